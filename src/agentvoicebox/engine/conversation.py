@@ -1,0 +1,178 @@
+"""The items of a conversation, in order, and what a language model may read of them.
+
+Knows what the caller has heard of each assistant item, so that the context never holds a word that was not. Hidden entries
+(calls of server tools) are context for the model and no part of the protocol.
+"""
+
+import msgspec
+
+from agentvoicebox.engine.jobs import ChatMessage, ToolCall
+from agentvoicebox.engine.playout import Said, heard_text
+from agentvoicebox.wire.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    InputAudio,
+    InputImage,
+    InputText,
+    Item,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+)
+
+ROOT = "root"  # previous_item_id of an item that goes to the front
+
+
+class Entry(msgspec.Struct):
+    """An item and what only the server knows of it.
+
+    Attributes:
+        item: as the client knows it.
+        response_id: the response that made it, or None.
+        is_hidden: not part of the protocol (server tools).
+        is_provisional: not yet certain; the client has not been told.
+        transcript: words of user audio; None while the recogniser works.
+        start_sample, end_sample: user audio, 16 kHz input positions.
+        said: how an assistant's audio is divided into segments.
+        sent_ms: assistant audio that left for the client.
+        heard_ms: how much of it was heard, once playing was cut short; None: all of it.
+        is_truncated: the client said how much was heard.
+    """
+
+    item: Item
+    response_id: str | None = None
+    is_hidden: bool = False
+    is_provisional: bool = False
+    transcript: str | None = None
+    start_sample: int = 0
+    end_sample: int = 0
+    said: tuple[Said, ...] = ()
+    sent_ms: float = 0.0
+    heard_ms: float | None = None
+    is_truncated: bool = False
+
+    @property
+    def awaits_transcript(self) -> bool:
+        """Whether the recogniser still owes the words of this item."""
+        return self.transcript is None and has_audio(self.item)
+
+
+class Conversation(msgspec.Struct):
+    """Entries in order. Small by nature (a call), so look-ups are linear."""
+
+    entries: list[Entry] = []
+
+    def find(self, item_id: str) -> Entry | None:
+        """The entry of a visible item, or None."""
+        return next((e for e in self.entries if e.item.id == item_id and not e.is_hidden), None)
+
+    def find_call(self, call_id: str) -> bool:
+        """Whether a function call with this id is part of the conversation."""
+        return any(isinstance(e.item, FunctionCallItem) and e.item.call_id == call_id for e in self.entries)
+
+    def previous_id(self, entry: Entry) -> str | None:
+        """Id of the visible item before an entry, or None if it is the first."""
+        previous: str | None = None
+        for other in self.entries:
+            if other is entry:
+                return previous
+            if not other.is_hidden:
+                previous = other.item.id
+        return previous
+
+    def last_id(self) -> str | None:
+        """Id of the last visible item, or None."""
+        return next((e.item.id for e in reversed(self.entries) if not e.is_hidden), None)
+
+    def add(self, entry: Entry, after: str | None = None) -> None:
+        """Insert an entry: at the end (None), at the front (`root`), or after the item `after`, which must exist."""
+        if after is None:
+            self.entries.append(entry)
+        elif after == ROOT:
+            self.entries.insert(0, entry)
+        else:
+            place = next(i for i, e in enumerate(self.entries) if e.item.id == after and not e.is_hidden)
+            self.entries.insert(place + 1, entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry out."""
+        self.entries = [e for e in self.entries if e is not entry]
+
+    def settle(self, response_id: str) -> None:
+        """A response ended: its words go behind its hidden tool calls, where a model expects them."""
+        own = [e for e in self.entries if e.response_id == response_id and not e.is_hidden]
+        hidden = [e for e in self.entries if e.response_id == response_id and e.is_hidden]
+        if not own or not hidden or self.entries.index(own[0]) > self.entries.index(hidden[-1]):
+            return
+        place = self.entries.index(own[0])
+        rest = [e for e in self.entries if e not in hidden]
+        place = rest.index(own[0]) if own[0] in rest else place
+        self.entries = rest[:place] + hidden + rest[place:]
+
+    def awaits_transcript(self) -> bool:
+        """Whether any item still lacks its words."""
+        return any(entry.awaits_transcript for entry in self.entries)
+
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """The conversation as a language model reads it: only what was really said and heard."""
+        return chat_messages(self.entries)
+
+
+def has_audio(item: Item) -> bool:
+    """Whether an item is user audio."""
+    return (
+        isinstance(item, MessageItem) and item.role == "user" and any(isinstance(p, InputAudio) for p in item.content)
+    )
+
+
+def chat_messages(entries: list[Entry]) -> tuple[ChatMessage, ...]:
+    """Chat messages of some entries; consecutive calls of one response become one message."""
+    messages: list[ChatMessage] = []
+    for entry in entries:
+        item = entry.item
+        match item:
+            case MessageItem(role="assistant"):
+                if text := assistant_text(entry):
+                    messages.append(ChatMessage(role="assistant", text=text))
+            case MessageItem():
+                messages.append(ChatMessage(role=item.role, text=user_text(entry), images=_images(item)))
+            case FunctionCallItem():
+                call = ToolCall(item.call_id, item.name, item.arguments)
+                last = messages[-1] if messages else None
+                if last is not None and last.role == "assistant" and last.tool_calls:
+                    messages[-1] = msgspec.structs.replace(last, tool_calls=(*last.tool_calls, call))
+                else:
+                    messages.append(ChatMessage(role="assistant", tool_calls=(call,)))
+            case FunctionCallOutputItem():
+                messages.append(ChatMessage(role="tool", text=item.output, call_id=item.call_id))
+    return tuple(messages)
+
+
+def user_text(entry: Entry) -> str:
+    """The words of a user's or system's item: typed parts and the transcript of spoken ones."""
+    assert isinstance(entry.item, MessageItem)
+    words = []
+    for part in entry.item.content:
+        if isinstance(part, InputText):
+            words.append(part.text)
+        elif isinstance(part, InputAudio):
+            words.append(entry.transcript or (part.transcript if isinstance(part.transcript, str) else ""))
+    return " ".join(word for word in words if word)
+
+
+def assistant_text(entry: Entry) -> str:
+    """The words of an assistant's item that the caller heard (or read)."""
+    assert isinstance(entry.item, MessageItem)
+    if entry.heard_ms is not None and entry.said:
+        return heard_text(entry.said, entry.heard_ms)
+    words = []
+    for part in entry.item.content:
+        if isinstance(part, OutputText):
+            words.append(part.text)
+        elif isinstance(part, OutputAudio) and isinstance(part.transcript, str):
+            words.append(part.transcript)
+    return " ".join(word for word in words if word)
+
+
+def _images(item: MessageItem) -> tuple[str, ...]:
+    return tuple(part.image_url for part in item.content if isinstance(part, InputImage))

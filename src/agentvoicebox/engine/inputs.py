@@ -1,0 +1,213 @@
+"""What can happen to a conversation: past facts, the engine's only food. They are stored as they are, for replay.
+
+Three sources: the client (its events), the detector (facts about its audio), and workers (what became of jobs). Audio
+itself never enters: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
+"""
+
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.wire.client_events import ClientEvent
+from agentvoicebox.wire.session_config import SessionConfig
+
+
+class ServerTool(msgspec.Struct, frozen=True):
+    """A tool that the server runs itself. One that only reads may run before the turn is certain."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    is_read_only: bool = False
+
+
+class AgentProfile(msgspec.Struct, frozen=True):
+    """Who answers: what of an agent's file the engine needs."""
+
+    name: str
+    language_model: str
+    server_tools: tuple[ServerTool, ...] = ()
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """A session began. Always the first input.
+
+    Attributes:
+        config: the full session as the agent's file and the client's secret make it; `id` and `expires_at` are set.
+        seed: random text from which all ids of this session are made.
+        wall_s: wall time at `now`, so that the engine can tell when the session expires.
+    """
+
+    config: SessionConfig
+    agent: AgentProfile
+    seed: str
+    wall_s: float
+
+
+class ClientSaid(msgspec.Struct, frozen=True, tag="client_said"):
+    """A well-formed client event, any but audio appends.
+
+    Attributes:
+        at_sample: the input position (16 kHz samples appended so far) when the event was read.
+    """
+
+    event: ClientEvent
+    at_sample: int
+
+
+class ClientErred(msgspec.Struct, frozen=True, tag="client_erred"):
+    """A frame the codec refused. The session lives on."""
+
+    message: str
+    code: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+    error_type: str = "invalid_request_error"
+
+
+class AudioArrived(msgspec.Struct, frozen=True, tag="audio_arrived"):
+    """The first audio of a manual buffer (turn detection off): after opening, each commit, and each clear."""
+
+    start_sample: int
+
+
+class SpeechStarted(msgspec.Struct, frozen=True, tag="speech_started"):
+    """The caller began to speak. `start_sample` already includes the prefix padding."""
+
+    start_sample: int
+
+
+class SpeechPaused(msgspec.Struct, frozen=True, tag="speech_paused"):
+    """The first silence inside a turn: the turn may be over. `speech_end_sample` is just after the last voiced window."""
+
+    speech_end_sample: int
+
+
+class SpeechResumed(msgspec.Struct, frozen=True, tag="speech_resumed"):
+    """The caller went on after a pause: what was begun on the pause is void."""
+
+
+class SpeechStopped(msgspec.Struct, frozen=True, tag="speech_stopped"):
+    """The turn is over.
+
+    Attributes:
+        end_sample: how far the turn's audio reaches, the silence included.
+        speech_end_sample: just after the last voiced window; equals the last SpeechPaused's if the caller never resumed.
+    """
+
+    end_sample: int
+    speech_end_sample: int
+
+
+class Heard(msgspec.Struct, frozen=True, tag="heard"):
+    """What the recogniser makes of an utterance, from its start to `speech_end_sample`.
+
+    Attributes:
+        text: the whole text so far, normalised white space; empty when it was no speech.
+        is_final: the worker saw the end mark and this covers it; no further Heard follows.
+    """
+
+    job_id: str
+    text: str
+    speech_end_sample: int
+    is_final: bool = False
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
+    """The language model wrote on."""
+
+    job_id: str
+    text: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_call_delta"):
+    """The language model wrote on a tool call. The first of an `index` has the name; arguments are JSON text in pieces."""
+
+    job_id: str
+    index: int
+    name: str | None
+    arguments: str
+
+
+class Generated(msgspec.Struct, frozen=True, tag="generated"):
+    """The language model finished this line.
+
+    Attributes:
+        finish_reason: `stop`, `tool_calls`, `length` or `content_filter`.
+        input_tokens, output_tokens: as counted or estimated by the provider.
+    """
+
+    job_id: str
+    finish_reason: str = "stop"
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Spoken(msgspec.Struct, frozen=True, tag="spoken"):
+    """A chunk of synthesised audio is ready under (job_id, sequence).
+
+    Attributes:
+        sample_count: 24 kHz samples in the chunk, at least 1.
+    """
+
+    job_id: str
+    sequence: int
+    sample_count: int
+
+
+class SpeechDone(msgspec.Struct, frozen=True, tag="speech_done"):
+    """The segment is spoken to its end."""
+
+    job_id: str
+
+
+class ToolReturned(msgspec.Struct, frozen=True, tag="tool_returned"):
+    """A server tool answered. `output` is text, usually compact JSON."""
+
+    job_id: str
+    output: str
+
+
+class JobFailed(msgspec.Struct, frozen=True, tag="job_failed"):
+    """A job ended without a result, after every retry."""
+
+    job_id: str
+    code: str
+    message: str
+
+
+class TimePassed(msgspec.Struct, frozen=True, tag="time_passed"):
+    """The engine's own deadline came. `at_sample`: the input position then."""
+
+    at_sample: int = 0
+
+
+class Closing(msgspec.Struct, frozen=True, tag="closing"):
+    """The session ends: the client left (`client_left`), or the server must go (`shutdown`, `overloaded`, `protocol`)."""
+
+    reason: str
+    code: int = 1000
+
+
+Input = (
+    Opened
+    | ClientSaid
+    | ClientErred
+    | AudioArrived
+    | SpeechStarted
+    | SpeechPaused
+    | SpeechResumed
+    | SpeechStopped
+    | Heard
+    | TextDelta
+    | ToolCallDelta
+    | Generated
+    | Spoken
+    | SpeechDone
+    | ToolReturned
+    | JobFailed
+    | TimePassed
+    | Closing
+)
+
+WorkerInput = Heard | TextDelta | ToolCallDelta | Generated | Spoken | SpeechDone | ToolReturned | JobFailed

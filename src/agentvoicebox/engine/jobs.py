@@ -1,0 +1,95 @@
+"""What the engine asks workers to do. Each is the payload of one job; it travels as MessagePack.
+
+A job carries everything a worker needs, so that any worker can take it, and another can start it over.
+"""
+
+import msgspec
+
+
+class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
+    """Turn one utterance into text. The audio comes through the job's own audio stream, as it is spoken (16 kHz)."""
+
+    item_id: str
+    start_sample: int
+    language: str | None = None
+    prompt: str | None = None
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A function that the language model may call. `parameters` is a JSON schema."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, object] = {}
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that the model made earlier in the conversation. `arguments` is JSON text."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One line of the conversation as the language model reads it.
+
+    Attributes:
+        role: `system`, `user`, `assistant` or `tool`.
+        text: what was said (for `assistant`: what the caller heard of it), or the tool's output.
+        tool_calls: calls the assistant made in this line.
+        call_id: for `tool`: which call this answers.
+        images: data URIs that came with a user's line.
+    """
+
+    role: str
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+    images: tuple[str, ...] = ()
+
+
+class Generate(msgspec.Struct, frozen=True, tag="generate"):
+    """Write the next line of the conversation.
+
+    Attributes:
+        response_id: the response this belongs to.
+        language_model: name of the provider that the agent chose (`dialogue`, `openai`, …) with an optional model after a
+            slash (`openai/gpt-4o-mini`).
+        tool_choice: `auto`, `none`, `required`, or `function:<name>`.
+        max_output_tokens: None for no limit.
+    """
+
+    response_id: str
+    language_model: str
+    instructions: str
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = "auto"
+    max_output_tokens: int | None = None
+
+
+class Speak(msgspec.Struct, frozen=True, tag="speak"):
+    """Say one segment. Audio comes back as int16 mono PCM at 24 kHz.
+
+    Attributes:
+        voice: name of a voice of the catalogue, or an OpenAI name (`alloy`), which the worker maps.
+        speed: 0.25 to 1.5 on the wire; workers accept 0.25 to 2.0.
+    """
+
+    response_id: str
+    text: str
+    voice: str
+    speed: float = 1.0
+
+
+class CallTool(msgspec.Struct, frozen=True, tag="call_tool"):
+    """Run a tool that the server owns. `arguments` is JSON text exactly as the model wrote it."""
+
+    response_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
+JobRequest = Transcribe | Generate | Speak | CallTool

@@ -1,0 +1,340 @@
+"""From the caller's audio to an item with words: turns opened, probed, committed, and what they start.
+
+Speculation lives here: on the first silence the recogniser is probed; on its words a provisional response begins; the end of
+the turn makes it certain, resumed speech makes it void.
+"""
+
+from agentvoicebox.engine import answering
+from agentvoicebox.engine.conversation import Entry
+from agentvoicebox.engine.effects import CancelJob, DropAudio, EndUtterance, OpenJob, ProbeUtterance
+from agentvoicebox.engine.inputs import (
+    AudioArrived,
+    Heard,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechStopped,
+)
+from agentvoicebox.engine.jobs import Transcribe
+from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.state import State, Turn
+from agentvoicebox.engine.step import Step
+from agentvoicebox.errors import BufferTooSmall
+from agentvoicebox.wire import server_events as ev
+from agentvoicebox.wire.items import InputAudio, MessageItem
+
+INPUT_RATE_HZ = 16_000  # the rate of every input position, whatever format the client sends
+MIN_COMMIT_MS = 100  # OpenAI refuses less
+
+
+def milliseconds(sample: int) -> int:
+    """An input position in whole milliseconds."""
+    return sample * 1000 // INPUT_RATE_HZ
+
+
+# -- facts of the detector -------------------------------------------------------------------------------------------
+
+
+def audio_arrived(state: State, step: Step, fact: AudioArrived) -> None:
+    """The first audio of a manual buffer: let a recogniser listen along."""
+    if state.buffer.turn is None and state.config.turn_detection is None:
+        _open_turn(state, step, max(fact.start_sample, state.buffer.start_sample), is_manual=True)
+
+
+def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
+    """The caller speaks: tell the client first, then interrupt, then listen."""
+    detection = state.config.turn_detection
+    if detection is None or state.buffer.turn is not None:
+        return
+    start_sample = max(fact.start_sample, state.buffer.start_sample)
+    turn = _open_turn(state, step, start_sample)
+    state.idle_at_s = None
+    started = ev.InputAudioBufferSpeechStarted(
+        event_id=step.event_id(), audio_start_ms=milliseconds(start_sample), item_id=turn.item_id
+    )
+    step.send(started)
+    if detection.interrupt_response:
+        interrupt(state, step)
+
+
+def interrupt(state: State, step: Step) -> None:
+    """The caller talks over the agent: note what was heard, stop what is being said."""
+    _note_heard(state, step)
+    active = state.active
+    if active is not None:
+        answering.end(state, step, active, "cancelled", "turn_detected")
+
+
+def _note_heard(state: State, step: Step) -> None:
+    """Of the audio still queued at the client nothing more is heard; the queue may span several items."""
+    unheard_ms = state.playout.remaining_ms(step.now_s)
+    state.playout.stop(step.now_s)
+    for entry in reversed(state.conversation.entries):
+        if unheard_ms <= 0:
+            return
+        if entry.sent_ms > 0:
+            heard_ms = max(0.0, entry.sent_ms - unheard_ms)
+            unheard_ms -= entry.sent_ms
+            if not entry.is_truncated:
+                entry.heard_ms = heard_ms
+                step.do(answering.record_item(entry))
+
+
+def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
+    """The turn may be over: ask for the words so far."""
+    turn = state.buffer.turn
+    if turn is not None and not turn.is_manual:
+        turn.pause_sample = fact.speech_end_sample
+        step.do(ProbeUtterance(turn.job_id, fact.speech_end_sample))
+
+
+def speech_resumed(state: State, step: Step) -> None:
+    """It was not over."""
+    turn = state.buffer.turn
+    if turn is not None:
+        turn.pause_sample = None
+        drop_speculation(state, step)
+
+
+def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
+    """The turn is over: commit it, and answer."""
+    turn, detection = state.buffer.turn, state.config.turn_detection
+    if turn is None or turn.is_manual or detection is None:
+        return
+    end_sample = max(fact.end_sample, turn.start_sample)
+    stopped = ev.InputAudioBufferSpeechStopped(
+        event_id=step.event_id(), audio_end_ms=milliseconds(end_sample), item_id=turn.item_id
+    )
+    step.send(stopped)
+    provisional = _provisional(state)
+    if turn.text_end_sample != fact.speech_end_sample and provisional is not None:
+        drop_speculation(state, step)
+        provisional = None
+    _commit_turn(state, step, turn, end_sample, fact.speech_end_sample)
+    step.do(DropAudio(end_sample))
+    if provisional is not None:
+        answering.release(state, step, provisional)
+    elif state.config.type == "realtime" and detection.create_response and state.active is None:
+        answering.start(state, step, state.config)
+
+
+# -- commits ---------------------------------------------------------------------------------------------------------
+
+
+def commit(state: State, step: Step, at_sample: int) -> None:
+    """The client commits what it has sent. Raises BufferTooSmall below 100 ms."""
+    length_ms = milliseconds(at_sample - state.buffer.start_sample)
+    if length_ms < MIN_COMMIT_MS:
+        raise BufferTooSmall(
+            f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms of audio, "
+            f"but buffer only has {length_ms}.00ms of audio."
+        )
+    drop_speculation(state, step)
+    turn = state.buffer.turn or _open_turn(state, step, state.buffer.start_sample, is_manual=True)
+    _commit_turn(state, step, turn, at_sample, at_sample)
+    step.do(DropAudio(at_sample, resets_turn=True))
+
+
+def clear(state: State, step: Step, at_sample: int) -> None:
+    """The client takes back what it has not committed."""
+    void_turn(state, step)
+    state.buffer.start_sample = at_sample
+    step.do(DropAudio(at_sample, resets_turn=True))
+    step.send(ev.InputAudioBufferCleared(event_id=step.event_id()))
+
+
+def void_turn(state: State, step: Step) -> None:
+    """Forget the open turn; its audio stays in the buffer."""
+    drop_speculation(state, step)
+    if state.buffer.turn is not None:
+        step.do(CancelJob(state.buffer.turn.job_id))
+        state.buffer.turn = None
+
+
+def idle_timeout(state: State, step: Step, at_sample: int) -> None:
+    """The caller has been silent for long: commit the silence and speak up."""
+    state.idle_at_s = None
+    if state.buffer.turn is not None or state.active is not None:
+        return
+    item_id = step.ids.next("item")
+    start_sample, end_sample = state.buffer.start_sample, max(at_sample, state.buffer.start_sample)
+    triggered = ev.InputAudioBufferTimeoutTriggered(
+        event_id=step.event_id(),
+        audio_start_ms=milliseconds(start_sample),
+        audio_end_ms=milliseconds(end_sample),
+        item_id=item_id,
+    )
+    step.send(triggered)
+    _add_audio_item(state, step, item_id, start_sample, end_sample, transcript="")
+    state.buffer.start_sample = end_sample
+    step.do(DropAudio(end_sample))
+    answering.start(state, step, state.config)
+
+
+def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool = False) -> Turn:
+    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, is_manual=is_manual)
+    state.buffer.turn = turn
+    wanted = state.config.transcription
+    request = Transcribe(
+        item_id=turn.item_id,
+        start_sample=start_sample,
+        language=wanted.language if wanted else None,
+        prompt=wanted.prompt if wanted else None,
+    )
+    step.do(OpenJob(turn.job_id, request))
+    return turn
+
+
+def _commit_turn(state: State, step: Step, turn: Turn, end_sample: int, speech_end_sample: int) -> None:
+    buffer = state.buffer
+    step.do(EndUtterance(turn.job_id, end_sample, speech_end_sample))
+    provisional = state.conversation.find(turn.item_id)
+    if provisional is not None:
+        state.conversation.remove(provisional)
+    is_known = turn.text is not None and turn.text_end_sample == speech_end_sample
+    follower = next((e for e in state.conversation.entries if e.is_provisional), None)
+    _add_audio_item(state, step, turn.item_id, turn.start_sample, end_sample, None, before=follower)
+    buffer.start_sample = end_sample
+    buffer.turn = None
+    if turn.failure is not None:
+        _fail_item(state, step, turn.item_id, *turn.failure)
+    elif is_known and turn.text is not None:
+        transcribed(state, step, turn.item_id, turn.text)
+    else:
+        buffer.owed[turn.job_id] = turn.item_id
+
+
+def _add_audio_item(
+    state: State,
+    step: Step,
+    item_id: str,
+    start_sample: int,
+    end_sample: int,
+    transcript: str | None,
+    *,
+    before: Entry | None = None,
+) -> None:
+    """Committed, added, done: in this order, and before the transcript exists."""
+    item = MessageItem(id=item_id, role="user", content=(InputAudio(transcript=transcript),))
+    entry = Entry(item, transcript=transcript, start_sample=start_sample, end_sample=end_sample)
+    if before is None:
+        state.conversation.add(entry)
+    else:
+        state.conversation.entries.insert(state.conversation.entries.index(before), entry)
+    previous = state.conversation.previous_id(entry)
+    step.send(ev.InputAudioBufferCommitted(event_id=step.event_id(), previous_item_id=previous, item_id=item_id))
+    step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=item))
+    step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=item))
+    step.do(answering.record_item(entry))
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
+
+
+def heard(state: State, step: Step, fact: Heard) -> None:
+    """The recogniser has words: for an item that waits for them, or for a pause that may be the end."""
+    item_id = state.buffer.owed.get(fact.job_id)
+    if item_id is not None:
+        if fact.is_final:
+            del state.buffer.owed[fact.job_id]
+            transcribed(state, step, item_id, fact.text)
+        return
+    turn = state.buffer.turn
+    if turn is None or turn.job_id != fact.job_id:
+        return
+    turn.text, turn.text_end_sample = fact.text, fact.speech_end_sample
+    if turn.pause_sample == fact.speech_end_sample and fact.text:
+        _speculate(state, step, turn, fact.text)
+
+
+def transcribed(state: State, step: Step, item_id: str, text: str) -> None:
+    """An item has its words: tell a client that asked for them, and go on with what waited."""
+    entry = state.conversation.find(item_id)
+    if entry is not None:
+        entry.transcript = text
+        assert isinstance(entry.item, MessageItem)
+        entry.item = MessageItem(id=item_id, role="user", content=(InputAudio(transcript=text),))
+        step.do(answering.record_item(entry))
+        _tell_transcript(state, step, entry, text)
+    _go_on(state, step)
+
+
+def _tell_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
+    if state.config.transcription is None:
+        return
+    if text:
+        delta = ev.ConversationItemInputAudioTranscriptionDelta(
+            event_id=step.event_id(), item_id=entry.item.id, content_index=0, delta=text
+        )
+        step.send(delta)
+    seconds = (entry.end_sample - entry.start_sample) / INPUT_RATE_HZ
+    completed = ev.ConversationItemInputAudioTranscriptionCompleted(
+        event_id=step.event_id(),
+        item_id=entry.item.id,
+        content_index=0,
+        transcript=text,
+        usage=ev.DurationUsage(seconds=seconds),
+    )
+    step.send(completed)
+
+
+def transcription_failed(state: State, step: Step, job_id: str, code: str, message: str) -> None:
+    """The recogniser gave up on an utterance: its item has no words, and the call goes on."""
+    turn = state.buffer.turn
+    if turn is not None and turn.job_id == job_id:
+        turn.failure = (code, message)  # still being spoken: the item will come, without words
+        return
+    item_id = state.buffer.owed.pop(job_id, None)
+    if item_id is not None:
+        _fail_item(state, step, item_id, code, message)
+
+
+def _fail_item(state: State, step: Step, item_id: str, code: str, message: str) -> None:
+    entry = state.conversation.find(item_id)
+    if entry is not None:
+        entry.transcript = ""
+        if state.config.transcription is not None:
+            failed = ev.ConversationItemInputAudioTranscriptionFailed(
+                event_id=step.event_id(),
+                item_id=item_id,
+                content_index=0,
+                error=ev.TranscriptionError(type="transcription_error", code=code, message=message),
+            )
+            step.send(failed)
+    _go_on(state, step)
+
+
+def _go_on(state: State, step: Step) -> None:
+    for response in list(state.responses.values()):
+        answering.go_on(state, step, response)
+
+
+# -- speculation -----------------------------------------------------------------------------------------------------
+
+
+def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
+    """Begin the answer to words that may be all the caller says."""
+    detection = state.config.turn_detection
+    if (
+        state.config.type != "realtime"
+        or detection is None
+        or not detection.create_response
+        or state.active is not None
+        or state.conversation.awaits_transcript()
+    ):
+        return
+    item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
+    state.conversation.add(Entry(item, transcript=text, is_provisional=True))
+    answering.start(state, step, state.config, question=turn.item_id)
+
+
+def drop_speculation(state: State, step: Step) -> None:
+    """Forget a provisional answer and its question."""
+    response = _provisional(state)
+    if response is None:
+        return
+    answering.drop(state, step, response)
+    state.conversation.entries = [e for e in state.conversation.entries if not e.is_provisional]
+
+
+def _provisional(state: State) -> LiveResponse | None:
+    return next((r for r in state.responses.values() if r.is_provisional), None)

@@ -1,0 +1,235 @@
+"""What a client asks for: each event to its effect, or to one typed error.
+
+Whatever a client asks while a provisional answer is being prepared makes that answer void first: it was prepared for another
+conversation.
+"""
+
+import msgspec
+
+from agentvoicebox.engine import answering, listening
+from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, chat_messages, has_audio
+from agentvoicebox.engine.effects import Persist, SetInputFormat, SetTurnDetection
+from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox.engine.playout import heard_text
+from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.state import State
+from agentvoicebox.engine.step import Step
+from agentvoicebox.errors import ClientError, InvalidEvent, UnknownItem
+from agentvoicebox.wire import client_events as ce
+from agentvoicebox.wire import server_events as ev
+from agentvoicebox.wire.items import (
+    FunctionCallOutputItem,
+    InputAudio,
+    Item,
+    ItemReference,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+)
+from agentvoicebox.wire.session_config import apply_update, resolve_response_options, session_to_wire
+
+MAX_ITEMS = 2_000  # a call of hours; beyond it a client is writing a book into our memory
+
+
+def handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+    """Carry out a client event, or send the one error it deserves."""
+    try:
+        _handle(state, step, event, at_sample)
+    except ClientError as error:
+        body = ev.ErrorBody(
+            type=error.error_type,
+            code=error.code,
+            message=error.message,
+            param=error.param,
+            event_id=event.event_id,
+        )
+        step.send(ev.ErrorEvent(event_id=step.event_id(), error=body))
+
+
+def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+    match event:
+        case ce.SessionUpdate():
+            update_session(state, step, event)
+        case ce.InputAudioBufferCommit():
+            listening.commit(state, step, at_sample)
+        case ce.InputAudioBufferClear():
+            listening.clear(state, step, at_sample)
+        case ce.ConversationItemCreate():
+            create_item(state, step, event)
+        case ce.ConversationItemRetrieve():
+            entry = _entry(state, event.item_id, "item_retrieve_invalid_item_id")
+            step.send(ev.ConversationItemRetrieved(event_id=step.event_id(), item=entry.item))
+        case ce.ConversationItemTruncate():
+            truncate_item(state, step, event)
+        case ce.ConversationItemDelete():
+            delete_item(state, step, event)
+        case ce.ResponseCreate():
+            create_response(state, step, event)
+        case ce.ResponseCancel():
+            cancel_response(state, step, event)
+        case ce.OutputAudioBufferClear() | ce.InputAudioBufferAppend():
+            pass  # playback belongs to the client on a WebSocket; appended audio never reaches the engine
+
+
+# -- session ---------------------------------------------------------------------------------------------------------
+
+
+def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
+    """Change what holds from now on; a running response keeps what it began with."""
+    before = state.config
+    after = apply_update(before, event.session, voice_locked=state.has_spoken)
+    listening.drop_speculation(state, step)
+    state.config = after
+    if after.input_format != before.input_format:
+        step.do(SetInputFormat(after.input_format))
+    if after.turn_detection != before.turn_detection:
+        listening.void_turn(state, step)
+        step.do(SetTurnDetection(after.turn_detection))
+        if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
+            state.idle_at_s = None
+    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after)))
+
+
+# -- items -----------------------------------------------------------------------------------------------------------
+
+
+def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> None:
+    """Put a client's item into the conversation."""
+    after = event.previous_item_id
+    if after is not None and after != ROOT and state.conversation.find(after) is None:
+        raise UnknownItem(
+            f"Error creating item: previous item with id '{after}' not found.",
+            code="item_create_invalid_previous_item_id",
+            param="previous_item_id",
+        )
+    if event.item.id and state.conversation.find(event.item.id) is not None:
+        raise InvalidEvent(
+            f"Error creating item: an item with id '{event.item.id}' already exists.",
+            code="item_create_duplicate_item_id",
+            param="item.id",
+        )
+    item = event.item
+    if isinstance(item, FunctionCallOutputItem) and not state.conversation.find_call(item.call_id):
+        raise InvalidEvent(
+            f"Tool call ID '{item.call_id}' not found in conversation.",
+            code="invalid_tool_call_id",
+            param="item.call_id",
+        )
+    if len(state.conversation.entries) >= MAX_ITEMS:
+        raise InvalidEvent(
+            f"A conversation holds at most {MAX_ITEMS} items; delete some first.", code="conversation_too_long"
+        )
+    listening.drop_speculation(state, step)
+    entry = client_entry(step, item)
+    state.conversation.add(entry, after)
+    previous = state.conversation.previous_id(entry)
+    step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
+    step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
+    step.do(answering.record_item(entry))
+
+
+def client_entry(step: Step, item: Item) -> Entry:
+    """A client's item with its id made sure, its audio bytes left out, and assistant audio read as text."""
+    if isinstance(item, MessageItem):
+        parts = tuple(
+            OutputText(text=part.transcript)
+            if isinstance(part, OutputAudio) and isinstance(part.transcript, str)
+            else InputAudio(transcript=part.transcript)
+            if isinstance(part, InputAudio)
+            else part
+            for part in item.content
+        )
+        item = msgspec.structs.replace(item, content=parts)
+    item = msgspec.structs.replace(item, id=item.id or step.ids.next("item"), status="completed")
+    entry = Entry(item)
+    if has_audio(item):
+        entry.transcript = ""  # the words are in the part itself, if the client knew them
+    return entry
+
+
+def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) -> None:
+    """The caller heard an item only so far: it and the context end there. More than was sent is taken as all of it."""
+    entry = _entry(state, event.item_id, "item_truncate_invalid_item_id")
+    if not isinstance(entry.item, MessageItem) or entry.item.role != "assistant":
+        raise InvalidEvent("Only assistant audio messages can be truncated.", code="invalid_value", param="item_id")
+    heard_ms = min(float(event.audio_end_ms), entry.sent_ms)
+    entry.heard_ms, entry.is_truncated = heard_ms, True
+    if entry.said:
+        transcript = heard_text(entry.said, heard_ms)
+        entry.item = msgspec.structs.replace(entry.item, content=(OutputAudio(transcript=transcript),))
+    truncated = ev.ConversationItemTruncated(
+        event_id=step.event_id(),
+        item_id=event.item_id,
+        content_index=event.content_index,
+        audio_end_ms=event.audio_end_ms,
+    )
+    step.send(truncated)
+    step.do(answering.record_item(entry))
+
+
+def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> None:
+    """Take an item out of the conversation and out of the records."""
+    entry = _entry(state, event.item_id, "item_delete_invalid_item_id")
+    listening.drop_speculation(state, step)
+    state.conversation.remove(entry)
+    step.send(ev.ConversationItemDeleted(event_id=step.event_id(), item_id=event.item_id))
+    step.do(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
+
+
+def _entry(state: State, item_id: str, code: str) -> Entry:
+    entry = state.conversation.find(item_id)
+    if entry is None or entry.is_provisional:
+        raise UnknownItem(f"Item with item_id '{item_id}' not found.", code=code, param="item_id")
+    return entry
+
+
+# -- responses -------------------------------------------------------------------------------------------------------
+
+
+def create_response(state: State, step: Step, event: ce.ResponseCreate) -> None:
+    """Answer now: in the conversation, or beside it."""
+    options = event.response or ce.ResponseOptions()
+    if state.config.type == "transcription":
+        raise InvalidEvent("A transcription session creates no responses.", code="invalid_value", param="type")
+    config = resolve_response_options(state.config, options)
+    is_beside = options.conversation == "none"
+    base = None if options.input is None else _input_messages(state, step, options.input)
+    listening.drop_speculation(state, step)
+    if is_beside:
+        base = state.conversation.messages() if base is None else base
+        answering.start(state, step, config, metadata=options.metadata, side=Conversation(), base=base)
+        return
+    active = state.active
+    if active is not None:
+        raise InvalidEvent(
+            f"Conversation already has an active response in progress: {active.id}. "
+            "Wait until the response is finished before creating a new one.",
+            code="conversation_already_has_active_response",
+        )
+    answering.start(state, step, config, metadata=options.metadata, base=base)
+
+
+def _input_messages(state: State, step: Step, items: tuple[Item | ItemReference, ...]) -> tuple[ChatMessage, ...]:
+    entries = []
+    for index, item in enumerate(items):
+        if isinstance(item, ItemReference):
+            found = state.conversation.find(item.id)
+            if found is None:
+                raise UnknownItem(
+                    f"Item with id '{item.id}' not found.", code="invalid_value", param=f"response.input[{index}].id"
+                )
+            entries.append(found)
+        else:
+            entries.append(client_entry(step, item))
+    return chat_messages(entries)
+
+
+def cancel_response(state: State, step: Step, event: ce.ResponseCancel) -> None:
+    """Stop a response. A provisional one is not there yet, as far as the client knows."""
+    response: LiveResponse | None
+    response = state.responses.get(event.response_id) if event.response_id is not None else state.active
+    if response is None or response.is_provisional:
+        raise InvalidEvent(
+            "Cancellation failed: no active response found", code="response_cancel_not_active", param="response_id"
+        )
+    answering.end(state, step, response, "cancelled", "client_cancelled")

@@ -1,0 +1,200 @@
+"""A response while it lives: what it has put out, which jobs work for it, and which phase it is in.
+
+Knows states and ids; `answering` moves it along and sends its events. All phases change by TRANSITIONS below.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from agentvoicebox.engine.conversation import Conversation
+from agentvoicebox.engine.effects import Effect
+from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox.engine.playout import samples_ms
+from agentvoicebox.engine.segmenter import Segmenter
+from agentvoicebox.engine.speech import Speech
+from agentvoicebox.wire.items import Item
+from agentvoicebox.wire.response import (
+    Response,
+    ResponseAudio,
+    ResponseAudioOutput,
+    ResponseError,
+    ResponseStatus,
+    StatusDetails,
+    StatusReason,
+    Usage,
+)
+from agentvoicebox.wire.session_config import SessionConfig
+
+AUDIO_TOKEN_MS = 50  # OpenAI counts one token for 50 ms of assistant audio
+
+
+class Phase(StrEnum):
+    """Where a response is in its life."""
+
+    WAITING = "waiting"  # for the words of the turn it answers
+    GENERATING = "generating"  # a language model writes
+    CALLING = "calling"  # server tools run; the model goes on with their results
+    SPEAKING = "speaking"  # everything is written; audio is still to come
+    DONE = "done"
+
+
+class Happened(StrEnum):
+    """What moves a response to its next phase."""
+
+    WORDS_KNOWN = "words_known"
+    TOOLS_CALLED = "tools_called"
+    TOOLS_RETURNED = "tools_returned"
+    WRITTEN = "written"
+    ENDED = "ended"
+
+
+TRANSITIONS: dict[tuple[Phase, Happened], Phase] = {
+    (Phase.WAITING, Happened.WORDS_KNOWN): Phase.GENERATING,
+    (Phase.GENERATING, Happened.TOOLS_CALLED): Phase.CALLING,
+    (Phase.GENERATING, Happened.WRITTEN): Phase.SPEAKING,
+    (Phase.CALLING, Happened.TOOLS_RETURNED): Phase.GENERATING,
+    (Phase.CALLING, Happened.WRITTEN): Phase.SPEAKING,
+    (Phase.WAITING, Happened.ENDED): Phase.DONE,
+    (Phase.GENERATING, Happened.ENDED): Phase.DONE,
+    (Phase.CALLING, Happened.ENDED): Phase.DONE,
+    (Phase.SPEAKING, Happened.ENDED): Phase.DONE,
+}
+
+
+class Call(msgspec.Struct):
+    """A tool call of the current generation.
+
+    Attributes:
+        index: the model's own number for it.
+        output_index: its place in the response's output; None for a server tool, which the client never sees.
+        job_id: the tool job of a server tool, once started.
+        output: what a server tool returned.
+    """
+
+    index: int
+    item_id: str
+    call_id: str
+    name: str
+    arguments: str = ""
+    output_index: int | None = None
+    job_id: str | None = None
+    output: str | None = None
+    is_written: bool = False
+
+
+class Message(msgspec.Struct):
+    """The one message of a response, while it is open and after.
+
+    Attributes:
+        text: what was sent of it (written text, or the transcript of announced segments).
+        sent_samples: 24 kHz samples sent.
+    """
+
+    item_id: str
+    output_index: int
+    text: str = ""
+    sent_samples: int = 0
+    is_open: bool = True
+
+    @property
+    def sent_ms(self) -> float:
+        """Milliseconds of audio sent."""
+        return samples_ms(self.sent_samples)
+
+
+class LiveResponse(msgspec.Struct):
+    """One response.
+
+    Attributes:
+        config: the session as it was when the response began, with the response's own options; it reads no other.
+        side: the conversation of an out-of-band response; None for one in the session's conversation.
+        base: the conversation as it was read for the first generation.
+        own: what it added since, as its next generation reads it (calls and their results).
+        draft: what the current generation wrote so far.
+        outputs: items by output index, as last sent.
+        held: effects of a provisional response, withheld until the turn is certain; None once it is.
+        question: item id of the provisional turn this answers.
+        generations: language model jobs so far.
+        failure: why it will end as failed, although it still speaks.
+        incomplete: why it will end as incomplete.
+    """
+
+    id: str
+    config: SessionConfig
+    metadata: dict[str, str] | None = None
+    phase: Phase = Phase.WAITING
+    side: Conversation | None = None
+    base: tuple[ChatMessage, ...] | None = None
+    own: list[ChatMessage] = []
+    draft: str = ""
+    outputs: list[Item] = []
+    message: Message | None = None
+    segmenter: Segmenter = msgspec.field(default_factory=Segmenter)
+    speech: Speech = msgspec.field(default_factory=Speech)
+    calls: list[Call] = []
+    llm_job: str | None = None
+    generations: int = 0
+    held: list[Effect] | None = None
+    question: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    failure: ResponseError | None = None
+    incomplete: Literal["max_output_tokens", "content_filter"] | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it belongs to the session's conversation."""
+        return self.side is None
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the turn it answers may still go on."""
+        return self.held is not None
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether it speaks."""
+        return "audio" in self.config.output_modalities
+
+    def move(self, happened: Happened) -> None:
+        """Go to the next phase. Raises KeyError for a transition that does not exist: a bug, never the client's fault."""
+        self.phase = TRANSITIONS[(self.phase, happened)]
+
+    def jobs(self) -> list[str]:
+        """Ids of every job that works for it now."""
+        jobs = [self.llm_job] if self.llm_job else []
+        jobs += [s.job_id for s in self.speech.segments if s.job_id and not s.is_synthesised]
+        jobs += [c.job_id for c in self.calls if c.job_id and c.output is None]
+        return jobs
+
+    def usage(self) -> Usage:
+        """What it cost so far."""
+        audio = round(self.message.sent_ms / AUDIO_TOKEN_MS) if self.message else 0
+        return Usage.of(input_text=self.input_tokens, output_text=self.output_tokens, output_audio=audio)
+
+    def to_wire(
+        self,
+        conversation_id: str,
+        status: ResponseStatus = "in_progress",
+        reason: StatusReason | None = None,
+    ) -> Response:
+        """As `response.created` (in progress) or `response.done` shows it."""
+        details = None
+        if status == "failed" and self.failure is not None:
+            details = StatusDetails(type="failed", error=self.failure)
+        elif status in ("cancelled", "incomplete"):
+            details = StatusDetails(type=status, reason=reason if reason is not None else msgspec.UNSET)
+        return Response(
+            id=self.id,
+            status=status,
+            status_details=details,
+            output=tuple(self.outputs),
+            conversation_id=conversation_id if self.is_default else None,
+            output_modalities=self.config.output_modalities,
+            max_output_tokens=self.config.max_output_tokens,
+            audio=ResponseAudio(output=ResponseAudioOutput(format=self.config.output_format, voice=self.config.voice)),
+            usage=None if status == "in_progress" else self.usage(),
+            metadata=self.metadata,
+        )

@@ -1,0 +1,194 @@
+"""The root of the engine: one conversation, fed with inputs, answering with effects.
+
+Time is session time: seconds on a clock that the driver keeps across gateways (it only has to grow). Equal inputs at equal
+times give equal effects, byte for byte; that is what replay, recovery and the property tests stand on.
+"""
+
+import msgspec
+
+from agentvoicebox.engine import answering, listening, requests
+from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
+from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.speech import AHEAD_MS, Chunk
+from agentvoicebox.engine.state import State
+from agentvoicebox.engine.step import Step
+from agentvoicebox.ids import IdSource
+from agentvoicebox.wire import server_events as ev
+from agentvoicebox.wire.session_config import session_to_wire
+
+GOING_AWAY = 1001  # what OpenAI closes an expired session with
+
+
+class Engine:
+    """A conversation. Made by `open` or `restore`; used by one caller at a time."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    @classmethod
+    def open(cls, opened: i.Opened, now_s: float) -> "tuple[Engine, list[Effect]]":
+        """Begin a session; the first effect sends `session.created`."""
+        config = opened.config
+        ids = IdSource(opened.seed)
+        state = State(
+            config=config,
+            agent=opened.agent,
+            ids=ids,
+            conversation_id=ids.next("conv"),
+            expires_at_s=now_s + max(0.0, config.expires_at - opened.wall_s),
+        )
+        step = Step(now_s, ids)
+        step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config)))
+        step.do(SetInputFormat(config.input_format))
+        step.do(SetTurnDetection(config.turn_detection))
+        body: dict[str, object] = {"agent": opened.agent.name, "model": config.model, "opened_s": opened.wall_s}
+        step.do(Persist(record_id=config.id, kind="session_opened", body=body))
+        return cls(state), step.effects
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can happen any more."""
+        return self.state.is_closed
+
+    def receive(self, given: i.Input, now_s: float) -> list[Effect]:
+        """What follows from a fact. After the session closed: nothing."""
+        state = self.state
+        if state.is_closed:
+            return []
+        step = Step(now_s, state.ids)
+        match given:
+            case i.ClientSaid(event=event, at_sample=at_sample):
+                state.last_sample = max(state.last_sample, at_sample)
+                requests.handle(state, step, event, at_sample)
+            case i.ClientErred():
+                body = ev.ErrorBody(
+                    type=given.error_type,
+                    code=given.code,
+                    message=given.message,
+                    param=given.param,
+                    event_id=given.event_id,
+                )
+                step.send(ev.ErrorEvent(event_id=step.event_id(), error=body))
+            case i.AudioArrived():
+                listening.audio_arrived(state, step, given)
+            case i.SpeechStarted():
+                listening.speech_started(state, step, given)
+            case i.SpeechPaused():
+                listening.speech_paused(state, step, given)
+            case i.SpeechResumed():
+                listening.speech_resumed(state, step)
+            case i.SpeechStopped():
+                listening.speech_stopped(state, step, given)
+            case i.Heard():
+                listening.heard(state, step, given)
+            case i.TextDelta() | i.ToolCallDelta() | i.Generated():
+                self._model_said(step, given)
+            case i.Spoken() | i.SpeechDone():
+                self._voice_said(step, given)
+            case i.ToolReturned(job_id=job_id, output=output):
+                self._tool_returned(step, job_id, output)
+            case i.JobFailed():
+                self._job_failed(step, given)
+            case i.TimePassed(at_sample=at_sample):
+                self._time_passed(step, max(at_sample, state.last_sample))
+            case i.Closing(reason=reason, code=code):
+                self._close(step, code, reason)
+            case i.Opened():
+                raise ValueError("a session is opened by Engine.open, once")
+        return step.effects
+
+    def deadline(self) -> float | None:
+        """Session time at which TimePassed is due, or None."""
+        state = self.state
+        if state.is_closed:
+            return None
+        due = [state.expires_at_s]
+        if state.idle_at_s is not None:
+            due.append(state.idle_at_s)
+        if any(self._awaits_credit(response) for response in state.responses.values()):
+            due.append(state.playout.ends_at_s - AHEAD_MS / 1000)
+        return min(due)
+
+    def snapshot(self) -> bytes:
+        """Everything, as MessagePack."""
+        return msgspec.msgpack.encode(self.state)
+
+    @classmethod
+    def restore(cls, data: bytes) -> "Engine":
+        """The engine that `snapshot` saw. Raises msgspec.ValidationError for bytes of another shape."""
+        return cls(msgspec.msgpack.decode(data, type=State))
+
+    # -- what workers say ----------------------------------------------------------------------------------------
+
+    def _model_said(self, step: Step, said: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
+        response = next((r for r in self.state.responses.values() if r.llm_job == said.job_id), None)
+        if response is None:
+            return  # the response ended before: stale by id
+        match said:
+            case i.TextDelta(text=text):
+                answering.write(self.state, step, response, text)
+            case i.ToolCallDelta(index=index, name=name, arguments=arguments):
+                answering.write_call(self.state, step, response, index, name, arguments)
+            case i.Generated(finish_reason=reason, input_tokens=input_tokens, output_tokens=output_tokens):
+                answering.written(self.state, step, response, reason, input_tokens, output_tokens)
+
+    def _voice_said(self, step: Step, said: i.Spoken | i.SpeechDone) -> None:
+        for response in list(self.state.responses.values()):
+            segment = response.speech.find(said.job_id)
+            if segment is None:
+                continue
+            if isinstance(said, i.Spoken):
+                chunk = Chunk(said.job_id, said.sequence, said.sample_count)
+                answering.chunk_ready(self.state, step, response, segment, chunk)
+            else:
+                answering.segment_done(self.state, step, response, segment)
+            return
+
+    def _tool_returned(self, step: Step, job_id: str, output: str) -> None:
+        for response in list(self.state.responses.values()):
+            for call in response.calls:
+                if call.job_id == job_id and call.output is None:
+                    answering.tool_returned(self.state, step, response, call, output)
+                    return
+
+    def _job_failed(self, step: Step, failed: i.JobFailed) -> None:
+        listening.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
+        self._tool_returned(step, failed.job_id, answering.TOOL_FAILED)
+        self._voice_said(step, i.SpeechDone(failed.job_id))  # no voice: the words alone are sent
+        for response in list(self.state.responses.values()):
+            if response.llm_job == failed.job_id:
+                answering.fail(self.state, step, response, failed.code, failed.message)
+
+    # -- time and the end ----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _awaits_credit(response: LiveResponse) -> bool:
+        segments = response.speech.segments
+        return any(s.job_id is None for s in segments) and all(s.job_id is None or s.is_synthesised for s in segments)
+
+    def _time_passed(self, step: Step, at_sample: int) -> None:
+        state = self.state
+        if step.now_s >= state.expires_at_s:
+            message = "Your session hit its maximum duration."
+            body = ev.ErrorBody(type="invalid_request_error", code="session_expired", message=message)
+            step.send(ev.ErrorEvent(event_id=step.event_id(), error=body))
+            self._close(step, GOING_AWAY, message)
+            return
+        if state.idle_at_s is not None and step.now_s >= state.idle_at_s:
+            listening.idle_timeout(state, step, at_sample)
+        for response in list(state.responses.values()):
+            answering.open_speech(state, step, response)
+
+    def _close(self, step: Step, code: int, reason: str) -> None:
+        """End everything that lives, each with its own terminal event, then close."""
+        state = self.state
+        listening.void_turn(state, step)
+        for response in list(state.responses.values()):
+            answering.end(state, step, response, "cancelled", "client_cancelled")
+        for job_id in state.buffer.owed:
+            step.do(CancelJob(job_id))
+        state.buffer.owed = {}
+        state.is_closed = True
+        step.do(Persist(record_id=state.config.id, kind="session_closed", body={"code": code, "reason": reason}))
+        step.do(Close(code, reason))

@@ -1,0 +1,78 @@
+"""Everything a session is, as plain data: what `snapshot` writes and `restore` reads. Nothing else is remembered."""
+
+import msgspec
+
+from agentvoicebox.engine.conversation import Conversation
+from agentvoicebox.engine.inputs import AgentProfile
+from agentvoicebox.engine.playout import Playout
+from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.ids import IdSource
+from agentvoicebox.wire.session_config import SessionConfig
+
+
+class Turn(msgspec.Struct):
+    """A stretch of caller audio that is not yet an item.
+
+    Attributes:
+        item_id: the item it will become.
+        job_id: its recogniser job.
+        is_manual: opened by the first audio, not by detected speech.
+        text: the recogniser's latest hypothesis; None before the first.
+        text_end_sample: how far that hypothesis reaches.
+        pause_sample: where speech ended, while the caller pauses; None while speaking.
+        failure: (code, message) when the recogniser gave up on it.
+    """
+
+    item_id: str
+    job_id: str
+    start_sample: int
+    is_manual: bool = False
+    text: str | None = None
+    text_end_sample: int = -1
+    pause_sample: int | None = None
+    failure: tuple[str, str] | None = None
+
+
+class InputBuffer(msgspec.Struct):
+    """The caller's uncommitted audio, by position.
+
+    Attributes:
+        start_sample: everything before it is committed, cleared or dropped.
+        turn: the open turn.
+        owed: recogniser jobs of committed items → item id.
+    """
+
+    start_sample: int = 0
+    turn: Turn | None = None
+    owed: dict[str, str] = {}
+
+
+class State(msgspec.Struct):
+    """The root.
+
+    Attributes:
+        responses: live ones by id; at most one of them is in the session's conversation.
+        expires_at_s: session time at which it ends by itself.
+        idle_at_s: session time at which the assistant speaks up by itself, or None.
+        last_sample: the latest input position heard of.
+        has_spoken: assistant audio was sent (the voice is fixed from then on).
+    """
+
+    config: SessionConfig
+    agent: AgentProfile
+    ids: IdSource
+    conversation_id: str
+    expires_at_s: float
+    conversation: Conversation = msgspec.field(default_factory=Conversation)
+    buffer: InputBuffer = msgspec.field(default_factory=InputBuffer)
+    playout: Playout = msgspec.field(default_factory=Playout)
+    responses: dict[str, LiveResponse] = {}
+    idle_at_s: float | None = None
+    last_sample: int = 0
+    has_spoken: bool = False
+    is_closed: bool = False
+
+    @property
+    def active(self) -> LiveResponse | None:
+        """The response in the session's conversation, if one lives."""
+        return next((r for r in self.responses.values() if r.is_default), None)

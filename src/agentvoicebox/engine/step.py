@@ -1,0 +1,33 @@
+"""One step of the engine: the time it happens at, and the effects it collects. Lives for one `receive`, never stored."""
+
+from agentvoicebox.engine.effects import Effect, Send
+from agentvoicebox.ids import IdSource
+from agentvoicebox.wire.server_events import ServerEvent
+
+
+class Step:
+    """Collects effects in order.
+
+    Attributes:
+        now_s: session time of this step (seconds).
+        effects: what was asked for so far.
+    """
+
+    __slots__ = ("effects", "ids", "now_s")
+
+    def __init__(self, now_s: float, ids: IdSource) -> None:
+        self.now_s = now_s
+        self.ids = ids
+        self.effects: list[Effect] = []
+
+    def do(self, effect: Effect) -> None:
+        """Ask for an effect."""
+        self.effects.append(effect)
+
+    def send(self, event: ServerEvent) -> None:
+        """Ask for an event to be sent."""
+        self.effects.append(Send(event))
+
+    def event_id(self) -> str:
+        """A fresh id for a server event."""
+        return self.ids.next("event")

@@ -1,0 +1,155 @@
+"""Every error this system raises on purpose, as one tree.
+
+Who broke the rule decides the branch: the client (ClientError), the gate (Refused), an engine that we call (ProviderError)
+or the ground we stand on (InfrastructureError). Adapters translate foreign exceptions once, at their edge, with `from`.
+A client's mistake becomes an `error` event and the session lives on; only an error with a `close_code` ends it.
+"""
+
+from typing import ClassVar
+
+
+class AgentVoiceBoxError(Exception):
+    """Root of the tree.
+
+    Attributes:
+        code: machine-readable name, stable across releases; on the wire it is `error.code`.
+        error_type: the OpenAI family on the wire (`error.type`).
+        retryable: whether the same request may succeed later, unchanged.
+        close_code: WebSocket close code, or None when the session goes on.
+    """
+
+    code: str | None = None
+    error_type: ClassVar[str] = "server_error"
+    retryable: ClassVar[bool] = False
+    close_code: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class ClientError(AgentVoiceBoxError):
+    """The client asked for something that can't be meant.
+
+    Attributes:
+        param: dotted path of the field at fault (`session.audio.input.format.rate`), or None.
+        event_id: the client's own id of the event at fault, or None.
+    """
+
+    error_type = "invalid_request_error"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, param: str | None = None, event_id: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.param = param
+        self.event_id = event_id
+
+
+class InvalidEvent(ClientError):
+    """An event that is no JSON, of no known type, or with a wrong field."""
+
+    code = "invalid_event"
+
+
+class UnknownItem(ClientError):
+    """An event names an item that the conversation does not hold."""
+
+    code = "item_not_found"
+
+
+class BufferTooSmall(ClientError):
+    """A commit of less than 100 ms of audio."""
+
+    code = "input_audio_buffer_commit_empty"
+
+
+class Refused(AgentVoiceBoxError):
+    """The gate says no. Nothing was begun."""
+
+    error_type = "invalid_request_error"
+
+
+class BadCredentials(Refused):
+    """No key, or a wrong or expired one."""
+
+    code = "invalid_api_key"
+    close_code = 3000
+
+
+class PolicyDenied(Refused):
+    """The key is good; the policy does not allow this."""
+
+    code = "policy_denied"
+    close_code = 1008
+
+
+class RateLimited(Refused):
+    """Too much, too soon. `retry_after_s` says when it may be tried again."""
+
+    code = "rate_limit_exceeded"
+    error_type = "rate_limit_error"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(Refused):
+    """Admitted calls keep their latency; this one comes later."""
+
+    code = "overloaded"
+    error_type = "server_error"
+    retryable = True
+    close_code = 1013
+
+
+class ProviderError(AgentVoiceBoxError):
+    """A speech or language engine failed."""
+
+
+class ProviderTimeout(ProviderError):
+    """It did not answer in time."""
+
+    code = "provider_timeout"
+    retryable = True
+
+
+class ProviderUnavailable(ProviderError):
+    """It can't be reached, or its model is not installed. The message says what to type."""
+
+    code = "provider_unavailable"
+    retryable = True
+
+
+class BadProviderAnswer(ProviderError):
+    """It answered, and the answer makes no sense."""
+
+    code = "bad_provider_answer"
+
+
+class InfrastructureError(AgentVoiceBoxError):
+    """A server that we stand on is away."""
+
+    retryable = True
+
+
+class BrokerLost(InfrastructureError):
+    """Valkey/Redis can't be reached."""
+
+    code = "broker_lost"
+
+
+class StorageLost(InfrastructureError):
+    """PostgreSQL can't be reached."""
+
+    code = "storage_lost"
+
+
+class SettingsError(AgentVoiceBoxError):
+    """The settings don't make a system. The message names each setting at fault and its mend."""
+
+    code = "bad_settings"

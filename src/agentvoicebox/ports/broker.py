@@ -1,0 +1,187 @@
+"""Work goes out as jobs, comes back as records. Two adapters: Valkey/Redis Streams, and memory (one process).
+
+A job is handed to one worker of its kind at a time. Whoever holds it publishes records: fenced (a worker that lost its
+claim publishes nothing), numbered (1, 2, 3, … over all attempts of a job), durable, and announced.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class JobKind(StrEnum):
+    """Streams of work; the consumer group of each is `<kind>-workers`."""
+
+    STT = "stt"
+    LLM = "llm"
+    TTS = "tts"
+    TOOL = "tool"
+    RECORD = "record"
+
+
+class SessionRef(msgspec.Struct, frozen=True):
+    """A session's address in the store; every key of a session carries both, so no tenant meets another's."""
+
+    tenant_id: str
+    session_id: str
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One piece of work.
+
+    Attributes:
+        payload: MessagePack of an `engine.jobs` request (or a record batch for RECORD).
+        submitted_s: wall time.
+        trace_id: 32 hex digits, for logs and spans.
+    """
+
+    job_id: str
+    kind: JobKind
+    session: SessionRef
+    payload: bytes
+    submitted_s: float
+    trace_id: str = ""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A job in this worker's hands.
+
+    Attributes:
+        entry_id: the job's place in its stream.
+        attempt: 1 for the first hand-out; grows with each reclaim.
+        published: how many records earlier attempts already published; a worker goes on after them.
+    """
+
+    job: Job
+    entry_id: str
+    attempt: int
+    published: int = 0
+    claimed_s: float = 0.0
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One result of a job, as the session's gateway receives it.
+
+    Attributes:
+        sequence: 1, 2, 3, … within the job, over all attempts.
+        body: MessagePack of an `engine.inputs` WorkerInput.
+        audio: int16 mono PCM at 24 kHz, or empty.
+        claimed_s, published_s: wall times at the worker.
+        is_last: nothing follows; the job is done.
+    """
+
+    job_id: str
+    kind: JobKind
+    sequence: int
+    attempt: int
+    body: bytes
+    audio: bytes = b""
+    claimed_s: float = 0.0
+    published_s: float = 0.0
+    is_last: bool = False
+
+
+class AudioEntry(msgspec.Struct, frozen=True):
+    """A piece of an utterance's audio stream, or a mark in it.
+
+    Attributes:
+        mark: `audio` (pcm follows at `at_sample`), `probe` (the caller paused; speech ended at `at_sample`), `end` (nothing
+            follows; speech ended at `at_sample`).
+        pcm: int16 mono PCM at 16 kHz; only with `audio`.
+    """
+
+    mark: str
+    at_sample: int
+    pcm: bytes = b""
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Dispatch: hand out a job."""
+
+    job: Job
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Dispatch: whoever holds or will claim this job stops; reaches a busy worker within 50 ms."""
+
+    job_id: str
+    kind: JobKind
+    session: SessionRef
+
+
+class AppendAudio(msgspec.Struct, frozen=True):
+    """Dispatch: caller audio, or a mark, for an utterance job."""
+
+    session: SessionRef
+    job_id: str
+    entry: AudioEntry
+
+
+class AppendLog(msgspec.Struct, frozen=True):
+    """Dispatch: one engine input onto the session's log, before its effects are seen by anyone."""
+
+    session: SessionRef
+    entry: bytes
+
+
+Dispatch = Submit | Cancel | AppendAudio | AppendLog
+
+
+class ResultStream(Protocol):
+    """A session's records, in order, each once. Opened before the first job is submitted."""
+
+    def __aiter__(self) -> AsyncIterator[Record]:
+        """Yield records as they are announced; after a gap or a lost connection, from the durable stream."""
+
+    async def close(self) -> None:
+        """Unsubscribe. Idempotent."""
+
+
+class Broker(Protocol):
+    """All of it. Every method raises BrokerLost when the store can't be reached in time."""
+
+    async def dispatch(self, actions: Sequence[Dispatch]) -> None:
+        """Carry out `actions` in order, in one round trip."""
+
+    async def results(self, session: SessionRef) -> ResultStream:
+        """Open the session's record stream; returns once the subscription stands."""
+
+    async def forget(self, session: SessionRef) -> None:
+        """Delete every key of the session (results, audio, log). Idempotent."""
+
+    # -- for workers -------------------------------------------------------------------------------------------
+
+    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+        """Up to `slots` jobs: first those of dead workers (idle too long), then new ones. Waits up to `wait_s`.
+
+        A job claimed more often than the limit goes to the dead-letter stream, with a JobFailed record, and is not returned.
+        """
+
+    async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
+        """Publish the next record of a job; `is_last` also acknowledges it. False: the claim is lost or the job cancelled; stop."""
+
+    async def published(self, claim: Claim) -> list[Record]:
+        """What earlier attempts of this job already published, in order."""
+
+    async def release(self, claim: Claim) -> None:
+        """Acknowledge without a record (cancelled, or recorded elsewhere)."""
+
+    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+        """Heartbeat: these are still being worked on. Called at least every second."""
+
+    def cancellations(self, kind: JobKind) -> AsyncIterator[str]:
+        """Job ids as they are cancelled."""
+
+    async def is_cancelled(self, claim: Claim) -> bool:
+        """Whether a job was cancelled, maybe before it was claimed."""
+
+    def utterance(self, claim: Claim) -> AsyncIterator[AudioEntry]:
+        """The utterance's audio and marks from its first entry, as they come; ends after `end`."""
+
+    async def queue_age_s(self, kind: JobKind) -> float:
+        """Age of the oldest job that nobody has claimed; 0.0 when there is none."""
+
+    async def close(self) -> None:
+        """Close connections. Idempotent."""

@@ -1,0 +1,17 @@
+"""Where parcels are looked up. Adapters: the catalogue in PostgreSQL; Sanity comes behind the same port."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from agentvoicebox.delivery.shipment import Shipment
+
+
+class Shipments(Protocol):
+    """A read-only look-up."""
+
+    async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
+        """The shipments among at most 16 normalised candidate ids, in one query; [] when none exists.
+
+        Raises:
+            StorageLost, ProviderTimeout: the backend can't answer now (not the same as none).
+        """

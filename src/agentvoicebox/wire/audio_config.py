@@ -1,0 +1,231 @@
+"""The parts of a session that are about sound: formats, transcription, noise reduction, turn detection.
+
+Each comes with two functions: `merge_*` reads what a client wants over what stands, and `*_to_wire` shows what holds.
+Defaults are those of OpenAI's live API, seen in `session.created`.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from agentvoicebox.wire.checks import (
+    missing,
+    read_choice,
+    read_flag,
+    read_integer,
+    read_number,
+    read_object,
+    read_text,
+    reject_unknown,
+)
+
+PCM_RATE_HZ = 24_000  # the only PCM rate that strict clients parse
+G711_RATE_HZ = 8_000
+
+LONGEST_PADDING_MS = 10_000  # far more than a breath; bounds how much audio must be kept before an onset
+LONGEST_SILENCE_MS = 60_000  # a minute of silence is no pause any more; idle timeouts are for that
+IDLE_TIMEOUT_RANGE_MS = (5_000, 30_000)
+
+AudioType = Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
+
+_AUDIO_TYPES: dict[str, AudioType] = {
+    "audio/pcm": "audio/pcm",
+    "audio/pcmu": "audio/pcmu",
+    "audio/pcma": "audio/pcma",
+    "pcm16": "audio/pcm",
+    "g711_ulaw": "audio/pcmu",
+    "g711_alaw": "audio/pcma",
+}  # the last three are the retired spelling
+_SERVER_VAD_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms")
+_SEMANTIC_VAD_ONLY = ("eagerness",)
+_BOTH_VADS = ("create_response", "interrupt_response")
+
+
+class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """How samples are written: 16-bit little-endian mono PCM at 24 kHz, or G.711 at 8 kHz (which has no `rate`)."""
+
+    type: AudioType = "audio/pcm"
+    rate: int | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """PCM always shows its rate, G.711 never does."""
+        rate = PCM_RATE_HZ if self.type == "audio/pcm" else UNSET
+        if self.rate != rate:
+            msgspec.structs.force_setattr(self, "rate", rate)
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples a second: 24 000 or 8 000."""
+        return PCM_RATE_HZ if self.type == "audio/pcm" else G711_RATE_HZ
+
+
+class Transcription(msgspec.Struct, frozen=True, kw_only=True):
+    """That and how the caller's speech is written down.
+
+    Attributes:
+        model: a name the client knows; `default` leaves the choice to the server.
+        language: ISO-639-1 code, or None to detect it.
+        prompt: words to expect, or None.
+    """
+
+    model: str = "default"
+    language: str | None = None
+    prompt: str | None = None
+
+
+class NoiseReduction(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the microphone is. `strength` runs from 0 to 1 and is only shown when a client gave it."""
+
+    type: Literal["near_field", "far_field"]
+    strength: float | UnsetType = UNSET
+
+
+class TurnDetection(msgspec.Struct, frozen=True, kw_only=True):
+    """How the end of a turn is found.
+
+    Attributes:
+        threshold: from which speech probability on a window counts, 0..1. `server_vad` only, like the next three.
+        prefix_padding_ms: how much audio before the onset belongs to the turn.
+        silence_duration_ms: how much silence ends the turn.
+        idle_timeout_ms: after so long without speech the assistant speaks again; None for never, else 5000..30000.
+        eagerness: how soon a turn counts as over. `semantic_vad` only.
+        create_response: whether the end of a turn starts a response.
+        interrupt_response: whether speech stops a running response.
+    """
+
+    type: Literal["server_vad", "semantic_vad"] = "server_vad"
+    threshold: float = 0.5
+    prefix_padding_ms: int = 300
+    silence_duration_ms: int = 200
+    idle_timeout_ms: int | None = None
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+def merge_format(value: object, current: AudioFormat, path: str) -> AudioFormat:
+    """The format a client wants. An object without `type` keeps the type that stands; a bare name is taken, too.
+
+    Raises:
+        InvalidEvent: `integer_below_min_value` for a PCM rate below 24 000, `invalid_value`, `unknown_parameter`.
+    """
+    if isinstance(value, str):
+        return AudioFormat(type=_AUDIO_TYPES[read_choice(value, path, _AUDIO_TYPES)])
+    body = read_object(value, path)
+    reject_unknown(body, ("type", "rate"), path)
+    kind = current.type
+    if body.get("type") is not None:
+        kind = _AUDIO_TYPES[read_choice(body["type"], f"{path}.type", _AUDIO_TYPES)]
+    wanted = AudioFormat(type=kind)
+    if body.get("rate") is not None:
+        read_integer(body["rate"], f"{path}.rate", wanted.rate_hz, wanted.rate_hz)
+    return wanted
+
+
+def merge_transcription(value: object, current: Transcription | None, path: str) -> Transcription | None:
+    """None switches it off; an object changes only the keys it has. Newer hosted keys are taken and dropped."""
+    if value is None:
+        return None
+    body = read_object(value, path)
+    reject_unknown(body, ("model", "language", "prompt", "delay", "keywords", "languages"), path)
+    changes: dict[str, Any] = {}
+    if body.get("model") is not None:
+        changes["model"] = read_text(body["model"], f"{path}.model")
+    for key in ("language", "prompt"):
+        if key in body:
+            changes[key] = None if body[key] is None else read_text(body[key], f"{path}.{key}")
+    return msgspec.structs.replace(current or Transcription(), **changes)
+
+
+def merge_noise_reduction(value: object, current: NoiseReduction | None, path: str) -> NoiseReduction | None:
+    """None switches it off; an object changes only the keys it has."""
+    if value is None:
+        return None
+    body = read_object(value, path)
+    reject_unknown(body, ("type", "strength"), path)
+    changes: dict[str, Any] = {}
+    if body.get("type") is not None:
+        changes["type"] = read_choice(body["type"], f"{path}.type", ("near_field", "far_field"))
+    elif current is None:
+        raise missing(f"{path}.type")
+    if body.get("strength") is not None:
+        changes["strength"] = read_number(body["strength"], f"{path}.strength", 0, 1)
+    return NoiseReduction(**changes) if current is None else msgspec.structs.replace(current, **changes)
+
+
+def _read_turn_detection_key(key: str, value: object, path: str) -> object:
+    match key:
+        case "threshold":
+            return read_number(value, path, 0, 1)
+        case "prefix_padding_ms":
+            return read_integer(value, path, 0, LONGEST_PADDING_MS)
+        case "silence_duration_ms":
+            return read_integer(value, path, 0, LONGEST_SILENCE_MS)
+        case "idle_timeout_ms":
+            return read_integer(value, path, *IDLE_TIMEOUT_RANGE_MS)
+        case "eagerness":
+            return read_choice(value, path, ("low", "medium", "high", "auto"))
+        case _:
+            return read_flag(value, path)
+
+
+def merge_turn_detection(value: object, current: TurnDetection | None, path: str) -> TurnDetection | None:
+    """None means manual turns. With `type` the object stands alone, over the defaults; without, it changes what stands.
+
+    (A server that dropped `type` in a shallow merge switched detection off by that.) A null inside means absent, but for
+    `idle_timeout_ms`. A key of the other kind of detection is an unknown parameter unless it is null.
+    """
+    if value is None:
+        return None
+    body = read_object(value, path)
+    if body.get("type") is not None:
+        kind = read_choice(body["type"], f"{path}.type", ("server_vad", "semantic_vad"))
+        base = TurnDetection(type="server_vad" if kind == "server_vad" else "semantic_vad")
+    else:
+        base = current or TurnDetection()
+    own = _SERVER_VAD_ONLY if base.type == "server_vad" else _SEMANTIC_VAD_ONLY
+    given = {key: field for key, field in body.items() if key != "type" and field is not None}
+    reject_unknown(given, own + _BOTH_VADS, path)
+    reject_unknown(body, ("type", *_SERVER_VAD_ONLY, *_SEMANTIC_VAD_ONLY, *_BOTH_VADS), path)
+    changes = {key: _read_turn_detection_key(key, field, f"{path}.{key}") for key, field in given.items()}
+    if "idle_timeout_ms" in body:
+        changes.setdefault("idle_timeout_ms", None)
+    return msgspec.structs.replace(base, **changes)
+
+
+def format_to_wire(audio_format: AudioFormat) -> dict[str, Any]:
+    """`{type, rate}` for PCM, `{type}` for G.711."""
+    body: dict[str, Any] = msgspec.to_builtins(audio_format)
+    return body
+
+
+def transcription_to_wire(transcription: Transcription | None) -> dict[str, Any] | None:
+    """Exactly `model`, `language`, `prompt`: one key more ends some clients."""
+    if transcription is None:
+        return None
+    return {"model": transcription.model, "language": transcription.language, "prompt": transcription.prompt}
+
+
+def noise_reduction_to_wire(noise_reduction: NoiseReduction | None) -> dict[str, Any] | None:
+    """`{type}`, with `strength` when a client gave it."""
+    body: dict[str, Any] | None = msgspec.to_builtins(noise_reduction)
+    return body
+
+
+def turn_detection_to_wire(turn_detection: TurnDetection | None, *, answers: bool) -> dict[str, Any] | None:
+    """What holds for the kind in force, always in full.
+
+    Args:
+        turn_detection: None for manual turns.
+        answers: False in a transcription session, which has nothing to create, interrupt or time out.
+    """
+    if turn_detection is None:
+        return None
+    if turn_detection.type == "semantic_vad":
+        keys: tuple[str, ...] = _SEMANTIC_VAD_ONLY
+    else:
+        keys = _SERVER_VAD_ONLY if answers else _SERVER_VAD_ONLY[:3]
+    if answers:
+        keys += _BOTH_VADS
+    return {"type": turn_detection.type} | {key: getattr(turn_detection, key) for key in keys}

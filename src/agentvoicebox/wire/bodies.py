@@ -1,0 +1,167 @@
+"""The two larger things a client sends: an item, and the options of a response. From JSON objects to checked types."""
+
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.wire import checks, legacy
+from agentvoicebox.wire.audio_config import AudioFormat, merge_format
+from agentvoicebox.wire.client_events import AudioOptions, AudioOutputOptions, ResponseOptions
+from agentvoicebox.wire.items import (
+    InputAudio,
+    InputImage,
+    InputText,
+    Item,
+    ItemReference,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+    Part,
+)
+
+MAX_AUDIO_BYTES = 15 * 1024 * 1024  # decoded; OpenAI's limit for one append
+_MAX_AUDIO_TEXT = (MAX_AUDIO_BYTES + 2) // 3 * 4
+
+_PARTS_OF_ROLE: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "user": (InputText, InputAudio, InputImage),
+    "system": (InputText,),
+    "assistant": (OutputText, OutputAudio),
+}
+# Fields of hosted models, retired or newer than this server.
+_HOSTED_ONLY = frozenset({"temperature"})
+
+
+def check_audio_size(text: str, param: str = "audio") -> None:
+    """Raise InvalidEvent if base64 text holds more than 15 MiB."""
+    if len(text) > _MAX_AUDIO_TEXT:
+        message = f"Invalid '{param}': more than {MAX_AUDIO_BYTES // 1024**2} MiB of audio in one event."
+        raise checks.fault(message, "invalid_value", param)
+
+
+def decode_audio(text: str, param: str = "audio") -> bytes:
+    """The samples behind base64 text, as raw bytes of the session's input format.
+
+    Args:
+        text: standard alphabet, padded, no white space; empty is no audio.
+        param: the field that a fault names.
+
+    Raises:
+        InvalidEvent: `invalid_value` when it is no base64 or holds more than 15 MiB.
+    """
+    check_audio_size(text, param)
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:  # binascii.Error, or text beyond ASCII
+        raise checks.fault(f"Invalid '{param}': expected base64, but {error}.", "invalid_value", param) from error
+
+
+def _convert(body: dict[str, Any], kind: Any, path: str) -> Any:
+    try:
+        return msgspec.convert(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise checks.from_validation(error, path) from error
+
+
+def read_item(value: object, path: str) -> Item:
+    """An item a client made, with parts that its role may have. `id` stays empty when the client gave none.
+
+    What an assistant said comes back as what it wrote: nobody but the server makes assistant audio.
+
+    Raises:
+        InvalidEvent: `missing_required_parameter`, `unknown_parameter` or `invalid_value`, with the part's path.
+    """
+    body = legacy.item_to_ga(checks.read_object(value, path))
+    item: Item = _convert(body, Item, path)
+    if not isinstance(item, MessageItem):
+        return item
+    parts = tuple(_read_part(part, item.role, f"{path}.content[{index}]") for index, part in enumerate(item.content))
+    return msgspec.structs.replace(item, content=parts)
+
+
+def _read_part(part: Part, role: str, path: str) -> Part:
+    if not isinstance(part, _PARTS_OF_ROLE[role]):
+        allowed = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in _PARTS_OF_ROLE[role])
+        kind = type(part).__struct_config__.tag
+        raise checks.not_valid(f"{path}.type", kind, f"Supported values for role '{role}' are: {allowed}.")
+    match part:
+        case OutputAudio():
+            if not isinstance(part.transcript, str):
+                raise checks.missing(f"{path}.text")
+            return OutputText(text=part.transcript)
+        case InputAudio():
+            if isinstance(part.audio, str):
+                decode_audio(part.audio, f"{path}.audio")
+            elif not isinstance(part.transcript, str):
+                raise checks.missing(f"{path}.audio")
+        case InputImage():
+            if not part.image_url.startswith("data:image/"):
+                raise checks.not_valid(f"{path}.image_url", part.image_url, "Send the picture itself, as a data URI.")
+        case _:
+            pass
+    return part
+
+
+def _read_input(value: object, path: str) -> tuple[Item | ItemReference, ...]:
+    if not isinstance(value, list):
+        raise checks.wrong_type(value, path, "an array")
+    return tuple(_read_input_item(entry, f"{path}[{index}]") for index, entry in enumerate(value))
+
+
+def _read_input_item(value: object, path: str) -> Item | ItemReference:
+    if isinstance(value, dict) and value.get("type") == "item_reference":
+        reference: ItemReference = _convert(value, ItemReference, path)
+        return reference
+    return read_item(value, path)
+
+
+def _read_audio_options(value: object, path: str) -> AudioOptions:
+    body = checks.read_object(value, path)
+    checks.reject_unknown(body, ("output",), path)
+    if body.get("output") is None:
+        return AudioOptions()
+    path = f"{path}.output"
+    output = checks.read_object(body["output"], path)
+    checks.reject_unknown(output, ("format", "voice"), path)
+    audio_format, voice = output.get("format"), output.get("voice")
+    return AudioOptions(
+        output=AudioOutputOptions(
+            format=None if audio_format is None else merge_format(audio_format, AudioFormat(), f"{path}.format"),
+            voice=None if voice is None else checks.read_voice(voice, f"{path}.voice"),
+        )
+    )
+
+
+_OPTIONS: dict[str, Callable[[object, str], object]] = {
+    "conversation": lambda value, path: checks.read_choice(value, path, ("auto", "none")),
+    "input": _read_input,
+    "instructions": checks.read_text,
+    "tools": checks.read_tools,
+    "tool_choice": checks.read_tool_choice,
+    "output_modalities": checks.read_modalities,
+    "audio": _read_audio_options,
+    "max_output_tokens": checks.read_token_limit,
+    "metadata": checks.read_metadata,
+    "prompt": checks.read_prompt,
+    "reasoning": checks.read_object,
+    "parallel_tool_calls": checks.read_flag,
+}
+
+
+def read_response_options(value: object, path: str = "response") -> ResponseOptions:
+    """The options of a response; null anywhere means that the session's value holds.
+
+    Raises:
+        InvalidEvent: with the code and dotted path of the first fault.
+    """
+    body = legacy.response_to_ga(checks.read_object(value, path))
+    options: dict[str, Any] = {}
+    for key, field in body.items():
+        reader = _OPTIONS.get(key)
+        if reader is not None:
+            if field is not None:
+                options[key] = reader(field, f"{path}.{key}")
+        elif key not in _HOSTED_ONLY:
+            raise checks.unknown(f"{path}.{key}")
+    return ResponseOptions(**options)

@@ -1,0 +1,139 @@
+"""What a client may say. Only shapes: `wire/codec` makes them from frames, the engine gives them their effect."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from agentvoicebox.wire.audio_config import AudioFormat
+from agentvoicebox.wire.checks import MAX_OUTPUT_TOKENS
+from agentvoicebox.wire.items import Item, ItemReference
+
+NonNegative = Annotated[int, msgspec.Meta(ge=0)]
+OutputTokenLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_OUTPUT_TOKENS)]
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Told apart by its place, not by a tag."""
+
+
+class AudioOutputOptions(_Shape, frozen=True, kw_only=True):
+    """How one response sounds. None: as the session says."""
+
+    format: AudioFormat | None = None
+    voice: str | None = None
+
+
+class AudioOptions(_Shape, frozen=True, kw_only=True):
+    """The `audio` of `response.create`."""
+
+    output: AudioOutputOptions | None = None
+
+
+class ResponseOptions(_Shape, frozen=True, kw_only=True):
+    """What is different in one response. None everywhere means: as the session says.
+
+    Attributes:
+        conversation: `none` makes the response out-of-band: it reads the conversation but adds nothing to it.
+        input: items to answer instead of the conversation; empty for no context at all.
+        instructions: replace the session's, not add to them.
+        tools: checked as `session.tools` are.
+        metadata: at most 16 pairs, keys up to 64 and values up to 512 characters; given back in the response.
+        prompt, reasoning, parallel_tool_calls: belong to hosted models; accepted and without effect.
+    """
+
+    conversation: Literal["auto", "none"] | None = None
+    input: tuple[Item | ItemReference, ...] | None = None
+    instructions: str | None = None
+    tools: tuple[dict[str, Any], ...] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    output_modalities: tuple[Literal["audio", "text"], ...] | None = None
+    audio: AudioOptions | None = None
+    max_output_tokens: OutputTokenLimit | Literal["inf"] | None = None
+    metadata: dict[str, str] | None = None
+    prompt: dict[str, Any] | None = None
+    reasoning: dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """What all client events share. `event_id` is the client's own; it comes back in `error.event_id` only."""
+
+    event_id: str | None = None
+
+
+class SessionUpdate(_Event, frozen=True, kw_only=True, tag="session.update"):
+    """Change the session. `session` is a patch; `session_config.apply_update` judges it."""
+
+    session: dict[str, Any]
+
+
+class InputAudioBufferAppend(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
+    """More of the caller's sound: base64 in the session's input format, at most 15 MiB of it."""
+
+    audio: str
+
+
+class InputAudioBufferCommit(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.commit"):
+    """Make a user message of the buffer."""
+
+
+class InputAudioBufferClear(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.clear"):
+    """Forget the buffer."""
+
+
+class ConversationItemCreate(_Event, frozen=True, kw_only=True, tag="conversation.item.create"):
+    """Put an item into the conversation: at the end (None), at the front (`root`), or after the named item."""
+
+    item: Item
+    previous_item_id: str | None = None
+
+
+class ConversationItemRetrieve(_Event, frozen=True, kw_only=True, tag="conversation.item.retrieve"):
+    """Show an item with its audio."""
+
+    item_id: str
+
+
+class ConversationItemTruncate(_Event, frozen=True, kw_only=True, tag="conversation.item.truncate"):
+    """The caller heard the assistant's item only so far."""
+
+    item_id: str
+    content_index: NonNegative = 0
+    audio_end_ms: NonNegative
+
+
+class ConversationItemDelete(_Event, frozen=True, kw_only=True, tag="conversation.item.delete"):
+    """Take an item out of the conversation."""
+
+    item_id: str
+
+
+class ResponseCreate(_Event, frozen=True, kw_only=True, tag="response.create"):
+    """Answer now."""
+
+    response: ResponseOptions | None = None
+
+
+class ResponseCancel(_Event, frozen=True, kw_only=True, tag="response.cancel"):
+    """Stop the named response, or the conversation's own."""
+
+    response_id: str | None = None
+
+
+class OutputAudioBufferClear(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.clear"):
+    """Stop playing. Has a meaning on WebRTC and SIP only, where the server owns playback."""
+
+
+ClientEvent = (
+    SessionUpdate
+    | InputAudioBufferAppend
+    | InputAudioBufferCommit
+    | InputAudioBufferClear
+    | ConversationItemCreate
+    | ConversationItemRetrieve
+    | ConversationItemTruncate
+    | ConversationItemDelete
+    | ResponseCreate
+    | ResponseCancel
+    | OutputAudioBufferClear
+)

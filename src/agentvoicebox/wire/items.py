@@ -1,0 +1,107 @@
+"""Conversation items and the parts they are made of, as both sides write them.
+
+Only shapes are decided here: which parts a role may have is decided in `wire/bodies`, what an item means in the engine.
+Keys that don't apply to an item are left out (UNSET); strict clients drop events that carry them as null.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+ItemStatus = Literal["completed", "incomplete", "in_progress"]
+Role = Literal["user", "assistant", "system"]
+
+
+class _Tagged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """Told apart by `type`."""
+
+
+class InputText(_Tagged, frozen=True, kw_only=True, tag="input_text"):
+    """What a user typed, or what a system message says."""
+
+    text: str
+
+
+class InputAudio(_Tagged, frozen=True, kw_only=True, tag="input_audio"):
+    """What a user said. `audio` is base64 in the session's input format; `transcript` is None until it is known."""
+
+    audio: str | UnsetType = UNSET
+    transcript: str | UnsetType | None = UNSET
+
+
+class InputImage(_Tagged, frozen=True, kw_only=True, tag="input_image"):
+    """A picture a user showed. `image_url` is a data URI."""
+
+    image_url: str
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
+
+
+class OutputText(_Tagged, frozen=True, kw_only=True, tag="output_text"):
+    """What the assistant wrote."""
+
+    text: str
+
+
+class OutputAudio(_Tagged, frozen=True, kw_only=True, tag="output_audio"):
+    """What the assistant said. `audio` is base64 in the response's output format, only given on retrieval."""
+
+    audio: str | UnsetType = UNSET
+    transcript: str | UnsetType | None = UNSET
+
+
+Part = InputText | InputAudio | InputImage | OutputText | OutputAudio
+
+
+class _Item(_Tagged, frozen=True, kw_only=True):
+    """What all items share. A client may leave out `id` and `status`; the engine fills them in (`""` means absent)."""
+
+    id: str = ""
+    object: Literal["realtime.item"] | UnsetType = UNSET
+    status: ItemStatus = "completed"
+
+
+class MessageItem(_Item, frozen=True, kw_only=True, tag="message"):
+    """One line of the conversation."""
+
+    role: Role
+    content: tuple[Part, ...]
+
+
+class FunctionCallItem(_Item, frozen=True, kw_only=True, tag="function_call"):
+    """A tool that the assistant wants called. `arguments` is JSON text, empty while the call is in progress."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class FunctionCallOutputItem(_Item, frozen=True, kw_only=True, tag="function_call_output"):
+    """What a called tool answered."""
+
+    call_id: str
+    output: str
+
+
+class ItemReference(_Tagged, frozen=True, kw_only=True, tag="item_reference"):
+    """Stands for an item of the conversation. Legal in the input of `response.create` only."""
+
+    id: str
+
+
+Item = MessageItem | FunctionCallItem | FunctionCallOutputItem
+
+
+class TextPart(_Tagged, frozen=True, kw_only=True, tag="text"):
+    """The part of a `response.content_part.*` event in a written response."""
+
+    text: str
+
+
+class AudioPart(_Tagged, frozen=True, kw_only=True, tag="audio"):
+    """The part of a `response.content_part.*` event in a spoken response."""
+
+    transcript: str
+
+
+ResponsePart = TextPart | AudioPart

@@ -1,0 +1,383 @@
+"""What the server may say. When each is said is the engine's; how it is spelled for old clients is `wire/dialect`'s.
+
+Nullable protocol fields are always written, as null when empty; keys that don't apply (UNSET) are left out. Left out
+altogether: `conversation.created` (the live API does not send it), hosted MCP, diarised segments and DTMF.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from agentvoicebox.wire.items import Item, ResponsePart
+from agentvoicebox.wire.response import Response
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """Told apart by its place, not by a tag."""
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What all server events share."""
+
+    event_id: str
+
+
+# --- session -------------------------------------------------------------------------------------
+
+
+class ErrorBody(_Shape, frozen=True, kw_only=True):
+    """What went wrong. `param` is a dotted path, `event_id` the client's own id of the event at fault."""
+
+    type: str
+    code: str | None = None
+    message: str
+    param: str | None = None
+    event_id: str | None = None
+
+
+class ErrorEvent(_Event, frozen=True, kw_only=True, tag="error"):
+    """Something went wrong; the session goes on."""
+
+    error: ErrorBody
+
+
+class SessionCreated(_Event, frozen=True, kw_only=True, tag="session.created"):
+    """The first event of a connection. `session` comes from `session_config.session_to_wire`."""
+
+    session: dict[str, Any]
+
+
+class SessionUpdated(_Event, frozen=True, kw_only=True, tag="session.updated"):
+    """The session is now so, in full."""
+
+    session: dict[str, Any]
+
+
+class RateLimit(_Shape, frozen=True, kw_only=True):
+    """One limit. Strict clients know no other names."""
+
+    name: Literal["tokens", "requests"]
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class RateLimitsUpdated(_Event, frozen=True, kw_only=True, tag="rate_limits.updated"):
+    """What is left of the limits; the last event of a response."""
+
+    rate_limits: tuple[RateLimit, ...]
+
+
+class TurnTrace(_Event, frozen=True, kw_only=True, tag="agentvoicebox.turn"):
+    """How long each step of a turn took. Our own event: only sent where asked for, as others die of it."""
+
+    turn: dict[str, Any]
+
+
+# --- caller's audio ------------------------------------------------------------------------------
+
+
+class InputAudioBufferSpeechStarted(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"):
+    """The caller began to speak. `item_id` is the user item to come; times count from the first sample appended."""
+
+    audio_start_ms: int
+    item_id: str
+
+
+class InputAudioBufferSpeechStopped(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"):
+    """The turn is over; `audio_end_ms` includes the silence that ended it."""
+
+    audio_end_ms: int
+    item_id: str
+
+
+class InputAudioBufferCommitted(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.committed"):
+    """The buffer became a user item."""
+
+    previous_item_id: str | None
+    item_id: str
+
+
+class InputAudioBufferCleared(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"):
+    """The buffer was forgotten."""
+
+
+class InputAudioBufferTimeoutTriggered(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"):
+    """The caller was silent for `idle_timeout_ms`."""
+
+    audio_start_ms: int
+    audio_end_ms: int
+    item_id: str
+
+
+class OutputAudioBufferStarted(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.started"):
+    """Playback began. WebRTC and SIP only, as are the next two."""
+
+    response_id: str
+
+
+class OutputAudioBufferStopped(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.stopped"):
+    """Everything was played."""
+
+    response_id: str
+
+
+class OutputAudioBufferCleared(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.cleared"):
+    """Playback was cut off."""
+
+    response_id: str
+
+
+# --- conversation --------------------------------------------------------------------------------
+
+
+class ConversationItemAdded(_Event, frozen=True, kw_only=True, tag="conversation.item.added"):
+    """An item entered the conversation; `previous_item_id` is None for the first."""
+
+    previous_item_id: str | None
+    item: Item
+
+
+class ConversationItemDone(_Event, frozen=True, kw_only=True, tag="conversation.item.done"):
+    """An item won't change any more (a user item's transcript aside)."""
+
+    previous_item_id: str | None
+    item: Item
+
+
+class ConversationItemRetrieved(_Event, frozen=True, kw_only=True, tag="conversation.item.retrieved"):
+    """The item asked for, with its audio."""
+
+    item: Item
+
+
+class ConversationItemTruncated(_Event, frozen=True, kw_only=True, tag="conversation.item.truncated"):
+    """The item now ends at `audio_end_ms`."""
+
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+class ConversationItemDeleted(_Event, frozen=True, kw_only=True, tag="conversation.item.deleted"):
+    """The item is gone."""
+
+    item_id: str
+
+
+class DurationUsage(_Shape, frozen=True, kw_only=True, tag_field="type", tag="duration"):
+    """A transcription paid by the second."""
+
+    seconds: float
+
+
+class TranscriptionInputTokens(_Shape, frozen=True, kw_only=True):
+    """What the tokens of a transcription were."""
+
+    text_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class TokenUsage(_Shape, frozen=True, kw_only=True, tag_field="type", tag="tokens"):
+    """A transcription paid by the token."""
+
+    total_tokens: int
+    input_tokens: int
+    output_tokens: int
+    input_token_details: TranscriptionInputTokens = TranscriptionInputTokens()
+
+
+class TranscriptionError(_Shape, frozen=True, kw_only=True):
+    """Why a transcription failed. Strings only: a null `code` makes strict clients drop the event."""
+
+    type: str
+    code: str
+    message: str
+    param: str | UnsetType = UNSET
+
+
+class ConversationItemInputAudioTranscriptionDelta(
+    _Event, frozen=True, kw_only=True, tag="conversation.item.input_audio_transcription.delta"
+):
+    """More of a user item's transcript; text is only ever added."""
+
+    item_id: str
+    content_index: int
+    delta: str
+
+
+class ConversationItemInputAudioTranscriptionCompleted(
+    _Event, frozen=True, kw_only=True, tag="conversation.item.input_audio_transcription.completed"
+):
+    """A user item's transcript, maybe empty. Exactly one of this and `failed` for each committed item."""
+
+    item_id: str
+    content_index: int
+    transcript: str
+    usage: DurationUsage | TokenUsage
+
+
+class ConversationItemInputAudioTranscriptionFailed(
+    _Event, frozen=True, kw_only=True, tag="conversation.item.input_audio_transcription.failed"
+):
+    """A user item has no transcript."""
+
+    item_id: str
+    content_index: int
+    error: TranscriptionError
+
+
+# --- response ------------------------------------------------------------------------------------
+
+
+class ResponseCreated(_Event, frozen=True, kw_only=True, tag="response.created"):
+    """A response began."""
+
+    response: Response
+
+
+class ResponseDone(_Event, frozen=True, kw_only=True, tag="response.done"):
+    """A response ended, however it did."""
+
+    response: Response
+
+
+class ResponseOutputItemAdded(_Event, frozen=True, kw_only=True, tag="response.output_item.added"):
+    """A response has a further item, still in progress."""
+
+    response_id: str
+    output_index: int
+    item: Item
+
+
+class ResponseOutputItemDone(_Event, frozen=True, kw_only=True, tag="response.output_item.done"):
+    """An item of a response is final."""
+
+    response_id: str
+    output_index: int
+    item: Item
+
+
+class _PartEvent(_Event, frozen=True, kw_only=True):
+    """Says which content part of which item of which response."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+class ResponseContentPartAdded(_PartEvent, frozen=True, kw_only=True, tag="response.content_part.added"):
+    """A message has a further part, still empty."""
+
+    part: ResponsePart
+
+
+class ResponseContentPartDone(_PartEvent, frozen=True, kw_only=True, tag="response.content_part.done"):
+    """A part is final."""
+
+    part: ResponsePart
+
+
+class ResponseOutputTextDelta(_PartEvent, frozen=True, kw_only=True, tag="response.output_text.delta"):
+    """More of a written answer."""
+
+    delta: str
+
+
+class ResponseOutputTextDone(_PartEvent, frozen=True, kw_only=True, tag="response.output_text.done"):
+    """A written answer, whole."""
+
+    text: str
+
+
+class ResponseOutputAudioTranscriptDelta(
+    _PartEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.delta"
+):
+    """More of what is being said."""
+
+    delta: str
+
+
+class ResponseOutputAudioTranscriptDone(
+    _PartEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"
+):
+    """What was said, whole; the deltas joined."""
+
+    transcript: str
+
+
+class ResponseOutputAudioDelta(_PartEvent, frozen=True, kw_only=True, tag="response.output_audio.delta"):
+    """More sound: base64 in the response's output format."""
+
+    delta: str
+
+
+class ResponseOutputAudioDone(_PartEvent, frozen=True, kw_only=True, tag="response.output_audio.done"):
+    """No more sound in this part."""
+
+
+class _CallEvent(_Event, frozen=True, kw_only=True):
+    """Says which tool call of which response. Calls have no content parts."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+
+
+class ResponseFunctionCallArgumentsDelta(
+    _CallEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.delta"
+):
+    """More of a call's JSON text."""
+
+    delta: str
+
+
+class ResponseFunctionCallArgumentsDone(
+    _CallEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
+):
+    """A call's JSON text, whole."""
+
+    name: str
+    arguments: str
+
+
+ServerEvent = (
+    ErrorEvent
+    | SessionCreated
+    | SessionUpdated
+    | RateLimitsUpdated
+    | TurnTrace
+    | InputAudioBufferSpeechStarted
+    | InputAudioBufferSpeechStopped
+    | InputAudioBufferCommitted
+    | InputAudioBufferCleared
+    | InputAudioBufferTimeoutTriggered
+    | OutputAudioBufferStarted
+    | OutputAudioBufferStopped
+    | OutputAudioBufferCleared
+    | ConversationItemAdded
+    | ConversationItemDone
+    | ConversationItemRetrieved
+    | ConversationItemTruncated
+    | ConversationItemDeleted
+    | ConversationItemInputAudioTranscriptionDelta
+    | ConversationItemInputAudioTranscriptionCompleted
+    | ConversationItemInputAudioTranscriptionFailed
+    | ResponseCreated
+    | ResponseDone
+    | ResponseOutputItemAdded
+    | ResponseOutputItemDone
+    | ResponseContentPartAdded
+    | ResponseContentPartDone
+    | ResponseOutputTextDelta
+    | ResponseOutputTextDone
+    | ResponseOutputAudioTranscriptDelta
+    | ResponseOutputAudioTranscriptDone
+    | ResponseOutputAudioDelta
+    | ResponseOutputAudioDone
+    | ResponseFunctionCallArgumentsDelta
+    | ResponseFunctionCallArgumentsDone
+)
