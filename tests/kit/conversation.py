@@ -10,6 +10,7 @@ from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.session_config import SessionConfig, Transcription, TurnDetection
 
 LOOKUP = "get_delivery_status"
+SERVER_VAD = TurnDetection()
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Talk:
         *,
         modality: str = "audio",
         transcription: bool = False,
-        turn_detection: TurnDetection | None = TurnDetection(),
+        turn_detection: TurnDetection | None = SERVER_VAD,
         client_tool: str | None = None,
         tool_is_read_only: bool = True,
         kind: str = "realtime",

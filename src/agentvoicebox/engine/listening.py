@@ -82,7 +82,7 @@ def _note_heard(state: State, step: Step) -> None:
 def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
     """The turn may be over: ask for the words so far."""
     turn = state.buffer.turn
-    if turn is not None and not turn.is_manual:
+    if turn is not None and not turn.is_manual and turn.failure is None:
         turn.pause_sample = fact.speech_end_sample
         step.do(ProbeUtterance(turn.job_id, fact.speech_end_sample))
 
@@ -145,9 +145,9 @@ def clear(state: State, step: Step, at_sample: int) -> None:
 def void_turn(state: State, step: Step) -> None:
     """Forget the open turn; its audio stays in the buffer."""
     drop_speculation(state, step)
-    if state.buffer.turn is not None:
-        step.do(CancelJob(state.buffer.turn.job_id))
-        state.buffer.turn = None
+    turn, state.buffer.turn = state.buffer.turn, None
+    if turn is not None and turn.failure is None:
+        step.do(CancelJob(turn.job_id))
 
 
 def idle_timeout(state: State, step: Step, at_sample: int) -> None:
@@ -186,7 +186,8 @@ def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool =
 
 def _commit_turn(state: State, step: Step, turn: Turn, end_sample: int, speech_end_sample: int) -> None:
     buffer = state.buffer
-    step.do(EndUtterance(turn.job_id, end_sample, speech_end_sample))
+    if turn.failure is None:
+        step.do(EndUtterance(turn.job_id, end_sample, speech_end_sample))
     provisional = state.conversation.find(turn.item_id)
     if provisional is not None:
         state.conversation.remove(provisional)

@@ -13,6 +13,7 @@ from agentvoicebox.engine.step import Step
 
 OPEN_JOBS = 2  # one speaking, one getting ready
 AHEAD_MS = 8_000  # unplayed audio beyond which no further segment is begun; what a barge-in may throw away
+TOLERANCE_MS = 1.0  # a deadline computed in floats may come a hair early
 MS_PER_CHAR = (
     65.0  # Piper joe-medium at speed 1, measured over 60 sentences; only used while a segment's end is unknown
 )
@@ -73,7 +74,9 @@ class Speech(msgspec.Struct):
         for segment in self.segments[self.current :]:
             if segment.job_id is not None or segment.is_synthesised:
                 continue
-            if open_jobs >= limit or (ahead_ms > AHEAD_MS and segment is not self.segments[self.current]):
+            if open_jobs >= limit or (
+                ahead_ms > AHEAD_MS + TOLERANCE_MS and segment is not self.segments[self.current]
+            ):
                 return
             segment.job_id = step.ids.next("job")
             open_jobs += 1

@@ -1,0 +1,160 @@
+"""The laws of a conversation, checked from the outside: over inputs and effects, as they pass.
+
+Used by the property tests, by replay, and by a server started with `AVB_DEBUG_INVARIANTS`. A broken law raises Broken with
+its name; the checker never changes the engine.
+"""
+
+from agentvoicebox.engine import effects as fx
+from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.session import Engine
+from agentvoicebox.wire import server_events as ev
+from agentvoicebox.wire.items import MessageItem
+
+Content = (
+    ev.ResponseOutputItemAdded
+    | ev.ResponseOutputItemDone
+    | ev.ResponseContentPartAdded
+    | ev.ResponseContentPartDone
+    | ev.ResponseOutputTextDelta
+    | ev.ResponseOutputTextDone
+    | ev.ResponseOutputAudioTranscriptDelta
+    | ev.ResponseOutputAudioTranscriptDone
+    | ev.ResponseOutputAudioDone
+    | ev.ResponseFunctionCallArgumentsDelta
+    | ev.ResponseFunctionCallArgumentsDone
+)
+
+
+class Broken(AssertionError):
+    """A law does not hold. The message begins with its name."""
+
+
+class Invariants:
+    """Watches one session from its first input to its last."""
+
+    def __init__(self) -> None:
+        self._event_ids: set[str] = set()
+        self._live: dict[str, bool] = {}  # response id → is in the conversation
+        self._ended: set[str] = set()
+        self._open_items: dict[str, str] = {}  # item id → response id
+        self._open_parts: dict[str, str] = {}
+        self._turn: str | None = None  # item id between speech_started and its end
+        self._before_turn: set[str] = set()  # responses alive when the turn began
+        self._dropped_sample = 0
+        self._jobs: dict[str, bool] = {}  # job id → is open
+        self._ending: set[str] = set()
+        self._is_closed = False
+
+    def check(self, engine: Engine, given: i.Input | None, effects: list[fx.Effect], now_s: float) -> None:
+        """One step: what was given (None: the opening), what came out. Raises Broken."""
+        match given:
+            case i.Generated() | i.SpeechDone() | i.ToolReturned() | i.JobFailed() | i.Heard(is_final=True):
+                if given.job_id in self._jobs:
+                    self._jobs[given.job_id] = False
+        for effect in effects:
+            self._law("nothing follows close", not self._is_closed)
+            self._check_effect(engine, effect)
+        self._check_state(engine, given, now_s)
+
+    @staticmethod
+    def _law(name: str, holds: bool, detail: object = "") -> None:
+        if not holds:
+            raise Broken(f"{name}: {detail}")
+
+    def _check_effect(self, engine: Engine, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Send(event=event):
+                self._law("event ids are unique", event.event_id not in self._event_ids, event.event_id)
+                self._event_ids.add(event.event_id)
+                self._check_event(engine, event)
+            case fx.SendAudio():
+                self._law("no content outside a live response", effect.response_id in self._live, effect)
+                self._law("audio belongs to an open part", effect.item_id in self._open_parts, effect)
+                self._law("event ids are unique", effect.event_id not in self._event_ids, effect.event_id)
+                self._event_ids.add(effect.event_id)
+            case fx.OpenJob():
+                self._law("a job is opened once", effect.job_id not in self._jobs, effect.job_id)
+                self._jobs[effect.job_id] = True
+            case fx.CancelJob():
+                self._law("a job is ended or cancelled once", self._jobs.get(effect.job_id, False), effect.job_id)
+                self._jobs[effect.job_id] = False
+            case fx.ProbeUtterance():
+                self._law("marks go to an open job", self._jobs.get(effect.job_id, False), effect.job_id)
+            case fx.EndUtterance():
+                self._law("marks go to an open job", self._jobs.get(effect.job_id, False), effect.job_id)
+                self._ending.add(effect.job_id)  # ends by itself; may still be cancelled
+            case fx.DropAudio(before_sample=sample):
+                self._law("each input sample ends once", sample >= self._dropped_sample, sample)
+                self._dropped_sample = sample
+            case fx.Close():
+                self._is_closed = True
+
+    def _check_event(self, engine: Engine, event: ev.ServerEvent) -> None:
+        match event:
+            case ev.InputAudioBufferSpeechStarted():
+                self._law("speech detected means a turn is open", self._turn is None, event.item_id)
+                self._turn = event.item_id
+                self._before_turn = {rid for rid, is_default in self._live.items() if is_default}
+            case ev.InputAudioBufferSpeechStopped():
+                self._law("speech stops in an open turn", self._turn == event.item_id, event.item_id)
+            case ev.InputAudioBufferCommitted():
+                if self._turn == event.item_id:
+                    detection = engine.state.config.turn_detection
+                    if detection is not None and detection.interrupt_response:
+                        old = self._before_turn & self._live.keys()
+                        self._law("the old response ends before the new turn is committed", not old, old)
+                    self._turn = None
+            case ev.InputAudioBufferCleared() | ev.SessionUpdated():
+                if engine.state.buffer.turn is None:
+                    self._turn = None
+            case ev.ResponseCreated(response=response):
+                is_default = response.conversation_id is not None
+                self._law("at most one response in the conversation", not (is_default and any(self._live.values())))
+                known = response.id in self._live or response.id in self._ended
+                self._law("a response is created once", not known, response.id)
+                self._live[response.id] = is_default
+            case ev.ResponseDone(response=response):
+                self._law("one terminal for each response", response.id in self._live, response.id)
+                open_items = [item for item, owner in self._open_items.items() if owner == response.id]
+                self._law("each item added has its done", not open_items, open_items)
+                open_parts = [item for item, owner in self._open_parts.items() if owner == response.id]
+                self._law("each part added has its done", not open_parts, open_parts)
+                del self._live[response.id]
+                self._ended.add(response.id)
+            case _ if isinstance(event, Content):
+                self._law("no content outside a live response", event.response_id in self._live, event)
+                self._check_content(event)
+
+    def _check_content(self, event: Content) -> None:
+        match event:
+            case ev.ResponseOutputItemAdded():
+                self._open_items[event.item.id] = event.response_id
+            case ev.ResponseOutputItemDone():
+                self._law(
+                    "an item done was added", self._open_items.pop(event.item.id, None) is not None, event.item.id
+                )
+            case ev.ResponseContentPartAdded():
+                self._open_parts[event.item_id] = event.response_id
+            case ev.ResponseContentPartDone():
+                self._law("a part done was added", self._open_parts.pop(event.item_id, None) is not None, event.item_id)
+            case _:
+                self._law("content belongs to an open item", event.item_id in self._open_items, event.item_id)
+
+    def _check_state(self, engine: Engine, given: i.Input | None, now_s: float) -> None:
+        state = engine.state
+        defaults = [r.id for r in state.responses.values() if r.is_default]
+        self._law("at most one response in the conversation", len(defaults) <= 1, defaults)
+        for entry in state.conversation.entries:
+            heard_ms = entry.sent_ms if entry.heard_ms is None else entry.heard_ms
+            self._law("heard is at most what was sent", 0 <= heard_ms <= entry.sent_ms + 1e-6, entry.item.id)
+            if isinstance(entry.item, MessageItem) and entry.item.role == "assistant" and entry.response_id:
+                is_live = entry.response_id in state.responses
+                is_settled = entry.item.status != "in_progress" or entry.is_truncated
+                self._law("an item of an ended response is final", is_live or is_settled, entry.item.id)
+        if isinstance(given, i.TimePassed):
+            due = engine.deadline()
+            self._law("the next deadline lies ahead", due is None or due > now_s, due)
+        if state.is_closed:
+            self._law("every response ended", not self._live, self._live)
+            open_jobs = [job for job, is_open in self._jobs.items() if is_open and job not in self._ending]
+            self._law("every job was ended or cancelled", not open_jobs, open_jobs)
