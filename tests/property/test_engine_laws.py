@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kit.world import MODES, World, replay
 
 from agentvoicebox.engine import answering, listening
 from agentvoicebox.engine import effects as fx
@@ -14,7 +15,6 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.invariants import Broken, Invariants
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import server_events as ev
-from tests.kit.world import MODES, World, replay
 
 MOVES = 22
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)

@@ -15,6 +15,7 @@ from agentvoicebox.engine.inputs import (
     SpeechStopped,
 )
 from agentvoicebox.engine.jobs import Transcribe
+from agentvoicebox.engine.outputs import record_item
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.state import State, Turn
 from agentvoicebox.engine.step import Step
@@ -76,7 +77,7 @@ def _note_heard(state: State, step: Step) -> None:
             unheard_ms -= entry.sent_ms
             if not entry.is_truncated:
                 entry.heard_ms = heard_ms
-                step.do(answering.record_item(entry))
+                step.do(record_item(entry))
 
 
 def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
@@ -225,7 +226,7 @@ def _add_audio_item(
     step.send(ev.InputAudioBufferCommitted(event_id=step.event_id(), previous_item_id=previous, item_id=item_id))
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=item))
-    step.do(answering.record_item(entry))
+    step.do(record_item(entry))
 
 
 # -- words -----------------------------------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ def transcribed(state: State, step: Step, item_id: str, text: str) -> None:
         entry.transcript = text
         assert isinstance(entry.item, MessageItem)
         entry.item = MessageItem(id=item_id, role="user", content=(InputAudio(transcript=text),))
-        step.do(answering.record_item(entry))
+        step.do(record_item(entry))
         _tell_transcript(state, step, entry, text)
     _go_on(state, step)
 

@@ -10,6 +10,7 @@ from agentvoicebox.engine import answering, listening
 from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, chat_messages, has_audio
 from agentvoicebox.engine.effects import Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox.engine.outputs import record_item
 from agentvoicebox.engine.playout import heard_text
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.state import State
@@ -125,7 +126,7 @@ def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> N
     previous = state.conversation.previous_id(entry)
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
-    step.do(answering.record_item(entry))
+    step.do(record_item(entry))
 
 
 def client_entry(step: Step, item: Item) -> Entry:
@@ -164,7 +165,7 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
         audio_end_ms=event.audio_end_ms,
     )
     step.send(truncated)
-    step.do(answering.record_item(entry))
+    step.do(record_item(entry))
 
 
 def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> None:

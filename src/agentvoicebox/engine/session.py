@@ -6,7 +6,7 @@ times give equal effects, byte for byte; that is what replay, recovery and the p
 
 import msgspec
 
-from agentvoicebox.engine import answering, listening, requests
+from agentvoicebox.engine import answering, calling, listening, requests, speaking
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.response import LiveResponse
@@ -129,7 +129,7 @@ class Engine:
             case i.TextDelta(text=text):
                 answering.write(self.state, step, response, text)
             case i.ToolCallDelta(index=index, name=name, arguments=arguments):
-                answering.write_call(self.state, step, response, index, name, arguments)
+                calling.write_call(self.state, step, response, index, name, arguments)
             case i.Generated(finish_reason=reason, input_tokens=input_tokens, output_tokens=output_tokens):
                 answering.written(self.state, step, response, reason, input_tokens, output_tokens)
 
@@ -140,7 +140,7 @@ class Engine:
                 continue
             if isinstance(said, i.Spoken):
                 chunk = Chunk(said.job_id, said.sequence, said.sample_count)
-                answering.chunk_ready(self.state, step, response, segment, chunk)
+                speaking.chunk_ready(self.state, step, response, segment, chunk)
             else:
                 answering.segment_done(self.state, step, response, segment)
             return
@@ -178,7 +178,7 @@ class Engine:
         if state.idle_at_s is not None and step.now_s >= state.idle_at_s:
             listening.idle_timeout(state, step, at_sample)
         for response in list(state.responses.values()):
-            answering.open_speech(state, step, response)
+            speaking.open_speech(state, step, response)
 
     def _close(self, step: Step, code: int, reason: str) -> None:
         """End everything that lives, each with its own terminal event, then close."""

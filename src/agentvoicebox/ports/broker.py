@@ -160,13 +160,22 @@ class Broker(Protocol):
         """
 
     async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
-        """Publish the next record of a job; `is_last` also acknowledges it. False: the claim is lost or the job cancelled; stop."""
+        """Publish the next record of a job; `is_last` also acknowledges it. False: the claim is lost, or the job cancelled."""
 
     async def published(self, claim: Claim) -> list[Record]:
         """What earlier attempts of this job already published, in order."""
 
     async def release(self, claim: Claim) -> None:
         """Acknowledge without a record (cancelled, or recorded elsewhere)."""
+
+    async def hand_back(self, claim: Claim) -> None:
+        """Give a job up for another attempt, by whoever is free, at once."""
+
+    async def fail(self, claim: Claim, *, code: str, message: str) -> None:
+        """End a job for good: a JobFailed record to the session, the job itself to the dead-letter stream."""
+
+    async def bury(self, kind: JobKind, worker: str) -> None:
+        """A worker is known to be gone: what it held is handed out again at once. Idempotent."""
 
     async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
         """Heartbeat: these are still being worked on. Called at least every second."""

@@ -55,6 +55,7 @@ class Tts(Protocol):
         """int16 mono 24 kHz chunks, in order, each at least 1 sample; the first as early as the engine can. Blocks in `next`.
 
         Args:
+            text: one segment, plain words.
             voice: a name of `voices()`; any other name means the engine's default voice.
             speed: 0.25 to 2.0; outside it is clamped.
         """
