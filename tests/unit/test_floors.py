@@ -17,7 +17,7 @@ FLOORS = {
     4: {"ports"},
     5: {
         "agents", "broker", "limits", "policy", "providers", "sessions", "settings", "shipments", "storage",
-        "telemetry", "tenancy",
+        "telemetry", "tenancy", "tools",
     },
     6: {"gateway", "workers", "webhook", "evals"},
     7: {"supervisor", "cli"},

@@ -173,8 +173,8 @@ def _read_turn_detection_key(key: str, value: object, path: str) -> object:
 def merge_turn_detection(value: object, current: TurnDetection | None, path: str) -> TurnDetection | None:
     """None means manual turns. With `type` the object stands alone, over the defaults; without, it changes what stands.
 
-    (A server that dropped `type` in a shallow merge switched detection off by that.) A null inside means absent, but for
-    `idle_timeout_ms`. A key of the other kind of detection is an unknown parameter unless it is null.
+    (A server that dropped `type` in a shallow merge switched detection off by that.) A null inside means absent, but
+    for `idle_timeout_ms`. A key of the other kind of detection is an unknown parameter unless it is null.
     """
     if value is None:
         return None

@@ -18,16 +18,15 @@ METADATA_PAIRS, METADATA_KEY_CHARS, METADATA_VALUE_CHARS = 16, 64, 512
 LOGPROBS = "item.input_audio_transcription.logprobs"
 _SHOWN_CHARS = 200  # of a client's own text in an error: enough to find it, too little to be an echo chamber
 
-_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"^Object (?P<fault>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
 
 
-def fault(message: str, code: str, param: str | None, *, event_id: str | None = None) -> InvalidEvent:
+def fault(message: str, code: str, param: str | None) -> InvalidEvent:
     """The error for one wrong field; long texts of the client are cut."""
     shown = param if param is None or len(param) <= _SHOWN_CHARS else param[:_SHOWN_CHARS] + "…"
     if len(message) > 4 * _SHOWN_CHARS:
         message = message[: 4 * _SHOWN_CHARS] + "…"
-    return InvalidEvent(message, code=code, param=shown, event_id=event_id)
+    return InvalidEvent(message, code=code, param=shown)
 
 
 def wrong_type(value: object, path: str, wanted: str) -> InvalidEvent:
@@ -49,9 +48,10 @@ def not_valid(path: str, value: object, wanted: str) -> InvalidEvent:
 
 def from_validation(error: msgspec.ValidationError, prefix: str = "") -> InvalidEvent:
     """The fault that msgspec found, with our code and a path that starts at `prefix`."""
-    match = _WHERE.match(str(error))
-    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
-    path = (prefix + path.replace("[...]", "")).removeprefix(".")
+    what, at, where = str(error).rpartition(" - at `$")  # the text is msgspec's own: "Expected … - at `$.item.id`"
+    if not at:
+        what, where = where, ""
+    path = (prefix + where.removesuffix("`")).removeprefix(".")
     field = _FIELD.match(what)
     if field:
         path = f"{path}.{field['name']}".removeprefix(".")

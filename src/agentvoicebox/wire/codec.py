@@ -1,4 +1,4 @@
-"""Frames ↔ events. Whatever bytes a client sends, a well-formed event or an InvalidEvent comes out, never anything else.
+"""Frames ↔ events. Whatever bytes a client sends, a well-formed event or an InvalidEvent comes out, and nothing else.
 
 Order of judgement: a text frame, JSON, an object, a known `type`, then the fields. Each kind of fault has its own code,
 and the client's `event_id` is handed back whenever it could be read, because clients settle their futures by it.

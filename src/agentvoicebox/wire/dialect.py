@@ -1,4 +1,4 @@
-"""The two spellings of the protocol: GA, which everything inside speaks, and the retired beta, for clients that want it.
+"""The two spellings of the protocol: GA, which everything inside speaks, and the retired beta, for those that want it.
 
 A connection has one dialect for life; the handshake chooses it. Both directions work on plain JSON objects, keep no
 state and never fail: what can't be translated is passed on and named by the codec. `wire/codec` calls them.
