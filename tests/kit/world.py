@@ -48,7 +48,8 @@ class World:
     def give(self, given: i.Input) -> None:
         effects = self.talk.give(given)
         for effect in effects:
-            if isinstance(effect, fx.SetTurnDetection) or (isinstance(effect, fx.DropAudio) and effect.resets_turn):
+            is_manual = isinstance(effect, fx.SetTurnDetection) and effect.turn_detection is None
+            if is_manual or (isinstance(effect, fx.DropAudio) and effect.resets_turn):
                 self.is_speaking, self.pause = False, None
         self.on_step(self.talk.engine, given, effects, self.talk.now_s)
 

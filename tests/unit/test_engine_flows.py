@@ -434,3 +434,14 @@ def test_the_voice_is_fixed_once_it_has_spoken() -> None:
     talk.voice(2_400)
     talk.client(ce.SessionUpdate(session={"type": "realtime", "audio": {"output": {"voice": "other"}}}))
     assert talk.sent[-1].error.code == "cannot_update_voice"
+
+
+def test_a_turn_goes_on_when_the_detector_is_retuned_in_the_middle_of_it() -> None:
+    talk = Talk()
+    talk.give(i.SpeechStarted(0))
+    detection = {"type": "semantic_vad"}
+    talk.client(ce.SessionUpdate(session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}}))
+    talk.clear()
+    talk.give(i.SpeechPaused(16_000))
+    talk.give(i.SpeechStopped(21_000, 16_000))
+    assert talk.events[:4] == ["input_audio_buffer.speech_stopped", *USER_ITEM]

@@ -60,7 +60,7 @@ class CancelJob(msgspec.Struct, frozen=True, tag="cancel_job"):
 
 
 class SetTurnDetection(msgspec.Struct, frozen=True, tag="set_turn_detection"):
-    """The detector works by this from now on. None: manual turns. Also resets a turn in progress."""
+    """The detector works by this from now on. None: manual turns, and a turn in progress is void."""
 
     turn_detection: TurnDetection | None
 

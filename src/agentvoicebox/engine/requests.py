@@ -78,13 +78,15 @@ def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> 
 def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
     """Change what holds from now on; a running response keeps what it began with."""
     before = state.config
-    after = apply_update(before, event.session, voice_locked=state.has_spoken)
+    is_answering = state.active is not None and not state.active.is_provisional
+    after = apply_update(before, event.session, voice_locked=state.has_spoken, speed_locked=is_answering)
     listening.drop_speculation(state, step)
     state.config = after
     if after.input_format != before.input_format:
         step.do(SetInputFormat(after.input_format))
     if after.turn_detection != before.turn_detection:
-        listening.void_turn(state, step)
+        if after.turn_detection is None or before.turn_detection is None:
+            listening.void_turn(state, step)  # between two detectors an open turn goes on
         step.do(SetTurnDetection(after.turn_detection))
         if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
             state.idle_at_s = None

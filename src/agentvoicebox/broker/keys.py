@@ -1,0 +1,156 @@
+"""Every key, stream, channel and group in the store, with its time to live: the whole page.
+
+    key                                  type    lives                   holds
+    avb:<kind>                           stream  for good                jobs that are not done; group `<kind>-workers`
+    avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed for good
+    avb:sessions                         zset    for good, trimmed       live sessions by the wall time they expire at
+    avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
+    avb:job:record:<job>                 hash    1 day                   fence of a record job; outlives its session
+    avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    who owns the session
+    avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done
+    avb:jobs:{tenant/session}            set     65 min                  the session's job ids, so that it can be forgotten
+    avb:results:{tenant/session}         stream  65 min, ~4096           records without audio
+    avb:audio:out:{tenant/session}       stream  65 min, ~2048           records of synthesis
+    avb:audio:in:{tenant/session}:<job>  stream  10 min, until done      caller audio and marks of one utterance
+    avb:log:{tenant/session}             stream  65 min                  engine inputs since the snapshot
+    avb:snapshot:{tenant/session}        hash    65 min                  engine state and the log entry it reaches
+
+    channel                              says
+    avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike)
+    avb:cancel:<kind>                    job ids as they are cancelled
+    avb:sessions:notices                 what became of sessions
+
+All keys of a session share the hash tag `{tenant/session}`, so each Lua script touches one slot of a cluster.
+"""
+
+from agentvoicebox.ports.broker import JobKind, SessionRef
+
+PREFIX = "avb:"
+
+SESSION_DATA_TTL_S = 3900  # a Realtime session lasts 60 minutes at most; 5 more for whoever reads after it
+AUDIO_IN_TTL_S = 600  # only a net: the last record of an utterance deletes its audio
+RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session lives
+DEAD_TTL_S = 86_400  # a dead job holds people's words: a day to look at it, no longer
+WAKE_TTL_S = 60
+
+RESULTS_MAX = 4096  # records; a long answer streams some 500 deltas
+AUDIO_OUT_MAX = 2048  # records of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
+AUDIO_IN_MAX = 36_000  # 20 ms frames: 12 minutes of one utterance
+DEAD_MAX = 1000
+
+SESSION_TTL_S = 30  # plan A1.3
+SESSION_HEARTBEAT_S = 10
+
+MAX_ATTEMPTS = 3  # plan A6: dead letter after three tries
+RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker has the job
+KEEP_EVERY_S = 0.5
+
+LASTING = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
+"""The only keys without a time to live."""
+
+LIVE_SESSIONS = f"{PREFIX}sessions"
+SESSION_NOTICES = f"{PREFIX}sessions:notices"
+
+_CHANNEL_OF_KIND = {
+    JobKind.STT: "transcription",
+    JobKind.LLM: "generation",
+    JobKind.TTS: "speech",
+    JobKind.TOOL: "tool",
+    JobKind.RECORD: "record",
+}
+
+
+def tag(session: SessionRef) -> str:
+    """The hash tag that all keys of a session share.
+
+    Raises:
+        ValueError: an id holds a character that would let it reach into another session's keys.
+    """
+    if any(mark in part for part in (session.tenant_id, session.session_id) for mark in "{}/"):
+        raise ValueError("tenant and session ids may not contain '{', '}' or '/'")
+    return f"{{{session.tenant_id}/{session.session_id}}}"
+
+
+def job_stream(kind: JobKind) -> str:
+    """Where jobs of a kind wait."""
+    return f"{PREFIX}{kind}"
+
+
+def group(kind: JobKind) -> str:
+    """The consumer group that hands them out."""
+    return f"{kind}-workers"
+
+
+def dead_stream(kind: JobKind) -> str:
+    """Where jobs end that failed for good."""
+    return f"{PREFIX}dead:{kind}"
+
+
+def cancel_channel(kind: JobKind) -> str:
+    """Where cancelled job ids are announced."""
+    return f"{PREFIX}cancel:{kind}"
+
+
+def job(kind: JobKind, session: SessionRef, job_id: str) -> str:
+    """The fence of a job. A record job's is no key of its session, because records outlive it."""
+    return f"{PREFIX}job:record:{job_id}" if kind is JobKind.RECORD else f"{PREFIX}job:{tag(session)}:{job_id}"
+
+
+def job_ttl_s(kind: JobKind) -> int:
+    """How long a job's fence stands without being touched."""
+    return RECORD_JOB_TTL_S if kind is JobKind.RECORD else SESSION_DATA_TTL_S
+
+
+def jobs(session: SessionRef) -> str:
+    """The set of the session's job ids."""
+    return f"{PREFIX}jobs:{tag(session)}"
+
+
+def results(session: SessionRef) -> str:
+    """The durable stream of records without audio."""
+    return f"{PREFIX}results:{tag(session)}"
+
+
+def audio_out(session: SessionRef) -> str:
+    """The durable stream of records of synthesis jobs."""
+    return f"{PREFIX}audio:out:{tag(session)}"
+
+
+def record_stream(kind: JobKind, session: SessionRef) -> tuple[str, int]:
+    """Where the records of a kind are kept, and how many."""
+    return (audio_out(session), AUDIO_OUT_MAX) if kind is JobKind.TTS else (results(session), RESULTS_MAX)
+
+
+def audio_in(session: SessionRef, job_id: str) -> str:
+    """The audio of one utterance."""
+    return f"{PREFIX}audio:in:{tag(session)}:{job_id}"
+
+
+def log(session: SessionRef) -> str:
+    """Engine inputs since the last snapshot."""
+    return f"{PREFIX}log:{tag(session)}"
+
+
+def snapshot(session: SessionRef) -> str:
+    """The engine's last snapshot."""
+    return f"{PREFIX}snapshot:{tag(session)}"
+
+
+def session_hash(session: SessionRef) -> str:
+    """Who owns the session."""
+    return f"{PREFIX}session:{tag(session)}"
+
+
+def channel(kind: JobKind, session: SessionRef) -> str:
+    """Where records of a kind are announced to the session's gateway."""
+    return f"{PREFIX}{_CHANNEL_OF_KIND[kind]}:{tag(session)}"
+
+
+def channels(session: SessionRef) -> list[str]:
+    """All channels that announce records of a session (record jobs announce nothing)."""
+    return [channel(kind, session) for kind in JobKind if kind is not JobKind.RECORD]
+
+
+def wake_stream(reader: str) -> str:
+    """Wakes one blocked utterance reader."""
+    return f"{PREFIX}wake:{reader}"

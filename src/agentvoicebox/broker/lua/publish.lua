@@ -1,0 +1,23 @@
+-- Publish the next record of a job, if the publisher still holds it.
+-- KEYS: 1 the job's fence, 2 the record stream, 3 the utterance's audio (deleted with the last record)
+-- ARGV: 1 attempt, 2 nonce of this publication, 3 '1' when last, 4 channel, 5 stream bound, 6 ttl s, 7 record bytes
+-- Returns the sequence number, -1 when the claim is lost, -2 when the job is cancelled.
+local fence = redis.call('HMGET', KEYS[1], 'attempt', 'sequence', 'nonce', 'cancelled', 'done')
+if not fence[1] then return -1 end
+-- The answer to an earlier try was lost with its connection: it was published all the same.
+if fence[3] == ARGV[2] then return tonumber(fence[2]) end
+if fence[4] then return -2 end
+if fence[5] or fence[1] ~= ARGV[1] then return -1 end
+local sequence = tonumber(fence[2]) + 1
+local raw = struct.pack('>I4', sequence) .. ARGV[7]
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'r', raw)
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('HSET', KEYS[1], 'sequence', sequence, 'nonce', ARGV[2])
+if sequence == 1 then redis.call('HSET', KEYS[1], 'first', id) end
+if ARGV[3] == '1' then
+  redis.call('HSET', KEYS[1], 'done', '1')
+  redis.call('DEL', KEYS[3])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('PUBLISH', ARGV[4], struct.pack('B', #id) .. id .. raw)
+return sequence

@@ -1,0 +1,20 @@
+-- Put entries that a consumer holds back into the stream as new ones, so that any waiting worker takes them at once.
+-- KEYS: 1 the job stream
+-- ARGV: 1 group, 2 consumer, 3 'all' (then the consumer is forgotten, too) or an entry id
+local moved = 0
+local all = ARGV[3] == 'all'
+local from, to, count = ARGV[3], ARGV[3], 1
+if all then from, to, count = '-', '+', 1000 end
+local held = redis.call('XPENDING', KEYS[1], ARGV[1], from, to, count, ARGV[2])
+for _, pending in ipairs(held) do
+  local id = pending[1]
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[1], id, id)) do
+    redis.call('XADD', KEYS[1], '*', unpack(entry[2]))
+    moved = moved + 1
+  end
+  redis.call('XACK', KEYS[1], ARGV[1], id)
+  redis.call('XDEL', KEYS[1], id)
+end
+-- Deleting a consumer forgets what it still holds: only when that is nothing.
+if all and #held < count then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2]) end
+return moved

@@ -1,0 +1,342 @@
+"""The broker in one process, for tests, benchmarks and single-process use: the same laws as over Valkey, nothing durable.
+
+Everything lives in dictionaries of one instance, which gateway and workers share.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from agentvoicebox.broker import keys
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.engine.inputs import JobFailed
+from agentvoicebox.ports.broker import (
+    AppendAudio,
+    AppendLog,
+    AudioEntry,
+    Cancel,
+    Claim,
+    Dispatch,
+    Job,
+    JobKind,
+    Record,
+    ResultStream,
+    SessionRef,
+    Submit,
+)
+
+
+@dataclass
+class _Fence:
+    attempt: int = 0
+    records: list[Record] = field(default_factory=list)
+    is_cancelled: bool = False
+    is_done: bool = False
+
+
+@dataclass
+class _Pending:
+    job: Job
+    worker: str
+    seen_s: float
+
+
+class _Bell:
+    """Wakes everybody who waits. Look first, then wait: nothing runs in between."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class _Utterance:
+    def __init__(self) -> None:
+        self.entries: list[AudioEntry] = []
+        self.grown = _Bell()
+
+
+class _Reader:
+    """See ResultStream. It points into the session's list of records, so a slow consumer costs nothing."""
+
+    def __init__(self, session: "_Session") -> None:
+        self._session = session
+        self._position = 0
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[Record]:
+        while not self._closed:
+            if self._position < len(self._session.records):
+                self._position += 1
+                yield self._session.records[self._position - 1]
+            else:
+                await self._session.grown.wait()
+
+    async def close(self) -> None:
+        self._closed = True
+        self._session.grown.ring()
+
+
+class _Session:
+    def __init__(self) -> None:
+        self.fences: dict[str, _Fence] = {}
+        self.records: list[Record] = []
+        self.grown = _Bell()
+        self.utterances: dict[str, _Utterance] = {}
+        self.log: list[bytes] = []
+
+
+class MemoryBroker:
+    """See `ports.broker.Broker`.
+
+    Args:
+        clock: both times.
+        reclaim_idle_s: silence after which a worker counts as dead.
+        max_attempts: hand-outs of a job before it is dead.
+
+    Attributes:
+        dead: jobs that failed for good, by kind.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        reclaim_idle_s: float = keys.RECLAIM_IDLE_S,
+        max_attempts: int = keys.MAX_ATTEMPTS,
+    ) -> None:
+        self.dead: dict[JobKind, list[Job]] = {kind: [] for kind in JobKind}
+        self._clock = clock or SystemClock()
+        self._idle_s = reclaim_idle_s
+        self._max_attempts = max_attempts
+        self._sessions: dict[SessionRef, _Session] = {}
+        self._record_fences: dict[str, _Fence] = {}
+        self._waiting: dict[JobKind, deque[Job]] = {kind: deque() for kind in JobKind}
+        self._pending: dict[JobKind, dict[str, _Pending]] = {kind: {} for kind in JobKind}
+        self._work = _Bell()
+        self._listeners: dict[JobKind, list[asyncio.Queue[str]]] = {kind: [] for kind in JobKind}
+        self._entry_ids = itertools.count(1)
+
+    # -- for gateways ------------------------------------------------------------------------------------------
+
+    async def dispatch(self, actions: Sequence[Dispatch]) -> None:
+        """See Broker."""
+        for action in actions:
+            match action:
+                case Submit(job):
+                    self._fences(job.kind, job.session).setdefault(job.job_id, _Fence())
+                    self._enqueue(job)
+                case Cancel(job_id, kind, session):
+                    fence = self._fence(kind, session, job_id)
+                    if fence is not None and not fence.is_done:
+                        fence.is_cancelled = True
+                        for listener in self._listeners[kind]:
+                            listener.put_nowait(job_id)
+                case AppendAudio(session, job_id, entry):
+                    utterance = self._session(session).utterances.setdefault(job_id, _Utterance())
+                    utterance.entries.append(entry)
+                    utterance.grown.ring()
+                case AppendLog(session, raw):
+                    self._session(session).log.append(raw)
+
+    async def results(self, session: SessionRef) -> ResultStream:
+        """See Broker."""
+        return _Reader(self._session(session))
+
+    async def forget(self, session: SessionRef) -> None:
+        """See Broker. Record jobs are left: they outlive their session."""
+        self._sessions.pop(session, None)
+
+    def log(self, session: SessionRef) -> list[bytes]:
+        """The session's log entries, in order."""
+        known = self._sessions.get(session)
+        return list(known.log) if known else []
+
+    # -- for workers -------------------------------------------------------------------------------------------
+
+    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+        """See Broker."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + wait_s
+        while True:
+            claims = self._take_all(kind, worker, slots)
+            left_s = until_s - loop.time()
+            if claims or left_s <= 0:
+                return claims
+            with contextlib.suppress(TimeoutError):  # then look for dead workers again
+                async with asyncio.timeout(min(left_s, self._idle_s / 4)):
+                    await self._work.wait()
+
+    def _take_all(self, kind: JobKind, worker: str, slots: int) -> list[Claim]:
+        now_s = self._clock.monotonic_s()
+        orphans = [entry_id for entry_id, one in self._pending[kind].items() if now_s - one.seen_s >= self._idle_s]
+        claims: list[Claim] = []
+        while len(claims) < slots and (orphans or self._waiting[kind]):
+            if orphans:
+                entry_id = orphans.pop(0)
+                job = self._pending[kind][entry_id].job
+            else:
+                entry_id = str(next(self._entry_ids))
+                job = self._waiting[kind].popleft()
+            self._pending[kind][entry_id] = _Pending(job, worker, now_s)
+            claim = self._take(job, entry_id)
+            if claim is not None:
+                claims.append(claim)
+        return claims
+
+    def _take(self, job: Job, entry_id: str) -> Claim | None:
+        if job.kind is JobKind.RECORD:
+            self._record_fences.setdefault(job.job_id, _Fence())
+        fence = self._fence(job.kind, job.session, job.job_id)
+        if fence is None or fence.is_done or fence.is_cancelled:
+            self._settle(job, entry_id)
+            return None
+        fence.attempt += 1
+        claim = Claim(
+            job=job,
+            entry_id=entry_id,
+            attempt=fence.attempt,
+            published=len(fence.records),
+            claimed_s=self._clock.wall_s(),
+        )
+        if fence.attempt > self._max_attempts:
+            self._fail(claim, code="worker_lost", message="each worker that took this job was lost")
+            return None
+        return claim
+
+    async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
+        """See Broker."""
+        return self._publish(claim, body, audio, is_last)
+
+    def _publish(self, claim: Claim, body: bytes, audio: bytes, is_last: bool) -> bool:
+        job = claim.job
+        fence = self._fence(job.kind, job.session, job.job_id)
+        if fence is None or fence.is_done or fence.is_cancelled or fence.attempt != claim.attempt:
+            return False
+        record = Record(
+            job_id=job.job_id,
+            kind=job.kind,
+            sequence=len(fence.records) + 1,
+            attempt=claim.attempt,
+            body=body,
+            audio=audio,
+            claimed_s=claim.claimed_s,
+            published_s=self._clock.wall_s(),
+            is_last=is_last,
+        )
+        fence.records.append(record)
+        session = self._session(job.session)
+        session.records.append(record)
+        session.grown.ring()
+        if is_last:
+            fence.is_done = True
+            self._settle(job, claim.entry_id)
+        return True
+
+    async def published(self, claim: Claim) -> list[Record]:
+        """See Broker."""
+        fence = self._fence(claim.job.kind, claim.job.session, claim.job.job_id)
+        return list(fence.records) if fence else []
+
+    async def release(self, claim: Claim) -> None:
+        """See Broker. The utterance's audio goes with it."""
+        self._settle(claim.job, claim.entry_id)
+
+    async def hand_back(self, claim: Claim) -> None:
+        """See Broker."""
+        if self._pending[claim.job.kind].pop(claim.entry_id, None) is not None:
+            self._enqueue(claim.job)
+
+    async def bury(self, kind: JobKind, worker: str) -> None:
+        """See Broker."""
+        for entry_id, one in list(self._pending[kind].items()):
+            if one.worker == worker:
+                del self._pending[kind][entry_id]
+                self._enqueue(one.job)
+
+    async def fail(self, claim: Claim, *, code: str, message: str) -> None:
+        """See Broker."""
+        self._fail(claim, code=code, message=message)
+
+    def _fail(self, claim: Claim, *, code: str, message: str) -> None:
+        job = claim.job
+        body = msgspec.msgpack.encode(JobFailed(job_id=job.job_id, code=code, message=message))
+        if job.kind is JobKind.RECORD:  # no conversation waits for it
+            self._settle(job, claim.entry_id)
+        elif not self._publish(claim, body, b"", True):
+            return
+        self.dead[job.kind].append(job)
+
+    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+        """See Broker."""
+        for claim in claims:
+            pending = self._pending[kind].get(claim.entry_id)
+            if pending is not None and pending.worker == worker:
+                pending.seen_s = self._clock.monotonic_s()
+
+    async def cancellations(self, kind: JobKind) -> AsyncIterator[str]:
+        """See Broker."""
+        ids: asyncio.Queue[str] = asyncio.Queue()
+        self._listeners[kind].append(ids)
+        try:
+            while True:
+                yield await ids.get()
+        finally:
+            self._listeners[kind].remove(ids)
+
+    async def is_cancelled(self, claim: Claim) -> bool:
+        """See Broker. A job whose session was forgotten counts as cancelled."""
+        fence = self._fence(claim.job.kind, claim.job.session, claim.job.job_id)
+        return fence is None or fence.is_cancelled
+
+    async def utterance(self, claim: Claim) -> AsyncIterator[AudioEntry]:
+        """See Broker."""
+        utterance = self._session(claim.job.session).utterances.setdefault(claim.job.job_id, _Utterance())
+        for position in itertools.count():
+            while len(utterance.entries) <= position:
+                await utterance.grown.wait()
+            yield utterance.entries[position]
+            if utterance.entries[position].mark == "end":
+                return
+
+    async def queue_age_s(self, kind: JobKind) -> float:
+        """See Broker."""
+        waiting = self._waiting[kind]
+        return max(0.0, self._clock.wall_s() - waiting[0].submitted_s) if waiting else 0.0
+
+    async def close(self) -> None:
+        """See Broker."""
+
+    def _session(self, session: SessionRef) -> _Session:
+        return self._sessions.setdefault(session, _Session())
+
+    def _fences(self, kind: JobKind, session: SessionRef) -> dict[str, _Fence]:
+        return self._record_fences if kind is JobKind.RECORD else self._session(session).fences
+
+    def _fence(self, kind: JobKind, session: SessionRef, job_id: str) -> _Fence | None:
+        if kind is JobKind.RECORD:
+            return self._record_fences.get(job_id)
+        known = self._sessions.get(session)
+        return known.fences.get(job_id) if known else None
+
+    def _enqueue(self, job: Job) -> None:
+        self._waiting[job.kind].append(job)
+        self._work.ring()
+
+    def _settle(self, job: Job, entry_id: str) -> None:
+        """The job is over: no entry, no audio."""
+        self._pending[job.kind].pop(entry_id, None)
+        if job.kind is JobKind.RECORD:
+            self._record_fences.pop(job.job_id, None)
+        elif job.session in self._sessions:
+            self._sessions[job.session].utterances.pop(job.job_id, None)

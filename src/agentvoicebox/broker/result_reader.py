@@ -1,0 +1,122 @@
+"""One session's records in order, each once: announced ones at once, missed ones from the durable streams.
+
+Law: a record is delivered when its stream entry lies beyond the last one delivered from that stream. Announcements
+carry the entry id, so a record that comes both ways is dropped once. A hole in a job's numbers, a lost connection, or a
+consumer too slow for its queue send the reader back to the streams, from where it stood.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+import structlog
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.connection import LONGEST_PAUSE_S, Connection, entries_of
+from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_record
+from agentvoicebox.broker.subscriber import Subscriber
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import JobKind, Record, SessionRef
+
+_log = structlog.get_logger(__name__)
+
+QUEUE_MAX = 256  # announcements held for a slow consumer; beyond it the streams hold them
+READ_COUNT = 128  # records a round trip when reading from a stream; some 600 KB of audio
+
+
+class ResultReader:
+    """See `ports.broker.ResultStream`. Made by the broker; `open` before use."""
+
+    def __init__(self, connection: Connection, subscriber: Subscriber, session: SessionRef) -> None:
+        self._connection = connection
+        self._subscriber = subscriber
+        self._channels = keys.channels(session)
+        self._streams = (keys.results(session), keys.audio_out(session))
+        self._position: dict[str, StreamId] = dict.fromkeys(self._streams, (0, 0))
+        self._last_sequence: dict[str, int] = {}
+        self._announced: deque[tuple[str, StreamId, Record]] = deque()
+        self._is_behind = True  # what was written before the subscription stood is only in the streams
+        self._closed = False
+        self._wake = asyncio.Event()
+
+    async def open(self) -> None:
+        """Subscribe. Raises BrokerLost."""
+        await self._subscriber.subscribe(self._channels, self)
+
+    def heard(self, payload: bytes) -> None:
+        """See Listener."""
+        if len(self._announced) >= QUEUE_MAX:
+            self._is_behind = True
+        else:
+            end = 1 + payload[0]
+            record = unpack_record(payload[end:])
+            stream = self._streams[1 if record.kind is JobKind.TTS else 0]
+            self._announced.append((stream, parse_stream_id(payload[1:end]), record))
+        self._wake.set()
+
+    def missed(self) -> None:
+        """See Listener."""
+        self._is_behind = True
+        self._wake.set()
+
+    async def __aiter__(self) -> AsyncIterator[Record]:
+        """Yield records until closed. While the store is away it waits: a call outlives a restart of the store."""
+        while not self._closed:
+            if self._is_behind:
+                try:
+                    async for record in self._catch_up():
+                        yield record
+                except BrokerLost as error:
+                    _log.warning("results can't be read, trying on", error=error.message)
+                    await asyncio.sleep(LONGEST_PAUSE_S)
+            elif self._announced:
+                stream, entry, record = self._announced.popleft()
+                if entry <= self._position[stream]:
+                    continue
+                if record.sequence > self._last_sequence.get(record.job_id, 0) + 1:
+                    self._is_behind = True
+                    continue
+                self._delivered(stream, entry, record)
+                yield record
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    async def close(self) -> None:
+        """See ResultStream."""
+        if not self._closed:
+            self._closed = True
+            self._wake.set()
+            await self._subscriber.unsubscribe(self._channels, self)
+
+    async def _catch_up(self) -> AsyncIterator[Record]:
+        # Cleared first: what is announced while we read stays in the queue and is dropped there if it was read here.
+        self._is_behind = False
+        self._announced.clear()
+        is_complete = False
+        try:
+            for stream in self._streams:
+                while entries := await self._read_on(stream):
+                    for entry_id, record in entries:
+                        self._delivered(stream, entry_id, record)
+                        yield record
+                        if self._closed:
+                            return
+            is_complete = True
+        finally:
+            if not is_complete:
+                self._is_behind = True
+
+    async def _read_on(self, stream: str) -> list[tuple[StreamId, Record]]:
+        ms, count = self._position[stream]
+        entries = await self._connection.call(
+            lambda: self._connection.commands.xrange(stream, min=f"({ms}-{count}", max="+", count=READ_COUNT)
+        )
+        return [(parse_stream_id(entry_id), unpack_record(fields[b"r"])) for entry_id, fields in entries_of(entries)]
+
+    def _delivered(self, stream: str, entry: StreamId, record: Record) -> None:
+        self._position[stream] = entry
+        if record.is_last:
+            self._last_sequence.pop(record.job_id, None)
+        else:
+            self._last_sequence[record.job_id] = record.sequence

@@ -1,0 +1,1 @@
+"""The command line: `agentvoicebox serve | call | demo | doctor | models | agents | voices | version`."""

@@ -1,0 +1,86 @@
+"""`agentvoicebox call`: speak to a Realtime server from the terminal."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from agentvoicebox.cli.console import console
+from agentvoicebox.cli.microphone import talk
+from agentvoicebox.cli.places import model_cache
+from agentvoicebox.cli.transcript import live_transcript
+from agentvoicebox.errors import ClientError
+from agentvoicebox.evals.call_record import CallRecord
+from agentvoicebox.evals.call_report import parts_table, write_events, write_recording
+from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.evals.line import line_from_wav
+from agentvoicebox.evals.timeline import draw_timeline
+from agentvoicebox.settings import Settings
+
+
+def call(
+    wav: Annotated[list[Path] | None, typer.Argument(help="WAV files to speak, one a turn.")] = None,
+    say: Annotated[list[str] | None, typer.Option(help="A sentence to speak; repeat it for more turns.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="A sentence to type; repeat it for more turns.")] = None,
+    url: Annotated[str, typer.Option(help="The server, as an OpenAI client knows it.")] = "http://127.0.0.1:8000/v1",
+    key: Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; any, for a local server.")] = "local",
+    model: Annotated[str, typer.Option(help="The agent, or the model of another server.")] = "delivery",
+    audio: Annotated[
+        Literal["pcm", "pcmu", "pcma"], typer.Option(help="Format on the wire: 24 kHz PCM, or a telephone's G.711.")
+    ] = "pcm",
+    record: Annotated[
+        Path | None, typer.Option(help="Write the call as a stereo WAV: caller left, agent right.")
+    ] = None,
+    timeline: Annotated[Path | None, typer.Option(help="Draw who spoke when (.png, .svg or .pdf).")] = None,
+    events: Annotated[Path | None, typer.Option(help="Write every event as JSON lines.")] = None,
+) -> None:
+    """Speak to any Realtime server: recordings, sentences, typed lines, or your own microphone.
+
+    Turns are taken in order (recordings, then spoken sentences, then typed ones); each waits for the agent to finish.
+    Without any of them the microphone is used, if `sounddevice` and a sound card are there; Ctrl-C hangs up.
+
+      agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four" --record call.wav
+
+      agentvoicebox call question.wav --timeline call.png
+
+      agentvoicebox call --text "Where is parcel PKG004?"
+
+      agentvoicebox call --url https://api.openai.com/v1 --model gpt-realtime --say "Hello there."
+    """
+    options = CallOptions(base_url=url, api_key=key, model=model, audio=audio)
+    for path in (record, timeline, events):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ClientError(f"there is no folder {path.absolute().parent} to write {path.name} into")
+    is_scripted = bool(wav or say or text)
+    told = asyncio.run(_scripted(options, wav or [], say or [], text or []) if is_scripted else talk(options))
+    if any(turn.account for turn in told.turns):
+        console.print(parts_table(told.turns))
+    if record is not None:
+        write_recording(told, record)
+    if events is not None:
+        write_events(told, events)
+    if timeline is not None:
+        draw_timeline(told, timeline)
+    for path in (record, timeline, events):
+        if path is not None:
+            console.print(f"wrote {path}")
+    if any(turn.problem for turn in told.turns):
+        raise typer.Exit(1)
+
+
+async def _scripted(options: CallOptions, recordings: list[Path], sentences: list[str], typed: list[str]) -> CallRecord:
+    lines = [line_from_wav(path) for path in recordings]
+    if sentences:
+        settings = Settings.load()
+        with console.status("rendering the caller's voice"):
+            lines += await asyncio.to_thread(
+                speak_lines, sentences, models_dir=settings.models_dir, cache_dir=model_cache(settings)
+            )
+    async with open_call(options, live_transcript(console)) as line:
+        for each in lines:
+            await line.say(each)
+        for words in typed:
+            await line.type(words)
+        return line.record()

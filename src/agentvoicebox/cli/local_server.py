@@ -1,0 +1,155 @@
+"""A whole server of our own for the length of a block: `agentvoicebox serve` as a child process on a free port.
+
+Used by the demo, the end-to-end tests and the benchmarks, so that they meet exactly what a user starts. Ends with the
+process group gone, whatever happened.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentvoicebox.cli.serve import EVERYTHING_READY
+from agentvoicebox.errors import InfrastructureError
+
+START_TIMEOUT_S = 180.0  # the first start ever prepares the voice and the database
+STOP_TIMEOUT_S = 20.0
+TAIL_LINES = 12
+
+Progress = Callable[[str], None]
+
+
+class ServerFailed(InfrastructureError):
+    """The server did not become ready. The message ends with its last words."""
+
+    code = "server_failed"
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A server that is ready.
+
+    Attributes:
+        url: base URL for OpenAI clients, ending in `/v1`.
+        pid: of the supervisor; its children are the roles and the embedded servers.
+        log: the server's log.
+    """
+
+    url: str
+    pid: int
+    data_dir: Path
+    log: Path
+
+    @property
+    def root_url(self) -> str:
+        """Where `/health` and `/ready` are."""
+        return self.url.removesuffix("/v1")
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def local_server(
+    data_dir: Path, *, settings: Mapping[str, str] | None = None, progress: Progress = lambda line: None
+) -> AsyncIterator[LocalServer]:
+    """Start a server, wait until it is ready, and stop it at the end of the block.
+
+    Args:
+        data_dir: for its embedded servers; made when absent, left in place.
+        settings: further `AVB_…` variables.
+        progress: told of each step of starting and stopping.
+
+    Raises:
+        ServerFailed: it ended, or was not ready in time.
+    """
+    port = free_port()
+    environment = {
+        **os.environ,
+        "AVB_HOST": "127.0.0.1",
+        "AVB_PORT": str(port),
+        "AVB_DATA_DIR": str(data_dir),
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "200",  # it writes to a pipe: no wrapping
+        **(settings or {}),
+    }
+    log = await asyncio.to_thread(_log_in, data_dir)
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "agentvoicebox.cli", "serve"),
+            env=environment,
+            stdout=PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+    is_ready = asyncio.Event()
+    reading = asyncio.create_task(_read(process, progress, is_ready))
+    server = LocalServer(f"http://127.0.0.1:{port}/v1", process.pid, data_dir, log)
+    try:
+        await _until_ready(process, server, is_ready)
+        yield server
+    finally:
+        await _stop(process)
+        await reading
+
+
+def _log_in(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "serve.log"
+
+
+async def _read(process: Process, progress: Progress, is_ready: asyncio.Event) -> None:
+    if process.stdout is None:
+        return
+    async for raw in process.stdout:
+        line = raw.decode(errors="replace").strip()
+        if line.startswith(EVERYTHING_READY):
+            is_ready.set()
+        elif line:
+            progress(line)
+
+
+async def _until_ready(process: Process, server: LocalServer, is_ready: asyncio.Event) -> None:
+    ending, opening = asyncio.create_task(process.wait()), asyncio.create_task(is_ready.wait())
+    try:
+        await asyncio.wait([ending, opening], timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (ending, opening):
+            task.cancel()
+        await asyncio.gather(ending, opening, return_exceptions=True)
+    if is_ready.is_set():
+        return
+    if process.returncode is not None:
+        raise _failure(f"the server ended with code {process.returncode}", server)
+    raise _failure(f"the server was not ready within {START_TIMEOUT_S:.0f} s", server)
+
+
+def _failure(what: str, server: LocalServer) -> ServerFailed:
+    words = server.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+    return ServerFailed(f"{what}; its last words:\n  " + "\n  ".join(words or ["(none)"]))
+
+
+async def _stop(process: Process) -> None:
+    """Ask it to end as Ctrl-C does; after that, end what is left of its group."""
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()

@@ -1,0 +1,50 @@
+"""The `agentvoicebox` program: puts the commands together. Each command is a file of its own, imported when it is called."""
+
+import typer
+
+from agentvoicebox.cli import agents, call, demo, doctor, models, serve
+from agentvoicebox.cli.console import Commands
+
+HELP = """
+The voice agent server that a team can run itself: OpenAI Realtime protocol, local speech, true answers.
+
+First steps:
+
+  agentvoicebox doctor          is everything here, and what to type if not
+
+  agentvoicebox demo            a whole spoken call on this machine, with a recording and a picture
+
+  agentvoicebox serve           the server on http://127.0.0.1:8000/v1
+
+  agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four"
+
+Settings are environment variables that begin with AVB_ (see docs/reference/settings.md).
+"""
+
+app = typer.Typer(
+    cls=Commands,
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # locals may hold keys
+)
+app.command()(serve.serve)
+app.command()(call.call)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.add_typer(models.app, name="models")
+app.add_typer(agents.app, name="agents")
+app.command()(agents.voices)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from agentvoicebox import __version__
+
+    typer.echo(__version__)
+
+
+if __name__ == "__main__":
+    app()

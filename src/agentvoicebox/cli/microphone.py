@@ -1,0 +1,82 @@
+"""Talking to a Realtime server through this machine's own sound card. Needs the optional package `sounddevice`.
+
+Decides how samples go between the card's threads and the call; the call itself is `evals.caller`, whose line noise the
+microphone replaces. The agent is heard as it arrives and falls silent when the caller breaks in.
+"""
+
+import asyncio
+import contextlib
+import threading
+from typing import Any
+
+import numpy as np
+
+from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.cli.console import console
+from agentvoicebox.cli.transcript import live_transcript
+from agentvoicebox.errors import ClientError
+from agentvoicebox.evals.call_record import CallRecord
+from agentvoicebox.evals.caller import CallOptions, open_call
+
+BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the line
+WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # a card that runs faster than the line must not build up a delay
+
+
+class _Microphone:
+    """Samples between the card's thread and the line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: Int16Array = np.zeros(0, dtype=np.int16)
+
+    def take(self, block: Int16Array) -> None:
+        """From the card."""
+        with self._lock:
+            self._waiting = np.concatenate([self._waiting, block])[-WAITING_SAMPLES_MAX:]
+
+    def read(self, count: int) -> Int16Array:
+        """For the line: `count` samples, silence where the card has none yet."""
+        with self._lock:
+            given, self._waiting = self._waiting[:count], self._waiting[count:]
+        return np.concatenate([given, np.zeros(count - len(given), dtype=np.int16)])
+
+
+def _sound_card() -> Any:
+    try:
+        import sounddevice
+
+        sounddevice.check_input_settings(samplerate=OUTPUT_RATE_HZ, channels=1, dtype="int16")
+        sounddevice.check_output_settings(samplerate=OUTPUT_RATE_HZ, channels=1, dtype="int16")
+    except ImportError as error:
+        raise ClientError(
+            "talking needs the package sounddevice (pip install sounddevice); or give --say, --text or a WAV file"
+        ) from error
+    except Exception as error:  # PortAudio is missing (OSError), or there is no card (its own error type)
+        raise ClientError(f"there is no usable sound card here ({error}); give --say, --text or a WAV file") from error
+    return sounddevice
+
+
+async def talk(options: CallOptions) -> CallRecord:
+    """Talk until Ctrl-C or until the server hangs up.
+
+    Raises:
+        ClientError: no sound card, or another format than 24 kHz PCM.
+    """
+    if options.audio != "pcm":
+        raise ClientError("the microphone speaks 24 kHz PCM only; leave --audio out")
+    card = _sound_card()
+    microphone = _Microphone()
+    async with open_call(options, live_transcript(console), source=microphone.read) as line:
+
+        def play(out: Any, count: int, _time: Any, _status: Any) -> None:
+            out[:, 0] = line.heard_now(count)
+
+        def listen(block: Any, _count: int, _time: Any, _status: Any) -> None:
+            microphone.take(block[:, 0].copy())
+
+        sound = {"samplerate": OUTPUT_RATE_HZ, "channels": 1, "dtype": "int16", "blocksize": BLOCK_SAMPLES}
+        with card.InputStream(callback=listen, **sound), card.OutputStream(callback=play, **sound):
+            console.print("speak; Ctrl-C hangs up")
+            with contextlib.suppress(asyncio.CancelledError):
+                await line.until_closed()
+        return line.record()

@@ -1,0 +1,86 @@
+"""`agentvoicebox serve`: the whole server on this machine.
+
+Decides what a person sees of it: each step as it comes up, then where to call and who is let in. The log goes to standard
+error, these few lines to standard output. What runs is `supervisor.run`.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from agentvoicebox.cli.console import console
+from agentvoicebox.settings import Settings, is_loopback
+from agentvoicebox.supervisor import run
+
+EVERYTHING_READY = "ready after"  # how the line begins that follows the last step
+COLOURS = {"ready": "green", "died": "red", "stopping": "dim", "stopped": "dim"}
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. AVB_HOST; 127.0.0.1 by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port. AVB_PORT; 8000 by default.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the embedded servers. AVB_DATA_DIR; var.")] = None,
+) -> None:
+    """Start the whole server on this machine; Ctrl-C stops all of it.
+
+    Valkey and PostgreSQL are embedded unless AVB_REDIS_URL and AVB_POSTGRES_URL name others. Gateway and workers run in
+    processes of their own.
+
+    On 127.0.0.1 without AVB_API_KEYS any bearer key is let in. Any other address needs keys:
+
+      AVB_API_KEYS=a-long-secret agentvoicebox serve --host 0.0.0.0
+
+    Another language model, by any OpenAI-compatible server:
+
+      AVB_LLM_BASE_URL=http://127.0.0.1:11434/v1 AVB_LLM_MODEL=qwen3 agentvoicebox serve
+    """
+    given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = Settings.load(**given)
+    if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
+        settings = Settings.load(**given, log_format="console")  # someone is looking
+    asyncio.run(run.serve(settings, on_status=_shown(settings)))
+
+
+def _shown(settings: Settings) -> Callable[[run.Status], None]:
+    began_s: dict[str, float] = {"system": time.monotonic()}
+
+    def show(status: run.Status) -> None:
+        now_s = time.monotonic()
+        since_s = now_s - began_s.setdefault(status.name, now_s)
+        if status.name == "system":
+            console.print(f"{EVERYTHING_READY} {since_s:.1f} s\n")
+            _invite(settings)
+            return
+        if status.state == "starting":
+            began_s[status.name] = now_s
+        took = f" after {since_s:.1f} s" if status.state == "ready" else ""
+        colour = COLOURS.get(status.state, "default")
+        console.print(f"  {status.name:<11}[{colour}]{status.state}[/]{took}")
+
+    return show
+
+
+def _invite(settings: Settings) -> None:
+    """Where to call, and who is let in."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}/v1"
+    console.print(f"Realtime API at [bold]{url}[/] (pages: /docs, /ready, /metrics)", soft_wrap=True)
+    if settings.keys:
+        console.print(f"Callers need one of the {len(settings.keys)} keys of AVB_API_KEYS.")
+    else:
+        console.print("No keys are configured: on this machine any bearer key is let in.")
+    console.print("Try it from another terminal:\n")
+    address = "" if url == "http://127.0.0.1:8000/v1" else f" --url {url}"
+    console.print(
+        f'  agentvoicebox call{address} --say "Where is my parcel?" --say "P K G zero zero four"', soft_wrap=True
+    )
+    console.print(
+        f'  AsyncOpenAI(base_url="{url}", api_key="local").realtime.connect(model="delivery")', soft_wrap=True
+    )
+    console.print("\nCtrl-C stops it.")

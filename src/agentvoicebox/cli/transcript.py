@@ -1,0 +1,32 @@
+"""A call's words on the terminal, as they are spoken: what the caller was understood to say, what the agent answers."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from agentvoicebox.evals.call_record import LoggedEvent
+from agentvoicebox.evals.call_report import spoken
+
+
+def live_transcript(console: Console) -> Callable[[LoggedEvent], None]:
+    """A listener for `evals.caller.open_call` that prints each line once it is complete."""
+
+    def listen(event: LoggedEvent) -> None:
+        body = event.body
+        match event.type:
+            case "conversation.item.input_audio_transcription.completed":
+                console.print(spoken("caller", body["transcript"].strip() or "(nothing understood)"))
+            case "conversation.item.create" if event.sender == "caller" and body["item"].get("role") == "user":
+                console.print(spoken("caller", body["item"]["content"][0]["text"], "typed"))
+            case "response.output_audio_transcript.done":
+                console.print(spoken("agent", body["transcript"]))
+            case "response.output_text.done":
+                console.print(spoken("agent", body["text"]))
+            case "response.function_call_arguments.done":
+                console.print(f"[dim]           tool {body.get('name', '')}({body['arguments']})[/]")
+            case "conversation.item.truncate":
+                console.print(f"[dim]           the caller broke in after {body['audio_end_ms']} ms[/]")
+            case "error":
+                console.print(f"[red]          error {body['error'].get('code')}: {body['error'].get('message')}[/]")
+
+    return listen

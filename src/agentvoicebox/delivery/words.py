@@ -1,0 +1,53 @@
+"""Numbers, dates and spans of time in spoken English words, so that every voice says them alike."""
+
+from datetime import date, datetime
+
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ORDINALS = {
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
+    "twelve": "twelfth",
+}  # fmt: skip
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def cardinal(number: int) -> str:
+    """0 to 99 in words ("forty-two"); anything else in figures."""
+    if not 0 <= number < 100:
+        return str(number)
+    if number < 20:
+        return _ONES[number]
+    tens, ones = divmod(number, 10)
+    return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
+
+
+def ordinal(number: int) -> str:
+    """1 to 99 in words ("twenty-fourth")."""
+    head, dash, tail = cardinal(number).rpartition("-")
+    regular = tail[:-1] + "ieth" if tail.endswith("y") else tail + "th"
+    return head + dash + _ORDINALS.get(tail, regular)
+
+
+def spoken_date(day: date) -> str:
+    """As "Tuesday, the twenty-fourth of November". The year is left out: parcels don't travel that long."""
+    return f"{_WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {_MONTHS[day.month - 1]}"
+
+
+def spoken_moment(moment: date | datetime) -> str:
+    """The day of a moment, in words; the hour is left out, since a stored time rarely says whose clock it is."""
+    return spoken_date(moment.date() if isinstance(moment, datetime) else moment)
+
+
+def spoken_age(age_s: float) -> str:
+    """How long ago, roughly: "less than a minute", "about five minutes", "about two hours", "about three days"."""
+    for unit_s, one, many in ((86_400, "a day", "days"), (3_600, "an hour", "hours"), (60, "a minute", "minutes")):
+        if age_s >= unit_s:
+            count = round(age_s / unit_s)
+            return f"about {one}" if count == 1 else f"about {cardinal(count)} {many}"
+    return "less than a minute"

@@ -1,0 +1,160 @@
+"""Routes of the gateway: the Realtime socket, and the few pages beside it.
+
+Decides addresses and the shape of answers. Who may come in is `handshake` and `house`; what a call is, `call`.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import JSONResponse
+from starlette.websockets import WebSocketDisconnect
+
+from agentvoicebox import __version__
+from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, Refused
+from agentvoicebox.gateway.call import Call, new_session_id
+from agentvoicebox.gateway.handshake import TENANT, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.house import House
+from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.wire.codec import encode_server
+from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
+
+# Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
+REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
+SESSION_ID = re.compile(r"sess_[0-9a-f]{20}")
+UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
+QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL, JobKind.RECORD)
+
+log = get_logger(__name__)
+
+
+def create_app(house: House) -> FastAPI:
+    """The ASGI application over one house."""
+    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
+    for path in REALTIME_PATHS:
+        app.add_api_websocket_route(path, _realtime(house))
+
+    @app.exception_handler(AgentVoiceBoxError)
+    async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
+        match error:
+            case Refused():
+                return _error(401 if error.close_code == UNAUTHORIZED else 403, error)
+            case _:
+                return _error(503 if error.retryable else 500, error)
+
+    @app.get("/health", summary="Whether the process lives")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
+    async def ready() -> JSONResponse:
+        return await _readiness(house)
+
+    @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        await _measure_queues(house)
+        return Response(house.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/v1/models", summary="The agents that can be called")
+    async def models(request: Request) -> dict[str, Any]:
+        house.keys.check(request.headers)
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"} for name in house.agents.by_name
+        ]
+        return {"object": "list", "data": data}
+
+    @app.get("/v1/voices", summary="The voices that a session may ask for")
+    async def voices(request: Request) -> dict[str, Any]:
+        house.keys.check(request.headers)
+        return {"object": "list", "data": [msgspec.to_builtins(voice) for voice in house.voices]}
+
+    @app.get("/v1/sessions/{session_id}", summary="A call that is going on, at whichever gateway")
+    async def session(request: Request, session_id: str) -> Response:
+        house.keys.check(request.headers)
+        known = SESSION_ID.fullmatch(session_id) is not None
+        fields = await house.directory.get(SessionRef(TENANT, session_id)) if known else None
+        if fields is None:
+            return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
+        return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
+
+    return app
+
+
+def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
+    async def realtime(websocket: WebSocket) -> None:
+        offered: list[str] = websocket.scope.get("subprotocols", [])
+        await websocket.accept(subprotocol=choose_subprotocol(offered))
+        trace_id = secrets.token_hex(16)
+        with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
+            try:
+                who = welcome(websocket.headers, websocket.query_params, offered, keys=house.keys, agents=house.agents)
+                await _serve(house, websocket, who, trace_id)
+            except AgentVoiceBoxError as error:
+                await _turn_away(house, websocket, error)
+
+    return realtime
+
+
+async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str) -> None:
+    session = SessionRef(who.tenant_id, new_session_id())
+    call = Call(house, websocket, who, session, trace_id=trace_id)
+    with bound(tenant_id=session.tenant_id, session_id=session.session_id):
+        house.admit(session, call)
+        began_s = house.clock.monotonic_s()
+        log.info("call began", agent=who.agent.name, dialect=who.dialect.value)
+        try:
+            await call.run()
+        finally:
+            house.dismiss(session)
+            log.info("call ended", seconds=round(house.clock.monotonic_s() - began_s, 3))
+
+
+async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxError) -> None:
+    """One `error` event, then the close: OpenAI's clients look for both."""
+    house.metrics.refused(error.code or "no_credentials")
+    log.info("caller turned away", code=error.code)
+    param = error.param if isinstance(error, ClientError) else None
+    body = ErrorBody(type=error.error_type, code=error.code, message=error.message, param=param)
+    event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body)
+    code, reason = close_of(error)
+    with suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
+        await websocket.send_text(encode_server(event).decode())
+        await websocket.close(code, reason)
+
+
+async def _readiness(house: House) -> JSONResponse:
+    """503 unless new calls can be taken. Detection has its model before the port is open, so it is not asked again."""
+    began_s = time.perf_counter()
+    store: dict[str, Any]
+    try:
+        await house.broker.queue_age_s(JobKind.LLM)
+        store = {"status": "ok", "ms": round((time.perf_counter() - began_s) * 1000, 2)}
+    except BrokerLost as error:
+        store = {"status": "down", "error": error.code}
+    is_ready = store["status"] == "ok" and not house.is_leaving
+    body = {
+        "status": "ready" if is_ready else "leaving" if house.is_leaving else "not ready",
+        "dependencies": {"store": store},
+        "calls": house.calls,
+        "max_calls": house.max_calls,
+    }
+    return JSONResponse(body, status_code=200 if is_ready else 503)
+
+
+async def _measure_queues(house: House) -> None:
+    try:
+        for kind in QUEUES:
+            house.metrics.queue_age(kind, await house.broker.queue_age_s(kind))
+    except BrokerLost:
+        log.warning("queues can't be measured while the store is away")
+
+
+def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
+    body = {"message": error.message, "type": error.error_type, "param": None, "code": error.code}
+    return JSONResponse({"error": body}, status_code=status)

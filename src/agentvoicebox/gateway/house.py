@@ -1,0 +1,120 @@
+"""What all calls of one gateway share, and which calls there are: who may come in, and how everybody leaves.
+
+Admission is decided here: so many calls, none while the gateway goes down. After a call its keys stay for a moment, as
+workers may still be at their last job of it, and are then deleted.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agentvoicebox.agents import Agents
+from agentvoicebox.clock import Clock
+from agentvoicebox.errors import BrokerLost, Overloaded
+from agentvoicebox.gateway.handshake import Keys
+from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.ports.broker import Broker, SessionRef
+from agentvoicebox.ports.providers import EndOfTurn, Voice
+from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
+
+SERVICE_RESTART = 1012  # clients' libraries reconnect on it
+GRACE_S = 1.0  # workers hear of a cancel within 50 ms; a record later than this is refused by its missing fence anyway
+
+log = get_logger(__name__)
+
+
+class Guest(Protocol):
+    """A call, as the house sees it."""
+
+    def end(self, reason: str, code: int) -> None:
+        """Ask it to close."""
+
+
+@dataclass
+class House:
+    """One gateway process.
+
+    Attributes:
+        past: snapshots of sessions.
+        voices: what sessions may ask for.
+        end_of_turn: a model for semantic_vad, or None.
+        grace_s: how long a call's keys outlive it.
+    """
+
+    broker: Broker
+    directory: SessionDirectory
+    past: SessionLog
+    batcher: VadBatcher
+    agents: Agents
+    keys: Keys
+    clock: Clock
+    metrics: Metrics
+    max_calls: int
+    voices: Sequence[Voice] = ()
+    end_of_turn: EndOfTurn | None = None
+    grace_s: float = GRACE_S
+    is_leaving: bool = False
+    _guests: dict[SessionRef, Guest] = field(default_factory=dict)
+    _cleaning: set[asyncio.Task[None]] = field(default_factory=set)
+    _is_empty: asyncio.Event = field(default_factory=asyncio.Event)
+    _cleans_now: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Nobody is here yet."""
+        self._is_empty.set()
+
+    @property
+    def calls(self) -> int:
+        """How many calls there are."""
+        return len(self._guests)
+
+    def admit(self, session: SessionRef, guest: Guest) -> None:
+        """Let a call in. Raises Overloaded when there are enough, or the gateway is going down."""
+        if self.is_leaving:
+            raise Overloaded("This server is shutting down; please call again.", code="shutting_down")
+        if len(self._guests) >= self.max_calls:
+            raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
+        self._guests[session] = guest
+        self._is_empty.clear()
+        self.metrics.connections.set(len(self._guests))
+
+    def dismiss(self, session: SessionRef) -> None:
+        """A call is over: its keys go after a grace."""
+        if self._guests.pop(session, None) is None:
+            return
+        self.metrics.connections.set(len(self._guests))
+        if not self._guests:
+            self._is_empty.set()
+        task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+    async def leave(self, patience_s: float) -> None:
+        """Let nobody in any more, close every call with its last events, delete their keys. Bounded by `patience_s`."""
+        self.is_leaving = True
+        for guest in list(self._guests.values()):
+            guest.end("shutdown", SERVICE_RESTART)
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            log.warning("calls were cut off by the shutdown", calls=len(self._guests))
+        self._cleans_now.set()
+        if self._cleaning:
+            await asyncio.wait(list(self._cleaning), timeout=patience_s)
+
+    async def _clean_up(self, session: SessionRef) -> None:
+        try:
+            async with asyncio.timeout(self.grace_s):
+                await self._cleans_now.wait()
+        except TimeoutError:
+            pass  # the usual way: the grace is over
+        try:
+            await self.broker.forget(session)  # data first: should we die here, a janitor finds the rest
+            await self.directory.close(session)
+        except BrokerLost:
+            log.warning("keys of a call could not be deleted; they expire by themselves")

@@ -1,0 +1,179 @@
+"""The gateway as a role: builds what its calls share, opens the port, and goes down without cutting anybody off."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from agentvoicebox.agents import Agents
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import SystemClock
+from agentvoicebox.errors import InfrastructureError
+from agentvoicebox.gateway.app import create_app
+from agentvoicebox.gateway.handshake import Keys
+from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.ports.providers import EndOfTurn, Vad
+from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.registry import voice_list
+from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.janitor import Janitor
+from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
+
+WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
+PING_S = 20.0  # OpenAI's interval; clients give up after about as long
+DRAIN_S = 8.0  # below the ten seconds after which the supervisor ends a process
+
+log = get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling (the supervisor decides when a role stops), and with a word when it is open."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_open = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        self.is_open.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs the role."""
+        yield
+
+
+async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Run a gateway until `stop` is set.
+
+    Args:
+        settings: `redis_url` must be set; embedded servers have filled it in.
+        announce_ready: called once the port is open and the models are loaded.
+        stop: set to drain and return.
+
+    Raises:
+        ProviderUnavailable: the voice activity model is missing.
+        SettingsError: an agent file is at fault.
+        InfrastructureError: the address can't be listened on.
+    """
+    catalogue = Catalogue(
+        models_dir=Path(settings.models_dir) if settings.models_dir else None,
+        cache_dir=Path(settings.data_dir) / "models",
+    )
+    agents = Agents(folder=settings.agents_dir, default=settings.default_agent)
+    keys = Keys(settings.keys)
+    if keys.is_open:
+        log.info("no keys are configured: every caller on this machine is let in", host=settings.host)
+    batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
+    broker = RedisBroker(settings.redis_url)
+    directory = SessionDirectory(broker.connection, broker.subscriber)
+    house = House(
+        broker=broker,
+        directory=directory,
+        past=SessionLog(broker.connection),
+        batcher=batcher,
+        agents=agents,
+        keys=keys,
+        clock=SystemClock(),
+        metrics=Metrics(),
+        max_calls=settings.max_calls,
+        voices=voice_list(settings.tts_engines, catalogue),
+        end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
+    )
+    resting = asyncio.Event()
+    keeping = [
+        asyncio.create_task(directory.run(resting), name="heartbeats"),
+        asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
+    ]
+    try:
+        await serve(house, host=settings.host, port=settings.port, announce_ready=lambda _: announce_ready(), stop=stop)
+    finally:
+        resting.set()  # only now: calls that are being drained are still alive
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await batcher.close()
+        await broker.close()
+
+
+async def serve(
+    house: House, *, host: str, port: int, announce_ready: Callable[[int], None], stop: asyncio.Event
+) -> None:
+    """Open the port over a house, serve until `stop`, drain. `announce_ready` is given the port that was opened.
+
+    Raises:
+        InfrastructureError: the address can't be listened on.
+    """
+    config = uvicorn.Config(
+        create_app(house),
+        host=host,
+        port=port,
+        ws="websockets-sansio",
+        ws_max_size=WS_MAX_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,  # base64 of audio does not shrink worth the time
+        log_config=None,
+        access_log=False,  # queries may carry keys
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+    # uvicorn leaves the process by SystemExit when it can't listen; here that becomes an error like any other
+    sockets = [_listen(config)]
+    serving = asyncio.create_task(server.serve(sockets=sockets), name="http server")
+    opening = asyncio.create_task(server.is_open.wait(), name="http server opens")
+    stopping = asyncio.create_task(stop.wait(), name="gateway stop")
+    try:
+        await asyncio.wait([serving, opening, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if server.is_open.is_set():
+            announce_ready(sockets[0].getsockname()[1])
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await house.leave(DRAIN_S)
+    finally:
+        opening.cancel()
+        stopping.cancel()
+        await asyncio.gather(opening, stopping, return_exceptions=True)
+        server.should_exit = True
+        await serving
+        for each in sockets:
+            each.close()
+
+
+def _listen(config: uvicorn.Config) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise InfrastructureError(
+            f"can't listen on {config.host}:{config.port}: {error.strerror}; is another server running?",
+            code="address_unavailable",
+        ) from error
+    return listener
+
+
+def _voice_activity() -> Vad:
+    """The model is loaded before the port opens; onnxruntime is imported only here, in the one process that needs it."""
+    from agentvoicebox.providers.vad.silero import SileroVad
+
+    return SileroVad()
+
+
+def _end_of_turn(models_dir: str) -> EndOfTurn | None:
+    """The model for semantic_vad if its file lies in the models folder; words and silence decide without it."""
+    from agentvoicebox.providers.vad.smart_turn import MODEL_FILE, SmartTurn
+
+    path = Path(models_dir) / MODEL_FILE
+    if not models_dir or not path.is_file():
+        return None
+    log.info("end-of-turn model found", file=MODEL_FILE)
+    return SmartTurn(path)

@@ -1,0 +1,177 @@
+"""The two ends of one WebSocket: frames in become inputs, events out become frames.
+
+Reader: one frame at a time. Audio goes to the ear at once; before any other event the ear must have heard everything sent so far,
+so that the event's place among the samples is exact. While the ear or the store is behind, nothing is read: TCP does the rest.
+Writer: a buffer with water marks. Above the high mark no further audio is fetched for this caller; at the limit the caller is too
+slow to be served and the connection closes. Control events are never dropped.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
+from agentvoicebox.errors import ClientError
+from agentvoicebox.gateway.ingest import Ingest
+from agentvoicebox.gateway.outbox import Outbox
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.wire.client_events import InputAudioBufferAppend
+from agentvoicebox.wire.codec import decode_audio, decode_client, encode_for
+from agentvoicebox.wire.dialect import Dialect
+from agentvoicebox.wire.server_events import ServerEvent
+
+HIGH_WATER_BYTES = 512 * 1024  # 8 s of PCM as base64: more than any client needs ahead
+LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; whoever is so far behind hears nothing in time any more
+STALLED_S = 20.0  # one frame that can't be written for so long; the client's own pings give up after the same time
+FLUSH_S = 5.0  # how long a closing connection may take for its last events
+POLICY_VIOLATION = 1008
+SLOW_READER = "slow_reader"
+
+log = get_logger(__name__)
+
+
+class Mailbox(Protocol):
+    """Where inputs go: the driver."""
+
+    async def offer(self, given: Input, *, client_event: str = "") -> None:
+        """Hand an input over; waits while the driver is behind. `client_event`: its type, for metrics."""
+
+
+class Writer:
+    """The outgoing half. `send` never waits; one task writes."""
+
+    def __init__(self, websocket: WebSocket, dialect: Dialect, on_slow: Callable[[], None]) -> None:
+        """`on_slow` is called once when the caller reads too slowly to be served."""
+        self._websocket = websocket
+        self._dialect = dialect
+        self._on_slow = on_slow
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+        self._has_some = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._close: tuple[int, str] | None = None
+        self._is_gone = False
+
+    def send(self, event: ServerEvent) -> None:
+        """Queue an event. After the close, or to a caller who is gone: nothing."""
+        if self._is_gone or self._close is not None:
+            return
+        for frame in encode_for(self._dialect, event):
+            self._frames.append(frame)
+            self._bytes += len(frame)
+        if self._bytes > LIMIT_BYTES:
+            self.close(POLICY_VIOLATION, SLOW_READER)
+            self._drop_frames()
+            self._on_slow()
+        elif self._bytes > HIGH_WATER_BYTES:
+            self._has_room.clear()
+        self._has_some.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after everything queued so far. The first close counts."""
+        if self._close is None:
+            self._close = (code, reason.encode()[:123].decode(errors="ignore"))
+            self._has_some.set()
+
+    async def room(self) -> None:
+        """Wait until the buffer is below its high water mark, or nobody reads it any more."""
+        await self._has_room.wait()
+
+    async def run(self) -> None:
+        """Write until the close is written or the caller is gone."""
+        try:
+            while True:
+                await self._has_some.wait()
+                while self._frames:
+                    frame = self._frames.popleft()
+                    self._bytes -= len(frame)
+                    async with asyncio.timeout(STALLED_S):
+                        await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
+                    if self._bytes <= HIGH_WATER_BYTES // 2:
+                        self._has_room.set()
+                if self._close is not None:
+                    code, reason = self._close
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._websocket.close(code, reason)
+                    return
+                self._has_some.clear()
+        except TimeoutError:
+            log.warning("caller reads too slowly", waiting_bytes=self._bytes)
+            self._on_slow()
+        except (WebSocketDisconnect, RuntimeError):
+            # Starlette raises RuntimeError for a frame after the other side's close; the reader hears of it, too
+            log.debug("caller is gone, events dropped", frames=len(self._frames))
+        finally:
+            self._is_gone = True
+            self._drop_frames()
+
+    def _drop_frames(self) -> None:
+        self._frames.clear()
+        self._bytes = 0
+        self._has_room.set()
+
+
+class Reader:
+    """The incoming half."""
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        dialect: Dialect,
+        *,
+        ear: Ingest,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        metrics: Metrics,
+    ) -> None:
+        self._websocket = websocket
+        self._dialect = dialect
+        self._ear = ear
+        self._mailbox = mailbox
+        self._outbox = outbox
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Read until the caller is gone."""
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await self._take(message)
+
+    async def _take(self, message: Any) -> None:
+        text = message.get("text")
+        try:
+            if text is None:
+                event = decode_client(message.get("bytes") or b"", is_text=False)
+            else:
+                event = decode_client(text, dialect=self._dialect)
+            if isinstance(event, InputAudioBufferAppend):
+                await self._hear(event)
+                return
+        except ClientError as error:
+            await self._ear.drain()
+            await self._mailbox.offer(
+                ClientErred(error.message, error.code, error.param, error.event_id, error.error_type),
+                client_event="invalid",
+            )
+            return
+        await self._ear.drain()
+        kind = str(type(event).__struct_config__.tag)
+        await self._mailbox.offer(ClientSaid(event, self._ear.position_samples), client_event=kind)
+
+    async def _hear(self, event: InputAudioBufferAppend) -> None:
+        try:
+            data = decode_audio(event.audio)
+        except ClientError as error:
+            error.event_id = event.event_id
+            raise
+        self._metrics.audio_read(len(data))
+        await self._ear.feed(data)
+        if self._outbox.is_full:
+            await self._outbox.flush()

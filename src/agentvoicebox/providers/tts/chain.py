@@ -1,0 +1,132 @@
+"""Several voice engines as one: the first that works speaks, one that failed is left alone for a while.
+
+Engines are made when they are first needed, so a fallback costs no memory until then. A failure before the first sound moves on
+to the next engine within the same call; a failure in the middle of a sentence is the caller's to repeat, since another voice
+can't go on in the middle of a word.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import ProviderError, ProviderUnavailable
+from agentvoicebox.ports.providers import Int16Array, Tts, Voice
+from agentvoicebox.providers.tts.stopping import Speech, Stop
+
+RETRY_AFTER_S = 30.0  # as the breakers around network providers
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Engine:
+    name: str
+    make: Callable[[], Tts]
+    lock: threading.Lock
+    tts: Tts | None = None
+    closed_until_s: float = 0.0
+    reason: str = ""
+
+
+class TtsChain:
+    """A Tts over an ordered list of engines."""
+
+    def __init__(
+        self,
+        engines: Sequence[tuple[str, Callable[[], Tts]]],
+        *,
+        default_voice: str = "",
+        voice_engines: Mapping[str, str] | None = None,
+        retry_after_s: float = RETRY_AFTER_S,
+        clock: Clock | None = None,
+    ) -> None:
+        """A chain of (name, how to make it), tried from the left.
+
+        Args:
+            engines: at least one; two of one name would share a reason in `failures`.
+            clock: for the pause of an engine that failed.
+            default_voice: used when a call's voice belongs to no engine; a voice that no engine has means each one's own.
+            voice_engines: engine name by voice name, so that a voice finds its engine before that is loaded.
+            retry_after_s: how long an engine that failed is left alone.
+
+        Raises:
+            ValueError: the list is empty.
+        """
+        if not engines:
+            raise ValueError("a chain needs an engine")
+        self._engines = [_Engine(name, make, threading.Lock()) for name, make in engines]
+        self._default_voice = default_voice
+        self._voice_engines = dict(voice_engines or {})
+        self._retry_after_s = retry_after_s
+        self._clock = clock or SystemClock()
+
+    def warm_up(self) -> str:
+        """Load the first engine that works and let it speak a word; returns its name. Raises ProviderUnavailable: none works."""
+        for _ in self.synthesize("Hello.", voice=""):
+            pass
+        return next(engine.name for engine in self._engines if engine.tts is not None and not engine.reason)
+
+    def failures(self) -> dict[str, str]:
+        """Why engines are being left alone, by engine; empty when all is well. For health pages."""
+        now_s = self._clock.monotonic_s()
+        return {engine.name: engine.reason for engine in self._engines if engine.closed_until_s > now_s}
+
+    def voices(self) -> list[Voice]:
+        """See ports.providers.Tts: the voices of every engine loaded so far, in order of trial."""
+        return [voice for engine in self._engines if engine.tts is not None for voice in engine.tts.voices()]
+
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+        """See ports.providers.Tts. Raises ProviderUnavailable, from `next`, when no engine works."""
+        return Speech(lambda stop: self._chunks(text, voice or self._default_voice, speed, stop))
+
+    def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
+        reasons = []
+        for engine in self._in_order(voice):
+            has_spoken = False
+            try:
+                tts = self._loaded(engine)
+                speech = tts.synthesize(text, voice=voice, speed=speed)
+                with stop.interrupting(getattr(speech, "close", lambda: None)):
+                    for chunk in speech:
+                        has_spoken = True
+                        yield chunk
+            except ProviderError as error:
+                if stop.is_set:
+                    return
+                self._fail(engine, error)
+                if has_spoken:
+                    raise
+                reasons.append(f"{engine.name}: {error.message}")
+            else:
+                if engine.reason:
+                    _log.info("voice engine works again", engine=engine.name)
+                    engine.reason, engine.closed_until_s = "", 0.0
+                return
+        raise ProviderUnavailable("no voice engine works; " + "; ".join(reasons))
+
+    def _in_order(self, voice: str) -> list[_Engine]:
+        """Open engines first, the one that owns the voice before the others; closed ones last: better than silence."""
+        now_s = self._clock.monotonic_s()
+        return sorted(
+            self._engines,
+            key=lambda engine: (engine.closed_until_s > now_s, not self._owns(engine, voice)),
+        )
+
+    def _owns(self, engine: _Engine, voice: str) -> bool:
+        if self._voice_engines.get(voice) == engine.name:
+            return True
+        return engine.tts is not None and any(own.name == voice for own in engine.tts.voices())
+
+    def _loaded(self, engine: _Engine) -> Tts:
+        with engine.lock:
+            if engine.tts is None:
+                engine.tts = engine.make()
+            return engine.tts
+
+    def _fail(self, engine: _Engine, error: ProviderError) -> None:
+        engine.reason = error.message
+        engine.closed_until_s = self._clock.monotonic_s() + self._retry_after_s
+        _log.warning("voice engine failed", engine=engine.name, code=error.code, reason=error.message)

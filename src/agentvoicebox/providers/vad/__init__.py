@@ -1,0 +1,1 @@
+"""Who is speaking, and has he finished: models behind the Vad and EndOfTurn ports."""

@@ -1,0 +1,1 @@
+"""Pure resilience: breaker, back-off and sliding window as functions of state and time."""

@@ -1,0 +1,76 @@
+"""A circuit breaker: after some failures in a row nobody knocks for a while, then one knocks to see.
+
+Closed → (failures in a row) → open → (time) → half open, one probe → closed, or open again. Whoever holds the state asks
+`admit` before a call and reports `succeeded`, `failed` or `released` after it. `now_s` is monotonic.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class BreakerState(StrEnum):
+    """As it is shown in metrics and health."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class BreakerPolicy(msgspec.Struct, frozen=True):
+    """When it opens, and for how long. Defaults: requirement A9."""
+
+    failures_to_open: int = 5
+    open_s: float = 30.0
+    probe_s: float = 30.0  # a probe that reports nothing for so long is given up
+
+
+class Breaker(msgspec.Struct, frozen=True):
+    """The state.
+
+    Attributes:
+        failures: in a row.
+        opened_s: when it opened, or None while closed.
+        probing_since_s: when the probe went out, or None.
+    """
+
+    policy: BreakerPolicy = BreakerPolicy()
+    failures: int = 0
+    opened_s: float | None = None
+    probing_since_s: float | None = None
+
+    def state(self, now_s: float) -> BreakerState:
+        """What it is now."""
+        if self.opened_s is None:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now_s < self.opened_s + self.policy.open_s else BreakerState.HALF_OPEN
+
+    def admit(self, now_s: float) -> tuple["Breaker", bool]:
+        """Ask to call. (next state, whether the call may go ahead); half open, one caller at a time may."""
+        match self.state(now_s):
+            case BreakerState.CLOSED:
+                return self, True
+            case BreakerState.OPEN:
+                return self, False
+        if self.probing_since_s is not None and now_s < self.probing_since_s + self.policy.probe_s:
+            return self, False
+        return msgspec.structs.replace(self, probing_since_s=now_s), True
+
+    def succeeded(self) -> "Breaker":
+        """An admitted call went well."""
+        return Breaker(self.policy)
+
+    def failed(self, now_s: float) -> "Breaker":
+        """An admitted call failed. A failed probe, or the last failure of the row, opens it (again)."""
+        failures = self.failures + 1
+        if self.opened_s is not None or failures >= self.policy.failures_to_open:
+            return Breaker(self.policy, failures, opened_s=now_s)
+        return Breaker(self.policy, failures)
+
+    def released(self) -> "Breaker":
+        """An admitted call ended without saying anything about the other side (cancelled)."""
+        return msgspec.structs.replace(self, probing_since_s=None)
+
+    def retry_after_s(self, now_s: float) -> float:
+        """Seconds until a probe may go; 0 when calls may go now."""
+        return 0.0 if self.opened_s is None else max(0.0, self.opened_s + self.policy.open_s - now_s)

@@ -1,0 +1,48 @@
+"""A sliding window over recent outcomes: how many calls, how many failed, within the last so many seconds.
+
+Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot leaves as a whole.
+"""
+
+import msgspec
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """Counts of one stretch of time; `index` is its number since time 0."""
+
+    index: int
+    calls: int = 0
+    failures: int = 0
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The state.
+
+    Attributes:
+        length_s: how far back it looks.
+        slot_count: how finely, at least 1; the edge is sharp to `length_s / slot_count`.
+        slots: oldest first.
+    """
+
+    length_s: float = 60.0
+    slot_count: int = 12
+    slots: tuple[Slot, ...] = ()
+
+    def add(self, now_s: float, *, is_failure: bool) -> "Window":
+        """One more call, at `now_s` (monotonic, never before an earlier one)."""
+        index = self._index(now_s)
+        kept = self._kept(index)
+        last = kept[-1] if kept and kept[-1].index == index else Slot(index)
+        head = kept[:-1] if kept and kept[-1].index == index else kept
+        last = Slot(index, last.calls + 1, last.failures + int(is_failure))
+        return msgspec.structs.replace(self, slots=(*head, last))
+
+    def counts(self, now_s: float) -> tuple[int, int]:
+        """(calls, failures) within the window that ends at `now_s`."""
+        kept = self._kept(self._index(now_s))
+        return sum(slot.calls for slot in kept), sum(slot.failures for slot in kept)
+
+    def _index(self, now_s: float) -> int:
+        return int(now_s * self.slot_count / self.length_s)
+
+    def _kept(self, index: int) -> tuple[Slot, ...]:
+        return tuple(slot for slot in self.slots if slot.index > index - self.slot_count)

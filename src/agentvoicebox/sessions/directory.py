@@ -1,0 +1,185 @@
+"""Who owns which session: one hash a session, kept alive by heartbeats, with notices of every change.
+
+While the store is away each gateway goes on by what it knows of its own sessions, and the next heartbeat writes that down
+whole. Leaves sweeping up to `janitor`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.subscriber import Subscriber
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import SessionRef
+
+NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
+
+
+class SessionNotice(msgspec.Struct, frozen=True):
+    """Something became of a session.
+
+    Attributes:
+        kind: `opened`, `changed`, or `closed`.
+        fields: the session's fields as they are now; empty when closed.
+    """
+
+    kind: str
+    session: SessionRef
+    fields: dict[str, str] = {}
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(SessionNotice)
+
+
+class _Notices:
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[SessionNotice] = asyncio.Queue(NOTICES_MAX)
+
+    def heard(self, payload: bytes) -> None:
+        if self.waiting.full():
+            self.waiting.get_nowait()
+        self.waiting.put_nowait(_decoder.decode(payload))
+
+    def missed(self) -> None:
+        """Whoever needs certainty asks `get`."""
+
+
+class SessionDirectory:
+    """The sessions of one store, as one gateway sees and writes them.
+
+    Args:
+        connection: the line to the store (`RedisBroker.connection`).
+        subscriber: for notices (`RedisBroker.subscriber`).
+        clock: wall time; gateways' clocks may differ by a second or two.
+    """
+
+    def __init__(self, connection: Connection, subscriber: Subscriber, *, clock: Clock | None = None) -> None:
+        self._connection = connection
+        self._subscriber = subscriber
+        self._clock = clock or SystemClock()
+        self._ours: dict[SessionRef, dict[str, str]] = {}
+
+    async def open(self, session: SessionRef, fields: Mapping[str, str]) -> None:
+        """Enter a session of ours. Raises BrokerLost; the session is then known here only, until a heartbeat succeeds.
+
+        Fields are short facts about ownership and state (gateway, agent, model, …), never words of people.
+        """
+        self._ours[session] = dict(fields)
+        await self._write([session], "opened")
+
+    async def change(self, session: SessionRef, fields: Mapping[str, str]) -> None:
+        """Change fields of a session of ours; the rest stays. Raises BrokerLost as `open` does."""
+        self._ours[session] = self._ours.get(session, {}) | dict(fields)
+        await self._write([session], "changed")
+
+    async def heartbeat(self) -> None:
+        """Renew all of ours, whole, in one round trip. Call every `keys.SESSION_HEARTBEAT_S`. Raises BrokerLost."""
+        if self._ours:
+            await self._write(list(self._ours), None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Heartbeats until `stop`; an absent store is tried again at the next."""
+        while not stop.is_set():
+            with contextlib.suppress(BrokerLost):  # our sessions live on in memory; others log that the store is away
+                await self.heartbeat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(keys.SESSION_HEARTBEAT_S):
+                    await stop.wait()
+
+    async def close(self, session: SessionRef) -> bool:
+        """Strike a session out; True for the one caller who did. Raises BrokerLost; then the janitor will do it."""
+        self._ours.pop(session, None)
+
+        async def strike() -> bool:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            pipe.unlink(keys.session_hash(session))
+            pipe.zrem(keys.LIVE_SESSIONS, _member(session))
+            _, removed = await pipe.execute()
+            if removed:
+                notice = _encoder.encode(SessionNotice("closed", session))
+                await self._connection.commands.publish(keys.SESSION_NOTICES, notice)
+            return bool(removed)
+
+        return await self._connection.call(strike)
+
+    async def get(self, session: SessionRef) -> dict[str, str] | None:
+        """The fields of a live session of any gateway; None when there is none.
+
+        Raises:
+            BrokerLost: the store is away and the session is not ours.
+        """
+        try:
+            found: dict[Any, Any] = await self._connection.call(
+                lambda: self._connection.commands.hgetall(keys.session_hash(session))
+            )
+        except BrokerLost:
+            if session in self._ours:
+                return dict(self._ours[session])
+            raise
+        return {name.decode(): value.decode() for name, value in found.items()} or None
+
+    async def live(self, tenant_id: str | None = None) -> list[SessionRef]:
+        """All live sessions, or those of one tenant. Raises BrokerLost."""
+        sessions = await self._by_expiry(f"({self._clock.wall_s()}", "+inf")
+        return [session for session in sessions if tenant_id is None or session.tenant_id == tenant_id]
+
+    async def count(self) -> int:
+        """How many sessions are live, over all gateways. Raises BrokerLost."""
+        return int(
+            await self._connection.call(
+                lambda: self._connection.commands.zcount(keys.LIVE_SESSIONS, f"({self._clock.wall_s()}", "+inf")
+            )
+        )
+
+    async def expired(self) -> list[SessionRef]:
+        """Sessions that expired at least one heartbeat ago. Raises BrokerLost.
+
+        The grace is for an outage of the store, after which the living renew themselves within one heartbeat.
+        """
+        return await self._by_expiry("-inf", str(self._clock.wall_s() - keys.SESSION_HEARTBEAT_S))
+
+    async def notices(self) -> AsyncIterator[SessionNotice]:
+        """Changes to any session, as they happen."""
+        listener = _Notices()
+        await self._subscriber.subscribe([keys.SESSION_NOTICES], listener)
+        try:
+            while True:
+                yield await listener.waiting.get()
+        finally:
+            await self._subscriber.unsubscribe([keys.SESSION_NOTICES], listener)
+
+    async def _write(self, sessions: list[SessionRef], notice: str | None) -> None:
+        expires_s = self._clock.wall_s() + keys.SESSION_TTL_S
+
+        async def write() -> None:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            for session in sessions:
+                fields = self._ours.get(session, {})
+                key = keys.session_hash(session)
+                mapping: dict[Any, Any] = {"tenant_id": session.tenant_id, **fields}
+                pipe.hset(key, mapping=mapping)
+                pipe.expire(key, keys.SESSION_TTL_S)
+                pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
+                if notice is not None:
+                    pipe.publish(keys.SESSION_NOTICES, _encoder.encode(SessionNotice(notice, session, fields)))
+            await pipe.execute()
+
+        await self._connection.call(write)
+
+    async def _by_expiry(self, low: str, high: str) -> list[SessionRef]:
+        members: list[Any] = await self._connection.call(
+            lambda: self._connection.commands.zrangebyscore(keys.LIVE_SESSIONS, low, high)
+        )
+        return [SessionRef(*member.decode().split("/", 1)) for member in members]
+
+
+def _member(session: SessionRef) -> str:
+    keys.tag(session)  # refuses ids that hold a slash
+    return f"{session.tenant_id}/{session.session_id}"

@@ -1,0 +1,47 @@
+"""Sweeps up after sessions whose gateway is gone: every key deleted, `closed` told to whoever listens (plan A1.5).
+
+Any number of janitors may run; each expired session is announced by one of them.
+"""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import Broker
+from agentvoicebox.sessions.directory import SessionDirectory
+
+EVERY_S = 30.0  # plan A1.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Janitor:
+    """Args: the directory that knows who expired, and the broker that can forget."""
+
+    def __init__(self, directory: SessionDirectory, broker: Broker) -> None:
+        self._directory = directory
+        self._broker = broker
+
+    async def sweep(self) -> int:
+        """Forget every expired session; how many there were for us to close. Raises BrokerLost."""
+        closed = 0
+        for session in await self._directory.expired():
+            # Data first: should we die here, the session is still in the directory for the next sweep.
+            await self._broker.forget(session)
+            if await self._directory.close(session):
+                closed += 1
+                _log.info("session expired", tenant_id=session.tenant_id, session_id=session.session_id)
+        return closed
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep every half minute until `stop`."""
+        while not stop.is_set():
+            try:
+                await self.sweep()
+            except BrokerLost as error:
+                _log.warning("can't sweep", error=error.message)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await stop.wait()

@@ -1,0 +1,1 @@
+"""Where parcels are kept: adapters of the shipments port."""

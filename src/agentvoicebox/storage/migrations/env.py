@@ -1,0 +1,7 @@
+"""Alembic's entry: writes revisions as SQL (see storage.migrate, which runs it)."""
+
+from alembic import context
+
+context.configure(dialect_name="postgresql", as_sql=True, literal_binds=True, transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,6 @@
+-- The newest items before a position, newest first.
+SELECT item_id, position, body::text AS body
+FROM conversation_items
+WHERE tenant_id = $1 AND session_id = $2 AND position < $3 AND deleted_at IS NULL
+ORDER BY position DESC
+LIMIT $4

@@ -1,0 +1,110 @@
+"""A child process: serves its roles until it is told to stop, and dies with its parent.
+
+    python -m agentvoicebox.supervisor.child --parent=PID --ready-fd=N NAME ROLE=MODULE:FUNCTION…
+
+Settings come by environment. `ready` goes through the pipe N when each role has announced itself.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import structlog
+import uvloop
+
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.settings import Settings
+from agentvoicebox.supervisor.roles import load
+from agentvoicebox.telemetry.logs import configure
+
+EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: started again it would fail again
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(roles: dict[str, str], settings: Settings, tell_ready: Callable[[], None]) -> None:
+    """Serve `roles` (name → `module:function`) until SIGTERM or SIGINT; `tell_ready` once each can take work.
+
+    Raises what a role raises, in a group; then the others are cancelled.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    missing = set(roles)
+
+    def announce(name: str) -> None:
+        if name in missing:
+            missing.discard(name)
+            if not missing:
+                tell_ready()
+
+    async with asyncio.TaskGroup() as group:
+        for name, target in roles.items():
+            group.create_task(_serve_one(name, target, settings, lambda name=name: announce(name), stop), name=name)  # type: ignore[misc]
+
+
+async def _serve_one(
+    name: str, target: str, settings: Settings, announce: Callable[[], None], stop: asyncio.Event
+) -> None:
+    await load(target)(settings, announce, stop)
+    if not stop.is_set():
+        raise RuntimeError(f"the role {name} ended by itself")
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when the process `parent` goes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it went before we asked
+            sys.exit("the parent is gone")
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point; the exit status."""
+    options = dict(argument.removeprefix("--").split("=", 1) for argument in arguments if argument.startswith("--"))
+    name, *role_arguments = [argument for argument in arguments if not argument.startswith("--")]
+    roles = dict(argument.split("=", 1) for argument in role_arguments)
+    die_with(int(options["parent"]))
+    ready_fd = int(options["ready-fd"])
+    try:
+        settings = Settings.load()
+        configure(service=name, level=settings.log_level, format=settings.log_format)
+        uvloop.run(serve(roles, settings, lambda: _tell_ready(ready_fd)))
+    except AgentVoiceBoxError as error:
+        return _explain([error])
+    except BaseExceptionGroup as group:
+        expected, foreign = group.split(AgentVoiceBoxError)
+        if foreign is not None:
+            raise
+        return _explain(_leaves(group) if expected is not None else [])
+    return 0
+
+
+def _explain(errors: list[AgentVoiceBoxError]) -> int:
+    """A known reason is a line of the log, not a stack trace; the exit status says whether trying again makes sense."""
+    for error in errors:
+        _log.error("can't go on", code=error.code, reason=error.message)
+    return 1 if all(error.retryable for error in errors) else EXIT_CONFIG
+
+
+def _tell_ready(fd: int) -> None:
+    os.write(fd, b"ready\n")
+
+
+def _leaves(group: BaseExceptionGroup) -> list[AgentVoiceBoxError]:
+    found: list[AgentVoiceBoxError] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            found.extend(_leaves(error))
+        elif isinstance(error, AgentVoiceBoxError):
+            found.append(error)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,170 @@
+"""One child process, seen from its parent: started, awaited until ready, started again when it dies, stopped.
+
+Knows one process; in which order processes start and stop is `run`'s affair.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Awaitable, Callable
+from typing import TextIO
+
+import structlog
+
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.supervisor.child import EXIT_CONFIG
+from agentvoicebox.supervisor.roles import ChildSpec
+
+FIRST_PAUSE_S = 0.5  # the first restart is immediate, the second waits this long, and so on, doubling
+LONGEST_PAUSE_S = 10.0
+STABLE_S = 30.0  # who lived this long starts with a clean record
+TRIES_BEFORE_READY = 3  # a child that never came up this often will not
+READ_BYTES = 65_536
+
+_log = structlog.get_logger(__name__)
+
+
+class ChildProcess:
+    """Keeps one child alive.
+
+    Args:
+        environment: the child's whole environment.
+        out: where its output goes, line by line.
+        on_change: told `starting`, `ready`, `died`, `stopping`, `stopped`.
+        on_death: awaited with the pid of a child that died unasked, before the next is started.
+    """
+
+    def __init__(
+        self,
+        spec: ChildSpec,
+        environment: dict[str, str],
+        out: TextIO,
+        *,
+        on_change: Callable[[str, str], None],
+        on_death: Callable[[ChildSpec, int], Awaitable[None]],
+    ) -> None:
+        self.spec = spec
+        self.process: Process | None = None
+        self._environment = environment
+        self._out = out
+        self._on_change = on_change
+        self._on_death = on_death
+        self._stopping = False
+        self._ready: asyncio.Future[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it says ready.
+
+        Raises:
+            SettingsError: it can't come up; its reason is in the log.
+        """
+        self._ready = asyncio.get_running_loop().create_future()
+        self._keeper = asyncio.create_task(self._keep(), name=f"child-{self.spec.name}")
+        await self._ready
+
+    async def stop(self) -> None:
+        """Ask it to drain; kill it when it takes longer than it may. Idempotent."""
+        if self._keeper is None:
+            return
+        self._stopping = True
+        if self.process is not None and self.process.returncode is None:
+            self._on_change(self.spec.name, "stopping")
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.spec.drain_s):
+                    await self.process.wait()
+            self.kill()
+            await self.process.wait()
+        self._keeper.cancel()
+        await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._ready is not None and not self._ready.done():
+            self._ready.cancel()
+        self._keeper = None
+        self._on_change(self.spec.name, "stopped")
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, which: signal.Signals) -> None:
+        if self.process is not None and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(which)
+
+    async def _keep(self) -> None:
+        assert self._ready is not None
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while not self._stopping:
+            born_s = loop.time()
+            self._on_change(self.spec.name, "starting")
+            pid, status = await self._live()
+            if self._stopping:
+                return
+            deaths = 1 if loop.time() - born_s > STABLE_S else deaths + 1
+            self._on_change(self.spec.name, "died")
+            _log.error("a child died", child=self.spec.name, status=status, deaths=deaths)
+            if not self._ready.done() and (status == EXIT_CONFIG or deaths >= TRIES_BEFORE_READY):
+                reason = SettingsError(f"{self.spec.name} can't start (status {status}); the log above says why")
+                self._ready.set_exception(reason)
+                return
+            await self._on_death(self.spec, pid)
+            if deaths > 1:
+                await asyncio.sleep(min(FIRST_PAUSE_S * 2 ** (deaths - 2), LONGEST_PAUSE_S))
+
+    async def _live(self) -> tuple[int, int]:
+        """One life: its pid and exit status."""
+        reading, writing = os.pipe()
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "agentvoicebox.supervisor.child"),
+                f"--parent={os.getpid()}",
+                f"--ready-fd={writing}",
+                self.spec.name,
+                *(f"{role.name}={role.target}" for role in self.spec.roles),
+                env=self._environment,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                pass_fds=(writing,),
+                start_new_session=True,  # Ctrl-C in the terminal is ours to answer, not theirs
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reading, self._hear, reading)
+        try:
+            await self._pass_on_output(self.process)
+            return self.process.pid, await self.process.wait()
+        finally:
+            loop.remove_reader(reading)
+            os.close(reading)
+
+    def _hear(self, reading: int) -> None:
+        if os.read(reading, 64):
+            self._on_change(self.spec.name, "ready")
+            if self._ready is not None and not self._ready.done():
+                self._ready.set_result(None)
+        else:  # it closed the pipe: it is dying
+            asyncio.get_running_loop().remove_reader(reading)
+
+    async def _pass_on_output(self, process: Process) -> None:
+        """Whole lines, so that lines of several children never mix."""
+        assert process.stdout is not None
+        rest = b""
+        while chunk := await process.stdout.read(READ_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if lines:
+                self._out.write(b"\n".join(lines).decode(errors="replace") + "\n")
+                self._out.flush()
+        if rest:
+            self._out.write(rest.decode(errors="replace") + "\n")
+            self._out.flush()

@@ -1,0 +1,76 @@
+"""Which roles there are, what each needs, and which process runs it. The one table of assembly.
+
+A role is `async def serve_x(settings, announce_ready, stop)`: it calls `announce_ready()` once it can take work, serves
+until `stop` is set, drains, and returns. Roles are imported by name and late, so that a process loads only what it runs.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import msgspec
+
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.settings import Settings
+
+Serve = Callable[[Settings, Callable[[], None], asyncio.Event], Awaitable[None]]
+
+
+class Role(msgspec.Struct, frozen=True):
+    """One part of the system.
+
+    Attributes:
+        target: `module:function`.
+        kind: the jobs it takes, or None.
+    """
+
+    name: str
+    target: str
+    kind: JobKind | None = None
+
+
+class ChildSpec(msgspec.Struct, frozen=True):
+    """One process and the roles in it.
+
+    Attributes:
+        drain_s: how long it may take to end after SIGTERM, then it is killed.
+        faces_callers: it is stopped before the others, which still work for it while it drains.
+    """
+
+    name: str
+    roles: tuple[Role, ...]
+    drain_s: float
+    faces_callers: bool = False
+
+
+GATEWAY_DRAIN_S = 30.0  # P6: drained and cleaned within 30 s
+WORKER_DRAIN_S = 10.0  # B4.3: in-flight work ends within 10 s
+
+CHILDREN = (
+    # Speech has a process each: no model shares an interpreter with the gateway's event loop, or with another model.
+    ChildSpec("stt", (Role("stt", "agentvoicebox.workers.stt:serve_stt", JobKind.STT),), WORKER_DRAIN_S),
+    ChildSpec("tts", (Role("tts", "agentvoicebox.workers.tts:serve_tts", JobKind.TTS),), WORKER_DRAIN_S),
+    # These wait for the network nearly all the time.
+    ChildSpec(
+        "worker",
+        (
+            Role("llm", "agentvoicebox.workers.llm:serve_llm", JobKind.LLM),
+            Role("tool", "agentvoicebox.workers.tool:serve_tool", JobKind.TOOL),
+            Role("recorder", "agentvoicebox.workers.recorder:serve_recorder", JobKind.RECORD),
+        ),
+        WORKER_DRAIN_S,
+    ),
+    ChildSpec(
+        "gateway",
+        (Role("gateway", "agentvoicebox.gateway.role:serve_gateway"),),
+        GATEWAY_DRAIN_S,
+        faces_callers=True,
+    ),
+)
+
+
+def load(target: str) -> Serve:
+    """Import a role by `module:function`. Raises ImportError or AttributeError when its module is broken."""
+    module, _, function = target.partition(":")
+    return cast(Serve, getattr(importlib.import_module(module), function))

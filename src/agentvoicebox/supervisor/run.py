@@ -1,0 +1,232 @@
+"""The whole system on one machine: servers, migrations, roles; ready when all are; drained in order; nothing left.
+
+Start: embedded servers (where no URL is set), migrations, then all children at once. Stop: the gateway first, so that no
+call is cut without its closing events, then the workers, then the servers.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TextIO
+
+import msgspec
+import structlog
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
+from agentvoicebox.settings import Settings
+from agentvoicebox.supervisor.child_process import ChildProcess
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec
+from agentvoicebox.workers.runner import worker_name
+
+_log = structlog.get_logger(__name__)
+
+SERVER_PAUSE_S = 0.5
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A step of starting or stopping.
+
+    Attributes:
+        name: `valkey`, `postgres`, `migrations`, a child's name, or `system`.
+        state: `starting`, `ready`, `died`, `stopping`, `stopped`; `system` is `ready` once, when everything is.
+    """
+
+    name: str
+    state: str
+
+    def __str__(self) -> str:
+        """For a terminal: `gateway ready`."""
+        return f"{self.name} {self.state}"
+
+
+class Supervisor:
+    """Everything that `serve` runs. `start`, then `stop`, both once.
+
+    Args:
+        settings: of the whole system; empty URLs mean embedded servers.
+        on_status: told each step.
+        out: the one log.
+        children: which processes, with which roles.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_status: Callable[[Status], None],
+        out: TextIO = sys.stderr,
+        children: tuple[ChildSpec, ...] = CHILDREN,
+    ) -> None:
+        self.settings = settings
+        self._on_status = on_status
+        self._out = out
+        self._specs = children
+        self._folder: DataFolder | None = None
+        self._servers: list[EmbeddedValkey | EmbeddedPostgres] = []
+        self._logs: list[IO[bytes]] = []
+        self._children: list[ChildProcess] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._broker: RedisBroker | None = None
+
+    async def start(self) -> None:
+        """Start everything and wait until all of it is ready. On an error, call `stop`.
+
+        Raises:
+            SettingsError: the data folder is taken, a package is missing, or a child can't come up.
+            BrokerLost, StorageLost: a server can't be reached.
+        """
+        await self._start_servers()
+        await self._migrate()
+        self._broker = RedisBroker(self.settings.redis_url)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
+        environment |= self.settings.to_environment()
+        self._children = [
+            ChildProcess(spec, environment, self._out, on_change=self._say, on_death=self._bury) for spec in self._specs
+        ]
+        starting = [asyncio.create_task(child.start()) for child in self._children]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+        self._say("system", "ready")
+
+    async def stop(self) -> None:
+        """Drain the gateway, then the workers, then stop the servers. Leaves no process, socket or lock. Idempotent."""
+        for child in self._children:
+            if child.spec.faces_callers:
+                await child.stop()
+        await asyncio.gather(*(child.stop() for child in self._children if not child.spec.faces_callers))
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        if self._broker is not None:
+            await self._broker.close()
+            self._broker = None
+        for server in reversed(self._servers):
+            self._say(server.name, "stopping")
+            await server.stop()
+            self._say(server.name, "stopped")
+        self._servers = []
+        for log in self._logs:
+            log.close()
+        self._logs = []
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+
+    def kill(self) -> None:
+        """Kill every process at once; `stop` then has only to clean up."""
+        for child in self._children:
+            child.kill()
+        for watcher in self._watchers:
+            watcher.cancel()
+        for server in self._servers:
+            server.kill()
+
+    async def _start_servers(self) -> None:
+        if self.settings.redis_url and self.settings.postgres_url:
+            return
+        self._folder = DataFolder(self.settings.data_dir)
+        logs = self._folder.path / "log"
+        logs.mkdir(exist_ok=True)
+        urls = {}
+        if not self.settings.redis_url:
+            valkey = EmbeddedValkey(self._folder.path / "valkey", self._folder.sockets, self._log_file(logs, "valkey"))
+            urls["redis_url"] = valkey.url
+            self._servers.append(valkey)
+        if not self.settings.postgres_url:
+            postgres = EmbeddedPostgres(
+                self._folder.path / "postgres", self._folder.sockets, self._log_file(logs, "postgres")
+            )
+            urls["postgres_url"] = postgres.url
+            self._servers.append(postgres)
+        await asyncio.gather(*(self._start_server(server) for server in self._servers))
+        self.settings = self.settings.model_copy(update=urls)
+        self._watchers = [asyncio.create_task(self._watch(server)) for server in self._servers]
+
+    def _log_file(self, folder: Path, name: str) -> IO[bytes]:
+        log = (folder / f"{name}.log").open("wb")  # of this run alone: bounded by its length
+        self._logs.append(log)
+        return log
+
+    async def _start_server(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
+        self._say(server.name, "starting")
+        await server.start()
+        self._say(server.name, "ready")
+
+    async def _watch(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
+        """Start a server again when it dies; clients reconnect by themselves."""
+        while True:
+            if server.process is not None:
+                await server.process.wait()
+                self._say(server.name, "died")
+                _log.error("a server died", server=server.name, status=server.process.returncode)
+            try:
+                await self._start_server(server)
+            except AgentVoiceBoxError as error:
+                _log.error("a server does not come back", server=server.name, reason=error.message)
+                await asyncio.sleep(SERVER_PAUSE_S)
+
+    async def _migrate(self) -> None:
+        from agentvoicebox.storage.migrate import migrate  # late: Alembic takes a third of a second to load
+
+        self._say("migrations", "starting")
+        await migrate(self.settings.postgres_url)
+        self._say("migrations", "ready")
+
+    async def _bury(self, spec: ChildSpec, pid: int) -> None:
+        """Have the jobs of a dead worker handed out again at once, instead of after two seconds of silence."""
+        for role in spec.roles:
+            if role.kind is not None and self._broker is not None:
+                with contextlib.suppress(BrokerLost):  # then others notice the silence
+                    await self._broker.bury(role.kind, worker_name(role.kind, pid))
+
+    def _say(self, name: str, state: str) -> None:
+        self._on_status(Status(name, state))
+
+
+async def serve(
+    settings: Settings,
+    *,
+    on_status: Callable[[Status], None],
+    out: TextIO = sys.stderr,
+    children: tuple[ChildSpec, ...] = CHILDREN,
+) -> None:
+    """Run everything until SIGINT or SIGTERM, then drain. A second signal kills what is still there.
+
+    Raises:
+        SettingsError, BrokerLost, StorageLost: the system can't start; nothing of it is left running.
+    """
+    supervisor = Supervisor(settings, on_status=on_status, out=out, children=children)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if asked.is_set():
+            supervisor.kill()
+        asked.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, on_signal)
+    starting = asyncio.create_task(supervisor.start())
+    asking = asyncio.create_task(asked.wait())
+    try:
+        await asyncio.wait({starting, asking}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await asking
+    finally:
+        for task in (starting, asking):
+            task.cancel()
+        await asyncio.gather(starting, asking, return_exceptions=True)
+        await supervisor.stop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)

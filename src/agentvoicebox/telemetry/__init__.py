@@ -1,0 +1,1 @@
+"""What the system says about itself: logs, metrics, and where each millisecond of a turn went."""

@@ -1,0 +1,112 @@
+"""Log lines: one JSON object each, with the same seven fields in every process, whoever wrote the line.
+
+Decides the fields and their order, and sends the lines of foreign libraries (which use the standard library's logging) through
+the same door. What a line may not carry is `redact`'s. Messages are static; ids are fields, bound with `bound`.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Literal, TextIO
+
+import structlog
+
+from agentvoicebox.telemetry.redact import Redactor
+
+REQUIRED_FIELDS = ("timestamp", "level", "service", "tenant_id", "session_id", "correlation_id", "message")
+
+# Below a warning these write whole frames, queries or headers.
+CHATTY_LIBRARIES = (
+    "websockets",
+    "uvicorn",
+    "httpx",
+    "httpcore",
+    "openai",
+    "asyncio",
+    "asyncpg",
+    "redis",
+    "alembic",
+    "numba",
+)
+
+Event = MutableMapping[str, Any]
+
+
+def configure(
+    *, service: str, level: str = "info", format: Literal["json", "console"] = "json", out: TextIO | None = None
+) -> None:
+    """Set up this process's logs. Call it once, first thing; a later call replaces the former.
+
+    Args:
+        service: which part of the system this process is (`gateway`, `stt-worker`, …).
+        level: least severity written: debug, info, warning or error.
+        format: `json`, or `console` for eyes, which also keeps people's words.
+        out: where lines go; standard error by default, as standard output belongs to commands.
+    """
+
+    def with_fields(logger: object, method: str, event: Event) -> Event:
+        event.setdefault("service", service)
+        for field in ("tenant_id", "session_id", "correlation_id"):
+            event.setdefault(field, None)
+        return event
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        with_fields,
+    ]
+    final: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if format == "json":
+        final += [
+            structlog.processors.EventRenamer("message"),
+            _in_order,
+            Redactor(keeps_words=False),
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        final += [Redactor(keeps_words=True), structlog.dev.ConsoleRenderer(colors=(out or sys.stderr).isatty())]
+
+    lines = logging.StreamHandler(out or sys.stderr)
+    lines.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
+    root = logging.getLogger()
+    root.handlers = [lines]
+    root.setLevel(level.upper())
+    for name in CHATTY_LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers = []
+        library.propagate = True
+        library.setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # modules make their loggers before a process configures its logs
+    )
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger: `log.info("job claimed", job_id=…)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+@contextmanager
+def bound(
+    *, tenant_id: str | None = None, session_id: str | None = None, correlation_id: str | None = None
+) -> Iterator[None]:
+    """Put ids into every line written inside, also by tasks started inside."""
+    ids = {"tenant_id": tenant_id, "session_id": session_id, "correlation_id": correlation_id}
+    with structlog.contextvars.bound_contextvars(**{name: value for name, value in ids.items() if value is not None}):
+        yield
+
+
+def _in_order(logger: object, method: str, event: Event) -> Event:
+    first = {field: event.pop(field, None) for field in REQUIRED_FIELDS}
+    return {**first, **event}

@@ -1,0 +1,154 @@
+"""Numbers for Prometheus: what is counted, under which names, with which labels.
+
+Every label takes its values from a closed set (`_among`), so that no client can make series grow. Latencies of the engines are
+taken at the gateway from the wall-clock stamps that workers put on their records; workers need no page of their own.
+"""
+
+from collections.abc import Set
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+OTHER = "other"
+JOB_KINDS = frozenset({"stt", "llm", "tts", "tool", "record"})
+OUTCOMES = frozenset({"done", "failed", "cancelled"})
+CLIENT_EVENTS = frozenset(
+    {
+        "session.update",
+        "input_audio_buffer.append",
+        "input_audio_buffer.commit",
+        "input_audio_buffer.clear",
+        "conversation.item.create",
+        "conversation.item.retrieve",
+        "conversation.item.truncate",
+        "conversation.item.delete",
+        "response.create",
+        "response.cancel",
+        "output_audio_buffer.clear",
+        "invalid",
+    }
+)
+TURN_PARTS = frozenset({"endpointing", "stt", "queue", "dialogue", "tool", "tts", "gateway"})
+REFUSALS = frozenset(
+    {"invalid_api_key", "missing_model", "invalid_model", "overloaded", "shutting_down", "rate_limit_exceeded"}
+)
+
+# One engine step and one socket event take well under a millisecond; a wait for an engine up to seconds.
+STEP_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+ENGINE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
+
+
+def _among(value: str, known: Set[str]) -> str:
+    return value if value in known else OTHER
+
+
+class Metrics:
+    """One process's numbers, in a registry of their own (so that tests and embedded use never collide)."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self._message_s = Histogram(
+            "avb_message_seconds",
+            "Time from a client event being read to its effects being handed on.",
+            ["event"],
+            buckets=STEP_BUCKETS_S,
+            registry=registry,
+        )
+        self._step_s = Histogram(
+            "avb_engine_step_seconds", "Time of one engine step.", buckets=STEP_BUCKETS_S, registry=registry
+        )
+        self._first_result_s = Histogram(
+            "avb_job_first_result_seconds",
+            "Time from a worker claiming a job to its first result.",
+            ["kind"],
+            buckets=ENGINE_BUCKETS_S,
+            registry=registry,
+        )
+        self._job_s = Histogram(
+            "avb_job_seconds",
+            "Time from handing a job out to its last result.",
+            ["kind"],
+            buckets=ENGINE_BUCKETS_S,
+            registry=registry,
+        )
+        self._turn_part_s = Histogram(
+            "avb_turn_part_seconds",
+            "Parts of the time from the caller's last sample to the agent's first.",
+            ["part"],
+            buckets=ENGINE_BUCKETS_S,
+            registry=registry,
+        )
+        self._turn_s = Histogram(
+            "avb_turn_seconds",
+            "Time from the caller's last voiced sample to the agent's first audio.",
+            buckets=ENGINE_BUCKETS_S,
+            registry=registry,
+        )
+        self.connections = Gauge("avb_connections", "Open calls.", registry=registry)
+        self._queue_age_s = Gauge(
+            "avb_queue_age_seconds", "Age of the oldest job that nobody has claimed.", ["kind"], registry=registry
+        )
+        self._jobs_open = Gauge("avb_jobs_open", "Jobs handed out and not yet over.", ["kind"], registry=registry)
+        self._jobs = Counter("avb_jobs", "Jobs that are over.", ["kind", "outcome"], registry=registry)
+        self._events = Counter("avb_client_events", "Client events read.", ["event"], registry=registry)
+        self._audio_bytes = Counter("avb_audio_bytes", "Caller audio read, in the client's format.", registry=registry)
+        self._errors = Counter("avb_errors", "Error events sent to clients.", ["error_type"], registry=registry)
+        self._refusals = Counter("avb_refusals", "Connections refused.", ["code"], registry=registry)
+        self._speculation = Counter(
+            "avb_speculation", "Answers begun before the turn was over.", ["result"], registry=registry
+        )
+
+    def event_handled(self, event_type: str, seconds: float) -> None:
+        """A client event was read and its effects handed on."""
+        event = _among(event_type, CLIENT_EVENTS)
+        self._events.labels(event).inc()
+        self._message_s.labels(event).observe(seconds)
+
+    def audio_read(self, byte_count: int) -> None:
+        """An append was read; these have no effects of their own, so only their number and size count."""
+        self._events.labels("input_audio_buffer.append").inc()
+        self._audio_bytes.inc(byte_count)
+
+    def step_taken(self, seconds: float) -> None:
+        """The engine took one input."""
+        self._step_s.observe(seconds)
+
+    def job_opened(self, kind: str) -> None:
+        """A job was handed out."""
+        self._jobs_open.labels(_among(kind, JOB_KINDS)).inc()
+
+    def job_over(self, kind: str, outcome: str, seconds: float) -> None:
+        """A job is done, failed or cancelled; `seconds` since it was handed out."""
+        kind = _among(kind, JOB_KINDS)
+        self._jobs_open.labels(kind).dec()
+        self._jobs.labels(kind, _among(outcome, OUTCOMES)).inc()
+        if outcome == "done":
+            self._job_s.labels(kind).observe(seconds)
+
+    def first_result(self, kind: str, seconds: float) -> None:
+        """A worker published a job's first result `seconds` after claiming it."""
+        self._first_result_s.labels(_among(kind, JOB_KINDS)).observe(max(0.0, seconds))
+
+    def turn_answered(self, parts_ms: dict[str, float], speculation: str) -> None:
+        """A turn's first audio went out; `parts_ms` sum to the whole wait."""
+        for part, part_ms in parts_ms.items():
+            self._turn_part_s.labels(_among(part, TURN_PARTS)).observe(part_ms / 1000)
+        self._turn_s.observe(sum(parts_ms.values()) / 1000)
+        self._speculation.labels(_among(speculation, frozenset({"hit", "miss", "none"}))).inc()
+
+    def error_sent(self, error_type: str) -> None:
+        """An `error` event went to a client."""
+        known = frozenset({"invalid_request_error", "server_error", "rate_limit_error"})
+        self._errors.labels(_among(error_type, known)).inc()
+
+    def refused(self, code: str) -> None:
+        """A connection was turned away."""
+        self._refusals.labels(_among(code, REFUSALS)).inc()
+
+    def queue_age(self, kind: str, seconds: float) -> None:
+        """How long the oldest unclaimed job of a kind has waited."""
+        self._queue_age_s.labels(_among(kind, JOB_KINDS)).set(seconds)
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes (content type `text/plain; version=0.0.4`)."""
+        return generate_latest(self._registry)

@@ -1,0 +1,89 @@
+"""How long a silence must last to end the turn: a fixed time, or one that depends on how finished the words sound.
+
+Pure arithmetic over votes; whoever keeps time (the detector, in samples) asks again whenever a vote comes in.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from agentvoicebox.turns.rules import incompleteness
+from agentvoicebox.wire.audio_config import TurnDetection
+
+FINISHED_WAIT_MS = 224  # after a sentence that sounds finished; shorter would cut off "yes … please"
+UNDECIDED_WAIT_MS = 608  # without any vote: longer than most pauses inside a sentence, short enough to feel attentive
+MODEL_CAP_MS = (
+    1_000  # the end-of-turn model calls 2 of 13 finished sentences unfinished, so alone it costs at most this
+)
+EAGERNESS_CAP_MS = {"low": 8_000, "medium": 4_000, "high": 2_000, "auto": 4_000}  # OpenAI's documented timers
+
+
+class Votes(msgspec.Struct, frozen=True):
+    """What is known about the words before the present silence.
+
+    Attributes:
+        text: the recogniser's, or None while it has not answered.
+        completeness: the end-of-turn model's, 0 (will go on) to 1 (finished), or None.
+    """
+
+    text: str | None = None
+    completeness: float | None = None
+
+
+class Endpointing(Protocol):
+    """A rule for the end of a turn."""
+
+    def wait_ms(self, votes: Votes) -> float:
+        """How much silence ends the turn, as far as the votes tell."""
+
+
+class FixedSilence:
+    """server_vad: always the same wait."""
+
+    def __init__(self, silence_ms: float) -> None:
+        self._silence_ms = silence_ms
+
+    def wait_ms(self, votes: Votes) -> float:
+        """See Endpointing."""
+        return self._silence_ms
+
+
+class SemanticSilence:
+    """semantic_vad: soon after a finished sentence, at the latest after `cap_ms`.
+
+    Words that sound unfinished can hold the turn up to the cap; the model can only add to what finished words ask for, and
+    only up to MODEL_CAP_MS.
+    """
+
+    def __init__(self, cap_ms: float) -> None:
+        self._cap_ms = cap_ms
+
+    def wait_ms(self, votes: Votes) -> float:
+        """See Endpointing."""
+        return min(self._cap_ms, max(self._text_wait_ms(votes), _model_wait_ms(votes.completeness)))
+
+    def _text_wait_ms(self, votes: Votes) -> float:
+        if votes.text is None:
+            # No words yet: the model alone may say that it is over.
+            return UNDECIDED_WAIT_MS if votes.completeness is None else FINISHED_WAIT_MS
+        doubt = incompleteness(votes.text)
+        if doubt < 0.5:
+            return _between(FINISHED_WAIT_MS, UNDECIDED_WAIT_MS, doubt / 0.5)
+        return _between(UNDECIDED_WAIT_MS, self._cap_ms, (doubt - 0.5) / 0.5)
+
+
+def endpointing_of(turn_detection: TurnDetection) -> Endpointing:
+    """The rule that a client's settings ask for."""
+    if turn_detection.type == "semantic_vad":
+        return SemanticSilence(EAGERNESS_CAP_MS[turn_detection.eagerness])
+    return FixedSilence(turn_detection.silence_duration_ms)
+
+
+def _model_wait_ms(completeness: float | None) -> float:
+    if completeness is None:
+        return 0.0
+    return _between(FINISHED_WAIT_MS, MODEL_CAP_MS, 1.0 - min(1.0, completeness / 0.5))
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share

@@ -1,0 +1,146 @@
+"""How unfinished a caller's words sound, by rule: a number broken off, a dangling "is", an "um", a comma.
+
+Works on a recogniser's text, whose full stops prove little (it ends every utterance with one). English only: other
+languages get the value for plain sentences. Knows tracking numbers by their rough shape alone; whether one exists is the
+delivery domain's.
+"""
+
+import re
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+UNKNOWN = 0.5
+FINISHED = 0.05
+NO_PUNCTUATION = 0.3  # recognisers punctuate finished sentences; one without is a little suspect
+BROKEN_OFF = 0.8  # a comma, a dash, dots
+DANGLING = 0.9
+FILLER = 0.95
+
+# How unfinished a number is. Callers pause between its groups, so that even a plausible length waits a little.
+NUMBER_TOO_SHORT = 0.75
+NUMBER_MAYBE = 0.55
+NUMBER_LIKELY = 0.3
+SHORTEST_ID = 6
+LIKELY_LENGTHS = frozenset((10, 12, 13, 15, 18, 20, 22))  # of carriers' numbers without a tell-tale prefix
+UPS_LENGTH = 18  # 1Z and 16 more
+POSTAL_LENGTH = 13  # two letters, nine digits, two letters (UPU S10)
+LEAST_SYMBOLS = 3  # fewer are a number only if something introduces them: "it's 4"
+
+FILLERS = _words("um umm uh uhm er erm hmm hm so like well")
+OPEN_WORDS = _words(
+    "and or but because if that which while since although unless plus then "  # conjunctions
+    "a an the my your his our their these another some "  # articles and possessives
+    "i we they he she i'm i'll i'd it's "  # a subject without its verb
+    "double triple treble quadruple"
+)
+AUXILIARIES = _words("is are was were am be been will would can could should have has had")
+PREPOSITIONS = _words("to of for from with at in on by about into through between than as")
+QUESTION_WORDS = _words("where what when who how which whether why")
+SHORT_ANSWERS = _words("yes yeah yep no nope sure")
+
+HOLDING = re.compile(
+    r".*\b(hold on|hang on|wait|(a|one) (moment|second|sec|minute)|let me (see|check|look|find)( it| that)?)"
+)
+STUB = re.compile(
+    r"((hi|hello|yes|ok|okay|it's|its) )*"
+    r"(i (want|need)|i( would|'d) like|(can|could|would) you|i( am|'m) calling"
+    r"|(my|the)( tracking| parcel| order)? (number|id|code))"
+)
+
+DIGITS = {
+    "zero": "0", "oh": "0", "nought": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+    "seven": "7", "eight": "8", "nine": "9", "niner": "9",
+}  # fmt: skip
+HOMOPHONES = {"to": "2", "too": "2", "for": "4", "won": "1", "ate": "8"}  # only between other symbols
+TWO_DIGITS = _words(
+    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
+    "twenty thirty forty fifty sixty seventy eighty ninety hundred"
+)
+SPELLING = _words(
+    "alpha alfa bravo charlie delta echo foxtrot golf hotel india juliet juliett kilo lima mike november oscar papa "
+    "quebec romeo sierra tango uniform victor whiskey whisky xray yankee zulu"
+)
+COPIES = {"double": 1, "triple": 2, "treble": 2, "quadruple": 3}
+INTRODUCTIONS = _words("number numbers id code is it's its")
+NO_ID_AFTER = _words(  # a time, a date, an address
+    "at january february march april may june july august september october november december street page"
+)
+
+
+def incompleteness(text: str) -> float:
+    """How likely the speaker of `text` has more to say: 0 (finished) to 1 (in mid-sentence); 0.5 for no words at all."""
+    text = text.replace("\u2019", "'").strip().rstrip("\"')")
+    spoken = re.findall(r"[\w']+", text)
+    words = [word.lower() for word in spoken]
+    if not words:
+        return UNKNOWN
+    last, ending = words[-1], text[-1]
+    if last in FILLERS:
+        return FILLER
+    if ending == "?":
+        return FINISHED
+    if last in OPEN_WORDS and not _is_letter_of_number(spoken):
+        return DANGLING
+    number = _number_doubt(_symbols_at_end(spoken))
+    if number is not None:
+        return max(number, BROKEN_OFF) if ending in ",-…" else number
+    asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is", "what it is for" end as they should
+    answered = words[0] in SHORT_ANSWERS  # "yes, it is"
+    if last in AUXILIARIES | PREPOSITIONS and not asked and not answered:
+        return DANGLING
+    joined = " ".join(words)
+    if HOLDING.fullmatch(joined) or STUB.fullmatch(joined):
+        return DANGLING
+    if ending in ",-…:" or text.endswith("..."):
+        return BROKEN_OFF
+    return FINISHED if ending in ".!" else NO_PUNCTUATION
+
+
+def _is_letter_of_number(spoken: list[str]) -> bool:
+    """Whether a last "A" or "I" is spelled, not an article or a pronoun: it follows another symbol."""
+    return len(spoken[-1]) == 1 and len(spoken) > 1 and _symbols(spoken[-2]) != ""
+
+
+def _symbols(word: str) -> str:
+    """What a word adds to a number spelled aloud; "" when it is no part of one."""
+    lower = word.lower()
+    if any(character.isdigit() for character in word) or len(word) == 1:
+        return word.upper()
+    if lower in DIGITS:
+        return DIGITS[lower]
+    if lower in TWO_DIGITS:
+        return "00"
+    if lower in SPELLING:
+        return lower[0].upper()
+    return word if word.isupper() and word.isascii() and len(word) <= 4 else ""
+
+
+def _symbols_at_end(spoken: list[str]) -> str:
+    """The number that a text ends with, compact, or "" when it ends with none."""
+    compact = ""
+    for index in range(len(spoken) - 1, -1, -1):
+        word = spoken[index].lower()
+        symbols = _symbols(spoken[index]) or (HOMOPHONES.get(word, "") if compact else "")
+        if not symbols and word in COPIES and compact:
+            symbols = compact[0] * COPIES[word]
+        if not symbols:
+            introduced = word in INTRODUCTIONS
+            return compact if word not in NO_ID_AFTER and (introduced or len(compact) >= LEAST_SYMBOLS) else ""
+        compact = symbols + compact
+    return compact if len(compact) >= LEAST_SYMBOLS else ""
+
+
+def _number_doubt(compact: str) -> float | None:
+    """How unfinished a number is; None for no number."""
+    if not compact:
+        return None
+    if compact.startswith("1Z"):
+        return NUMBER_TOO_SHORT if len(compact) < UPS_LENGTH else FINISHED
+    if re.match(r"[A-Z]{2}\d", compact) and len(compact) >= POSTAL_LENGTH:
+        return FINISHED
+    if len(compact) < SHORTEST_ID:
+        return NUMBER_TOO_SHORT
+    return NUMBER_LIKELY if len(compact) in LIKELY_LENGTHS else NUMBER_MAYBE

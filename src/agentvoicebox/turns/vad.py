@@ -1,0 +1,90 @@
+"""Speech probabilities → is somebody speaking. Decides onsets and lulls; what they mean for a turn is the detector's.
+
+Two thresholds keep a wavering voice from flickering; an onset needs several voiced windows in a row, so that a click or a
+knock is no speech; a lull needs `lull_ms` without a voiced window, so that the stop inside "tracking" is none.
+"""
+
+from enum import Enum
+
+from agentvoicebox.audio.pcm import ms_of_samples
+
+WINDOW_SAMPLES = 512  # 32 ms at 16 kHz; fixed by the Silero model
+HYSTERESIS = 0.15  # Silero's own recommendation for the lower threshold
+LEAST_THRESHOLD = 0.01  # the lower threshold stays above the model's floor in silence
+
+
+class Change(Enum):
+    """What a window changed."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+
+
+class SpeechGate:
+    """Open while somebody speaks.
+
+    Attributes:
+        is_open: as it says.
+        onset_sample: start of the window in which the current (or last) stretch of speech began.
+        voiced_end_sample: just after the last voiced window of that stretch.
+    """
+
+    def __init__(self, threshold: float, lull_ms: float) -> None:
+        """A closed gate.
+
+        Args:
+            threshold: probability from which a window counts as speech, 0 to 1.
+            lull_ms: how long no window must be voiced for the gate to close.
+        """
+        self.tune(threshold, lull_ms)
+        self._run_samples = 0
+        self.is_open = False
+        self.onset_sample = 0
+        self.voiced_end_sample = 0
+
+    def tune(self, threshold: float, lull_ms: float) -> None:
+        """Judge by other numbers from now on (see `__init__`); an open gate stays open."""
+        self._threshold = threshold
+        self._lower = min(threshold, max(LEAST_THRESHOLD, threshold - HYSTERESIS))
+        self._lull_ms = lull_ms
+
+    @property
+    def is_stirring(self) -> bool:
+        """Whether the gate is closed, but the last windows were voiced: it may be about to open."""
+        return self._run_samples > 0
+
+    def silence_ms(self, window_end_sample: int) -> float:
+        """How long ago the last stretch of speech ended."""
+        return ms_of_samples(window_end_sample - self.voiced_end_sample)
+
+    def feed(self, probability: float, window_end_sample: int, least_voiced_ms: float) -> Change | None:
+        """Take the next window.
+
+        Args:
+            probability: 0 to 1.
+            window_end_sample: just after the window; the next call's is 512 more.
+            least_voiced_ms: how long a closed gate must hear speech before it opens.
+        """
+        if self.is_open:
+            if probability >= self._lower:
+                self.voiced_end_sample = window_end_sample
+            elif self.silence_ms(window_end_sample) >= self._lull_ms:
+                self.is_open = False
+                return Change.CLOSED
+            return None
+        if probability < self._threshold:
+            self._run_samples = 0
+            return None
+        self._run_samples += WINDOW_SAMPLES
+        if ms_of_samples(self._run_samples) < least_voiced_ms:
+            return None
+        self.is_open = True
+        self.onset_sample = window_end_sample - self._run_samples
+        self.voiced_end_sample = window_end_sample
+        self._run_samples = 0
+        return Change.OPENED
+
+    def reset(self) -> None:
+        """Close without a word."""
+        self.is_open = False
+        self._run_samples = 0

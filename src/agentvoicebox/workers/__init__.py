@@ -1,0 +1,1 @@
+"""Workers: they take jobs from the broker and publish what became of them."""

@@ -1,0 +1,241 @@
+"""The language worker: writes the next line of a conversation, and goes on where a dead worker stopped.
+
+Decides how a stream becomes records: what came while the last record was under way leaves as one. On a later attempt the
+caller may have heard what earlier ones published, so nothing of it is said again: a deterministic model is run anew and its
+known beginning skipped; any other is asked to go on after it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+
+import msgspec
+import structlog
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
+from agentvoicebox.engine.jobs import ChatMessage, Generate
+from agentvoicebox.errors import BadProviderAnswer, ProviderError
+from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.llm.chat import is_json_object
+from agentvoicebox.providers.llm.registry import LanguageModels
+from agentvoicebox.settings import Settings
+from agentvoicebox.workers.runner import Runner, Task, worker_name
+
+Delta = TextDelta | ToolCallDelta | Generated
+
+GO_ON = "Your last line was cut off in the middle. Go on exactly where it ends; repeat nothing of it."
+
+_log = structlog.get_logger(__name__)
+_decoder: msgspec.msgpack.Decoder[WorkerInput] = msgspec.msgpack.Decoder(WorkerInput)
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What earlier attempts of a job published.
+
+    Attributes:
+        text: all text, joined.
+        calls: arguments of each tool call so far, by index.
+    """
+
+    text: str = ""
+    calls: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Said":
+        """From the records themselves."""
+        text, calls = "", dict[int, str]()
+        for record in records:
+            match _decoder.decode(record.body):
+                case TextDelta(_, more):
+                    text += more
+                case ToolCallDelta(_, index, _, arguments):
+                    calls[index] = calls.get(index, "") + arguments
+        return cls(text, calls)
+
+
+class LlmWork:
+    """Sees one Generate job to its end."""
+
+    def __init__(self, models: LanguageModels) -> None:
+        self._models = models
+
+    async def __call__(self, task: Task) -> None:
+        """For Runner. Raises a retryable ProviderError when a stream broke after its first record."""
+        request = task.request
+        if not isinstance(request, Generate):
+            raise BadProviderAnswer(f"not a language job: {type(request).__name__}")
+        job_id = task.claim.job.job_id
+        said = Said.of(await task.published())
+        try:
+            deltas = self._deltas(request, job_id, said)
+        except ProviderError as error:
+            await self._fail(task, error)
+            return
+        is_begun = bool(said.text or said.calls)
+        try:
+            async with aclosing(_in_batches(deltas, task.cancelled)) as batches:
+                async for batch in batches:
+                    for delta in merged(batch):
+                        await task.publish(delta, is_last=isinstance(delta, Generated))
+                        is_begun = True
+        except ProviderError as error:
+            # Before the first record the guard has tried all it could; after it, another attempt goes on from there.
+            if is_begun and error.retryable:
+                raise
+            await self._fail(task, error)
+
+    def _deltas(self, request: Generate, job_id: str, said: Said) -> AsyncGenerator[Delta, None]:
+        model = self._models.get(request.language_model)
+        if not said.text and not said.calls:
+            return _closing(model.llm.generate(request, job_id))
+        if model.is_deterministic:
+            return skipped(model.llm.generate(request, job_id), said)
+        if said.calls:
+            return _finished_calls(job_id, said)
+        return continued(model.llm, request, job_id, said.text)
+
+    async def _fail(self, task: Task, error: ProviderError) -> None:
+        job_id = task.claim.job.job_id
+        _log.warning("no answer from the language model", job_id=job_id, code=error.code)
+        await task.publish(JobFailed(job_id, error.code or "provider_error", error.message), is_last=True)
+
+
+def merged(batch: Sequence[Delta]) -> list[Delta]:
+    """Neighbouring pieces of the same text or call as one."""
+    joined: list[Delta] = []
+    for delta in batch:
+        match (joined[-1] if joined else None), delta:
+            case TextDelta(job_id, before), TextDelta(_, after):
+                joined[-1] = TextDelta(job_id, before + after)
+            case ToolCallDelta(job_id, index, name, before), ToolCallDelta(_, same, None, after) if index == same:
+                joined[-1] = ToolCallDelta(job_id, index, name, before + after)
+            case _:
+                joined.append(delta)
+    return joined
+
+
+async def skipped(deltas: AsyncIterator[Delta], said: Said) -> AsyncGenerator[Delta, None]:
+    """A stream that is run again, without the beginning that was published before."""
+    text = len(said.text)
+    calls = {index: len(arguments) for index, arguments in said.calls.items()}
+    async with aclosing(_closing(deltas)) as again:
+        async for delta in again:
+            match delta:
+                case TextDelta(job_id, words):
+                    words, text = words[text:], max(0, text - len(words))
+                    if words:
+                        yield TextDelta(job_id, words)
+                case ToolCallDelta(job_id, index, _, arguments) if index in said.calls:
+                    rest, calls[index] = arguments[calls[index] :], max(0, calls[index] - len(arguments))
+                    if rest:
+                        yield ToolCallDelta(job_id, index, None, rest)
+                case _:
+                    yield delta
+
+
+async def continued(llm: Llm, request: Generate, job_id: str, said: str) -> AsyncGenerator[Delta, None]:
+    """The rest of a line whose beginning was published, from a model that may word things differently each time.
+
+    The beginning goes to it as its own last line. Some models start such a line over: as long as the new text repeats the
+    old, it is held back.
+    """
+    instructions = f"{request.instructions}\n\n{GO_ON}".strip()
+    asked = msgspec.structs.replace(
+        request, instructions=instructions, messages=(*request.messages, ChatMessage("assistant", said))
+    )
+    held, is_free = "", False
+    async with aclosing(_closing(llm.generate(asked, job_id))) as deltas:
+        async for delta in deltas:
+            if isinstance(delta, TextDelta) and not is_free:
+                held += delta.text
+                if len(held) < len(said) and said.startswith(held):
+                    continue
+                rest = held[len(said) :] if held.startswith(said) else _spaced(said, held)
+                held, is_free = "", True
+                if rest:
+                    yield TextDelta(job_id, rest)
+                continue
+            yield delta
+
+
+def _spaced(before: str, after: str) -> str:
+    """`after`, with a space in front where two words would run together."""
+    return f" {after}" if before[-1:].isalnum() and after[:1].isalnum() else after
+
+
+async def _finished_calls(job_id: str, said: Said) -> AsyncGenerator[Delta, None]:
+    """Tool calls that were published whole need only their end; a half call can't be finished by anyone else."""
+    if not all(is_json_object(arguments) for arguments in said.calls.values()):
+        raise BadProviderAnswer("the language model was interrupted within a tool call")
+    yield Generated(job_id, "tool_calls", 0, len(said.calls))
+
+
+async def _closing(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
+    """An iterator that can be closed, whatever kind the provider returned."""
+    try:
+        async for delta in deltas:
+            yield delta
+    finally:
+        close = getattr(deltas, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _in_batches(
+    deltas: AsyncGenerator[Delta, None], cancelled: asyncio.Event
+) -> AsyncGenerator[list[Delta], None]:
+    """What came since the last look, as soon as there is something; ends early when cancelled."""
+    waiting: deque[Delta] = deque()
+    news = asyncio.Event()
+
+    async def read() -> None:
+        try:
+            async with aclosing(deltas) as stream:
+                async for delta in stream:
+                    waiting.append(delta)
+                    news.set()
+        finally:
+            news.set()
+
+    reading = asyncio.create_task(read())
+    stopping = asyncio.create_task(cancelled.wait())
+    try:
+        while not cancelled.is_set():
+            hearing = asyncio.create_task(news.wait())
+            await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            hearing.cancel()
+            news.clear()
+            if waiting and not cancelled.is_set():
+                batch = list(waiting)
+                waiting.clear()
+                yield batch
+            if reading.done() and not waiting:
+                reading.result()
+                return
+    finally:
+        for each in (reading, stopping):
+            each.cancel()
+        await asyncio.gather(reading, stopping, return_exceptions=True)
+
+
+async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """The role: say that it is ready once the store answers, then work until `stop` is set.
+
+    A language model server that is away does not keep it from starting: `dialogue` needs none, and others are guarded.
+
+    Raises:
+        BrokerLost: the store can't be reached at the start.
+    """
+    models = LanguageModels(base_url=settings.llm_base_url, api_key=settings.llm_api_key, model=settings.llm_model)
+    broker = RedisBroker(settings.redis_url)
+    try:
+        await broker.queue_age_s(JobKind.LLM)
+        runner = Runner(broker, JobKind.LLM, worker_name(JobKind.LLM), slots=settings.llm_slots, work=LlmWork(models))
+        announce_ready()
+        await runner.run(stop)
+    finally:
+        await models.close()
+        await broker.close()

@@ -1,0 +1,192 @@
+"""The speech-to-text role: one job an utterance, read as it is spoken, decoded when the caller pauses.
+
+Decides when to decode and what has become stale; the engine decides what to make of the text. Each probe mark is answered
+with the text so far, the end mark with the final text, for which nothing is decoded again when the last probe reached as far.
+Laws: cut places and texts depend on the audio alone, so another worker that starts over from entry 0 says the same; a result
+that a later mark made stale is not published.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import structlog
+
+from agentvoicebox.audio.pcm import INPUT_RATE_HZ
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.engine.inputs import Heard, WorkerInput
+from agentvoicebox.engine.jobs import Transcribe
+from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.ports.providers import Int16Array, Stt
+from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.registry import build_stt
+from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
+from agentvoicebox.settings import Settings
+from agentvoicebox.workers.runner import Runner, Task, worker_name
+from agentvoicebox.workers.urgent_threads import UrgentThreads
+from agentvoicebox.workers.utterance_audio import UtteranceAudio
+
+TAIL_SAMPLES = INPUT_RATE_HZ * 200 // 1000  # a final consonant is quieter than what the detector calls voice
+PIECE_PATIENCE_S = 5.0  # a piece of a long utterance is wanted when the caller pauses, not at once
+WARM_UP_S = 2
+
+_log = structlog.get_logger(__name__)
+
+
+class SttWork:
+    """The runner's work function for `stt` jobs."""
+
+    def __init__(self, stt: Stt, threads: UrgentThreads, *, clock: Clock | None = None) -> None:
+        """Decode with `stt` on `threads`."""
+        self._stt = stt
+        self._threads = threads
+        self._clock = clock or SystemClock()
+
+    async def warm_up(self) -> None:
+        """Decode a little noise, so that the first caller doesn't pay for the model's first run."""
+        noise = (np.random.default_rng(0).standard_normal(WARM_UP_S * INPUT_RATE_HZ) * 300).astype(np.int16)
+        await self._threads.run(lambda: self._stt.transcribe(noise), due_s=self._clock.monotonic_s())
+
+    async def __call__(self, task: Task) -> None:
+        """Transcribe one utterance; returns when its final text is published or the job is cancelled."""
+        listening = asyncio.create_task(_Listening(self, task).run())
+        cancelled = asyncio.create_task(task.cancelled.wait())
+        try:
+            await asyncio.wait((listening, cancelled), return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                await listening
+        finally:
+            listening.cancel()
+            cancelled.cancel()
+            await asyncio.gather(listening, cancelled, return_exceptions=True)
+
+    async def decode(self, samples: Int16Array, request: Transcribe, *, patience_s: float = 0.0) -> str:
+        """The text of some samples."""
+        if samples.size == 0:
+            return ""
+        answer = await self._threads.run(
+            lambda: self._stt.transcribe(samples, language=request.language, prompt=request.prompt),
+            due_s=self._clock.monotonic_s() + patience_s,
+        )
+        return answer.text
+
+
+class _Listening:
+    """One utterance: what has come of it, what was made of it, and the decoding that is under way."""
+
+    def __init__(self, work: SttWork, task: Task) -> None:
+        if not isinstance(task.request, Transcribe):
+            raise BadProviderAnswer(f"an stt job must ask to transcribe, not {type(task.request).__name__}")
+        self._work = work
+        self._task = task
+        self._request = task.request
+        self._audio = UtteranceAudio(task.request.start_sample)
+        self._cut_sample = task.request.start_sample  # up to here the utterance is decoded in pieces
+        self._pieces: list[asyncio.Task[str]] = []
+        self._texts: dict[int, str] = {}  # by where the speech ended
+        self._published: set[int] = set()
+        self._probe: asyncio.Task[None] | None = None
+        self._probe_sample = -1
+
+    async def run(self) -> None:
+        for record in await self._task.published():
+            said = msgspec.msgpack.decode(record.body, type=WorkerInput)
+            if isinstance(said, Heard):
+                self._texts[said.speech_end_sample] = said.text
+                self._published.add(said.speech_end_sample)
+        try:
+            async for entry in self._task.utterance():
+                match entry.mark:
+                    case "audio":
+                        self._audio.add(entry.at_sample, entry.pcm)
+                        self._cut_if_long()
+                    case "probe":
+                        await self._begin_probe(entry.at_sample)
+                    case "end":
+                        await self._finish(entry.at_sample)
+                        return
+                    case unknown:
+                        _log.warning("unknown mark in an utterance", mark=unknown, job_id=self._task.claim.job.job_id)
+            raise BadProviderAnswer("the utterance's audio ended without its end mark")
+        finally:
+            for running in (*self._pieces, self._probe):
+                if running is not None:
+                    running.cancel()
+            await asyncio.gather(*(r for r in (*self._pieces, self._probe) if r is not None), return_exceptions=True)
+
+    def _cut_if_long(self) -> None:
+        while self._audio.end_sample - self._cut_sample >= LONGEST_PIECE_S * INPUT_RATE_HZ:
+            rest = self._audio.between(self._cut_sample, self._audio.end_sample)
+            cut = quietest_cut(rest)
+            piece = self._work.decode(rest[:cut].copy(), self._request, patience_s=PIECE_PATIENCE_S)
+            self._pieces.append(asyncio.create_task(piece))
+            self._cut_sample += cut
+
+    async def _begin_probe(self, speech_end_sample: int) -> None:
+        if speech_end_sample in self._published or speech_end_sample == self._probe_sample:
+            return
+        await self._drop_probe()
+        self._probe_sample = speech_end_sample
+        self._probe = asyncio.create_task(self._answer_probe(speech_end_sample))
+
+    async def _drop_probe(self) -> None:
+        """A later mark made the last probe stale. What failed in it will fail again where it matters."""
+        if self._probe is not None:
+            if self._probe_sample not in self._texts:  # else it is being published: not to be torn in the middle
+                self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+            self._probe = None
+            self._probe_sample = -1
+
+    async def _answer_probe(self, speech_end_sample: int) -> None:
+        text = await self._text_until(speech_end_sample)
+        self._texts[speech_end_sample] = text
+        await self._task.publish(Heard(self._task.claim.job.job_id, text, speech_end_sample))
+
+    async def _finish(self, speech_end_sample: int) -> None:
+        if self._probe is not None and self._probe_sample == speech_end_sample:
+            with contextlib.suppress(AgentVoiceBoxError):  # what failed is tried once more below
+                await self._probe
+        else:
+            await self._drop_probe()
+        text = self._texts.get(speech_end_sample)
+        if text is None:
+            text = await self._text_until(speech_end_sample)
+        heard = Heard(self._task.claim.job.job_id, text, speech_end_sample, is_final=True)
+        await self._task.publish(heard, is_last=True)
+
+    async def _text_until(self, speech_end_sample: int) -> str:
+        rest = self._audio.between(self._cut_sample, speech_end_sample + TAIL_SAMPLES)
+        tail = self._work.decode(rest, self._request)
+        texts = await asyncio.gather(*(asyncio.shield(piece) for piece in self._pieces), tail)
+        return " ".join(text for text in texts if text)
+
+
+async def serve_stt(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """The role: load and warm the recogniser, say so, then work until `stop` is set.
+
+    An utterance in hand mostly waits for its caller, so there are as many job slots as calls; `stt_slots` bounds decoding.
+
+    Raises:
+        ProviderUnavailable: the recogniser or its model is missing. BrokerLost: never; claiming waits for the store.
+    """
+    models_dir = Path(settings.models_dir) if settings.models_dir else None
+    catalogue = Catalogue(models_dir=models_dir, cache_dir=Path(settings.data_dir) / "models")
+    stt = await asyncio.to_thread(build_stt, settings.stt_profile, catalogue, threads=settings.stt_slots)
+    threads = UrgentThreads(settings.stt_slots, name="stt")
+    broker = RedisBroker(settings.redis_url)
+    try:
+        work = SttWork(stt, threads)
+        await work.warm_up()
+        slots = max(settings.max_calls, settings.stt_slots)
+        runner = Runner(broker, JobKind.STT, worker_name(JobKind.STT), slots=slots, work=work)
+        announce_ready()
+        await runner.run(stop)
+    finally:
+        threads.close()
+        await broker.close()

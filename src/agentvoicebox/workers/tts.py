@@ -1,0 +1,124 @@
+"""The text-to-speech role: one job a segment, published chunk by chunk as it is rendered.
+
+Decides the order in which waiting segments get a thread: whoever's caller will run out of sound first. Law: chunks come in
+order, none missing and none twice, also when a second worker takes over in the middle: the engines give the same samples for
+the same text, so it renders again and leaves out what the caller already has.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.engine.inputs import SpeechDone, Spoken, WorkerInput
+from agentvoicebox.engine.jobs import Speak
+from agentvoicebox.errors import BadProviderAnswer
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.ports.providers import Tts
+from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.registry import build_tts
+from agentvoicebox.settings import Settings
+from agentvoicebox.workers.runner import Runner, Task, worker_name
+from agentvoicebox.workers.urgent_threads import UrgentThreads
+
+# Jobs in hand for each thread: enough that the threads always have the most urgent chunk to choose, few enough that other
+# workers get their share.
+SEGMENTS_PER_THREAD = 4
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """Speech that any thread may end while another renders it."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class TtsWork:
+    """The runner's work function for `tts` jobs."""
+
+    def __init__(self, tts: Tts, threads: UrgentThreads, *, clock: Clock | None = None) -> None:
+        """Render with `tts` on `threads`."""
+        self._tts = tts
+        self._threads = threads
+        self._clock = clock or SystemClock()
+
+    async def warm_up(self, text: str = "Hello, how can I help you?") -> None:
+        """Speak a sentence to nobody, so that the first caller doesn't pay for loading the engine."""
+        await self._threads.run(lambda: sum(c.size for c in self._tts.synthesize(text, voice="")), due_s=0.0)
+
+    async def __call__(self, task: Task) -> None:
+        """Speak one segment; returns when it is spoken or the job is cancelled."""
+        request = task.request
+        if not isinstance(request, Speak):
+            raise BadProviderAnswer(f"a tts job must ask to speak, not {type(request).__name__}")
+        chunks = iter(self._tts.synthesize(request.text, voice=request.voice, speed=request.speed))
+        speaking = asyncio.create_task(self._speak(task, chunks))
+        cancelled = asyncio.create_task(task.cancelled.wait())
+        try:
+            await asyncio.wait((speaking, cancelled), return_when=asyncio.FIRST_COMPLETED)
+            if not cancelled.done():
+                await speaking
+        finally:
+            if isinstance(chunks, Stoppable):
+                with contextlib.suppress(ValueError):  # a plain generator that runs just now; it ends with its thread
+                    chunks.close()
+            for future in (speaking, cancelled):
+                future.cancel()
+            await asyncio.gather(speaking, cancelled, return_exceptions=True)
+
+    async def _speak(self, task: Task, chunks: Iterator[Int16Array]) -> None:
+        job_id = task.claim.job.job_id
+        skip = await self._already_published(task)
+        began_s = self._clock.monotonic_s()
+        rendered = 0
+        while True:
+            due_s = began_s + rendered / OUTPUT_RATE_HZ  # when the caller will have heard what there is
+            chunk = await self._threads.run(lambda: next(chunks, None), due_s=due_s)
+            if chunk is None or task.is_cancelled:
+                break
+            rendered += chunk.size
+            fresh = chunk[min(skip, chunk.size) :]
+            skip -= chunk.size - fresh.size
+            if fresh.size:
+                await task.publish(Spoken(job_id, 0, fresh.size), audio=bytes_of(fresh))
+        if not task.is_cancelled:
+            await task.publish(SpeechDone(job_id), is_last=True)
+
+    async def _already_published(self, task: Task) -> int:
+        """Samples that earlier attempts gave to the caller."""
+        count = 0
+        for record in await task.published():
+            said = msgspec.msgpack.decode(record.body, type=WorkerInput)
+            if isinstance(said, Spoken):
+                count += said.sample_count
+        return count
+
+
+async def serve_tts(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """The role: load and warm the first voice engine that works, say so, then work until `stop` is set.
+
+    Raises:
+        ProviderUnavailable: no voice engine works. BrokerLost: never; claiming waits for the store.
+    """
+    models_dir = Path(settings.models_dir) if settings.models_dir else None
+    catalogue = Catalogue(models_dir=models_dir, cache_dir=Path(settings.data_dir) / "models")
+    tts = build_tts(settings.tts_engines, catalogue, default_voice=settings.tts_voice)
+    threads = UrgentThreads(settings.tts_slots, name="tts")
+    broker = RedisBroker(settings.redis_url)
+    try:
+        work = TtsWork(tts, threads)
+        await work.warm_up()
+        slots = settings.tts_slots * SEGMENTS_PER_THREAD
+        runner = Runner(broker, JobKind.TTS, worker_name(JobKind.TTS), slots=slots, work=work)
+        announce_ready()
+        await runner.run(stop)
+    finally:
+        threads.close()
+        await broker.close()

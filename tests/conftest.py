@@ -1,0 +1,138 @@
+"""Real servers for tests, and the watch that fails a test which leaves something behind.
+
+`redis_url` and `postgres_url` are fresh for each test; their servers run once a session on temporary folders. An async test
+fails when it leaves a task, a connection to Valkey, or a key without a time to live.
+"""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from redis import Redis
+
+from agentvoicebox.broker import keys
+from agentvoicebox.clock import ManualClock
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the watch over tasks around each async test, and around its fixtures."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.fixturenames.insert(0, "no_leaked_task")
+
+
+@pytest.fixture
+async def no_leaked_task() -> AsyncIterator[None]:
+    """Fail a test that ends with tasks of its own still running."""
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)  # one turn for done callbacks
+    leaked = {task for task in asyncio.all_tasks() - before if not task.done()} - {asyncio.current_task()}
+    for task in leaked:
+        task.cancel()
+    await asyncio.gather(*leaked, return_exceptions=True)
+    assert not leaked, f"the test left tasks behind: {sorted(task.get_name() for task in leaked)}"
+
+
+@pytest.fixture
+def manual_clock() -> ManualClock:
+    """A clock that moves when the test says so."""
+    return ManualClock()
+
+
+class ServerLoop:
+    """A loop in a thread of its own, so that servers start and stop whether or not a test's loop is running."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
+        self._thread.start()
+
+    def run(self, what: Coroutine[Any, Any, None]) -> None:
+        """Run it to its end."""
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=90)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def server_loop() -> Iterator[ServerLoop]:
+    """Starts and stops the servers of this session."""
+    loop = ServerLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFolder]:
+    """Where the servers of this session live."""
+    folder = DataFolder(tmp_path_factory.mktemp("servers"))
+    yield folder
+    folder.close()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_loop: ServerLoop, data_folder: DataFolder) -> Iterator[EmbeddedValkey]:
+    """One real Valkey for all tests. A test that kills its server starts one of its own."""
+    server = EmbeddedValkey(data_folder.path / "valkey", data_folder.sockets)
+    server_loop.run(server.start())
+    yield server
+    server_loop.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_loop: ServerLoop, data_folder: DataFolder) -> Iterator[EmbeddedPostgres]:
+    """One real PostgreSQL for all tests."""
+    server = EmbeddedPostgres(data_folder.path / "postgres", data_folder.sockets)
+    server_loop.run(server.start())
+    yield server
+    server_loop.run(server.stop())
+
+
+@pytest.fixture
+def redis_url(valkey_server: EmbeddedValkey) -> Iterator[str]:
+    """An empty Valkey. Fails a test that leaves a connection open or a key without a time to live."""
+    with Redis.from_url(valkey_server.url, decode_responses=True) as redis:
+        redis.flushall()
+        known = {client["id"] for client in redis.client_list()}
+        yield valkey_server.url
+        lasting = [key for key in redis.scan_iter() if redis.ttl(key) == -1 and key not in keys.LASTING]
+        known.add(str(redis.client_id()))  # this one's own, should the test have cut it
+        left = [client for client in redis.client_list() if client["id"] not in known]
+        redis.flushall()
+    assert not lasting, f"the test left keys without a time to live: {sorted(lasting)}"
+    assert not left, f"the test left connections: {[client['cmd'] for client in left]}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: EmbeddedPostgres, server_loop: ServerLoop) -> str:
+    """An empty database, owned by the role that the URL names."""
+
+    async def renew() -> None:
+        owner = await asyncpg.connect(postgres_server.owner_url)
+        try:
+            await owner.execute("DROP DATABASE IF EXISTS agentvoicebox WITH (FORCE)")
+            await owner.execute("CREATE DATABASE agentvoicebox OWNER agentvoicebox")
+        finally:
+            await owner.close()
+
+    server_loop.run(renew())
+    return postgres_server.url
+
+
+@pytest.fixture
+def own_data_folder(tmp_path: Path) -> Iterator[DataFolder]:
+    """A data folder for a test that starts and kills its own servers."""
+    folder = DataFolder(tmp_path / "data")
+    yield folder
+    folder.close()

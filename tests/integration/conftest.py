@@ -1,0 +1,37 @@
+"""Fixtures for tests that need a real gateway over a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.kit.gateway import Gateway, Workers, gateway
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+
+
+@pytest.fixture
+async def redis_broker(redis_url: str) -> AsyncIterator[RedisBroker]:
+    """A broker over an empty Valkey."""
+    made = RedisBroker(redis_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def workers(redis_url: str) -> AsyncIterator[Workers]:
+    """Instant workers of every kind, with a line to the store of their own, as in another process."""
+    broker = RedisBroker(redis_url)
+    made = Workers(broker)
+    stop = asyncio.Event()
+    running = asyncio.create_task(made.run(stop), name="test workers")
+    yield made
+    stop.set()
+    await running
+    await broker.close()
+
+
+@pytest.fixture
+async def served(redis_broker: RedisBroker, workers: Workers) -> AsyncIterator[Gateway]:
+    """A gateway on a free port, any key let in."""
+    async with gateway(redis_broker) as made:
+        yield made

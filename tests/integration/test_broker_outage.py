@@ -1,0 +1,100 @@
+"""What the Valkey broker does when connections break, and how many it uses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Job, JobKind, SessionRef, Submit
+
+CALL = SessionRef("acme", "sess_1")
+LONG_S = 5.0
+
+
+@pytest.fixture
+async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
+    made = RedisBroker(redis_url)
+    yield made
+    await made.close()
+
+
+def submit(job_id: str, kind: JobKind = JobKind.LLM, session: SessionRef = CALL) -> Submit:
+    return Submit(Job(job_id, kind, session, b"", 0.0))
+
+
+async def test_a_record_announced_while_the_subscription_was_down_is_delivered(
+    broker: RedisBroker, redis_url: str
+) -> None:
+    results = await broker.results(CALL)
+    records = aiter(results)
+    await broker.dispatch([submit("job_1")])
+    (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
+    async with asyncio.timeout(LONG_S), Redis.from_url(redis_url) as redis:
+        waiting = asyncio.ensure_future(anext(records))
+        for _ in range(10):  # time enough for the reader to find the streams empty, so that it lives by announcements
+            await broker.queue_age_s(JobKind.LLM)
+        await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await broker.publish(claim, b"only", is_last=True)  # nothing comes after it that could show the gap
+        assert (await waiting).body == b"only"
+    await results.close()
+    await records.aclose()  # type: ignore[attr-defined]
+
+
+async def test_commands_go_on_when_every_connection_was_cut(broker: RedisBroker, redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        for number in range(5):
+            await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await broker.dispatch([submit(f"job_{number}")])
+            (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
+            await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            assert await broker.publish(claim, b"x", is_last=True)
+
+
+async def test_an_absent_store_is_reported_in_time() -> None:
+    broker = RedisBroker("unix:///nonexistent/valkey.sock", patience_s=0.1)
+    try:
+        with pytest.raises(BrokerLost):
+            await broker.dispatch([submit("job_1")])
+        with pytest.raises(BrokerLost):
+            await broker.claim(JobKind.LLM, "w", slots=1, wait_s=0.1)
+        with pytest.raises(BrokerLost):
+            await broker.results(CALL)
+    finally:
+        await broker.close()
+
+
+async def test_a_refused_command_is_reported_as_such(redis_url: str, broker: RedisBroker) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(keys.job_stream(JobKind.LLM), "no stream", ex=60)
+        with pytest.raises(BrokerLost, match="refused"):
+            await broker.dispatch([submit("job_1")])
+
+
+async def test_many_sessions_and_utterances_stay_within_fifty_connections(broker: RedisBroker, redis_url: str) -> None:
+    sessions = [SessionRef("acme", f"sess_{number}") for number in range(150)]
+    readers = [await broker.results(session) for session in sessions]
+    await broker.dispatch([submit(f"job_{n}", JobKind.STT, session) for n, session in enumerate(sessions)])
+    claims = await broker.claim(JobKind.STT, "w", slots=150, wait_s=LONG_S)
+
+    async def hear(number: int) -> None:
+        async for _ in broker.utterance(claims[number]):
+            pass
+
+    async with asyncio.timeout(LONG_S), Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as group:
+        for number in range(len(claims)):
+            group.create_task(hear(number))
+        ends = [AppendAudio(claim.job.session, claim.job.job_id, AudioEntry("end", 0)) for claim in claims]
+        await asyncio.gather(*(broker.dispatch([end]) for end in ends))
+        assert len(await redis.client_list()) <= 50 + 2  # the fixture's and this test's own
+    for reader in readers:
+        await reader.close()
+
+
+@pytest.mark.parametrize("bad", ["a/b", "a{b", "}"])
+async def test_an_id_that_could_reach_into_other_keys_is_refused(broker: RedisBroker, bad: str) -> None:
+    with pytest.raises(ValueError, match="may not contain"):
+        await broker.dispatch([submit("job_1", session=SessionRef(bad, "sess_1"))])

@@ -1,0 +1,131 @@
+"""A session's past and its owner, in a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from redis import Redis
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import ManualClock
+from agentvoicebox.ports.broker import AppendLog, Job, JobKind, SessionRef, Submit
+from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.janitor import Janitor
+from agentvoicebox.sessions.log import SessionLog
+
+CALL = SessionRef("acme", "sess_1")
+
+
+@pytest.fixture
+async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
+    made = RedisBroker(redis_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def directory(broker: RedisBroker, manual_clock: ManualClock) -> SessionDirectory:
+    return SessionDirectory(broker.connection, broker.subscriber, clock=manual_clock)
+
+
+async def append(broker: RedisBroker, *inputs: bytes) -> None:
+    await broker.dispatch([AppendLog(CALL, raw) for raw in inputs])
+
+
+async def test_a_log_without_a_snapshot_is_read_from_the_start(broker: RedisBroker) -> None:
+    log = SessionLog(broker.connection)
+    assert await log.load(CALL) == (None, [])
+    await append(broker, b"opened", b"said")
+    assert await log.load(CALL) == (None, [b"opened", b"said"])
+
+
+async def test_a_snapshot_stands_for_the_inputs_it_covers_and_no_more(broker: RedisBroker, redis_url: str) -> None:
+    log = SessionLog(broker.connection)
+    await append(broker, *(b"%d" % number for number in range(1, 1201)))
+    await log.save_snapshot(CALL, b"state at 1100", 1100)
+    assert await log.load(CALL) == (b"state at 1100", [b"%d" % number for number in range(1101, 1201)])
+    await append(broker, b"1201")
+    await log.save_snapshot(CALL, b"state at 1200", 1200)
+    assert await log.load(CALL) == (b"state at 1200", [b"1201"])
+    with Redis.from_url(redis_url) as redis:
+        assert redis.xlen(keys.log(CALL)) == 1
+
+
+async def test_a_snapshot_heals_inputs_that_the_store_never_got(broker: RedisBroker) -> None:
+    log = SessionLog(broker.connection)
+    await append(broker, b"1", b"2")
+    await log.save_snapshot(CALL, b"state at 5", 5)  # 3, 4 and 5 were lost with the store
+    await append(broker, b"6", b"7")
+    await log.save_snapshot(CALL, b"state at 6", 6)
+    assert await log.load(CALL) == (b"state at 6", [b"7"])
+
+
+async def test_an_input_that_was_sent_twice_around_a_lost_connection_counts_once(
+    broker: RedisBroker, redis_url: str
+) -> None:
+    log = SessionLog(broker.connection)
+    await append(broker, b"1", b"2")
+    with Redis.from_url(redis_url) as redis:
+        for _, fields in redis.xrange(keys.log(CALL)):  # the whole dispatch again, nonces and all
+            redis.xadd(keys.log(CALL), fields)
+    await append(broker, b"3")
+    assert await log.load(CALL) == (None, [b"1", b"2", b"3"])
+
+
+async def test_what_one_gateway_writes_another_reads_and_hears(
+    broker: RedisBroker, directory: SessionDirectory, redis_url: str
+) -> None:
+    other_broker = RedisBroker(redis_url)
+    other = SessionDirectory(other_broker.connection, other_broker.subscriber)
+    try:
+        async with asyncio.timeout(5), aclosing(other.notices()) as notices:  # type: ignore[type-var]
+            hearing = asyncio.ensure_future(anext(notices))
+            while not hearing.done():  # until its subscription stands
+                await directory.open(CALL, {"gateway": "g1", "model": "delivery"})
+                await asyncio.wait({hearing}, timeout=0.02)
+            assert (hearing.result().kind, hearing.result().session) == ("opened", CALL)
+            await directory.change(CALL, {"gateway": "g2"})
+            assert await other.get(CALL) == {"tenant_id": "acme", "gateway": "g2", "model": "delivery"}
+            assert await directory.close(CALL)
+            assert not await other.close(CALL)
+            async for notice in notices:
+                if notice.kind == "closed":
+                    break
+        assert await other.get(CALL) is None
+    finally:
+        await other_broker.close()
+
+
+async def test_live_sessions_are_counted_for_all_and_listed_for_a_tenant(
+    directory: SessionDirectory, manual_clock: ManualClock
+) -> None:
+    theirs = SessionRef("other", "sess_9")
+    await directory.open(CALL, {})
+    await directory.open(theirs, {})
+    assert await directory.count() == 2
+    assert await directory.live("acme") == [CALL]
+    manual_clock.advance(keys.SESSION_TTL_S + 1)
+    assert await directory.count() == 0
+    await directory.heartbeat()
+    assert await directory.count() == 2
+    for session in (CALL, theirs):
+        await directory.close(session)
+
+
+async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
+    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, redis_url: str
+) -> None:
+    await directory.open(CALL, {"gateway": "g1"})
+    await append(broker, b"opened")
+    await broker.dispatch([Submit(Job("job_1", JobKind.LLM, CALL, b"", 0.0))])
+    janitor = Janitor(directory, broker)
+    assert await janitor.sweep() == 0
+    manual_clock.advance(keys.SESSION_TTL_S + keys.SESSION_HEARTBEAT_S + 1)
+    assert await janitor.sweep() == 1
+    assert await janitor.sweep() == 0
+    assert await directory.count() == 0
+    assert await broker.claim(JobKind.LLM, "w", slots=1, wait_s=0) == []
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        assert [key for key in redis.scan_iter() if "sess_1" in key] == []

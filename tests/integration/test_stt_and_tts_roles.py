@@ -1,0 +1,72 @@
+"""Both speech roles as they are served: settings in, a real Valkey between, a caller understood and answered."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.kit.speech import CACHE, PATIENCE_S, SESSION, Bench, as_caller, audio_of, said
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine.inputs import Heard, SpeechDone
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.settings import Settings
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.workers.stt import serve_stt
+from agentvoicebox.workers.tts import serve_tts
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> AsyncIterator[Settings]:
+    folder = DataFolder(tmp_path / "data")
+    valkey = EmbeddedValkey(folder.path, folder.sockets)
+    await valkey.start()
+    (tmp_path / "data" / "models").mkdir(parents=True, exist_ok=True)
+    for half in CACHE.glob("*.onnx"):
+        shutil.copy(half, tmp_path / "data" / "models")
+    try:
+        yield Settings(redis_url=valkey.url, data_dir=str(tmp_path / "data"), tts_order="piper,espeak")
+    finally:
+        await valkey.stop()
+        folder.close()
+
+
+@contextlib.asynccontextmanager
+async def served(role: object, settings: Settings) -> AsyncIterator[None]:
+    ready, stop = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(role(settings, ready.set, stop))  # type: ignore[operator]
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.wait({serving, waiting := asyncio.create_task(ready.wait())}, return_when="FIRST_COMPLETED")
+    waiting.cancel()
+    assert ready.is_set(), serving.exception()
+    try:
+        yield
+    finally:
+        stop.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await serving
+
+
+async def test_what_one_role_says_the_other_hears(settings: Settings) -> None:
+    broker = RedisBroker(settings.redis_url)
+    voice, ears = Bench(broker, JobKind.TTS), Bench(broker, JobKind.STT)
+    try:
+        async with served(serve_tts, settings), served(serve_stt, settings):
+            await voice.speak("Your parcel will arrive tomorrow.", job_id="job_voice")
+            spoken = await voice.until_last("job_voice")
+            sound = as_caller(audio_of(spoken))
+            await ears.listen("job_ears")
+            await ears.append(0, sound, "job_ears")
+            await ears.mark("end", sound.size - 8000, "job_ears")
+            heard = said((await ears.until_last("job_ears"))[-1])
+    finally:
+        await voice.close()
+        await ears.close()
+        await broker.forget(SESSION)
+        await broker.close()
+    assert isinstance(said(spoken[-1]), SpeechDone)
+    assert isinstance(heard, Heard)
+    assert heard.is_final
+    assert heard.text == "Your parcel will arrive tomorrow."

@@ -1,0 +1,75 @@
+"""Roles for tests of the supervisor and of dying workers: real processes, real runner, scripted work."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine.inputs import Generated, Spoken, TextDelta
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.settings import Settings
+from agentvoicebox.workers.runner import Runner, Task, worker_name
+
+CHUNKS = 40
+
+
+async def idle(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Ready at once, does nothing. Notes its pid, and its end."""
+    print(f"idle speaks from {os.getpid()}", flush=True)
+    _note(settings, "alive")
+    announce_ready()
+    await stop.wait()
+    _note(settings, "drained")
+
+
+def _note(settings: Settings, state: str) -> None:
+    Path(settings.data_dir, f"idle-{os.getpid()}").write_text(state)
+
+
+async def misconfigured(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Can't start, and says why."""
+    raise SettingsError("the model lies nowhere; pull it")
+
+
+async def deaf(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Ready, and never drains."""
+    announce_ready()
+    await asyncio.Event().wait()
+
+
+async def _speak(task: Task) -> None:
+    """Forty chunks, 5 ms each; a second attempt goes on after the chunks of the first."""
+    job_id = task.claim.job.job_id
+    for number in range(len(await task.published()) + 1, CHUNKS + 1):
+        await asyncio.sleep(0.005)
+        await task.publish(Spoken(job_id, number, 1), audio=number.to_bytes(2, "little"), is_last=number == CHUNKS)
+
+
+async def _answer(task: Task) -> None:
+    job_id = task.claim.job.job_id
+    if not await task.published():
+        await task.publish(TextDelta(job_id, "well"))
+    await asyncio.sleep(0.01)
+    await task.publish(Generated(job_id), is_last=True)
+
+
+async def speaker(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """A synthesis worker."""
+    broker = RedisBroker(settings.redis_url)
+    try:
+        announce_ready()
+        await Runner(broker, JobKind.TTS, worker_name(JobKind.TTS), slots=4, work=_speak).run(stop)
+    finally:
+        await broker.close()
+
+
+async def writer(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """A language model worker."""
+    broker = RedisBroker(settings.redis_url)
+    try:
+        announce_ready()
+        await Runner(broker, JobKind.LLM, worker_name(JobKind.LLM), slots=8, work=_answer).run(stop)
+    finally:
+        await broker.close()

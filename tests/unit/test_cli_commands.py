@@ -1,0 +1,89 @@
+"""The command line, as a user who types wrong things meets it."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agentvoicebox import __version__
+from agentvoicebox.cli.main import app
+
+runner = CliRunner()
+
+
+def words(text: str) -> str:
+    """Without the line breaks that depend on the terminal's width."""
+    return " ".join(text.split())
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_version_is_the_packages() -> None:
+    assert runner.invoke(app, ["version"]).stdout.strip() == __version__
+
+
+@pytest.mark.parametrize("command", ["serve", "call", "demo", "doctor", "models", "agents", "voices"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0 and "Usage" in result.stdout
+    assert command in runner.invoke(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["call", "--text", "hi", "--url", "http://127.0.0.1:9/v1"], "agentvoicebox serve"),
+        (["call", "missing.wav"], "missing.wav"),
+        (["call", "--text", "hi", "--record", "no/such/folder/call.wav"], "there is no folder"),
+        (["models", "pull", "no-such-model"], "no-such-model; known are"),
+        (["models", "verify", "no-such-model"], "no-such-model; known are"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence_not_a_trace(arguments: list[str], told: str) -> None:
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert told in words(result.output)
+    assert "Traceback" not in result.output
+
+
+def test_a_bad_setting_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVB_PROT", "80")
+    result = runner.invoke(app, ["agents", "list"])
+    assert result.exit_code == 1 and "did you mean AVB_PORT" in words(result.output)
+
+
+def test_serving_the_world_without_keys_is_refused() -> None:
+    result = runner.invoke(app, ["serve", "--host", "0.0.0.0"])
+    assert result.exit_code == 1 and "AVB_API_KEYS" in words(result.output)
+
+
+def test_the_delivery_agent_is_listed_as_the_default() -> None:
+    assert "delivery (default)" in words(runner.invoke(app, ["agents", "list"]).stdout)
+
+
+def test_an_own_agents_file_is_shown_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "florist.toml").write_text('instructions = "Sell flowers."')
+    monkeypatch.setenv("AVB_AGENTS_DIR", str(tmp_path))
+    assert "florist.toml" in "".join(runner.invoke(app, ["agents", "list"]).stdout.split())
+
+
+def test_models_that_are_missing_say_what_to_type() -> None:
+    shown = words(runner.invoke(app, ["models", "list"]).stdout)
+    assert "whisper-tiny-en" in shown
+
+
+def test_doctor_finds_what_a_call_needs_and_makes_nothing(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["doctor", "--quick"])
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_doctor_fails_when_a_needed_model_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentvoicebox.providers.catalogue._piece", lambda piece: None)  # as if no package were there
+    result = runner.invoke(app, ["doctor", "--quick"])
+    assert result.exit_code == 1
+    assert "agentvoicebox models pull whisper-tiny-en" in words(result.output)

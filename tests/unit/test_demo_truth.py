@@ -1,0 +1,65 @@
+"""The demo's exit code: what the caller was told is held against the parcel's row."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from agentvoicebox.cli import demo
+from agentvoicebox.delivery import reply
+from agentvoicebox.delivery.shipment import ShipmentStatus
+from agentvoicebox.delivery.words import spoken_date
+from agentvoicebox.evals.call_record import CallRecord, Turn
+from agentvoicebox.settings import Settings
+from agentvoicebox.shipments.demo_data import parcels
+
+TODAY = date(2026, 11, 22)
+ROWS = {row.tracking_id: row for row in parcels(TODAY)}
+
+
+def record_of(*replies: str) -> CallRecord:
+    turns = [Turn(number, "", replied=words) for number, words in enumerate(replies, 1)]
+    return CallRecord("url", "delivery", 24_000, turns=turns, agent_pcm=np.zeros(0, np.int16))
+
+
+@pytest.fixture
+def audible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recording sounds like the words; recognition itself is tested by the demo call."""
+    monkeypatch.setattr(demo, "_heard", lambda record, settings: [turn.replied for turn in record.turns])
+
+
+@pytest.mark.usefixtures("audible")
+def test_the_true_report_passes() -> None:
+    told = record_of("What's the tracking number?", reply.found(ROWS[demo.PARCEL]))
+    assert demo.untrue(told, ROWS[demo.PARCEL], Settings()) == []
+
+
+@pytest.mark.usefixtures("audible")
+def test_the_report_of_any_other_parcel_fails() -> None:
+    for tracking_id, row in ROWS.items():
+        if tracking_id != demo.PARCEL:
+            assert demo.untrue(record_of(reply.found(row)), ROWS[demo.PARCEL], Settings())
+
+
+@pytest.mark.usefixtures("audible")
+def test_a_wrong_day_fails() -> None:
+    yesterday = next(row for row in parcels(date(2026, 11, 21)) if row.tracking_id == demo.PARCEL)
+    faults = demo.untrue(record_of(reply.found(yesterday)), ROWS[demo.PARCEL], Settings())
+    assert faults == [f"the agent never told the day: {spoken_date(TODAY)}"]
+
+
+def test_words_that_were_never_heard_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_heard", lambda record, settings: ["", "mumble"])
+    told = record_of(reply.found(ROWS[demo.PARCEL]))
+    assert demo.untrue(told, ROWS[demo.PARCEL], Settings()) == ["'out for delivery' can't be heard in the recording"]
+
+
+@pytest.mark.usefixtures("audible")
+def test_a_turn_without_a_whole_reply_fails() -> None:
+    told = record_of(reply.found(ROWS[demo.PARCEL]))
+    told.turns[0].problem = "no whole reply within 30 s"
+    assert demo.untrue(told, ROWS[demo.PARCEL], Settings()) == ["turn 1: no whole reply within 30 s"]
+
+
+def test_the_demo_parcel_has_a_state_that_is_spoken_as_it_is_written() -> None:
+    assert ROWS[demo.PARCEL].status is ShipmentStatus.OUT_FOR_DELIVERY

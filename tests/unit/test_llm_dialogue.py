@@ -1,0 +1,92 @@
+"""The deterministic agent as a language model, and the shape of chats for real ones."""
+
+from agentvoicebox.delivery import phrases, tool_schema
+from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
+from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall, ToolSpec
+from agentvoicebox.errors import ProviderUnavailable
+from agentvoicebox.providers.llm.chat import NO_RESULT, chat_messages, chat_tool_choice, chat_tools
+from agentvoicebox.providers.llm.dialogue import Delta, DialogueLlm
+from agentvoicebox.providers.llm.registry import LanguageModels
+
+TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
+
+
+async def written(request: Generate) -> list[Delta]:
+    return [delta async for delta in DialogueLlm().generate(request, "job_1")]
+
+
+def ask(*lines: ChatMessage, **kwargs: object) -> Generate:
+    return Generate("resp_1", "dialogue", "", lines, **kwargs)  # type: ignore[arg-type]
+
+
+async def test_a_line_comes_word_by_word_and_ends_once() -> None:
+    got = await written(ask(tools=(TOOL,)))
+    assert "".join(delta.text for delta in got if isinstance(delta, TextDelta)) == phrases.GREETING
+    assert len(got) == len(phrases.GREETING.split()) + 1
+    assert isinstance(got[-1], Generated) and got[-1].finish_reason == "stop" and got[-1].output_tokens > 0
+
+
+async def test_a_tool_call_comes_whole() -> None:
+    got = await written(ask(ChatMessage("user", "PKG004"), tools=(TOOL,)))
+    assert got[0] == ToolCallDelta("job_1", 0, tool_schema.NAME, '{"tracking_id":"PKG004"}')
+    assert isinstance(got[1], Generated) and got[1].finish_reason == "tool_calls"
+
+
+async def test_tools_that_may_not_be_called_are_not() -> None:
+    for kwargs in ({"tools": (TOOL,), "tool_choice": "none"}, {"tools": ()}):
+        got = await written(ask(ChatMessage("user", "PKG004"), **kwargs))
+        assert not any(isinstance(delta, ToolCallDelta) for delta in got)
+
+
+async def test_a_limit_on_the_answer_holds() -> None:
+    got = await written(ask(tools=(TOOL,), max_output_tokens=2))
+    assert len(got) == 3 and isinstance(got[-1], Generated) and got[-1].finish_reason == "length"
+
+
+async def test_the_same_request_gives_the_same_stream() -> None:
+    request = ask(ChatMessage("user", "O R D thirty one twenty one"), tools=(TOOL,))
+    assert await written(request) == await written(request)
+
+
+def test_every_call_in_a_chat_has_its_answer_right_after_it() -> None:
+    call, lost = ToolCall("c1", "get", '{"a":1}'), ToolCall("c2", "get", "{half")
+    request = Generate(
+        "resp_1", "openai", "Be kind.",
+        (
+            ChatMessage("user", "hi"),
+            ChatMessage("assistant", "", (call, lost)),
+            ChatMessage("user", "hello?"),
+            ChatMessage("tool", "found", call_id="c1"),
+            ChatMessage("tool", "orphan", call_id="c9"),
+        ),
+    )  # fmt: skip
+    chat = chat_messages(request)
+    assert [line["role"] for line in chat] == ["system", "user", "assistant", "tool", "tool", "user", "system"]
+    assert [line["content"] for line in chat[3:5]] == ["found", NO_RESULT]
+    assert [each["function"]["arguments"] for each in chat[2]["tool_calls"]] == ['{"a":1}', "{}"]
+    assert "orphan" in chat[-1]["content"]
+
+
+def test_empty_lines_are_left_out_and_images_go_along() -> None:
+    image = "data:image/png;base64,AA=="
+    chat = chat_messages(ask(ChatMessage("assistant", ""), ChatMessage("user", "what is it?", images=(image,))))
+    assert len(chat) == 1
+    assert [part["type"] for part in chat[0]["content"]] == ["text", "image_url"]
+
+
+def test_tools_and_choices_in_the_chats_own_form() -> None:
+    assert chat_tools((ToolSpec("f"),))[0]["function"]["parameters"] == {"type": "object", "properties": {}}
+    assert chat_tool_choice("function:f") == {"type": "function", "function": {"name": "f"}}
+    assert chat_tool_choice("required") == "required"
+
+
+def test_names_of_language_models_become_providers() -> None:
+    models = LanguageModels()
+    assert models.get("dialogue").is_deterministic
+    assert models.get("dialogue") is models.get("dialogue")
+    for name, hint in (("openai", "AVB_LLM"), ("gpt-9", "known"), ("", "dialogue")):
+        try:
+            models.get(name)
+            raise AssertionError(f"{name!r} should not be there")
+        except ProviderUnavailable as error:
+            assert hint in error.message

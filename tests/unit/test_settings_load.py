@@ -1,0 +1,76 @@
+"""Settings are checked at start, all at once, with a mend for each fault."""
+
+import pytest
+
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.settings import Settings, is_loopback
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("AVB_"):
+            monkeypatch.delenv(name)
+
+
+def test_nothing_set_makes_a_system_on_loopback() -> None:
+    settings = Settings.load()
+    assert (settings.host, settings.port, settings.keys) == ("127.0.0.1", 8000, ())
+    assert settings.tts_engines == ("piper", "kokoro", "espeak")
+
+
+def test_all_faults_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AVB_HOTS": "x",
+        "AVB_PORT": "99999",
+        "AVB_HOST": "0.0.0.0",
+        "AVB_STT_PROFILE": "quick",
+        "AVB_REDIS_URL": "http://somewhere",
+        "AVB_MAX_CALLS": "many",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    faults = caught.value.message.splitlines()[1:]
+    assert len(faults) == 6
+    assert "AVB_HOTS: no such setting; did you mean AVB_HOST?" in caught.value.message
+    for name in ("AVB_PORT", "AVB_API_KEYS", "AVB_STT_PROFILE", "AVB_REDIS_URL", "AVB_MAX_CALLS"):
+        assert f"  {name}: " in caught.value.message
+
+
+def test_an_address_that_others_can_reach_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVB_HOST", "0.0.0.0")
+    with pytest.raises(SettingsError, match="AVB_API_KEYS"):
+        Settings.load()
+    monkeypatch.setenv("AVB_API_KEYS", "one, two")
+    assert Settings.load().keys == ("one", "two")
+
+
+def test_the_console_format_is_refused_where_others_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVB_HOST", "10.0.0.1")
+    monkeypatch.setenv("AVB_API_KEYS", "k")
+    monkeypatch.setenv("AVB_LOG_FORMAT", "console")
+    with pytest.raises(SettingsError, match="AVB_LOG_FORMAT"):
+        Settings.load()
+
+
+def test_a_child_process_gets_the_very_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = Settings.load(port=0, api_keys="secret", redis_url="redis://127.0.0.1:1/0", max_calls=3)
+    for name, value in parent.to_environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load() == parent
+
+
+def test_secrets_are_not_in_the_printed_form() -> None:
+    shown = repr(Settings.load(api_keys="hush-1", llm_api_key="hush-2", redis_url="redis://:hush-3@h/0"))
+    assert "hush" not in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("example.org", False), ("::", False)],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

@@ -1,0 +1,87 @@
+"""Which words sound finished."""
+
+import pytest
+
+from agentvoicebox.turns.rules import UNKNOWN, incompleteness
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Where is my parcel?",
+        "Hello, I would like to know where my parcel is.",
+        "Can you tell me what it is for?",
+        "Yes.",
+        "Yes, it is.",
+        "No thank you.",
+        "That's all I need.",
+        "I don't have a tracking number.",
+        "It was sent on the 5th of May.",
+        "RB123456785GB",
+        "It's 1Z999AA10123456784.",
+    ],
+)
+def test_finished(text: str) -> None:
+    assert incompleteness(text) <= 0.3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My tracking number is",
+        "My tracking number is.",
+        "It's coming to",
+        "I sent it on",
+        "My",
+        "um",
+        "It starts with A, um",
+        "I sent it in May and",
+        "Well, I ordered it last week,",
+        "I was wondering...",
+        "I\u2019m",
+        "Can you",
+        "Hold on a second.",
+        "Okay, let me see.",
+        "My tracking number",
+        "The number is A",
+        "Double",
+        "It's 4 7 double",
+    ],
+)
+def test_unfinished(text: str) -> None:
+    assert incompleteness(text) >= 0.7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 Z 9 9 9",
+        "My number is 1Z 999 AA1 012.",
+        "It's A B 1 2",
+        "four five six",
+        "alpha bravo double nine",
+        "It is 12",
+    ],
+)
+def test_a_number_that_is_too_short_is_unfinished(text: str) -> None:
+    assert incompleteness(text) >= 0.7
+
+
+@pytest.mark.parametrize("text", ["A B 1 2 3 4 5 6", "one two three four five six seven", "9 4 oh oh triple 1"])
+def test_a_number_that_may_go_on_is_undecided(text: str) -> None:
+    assert 0.5 < incompleteness(text) < 0.7
+
+
+@pytest.mark.parametrize("text", ["one two three four five six seven eight nine zero", "9865 7878 8855"])
+def test_a_number_of_a_common_length_is_probably_finished(text: str) -> None:
+    assert incompleteness(text) <= 0.3
+
+
+@pytest.mark.parametrize("text", ["It comes at 10 30", "Since May 2024", "three parcels", "Plan B"])
+def test_other_numbers_are_no_tracking_numbers(text: str) -> None:
+    assert incompleteness(text) <= 0.3
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "?!"])
+def test_no_words_tell_nothing(text: str) -> None:
+    assert incompleteness(text) == UNKNOWN
