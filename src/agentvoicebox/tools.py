@@ -1,28 +1,15 @@
-"""The tools this server runs itself, each defined once: what a language model is told, and what a worker is asked for.
+"""The tools this server runs itself: what a language model is told of each, and whether it may run before a turn is certain.
 
-Decides names and argument schemas. What a tool does is `workers/tool` and `delivery`.
+Which tools there are is decided here; what one takes and does, in `delivery` and `workers/tool`.
 """
 
+from agentvoicebox.delivery import tool_schema
 from agentvoicebox.engine.inputs import ServerTool
 
 GET_DELIVERY_STATUS = ServerTool(
-    name="get_delivery_status",
-    description=(
-        "Look up where a parcel is. Call it as soon as the caller has given a whole tracking number; never guess one. "
-        "Say nothing about a parcel that this tool did not return."
-    ),
-    parameters={
-        "type": "object",
-        "properties": {
-            "tracking_id": {
-                "type": "string",
-                "pattern": "^[A-Z0-9]{6,32}$",  # requirements, B1.2
-                "description": "The tracking number: capital letters and digits, no spaces.",
-            }
-        },
-        "required": ["tracking_id"],
-        "additionalProperties": False,
-    },
+    name=tool_schema.NAME,
+    description=tool_schema.DESCRIPTION,
+    parameters=tool_schema.PARAMETERS,
     is_read_only=True,
 )
 

@@ -98,3 +98,37 @@ async def test_many_sessions_and_utterances_stay_within_fifty_connections(broker
 async def test_an_id_that_could_reach_into_other_keys_is_refused(broker: RedisBroker, bad: str) -> None:
     with pytest.raises(ValueError, match="may not contain"):
         await broker.dispatch([submit("job_1", session=SessionRef(bad, "sess_1"))])
+
+
+async def test_a_job_that_can_not_be_read_is_laid_aside_and_holds_nobody_up(
+    broker: RedisBroker, redis_url: str
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.xadd(keys.job_stream(JobKind.LLM), {b"j": b"rubbish"})
+        await broker.dispatch([submit("job_1")])
+        claims = await broker.claim(JobKind.LLM, "w", slots=2, wait_s=LONG_S)
+        assert [claim.job.job_id for claim in claims] == ["job_1"]
+        ((_, dead),) = await redis.xrange(keys.dead_stream(JobKind.LLM))
+        assert dead == {b"j": b"rubbish", b"code": b"unreadable"}
+        assert await redis.xlen(keys.job_stream(JobKind.LLM)) == 1
+
+
+async def test_a_bad_announcement_deafens_nobody(broker: RedisBroker, redis_url: str) -> None:
+    results = await broker.results(CALL)
+    records = aiter(results)
+    async with asyncio.timeout(LONG_S), Redis.from_url(redis_url) as redis:
+        await redis.publish(keys.channel(JobKind.LLM, CALL), b"rubbish")
+        await broker.dispatch([submit("job_1")])
+        (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
+        await broker.publish(claim, b"x", is_last=True)
+        assert (await anext(records)).body == b"x"
+    await results.close()
+    await records.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_settled_record_job_leaves_no_key(broker: RedisBroker, redis_url: str) -> None:
+    await broker.dispatch([submit("rec_1", JobKind.RECORD)])
+    (claim,) = await broker.claim(JobKind.RECORD, "w", slots=1, wait_s=LONG_S)
+    await broker.release(claim)
+    async with Redis.from_url(redis_url) as redis:
+        assert [key async for key in redis.scan_iter()] == [keys.job_stream(JobKind.RECORD).encode()]

@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from tests.kit.client import until
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
@@ -16,7 +17,9 @@ from agentvoicebox.errors import BadProviderAnswer, ProviderTimeout, ProviderUna
 from agentvoicebox.providers.llm.openai_compatible import Delta, OpenAICompatibleLlm
 from agentvoicebox.providers.llm.registry import LanguageModels
 
-TOOL = ToolSpec("get_delivery_status", "Look up.", {"type": "object", "properties": {"tracking_id": {"type": "string"}}})
+TOOL = ToolSpec(
+    "get_delivery_status", "Look up.", {"type": "object", "properties": {"tracking_id": {"type": "string"}}}
+)
 
 
 def chunk(delta: dict[str, Any] | None, finish: str | None = None, usage: dict[str, int] | None = None) -> str:
@@ -92,12 +95,16 @@ class NoSignals(uvicorn.Server):
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     made = Server()
-    config = uvicorn.Config(made.app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        made.app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
     running = NoSignals(config)
     serving = asyncio.create_task(running.serve())
-    async with asyncio.timeout(10):
-        while not running.started:
-            await asyncio.sleep(0.005)
+
+    async def is_started() -> bool:
+        return running.started
+
+    await until(is_started)
     made.url = f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}/v1"
     yield made
     running.should_exit = True

@@ -192,11 +192,14 @@ async def _at_most(count: int) -> bool:
     return len(asyncio.all_tasks()) <= count
 
 
+@pytest.mark.parametrize("bound", ["LIMIT_BYTES", "STALLED_S"])
 async def test_a_caller_who_does_not_read_is_closed_and_others_are_not_held_up(
-    served: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    served: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr("agentvoicebox.gateway.socket.STALLED_S", 0.5)
-    workers.chunks = 2
+    other_bound = {"LIMIT_BYTES": ("STALLED_S", 600.0), "STALLED_S": ("LIMIT_BYTES", 10**9)}[bound]
+    monkeypatch.setattr(f"agentvoicebox.gateway.socket.{other_bound[0]}", other_bound[1])
+    monkeypatch.setattr(f"agentvoicebox.gateway.socket.{bound}", {"LIMIT_BYTES": 2**20, "STALLED_S": 0.5}[bound])
+    monkeypatch.setattr("agentvoicebox.gateway.call.FLUSH_S", 0.2)
     async with calling(served.url(), compression=None) as slow:
         slow.ws.transport.pause_reading()
         # echoes of long instructions fill the line, then the buffer
@@ -237,3 +240,14 @@ async def test_the_openai_client_holds_a_spoken_and_a_typed_turn(served: Gateway
                 assert event.response.output[0].type == "message"
                 break
     await client.close()
+
+
+async def test_an_event_is_heard_after_all_that_was_said_before_it(served: Gateway, workers: Workers) -> None:
+    async with calling(served.url()) as client:
+        await client.use(audio=SERVER_VAD)
+        client.events.clear()
+        await client.send("input_audio_buffer.append", audio=base64.b64encode(tone(700)).decode())
+        await client.send("input_audio_buffer.commit")
+        committed = await client.until("input_audio_buffer.committed")
+        (started,) = client.of("input_audio_buffer.speech_started")
+        assert started["item_id"] == committed["item_id"]

@@ -215,3 +215,16 @@ async def test_a_shutdown_ends_calls_with_their_closing_events_and_lets_nobody_i
                 await ws.recv()
         assert (ws.close_code, ws.close_reason) == (1012, "shutdown")
     assert guarded.house.is_leaving
+
+
+async def test_without_the_store_a_caller_is_told_to_try_later_and_the_gateway_is_not_ready() -> None:
+    broker = RedisBroker("redis://127.0.0.1:1/0", patience_s=0.1)
+    async with gateway(broker) as served:
+        error, code, _ = await turned_away(served.url())
+        assert (error["type"], error["code"], code) == ("server_error", "broker_lost", 1013)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as http:
+            assert (await http.get("/ready")).status_code == 503
+            assert (await http.get("/health")).status_code == 200
+            assert (await http.get("/metrics")).status_code == 200
+        assert served.house.calls == 0
+    await broker.close()

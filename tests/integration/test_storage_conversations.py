@@ -91,7 +91,15 @@ async def test_sessions_and_responses_are_recorded_once(postgres: Postgres) -> N
 
 async def test_characters_that_jsonb_can_not_hold_do_not_lose_the_item(postgres: Postgres) -> None:
     conversations = Conversations(postgres)
-    await conversations.write([batch(item("a", text="nul\x00 and \\u0000 and \ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")))])
+    await conversations.write(
+        [
+            batch(
+                item(
+                    "a", text="nul\x00 and \\u0000 and \ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")
+                )
+            )
+        ]
+    )
     page = await conversations.latest_items("acme", "sess_1")
     assert page.items[0].body["text"] == "nul\ufffd and \\u0000 and \U0001f600"
 

@@ -12,10 +12,11 @@ from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
 
 OUR_TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
 PLAIN_TOOL = ToolSpec("track_shipment", "", {"type": "object", "properties": {"tracking_id": {"type": "string"}}})
+IN_LEEDS = ShipmentEvent(ShipmentStatus.OUT_FOR_DELIVERY, None, "Leeds")
 PARCELS = {
     each.tracking_id: each
     for each in (
-        Shipment("PKG004", ShipmentStatus.OUT_FOR_DELIVERY, "UPS", None, ShipmentEvent(ShipmentStatus.OUT_FOR_DELIVERY, None, "Leeds")),
+        Shipment("PKG004", ShipmentStatus.OUT_FOR_DELIVERY, "UPS", None, IN_LEEDS),
         Shipment("ORD3121", ShipmentStatus.DELAYED, "UPS"),
         Shipment("ORD30121", ShipmentStatus.IN_TRANSIT, "DHL"),
         Shipment("1Z999AA10123456784", ShipmentStatus.IN_TRANSIT, "UPS"),
@@ -203,7 +204,9 @@ def test_a_report_is_repeated_and_questions_about_it_are_answered_from_it() -> N
 def test_another_parcel_can_follow() -> None:
     call = Call()
     call.turn("PKG004", "yes please")
-    assert reply.found(PARCELS["986578788855"]) in call.turn("nine eight six five seven eight seven eight eight eight five five")
+    assert reply.found(PARCELS["986578788855"]) in call.turn(
+        "nine eight six five seven eight seven eight eight eight five five"
+    )
 
 
 def test_a_report_cut_by_the_caller_changes_nothing_but_what_was_heard() -> None:
@@ -211,6 +214,19 @@ def test_a_report_cut_by_the_caller_changes_nothing_but_what_was_heard() -> None
     report = call.turn("PKG004")
     call.cut(3)
     assert call.turn("sorry, say that again") == report
+
+
+def test_a_report_of_which_nothing_was_heard_is_given_again() -> None:
+    call = Call()
+    report = call.turn("PKG004")
+    call.cut(0)
+    assert call.turn("hello?") == report and len(call.calls) == 1
+
+
+def test_a_caller_whose_number_ends_early_is_taken_at_their_word() -> None:
+    call = Call()
+    assert "What comes next?" in call.turn("1Z 999 AA1")
+    assert call.turn("that's all") == phrases.confirm("one Z for Zulu, nine nine nine, A A one")
 
 
 def test_lines_with_nothing_heard_between_are_one_line() -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from agentvoicebox.delivery.tracking import candidates, fragment, is_certain, normalize, rivals
 
+FULL_WIDTH = "".join(chr(ord(character) + 0xFEE0) for character in "1Z999AA10123456784")
+
 SPOKEN = {
     "PKG004": "PKG004",
     "pkg-004": "PKG004",
@@ -39,7 +41,7 @@ SPOKEN = {
     "a Bc123456": "ABC123456",
     "x-ray yankee four four five five": "XY4455",
     "double-u W four four five five": "WW4455",
-    "１Ｚ９９９ＡＡ１０１２３４５６７８４": "1Z999AA10123456784",
+    FULL_WIDTH: "1Z999AA10123456784",
     "P\u200bKG\u200b004": "PKG004",
     "I ordered two parcels on the 24th of November, number PKG004": "PKG004",
     "order 24 hours ago, number 123-456-789": "123456789",

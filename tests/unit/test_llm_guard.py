@@ -18,11 +18,13 @@ REQUEST = Generate("resp_1", "openai", "", ())
 AWAY = ProviderUnavailable("away")
 
 
-def guarded(*lines: Line, clock: ManualClock | None = None, tries: int = 2, **kwargs: float) -> tuple[GuardedLlm, ScriptedLlm]:
+def guarded(
+    *lines: Line, clock: ManualClock | None = None, tries: int = 2, patience_s: float = 30.0, stall_s: float = 15.0
+) -> tuple[GuardedLlm, ScriptedLlm]:
     llm = ScriptedLlm(*lines)
     guard = GuardedLlm(
         "test", llm, backoff=Backoff(first_s=0.0, tries=tries), breaker=Breaker(BreakerPolicy(failures_to_open=3)),
-        clock=clock, **kwargs,
+        clock=clock, patience_s=patience_s, stall_s=stall_s,
     )  # fmt: skip
     return guard, llm
 
@@ -73,7 +75,7 @@ async def test_silence_within_an_answer_is_a_timeout() -> None:
 
 async def test_an_answer_that_ends_without_its_end_is_a_failure() -> None:
     class Broken(ScriptedLlm):
-        async def generate(self, request: Generate, job_id: str):  # type: ignore[no-untyped-def,override]
+        async def generate(self, request: Generate, job_id: str):  # type: ignore[no-untyped-def]
             yield TextDelta(job_id, "half")
 
     with pytest.raises(ProviderUnavailable):
@@ -94,7 +96,8 @@ async def test_the_breaker_opens_refuses_at_once_probes_and_closes() -> None:
     assert len(llm.requests) == 3, "nobody knocked"
     clock.advance(30.0)
     assert text(await written(guard)) == "Here."
-    assert guard.breaker_state is BreakerState.CLOSED
+    state: BreakerState = guard.breaker_state
+    assert state.value == "closed"
 
 
 async def test_a_cancelled_probe_leaves_room_for_the_next() -> None:

@@ -35,7 +35,12 @@ def test_pieces_that_came_together_leave_together() -> None:
 
 
 def test_what_was_said_is_read_from_the_records() -> None:
-    bodies = [TextDelta(JOB, "It "), TextDelta(JOB, "is"), ToolCallDelta(JOB, 0, "f", "{"), ToolCallDelta(JOB, 0, None, "}")]
+    bodies = [
+        TextDelta(JOB, "It "),
+        TextDelta(JOB, "is"),
+        ToolCallDelta(JOB, 0, "f", "{"),
+        ToolCallDelta(JOB, 0, None, "}"),
+    ]
     records = [Record(JOB, JobKind.LLM, n, 1, msgspec.msgpack.encode(body)) for n, body in enumerate(bodies, 1)]
     assert Said.of(records) == Said("It is", {0: "{}"})
 
@@ -66,7 +71,9 @@ async def test_a_tool_call_goes_on_within_its_arguments() -> None:
         ("It is out", (",", " I think."), "It is out, I think."),
     ],
 )
-async def test_another_model_is_asked_to_go_on_and_repeats_nothing(said: str, line: tuple[str, ...], whole: str) -> None:
+async def test_another_model_is_asked_to_go_on_and_repeats_nothing(
+    said: str, line: tuple[str, ...], whole: str
+) -> None:
     llm = ScriptedLlm(line)
     rest = [delta async for delta in continued(llm, REQUEST, JOB, said)]
     assert said + text(rest) == whole

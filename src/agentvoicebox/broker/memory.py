@@ -295,9 +295,9 @@ class MemoryBroker:
             self._listeners[kind].remove(ids)
 
     async def is_cancelled(self, claim: Claim) -> bool:
-        """See Broker. A job whose session was forgotten counts as cancelled."""
+        """See Broker. A job whose session was forgotten counts as cancelled; a record job belongs to no session."""
         fence = self._fence(claim.job.kind, claim.job.session, claim.job.job_id)
-        return fence is None or fence.is_cancelled
+        return claim.job.kind is not JobKind.RECORD if fence is None else fence.is_cancelled
 
     async def utterance(self, claim: Claim) -> AsyncIterator[AudioEntry]:
         """See Broker."""

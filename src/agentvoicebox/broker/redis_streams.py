@@ -11,18 +11,20 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 from redis.asyncio.client import Pipeline
-from redis.exceptions import ResponseError
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import PATIENCE_S, Connection, Script, StreamEntry, entries_of, new_nonce
 from agentvoicebox.broker.envelope import pack_audio, pack_job, pack_record, unpack_job, unpack_record
+from agentvoicebox.broker.job_streams import ALL, JobStreams
 from agentvoicebox.broker.reclaim import Reclaimer
 from agentvoicebox.broker.result_reader import ResultReader
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.broker.utterance_reader import UtteranceReader
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import JobFailed
+from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import (
     AppendAudio,
     AppendLog,
@@ -38,6 +40,8 @@ from agentvoicebox.ports.broker import (
 )
 
 _PUBLISHED_COUNT = 4096
+
+_log = structlog.get_logger(__name__)
 
 
 class _Cancellations:
@@ -77,15 +81,13 @@ class RedisBroker:
         self._clock = clock or SystemClock()
         self._max_attempts = max_attempts
         self._subscriber = Subscriber(self._connection, patience_s=patience_s)
+        self._jobs = JobStreams(self._connection)
         self._utterances = UtteranceReader(self._connection)
         self._reclaimer = Reclaimer(self._connection, idle_s=reclaim_idle_s)
         self._held: dict[JobKind, dict[bytes, str]] = {kind: {} for kind in JobKind}
         self._publish = Script("publish")
         self._begin = Script("begin")
         self._cancel = Script("cancel")
-        self._keep = Script("keep")
-        self._requeue = Script("requeue")
-        self._queue_age = Script("queue_age")
 
     @property
     def connection(self) -> Connection:
@@ -178,7 +180,7 @@ class RedisBroker:
             left_s = until_s - loop.time()
             if not entries:
                 block_s = max(0.0, min(left_s, self._reclaimer.longest_wait_s))
-                entries = await self._read_new(kind, worker, slots, block_s)
+                entries = await self._jobs.read_new(kind, worker, count=slots, block_s=block_s)
             claims = [claim for claim in await asyncio.gather(*(self._take(kind, one) for one in entries)) if claim]
             if claims or loop.time() >= until_s:
                 for claim in claims:
@@ -186,34 +188,15 @@ class RedisBroker:
                     self._held[kind][claim.entry_id.encode()] = worker
                 return claims
 
-    async def _read_new(self, kind: JobKind, worker: str, slots: int, block_s: float) -> list[StreamEntry]:
-        stream, group = keys.job_stream(kind), keys.group(kind)
-
-        async def read() -> list[StreamEntry]:
-            redis = self._connection.blocking
-            try:
-                answer: Any = await redis.xreadgroup(
-                    group, worker, {stream: ">"}, count=slots, block=max(1, int(block_s * 1000))
-                )
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self._create_group(stream, group)
-                return []
-            return [entry for _, entries in answer or () for entry in entries_of(entries)]
-
-        return await self._connection.call(read)
-
-    async def _create_group(self, stream: str, group: str) -> None:
-        try:
-            await self._connection.commands.xgroup_create(stream, group, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):  # another worker was first
-                raise
-
     async def _take(self, kind: JobKind, entry: StreamEntry) -> Claim | None:
         entry_id, fields = entry
-        job = unpack_job(fields[b"j"])
+        try:
+            job = unpack_job(fields[b"j"])
+        except BrokerLost as error:
+            _log.error("a job can't be read", kind=kind, error=error.message)
+            await self._jobs.to_dead_letters(kind, {**fields, b"code": "unreadable"})
+            await self._jobs.remove(kind, entry_id.decode())
+            return None
         must_exist = "0" if kind is JobKind.RECORD else "1"
         verdict, attempt, published = await self._connection.call(
             lambda: self._begin(
@@ -300,57 +283,32 @@ class RedisBroker:
         """See Broker."""
         worker = self._let_go(claim)
         if worker is not None:
-            await self._put_back(claim.job.kind, worker, claim.entry_id)
+            await self._jobs.put_back(claim.job.kind, worker, claim.entry_id)
 
     async def bury(self, kind: JobKind, worker: str) -> None:
         """See Broker."""
         self._held[kind] = {entry: holder for entry, holder in self._held[kind].items() if holder != worker}
-        await self._put_back(kind, worker, "all")
-
-    async def _put_back(self, kind: JobKind, worker: str, which: str) -> None:
-        async def requeue() -> None:
-            try:
-                await self._requeue(
-                    self._connection.commands, [keys.job_stream(kind)], [keys.group(kind), worker, which]
-                )
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-
-        await self._connection.call(requeue)
+        await self._jobs.put_back(kind, worker, ALL)
 
     async def fail(self, claim: Claim, *, code: str, message: str) -> None:
         """See Broker."""
         job = claim.job
         fields: dict[Any, Any] = {b"j": pack_job(job), b"code": code, b"attempt": claim.attempt}
 
-        async def lay_down() -> None:
-            pipe = self._connection.commands.pipeline(transaction=False)
-            pipe.xadd(keys.dead_stream(job.kind), fields, maxlen=keys.DEAD_MAX, approximate=True)
-            pipe.expire(keys.dead_stream(job.kind), keys.DEAD_TTL_S)
-            await pipe.execute()
-
         self._let_go(claim)
         if job.kind is JobKind.RECORD:  # no conversation waits for it
-            await self._connection.call(lay_down)
+            await self._jobs.to_dead_letters(job.kind, fields)
             await self._acknowledge(claim)
             return
         body = msgspec.msgpack.encode(JobFailed(job_id=job.job_id, code=code, message=message))
         if await self.publish(claim, body, is_last=True):
-            await self._connection.call(lay_down)
+            await self._jobs.to_dead_letters(job.kind, fields)
 
     async def _acknowledge(self, claim: Claim) -> None:
-        """Ack and delete: what stays in a job stream is unfinished, so its length is the work that is left."""
-        stream, group = keys.job_stream(claim.job.kind), keys.group(claim.job.kind)
-
-        async def acknowledge() -> None:
-            pipe = self._connection.commands.pipeline(transaction=False)
-            pipe.xack(stream, group, claim.entry_id)
-            pipe.xdel(stream, claim.entry_id)
-            await pipe.execute()
-
         self._let_go(claim)
-        await self._connection.call(acknowledge)
+        job = claim.job
+        fence = keys.job(job.kind, job.session, job.job_id) if job.kind is JobKind.RECORD else None
+        await self._jobs.remove(job.kind, claim.entry_id, fence=fence)
 
     def _let_go(self, claim: Claim) -> str | None:
         """Not in hand any more, before the store knows: should it be away now, the entry is reclaimed like any other."""
@@ -359,10 +317,7 @@ class RedisBroker:
     async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
         """See Broker."""
         if claims:
-            arguments = [keys.group(kind), worker, *(claim.entry_id for claim in claims)]
-            await self._connection.call(
-                lambda: self._keep(self._connection.commands, [keys.job_stream(kind)], arguments)
-            )
+            await self._jobs.keep(kind, worker, [claim.entry_id for claim in claims])
 
     async def cancellations(self, kind: JobKind) -> AsyncIterator[str]:
         """See Broker."""
@@ -376,12 +331,13 @@ class RedisBroker:
             await self._subscriber.unsubscribe(channels, listener)
 
     async def is_cancelled(self, claim: Claim) -> bool:
-        """See Broker. A job whose session was forgotten counts as cancelled."""
+        """See Broker. A job whose session was forgotten counts as cancelled; a record job belongs to no session."""
         fence = keys.job(claim.job.kind, claim.job.session, claim.job.job_id)
         attempt, cancelled = await self._connection.call(
             lambda: self._connection.commands.hmget(fence, ["attempt", "cancelled"])
         )
-        return cancelled is not None or attempt is None
+        is_forgotten = attempt is None and claim.job.kind is not JobKind.RECORD
+        return cancelled is not None or is_forgotten
 
     async def utterance(self, claim: Claim) -> AsyncIterator[AudioEntry]:
         """See Broker."""
@@ -390,10 +346,7 @@ class RedisBroker:
 
     async def queue_age_s(self, kind: JobKind) -> float:
         """See Broker."""
-        waiting_ms = await self._connection.call(
-            lambda: self._queue_age(self._connection.commands, [keys.job_stream(kind)], [keys.group(kind)])
-        )
-        return float(waiting_ms) / 1000
+        return await self._jobs.oldest_waiting_ms(kind) / 1000
 
     async def close(self) -> None:
         """See Broker."""

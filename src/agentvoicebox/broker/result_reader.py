@@ -112,7 +112,14 @@ class ResultReader:
         entries = await self._connection.call(
             lambda: self._connection.commands.xrange(stream, min=f"({ms}-{count}", max="+", count=READ_COUNT)
         )
-        return [(parse_stream_id(entry_id), unpack_record(fields[b"r"])) for entry_id, fields in entries_of(entries)]
+        read = []
+        for entry_id, fields in entries_of(entries):
+            try:
+                read.append((parse_stream_id(entry_id), unpack_record(fields[b"r"])))
+            except BrokerLost as error:  # trying again would not help: what can be read goes on
+                _log.error("a record can't be read", error=error.message)
+                self._position[stream] = parse_stream_id(entry_id)
+        return read
 
     def _delivered(self, stream: str, entry: StreamId, record: Record) -> None:
         self._position[stream] = entry

@@ -123,8 +123,11 @@ class Subscriber:
         while True:
             kind, name, payload = await wire.read_response(timeout=NO_TIMEOUT)
             if kind == b"message":
-                for listener in self._listeners.get(name, ()):
-                    listener.heard(payload)
+                for listener in list(self._listeners.get(name, ())):
+                    try:
+                        listener.heard(payload)
+                    except Exception as error:  # one listener's bad message must not deafen the others
+                        _log.error("a message can't be read", error=type(error).__name__)
             elif kind == b"subscribe":
                 async with self._changed:
                     self._standing.add(name)

@@ -115,10 +115,17 @@ class UtteranceReader:
                 if stream == self._wake_stream:
                     self._wake_position = entries[-1][0]
                 elif (utterance := wanted.get(stream)) is not None:
-                    for entry_id, fields in entries:
-                        utterance.take(unpack_audio(fields[b"a"]))
-                        utterance.position = entry_id
+                    self._take(utterance, entries)
                     utterance.wake.set()
+
+    def _take(self, utterance: _Utterance, entries: list[StreamEntry]) -> None:
+        try:
+            for entry_id, fields in entries:
+                utterance.position = entry_id
+                utterance.take(unpack_audio(fields[b"a"]))
+        except BrokerLost as error:  # this one can't be read; the others can
+            utterance.failure = error
+            utterance.is_over = True
 
     async def _wait(self, positions: dict[Any, Any]) -> list[tuple[str, list[StreamEntry]]]:
         answer: Any = await self._connection.blocking.xread(positions, count=READ_COUNT, block=BLOCK_MS)

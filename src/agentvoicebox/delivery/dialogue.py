@@ -5,68 +5,20 @@ another gateway or a replay says the same. It trusts what the caller said and wh
 lines it only asks whether the caller heard them out. Every fact in a line comes from a tool result.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from agentvoicebox.delivery import phrases, reply, tool_schema, track, tracking
+from agentvoicebox.delivery import phrases, reply, track, tracking
 from agentvoicebox.delivery.carriers import is_unfinished
+from agentvoicebox.delivery.chat import ChatLine, OfferedTool, find_tool, properties, turns
 from agentvoicebox.delivery.intent import Intent, intents, word_count
 from agentvoicebox.delivery.readback import readback
 from agentvoicebox.delivery.tool_result import ToolResult, read
 
-TOOL_NAME = tool_schema.NAME
 LEAST_FRAGMENT = 2  # characters among other words that count as part of a number
-
-
-class CallLine(Protocol):
-    """A tool call in the conversation."""
-
-    @property
-    def call_id(self) -> str:
-        """Its id."""
-
-    @property
-    def name(self) -> str:
-        """The tool."""
-
-    @property
-    def arguments(self) -> str:
-        """JSON text."""
-
-
-class ChatLine(Protocol):
-    """One line of the conversation. `role` is `system`, `user`, `assistant` or `tool`."""
-
-    @property
-    def role(self) -> str:
-        """Who speaks."""
-
-    @property
-    def text(self) -> str:
-        """The words; of the assistant those that the caller heard."""
-
-    @property
-    def tool_calls(self) -> Sequence[CallLine]:
-        """Calls made in this line."""
-
-    @property
-    def call_id(self) -> str | None:
-        """For `tool`: the call it answers."""
-
-
-class OfferedTool(Protocol):
-    """A tool that may be called."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Its JSON schema."""
 
 
 class Say(msgspec.Struct, frozen=True):
@@ -110,6 +62,7 @@ class State(msgspec.Struct, frozen=True):
         failures: look-ups in a row that found nothing.
         result: the last tool result worth repeating.
         said: the last line of ours.
+        is_unheard: whether nothing of it reached the caller.
         was_cut: whether the caller broke into it.
     """
 
@@ -121,6 +74,7 @@ class State(msgspec.Struct, frozen=True):
     failures: int = 0
     result: ToolResult | None = None
     said: str = ""
+    is_unheard: bool = False
     was_cut: bool = False
 
 
@@ -137,7 +91,7 @@ def next_move(messages: Sequence[ChatLine], tools: Sequence[OfferedTool]) -> Mov
     tool = find_tool(tools)
     state, move = _say(State(), phrases.GREETING)
     is_due = True  # whether the last line is not ours
-    for role, text in _turns(messages):
+    for role, text in turns(messages):
         if role == "assistant":
             state, is_due = _heard(state, text), False
             continue
@@ -146,50 +100,14 @@ def next_move(messages: Sequence[ChatLine], tools: Sequence[OfferedTool]) -> Mov
     return move if is_due else _nudge(state)
 
 
-def find_tool(tools: Sequence[OfferedTool]) -> OfferedTool | None:
-    """The look-up tool: the one of our name, or else the first that takes a `tracking_id`."""
-    for tool in tools:
-        if tool.name == TOOL_NAME:
-            return tool
-    return next((tool for tool in tools if "tracking_id" in _properties(tool)), None)
-
-
-def _properties(tool: OfferedTool) -> Mapping[str, Any]:
-    properties = tool.parameters.get("properties")
-    return properties if isinstance(properties, Mapping) else {}
-
-
-def _turns(messages: Sequence[ChatLine]) -> Iterator[tuple[str, str]]:
-    """(role, text) of the lines that matter; user lines that nothing was heard between are one."""
-    waiting: list[str] = []
-    foreign_calls: set[str] = set()
-    for line in messages:
-        if line.role == "user":
-            waiting.append(line.text)
-            continue
-        foreign_calls |= {
-            call.call_id for call in line.tool_calls if call.name != TOOL_NAME and "tracking_id" not in call.arguments
-        }
-        if line.role == "tool" and line.call_id in foreign_calls:
-            continue
-        is_heard = line.role == "assistant" and bool(line.text.strip())
-        if line.role == "tool" or is_heard:
-            if waiting:
-                yield "user", " ".join(waiting)
-                waiting = []
-            yield line.role, line.text
-    if waiting:
-        yield "user", " ".join(waiting)
-
-
 def _say(state: State, text: str, **changes: Any) -> Step:
-    return msgspec.structs.replace(state, said=text, was_cut=False, **changes), Say(text)
+    return msgspec.structs.replace(state, said=text, is_unheard=True, was_cut=False, **changes), Say(text)
 
 
 def _heard(state: State, text: str) -> State:
     said, heard = state.said.split(), text.split()
     was_cut = len(heard) < len(said) and heard[:-1] == said[: max(0, len(heard) - 1)]
-    return msgspec.structs.replace(state, was_cut=was_cut)
+    return msgspec.structs.replace(state, is_unheard=False, was_cut=was_cut)
 
 
 def _nudge(state: State) -> Move:
@@ -243,6 +161,10 @@ class _Step:
 
     def take(self) -> Step:
         """The state after the line, and the answer to it."""
+        state = self.state
+        is_news = state.stage in (Stage.REPORTED, Stage.FAILED, Stage.CONFIRMING, Stage.CHOOSING)
+        if state.is_unheard and is_news and not self.fresh and Intent.BYE not in self.intent:
+            return _say(state, state.said)  # the answer was drowned before its first word
         if self.state.stage is Stage.CONFIRMING:
             return self._confirming()
         if self.state.stage is Stage.CHOOSING:
@@ -317,7 +239,7 @@ class _Step:
             return self._fetch(first.tracking_id, ())
         rivals = tuple(each.tracking_id for each in tracking.rivals(best))
         is_plain = first.cost < tracking.CLEAR_LEAD and first.check_digit_ok is not False
-        if is_plain and rivals and self.tool is not None and "candidates" in _properties(self.tool):
+        if is_plain and rivals and self.tool is not None and "candidates" in properties(self.tool):
             return self._fetch(first.tracking_id, rivals)
         return self._confirm(first.tracking_id)
 
@@ -347,7 +269,8 @@ class _Step:
         is_done = state.stage in (Stage.REPORTED, Stage.FAILED, Stage.ENDED)
         calm = msgspec.structs.replace(state, misses=0)
         if Intent.COMPLETE in intent and state.stage is Stage.COLLECTING:
-            return self._not_understood()
+            whole = tracking.candidates(", ".join(state.pieces))
+            return self._confirm(whole[0].tracking_id) if whole else self._not_understood()
         if Intent.BYE in intent or (is_done and (Intent.THANKS in intent or intent is Intent.NO)):
             return _say(calm, phrases.GOODBYE, stage=Stage.ENDED, pieces=())
         if Intent.HUMAN in intent:

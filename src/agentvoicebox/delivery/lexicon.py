@@ -85,9 +85,11 @@ CHARACTER_NOUNS = _words("digit digits number numbers character characters lette
 
 # Short words written in capitals, or without a vowel, that are no part of an id.
 NOT_LETTERS = _words(
-    "mr mrs ms dr st ok uk us usa tv pm am id eta ups usps dhl dpd gls fedex hermes evri by my try why shh pls "
-    "thx hmm mm hm hi no yes is it the vs etc faq asap sms gps dvd pc nhs eu"
+    "ok am pm id eta ups usps dhl dpd gls fedex hermes evri by my try why shh pls thx hmm mm hm hi no yes is it the vs etc"
+    " faq asap"
 )
+# Abbreviations; written in capitals right before digits they are letters of an id all the same ("PC 0001").
+ABBREVIATIONS = _words("mr mrs ms dr st uk us usa tv sms gps dvd pc nhs eu")
 
 # Everyday words that may stand before digits; any other short word may be letters that a recogniser ran together.
 EVERYDAY = _words(

@@ -5,6 +5,7 @@ Leaves to `tracking` which reading looks most like a real number.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -12,6 +13,7 @@ from agentvoicebox.delivery.tokens import Break, Correction, Option, Symbols, To
 
 MOST_PATHS = 32  # kept while reading on; twice the candidates that a look-up takes
 MOST_RUNS = 6  # stretches of characters looked at in one text, the last ones
+REMEMBERED = 512  # texts; the dialogue reads a conversation anew at each line
 JOIN_COST = 0.5  # for each gap of other words inside one id
 
 
@@ -22,13 +24,14 @@ class Reading(msgspec.Struct, frozen=True):
     cost: float
 
 
-def readings(text: str) -> list[Reading]:
-    """All readings of typed or spoken text, of any length from 1, cheapest first; [] when no character was said."""
+@lru_cache(maxsize=REMEMBERED)
+def readings(text: str) -> tuple[Reading, ...]:
+    """All readings of typed or spoken text, of any length from 1, cheapest first; () when no character was said."""
     runs = [paths for paths in map(_expand, _runs(_weigh(tokenize(clean(text))))) if paths[0].units][-MOST_RUNS:]
     found = [Reading(path.text, path.cost) for run in runs for path in run]
     for start in range(len(runs) - 1):
         found += _joined(runs[start:])
-    return _cheapest(found)
+    return tuple(_cheapest(found))
 
 
 def _joined(runs: Sequence[Sequence[Option]]) -> Iterable[Reading]:

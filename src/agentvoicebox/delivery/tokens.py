@@ -66,6 +66,8 @@ class Word(msgspec.Struct, frozen=True):
     ends_clause: bool
 
 
+MOST_WORDS = 400  # the last of them are read; a number takes at most about a hundred
+
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 
@@ -90,7 +92,7 @@ def words(text: str) -> list[Word]:
 
 def tokenize(text: str) -> list[Token]:
     """Cleaned text as tokens; words that only fill a pause leave no token."""
-    return _Scan(words(text), is_shouted=text.isupper()).run()
+    return _Scan(words(text)[-MOST_WORDS:], is_shouted=text.isupper()).run()
 
 
 class _Scan:
@@ -279,16 +281,18 @@ class _Scan:
             return (Option(tuple(raw)),), 1, False
         if len(raw) < 2 or len(raw) > 5 or low in lex.NOT_LETTERS or self._is_word_with_meaning(low):
             return None
-        if not any(c in "AEIOUY" for c in raw) and low not in lex.SKIPPED:
-            return (Option(tuple(raw)),), 1, False
-        nothing = Option(())
         if low in lex.EVERYDAY or low in lex.SKIPPED:
             return None
+        following = self._low(1)
+        is_before_digits = any(c.isdigit() for c in following) or following in lex.DIGITS
+        if low in lex.ABBREVIATIONS and not (word.raw.isupper() and is_before_digits):
+            return None
+        if not any(c in "AEIOUY" for c in raw):
+            return (Option(tuple(raw)),), 1, False
         if word.raw.isupper() and not self.is_shouted:
             return (Option(tuple(raw)), Option((), 1.5)), 1, False
-        following = self._low(1)
-        if len(raw) <= 4 and (following[:1].isdigit() or following in lex.DIGITS):
-            return (nothing, Option(tuple(raw), 2.0)), 1, True
+        if len(raw) <= 4 and is_before_digits:
+            return (Option(()), Option(tuple(raw), 2.0)), 1, True
         return None
 
     def _is_word_with_meaning(self, low: str) -> bool:

@@ -18,6 +18,7 @@ from agentvoicebox.audio.wav import write_wav
 from agentvoicebox.evals.call_record import LINE, PARTS, CallRecord, Turn
 
 SUMS_WITHIN_MS = 5.0  # the parts may miss the whole by so much
+NAME_WIDTH = 7
 LEAST_SHOWN_MS = 0.05  # what rounds to 0.1
 CALLER_STYLE, AGENT_STYLE = "bold blue", "bold dark_orange"
 
@@ -132,7 +133,12 @@ def write_recording(record: CallRecord, path: Path) -> None:
     write_wav(path, np.stack([record.caller_pcm, record.agent_pcm], axis=1), record.rate_hz)
 
 
-def spoken(who: str, words: str, note: str = "") -> Text:
-    """One line of a conversation for a terminal."""
-    style = CALLER_STYLE if who == "caller" else AGENT_STYLE
-    return Text.assemble((f"{who:>7}  ", style), words, (f"  {note}" if note else "", "dim"))
+def spoken(who: str, words: str, note: str = "") -> Table:
+    """One line of a conversation for a terminal; long ones hang."""
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(width=NAME_WIDTH, justify="right")
+    line.add_column()
+    line.add_row(
+        Text(who, CALLER_STYLE if who == "caller" else AGENT_STYLE), Text.assemble(words, (f"  {note}", "dim"))
+    )
+    return line

@@ -28,7 +28,7 @@ from agentvoicebox.telemetry.metrics import Metrics
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
 PING_S = 20.0  # OpenAI's interval; clients give up after about as long
-DRAIN_S = 8.0  # below the ten seconds after which the supervisor ends a process
+DRAIN_S = 8.0  # closing events take milliseconds; the supervisor allows a gateway thirty seconds
 
 log = get_logger(__name__)
 

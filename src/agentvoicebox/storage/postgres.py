@@ -1,8 +1,8 @@
 """The one way to PostgreSQL: a pool, and transactions that see a single tenant.
 
 Every query runs inside `tenant_transaction`, which names the tenant to the database; row-level security does the rest, under
-a role that can't bypass it (our own, or an owner for whom it is forced). Foreign exceptions end here: a server that can't be reached is StorageLost, a statement that the
-server refuses is StorageRefused.
+a role that can't bypass it (our own, or an owner for whom it is forced). Foreign exceptions end here: a server that can't
+be reached is StorageLost, a statement that the server refuses is StorageRefused.
 """
 
 import asyncio
@@ -92,7 +92,9 @@ class Postgres:
 
 async def _become_app(connection: Any) -> None:
     """Take the role that owns nothing, where there is one, and refuse to work as one that sees every tenant."""
-    with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):  # not ours to take; not there
+    with suppress(
+        asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError
+    ):  # not ours to take; not there
         await connection.execute(f"SET ROLE {APP_ROLE}")
     if await connection.fetchval("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"):
         raise StorageRefused(f"this PostgreSQL role bypasses row-level security, and there is no {APP_ROLE} to become")

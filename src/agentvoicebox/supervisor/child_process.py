@@ -23,6 +23,7 @@ LONGEST_PAUSE_S = 10.0
 STABLE_S = 30.0  # who lived this long starts with a clean record
 TRIES_BEFORE_READY = 3  # a child that never came up this often will not
 READ_BYTES = 65_536
+LAST_WORDS_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -79,6 +80,7 @@ class ChildProcess:
                     await self.process.wait()
             self.kill()
             await self.process.wait()
+        await asyncio.wait({self._keeper}, timeout=LAST_WORDS_S if self.process is not None else 0)
         self._keeper.cancel()
         await asyncio.gather(self._keeper, return_exceptions=True)
         if self._ready is not None and not self._ready.done():
@@ -141,10 +143,15 @@ class ChildProcess:
             os.close(writing)
         loop = asyncio.get_running_loop()
         loop.add_reader(reading, self._hear, reading)
+        speaking = asyncio.create_task(self._pass_on_output(self.process))
         try:
-            await self._pass_on_output(self.process)
-            return self.process.pid, await self.process.wait()
+            status = await self.process.wait()
+            # Its last words; a grandchild that still holds the pipe open must not hide the death.
+            await asyncio.wait({speaking}, timeout=LAST_WORDS_S)
+            return self.process.pid, status
         finally:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
             loop.remove_reader(reading)
             os.close(reading)
 

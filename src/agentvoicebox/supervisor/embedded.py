@@ -232,15 +232,24 @@ class DataFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / "embedded.lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise SettingsError(
-                f"the data folder {self.path} is in use by another server; stop it, or set AVB_DATA_DIR"
-            ) from error
+        self._lock = self._take_lock()
         self.sockets = self._socket_folder()
+
+    def _take_lock(self) -> IO[str]:
+        path = self.path / "embedded.lock"
+        while True:
+            lock = path.open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.close()
+                raise SettingsError(
+                    f"the data folder {self.path} is in use by another server; stop it, or set AVB_DATA_DIR"
+                ) from error
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                    return lock
+            lock.close()  # its last holder removed it just now: what we hold is no longer the folder's lock
 
     def _socket_folder(self) -> Path:
         near = self.path / "run"
@@ -249,7 +258,8 @@ class DataFolder:
             digest = hashlib.blake2b(os.fsencode(self.path), digest_size=6).hexdigest()
             near = Path(tempfile.gettempdir()) / f"avb-{os.getuid()}-{digest}"
         near.mkdir(mode=0o700, exist_ok=True)
-        if near.is_symlink() or near.stat().st_uid not in (os.getuid(), _nobody()[0]):
+        owners = (0, _nobody()[0]) if os.getuid() == 0 else (os.getuid(),)
+        if near.is_symlink() or near.stat().st_uid not in owners:
             raise SettingsError(f"{near} belongs to someone else; remove it, or choose a shorter AVB_DATA_DIR")
         return near
 

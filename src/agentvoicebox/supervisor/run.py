@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import IO, TextIO
 
@@ -27,6 +27,7 @@ from agentvoicebox.workers.runner import worker_name
 _log = structlog.get_logger(__name__)
 
 SERVER_PAUSE_S = 0.5
+BURIAL_PATIENCE_S = 0.5  # a dead worker's successor must not wait for an absent store
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -83,19 +84,13 @@ class Supervisor:
         """
         await self._start_servers()
         await self._migrate()
-        self._broker = RedisBroker(self.settings.redis_url)
+        self._broker = RedisBroker(self.settings.redis_url, patience_s=BURIAL_PATIENCE_S)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
         environment |= self.settings.to_environment()
         self._children = [
             ChildProcess(spec, environment, self._out, on_change=self._say, on_death=self._bury) for spec in self._specs
         ]
-        starting = [asyncio.create_task(child.start()) for child in self._children]
-        try:
-            await asyncio.gather(*starting)
-        finally:
-            for task in starting:
-                task.cancel()
-            await asyncio.gather(*starting, return_exceptions=True)
+        await _all([child.start() for child in self._children])
         self._say("system", "ready")
 
     async def stop(self) -> None:
@@ -148,7 +143,7 @@ class Supervisor:
             )
             urls["postgres_url"] = postgres.url
             self._servers.append(postgres)
-        await asyncio.gather(*(self._start_server(server) for server in self._servers))
+        await _all([self._start_server(server) for server in self._servers])
         self.settings = self.settings.model_copy(update=urls)
         self._watchers = [asyncio.create_task(self._watch(server)) for server in self._servers]
 
@@ -191,6 +186,17 @@ class Supervisor:
 
     def _say(self, name: str, state: str) -> None:
         self._on_status(Status(name, state))
+
+
+async def _all(steps: list[Coroutine[None, None, None]]) -> None:
+    """Run steps at once; the first that fails stops the others before it is raised."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def serve(

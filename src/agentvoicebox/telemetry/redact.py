@@ -12,7 +12,7 @@ PII_PREFIX = "pii."
 HIDDEN = "[hidden]"
 SECRET_NAMES = frozenset({"authorization", "api_key", "api-key", "apikey", "password", "token", "secret", "cookie"})
 SECRETS_IN_TEXT = re.compile(
-    r"(?P<lead>bearer\s+|openai-insecure-api-key\.|://[^/\s:@]*:)(?P<secret>[^\s@,\"']+)|\b(?:ek|sk)[_-][A-Za-z0-9_-]{6,}",
+    r"(?P<lead>bearer\s+|openai-insecure-api-key\.|://[^/\s:@]*:(?=[^\s/]*@))(?P<secret>[^\s@,\"']+)|\b(?:ek|sk)[_-][A-Za-z0-9_-]{6,}",
     re.IGNORECASE,
 )
 

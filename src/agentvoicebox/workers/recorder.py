@@ -2,10 +2,12 @@
 
 Group commit: while one transaction is under way, further batches gather for the next. While PostgreSQL is away, batches in
 hand wait here and the rest in the stream; nothing is acknowledged before it is written, and writing twice changes nothing.
+A batch that outlived its recorder while PostgreSQL was away is submitted anew, so that waiting never counts as failing.
 """
 
 import asyncio
 import random
+import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -13,7 +15,7 @@ import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
-from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations, TimedBatch
@@ -27,7 +29,14 @@ PATIENT = Backoff(first_s=0.1, factor=2.0, longest_s=5.0, tries=1 << 60, spread=
 
 _log = structlog.get_logger(__name__)
 _decoder = msgspec.msgpack.Decoder(RecordBatch)
-_Waiting = tuple[TimedBatch, "asyncio.Future[None]"]
+
+
+class _Waiting(msgspec.Struct, frozen=True, eq=False):
+    """A batch in hand. `written` is True once it is in PostgreSQL, False when it should be submitted anew."""
+
+    timed: TimedBatch
+    written: "asyncio.Future[bool]"
+    is_retried: bool
 
 
 class RecorderWork:
@@ -35,11 +44,13 @@ class RecorderWork:
 
     Args:
         conversations: where to write.
+        broker: where batches are submitted anew.
         backoff: between tries while PostgreSQL is away.
     """
 
-    def __init__(self, conversations: Conversations, *, backoff: Backoff = PATIENT) -> None:
+    def __init__(self, conversations: Conversations, broker: Broker, *, backoff: Backoff = PATIENT) -> None:
         self._conversations = conversations
+        self._broker = broker
         self._backoff = backoff
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
@@ -52,28 +63,37 @@ class RecorderWork:
         """
         job = task.claim.job
         batch = _decoder.decode(job.payload)
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((TimedBatch(batch, job.submitted_s), written))
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(TimedBatch(batch, job.submitted_s), written, task.claim.attempt > 1))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
-        await written
+        if not await written:
+            await self._broker.dispatch([Submit(_renewed(job))])
+
+    async def close(self) -> None:
+        """Stop writing; what is still in hand was handed back by its runner. Idempotent."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     async def _write_all(self) -> None:
         while self._waiting:
-            tenant_id = self._waiting[0][0].batch.tenant_id
-            group = [each for each in self._waiting if each[0].batch.tenant_id == tenant_id][:MOST_AT_ONCE]
-            chosen = {id(each) for each in group}
-            self._waiting = [each for each in self._waiting if id(each) not in chosen]
+            tenant_id = self._waiting[0].timed.batch.tenant_id
+            group = [each for each in self._waiting if each.timed.batch.tenant_id == tenant_id][:MOST_AT_ONCE]
+            self._waiting = [each for each in self._waiting if each not in group]
             await self._write(group)
 
     async def _write(self, group: list[_Waiting]) -> None:
         failures = 0
-        while group := [each for each in group if not each[1].done()]:  # a drained job is handed back, not written
+        while group := [each for each in group if not each.written.done()]:  # a drained job is handed back, not written
             try:
-                await self._conversations.write([timed for timed, _ in group])
+                await self._conversations.write([each.timed for each in group])
             except StorageLost as error:
                 failures += 1
                 _log.warning("records wait for PostgreSQL", batches=len(group), failures=failures, error=error.message)
+                for each in group:
+                    if each.is_retried:
+                        each.written.set_result(False)
                 await asyncio.sleep(self._backoff.wait_s(failures, random.random()) or 0.0)
                 continue
             except (AgentVoiceBoxError, ValueError) as error:
@@ -81,12 +101,17 @@ class RecorderWork:
                     for each in group:
                         await self._write([each])
                 else:
-                    group[0][1].set_exception(error)
+                    group[0].written.set_exception(error)
                 return
-            for _, written in group:
-                if not written.done():
-                    written.set_result(None)
+            for each in group:
+                if not each.written.done():
+                    each.written.set_result(True)
             return
+
+
+def _renewed(job: Job) -> Job:
+    """The same batch as a new job, its tries not yet counted; the time it was submitted stays, since it orders records."""
+    return msgspec.structs.replace(job, job_id=f"{job.job_id.partition('~')[0]}~{uuid.uuid4().hex}")
 
 
 async def serve_recorder(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -97,12 +122,13 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
+    work = RecorderWork(Conversations(postgres), broker)
     try:
         await broker.queue_age_s(JobKind.RECORD)
-        work = RecorderWork(Conversations(postgres))
         runner = Runner(broker, JobKind.RECORD, worker_name(JobKind.RECORD), slots=SLOTS, work=work)
         announce_ready()
         await runner.run(stop)
     finally:
+        await work.close()
         await postgres.close()
         await broker.close()

@@ -1,0 +1,101 @@
+"""The streams that hand jobs out, one a kind, each with one consumer group; and where dead jobs go.
+
+Knows entries, not jobs: fences, attempts and records are `redis_streams`' affair. What stays in a job stream is unfinished,
+so its length is the work that is left.
+"""
+
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of
+from agentvoicebox.ports.broker import JobKind
+
+ALL = "all"
+
+
+class JobStreams:
+    """All job streams of one store. Every method raises BrokerLost."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._keep = Script("keep")
+        self._requeue = Script("requeue")
+        self._queue_age = Script("queue_age")
+
+    async def read_new(self, kind: JobKind, worker: str, *, count: int, block_s: float) -> list[StreamEntry]:
+        """Up to `count` entries that nobody had yet, now this worker's; waits up to `block_s` for the first."""
+        stream, group = keys.job_stream(kind), keys.group(kind)
+
+        async def read() -> list[StreamEntry]:
+            try:
+                answer: Any = await self._connection.blocking.xreadgroup(
+                    group, worker, {stream: ">"}, count=count, block=max(1, int(block_s * 1000))
+                )
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                await self._create_group(stream, group)
+                return []
+            return [entry for _, entries in answer or () for entry in entries_of(entries)]
+
+        return await self._connection.call(read)
+
+    async def _create_group(self, stream: str, group: str) -> None:
+        try:
+            await self._connection.commands.xgroup_create(stream, group, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):  # another worker was first
+                raise
+
+    async def keep(self, kind: JobKind, worker: str, entry_ids: list[str]) -> None:
+        """Reset the idle time of those entries that the worker still holds."""
+        arguments = [keys.group(kind), worker, *entry_ids]
+        await self._connection.call(lambda: self._keep(self._connection.commands, [keys.job_stream(kind)], arguments))
+
+    async def put_back(self, kind: JobKind, worker: str, which: str) -> None:
+        """Hand one entry of a worker out again, or `ALL` of them; then the worker is forgotten, too."""
+
+        async def requeue() -> None:
+            try:
+                await self._requeue(
+                    self._connection.commands, [keys.job_stream(kind)], [keys.group(kind), worker, which]
+                )
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):  # nobody ever worked here: nothing to put back
+                    raise
+
+        await self._connection.call(requeue)
+
+    async def remove(self, kind: JobKind, entry_id: str, *, fence: str | None = None) -> None:
+        """Acknowledge and delete an entry, and the job's fence where no session's end will delete it."""
+
+        async def remove() -> None:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            pipe.xack(keys.job_stream(kind), keys.group(kind), entry_id)
+            pipe.xdel(keys.job_stream(kind), entry_id)
+            if fence is not None:
+                pipe.unlink(fence)
+            await pipe.execute()
+
+        await self._connection.call(remove)
+
+    async def to_dead_letters(self, kind: JobKind, fields: dict[Any, Any]) -> None:
+        """Lay a job down where people can look at it."""
+
+        async def lay_down() -> None:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            pipe.xadd(keys.dead_stream(kind), fields, maxlen=keys.DEAD_MAX, approximate=True)
+            pipe.expire(keys.dead_stream(kind), keys.DEAD_TTL_S)
+            await pipe.execute()
+
+        await self._connection.call(lay_down)
+
+    async def oldest_waiting_ms(self, kind: JobKind) -> int:
+        """Age of the oldest entry that no worker has read; 0 when there is none."""
+        return int(
+            await self._connection.call(
+                lambda: self._queue_age(self._connection.commands, [keys.job_stream(kind)], [keys.group(kind)])
+            )
+        )

@@ -1,0 +1,130 @@
+"""A growing text → the clauses it is judged by, each as soon as it is certain; and a clause → its words.
+
+A clause is a sentence, or the part of one before a comma after which a new statement begins ("…, and it should …"). What
+comes out depends on the text alone, never on how it was cut on its way here: a cut is only looked for after white space.
+Whether a clause may be said is decided in `grounding`.
+"""
+
+import re
+import unicodedata
+
+import msgspec
+
+LONGEST_CLAUSE = 400  # characters; a model that goes on without a full stop is cut here, and hardly passes
+LEAST_WORDS = 3  # before a comma; less is an opening ("Yes,", "Thank you,") that belongs to what follows
+
+_SENTENCE_END = re.compile(r"[.!?\u2026]+[\"'\u2019\u201d)\]*]*\s$")
+_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e|a\.m|p\.m)|\b[A-Z])\.\s$")
+_JOINT = re.compile(r"[,;:\u2013\u2014]\s+([A-Za-z]+)(?:['\u2019][a-z]+)?\s$")
+_STARTERS = frozenset(["and", "but", "so", "which", "it", "i", "we", "you", "your", "could", "would", "can", "do", "what", "please", "let", "is"])
+# A sentence that opens so says nothing before its second half.
+_LEANING = frozenset(
+    ["if", "when", "once", "while", "although", "though", "because", "since", "as", "according", "based", "from", "to", "for", "in", "on", "at", "by", "unless", "until", "after", "before", "whether", "not", "both", "sorry"]
+)
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|should|will|would|can|could|may|do|does|did|need|found|see|heard|got|am"
+    r"|delivered|arrived)\b|['\u2019](?:s|re|ve|ll|m|d|t)\b",
+    re.IGNORECASE,
+)
+
+_CONTRACTIONS = (
+    (re.compile(r"\bcan(?:no|')t\b"), "can not"),
+    (re.compile(r"\bwon't\b"), "will not"),
+    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"'re\b"), " are"),
+    (re.compile(r"'ve\b"), " have"),
+    (re.compile(r"'ll\b"), " will"),
+    (re.compile(r"'m\b"), " am"),
+    (re.compile(r"\b(i|you|we|they)'d\b"), r"\1 would"),
+    (re.compile(r"\b(it|that|there|here|what|where|who|how|this|he|she|let)'s (been|got|run|already been)\b"), r"\1 has \2"),
+    (re.compile(r"\blet's\b"), "let us"),
+    (re.compile(r"\b(it|that|there|here|what|where|who|how|this|when|which|everything|number|one|delivery|date)'s\b"), r"\1 is"),
+    (re.compile(r"\b(parcel|package|packet|shipment|order|item)'s (been|run)\b"), r"\1 has \2"),
+    (re.compile(r"\b(parcel|package|packet|shipment|order|item)'s\b"), r"\1 is"),
+)  # fmt: skip
+_WORD = re.compile(r"[^\W_]+|[^\w\s]")
+_SILENT = frozenset("\"'()[]*_\u201c\u201d")  # marks that a voice doesn't read
+_PAUSES = {";": ",", ":": ",", "-": "", "\u2013": ",", "\u2014": ",", "!": ".", "\u2026": "."}
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A word or a mark. `low` is lower case, without accents; `is_capital` when it is written with a capital."""
+
+    low: str
+    is_capital: bool
+
+
+class Clauses:
+    """Cuts a growing text. What `feed` and `flush` return, joined, is the text."""
+
+    def __init__(self) -> None:
+        self._pending = ""
+
+    def feed(self, text: str) -> list[str]:
+        """More text; the clauses that are now whole, with their white space."""
+        found: list[str] = []
+        for piece in re.findall(r"\S*\s|\S+$", text):
+            self._pending += piece
+            if piece[-1].isspace() and (end := self._cut()):
+                found.append(self._pending[:end])
+                self._pending = self._pending[end:]
+        return found
+
+    def flush(self) -> list[str]:
+        """No more text: what is left."""
+        rest, self._pending = self._pending, ""
+        return [rest] if rest else []
+
+    def _cut(self) -> int:
+        text = self._pending
+        if not text.strip():
+            return 0
+        if text.endswith("\n") or (_SENTENCE_END.search(text) and not _ABBREVIATION.search(text)):
+            return len(text)
+        joint = _JOINT.search(text)
+        if joint and joint.group(1).lower() in _STARTERS and _stands_alone(text[: joint.start()]):
+            return joint.start(1)
+        return len(text) if len(text) > LONGEST_CLAUSE else 0
+
+
+def cut(text: str) -> list[str]:
+    """The clauses of a whole text."""
+    clauses = Clauses()
+    return [*clauses.feed(text), *clauses.flush()]
+
+
+def _stands_alone(head: str) -> bool:
+    words = head.lower().split()
+    return len(words) >= LEAST_WORDS and words[0].strip(",") not in _LEANING and _VERB.search(head) is not None
+
+
+def words(clause: str) -> list[Word]:
+    """The words and marks of a clause; short forms are written out ("hasn't" → has, not), hyphens part words."""
+    text = unicodedata.normalize("NFKC", clause).replace("\u2019", "'").replace("\u2018", "'")
+    found: list[Word] = []
+    for run in re.findall(r"[^\s]+", _written_out(text)):
+        for match in _WORD.findall(run):
+            mark = _PAUSES.get(match, match)
+            if mark and mark not in _SILENT:
+                found.append(Word(bare(mark), match[:1].isupper()))
+    return found
+
+
+def bare(text: str) -> str:
+    """Lower case without accents, so that "Liège" and "Liege" are one place."""
+    spread = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in spread if not unicodedata.combining(character))
+
+
+def normal(clause: str) -> str:
+    """A clause without what doesn't change its words, for comparison."""
+    return " ".join(word.low for word in words(clause) if word.low not in ",.")
+
+
+def _written_out(text: str) -> str:
+    for pattern, whole in _CONTRACTIONS_ANY_CASE:
+        text = pattern.sub(whole, text)
+    return text
+
+
+_CONTRACTIONS_ANY_CASE = tuple((re.compile(pattern.pattern, re.IGNORECASE), whole) for pattern, whole in _CONTRACTIONS)

@@ -1,0 +1,150 @@
+"""Where interactions lie: one file a day, JSON lines, readable by its owner alone; old days are archived as .gz.
+
+Decides names, rotation by UTC date, and what a torn line costs (itself, nothing else). Several processes may append to the
+same day. Knows lines, not interactions' meaning.
+"""
+
+import fcntl
+import gzip
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from agentvoicebox.interactions.interaction import Interaction, decode
+from agentvoicebox.telemetry.logs import get_logger
+
+PRIVATE = 0o600
+PRIVATE_FOLDER = 0o700
+ARCHIVE = "archive"
+_DAY_FILE = re.compile(r"interactions-(\d{4}-\d{2}-\d{2})\.jsonl")
+
+log = get_logger(__name__)
+
+
+class DayFiles:
+    """The folder of interactions.
+
+    Args:
+        folder: made when something is written first.
+        keep_days: how many whole days lie open before they are archived; at least 1.
+    """
+
+    def __init__(self, folder: Path, *, keep_days: int = 30) -> None:
+        if keep_days < 1:
+            raise ValueError("interactions are kept for at least one day")
+        self._folder = folder
+        self._keep_days = keep_days
+
+    def path_of(self, wall_s: float) -> Path:
+        """The file of the day that a Unix time falls on, in UTC."""
+        return self._folder / f"interactions-{_day(wall_s).isoformat()}.jsonl"
+
+    def append(self, line: bytes, wall_s: float) -> Path:
+        """Add a line to a day, whole and on a line of its own even after a writer that died in the middle of one.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+        path = self.path_of(wall_s)
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            size = os.fstat(handle).st_size
+            is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            data = (b"\n" if is_torn else b"") + line + b"\n"
+            while data:
+                data = data[os.write(handle, data) :]
+        finally:
+            os.close(handle)
+        return path
+
+    def archive(self, wall_s: float) -> list[Path]:
+        """Pack away every day that is more than `keep_days` before a Unix time; a crash in between loses nothing.
+
+        Returns:
+            The archives made.
+        """
+        oldest = _day(wall_s) - timedelta(days=self._keep_days)
+        made: list[Path] = []
+        for path in self.open_days():
+            if (day := _day_of(path)) and day < oldest and (packed := self._pack(path)):
+                made.append(packed)
+        return made
+
+    def open_days(self) -> list[Path]:
+        """The files that are not archived, oldest first."""
+        return sorted(path for path in self._folder.glob("interactions-*.jsonl") if _day_of(path))
+
+    def _pack(self, path: Path) -> Path | None:
+        archive = self._folder / ARCHIVE
+        archive.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
+        packed = archive / f"{path.name}.gz"
+        with path.open("rb") as source:
+            try:
+                fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None  # another process is at it
+            if not path.exists():
+                return None
+            part = packed.with_suffix(".part")
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+            with os.fdopen(handle, "wb") as raw:
+                if packed.exists():  # an archive that was made before a crash, or before late lines
+                    with packed.open("rb") as before:
+                        shutil.copyfileobj(before, raw)
+                with gzip.GzipFile(filename="", fileobj=raw, mode="wb") as target:
+                    shutil.copyfileobj(source, target)
+                raw.flush()
+                os.fsync(raw.fileno())
+            part.rename(packed)
+            path.unlink()
+        return packed
+
+
+def read(path: Path) -> Iterator[Interaction]:
+    """The interactions of a file (`.jsonl` or `.jsonl.gz`), or of all files below a folder, oldest first.
+
+    Lines that can't be read (torn by a crash, or of a later format) are skipped with a warning.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    if path.is_dir():
+        files = [*path.rglob("interactions-*.jsonl"), *path.rglob("interactions-*.jsonl.gz")]
+        for each in sorted(files, key=lambda file: file.name):
+            yield from read(each)
+        return
+    seen: set[tuple[str, float, str]] = set()
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                interaction = decode(line)
+            except (msgspec.MsgspecError, ValueError) as error:
+                log.warning("a line of interactions was skipped", file=path.name, line=number, error=_said(error))
+                continue
+            key = (interaction.call_id, interaction.began_s, interaction.correlation_id)
+            if path.suffix == ".gz" and key in seen:
+                continue  # packed twice, around a crash
+            seen.add(key)
+            yield interaction
+
+
+def _said(error: Exception) -> str:
+    return type(error).__name__ if isinstance(error, msgspec.MsgspecError) else str(error)
+
+
+def _day(wall_s: float) -> date:
+    return datetime.fromtimestamp(wall_s, UTC).date()
+
+
+def _day_of(path: Path) -> date | None:
+    match = _DAY_FILE.fullmatch(path.name)
+    return date.fromisoformat(match[1]) if match else None

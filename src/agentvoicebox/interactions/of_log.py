@@ -1,0 +1,245 @@
+"""A session's log → what happened in the call: who said what, which tools were asked, who waited how long, which laws held.
+
+Pure: the engine is run over the log again, and watched. Nothing but the log is needed, so a call is told alike whether its
+log came from the gateway as it closed, from the store, or from a file.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from agentvoicebox import __version__
+from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
+from agentvoicebox.engine.effects import OpenJob, Send, SendAudio
+from agentvoicebox.engine.inputs import Input, JobFailed, Opened, SpeechStopped, ToolReturned
+from agentvoicebox.engine.invariants import Broken, Invariants
+from agentvoicebox.engine.jobs import CallTool
+from agentvoicebox.engine.session import Engine
+from agentvoicebox.interactions.interaction import Door, Interaction, Line, LogEntry, ToolUse, Wait
+from agentvoicebox.interactions.judging import judged
+from agentvoicebox.interactions.rerun import NotALog, Step, digest, masked_digest, rerun
+from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.telemetry.tap import TurnTap
+from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem, OutputAudio, OutputText
+from agentvoicebox.wire.server_events import ConversationItemAdded, ResponseDone, ResponseOutputTextDelta
+
+INPUT_RATE_HZ = 16_000  # of input positions
+FAILED = "FAILED"
+_entry_decoder: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])  # type: ignore[arg-type]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An interaction with all its words, and the digests of both kinds, one a log entry."""
+
+    interaction: Interaction
+    masked_digests: str
+
+
+def decode_log(entries: Sequence[bytes]) -> tuple[LogEntry, ...]:
+    """The entries of a session's log in the store (`sessions.log.SessionLog.load`, without a snapshot).
+
+    Raises:
+        NotALog: an entry can't be read.
+    """
+    try:
+        return tuple(_entry_decoder.decode(entry) for entry in entries)
+    except msgspec.DecodeError as error:
+        raise NotALog(f"an entry of the log can't be read: {error}") from error
+
+
+def interaction_of_log(
+    log: Sequence[LogEntry],
+    *,
+    correlation_id: str = "",
+    door: Door = "realtime",
+    scenario: str = "",
+    is_whole: bool = True,
+    wants_masked: bool = True,
+    rest: Callable[[], None] = lambda: None,
+) -> Told:
+    """What a log tells.
+
+    Args:
+        log: from its `Opened` on.
+        wants_masked: make the masked digests, too (doubles the work).
+        rest: called after each step, for whoever shares an interpreter with live calls.
+
+    Raises:
+        NotALog: the first entry is no `Opened`.
+    """
+    watch = _Watch()
+    whole, masked = bytearray(), bytearray()
+    for step in rerun(log):
+        watch.see(step)
+        whole += digest(step.effects)
+        if wants_masked:
+            masked += masked_digest(step.effects)
+        rest()
+    opened = watch.opened
+    transcript, calls = watch.told()
+    interaction = Interaction(
+        timestamp=iso_time(opened.wall_s),
+        began_s=opened.wall_s,
+        correlation_id=correlation_id,
+        call_id=opened.config.id,
+        door=door,
+        agent=opened.agent.name,
+        software=__version__,
+        scenario=scenario,
+        has_words=True,
+        is_whole=is_whole,
+        transcript=transcript,
+        tool_calls=calls,
+        waits=tuple(watch.waits),
+        responses=tuple(watch.responses),
+        judgement=judged(transcript, calls, datetime.fromtimestamp(opened.wall_s, UTC).date()),
+        laws_broken=watch.broken,
+        digests=whole.hex(),
+        log=tuple(log),
+    )
+    return Told(interaction, masked.hex())
+
+
+def iso_time(wall_s: float) -> str:
+    """Unix time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Watch:
+    """What is noted while a log is run."""
+
+    def __init__(self) -> None:
+        self.waits: list[Wait] = []
+        self.responses: list[str] = []
+        self.broken = ""
+        self._laws = Invariants()
+        self._tap = TurnTap(self._arrival_s)
+        self._opened: Opened | None = None
+        self._engine: Engine | None = None
+        self._stopped: tuple[float, SpeechStopped] | None = None
+        self._added_s: dict[str, float] = {}
+        self._asked: dict[str, tuple[float, CallTool]] = {}  # tool jobs → when, what
+        self._answers: dict[str, tuple[float, str]] = {}  # call id → ms, output
+
+    @property
+    def opened(self) -> Opened:
+        if self._opened is None:
+            raise NotALog("a log begins with the opening of its session")
+        return self._opened
+
+    def see(self, step: Step) -> None:
+        given = step.given
+        if isinstance(given, Opened):
+            self._opened = given
+        elif isinstance(given, SpeechStopped):
+            self._stopped = (step.now_s, given)
+        self._engine = step.engine
+        self._check(step)
+        self._tap.observe(step.now_s, given, step.effects, _record_of(given, step.now_s))
+        if isinstance(given, ToolReturned | JobFailed) and given.job_id in self._asked:
+            asked_s, call = self._asked.pop(given.job_id)
+            output = given.output if isinstance(given, ToolReturned) else ""
+            self._answers[call.call_id] = ((step.now_s - asked_s) * 1000, output)
+        for effect in step.effects:
+            match effect:
+                case OpenJob(job_id=job_id, request=CallTool() as call):
+                    self._asked[job_id] = (step.now_s, call)
+                case SendAudio(response_id=response_id):
+                    self._output_left(response_id, step.now_s)
+                case Send(event=ResponseOutputTextDelta(response_id=response_id)):
+                    self._output_left(response_id, step.now_s)
+                case Send(event=ConversationItemAdded(item=item)):
+                    self._added_s.setdefault(item.id, step.now_s)
+                case Send(event=ResponseDone(response=response)):
+                    self.responses.append(str(response.status))
+
+    def told(self) -> tuple[tuple[Line, ...], tuple[ToolUse, ...]]:
+        """The conversation as it stands at the end, and the tools that were asked in it."""
+        assert self._engine is not None
+        lines: list[Line] = []
+        names: dict[str, FunctionCallItem] = {}
+        calls: list[ToolUse] = []
+        entries = [entry for entry in self._engine.state.conversation.entries if not entry.is_provisional]
+        hidden = {entry.item.call_id for entry in entries if entry.is_hidden and hasattr(entry.item, "call_id")}
+        for entry in entries:
+            match entry.item:
+                case MessageItem():
+                    lines.append(self._line(entry))
+                case FunctionCallItem() as item:
+                    names[item.call_id] = item
+                case FunctionCallOutputItem(call_id=call_id, output=output):
+                    took_ms, raw = self._answers.get(call_id, (None, output))
+                    asked = names.get(call_id)
+                    calls.append(
+                        ToolUse(
+                            name=asked.name if asked else "",
+                            arguments=asked.arguments if asked else "",
+                            output=raw,
+                            code=code_of(raw),
+                            took_ms=None if took_ms is None else round(took_ms, 3),
+                            line=len(lines),
+                            is_client=call_id not in hidden,
+                        )
+                    )
+        return tuple(lines), tuple(calls)
+
+    def _line(self, entry: Entry) -> Line:
+        item = entry.item
+        assert isinstance(item, MessageItem)
+        at_s = round(self._added_s.get(item.id, 0.0), 3)
+        if item.role != "assistant":
+            text = user_text(entry)
+            role = "caller" if item.role == "user" else "system"
+            return Line(role=role, text=text, words=len(text.split()), at_s=at_s)
+        text = assistant_text(entry)
+        made = " ".join(
+            part.text if isinstance(part, OutputText) else str(part.transcript or "")
+            for part in item.content
+            if isinstance(part, OutputText | OutputAudio)
+        )
+        return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=len(text) < len(made))
+
+    def _check(self, step: Step) -> None:
+        if self.broken:
+            return
+        given = None if isinstance(step.given, Opened) else step.given
+        try:
+            self._laws.check(step.engine, given, step.effects, step.now_s)
+        except Broken as error:
+            self.broken = str(error).partition(":")[0]
+
+    def _output_left(self, response_id: str, at_s: float) -> None:
+        trace = self._tap.output_left(response_id, at_s)
+        if trace is not None:
+            self.waits.append(Wait(total_ms=trace["total_ms"], parts_ms=trace["parts_ms"]))
+
+    def _arrival_s(self, sample: int) -> float | None:
+        """When a sample of the caller came in: it is counted back from the end of the turn, in real time."""
+        if self._stopped is None:
+            return None
+        stopped_s, fact = self._stopped
+        return stopped_s - max(0, fact.end_sample - sample) / INPUT_RATE_HZ
+
+
+def _record_of(given: Input, now_s: float) -> Record | None:
+    """A worker's answer as the tap wants it; the log does not say how long it was under way."""
+    job_id: Any = getattr(given, "job_id", None)
+    return None if job_id is None else Record(job_id, JobKind.LLM, 0, 1, b"", published_s=now_s)
+
+
+def code_of(output: str) -> str:
+    """The outcome that a tool's answer names, "" when it names none, FAILED when there is no answer."""
+    if not output:
+        return FAILED
+    try:
+        decoded = msgspec.json.decode(output.encode())
+    except msgspec.DecodeError:
+        return ""
+    if not isinstance(decoded, dict):
+        return ""
+    if "error" in decoded:
+        return FAILED
+    code = decoded.get("code")
+    return code if isinstance(code, str) else ""

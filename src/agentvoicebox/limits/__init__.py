@@ -1,0 +1,1 @@
+"""How much one source may ask for in a while."""

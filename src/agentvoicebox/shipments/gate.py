@@ -1,0 +1,121 @@
+"""Who may knock at a backend now: one breaker for its failures, one for its rate limit.
+
+Holds the two pure states and a clock, tells each change of state to whoever logs and measures. A call that was let in before the
+breaker changed its mind no longer counts, so late failures don't keep a backend shut out, nor late answers let everybody in.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from agentvoicebox.clock import Clock
+from agentvoicebox.errors import ProviderUnavailable
+from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
+
+LIMITED = BreakerPolicy(
+    failures_to_open=5, open_s=5.0
+)  # Sanity counts requests by the second, so quiet need not be long
+
+OnChange = Callable[[str, BreakerState, BreakerState], None]
+
+
+class Verdict(StrEnum):
+    """How an admitted call ended, for the gate."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LIMITED = "limited"
+    RELEASED = "released"  # it says nothing about the backend's health
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """Admission of one call.
+
+    Attributes:
+        turn: how often the gate had changed.
+        is_probe: the one call that tries whether the backend is back.
+    """
+
+    turn: int
+    is_probe: bool
+
+
+class Gate:
+    """The gate of one backend.
+
+    Args:
+        name: of the backend, for people and metrics; its rate limit is `<name>_rate_limit`.
+        on_change: told (name, state before, state after).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        policy: BreakerPolicy | None = None,
+        limited: BreakerPolicy = LIMITED,
+        on_change: OnChange | None = None,
+    ) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._turn = 0
+        names = (name, f"{name}_rate_limit")
+        self._breakers = dict(zip(names, (Breaker(policy or BreakerPolicy()), Breaker(limited)), strict=True))
+        self._told = dict.fromkeys(names, BreakerState.CLOSED)
+        self._failures, self._limit = names
+
+    @property
+    def state(self) -> BreakerState:
+        """Of the failures' breaker, for health and metrics."""
+        return self._breakers[self._failures].state(self._clock.monotonic_s())
+
+    def admit(self) -> Ticket:
+        """Ask to call. Report the end of the call with `settle`. Raises ProviderUnavailable when nobody may call now."""
+        now_s = self._clock.monotonic_s()
+        before = dict(self._breakers)
+        is_probe = False
+        for name, breaker in before.items():
+            is_probe |= breaker.state(now_s) is BreakerState.HALF_OPEN
+            self._breakers[name], is_admitted = breaker.admit(now_s)
+            if not is_admitted:
+                self._breakers = before
+                wait_s = breaker.retry_after_s(now_s)
+                why = "asked for quiet" if name == self._limit else "failed too often"
+                raise ProviderUnavailable(f"{self._failures} {why} and is left alone, {wait_s:.0f} s more")
+        self._tell()
+        return Ticket(self._turn, is_probe)
+
+    def settle(self, ticket: Ticket, verdict: Verdict) -> None:
+        """Report how an admitted call ended."""
+        if ticket.turn != self._turn:
+            return
+        now_s = self._clock.monotonic_s()
+        failures, limit = self._breakers[self._failures], self._breakers[self._limit]
+        match verdict:
+            case Verdict.SUCCEEDED:
+                failures, limit = failures.succeeded(), limit.succeeded()
+            case Verdict.FAILED:
+                failures, limit = failures.failed(now_s), limit.released()
+            case Verdict.LIMITED:
+                failures, limit = failures.released(), limit.failed(now_s)
+            case Verdict.RELEASED:
+                failures, limit = failures.released(), limit.released()
+        self._breakers = {self._failures: failures, self._limit: limit}
+        self._tell()
+
+    def reset(self) -> None:
+        """Let everybody in again, by hand."""
+        self._breakers = {name: Breaker(breaker.policy) for name, breaker in self._breakers.items()}
+        self._tell()
+
+    def _tell(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for name, breaker in self._breakers.items():
+            before, after = self._told[name], breaker.state(now_s)
+            if before is not after:
+                self._told[name] = after
+                self._turn += 1
+                if self._on_change is not None:
+                    self._on_change(name, before, after)

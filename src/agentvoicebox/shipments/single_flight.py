@@ -1,0 +1,78 @@
+"""One request for one thing at a time: whoever wants what is already being fetched waits for that.
+
+A flight belongs to nobody: a caller who leaves, or loses patience, does not end it, and its result still lands. What is forgotten
+while in the air does not land.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class SingleFlight(Generic[K, V]):
+    """Fetches things by key.
+
+    Args:
+        fetch: gets several at once; its result has every key.
+        land: told what came, with the keys that still matter.
+    """
+
+    def __init__(
+        self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], land: Callable[[Mapping[K, V]], None]
+    ) -> None:
+        self._fetch = fetch
+        self._land = land
+        self._flights: dict[K, asyncio.Task[Mapping[K, V]]] = {}
+        self._airborne: set[asyncio.Task[Mapping[K, V]]] = set()
+
+    def board(self, keys: Collection[K]) -> tuple[set[asyncio.Task[Mapping[K, V]]], bool]:
+        """The flights that bring `keys`, one of them new for those that are not under way.
+
+        Wait for them with `asyncio.wait`, which leaves them alone when the waiter goes.
+
+        Returns:
+            (flights, whether one had to be started)
+        """
+        missing = [key for key in dict.fromkeys(keys) if key not in self._flights]
+        if missing:
+            task = asyncio.create_task(self._fly(missing), name="single-flight")
+            self._airborne.add(task)
+            task.add_done_callback(self._arrived)
+            self._flights.update(dict.fromkeys(missing, task))
+        return {self._flights[key] for key in keys}, bool(missing)
+
+    def forget(self, keys: Collection[K] | None = None) -> None:
+        """What is under way for `keys` (None: for all) brings nothing to land; who asks from now on starts anew."""
+        for key in list(self._flights) if keys is None else keys:
+            self._flights.pop(key, None)
+
+    @property
+    def keys(self) -> Collection[K]:
+        """What is under way."""
+        return self._flights.keys()
+
+    async def close(self) -> None:
+        """End all flights; who waits for one finds it cancelled."""
+        flying = list(self._airborne)
+        for task in flying:
+            task.cancel()
+        await asyncio.gather(*flying, return_exceptions=True)
+
+    async def _fly(self, keys: Sequence[K]) -> Mapping[K, V]:
+        task = asyncio.current_task()
+        try:
+            brought = await self._fetch(keys)
+            self._land({key: brought[key] for key in keys if self._flights.get(key) is task})
+            return brought
+        finally:
+            for key in keys:
+                if self._flights.get(key) is task:
+                    del self._flights[key]
+
+    def _arrived(self, task: asyncio.Task[Mapping[K, V]]) -> None:
+        self._airborne.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also when nobody waits any more

@@ -1,0 +1,49 @@
+"""A request that gets no answer to its question: the status, the reason, and which field is at fault."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentvoicebox.errors import ClientError
+
+
+class NotAccepted(ClientError):
+    """Becomes an HTTP answer.
+
+    Attributes:
+        status: 4xx.
+        details: for a 422, one `{type, loc, msg}` for each fault, as FastAPI writes them; never the values that came.
+        headers: further headers of the answer.
+        answer: further keys of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        answer: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.details = list(details)
+        self.headers = dict(headers or {})
+        self.answer = dict(answer or {})
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The answer's JSON."""
+        error = {"code": self.code, "message": self.message, "type": self.error_type}
+        return {**({"detail": self.details} if self.details else {}), "error": error, **self.answer}
+
+
+def unprocessable(kind: str, where: Sequence[str | int], message: str) -> NotAccepted:
+    """A 422 with one fault.
+
+    Args:
+        kind: machine-readable, as Pydantic names its errors.
+        where: path to the field, beginning with `body`.
+    """
+    return NotAccepted(422, "unprocessable", message, details=[{"type": kind, "loc": list(where), "msg": message}])

@@ -1,0 +1,87 @@
+"""Calls leave nothing behind: no key, no process, no memory that grows; also when the caller hangs up mid-word."""
+
+from collections.abc import Callable
+
+import httpx
+from redis import Redis
+from tests.kit.processes import family
+from tests.kit.waiting import until
+
+from agentvoicebox.broker import keys
+from agentvoicebox.cli.local_server import LocalServer
+from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.line import Line
+
+CALLS = 20
+WARM_UP = 10
+GROWTH_KB = 32_000  # level over 80 calls, but the recogniser's allocator breathes by 20 MB; a call's audio is 1.5 MB
+
+
+def left_keys(store: Redis) -> list[str]:
+    """Keys of sessions, and keys that would live for ever, but for the known ones; fences of records may wait."""
+    return [
+        key
+        for key in store.scan_iter()
+        if key not in keys.LASTING and not key.startswith("avb:job:record:") and not key.startswith("avb:wake:")
+    ]
+
+
+def left_work(store: Redis) -> dict[str, int]:
+    """Jobs that nobody has finished, by stream."""
+    streams = [key for key in keys.LASTING if store.type(key) == "stream"]
+    return {key: count for key in streams if (count := store.xlen(key))}
+
+
+async def calls_going_on(server: LocalServer) -> int:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return int((await http.get(f"{server.root_url}/ready")).json()["calls"])
+
+
+async def brief_call(server: LocalServer, line: Line) -> None:
+    async with open_call(CallOptions(server.url)) as call:
+        turn = call.start_saying(line)
+        await call.hear_for(0.2)
+        await call.hang_up()
+    assert turn.first_audio_s is not None, turn.problem
+
+
+async def test_twenty_calls_in_a_row_leave_the_server_as_it_was(
+    server: LocalServer, store: Redis, say: Callable[[str], Line]
+) -> None:
+    line = say("Where is my parcel?")
+    for _ in range(WARM_UP):
+        await brief_call(server, line)
+    before = {member.pid: member for member in family(server.pid)}
+    for _ in range(CALLS):
+        await brief_call(server, line)
+    await until(lambda: left_keys(store), "keys left")
+    await until(lambda: left_work(store), "jobs left")
+    after = {member.pid: member for member in family(server.pid)}
+    assert after.keys() == before.keys()
+    growth_kb = {member.name: member.rss_kb - before[pid].rss_kb for pid, member in after.items()}
+    assert max(growth_kb.values()) < GROWTH_KB, growth_kb
+    assert await calls_going_on(server) == 0
+
+
+async def test_a_caller_who_hangs_up_in_the_middle_of_a_word_leaves_nothing(
+    server: LocalServer, store: Redis, say: Callable[[str], Line]
+) -> None:
+    async with open_call(CallOptions(server.url)) as call:
+        line = say("My tracking number is R B one two three four five six seven eight five G B.")
+        call.start_saying(line)
+        await call.stay(line.duration_s / 2)
+        await call.hang_up(is_abrupt=True)
+    await until(lambda: left_keys(store), "keys left")
+    await until(lambda: left_work(store), "jobs left")
+    assert await calls_going_on(server) == 0
+
+
+async def test_a_caller_who_hangs_up_while_the_agent_speaks_leaves_nothing(
+    server: LocalServer, store: Redis, say: Callable[[str], Line]
+) -> None:
+    async with open_call(CallOptions(server.url)) as call:
+        call.start_saying(say("Where is my parcel?"))
+        await call.hear_for(0.3)
+        await call.hang_up(is_abrupt=True)
+    await until(lambda: left_keys(store), "keys left")
+    await until(lambda: left_work(store), "jobs left")

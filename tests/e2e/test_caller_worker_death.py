@@ -1,0 +1,68 @@
+"""Kill -9 of a worker in the middle of a turn costs the caller time, never the turn."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from tests.kit.processes import family, pid_of
+from tests.kit.waiting import until
+
+from agentvoicebox.cli.local_server import LocalServer
+from agentvoicebox.evals.caller import CallOptions, LiveCall, open_call
+from agentvoicebox.evals.line import Line
+
+PATIENCE_S = 30.0
+ROLES = {"stt", "tts", "worker", "gateway"}
+NUMBER = "It's P K G zero zero four."
+
+
+@pytest.fixture(autouse=True)
+async def all_roles_are_back(server: LocalServer) -> None:
+    """The server of the session is whole again before the next test."""
+    await until(lambda: ROLES - {member.name for member in family(server.pid)}, "roles missing")
+
+
+def kill(server: LocalServer, role: str) -> None:
+    os.kill(pid_of(server.pid, role), signal.SIGKILL)
+
+
+async def answered(call: LiveCall, say: Callable[[str], Line]) -> str:
+    """The number spoken, and the reply; heard to its end."""
+    turn = await call.say(say(NUMBER))
+    assert not turn.problem, turn.problem
+    return turn.replied
+
+
+@pytest.mark.parametrize("role", ["stt", "worker", "tts"])
+async def test_a_worker_killed_while_the_caller_speaks_costs_no_turn(
+    server: LocalServer, say: Callable[[str], Line], role: str
+) -> None:
+    async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
+        line = say(NUMBER)
+        turn = call.start_saying(line)
+        await call.stay(line.duration_s * 0.8)
+        kill(server, role)
+        await call.hear_reply(turn)
+        assert not turn.problem, turn.problem
+        assert "out for delivery" in turn.replied
+
+
+async def test_a_speech_worker_killed_in_the_middle_of_its_sentence_is_heard_to_the_end(
+    server: LocalServer, say: Callable[[str], Line]
+) -> None:
+    async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
+        whole = await call.say(say(NUMBER))
+    assert whole.reply_end_s is not None and whole.first_audio_s is not None
+    whole_s = whole.reply_end_s - whole.first_audio_s
+    async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
+        turn = call.start_saying(say(NUMBER))
+        await call.hear_for(0.05)
+        kill(server, "tts")
+        await call.hear_reply(turn)
+        record = call.record()
+    assert not turn.problem, turn.problem
+    assert turn.replied == whole.replied
+    assert turn.reply_end_s is not None and turn.first_audio_s is not None
+    heard_s = turn.reply_end_s - turn.first_audio_s - record.gap_ms / 1000
+    assert heard_s == pytest.approx(whole_s, abs=0.05)  # nothing missing, nothing twice

@@ -1,0 +1,156 @@
+"""Records reach a real PostgreSQL from a real Valkey: once, in order, and none lost while PostgreSQL is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from tests.kit.client import until
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine.effects import Persist
+from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
+from agentvoicebox.resilience.backoff import Backoff
+from agentvoicebox.settings import Settings
+from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres
+from agentvoicebox.workers.recorder import RecorderWork, serve_recorder
+from agentvoicebox.workers.runner import Runner
+
+LONG_S = 20.0
+T0 = 1_800_000_000.0
+QUICK = Backoff(first_s=0.01, longest_s=0.05, tries=1 << 60)
+
+
+def submit(number: int, *records: Persist, tenant: str = "acme") -> Submit:
+    payload = msgspec.msgpack.encode(RecordBatch(tenant, "sess_1", "0" * 32, records))
+    return Submit(Job(f"rec_{number}", JobKind.RECORD, SessionRef(tenant, "sess_1"), payload, T0 + number))
+
+
+def item(item_id: str) -> Persist:
+    return Persist(item_id, "item", {"id": item_id})
+
+
+async def until_empty(broker: RedisBroker) -> None:
+    async def is_empty() -> bool:
+        return await broker.connection.commands.xlen("avb:record") == 0
+
+    await until(is_empty)
+
+
+async def until_claimed(broker: RedisBroker, *, all_of_them: bool) -> None:
+    async def is_claimed() -> bool:
+        return (await broker.queue_age_s(JobKind.RECORD) == 0.0) is all_of_them
+
+    await until(is_claimed)
+
+
+async def ids(postgres: Postgres, tenant: str = "acme") -> list[str]:
+    page = await Conversations(postgres).latest_items(tenant, "sess_1", limit=500)
+    return [each.item_id for each in page.items]
+
+
+@pytest.fixture
+async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
+    made = RedisBroker(redis_url)
+    yield made
+    await made.close()
+
+
+@asynccontextmanager
+async def recording(broker: RedisBroker, postgres: Postgres, *, slots: int = 64) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    work = RecorderWork(Conversations(postgres), broker, backoff=QUICK)
+    runner = Runner(broker, JobKind.RECORD, "w1", slots=slots, work=work, drain_s=0.1)
+    running = asyncio.create_task(runner.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+        await work.close()
+
+
+async def test_the_role_records_what_was_submitted_in_order(
+    broker: RedisBroker, redis_url: str, postgres_url: str
+) -> None:
+    await migrate(postgres_url)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(
+        serve_recorder(Settings(redis_url=redis_url, postgres_url=postgres_url), ready.set, stop)
+    )
+    names = [f"item_{number:03}" for number in range(100)]
+    async with asyncio.timeout(LONG_S):
+        await ready.wait()
+        await broker.dispatch([submit(number, item(name)) for number, name in enumerate(names)])
+        await until_empty(broker)
+        stop.set()
+        await serving
+    postgres = await Postgres.open(postgres_url)
+    assert await ids(postgres) == names
+    await postgres.close()
+
+
+async def test_a_bad_batch_goes_to_the_dead_and_takes_no_other_with_it(broker: RedisBroker, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url)
+    await broker.dispatch([submit(1, item("a")), submit(2, Persist("x", "gossip", {})), submit(3, item("b"))])
+    async with recording(broker, postgres):
+        await until_empty(broker)
+    assert await ids(postgres) == ["a", "b"]
+    assert await broker.connection.commands.xlen("avb:dead:record") == 1
+    await postgres.close()
+
+
+async def test_tenants_are_recorded_apart(broker: RedisBroker, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url)
+    await broker.dispatch([submit(1, item("a")), submit(2, item("u"), tenant="umbra"), submit(3, item("b"))])
+    async with recording(broker, postgres):
+        await until_empty(broker)
+    assert await ids(postgres) == ["a", "b"] and await ids(postgres, "umbra") == ["u"]
+    await postgres.close()
+
+
+async def test_nothing_is_lost_while_postgresql_is_away(broker: RedisBroker, own_data_folder: DataFolder) -> None:
+    server = EmbeddedPostgres(own_data_folder.path / "postgres", own_data_folder.sockets)
+    await server.start()
+    await migrate(server.url)
+    postgres = await Postgres.open(server.url)
+    names = [f"item_{number:03}" for number in range(40)]
+    try:
+        async with recording(broker, postgres, slots=8):
+            await broker.dispatch([submit(number, item(name)) for number, name in enumerate(names[:10])])
+            await until_empty(broker)
+            await server.stop()
+            await broker.dispatch([submit(10 + number, item(name)) for number, name in enumerate(names[10:])])
+            await until_claimed(broker, all_of_them=False)  # eight are in hand, the others wait in the stream
+            assert await broker.connection.commands.xlen("avb:record") == 30
+            await server.start()
+            await until_empty(broker)
+        assert await ids(postgres) == names
+        assert await broker.connection.commands.xlen("avb:dead:record") == 0
+    finally:
+        await postgres.close()
+        await server.stop()
+
+
+async def test_a_recorder_that_stops_while_postgresql_is_away_leaves_its_batches_to_the_next(
+    broker: RedisBroker, postgres_url: str
+) -> None:
+    nowhere = await Postgres.open("postgresql://nobody@127.0.0.1:1/nothing")
+    await broker.dispatch([submit(1, item("a"))])
+    for _ in range(4):  # more often than a job may be tried
+        async with recording(broker, nowhere):
+            await until_claimed(broker, all_of_them=True)
+    await nowhere.close()
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url)
+    async with recording(broker, postgres):
+        await until_empty(broker)
+    assert await ids(postgres) == ["a"]
+    await postgres.close()

@@ -1,0 +1,88 @@
+"""The grounding corpora: replies a language model might write, and the calls ("scenes") they are written in."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.delivery import track
+from agentvoicebox.delivery.facts import Facts, gather
+from agentvoicebox.delivery.shipment import Shipment
+from agentvoicebox.delivery.tracking import Candidate
+from agentvoicebox.engine.jobs import ChatMessage
+
+FOLDER = Path(__file__).parents[1] / "data" / "grounding"
+TODAY = date(2026, 11, 22)  # a Sunday
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A reply. `kind` says what is false in it (adversarial), or of what sort it is (honest)."""
+
+    scene: str
+    text: str
+    kind: str = ""
+
+
+def corpus(name: str) -> list[Line]:
+    """The lines of `<name>.jsonl`."""
+    text = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8")
+    return [msgspec.json.decode(line, type=Line) for line in text.splitlines() if line.strip()]
+
+
+@cache
+def scenes() -> dict[str, tuple[ChatMessage, ...]]:
+    """Each scene's conversation, its tool results as our own tool writes them."""
+    text = (FOLDER / "scenes.jsonl").read_text(encoding="utf-8")
+    return {scene["scene"]: tuple(_conversation(scene)) for scene in map(json.loads, text.splitlines())}
+
+
+@cache
+def facts_of(scene: str) -> Facts:
+    return gather(scenes()[scene], TODAY)
+
+
+def result_json(result: dict[str, Any]) -> str:
+    """A result as `workers/tool` publishes it."""
+    match result:
+        case {"code": "NOT_FOUND", "tracking_id": tracking_id}:
+            return track.outcome([Candidate(tracking_id, 1.0)], []).as_json()
+        case {"code": "UNAVAILABLE"}:
+            return track.unavailable().as_json()
+        case {"code": "ERROR"}:
+            return track.error().as_json()
+        case {"code": "INVALID_ID"}:
+            return track.invalid_id().as_json()
+        case {"code": "CONFIRM", "tracking_id": tracking_id}:
+            asked = [Candidate("PKG999", 1.0), Candidate(tracking_id, 0.5)]
+            return track.outcome(asked, [_shipment({"tracking_id": tracking_id, "status": "in_transit"})]).as_json()
+        case {"code": "AMBIGUOUS", "candidates": ids}:
+            found = [_shipment({"tracking_id": each, "status": "in_transit"}) for each in ids]
+            return track.outcome([Candidate(each, 1.0) for each in ids], found).as_json()
+    age_s = float(result.get("age_s", 0))
+    shipment = _shipment({name: value for name, value in result.items() if name != "age_s"})
+    return track.outcome([Candidate(shipment.tracking_id, 1.0)], [shipment], age_s=age_s).as_json()
+
+
+def _shipment(fields: dict[str, Any]) -> Shipment:
+    return msgspec.convert(fields, Shipment, strict=False)
+
+
+def _conversation(scene: dict[str, Any]) -> Iterator[ChatMessage]:
+    """The caller's lines, each with its result after it; the lines left over come last."""
+    results = scene.get("results", [])
+    if len(results) > 1:
+        for number, (line, result) in enumerate(zip(scene["user"], results, strict=True)):
+            yield ChatMessage("user", line)
+            yield ChatMessage("tool", result_json(result), call_id=f"call_{number}")
+        return
+    yield ChatMessage("user", scene["user"][0])
+    for result in results:
+        yield ChatMessage("tool", result_json(result), call_id="call_0")
+    for line in scene["user"][1:]:
+        if results:
+            yield ChatMessage("assistant", json.loads(result_json(results[0]))["speech"])
+        yield ChatMessage("user", line)

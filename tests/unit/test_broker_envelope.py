@@ -1,0 +1,96 @@
+"""Envelopes hold what was put into them, byte for byte, and rubbish is recognised."""
+
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.envelope import (
+    pack_audio,
+    pack_job,
+    pack_record,
+    parse_stream_id,
+    unpack_audio,
+    unpack_job,
+    unpack_record,
+)
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import AudioEntry, Job, JobKind, Record, SessionRef
+
+ids = st.text(max_size=30)
+kinds = st.sampled_from(list(JobKind))
+times = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.builds(Job, ids, kinds, st.builds(SessionRef, ids, ids), st.binary(max_size=200), times, ids))
+def test_a_job_comes_out_as_it_went_in(job: Job) -> None:
+    assert unpack_job(pack_job(job)) == job
+
+
+@given(
+    st.builds(
+        Record,
+        job_id=ids,
+        kind=kinds,
+        sequence=st.integers(0, 2**32 - 1),
+        attempt=st.integers(0, 9),
+        body=st.binary(max_size=200),
+        audio=st.binary(max_size=200),
+        claimed_s=times,
+        published_s=times,
+        is_last=st.booleans(),
+    )
+)
+def test_a_record_comes_out_as_it_went_in_with_the_number_the_store_gave(record: Record) -> None:
+    assert unpack_record(struct.pack(">I", record.sequence) + pack_record(record)) == record
+
+
+@given(st.builds(AudioEntry, st.sampled_from(["audio", "probe", "end"]), st.integers(0, 2**40), st.binary(max_size=99)))
+def test_an_audio_entry_comes_out_as_it_went_in(entry: AudioEntry) -> None:
+    assert unpack_audio(pack_audio(entry)) == entry
+
+
+def test_audio_is_in_the_envelope_as_it_is() -> None:
+    pcm = bytes(range(256))
+    assert pack_audio(AudioEntry("audio", 0, pcm)).endswith(pcm)
+
+
+@given(st.binary(max_size=60))
+def test_rubbish_is_an_error_of_the_store_and_nothing_else(raw: bytes) -> None:
+    for unpack in (unpack_job, unpack_record, unpack_audio):
+        with contextlib.suppress(BrokerLost):
+            unpack(raw)
+
+
+def test_a_cut_envelope_is_refused() -> None:
+    raw = pack_job(Job("job_1", JobKind.LLM, SessionRef("a", "b"), b"", 0.0))
+    with pytest.raises(BrokerLost, match="cut short"):
+        unpack_job(raw[: len(raw) // 2])
+
+
+def test_stream_ids_compare_as_numbers() -> None:
+    assert parse_stream_id(b"9-10") > parse_stream_id(b"9-9")
+    assert parse_stream_id(b"10-0") > parse_stream_id(b"9-99")
+
+
+def test_all_keys_of_a_session_share_one_slot_and_no_key_of_another() -> None:
+    mine, theirs = SessionRef("acme", "s1"), SessionRef("acme", "s2")
+
+    def of(session: SessionRef) -> set[str]:
+        return {
+            keys.jobs(session),
+            keys.results(session),
+            keys.audio_out(session),
+            keys.audio_in(session, "j"),
+            keys.log(session),
+            keys.snapshot(session),
+            keys.session_hash(session),
+            keys.job(JobKind.LLM, session, "j"),
+            *keys.channels(session),
+        }
+
+    assert all("{acme/s1}" in key and key.startswith("avb:") for key in of(mine))
+    assert not of(mine) & of(theirs)

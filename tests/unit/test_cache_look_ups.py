@@ -1,0 +1,310 @@
+"""The memory in front of a backend: how long what is fresh, who waits for whom, and what stands in when the backend fails."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from tests.kit.sanity import SHIPMENT, TENANT
+
+from agentvoicebox.clock import ManualClock
+from agentvoicebox.delivery import track
+from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
+from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.shipments.budget import OUT_OF_TIME, Answer, Source, outcome
+from agentvoicebox.shipments.cache import CachedShipments
+from agentvoicebox.shipments.unreadable import UnreadableRecord
+
+ID = "PKG001"
+OTHER = Shipment("PKG002", ShipmentStatus.DELIVERED)
+PATIENT_S = 5.0
+IMPATIENT_S = 0.001
+
+
+class Backend:
+    """Holds shipments; may be made to wait, to fail, or to hold records that can't be read."""
+
+    def __init__(self, *shipments: Shipment) -> None:
+        self.shipments = {each.tracking_id: each for each in shipments}
+        self.unreadable: set[str] = set()
+        self.failure: Exception | None = None
+        self.asked: list[tuple[str, ...]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.reached = asyncio.Event()
+        self.reached_twice = asyncio.Event()
+
+    async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
+        self.asked.append(tuple(tracking_ids))
+        found = [self.shipments[each] for each in tracking_ids if each in self.shipments]
+        (self.reached_twice if self.reached.is_set() else self.reached).set()
+        await self.open.wait()
+        if self.failure is not None:
+            raise self.failure
+        unreadable = [each for each in tracking_ids if each in self.unreadable]
+        if unreadable:
+            raise UnreadableRecord(unreadable, [each for each in found if each.tracking_id not in unreadable])
+        return found
+
+
+class House:
+    """A backend, its memory and a clock."""
+
+    def __init__(self, *shipments: Shipment, most: int = 100) -> None:
+        self.clock = ManualClock()
+        self.backend = Backend(*shipments)
+        self.cache = CachedShipments(self.backend, clock=self.clock, most=most)
+
+    async def ask(self, *tracking_ids: str, budget_s: float = PATIENT_S, tenant_id: str = TENANT) -> Answer:
+        return await self.cache.find_within(tenant_id, tracking_ids or (ID,), budget_s)
+
+
+async def test_an_answer_is_fresh_for_a_minute() -> None:
+    house = House(SHIPMENT)
+    assert await house.ask() == Answer(Source.FETCHED, (SHIPMENT,))
+    house.clock.advance(59.9)
+    assert await house.ask() == Answer(Source.CACHED, (SHIPMENT,), pytest.approx(59.9))
+    house.clock.advance(0.1)
+    assert (await house.ask()).source is Source.FETCHED
+    assert len(house.backend.asked) == 2
+
+
+async def test_no_such_parcel_is_fresh_for_ten_seconds() -> None:
+    house = House()
+    assert await house.ask() == Answer(Source.FETCHED, ())
+    house.clock.advance(9.9)
+    assert await house.ask() == Answer(Source.CACHED, ())
+    house.clock.advance(0.1)
+    house.backend.shipments[ID] = SHIPMENT
+    assert (await house.ask()).shipments == (SHIPMENT,)
+
+
+async def test_an_answer_with_its_look_alikes_is_remembered_as_a_whole() -> None:
+    house = House(SHIPMENT)
+    await house.ask(ID, "PKG0O1", "PKG00I")
+    house.clock.advance(30.0)
+    assert (await house.ask(ID, "PKG0O1", "PKG00I")).source is Source.CACHED
+    assert (await house.ask("PKG0O1")).source is Source.FETCHED  # by itself it is a question of its own
+
+
+async def test_each_number_is_remembered_for_itself() -> None:
+    house = House(SHIPMENT, OTHER)
+    await house.ask(ID)
+    assert await house.ask(ID, "PKG002") == Answer(Source.FETCHED, (SHIPMENT, OTHER))
+    assert await house.ask("PKG002", ID) == Answer(Source.CACHED, (OTHER, SHIPMENT))
+    assert house.backend.asked == [(ID,), ("PKG002",)]
+
+
+async def test_tenants_share_nothing() -> None:
+    house = House(SHIPMENT)
+    await house.ask()
+    await house.ask(tenant_id="another")
+    assert len(house.backend.asked) == 2
+
+
+async def test_the_memory_is_bounded_and_keeps_what_is_asked_for() -> None:
+    house = House(most=3)
+    for tracking_id in ("PKG001", "PKG002", "PKG003", "PKG001", "PKG004"):
+        await house.ask(tracking_id)
+    assert house.cache.stats.size == 3
+    asked = len(house.backend.asked)
+    await house.ask("PKG001")
+    assert len(house.backend.asked) == asked
+    await house.ask("PKG002")
+    assert len(house.backend.asked) == asked + 1
+
+
+async def test_what_was_not_asked_is_not_remembered_as_absent() -> None:
+    house = House()
+    await house.ask(*(f"PKG{number:03}" for number in range(40)))
+    assert len(house.backend.asked[0]) == house.cache.stats.size == 16
+
+
+async def test_a_hundred_look_ups_of_one_number_are_one_request() -> None:
+    house = House(SHIPMENT)
+    house.backend.open.clear()
+    waiting = [asyncio.create_task(house.ask()) for _ in range(100)]
+    await house.backend.reached.wait()
+    house.backend.open.set()
+    assert {(await each).shipments for each in waiting} == {(SHIPMENT,)}
+    assert house.backend.asked == [(ID,)]
+    assert (house.cache.stats.misses, house.cache.stats.joins) == (100, 99)
+
+
+async def test_a_caller_who_leaves_takes_nobody_along() -> None:
+    house = House(SHIPMENT)
+    house.backend.open.clear()
+    first, second = asyncio.create_task(house.ask()), asyncio.create_task(house.ask())
+    await house.backend.reached.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    house.backend.open.set()
+    assert (await second).shipments == (SHIPMENT,)
+    assert len(house.backend.asked) == 1
+
+
+async def test_overlapping_questions_ask_for_each_number_once() -> None:
+    house = House(SHIPMENT, OTHER)
+    house.backend.open.clear()
+    one, two = asyncio.create_task(house.ask(ID)), asyncio.create_task(house.ask("PKG002", ID))
+    await house.backend.reached_twice.wait()
+    house.backend.open.set()
+    assert (await one).shipments == (SHIPMENT,)
+    assert (await two).shipments == (OTHER, SHIPMENT)
+    assert house.backend.asked == [(ID,), ("PKG002",)]
+
+
+async def test_a_failure_reaches_all_who_wait_and_is_not_remembered() -> None:
+    house = House(SHIPMENT)
+    house.backend.failure = ProviderUnavailable("away")
+    answers = await asyncio.gather(*(house.ask() for _ in range(10)))
+    assert set(answers) == {Answer(Source.NOWHERE, None, failure="provider_unavailable")}
+    house.backend.failure = None
+    assert (await house.ask()).source is Source.FETCHED
+
+
+async def test_after_the_budget_the_request_goes_on_and_fills_the_memory() -> None:
+    house = House(SHIPMENT)
+    house.backend.open.clear()
+    assert await house.ask(budget_s=IMPATIENT_S) == Answer(Source.NOWHERE, None, failure=OUT_OF_TIME)
+    later = asyncio.create_task(house.ask())  # joins what is still under way
+    house.backend.open.set()
+    assert (await later).shipments == (SHIPMENT,)
+    assert (await house.ask()).source is Source.CACHED
+    assert len(house.backend.asked) == 1
+
+
+async def test_the_last_known_answer_stands_in_with_its_age_for_an_hour() -> None:
+    house = House(SHIPMENT)
+    await house.ask()
+    house.backend.failure = ProviderTimeout("slow")
+    house.clock.advance(300.0)
+    last_known = await house.ask()
+    assert last_known == Answer(Source.LAST_KNOWN, (SHIPMENT,), 300.0, "provider_timeout")
+    told = outcome(track.wanted(ID), last_known)
+    assert told.code == track.FOUND
+    assert "about five minutes ago" in told.speech
+    house.clock.advance(3299.9)
+    assert (await house.ask()).source is Source.LAST_KNOWN
+    house.clock.advance(0.1)
+    assert (await house.ask()).source is Source.NOWHERE
+
+
+async def test_an_age_counts_from_the_question_not_from_the_answer() -> None:
+    house = House(SHIPMENT)
+    house.backend.open.clear()
+    slow = asyncio.create_task(house.ask())
+    await house.backend.reached.wait()
+    house.clock.advance(4.0)
+    house.backend.open.set()
+    assert (await slow).age_s == 4.0
+
+
+async def test_a_stale_absence_never_stands_in() -> None:
+    house = House()
+    await house.ask()
+    house.clock.advance(11.0)
+    house.backend.failure = ProviderUnavailable("away")
+    assert (await house.ask()).source is Source.NOWHERE
+
+
+async def test_half_an_answer_never_stands_in() -> None:
+    house = House(SHIPMENT)
+    await house.ask(ID)
+    house.backend.failure = ProviderUnavailable("away")
+    house.clock.advance(100.0)
+    assert (await house.ask(ID, "PKG301")).source is Source.NOWHERE  # the caller may have meant the other
+
+
+@pytest.mark.parametrize("failure", [ProviderUnavailable("a"), ProviderTimeout("b"), BadProviderAnswer("c")])
+async def test_the_port_itself_gives_fresh_answers_or_raises(failure: AgentVoiceBoxError) -> None:
+    house = House(SHIPMENT)
+    assert await house.cache.find(TENANT, [ID]) == [SHIPMENT]
+    house.backend.failure = failure
+    house.clock.advance(61.0)
+    with pytest.raises(type(failure)):
+        await house.cache.find(TENANT, [ID])
+
+
+async def test_a_fault_of_ours_is_not_taken_for_an_outage() -> None:
+    house = House(SHIPMENT)
+    house.backend.failure = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        await house.ask()
+
+
+async def test_an_unreadable_record_is_neither_absent_nor_unavailable() -> None:
+    house = House(SHIPMENT)
+    house.backend.unreadable = {ID}
+    for _ in range(2):
+        answer = await house.ask()
+        assert answer == Answer(Source.NOWHERE, None, failure="unreadable_record")
+        assert outcome(track.wanted(ID), answer) == track.error()
+
+
+async def test_an_unreadable_look_alike_does_not_hide_the_parcel_that_was_asked_for() -> None:
+    house = House(SHIPMENT)
+    house.backend.unreadable = {"PKG002"}
+    assert (await house.ask(ID, "PKG002")).shipments == (SHIPMENT,)
+    assert (await house.ask("PKG002")).failure == "unreadable_record"  # and was not remembered as absent
+    assert (await house.ask("PKG002", ID)).failure == "unreadable_record"
+
+
+async def test_an_invalidated_number_is_asked_for_anew_for_every_tenant() -> None:
+    house = House(SHIPMENT, OTHER)
+    for tenant_id in ("one", "two"):
+        await house.ask(tenant_id=tenant_id)
+    await house.ask("PKG002")
+    assert house.cache.invalidate(ID) == 2
+    asked = len(house.backend.asked)
+    await house.ask(tenant_id="one")
+    await house.ask("PKG002")
+    assert len(house.backend.asked) == asked + 1
+    assert house.cache.invalidate() == 2
+    assert house.cache.stats.size == 0
+
+
+async def test_what_was_on_its_way_when_it_was_invalidated_is_not_remembered() -> None:
+    house = House(SHIPMENT)
+    house.backend.open.clear()
+    early = asyncio.create_task(house.ask())
+    await house.backend.reached.wait()
+    house.backend.shipments[ID] = Shipment(ID, ShipmentStatus.DELIVERED)
+    house.cache.invalidate(ID)
+    late = asyncio.create_task(house.ask())  # must not join the flight that left before the change
+    await house.backend.reached_twice.wait()
+    house.backend.open.set()
+    await early
+    assert [each.status for each in (await late).shipments or ()] == [ShipmentStatus.DELIVERED]
+    assert [each.status for each in (await house.ask()).shipments or ()] == [ShipmentStatus.DELIVERED]
+
+
+async def test_the_counts_tell_each_kind_of_ending() -> None:
+    house = House(SHIPMENT)
+    await house.ask()  # miss
+    await house.ask()  # hit
+    await house.ask("PKG404")  # miss
+    await house.ask("PKG404")  # hit, negative
+    house.clock.advance(61.0)
+    house.backend.failure = ProviderUnavailable("away")
+    await house.ask()  # miss, stale
+    await house.ask("PKG404")  # miss, unavailable
+    stats = house.cache.stats
+    assert (stats.hits, stats.negative, stats.misses, stats.stale, stats.unavailable) == (2, 1, 4, 1, 1)
+    assert (stats.joins, stats.size) == (0, 2)
+    assert stats.hit_ratio == pytest.approx(1 / 3)
+
+
+async def test_closing_ends_requests_under_way_and_tells_who_waits() -> None:
+    house = House(SHIPMENT)
+    house.backend.open.clear()
+    waiting = asyncio.create_task(house.ask())
+    await house.backend.reached.wait()
+    await house.cache.close()
+    assert (await waiting).source is Source.NOWHERE
+
+
+async def test_no_number_is_no_look_up() -> None:
+    house = House(SHIPMENT)
+    assert await house.cache.find_within(TENANT, []) == Answer(Source.CACHED, ())
+    assert house.backend.asked == []

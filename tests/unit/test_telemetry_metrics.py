@@ -1,0 +1,41 @@
+"""Numbers for Prometheus: right, and with labels that no client can multiply."""
+
+from agentvoicebox.telemetry.metrics import Metrics
+
+
+def test_labels_outside_the_known_set_become_other() -> None:
+    metrics = Metrics()
+    for number in range(50):
+        metrics.event_handled(f"made.up.{number}", 0.001)
+        metrics.refused(f"code-{number}")
+        metrics.error_sent(f"type-{number}")
+    page = metrics.page().decode()
+    assert 'avb_client_events_total{event="other"} 50.0' in page
+    assert "made.up" not in page
+    assert "code-" not in page
+    assert "type-" not in page
+
+
+def test_a_job_is_open_until_it_is_over() -> None:
+    metrics = Metrics()
+    metrics.job_opened("stt")
+    metrics.job_opened("stt")
+    metrics.job_over("stt", "cancelled", 0.2)
+    page = metrics.page().decode()
+    assert 'avb_jobs_open{kind="stt"} 1.0' in page
+    assert 'avb_jobs_total{kind="stt",outcome="cancelled"} 1.0' in page
+
+
+def test_the_parts_of_a_turn_are_counted_in_seconds() -> None:
+    metrics = Metrics()
+    metrics.turn_answered({"endpointing": 300.0, "gateway": 2.0}, "hit")
+    page = metrics.page().decode()
+    assert 'avb_turn_part_seconds_sum{part="endpointing"} 0.3' in page
+    assert "avb_turn_seconds_sum 0.302" in page
+    assert 'avb_speculation_total{result="hit"} 1.0' in page
+
+
+def test_two_gateways_in_one_process_do_not_share_numbers() -> None:
+    one, two = Metrics(), Metrics()
+    one.connections.set(3)
+    assert "avb_connections 0.0" in two.page().decode()
