@@ -10,6 +10,7 @@ from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.session_config import SessionConfig, Transcription, TurnDetection
 
 LOOKUP = "get_delivery_status"
+BOOK = "book_courier"  # changes the world
 SERVER_VAD = TurnDetection()
 
 
@@ -53,7 +54,8 @@ class Talk:
             tools=tools,
         )
         lookup = i.ServerTool(LOOKUP, "Look a parcel up.", {"type": "object"}, is_read_only=tool_is_read_only)
-        agent = i.AgentProfile("delivery", "dialogue", (lookup,))
+        book = i.ServerTool(BOOK, "Book a courier.", {"type": "object"})
+        agent = i.AgentProfile("delivery", "dialogue", (lookup, book))
         self.opened = i.Opened(config, agent, seed="test", wall_s=1_700_000_000.0)
         self.engine, effects = Engine.open(self.opened, self.now_s)
         self._take(effects)

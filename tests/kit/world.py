@@ -12,7 +12,7 @@ from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import FunctionCallOutputItem, InputText, MessageItem
 from agentvoicebox.wire.session_config import TurnDetection
-from tests.kit.conversation import LOOKUP, Talk
+from tests.kit.conversation import BOOK, LOOKUP, Talk
 
 WORDS = ("", "yes", "Where is my parcel?", "It is one two three. No, four. Thanks, and good bye for now, then.")
 MODES: tuple[TurnDetection | None, ...] = (
@@ -143,10 +143,10 @@ class World:
     def call(self, a: int, b: int) -> None:
         job = self._job("generate", a)
         if job is not None:
-            name = (LOOKUP, "open_door")[b % 2]
+            name = (LOOKUP, "open_door", BOOK, BOOK)[b % 4]
             first = len(self.talk.inputs)  # a fresh index: a model never goes back to an earlier call
             self.give(i.ToolCallDelta(job.job_id, first, name, '{"a":'))
-            self.give(i.ToolCallDelta(job.job_id, first, None, "1}"))
+            self.give(i.ToolCallDelta(job.job_id, first, None, ("1}", " 1 }", "2}")[a % 3]))
             if b % 3:
                 self.give(i.Generated(job.job_id, "tool_calls", 9, 4))
 
@@ -165,7 +165,7 @@ class World:
     def tool(self, a: int, b: int) -> None:
         job = self._job("call_tool", a)
         if job is not None:
-            self.give(i.ToolReturned(job.job_id, '{"speech":"It is here."}'))
+            self.give(i.ToolReturned(job.job_id, f'{{"speech":"It is here, {len(self.talk.inputs)}."}}'))
 
     def fail(self, a: int, b: int) -> None:
         if self.talk.jobs and b % 4 == 0:

@@ -95,15 +95,22 @@ class Connection:
         loop = asyncio.get_running_loop()
         gives_up_s = loop.time() + self._patience_s
         pause_s = FIRST_PAUSE_S
+        task = asyncio.current_task()
+        cancelled_before = 0 if task is None else task.cancelling()
         while True:
             try:
-                return await what()
+                answer = await what()
             except _AWAY as error:
                 self.outages += 1
                 if loop.time() + pause_s > gives_up_s:
                     raise BrokerLost(f"the store is away ({type(error).__name__})") from error
             except RedisError as error:
                 raise BrokerLost(f"the store refused a command: {error}") from error
+            else:
+                if task is not None and task.cancelling() > cancelled_before:
+                    # redis-py loses a cancellation that meets the arriving answer; whoever cancelled would wait for ever
+                    raise asyncio.CancelledError
+                return answer
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

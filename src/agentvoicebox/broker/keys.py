@@ -14,6 +14,7 @@
     avb:audio:in:{tenant/session}:<job>  stream  10 min, until done      caller audio and marks of one utterance
     avb:log:{tenant/session}             stream  65 min                  engine inputs since the snapshot
     avb:snapshot:{tenant/session}        hash    65 min                  engine state and the log entry it reaches
+    avb:effects:{tenant/session}         hash    65 min                  side effects of tools: begun, and what they returned
 
     channel                              says
     avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike)
@@ -134,6 +135,11 @@ def log(session: SessionRef) -> str:
 def snapshot(session: SessionRef) -> str:
     """The engine's last snapshot."""
     return f"{PREFIX}snapshot:{tag(session)}"
+
+
+def effects(session: SessionRef) -> str:
+    """Side effects that tools had for the session. No part of `forget`: one may end after its call."""
+    return f"{PREFIX}effects:{tag(session)}"
 
 
 def session_hash(session: SessionRef) -> str:

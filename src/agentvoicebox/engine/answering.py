@@ -4,7 +4,6 @@ Decides when a response generates, calls, speaks and ends. A provisional respons
 withheld until `release`, or forgotten by `drop`.
 """
 
-import json
 from typing import Literal
 
 import msgspec
@@ -31,7 +30,6 @@ from agentvoicebox.wire.response import ResponseError, ResponseStatus, StatusRea
 from agentvoicebox.wire.session_config import SessionConfig
 
 APOLOGY = "I'm sorry, I can't answer that right now. Please try again in a moment."
-TOOL_FAILED = json.dumps({"error": "tool_unavailable"})
 
 
 def start(
@@ -220,7 +218,7 @@ def fail(state: State, step: Step, response: LiveResponse, code: str, message: s
 def end(
     state: State, step: Step, response: LiveResponse, status: ResponseStatus, reason: StatusReason | None = None
 ) -> None:
-    """End a response, once: stop its jobs, close what is open, send `response.done`."""
+    """End a response, once: stop its jobs (but no side effect), close what is open, send `response.done`."""
     for job_id in response.jobs():
         step.do(CancelJob(job_id))
     message = response.message
@@ -228,6 +226,7 @@ def end(
         _close_message(state, step, response, message, "completed" if status == "completed" else "incomplete")
     for call in response.calls:
         calling.finish_call(state, step, response, call, "incomplete")
+    calling.detach(state, step, response)
     response.move(Happened.ENDED)
     if response.is_default:
         _forget_unanswered(state, response)

@@ -1,18 +1,27 @@
-"""Tool calls of a response: the client's are shown to it, the server's are run and stay off the wire."""
+"""Tool calls of a response: the client's are shown to it, the server's are run and stay off the wire.
+
+A tool that changes the world (`is_read_only` false) is begun only for a certain turn. Once begun it runs to its end whatever
+becomes of the response: the conversation then says that it is pending, and holds its result as soon as that is known. A tool
+that only reads stops with its response. That the same call, made twice, is carried out once is seen to where it is carried out
+(`tools/ledger`): nothing here looks into arguments, so a log with masked words goes the same way.
+"""
 
 from typing import Any, Literal
 
 from agentvoicebox.engine.conversation import Entry
-from agentvoicebox.engine.effects import OpenJob
+from agentvoicebox.engine.effects import CancelJob, OpenJob
 from agentvoicebox.engine.jobs import CallTool, ChatMessage, ToolSpec
 from agentvoicebox.engine.outputs import add_output, conversation_of, finish_output, out, record_item, send
 from agentvoicebox.engine.response import Call, LiveResponse
-from agentvoicebox.engine.state import State
+from agentvoicebox.engine.state import DetachedCall, State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem
 
 MAX_GENERATIONS = 8  # a model that only ever calls tools is stopped here
+PENDING = '{"status":"pending"}'
+TOOL_FAILED = '{"error":"tool_unavailable"}'
+OUTCOME_UNKNOWN = '{"error":"outcome_unknown"}'
 
 
 def write_call(state: State, step: Step, response: LiveResponse, index: int, name: str | None, arguments: str) -> None:
@@ -68,10 +77,12 @@ def run_tools(state: State, step: Step, response: LiveResponse) -> None:
     for call in response.calls:
         if call.output_index is not None or call.job_id is not None:
             continue
-        if response.is_provisional and call.name not in read_only:
+        call.has_effects = call.name not in read_only
+        if call.has_effects and response.is_provisional:
             continue
         call.job_id = step.ids.next("job")
-        step.do(OpenJob(call.job_id, CallTool(response.id, call.call_id, call.name, call.arguments)))
+        request = CallTool(response.id, call.call_id, call.name, call.arguments, state.agent.name)
+        step.do(OpenJob(call.job_id, request))
 
 
 def note_result(state: State, step: Step, response: LiveResponse, call: Call, output: str) -> None:
@@ -81,9 +92,45 @@ def note_result(state: State, step: Step, response: LiveResponse, call: Call, ou
     item = FunctionCallOutputItem(id=step.ids.next("item"), call_id=call.call_id, output=output)
     entry = Entry(item, response.id, is_hidden=True, is_provisional=response.is_provisional)
     conversation = conversation_of(state, response)
-    conversation.add(entry)
+    conversation.add_result(entry)
     if response.is_default:
         out(response, step, record_item(entry))
+
+
+def detach(state: State, step: Step, response: LiveResponse) -> None:
+    """A response ends: its side effects under way go on without it, and the conversation says so."""
+    for call in response.calls:
+        if not call.has_effects or call.job_id is None or call.output is not None:
+            continue
+        item = FunctionCallOutputItem(id=step.ids.next("item"), call_id=call.call_id, output=PENDING)
+        state.detached[call.job_id] = DetachedCall(call.call_id, response.id, item.id or "", response.is_default)
+        if response.is_default:
+            state.conversation.add_result(Entry(item, response.id, is_hidden=True))
+
+
+def settle_detached(state: State, step: Step, job_id: str, output: str) -> None:
+    """A side effect came to its end after its response did: its result takes its place, and is recorded."""
+    call = state.detached.pop(job_id)
+    item = FunctionCallOutputItem(id=call.output_item_id, call_id=call.call_id, output=output)
+    entry = next((e for e in state.conversation.entries if e.is_hidden and e.item.id == item.id), None)
+    if entry is None:  # of a response beside the conversation
+        entry = Entry(item, call.response_id, is_hidden=True)
+    entry.item = item
+    step.do(record_item(entry))
+
+
+def abandon(state: State, step: Step) -> None:
+    """The session ends: nobody will hear how its side effects came out. A worker that has begun one still ends it."""
+    for job_id in list(state.detached):
+        step.do(CancelJob(job_id))
+        settle_detached(state, step, job_id, OUTCOME_UNKNOWN)
+
+
+def failed_output(state: State, job_id: str) -> str:
+    """What a model reads of a tool whose job failed for good. A side effect may have happened all the same."""
+    calls = [call for response in state.responses.values() for call in response.calls]
+    has_effects = any(call.job_id == job_id and call.has_effects for call in calls)
+    return OUTCOME_UNKNOWN if has_effects or job_id in state.detached else TOOL_FAILED
 
 
 def _is_server_tool(state: State, response: LiveResponse, name: str) -> bool:

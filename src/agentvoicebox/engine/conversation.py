@@ -67,8 +67,9 @@ class Conversation(msgspec.Struct):
         return next((e for e in self.entries if e.item.id == item_id and not e.is_hidden), None)
 
     def find_call(self, call_id: str) -> bool:
-        """Whether a function call with this id is part of the conversation."""
-        return any(isinstance(e.item, FunctionCallItem) and e.item.call_id == call_id for e in self.entries)
+        """Whether a function call with this id is part of the conversation, as the client knows it."""
+        calls = (e.item for e in self.entries if isinstance(e.item, FunctionCallItem) and not e.is_hidden)
+        return any(call.call_id == call_id for call in calls)
 
     def previous_id(self, entry: Entry) -> str | None:
         """Id of the visible item before an entry, or None if it is the first."""
@@ -93,6 +94,11 @@ class Conversation(msgspec.Struct):
         else:
             place = next(i for i, e in enumerate(self.entries) if e.item.id == after and not e.is_hidden)
             self.entries.insert(place + 1, entry)
+
+    def add_result(self, entry: Entry) -> None:
+        """Put a hidden result behind its response's hidden calls: a model reads nothing between a call and its result."""
+        hidden = (i for i, e in enumerate(self.entries) if e.is_hidden and e.response_id == entry.response_id)
+        self.entries.insert(max(hidden, default=len(self.entries) - 1) + 1, entry)
 
     def remove(self, entry: Entry) -> None:
         """Take an entry out."""

@@ -6,9 +6,11 @@ its name; the checker never changes the engine.
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.calling import OUTCOME_UNKNOWN
+from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import server_events as ev
-from agentvoicebox.wire.items import MessageItem
+from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
 
 Content = (
     ev.ResponseOutputItemAdded
@@ -35,6 +37,7 @@ class Invariants:
     def __init__(self) -> None:
         self._event_ids: set[str] = set()
         self._live: dict[str, bool] = {}  # response id → is in the conversation
+        self._of_conversation: set[str] = set()  # responses, also ended ones
         self._ended: set[str] = set()
         self._open_items: dict[str, str] = {}  # item id → response id
         self._open_parts: dict[str, str] = {}
@@ -43,6 +46,9 @@ class Invariants:
         self._dropped_sample = 0
         self._jobs: dict[str, bool] = {}  # job id → is open
         self._ending: set[str] = set()
+        self._side_effects: dict[str, CallTool] = {}  # by job id, from begin to end
+        self._begun: set[str] = set()  # call ids of side effects
+        self._returned: dict[str, str] = {}  # call id → output of side effects of the conversation
         self._is_closed = False
 
     def check(self, engine: Engine, given: i.Input | None, effects: list[fx.Effect], now_s: float) -> None:
@@ -51,6 +57,7 @@ class Invariants:
             case i.Generated() | i.SpeechDone() | i.ToolReturned() | i.JobFailed() | i.Heard(is_final=True):
                 if given.job_id in self._jobs:
                     self._jobs[given.job_id] = False
+                self._note_returned(given)
         for effect in effects:
             self._law("nothing follows close", not self._is_closed)
             self._check_effect(engine, effect)
@@ -75,7 +82,11 @@ class Invariants:
             case fx.OpenJob():
                 self._law("a job is opened once", effect.job_id not in self._jobs, effect.job_id)
                 self._jobs[effect.job_id] = True
+                if isinstance(effect.request, CallTool):
+                    self._check_tool(engine, effect.job_id, effect.request)
             case fx.CancelJob():
+                is_side_effect = effect.job_id in self._side_effects
+                self._law("a side effect runs to its end", engine.is_closed or not is_side_effect, effect.job_id)
                 self._law("a job is ended or cancelled once", self._jobs.get(effect.job_id, False), effect.job_id)
                 self._jobs[effect.job_id] = False
             case fx.ProbeUtterance():
@@ -88,6 +99,21 @@ class Invariants:
                 self._dropped_sample = sample
             case fx.Close():
                 self._is_closed = True
+
+    def _check_tool(self, engine: Engine, job_id: str, request: CallTool) -> None:
+        if any(tool.name == request.name and tool.is_read_only for tool in engine.state.agent.server_tools):
+            return
+        self._law("a side effect begins once", request.call_id not in self._begun, request)
+        self._law("speculation has no side effects", request.response_id in self._live, request)
+        self._begun.add(request.call_id)
+        self._side_effects[job_id] = request
+
+    def _note_returned(self, given: i.Input) -> None:
+        if not isinstance(given, i.ToolReturned | i.JobFailed):
+            return
+        request = self._side_effects.pop(given.job_id, None)
+        if request is not None and request.response_id in self._of_conversation:
+            self._returned[request.call_id] = given.output if isinstance(given, i.ToolReturned) else OUTCOME_UNKNOWN
 
     def _check_event(self, engine: Engine, event: ev.ServerEvent) -> None:
         match event:
@@ -113,6 +139,8 @@ class Invariants:
                 known = response.id in self._live or response.id in self._ended
                 self._law("a response is created once", not known, response.id)
                 self._live[response.id] = is_default
+                if is_default:
+                    self._of_conversation.add(response.id)
             case ev.ResponseDone(response=response):
                 self._law("one terminal for each response", response.id in self._live, response.id)
                 open_items = [item for item, owner in self._open_items.items() if owner == response.id]
@@ -151,6 +179,7 @@ class Invariants:
                 is_live = entry.response_id in state.responses
                 is_settled = entry.item.status != "in_progress" or entry.is_truncated
                 self._law("an item of an ended response is final", is_live or is_settled, entry.item.id)
+        self._check_calls(engine)
         if isinstance(given, i.TimePassed):
             due = engine.deadline()
             self._law("the next deadline lies ahead", due is None or due > now_s, due)
@@ -158,3 +187,13 @@ class Invariants:
             self._law("every response ended", not self._live, self._live)
             open_jobs = [job for job, is_open in self._jobs.items() if is_open and job not in self._ending]
             self._law("every job was ended or cancelled", not open_jobs, open_jobs)
+
+    def _check_calls(self, engine: Engine) -> None:
+        state = engine.state
+        hidden = [entry for entry in state.conversation.entries if entry.is_hidden]
+        outputs = {e.item.call_id: e.item.output for e in hidden if isinstance(e.item, FunctionCallOutputItem)}
+        for call_id, output in self._returned.items():
+            self._law("the result of a side effect is never lost", outputs.get(call_id) == output, call_id)
+        for entry in hidden:
+            if isinstance(entry.item, FunctionCallItem) and entry.response_id not in state.responses:
+                self._law("a call of an ended response has a result", entry.item.call_id in outputs, entry.item.call_id)

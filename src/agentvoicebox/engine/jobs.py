@@ -84,12 +84,18 @@ class Speak(msgspec.Struct, frozen=True, tag="speak"):
 
 
 class CallTool(msgspec.Struct, frozen=True, tag="call_tool"):
-    """Run a tool that the server owns. `arguments` is JSON text exactly as the model wrote it."""
+    """Run a tool that the server owns.
+
+    Attributes:
+        arguments: JSON text exactly as the model wrote it.
+        agent: name of the agent whose tool it is; two agents may have different tools of one name.
+    """
 
     response_id: str
     call_id: str
     name: str
     arguments: str
+    agent: str = ""
 
 
 JobRequest = Transcribe | Generate | Speak | CallTool

@@ -37,8 +37,9 @@ def milliseconds(sample: int) -> int:
 
 def audio_arrived(state: State, step: Step, fact: AudioArrived) -> None:
     """The first audio of a manual buffer: let a recogniser listen along."""
-    if state.buffer.turn is None and state.config.turn_detection is None:
-        _open_turn(state, step, max(fact.start_sample, state.buffer.start_sample), is_manual=True)
+    is_stale = fact.start_sample < state.buffer.start_sample  # of a buffer that was committed or cleared meanwhile
+    if state.buffer.turn is None and state.config.turn_detection is None and not is_stale:
+        _open_turn(state, step, fact.start_sample, is_manual=True)
 
 
 def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:

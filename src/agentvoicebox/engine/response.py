@@ -70,6 +70,7 @@ class Call(msgspec.Struct):
         index: the model's own number for it.
         output_index: its place in the response's output; None for a server tool, which the client never sees.
         job_id: the tool job of a server tool, once started.
+        has_effects: its tool changes the world, so what has begun is not stopped.
         output: what a server tool returned.
     """
 
@@ -80,6 +81,7 @@ class Call(msgspec.Struct):
     arguments: str = ""
     output_index: int | None = None
     job_id: str | None = None
+    has_effects: bool = False
     output: str | None = None
     is_written: bool = False
 
@@ -163,10 +165,10 @@ class LiveResponse(msgspec.Struct):
         self.phase = TRANSITIONS[(self.phase, happened)]
 
     def jobs(self) -> list[str]:
-        """Ids of every job that works for it now."""
+        """Ids of every job that stops with it; a side effect under way is none of them."""
         jobs = [self.llm_job] if self.llm_job else []
         jobs += [s.job_id for s in self.speech.segments if s.job_id and not s.is_synthesised]
-        jobs += [c.job_id for c in self.calls if c.job_id and c.output is None]
+        jobs += [c.job_id for c in self.calls if c.job_id and c.output is None and not c.has_effects]
         return jobs
 
     def usage(self) -> Usage:

@@ -146,6 +146,11 @@ class Engine:
             return
 
     def _tool_returned(self, step: Step, job_id: str, output: str) -> None:
+        detached = self.state.detached.get(job_id)
+        if detached is not None:
+            if detached.is_default:
+                listening.drop_speculation(self.state, step)  # it was prepared without this result
+            calling.settle_detached(self.state, step, job_id, output)
         for response in list(self.state.responses.values()):
             for call in response.calls:
                 if call.job_id == job_id and call.output is None:
@@ -154,7 +159,7 @@ class Engine:
 
     def _job_failed(self, step: Step, failed: i.JobFailed) -> None:
         listening.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
-        self._tool_returned(step, failed.job_id, answering.TOOL_FAILED)
+        self._tool_returned(step, failed.job_id, calling.failed_output(self.state, failed.job_id))
         self._voice_said(step, i.SpeechDone(failed.job_id))  # no voice: the words alone are sent
         for response in list(self.state.responses.values()):
             if response.llm_job == failed.job_id:
@@ -186,6 +191,7 @@ class Engine:
         listening.void_turn(state, step)
         for response in list(state.responses.values()):
             answering.end(state, step, response, "cancelled", "client_cancelled")
+        calling.abandon(state, step)
         for job_id in state.buffer.owed:
             step.do(CancelJob(job_id))
         state.buffer.owed = {}

@@ -47,11 +47,27 @@ class InputBuffer(msgspec.Struct):
     owed: dict[str, str] = {}
 
 
+class DetachedCall(msgspec.Struct):
+    """A tool with side effects that goes on although its response has ended.
+
+    Attributes:
+        response_id: which made the call.
+        output_item_id: the hidden item that will hold its result.
+        is_default: the result belongs to the session's conversation; else to the records alone.
+    """
+
+    call_id: str
+    response_id: str
+    output_item_id: str
+    is_default: bool
+
+
 class State(msgspec.Struct):
     """The root.
 
     Attributes:
         responses: live ones by id; at most one of them is in the session's conversation.
+        detached: side effects under way whose response has ended, by job id.
         expires_at_s: session time at which it ends by itself.
         idle_at_s: session time at which the assistant speaks up by itself, or None.
         last_sample: the latest input position heard of.
@@ -67,6 +83,7 @@ class State(msgspec.Struct):
     buffer: InputBuffer = msgspec.field(default_factory=InputBuffer)
     playout: Playout = msgspec.field(default_factory=Playout)
     responses: dict[str, LiveResponse] = {}
+    detached: dict[str, DetachedCall] = {}
     idle_at_s: float | None = None
     last_sample: int = 0
     has_spoken: bool = False

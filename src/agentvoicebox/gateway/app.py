@@ -5,7 +5,6 @@ Decides addresses and the shape of answers. Who may come in is `handshake` and `
 
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -18,9 +17,10 @@ from starlette.websockets import WebSocketDisconnect
 from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, Refused
 from agentvoicebox.gateway.call import Call, new_session_id
-from agentvoicebox.gateway.handshake import TENANT, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.handshake import Welcome, choose_subprotocol, close_of, welcome
 from agentvoicebox.gateway.house import House
 from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
@@ -78,7 +78,7 @@ def create_app(house: House) -> FastAPI:
     async def session(request: Request, session_id: str) -> Response:
         house.keys.check(request.headers)
         known = SESSION_ID.fullmatch(session_id) is not None
-        fields = await house.directory.get(SessionRef(TENANT, session_id)) if known else None
+        fields = await house.directory.get(SessionRef(DEFAULT_TENANT, session_id)) if known else None
         if fields is None:
             return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
@@ -130,11 +130,11 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
 
 async def _readiness(house: House) -> JSONResponse:
     """503 unless new calls can be taken. Detection has its model before the port is open, so it is not asked again."""
-    began_s = time.perf_counter()
+    began_s = house.clock.monotonic_s()
     store: dict[str, Any]
     try:
         await house.broker.queue_age_s(JobKind.LLM)
-        store = {"status": "ok", "ms": round((time.perf_counter() - began_s) * 1000, 2)}
+        store = {"status": "ok", "ms": round((house.clock.monotonic_s() - began_s) * 1000, 2)}
     except BrokerLost as error:
         store = {"status": "down", "error": error.code}
     is_ready = store["status"] == "ok" and not house.is_leaving

@@ -1,7 +1,7 @@
 """One call from its welcome to its last key: builds what a session needs, runs it, and leaves nothing behind.
 
-Knows which tasks a call has (reader, writer, inbox, audio on its way out, heartbeat, driver) and that the driver's end is the
-call's end. What each of them does is in its own file.
+Knows which tasks a call has (reader, writer, inbox, audio on its way to the store, driver) and that the driver's end is
+the call's end. What each of them does is in its own file.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import msgspec
 from starlette.websockets import WebSocket
 
 from agentvoicebox.engine.inputs import Closing, Input, JobFailed, Opened
@@ -56,11 +55,15 @@ class Call:
         self._session = session
         self._trace_id = trace_id
         self._driver: Driver | None = None
+        self._performer: Performer | None = None
+        self._early_end: Closing | None = None
 
     def end(self, reason: str, code: int) -> None:
         """Ask the session to close: its client is told everything that is still due, then the code."""
         if self._driver is not None:
             self._driver.post(Closing(reason, code))
+        else:
+            self._early_end = Closing(reason, code)
 
     async def run(self) -> None:
         """Until the caller has left or was sent away. Raises BrokerLost when the store is away at the start."""
@@ -113,16 +116,18 @@ class Call:
             tap=tap,
             metrics=house.metrics,
         )
-        self._driver = driver
+        self._driver, self._performer = driver, performer
         inbox = Inbox(results, driver=driver, writer=writer, ear=ear, jobs=jobs, shelf=shelf, clock=clock)
         reader = Reader(
             self._websocket, self._welcome.dialect, ear=ear, mailbox=driver, outbox=outbox, metrics=house.metrics
         )
 
-        writing = asyncio.create_task(writer.run(), name=f"{session.session_id} writer")
+        writing = asyncio.create_task(self._watched(writer.run()), name=f"{session.session_id} writer")
         helping: list[asyncio.Task[None]] = []
         try:
             await driver.open(opened)
+            if self._early_end is not None:
+                driver.post(self._early_end)
             helping += [
                 asyncio.create_task(self._watched(reader.run(), ends_call=True), name=f"{session.session_id} reader"),
                 asyncio.create_task(self._watched(inbox.run()), name=f"{session.session_id} inbox"),
@@ -154,12 +159,10 @@ class Call:
             await asyncio.gather(writing, return_exceptions=True)
 
     def _config(self, expires_at: int) -> SessionConfig:
-        welcome = self._welcome
-        config = welcome.agent.session(session_id=self._session.session_id, model=welcome.model, expires_at=expires_at)
-        if not welcome.is_transcription:
-            return config
-        # it has no agent to its end of the line, only ears
-        return msgspec.structs.replace(config, type="transcription", instructions="")
+        session_id, model = self._session.session_id, self._welcome.model
+        if self._welcome.is_transcription:  # there is no agent at this end of the line, only ears
+            return SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
+        return self._welcome.agent.session(session_id=session_id, model=model, expires_at=expires_at)
 
     def _wall_s(self, monotonic_s: float | None) -> float | None:
         clock = self._house.clock
@@ -181,6 +184,8 @@ class Call:
                 case _:
                     pass
         for job_id in broken:
+            if self._performer is not None:
+                self._performer.job_lost(job_id)
             self._post(JobFailed(job_id, "broker_lost", "the store can't be reached"))
 
     async def _watched(self, work: Coroutine[Any, Any, None], *, ends_call: bool = False) -> None:

@@ -25,7 +25,7 @@ from agentvoicebox.telemetry.tap import TurnTap
 
 MAILBOX_ROOM = 256  # inputs; a driver that is so far behind must not be given more by client or workers
 HANDFUL = 64  # inputs performed at once: more would only let the first of them wait
-SNAPSHOT_EVERY = 200  # inputs, about three turns: replaying so many takes some 20 ms
+SNAPSHOT_EVERY = 200  # inputs, some two turns; replaying so many takes a few milliseconds (benchmarks/engine_steps.py)
 SHORTEST_WAIT_S = 0.001  # a deadline that lies in the past must not spin
 
 log = get_logger(__name__)

@@ -12,14 +12,13 @@ import msgspec
 
 from agentvoicebox.agents import Agent, Agents
 from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, ClientError, PolicyDenied, Refused
-from agentvoicebox.settings import is_loopback
+from agentvoicebox.settings import DEFAULT_TENANT, is_loopback
 from agentvoicebox.wire.dialect import Dialect
 
 SUBPROTOCOL = "realtime"
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 BETA_HEADER = "realtime=v1"
-TENANT = "default"
 
 CLOSE_BAD_REQUEST = 4000  # what OpenAI closes with when the query is at fault
 CLOSE_TRY_LATER = 1013  # clients' libraries reconnect on it
@@ -115,7 +114,7 @@ def welcome(
         except ClientError as error:
             raise BadQuery(error.message, code=error.code, param=error.param) from error
     return Welcome(
-        tenant_id=TENANT,
+        tenant_id=DEFAULT_TENANT,
         agent=agent,
         model=model,
         dialect=_dialect(headers, query, subprotocols),

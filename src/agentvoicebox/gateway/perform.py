@@ -129,6 +129,11 @@ class Performer:
         for job_id in self._jobs.ids():
             self._cancel(job_id)
 
+    def job_lost(self, job_id: str) -> None:
+        """The store did not take a job, or a piece of its audio: nobody will work on it, or not on all of it."""
+        if self._jobs.over(job_id, "failed", self._clock.wall_s()) is JobKind.STT:
+            self._ear.close_utterance(job_id)
+
     def _open(self, job_id: str, request: JobRequest) -> None:
         submitted_s = self._clock.wall_s()
         kind = self._jobs.opened(job_id, request, submitted_s)

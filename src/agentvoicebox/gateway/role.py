@@ -88,13 +88,18 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         voices=voice_list(settings.tts_engines, catalogue),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
     )
+
+    def announce(port: int) -> None:
+        log.info("gateway is open", host=settings.host, port=port)
+        announce_ready()
+
     resting = asyncio.Event()
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
         asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
     ]
     try:
-        await serve(house, host=settings.host, port=settings.port, announce_ready=lambda _: announce_ready(), stop=stop)
+        await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
     finally:
         resting.set()  # only now: calls that are being drained are still alive
         await asyncio.gather(*keeping, return_exceptions=True)

@@ -7,6 +7,7 @@ Settings come by environment. `ready` goes through the pipe N when each role has
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -41,6 +42,9 @@ async def serve(roles: dict[str, str], settings: Settings, tell_ready: Callable[
         if name in missing:
             missing.discard(name)
             if not missing:
+                # What was imported stays for good. Out of the garbage collector's sight: walking it took 90 ms, in mid-call.
+                gc.collect()
+                gc.freeze()
                 tell_ready()
 
     async with asyncio.TaskGroup() as group:

@@ -61,6 +61,13 @@ CHILDREN = (
         ),
         WORKER_DRAIN_S,
     ),
+    # Bodies of a voice platform can be megabytes of JSON: read beside the calls, not between them.
+    ChildSpec(
+        "webhook",
+        (Role("webhook", "agentvoicebox.webhook.role:serve_webhook"),),
+        WORKER_DRAIN_S,
+        faces_callers=True,
+    ),
     ChildSpec(
         "gateway",
         (Role("gateway", "agentvoicebox.gateway.role:serve_gateway"),),

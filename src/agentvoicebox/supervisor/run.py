@@ -18,7 +18,9 @@ import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
-from agentvoicebox.settings import Settings
+from agentvoicebox.settings import DEFAULT_TENANT, Settings
+from agentvoicebox.shipments import demo_data
+from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec
@@ -176,6 +178,16 @@ class Supervisor:
         self._say("migrations", "starting")
         await migrate(self.settings.postgres_url)
         self._say("migrations", "ready")
+        if self.settings.demo_data and any(isinstance(server, EmbeddedPostgres) for server in self._servers):
+            await self._seed()
+
+    async def _seed(self) -> None:
+        """Give an embedded catalogue parcels to ask for. A server of the operator's own is never written to."""
+        postgres = await Postgres.open(self.settings.postgres_url, most_connections=1)
+        try:
+            await demo_data.seed(postgres, DEFAULT_TENANT)
+        finally:
+            await postgres.close()
 
     async def _bury(self, spec: ChildSpec, pid: int) -> None:
         """Have the jobs of a dead worker handed out again at once, instead of after two seconds of silence."""
