@@ -228,3 +228,21 @@ async def test_work_that_nobody_awaits_is_never_begun() -> None:
     assert begun == []
     with pytest.raises(RuntimeError, match="closed"):
         threads.run(lambda: None, due_s=0.0)
+
+
+async def test_a_probe_that_no_thread_has_begun_is_not_decoded_once_the_caller_goes_on() -> None:
+    stt, threads = ScriptedStt(length), UrgentThreads(1, name="t")
+    is_free = threading.Event()
+    busy = asyncio.ensure_future(threads.run(lambda: is_free.wait(PATIENCE_S), due_s=0.0))
+    async with bench(JobKind.STT) as made, made.worker(SttWork(stt, threads)):
+        await made.listen()
+        await made.append(0, sound(2))
+        await made.mark("probe", SECOND)
+        await settled(lambda: threads.waiting == 1)
+        await made.mark("resume", SECOND + 2_000)
+        await settled(lambda: all(future.cancelled() for _, _, future, _ in threads._queue))
+        is_free.set()
+        await made.mark("end", 2 * SECOND)
+        assert [h.speech_end_sample for h in await heard(made)] == [2 * SECOND]
+    await busy
+    assert len(stt.calls) == 1
