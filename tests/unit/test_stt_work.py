@@ -232,8 +232,9 @@ async def test_work_that_nobody_awaits_is_never_begun() -> None:
 
 async def test_a_probe_that_no_thread_has_begun_is_not_decoded_once_the_caller_goes_on() -> None:
     stt, threads = ScriptedStt(length), UrgentThreads(1, name="t")
-    is_free = threading.Event()
-    busy = asyncio.ensure_future(threads.run(lambda: is_free.wait(PATIENCE_S), due_s=0.0))
+    is_busy, is_free = threading.Event(), threading.Event()
+    busy = asyncio.ensure_future(threads.run(lambda: (is_busy.set(), is_free.wait(PATIENCE_S)), due_s=0.0))
+    assert await asyncio.to_thread(is_busy.wait, PATIENCE_S)
     async with bench(JobKind.STT) as made, made.worker(SttWork(stt, threads)):
         await made.listen()
         await made.append(0, sound(2))
