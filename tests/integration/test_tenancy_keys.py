@@ -19,7 +19,7 @@ from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import ASK_EVERY_S, FRESH_S, Standings, allowance_of
+from agentvoicebox.tenancy.standings import ASK_EVERY_S, AWAY_S, FRESH_S, LONGEST_S, Standings, allowance_of
 
 
 class Gate:
@@ -153,6 +153,29 @@ async def test_configured_keys_can_be_suspended_and_work_without_postgres(gate: 
     with pytest.raises(StorageLost):
         await alone.authenticate(new_key().text)
     await away.close()
+
+
+async def test_a_database_that_is_away_is_asked_now_and_then_and_the_last_answer_serves_for_a_minute(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    principal = await gate.who.authenticate((await gate.key("acme")).text)
+    asked: list[str] = []
+
+    async def lost(tenant_id: str, prefix: str | None) -> object:
+        asked.append(tenant_id)
+        raise StorageLost("away")
+
+    monkeypatch.setattr(gate.keys, "standing", lost)
+    gate.clock.advance(FRESH_S)
+    for _ in range(3):
+        assert not (await gate.standings.of(principal)).is_suspended
+    assert len(asked) == 1
+    gate.clock.advance(AWAY_S)
+    await gate.standings.of(principal)
+    assert len(asked) == 2
+    gate.clock.advance(LONGEST_S - FRESH_S - AWAY_S)
+    with pytest.raises(StorageLost):
+        await gate.standings.of(principal)
 
 
 async def test_both_keys_are_good_for_the_grace_of_a_rotation(gate: Gate) -> None:

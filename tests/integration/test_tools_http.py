@@ -176,6 +176,8 @@ async def test_an_answer_is_left_as_soon_as_it_is_too_long() -> None:
         assert (await http.run({}, ACME)).output == '{"error":"bad_result","problem":"too long"}'
     server.close()
     await server.wait_closed()
+    for _ in range(10):  # httpx leaves its inner generators to the loop, which closes them in a few turns
+        await asyncio.sleep(0)
 
 
 async def test_a_breaker_spares_a_tool_that_is_down_and_probes_it_later() -> None:

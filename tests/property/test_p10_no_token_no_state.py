@@ -137,11 +137,17 @@ def state(redis_url: str, url: str, server_loop: ServerLoop) -> tuple[set[bytes]
 
 
 def hold_p10(
-    world: World, redis_url: str, postgres_url: str, owner_url: str, server_loop: ServerLoop, examples: int = 25
+    world: World, redis_url: str, postgres_url: str, owner_url: str, server_loop: ServerLoop, examples: int = 60
 ) -> None:
     before = state(redis_url, owner_url, server_loop)
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(tried=st.lists(bearers(world), min_size=1, max_size=4))
     def search(tried: list[str]) -> None:
         tried = [each for each in tried if each not in world.valid.values()]

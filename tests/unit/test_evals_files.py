@@ -15,6 +15,7 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.interaction import FORMAT, Interaction, decode, encode
+from agentvoicebox.interactions.masks import masked_id
 from agentvoicebox.interactions.of_log import interaction_of_log
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.interactions.redaction import without_words
@@ -235,3 +236,18 @@ def test_a_masked_log_is_cut_into_the_same_segments_wherever_the_model_paused(pi
     assert hidden.digests == told.masked_digests
     assert replay_effects(hidden).verdict == "same"  # type: ignore[union-attr]
     assert "Brown" not in encode(hidden).decode() and "Nobody" not in encode(hidden).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("PKG004", "**G004"),
+        ("1Z 999 AA1 0123 4567 84", "**************6784"),
+        ("+1 415 555-0123", "*******0123"),
+        ("call 4 ANNA", "xxxx 0 XXXX"),
+        ("it is PKG004, thanks", "xx xx XXX000, xxxxxx"),
+        ("Wilhelmina", "Xxxxxxxxxx"),
+    ],
+)
+def test_of_a_number_the_last_four_are_kept_and_of_a_sentence_none(text: str, kept: str) -> None:
+    assert masked_id(text) == kept

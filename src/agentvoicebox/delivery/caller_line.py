@@ -125,6 +125,9 @@ class CallerLine:
             if len(so_far) >= least and len(pieces) == 1 and self._allows_mishearing:
                 self.state = msgspec.structs.replace(state, pieces=pieces)
                 return self._look_up(so_far, (*state.tries, text))
+            rest = tracking.candidates(f"{state.tries[-1]}, {text}") if state.tries and so_far.isdigit() else []
+            if rest and not state.pieces and self._allows_mishearing:
+                return self._look_up(rest[0].tracking_id, (*state.tries, text))  # it goes on where it ended
             line = phrases.so_far(readback(so_far))
             return say(state, line, stage=Stage.COLLECTING, pieces=pieces, misses=0)
         first = best[0]

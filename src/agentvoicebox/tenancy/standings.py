@@ -52,7 +52,8 @@ class Standings:
                 raise StorageLost("PostgreSQL was away a moment ago")
             standing = await self._keys.standing(principal.tenant_id, prefix)
         except StorageLost:
-            self._away_until_s = max(self._away_until_s, now_s + AWAY_S) if now_s >= self._away_until_s else now_s
+            if now_s >= self._away_until_s:  # it was asked, and did not answer
+                self._away_until_s = now_s + AWAY_S
             if known is not None and now_s < known.learned_s + LONGEST_S:
                 return known.standing
             if prefix is None:

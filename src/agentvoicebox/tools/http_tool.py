@@ -12,7 +12,6 @@ import random
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -237,11 +236,10 @@ class HttpTool:
             return failure(BAD_RESULT, problem="packed")
         longest = self._declared.max_result_bytes
         raw = bytearray()
-        async with aclosing(response.aiter_raw()) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                raw += piece
-                if len(raw) > longest:
-                    return failure(BAD_RESULT, problem="too long")
+        async for piece in response.aiter_raw():
+            raw += piece
+            if len(raw) > longest:
+                return failure(BAD_RESULT, problem="too long")
         try:
             return _outcome(bytes(raw), longest)
         except UnicodeDecodeError:
