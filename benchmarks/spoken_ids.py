@@ -51,10 +51,7 @@ def look_up(parcels: Sequence[str]) -> LookUp:
                 asked, [shelf[each.tracking_id] for each in asked if each.tracking_id in shelf]
             ).as_json()
         keys = question.keys()
-        near = [
-            shipment for tracking_id, shipment in shelf.items()
-            if tracking_id.startswith(keys.beginnings) or tracking_id.endswith(keys.endings)
-        ]  # fmt: skip
+        near = [shipment for tracking_id, shipment in shelf.items() if keys.fit(tracking_id)]
         found = [shelf[each.tracking_id] for each in question.asked if each.tracking_id in shelf]
         return question.outcome(found, near).as_json()
 

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
         tts_order: comma-separated speech engines, tried from the left.
         tts_voice: voice that overrides the agents' own; empty: each agent's.
         demo_data: put the demo parcels (PKG004 and its siblings) into the embedded PostgreSQL's catalogue at each start.
+        record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
+        record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
         models_dir: folder looked into before any other source of models; empty: none.
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
         log_level: least severity that is written.
@@ -86,6 +88,8 @@ class Settings(BaseSettings):
     tts_order: str = "piper,kokoro,espeak"
     tts_voice: str = ""
     demo_data: bool = True
+    record_days: int = Field(default=30, ge=1, le=3_650)
+    record_words: bool = False
     models_dir: str = ""
     llm_base_url: str = ""
     llm_api_key: str = Field(default="", repr=False)

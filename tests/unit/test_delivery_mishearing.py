@@ -25,7 +25,7 @@ def ask(
     question = Inquiry.of({"tracking_id": "", "heard": list(heard), "ending": ending, "refused": list(refused)})
     assert question is not None
     keys = question.keys()
-    near = [each for name, each in parcels.items() if name.startswith(keys.beginnings) or name.endswith(keys.endings)]
+    near = [each for name, each in parcels.items() if keys.fit(name)]
     found = [parcels[each.tracking_id] for each in question.asked if each.tracking_id in parcels]
     return question.outcome(found, near if knows_near else None)
 
@@ -61,7 +61,9 @@ class Call:
                 )
             else:
                 asked = track.wanted(arguments["tracking_id"])
-                heard = track.outcome(asked, [self.parcels[a.tracking_id] for a in asked if a.tracking_id in self.parcels])
+                heard = track.outcome(
+                    asked, [self.parcels[a.tracking_id] for a in asked if a.tracking_id in self.parcels]
+                )
             self.codes.append(heard.code)
             call_id = f"call_{len(self.lines)}"
             written = msgspec.json.encode(arguments).decode()
@@ -158,7 +160,10 @@ def test_endings_of_which_one_ends_the_other_are_never_a_choice() -> None:
 def test_what_two_hearings_have_in_common_finds_the_parcel() -> None:
     parcels = shelf("9400111206206406260787")
     first, second = "9400 3332 0620 6777 2607 87", "9400 1112 9999 6406 2607 87"
-    assert ask(parcels, first, second).code == track.CONFIRM or ask(parcels, first, second, ending="0787").code == track.CONFIRM
+    assert (
+        ask(parcels, first, second).code == track.CONFIRM
+        or ask(parcels, first, second, ending="0787").code == track.CONFIRM
+    )
     assert ask(parcels, "9411 3332 5555 6777 2609 11").code == track.NOT_FOUND
 
 

@@ -26,7 +26,7 @@ from agentvoicebox.delivery.tracking import (
     normalize,
 )
 
-_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_DIGITS = "0123456789"
 _DOUBLED = re.compile(r"[WU](?=(\d))")  # "double five" heard as "W five"
 HEARD, ENDING, REFUSED = "heard", "ending", "refused"  # keys of the tool's arguments
 
@@ -39,20 +39,29 @@ SLIPS_A_CHARACTER, SLIPS_FREE = (
     0.7,
 )  # farthest distance at which a parcel is offered; a quarter of the number misheard
 LOOSE_SLIPS_A_CHARACTER = 0.36  # when the last characters fit as well
-ENDING_SLIPS = 0.8
+ENDING_SLIPS = 1.5
+MOST_MISSING_WITH_ENDING = 6  # who knows how a number ends has said all of it
 MOST_OF_A_REST = 8  # characters; more are a number of their own
 JOINED = 0.5
-ENDING_LENGTH = 4  # characters by which a catalogue finds what ends alike
+ENDING_LENGTH = 4  # digits by which a catalogue finds what ends alike
 SHORTEST_BEGINNING = 4
 MOST_KEYS = 256
-SHORT = 8  # a number with so few characters begins with letters, mostly: the last of them may be within the ending
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What parcels to compare begin or end with; the most telling first."""
+    """What parcels to compare begin with, or what their last four digits are, letters left out; the most telling first."""
 
     beginnings: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+
+    def fit(self, tracking_id: str) -> bool:
+        """Whether a source that has this number is to name it."""
+        return tracking_id.startswith(self.beginnings) or digit_ending(tracking_id) in self.endings
+
+
+def digit_ending(tracking_id: str) -> str:
+    """Its last four digits: letters around them, as in RB123456785GB, are what recognisers get wrong most."""
+    return "".join(character for character in tracking_id if character.isdigit())[-ENDING_LENGTH:]
 
 
 class Inquiry(msgspec.Struct, frozen=True):
@@ -109,7 +118,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         if not self.asked and not self.hearings:
             return track.invalid_id()
         by_id = {each.tracking_id: each for each in (*found, *(near or ())) if each.tracking_id not in self.refused}
-        ranked = self._ranked(by_id)
+        ranked = self.ranked(by_id)
         plain = self.plainly_heard(by_id)
         is_alone = all(cost > DOUBT for tracking_id, cost in ranked if tracking_id != plain)
         if plain is not None and is_alone and near is not None:
@@ -140,12 +149,13 @@ class Inquiry(msgspec.Struct, frozen=True):
         ]
         return first.tracking_id if is_plain and not said_otherwise else None
 
-    def _ranked(self, ids: Iterable[str]) -> list[tuple[str, float]]:
+    def ranked(self, ids: Iterable[str]) -> list[tuple[str, float]]:
         """Existing ids that may be meant, the likeliest first, each with its distance from all that was heard."""
         ranked: list[tuple[float, str]] = []
         for tracking_id in ids:
             cap = 0.45 * len(tracking_id)
-            costs = [likeness.closest(hearing, tracking_id, cap) for hearing in self.hearings]
+            missing = MOST_MISSING_WITH_ENDING if self.ending else likeness.MOST_MISSING
+            costs = [likeness.closest(each, tracking_id, cap, most_missing=missing) for each in self.hearings]
             limit = SLIPS_A_CHARACTER * len(tracking_id) + SLIPS_FREE
             total = sum(costs)
             if self.ending:
@@ -197,22 +207,21 @@ def _readings(text: str, *, shortest: int = 4) -> tuple[tuple[str, float], ...]:
 
 
 def _ending_variants(text: str) -> list[str]:
-    """How a number may end that was heard as `text`: as heard, a character too many or too few, a repeat, a rhyme."""
-    tail = text[-ENDING_LENGTH:]
-    if len(tail) == ENDING_LENGTH - 1:  # four characters were asked for, and one was lost
-        variants = [tail[: at + 1] + tail[at:] for at in range(len(tail))]
-        return list(dict.fromkeys([*variants, *(tail + c for c in _CHARACTERS), *(c + tail for c in _CHARACTERS)]))
-    if len(tail) < ENDING_LENGTH:
+    """The last digits of what was heard as `text`: as heard, one too many or too few, a repeat lost, another for one."""
+    digits = "".join(character for character in text if character.isdigit())
+    tail, longer = digits[-ENDING_LENGTH:], digits[-ENDING_LENGTH - 1 :]
+    if len(tail) < ENDING_LENGTH - 1:
         return []
-    longer = text[-ENDING_LENGTH - 1 :]
     variants = [tail]
+    if len(tail) < ENDING_LENGTH:  # three were heard of four, or there are no more
+        variants += [tail[:at] + other + tail[at:] for at in range(len(tail) + 1) for other in _DIGITS]
+        return list(dict.fromkeys(variants))
     variants += [longer[:at] + longer[at + 1 :] for at in range(1, len(longer))] if len(longer) > ENDING_LENGTH else []
-    variants += [(tail[: at + 1] + tail[at:])[-ENDING_LENGTH:] for at in range(ENDING_LENGTH)]
-    variants += [tail[:at] + other + tail[at + 1 :] for at, c in enumerate(tail) for other in likeness.rhymes(c)]
-    if len(text) <= SHORT and tail[1:].isdigit():
-        variants += [each + tail[1:] for each in _CHARACTERS]
-    if tail[-1].isalpha():
-        variants += [tail[1:] + each for each in _CHARACTERS if each.isalpha()]
+    variants += [
+        (tail[:at] + other + tail[at:])[-ENDING_LENGTH:] for at in range(1, len(tail) + 1) for other in _DIGITS
+    ]
+    variants += [tail[:at] + other + tail[at + 1 :] for at in range(len(tail)) for other in _DIGITS]
+    variants.append(tail[1:])  # a merchant's number may have only three
     return list(dict.fromkeys(variants))
 
 

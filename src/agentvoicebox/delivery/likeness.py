@@ -16,8 +16,8 @@ LOST = 1.0
 ADDED = 1.0
 AT_THE_EDGE = 0.7  # a word before or after the number, taken for a character
 SWAPPED = 1.2
-BAND = 4  # places by which the two may run apart
-MOST_LENGTH_GAP = 3  # a number of which more is missing was not said whole; nobody is told how it goes on
+BAND = 6  # places by which the two may run apart
+MOST_MISSING = 3  # characters; a number of which more is missing was not said whole, and nobody is told how it goes on
 
 # Sounds that recognisers take for one another, letters and digits (vapi-and-sanity §8; the digits with letters as measured).
 _SETS = ("AHJK8", "BCDEGPTVZ3", "FSX6", "MN", "N9", "IY59", "QU2", "JG", "AE", "BV")
@@ -46,12 +46,12 @@ def slip(heard: str, meant: str) -> float:
     return OTHER_LETTER if heard.isalpha() and meant.isalpha() else OTHER
 
 
-def distance(heard: str, meant: str, most: float) -> float:
+def distance(heard: str, meant: str, most: float, *, most_missing: int = MOST_MISSING) -> float:
     """The price of hearing `meant` as `heard`; infinity when above `most`, or when their lengths are too far apart."""
     if heard == meant:
         return 0.0
     n, m = len(heard), len(meant)
-    if abs(n - m) > MOST_LENGTH_GAP or _at_least(heard, meant) > most:
+    if n - m > BAND or m - n > min(BAND, most_missing) or _at_least(heard, meant) > most:
         return float("inf")
     far = float("inf")
     before: list[float] = []
@@ -97,10 +97,12 @@ def _at_least(heard: str, meant: str) -> float:
     return (max(len(heard), len(meant)) - common) * SAME_SIGN + abs(len(heard) - len(meant)) * (REPEAT - SAME_SIGN)
 
 
-def closest(readings: Sequence[tuple[str, float]], meant: str, most: float) -> float:
+def closest(
+    readings: Sequence[tuple[str, float]], meant: str, most: float, *, most_missing: int = MOST_MISSING
+) -> float:
     """The least distance of a hearing's readings, each with the doubt in it; at most `most`."""
     best = most
     for text, cost in readings:
         if cost < best:
-            best = min(best, cost + distance(text, meant, best - cost))
+            best = min(best, cost + distance(text, meant, best - cost, most_missing=most_missing))
     return best

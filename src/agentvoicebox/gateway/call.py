@@ -24,6 +24,7 @@ from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
+from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRef, Submit
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
@@ -90,6 +91,7 @@ class Call:
         )
         jobs, shelf = OpenJobs(house.metrics), ChunkShelf()
         loudspeaker = Loudspeaker(ear.set_agent_speaking, clock)
+        tape = Tape(self._trace_id)
         tap = TurnTap(lambda sample: self._wall_s(ear.arrival_s(sample)))
         writer = Writer(self._websocket, self._welcome.dialect, lambda: self.end(SLOW_READER, POLICY_VIOLATION))
         performer = Performer(
@@ -114,6 +116,7 @@ class Call:
             ear=ear,
             past=house.past,
             tap=tap,
+            tape=tape,
             metrics=house.metrics,
         )
         self._driver, self._performer = driver, performer
@@ -157,6 +160,8 @@ class Call:
             await asyncio.wait([writing], timeout=FLUSH_S)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+            if house.recording is not None:
+                house.recording.put(tape)
 
     def _config(self, expires_at: int) -> SessionConfig:
         session_id, model = self._session.session_id, self._welcome.model

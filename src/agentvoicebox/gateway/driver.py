@@ -17,6 +17,7 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
+from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendLog, Record, SessionRef
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.telemetry.logs import get_logger
@@ -51,6 +52,7 @@ class Driver:
         ear: Ingest,
         past: SessionLog,
         tap: TurnTap,
+        tape: Tape,
         metrics: Metrics,
     ) -> None:
         self._session = session
@@ -60,6 +62,7 @@ class Driver:
         self._ear = ear
         self._past = past
         self._tap = tap
+        self._tape = tape
         self._metrics = metrics
         self._began_s = clock.monotonic_s()
         self._letters: deque[_Letter] = deque()
@@ -86,6 +89,7 @@ class Driver:
         now_s = self._now_s()
         self._engine, effects = Engine.open(opened, now_s)
         self._log(now_s, opened)
+        self._tape.note(now_s, opened, effects)
         await self._perform(effects)
 
     async def run(self) -> None:
@@ -138,6 +142,7 @@ class Driver:
         now_s = self._now_s()
         effects = engine.receive(letter.given, now_s)
         self._log(now_s, letter.given)
+        self._tape.note(now_s, letter.given, effects)
         self._metrics.step_taken(self._now_s() - now_s)
         self._tap.observe(self._clock.wall_s(), letter.given, effects, letter.record)
         return effects

@@ -21,7 +21,7 @@ class NearShipments(Protocol):
     """What a source may offer besides: parcels whose numbers are like one that was misheard."""
 
     async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
-        """The shipments whose ids begin with one of `beginnings` or end in one of `endings` (four characters each).
+        """The shipments whose ids begin with one of `beginnings`, or whose last four digits (letters left out) are in `endings`.
 
         Bounded: of very many that begin or end alike only some come back.
 

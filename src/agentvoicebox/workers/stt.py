@@ -108,7 +108,9 @@ class _Listening:
                     case "probe":
                         await self._begin_probe(entry.at_sample)
                     case "resume":
-                        await self._drop_probe()  # a spelled number pauses at each letter: most probes end here, not begun
+                        await (
+                            self._drop_probe()
+                        )  # a spelled number pauses at each letter: most probes end here, not begun
                     case "end":
                         await self._finish(entry.at_sample)
                         return
@@ -137,7 +139,10 @@ class _Listening:
         self._probe = asyncio.create_task(self._answer_probe(speech_end_sample))
 
     async def _drop_probe(self) -> None:
-        """A later mark made the last probe stale: not begun it costs nothing, begun its text is thrown away. What failed in it will fail again where it matters."""
+        """A later mark made the last probe stale: not begun it costs nothing, begun its text is thrown away.
+
+        What failed in it will fail again where it matters.
+        """
         if self._probe is not None:
             if self._probe_sample not in self._texts:  # else it is being published: not to be torn in the middle
                 self._probe.cancel()

@@ -11,14 +11,14 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-ENDING = 4  # characters; the same as in delivery.inquiry
+ENDING = 4  # digits, letters left out; as in delivery.inquiry
 
 
 def upgrade() -> None:
     """Add the column and the two indexes."""
     op.execute(
         "ALTER TABLE shipments ADD COLUMN tracking_id_ending text"
-        f" GENERATED ALWAYS AS (right(tracking_id_norm, {ENDING})) STORED"
+        f" GENERATED ALWAYS AS (right(regexp_replace(tracking_id_norm, '[^0-9]', '', 'g'), {ENDING})) STORED"
     )
     op.execute("CREATE INDEX shipments_ending ON shipments (tenant_id, tracking_id_ending)")
     op.execute('CREATE INDEX shipments_beginning ON shipments (tenant_id, tracking_id_norm COLLATE "C")')
