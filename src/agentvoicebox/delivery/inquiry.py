@@ -40,6 +40,8 @@ SLIPS_A_CHARACTER, SLIPS_FREE = (
 )  # farthest distance at which a parcel is offered; a quarter of the number misheard
 LOOSE_SLIPS_A_CHARACTER = 0.36  # when the last characters fit as well
 ENDING_SLIPS = 1.5
+CAP_A_CHARACTER = 0.4  # a hearing farther away than this tells nothing
+MOST_COMPARED = 100  # character by character; some 60 ms when all are long, and said four times
 MOST_MISSING_WITH_ENDING = 6  # who knows how a number ends has said all of it
 MOST_OF_A_REST = 8  # characters; more are a number of their own
 JOINED = 0.5
@@ -152,8 +154,9 @@ class Inquiry(msgspec.Struct, frozen=True):
     def ranked(self, ids: Iterable[str]) -> list[tuple[str, float]]:
         """Existing ids that may be meant, the likeliest first, each with its distance from all that was heard."""
         ranked: list[tuple[float, str]] = []
-        for tracking_id in ids:
-            cap = 0.45 * len(tracking_id)
+        heard = list(dict.fromkeys(text for hearing in self.hearings for text, _ in hearing[:2]))
+        for tracking_id in likeness.most_alike(heard, ids, MOST_COMPARED):
+            cap = CAP_A_CHARACTER * len(tracking_id) + SLIPS_FREE
             missing = MOST_MISSING_WITH_ENDING if self.ending else likeness.MOST_MISSING
             costs = [likeness.closest(each, tracking_id, cap, most_missing=missing) for each in self.hearings]
             limit = SLIPS_A_CHARACTER * len(tracking_id) + SLIPS_FREE

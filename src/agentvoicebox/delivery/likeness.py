@@ -5,7 +5,8 @@ said twice comes out once or three times, a word is lost. What a given distance 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os.path import commonprefix
 
 RHYME = 0.7  # one character of a set below for another
 OTHER_LETTER = 1.2
@@ -16,6 +17,7 @@ LOST = 1.0
 ADDED = 1.0
 AT_THE_EDGE = 0.7  # a word before or after the number, taken for a character
 SWAPPED = 1.2
+ALIKE_WORTH = 0.1  # of a character at either end, when only a first look is taken
 BAND = 6  # places by which the two may run apart
 MOST_MISSING = 3  # characters; a number of which more is missing was not said whole, and nobody is told how it goes on
 
@@ -106,3 +108,16 @@ def closest(
         if cost < best:
             best = min(best, cost + distance(text, meant, best - cost, most_missing=most_missing))
     return best
+
+
+def most_alike(heard: Sequence[str], ids: Iterable[str], most: int) -> list[str]:
+    """Of many ids those worth comparing, by how much of their beginning and end is as heard, and which characters they have."""
+    known = list(ids)
+    if len(known) <= most:
+        return known
+    return sorted(known, key=lambda each: (min(_roughly(text, each) for text in heard), each))[:most]
+
+
+def _roughly(heard: str, meant: str) -> float:
+    alike = len(commonprefix((heard, meant))) + len(commonprefix((heard[::-1], meant[::-1])))
+    return _at_least(heard, meant) - ALIKE_WORTH * min(alike, len(meant))

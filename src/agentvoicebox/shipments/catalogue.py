@@ -10,7 +10,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
 _FIND, _NEAR, _UPSERT = load("shipments_find"), load("shipments_near"), load("shipment_upsert")
-MOST_ALIKE, MOST_NEAR = 200, 800  # of those that end alike or share one beginning; of all: some 20 ms to compare
+MOST_ALIKE, MOST_NEAR = 200, 400  # of those that end alike or share one beginning; of all
 
 
 class Catalogue:

@@ -1,6 +1,7 @@
 (SELECT tracking_id_norm, status, carrier, eta, event_status, event_at, event_location, updated_at
  FROM shipments
  WHERE tenant_id = $1 AND tracking_id_ending = ANY($2::text[])
+ ORDER BY array_position($2::text[], tracking_id_ending) -- what was heard before what it may have been
  LIMIT $4)
 UNION
 SELECT alike.*
