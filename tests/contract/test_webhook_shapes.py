@@ -207,7 +207,11 @@ async def test_control_characters_of_stored_fields_reach_nobody() -> None:
     evil = parcel(carrier="UPS\r\nignore\u2028this\x1b[31m\t<b>")
     async with over(Backend(evil)) as line:
         (result,) = await line.results(asking())
-    for text in (result["result"], result["message"]["content"], json.loads(result["result"])["data"]["carrier"]):
+    for text in (
+        result["result"],
+        result["message"]["content"],
+        json.loads(result["result"])["data"].get("carrier", ""),
+    ):
         assert text.isprintable()
 
 

@@ -6,10 +6,16 @@ import pytest
 
 from agentvoicebox.delivery.inquiry import Inquiry, Keys
 from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
+from agentvoicebox.errors import StorageLost
 from agentvoicebox.evals import id_corpus
+from agentvoicebox.shipments.cache import CachedShipments
 from agentvoicebox.shipments.catalogue import MOST_NEAR, Catalogue
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tools.definition import ToolContext
+from agentvoicebox.tools.delivery_status import Near, delivery_status
+from agentvoicebox.tools.registry import Registry
+from agentvoicebox.workers.tool import look_up
 
 IDS = ("PKG004", "PKG0044", "RB123456785GB", "1Z999AA10123456784", "986578788855", "TBA502887274000")
 
@@ -37,8 +43,12 @@ async def found(
 async def test_beginnings_and_last_digits_find_what_the_keys_fit_and_nothing_else(postgres: Postgres) -> None:
     catalogue = await put(postgres, "acme", IDS)
     for keys in (
-        Keys(("PKG0",), ()), Keys((), ("6785",)), Keys((), ("004",)), Keys(("1Z99", "98657"), ("4000",)), Keys(("ZZZZ",), ("0000",)),
-    ):  # fmt: skip
+        Keys(("PKG0",), ()),
+        Keys((), ("6785",)),
+        Keys((), ("004",)),
+        Keys(("1Z99", "98657"), ("4000",)),
+        Keys(("ZZZZ",), ("0000",)),
+    ):
         assert await found(catalogue, keys.beginnings, keys.endings) == {each for each in IDS if keys.fit(each)}
     assert await found(catalogue, (), ()) == set()
 
@@ -69,3 +79,28 @@ async def test_a_misheard_number_is_found_among_thousands(postgres: Postgres) ->
         keys = question.keys()
         near = await catalogue.find_near("acme", keys.beginnings, keys.endings)
         assert mine in {each.tracking_id for each in near}
+
+
+async def test_the_tool_reads_back_what_was_misheard_and_tells_what_was_confirmed(postgres: Postgres) -> None:
+    catalogue = await put(postgres, "acme", IDS)
+    cache = CachedShipments(catalogue)
+
+    async def near(tenant_id: str, keys: Keys) -> list[Shipment]:
+        return await catalogue.find_near(tenant_id, keys.beginnings, keys.endings)
+
+    async def lost(tenant_id: str, keys: Keys) -> list[Shipment]:
+        raise StorageLost("away")
+
+    async def code(arguments: str, near: Near | None) -> str:
+        tool = delivery_status(look_up(cache), near)
+        return (await Registry([tool]).run(tool.definition.name, arguments, ToolContext("acme"))).code
+
+    misheard = '{"tracking_id":"986578878855","heard":["nine eight six five seven eight 878855"]}'
+    plain = '{"tracking_id":"986578788855","heard":["9865 7878 8855"]}'
+    assert await code(misheard, near) == "CONFIRM"
+    assert await code(plain, near) == "FOUND"
+    assert await code('{"tracking_id":"PKG004","heard":["P K G zero zero four"]}', near) == "CONFIRM"  # PKG0044 is near
+    assert await code('{"tracking_id":"PKG004"}', near) == "FOUND"
+    for unsure in (lost, None):
+        assert await code(plain, unsure) == "CONFIRM"
+    await cache.close()

@@ -19,7 +19,7 @@ PEOPLE = (
     Person(0, "merchant", "PKG004", "It's P K G zero zero four."),
     Person(1, "merchant", "ORD3121", "My tracking number is O R D, three one two one."),
     Person(2, "FedEx 12", "986578788855", "It's nine eight six five, seven eight seven eight, double eight five five."),
-    Person(3, "UPS 1Z", "1Z999AA10123456784", "One Z, triple nine, Eh Eh one, zero one two, three four five, six seven eight four."),
+    Person(3, "UPS 1Z", "1Z999AA10123456784", "One Z, triple nine, Eh Eh one, oh one two three four five six seven eight four."),
     Person(4, "DHL 10", "8487135506", "Um, eight four eight, seven one three, double five, oh six."),
     Person(5, "Amazon", "TBA502887274000", "Tango bravo alpha five zero two, eight eight seven, two seven four, triple zero."),
 )  # fmt: skip

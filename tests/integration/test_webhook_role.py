@@ -21,6 +21,7 @@ from tests.kit.sanity import document
 from agentvoicebox.cli.local_server import free_port
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, InfrastructureError, StorageLost
+from agentvoicebox.interactions.day_files import read
 from agentvoicebox.settings import Settings
 from agentvoicebox.shipments.cache import CachedShipments
 from agentvoicebox.shipments.sanity_webhook import sign
@@ -214,7 +215,7 @@ async def test_a_port_that_closes_waits_for_who_is_inside() -> None:
         await asyncio.wait_for(closing, 5)
 
 
-async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_in() -> None:
+async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_in(tmp_path: Path) -> None:
     """A real child process as the supervisor starts it, and a Sanity that keeps silent."""
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
@@ -235,6 +236,7 @@ async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_
     reading, writing = os.pipe()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")} | {
         "PYTHONPATH": "src",
+        "AVB_DATA_DIR": str(tmp_path),
         "AVB_SHIPMENTS": "sanity",
         "AVB_SANITY_BASE_URL": f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}",
         "AVB_WEBHOOK_PORT": str(port),
@@ -260,12 +262,14 @@ async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_
                     try:
                         _, writer = await asyncio.open_connection("127.0.0.1", port)
                         writer.close()
-                    except ConnectionRefusedError:
+                    except (ConnectionRefusedError, ConnectionResetError):  # closed, or closing
                         break
             response = await waiting  # Sanity is still silent, so the budget of 0.5 s answers
             assert response.status_code == 200
             assert code(response.json()["results"][0]) == "UNAVAILABLE"
         assert await asyncio.wait_for(process.wait(), 10) == 0
+        (kept,) = read(tmp_path / "interactions")  # its last answer, too
+        assert [use.code for use in kept.tool_calls] == ["UNAVAILABLE"]
     finally:
         may_answer.set()
         os.close(reading)

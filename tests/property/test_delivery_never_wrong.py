@@ -7,10 +7,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentvoicebox.delivery import phrases, reply, tool_schema, track
+from agentvoicebox.delivery import likeness, phrases, reply, tool_schema, track
 from agentvoicebox.delivery.dialogue import Say, next_move
 from agentvoicebox.delivery.inquiry import Inquiry
-from agentvoicebox.delivery.readback import readback
+from agentvoicebox.delivery.readback import ending, readback
 from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.delivery.tool_result import read
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
@@ -53,27 +53,32 @@ def answer(parcels: Mapping[str, Shipment], arguments: Mapping[str, object], kno
     return question.outcome(found, near if knows_near else None).as_json()
 
 
-@settings(deadline=None, max_examples=300)  # the machine may be busy
+def state_choices(chat: list[ChatMessage]) -> tuple[str, ...]:
+    """Between which numbers the last look-up let the caller choose."""
+    return next((read(line.text).choices for line in reversed(chat) if line.role == "tool"), ())
+
+
+@settings(deadline=None, max_examples=3000)  # the machine may be busy
 @given(
     numbers,
     st.integers(0, 2**32),
     st.lists(st.integers(0, 4), min_size=4, max_size=4),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_no_parcel_is_told_that_was_not_confirmed_by_exactly_its_number_or_heard_plainly_and_alone(
-    mine: str, seed: int, slips: list[int], exists: bool, knows_near: bool
+    mine: str, seed: int, slips: list[int], exists: bool, knows_near: bool, is_anothers: bool
 ) -> None:
     """The caller is truthful: yes to their own number read back whole, no to all else. Only the hearing errs."""
     chance = random.Random(seed)
     others = {misheard(mine, chance.randint(1, 2), chance) for _ in range(6)} | {mine[:-1], mine + mine[-1]}
-    ids = [each for each in others if each != mine and len(each) >= 6] + [mine] * exists
+    ids = sorted(each for each in others if each != mine and len(each) >= 6) + [mine] * exists
     parcels = {each: Shipment(each, ShipmentStatus.IN_TRANSIT) for each in ids}
     chat: list[ChatMessage] = []
-    confirmed, says, said_numbers = False, misheard(mine, slips[0], chance), []
+    confirmed, says = False, ids[0] if is_anothers else misheard(mine, slips[0], chance)
     for turn in range(10):
         chat.append(ChatMessage("user", says))
-        said_numbers.append(says)
         for _ in range(4):
             move = next_move(chat, [TOOL])
             if isinstance(move, Say):
@@ -89,7 +94,7 @@ def test_no_parcel_is_told_that_was_not_confirmed_by_exactly_its_number_or_heard
                 assert not confirmed and knows_near
                 question = Inquiry.of(move.arguments)
                 assert question is not None and question.asked[0].tracking_id == told
-                assert all(cost > 2.1 for each, cost in question.ranked(parcels) if each != told)
+                assert all(likeness.distance(told, each, 9.0) > 2.1 for each in parcels if each != told)
                 return
             call_id = f"call_{len(chat)}"
             written = msgspec.json.encode(move.arguments).decode()
@@ -103,7 +108,8 @@ def test_no_parcel_is_told_that_was_not_confirmed_by_exactly_its_number_or_heard
             confirmed = move.text in (reply.confirm(mine), phrases.confirm(readback(mine)))
             says = "yes" if confirmed else "no"
         elif "yours end in" in move.text:
-            says = "no"
+            is_offered = mine in state_choices(chat)
+            says = f"the one ending in {ending(mine)}" if is_offered else "no"
         elif "last four" in move.text:
             says = misheard(mine[-4:] * 2, 0, chance)[:4]
         else:

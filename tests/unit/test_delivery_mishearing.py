@@ -132,6 +132,10 @@ def test_a_number_plainly_heard_is_read_back_when_another_parcel_is_a_slip_away(
     assert (outcome.code, outcome.data) == (track.CONFIRM, {"tracking_id": "PKG004"})
 
 
+def test_an_earlier_hearing_that_made_no_sense_hides_no_neighbour() -> None:
+    assert ask(shelf("PKG004", "PKG0004"), "X Y Z nine eight seven six", "P K G zero zero four").code == track.CONFIRM
+
+
 def test_without_a_look_at_the_neighbours_nothing_is_told_unconfirmed() -> None:
     assert ask(shelf("PKG004"), "P K G zero zero four", knows_near=False).code == track.CONFIRM
 

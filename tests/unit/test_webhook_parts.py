@@ -1,4 +1,4 @@
-"""The parts of the hotline: signatures, the memory of answers, the limit, masks, arguments."""
+"""The parts of the hotline: signatures, the memory of answers, the limit, masks."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from agentvoicebox.delivery import track
 from agentvoicebox.errors import BadCredentials, SettingsError
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.settings import Settings
-from agentvoicebox.webhook.arguments import UnreadableArguments, decode_arguments, readings
+from agentvoicebox.tools.definition import Outcome
 from agentvoicebox.webhook.contracts import Message
 from agentvoicebox.webhook.guard import address_of
 from agentvoicebox.webhook.idempotency import Idempotency
@@ -147,33 +147,6 @@ class TestMemory:
 
 
 @pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ({"tracking_id": "a b", "trackingId": "c"}, ["a b"]),
-        ({"tracking_id": None, "number": 12}, ["12"]),
-        ({"candidates": ["x", "y", 3.5, "x"]}, ["x", "y"]),
-        ({"tracking_id": "y", "candidates": ["x", "y"]}, ["y", "x"]),
-        ({"tracking_id": "x" * 513}, []),
-        ({"tracking_id": True}, []),
-        ({"tracking_id": 1.5}, []),
-        ({"tracking_id": -12}, []),
-        ({"call_id": "PKG004", "caller_number": "+1"}, []),
-        ('{"tracking_id": "x"}', ["x"]),
-        ('"{\\"tracking_id\\": \\"x\\"}"', ["x"]),
-        (None, []),
-    ],
-)
-def test_the_readings_of_arguments(raw: Any, expected: list[str]) -> None:
-    assert readings(decode_arguments(raw)) == expected
-
-
-@pytest.mark.parametrize("raw", ["[", "[]", 5, True, ["x"], '"\\"\\\\\\"x\\\\\\"\\""', '{"a": NaN}'])
-def test_arguments_that_are_none(raw: Any) -> None:
-    with pytest.raises(UnreadableArguments):
-        decode_arguments(raw)
-
-
-@pytest.mark.parametrize(
     ("given", "kept"),
     [(1767225600000, 1767225600000), (1.5, 1.5), ("2024-07-26T22:20:57.931Z",) * 2, (True, None), ([], None)],
 )
@@ -218,9 +191,9 @@ def test_whose_address_counts(peer: str, written: str, trusted: str, expected: s
 
 
 def test_an_old_answer_is_called_stale() -> None:
-    assert status_of(track.Outcome(track.FOUND, "", {"age_s": 60})) == "stale"
-    assert status_of(track.Outcome(track.FOUND, "")) == "success"
-    assert status_of(track.Outcome("SOMETHING_NEW", "")) == "error"
+    assert status_of(Outcome(track.FOUND, "", data={"age_s": 60})) == "stale"
+    assert status_of(Outcome(track.FOUND, "")) == "success"
+    assert status_of(Outcome("SOMETHING_NEW", "")) == "error"
 
 
 class TestSettings:

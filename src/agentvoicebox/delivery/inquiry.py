@@ -122,8 +122,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         by_id = {each.tracking_id: each for each in (*found, *(near or ())) if each.tracking_id not in self.refused}
         ranked = self.ranked(by_id)
         plain = self.plainly_heard(by_id)
-        is_alone = all(cost > DOUBT for tracking_id, cost in ranked if tracking_id != plain)
-        if plain is not None and is_alone and near is not None:
+        if plain is not None and near is not None and not self.refused and self._is_alone(plain, by_id):
             return track.outcome([Candidate(plain, 1.0)], [by_id[plain]], age_s=age_s)
         if not ranked:
             return self._not_found()
@@ -150,6 +149,13 @@ class Inquiry(msgspec.Struct, frozen=True):
             each for each in self.asked[1:] if each.cost <= first.cost + CLEAR_LEAD and each.tracking_id in existing
         ]
         return first.tracking_id if is_plain and not said_otherwise else None
+
+    def _is_alone(self, plain: str, existing: Iterable[str]) -> bool:
+        """Whether no other parcel is so near that it may have been meant, by this or any earlier hearing."""
+        heard = [(plain, 0.0), *(reading for hearing in self.hearings for reading in hearing[:1])]
+        others = [each for each in existing if each != plain]
+        alike = likeness.most_alike([plain], others, MOST_COMPARED)
+        return all(likeness.closest(heard, each, 2 * DOUBT) > DOUBT for each in alike)
 
     def ranked(self, ids: Iterable[str]) -> list[tuple[str, float]]:
         """Existing ids that may be meant, the likeliest first, each with its distance from all that was heard."""
@@ -210,7 +216,7 @@ def _readings(text: str, *, shortest: int = 4) -> tuple[tuple[str, float], ...]:
 
 
 def _ending_variants(text: str) -> list[str]:
-    """The last digits of what was heard as `text`: as heard, one too many or too few, a repeat lost, another for one."""
+    """The last digits of what was heard as `text`: as heard, one too many or too few, a repeat lost, another for one, a swap."""
     digits = "".join(character for character in text if character.isdigit())
     tail, longer = digits[-ENDING_LENGTH:], digits[-ENDING_LENGTH - 1 :]
     if len(tail) < ENDING_LENGTH - 1:
@@ -224,17 +230,26 @@ def _ending_variants(text: str) -> list[str]:
         (tail[:at] + other + tail[at:])[-ENDING_LENGTH:] for at in range(1, len(tail) + 1) for other in _DIGITS
     ]
     variants += [tail[:at] + other + tail[at + 1 :] for at in range(len(tail)) for other in _DIGITS]
+    variants += [_swapped(longer, at)[-ENDING_LENGTH:] for at in range(len(longer) - 1)]
     variants.append(tail[1:])  # a merchant's number may have only three
     return list(dict.fromkeys(variants))
 
 
 def _beginning_variants(text: str) -> list[str]:
-    """How a number may begin that was heard as `text`: as heard, and with one character for another that rhymes."""
+    """How a number may begin that was heard as `text`: as heard, with a repeat more or less, a swap, or a rhyme."""
     half = text[: max(SHORTEST_BEGINNING, len(text) // 2)]
     if len(half) < SHORTEST_BEGINNING:
         return []
     variants = [text[:-2], half] if len(text) - 2 > len(half) else [half]
-    return variants + [half[:at] + other + half[at + 1 :] for at, c in enumerate(half) for other in likeness.rhymes(c)]
+    variants += [half[: at + 1] + half[at:] for at in range(len(half))]  # a repeat was lost
+    variants += [half[:at] + half[at + 1 :] for at in range(1, len(half)) if half[at] == half[at - 1]]  # or added
+    variants += [_swapped(half, at) for at in range(len(half) - 1)]
+    variants += [half[:at] + other + half[at + 1 :] for at, c in enumerate(half) for other in likeness.rhymes(c)]
+    return [each for each in variants if len(each) >= SHORTEST_BEGINNING]
+
+
+def _swapped(text: str, at: int) -> str:
+    return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
 
 
 def _tail_distance(ending_heard: Sequence[tuple[str, float]], tracking_id: str) -> float:

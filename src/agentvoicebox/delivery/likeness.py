@@ -6,7 +6,6 @@ said twice comes out once or three times, a word is lost. What a given distance 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from os.path import commonprefix
 
 RHYME = 0.7  # one character of a set below for another
 OTHER_LETTER = 1.2
@@ -119,5 +118,10 @@ def most_alike(heard: Sequence[str], ids: Iterable[str], most: int) -> list[str]
 
 
 def _roughly(heard: str, meant: str) -> float:
-    alike = len(commonprefix((heard, meant))) + len(commonprefix((heard[::-1], meant[::-1])))
+    alike = _shared(heard, meant) + _shared(heard[::-1], meant[::-1])
     return _at_least(heard, meant) - ALIKE_WORTH * min(alike, len(meant))
+
+
+def _shared(a: str, b: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

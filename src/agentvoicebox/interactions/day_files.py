@@ -52,9 +52,8 @@ class DayFiles:
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         path = self.path_of(wall_s)
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE)
+        handle = _locked(path)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
             size = os.fstat(handle).st_size
             is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
             data = (b"\n" if is_torn else b"") + line + b"\n"
@@ -85,12 +84,16 @@ class DayFiles:
         archive = self._folder / ARCHIVE
         archive.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
         packed = archive / f"{path.name}.gz"
-        with path.open("rb") as source:
+        try:
+            opened = path.open("rb")
+        except FileNotFoundError:
+            return None  # another process has just packed it
+        with opened as source:
             try:
                 fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None  # another process is at it
-            if not path.exists():
+            if _is_gone(source.fileno()):
                 return None
             part = packed.with_suffix(".part")
             handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
@@ -135,6 +138,25 @@ def read(path: Path) -> Iterator[Interaction]:
                 continue  # packed twice, around a crash
             seen.add(key)
             yield interaction
+
+
+def _locked(path: Path) -> int:
+    """The file opened to append, for this process alone until it is closed."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            os.close(handle)
+            raise
+        if not _is_gone(handle):
+            return handle
+        os.close(handle)  # archived while we waited: a line written here would be nobody's
+
+
+def _is_gone(handle: int) -> bool:
+    """Whether the open file has no name any more."""
+    return os.fstat(handle).st_nlink == 0
 
 
 def _said(error: Exception) -> str:

@@ -1,9 +1,11 @@
-"""The public port: `POST /vapi/webhook`, `POST /v1/track`, and Sanity's webhook where a secret for it is set.
+"""The public port: `POST /vapi/webhook`, `/v1/track`, `/v1/tools/<name>`, and Sanity's webhook where a secret for it is set.
 
 Decides addresses, the order of checks (kind and size, credential, limit, content) and the form of errors.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -13,14 +15,19 @@ from starlette.exceptions import HTTPException
 from agentvoicebox import __version__
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, InvalidEvent, RateLimited
+from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.shipments.sanity_webhook import HEADER as SANITY_HEADER
 from agentvoicebox.shipments.sanity_webhook import changed_ids
+from agentvoicebox.tools.definition import Definition
+from agentvoicebox.tools.delivery_status import DEFINITION
+from agentvoicebox.tools.doors import to_rest
 from agentvoicebox.webhook import rest
 from agentvoicebox.webhook.contracts import Envelope, Message
 from agentvoicebox.webhook.correlation import Correlated
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.guard import Guard, Source, address_of
+from agentvoicebox.webhook.keep import Keeper
 from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.masking import event_name
 from agentvoicebox.webhook.metrics import HotlineMetrics
@@ -40,11 +47,12 @@ class Hotline:
     """What the doors share.
 
     Attributes:
-        vapi_guard, track_guard: who may come in by which door.
+        vapi_guard, track_guard: who may come in by which door; REST has one for all its routes.
         limit: requests that want an answer, of one source.
         notice_limit: messages that want none. A call sends dozens; they must not use up its tool calls.
         sanity_secret: "" closes Sanity's door.
         trusted_proxy_header: "" when no proxy of ours stands before us.
+        recording: of what is asked and answered; None: nothing is kept.
     """
 
     vapi: Vapi
@@ -55,10 +63,10 @@ class Hotline:
     track_guard: Guard
     limit: SlidingWindow
     notice_limit: SlidingWindow
-    tool_name: str
     sanity_secret: str = ""
     trusted_proxy_header: str = ""
     clock: Clock = SystemClock()  # noqa: RUF009 (has no state)
+    recording: Recording | None = None
 
 
 def create_app(hotline: Hotline) -> FastAPI:
@@ -67,8 +75,11 @@ def create_app(hotline: Hotline) -> FastAPI:
         title="AgentVoiceBox hotline", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
     )  # fmt: skip
-    app.add_middleware(Correlated, doors=DOORS, metrics=hotline.metrics)
+    tools = [(to_rest(each.definition), each.definition) for each in hotline.dispatch.registry.all()]
+    doors = DOORS | {route.path: "tools" for route, _ in tools}
+    app.add_middleware(Correlated, doors=doors, metrics=hotline.metrics)
     _add_errors(app)
+    keeper = Keeper(hotline.recording, hotline.clock)
 
     @app.post(VAPI_PATH, summary="Messages of Vapi; answers tool calls")
     async def vapi_webhook(request: Request) -> Response:
@@ -76,23 +87,55 @@ def create_app(hotline: Hotline) -> FastAPI:
         source = _admit(hotline, hotline.vapi_guard, request, body)
         try:
             message = _message(body)
-        except NotAccepted:
+        except NotAccepted as refused:
             _count(hotline.limit, source)
+            keeper.keep(request, body, refused.status, as_json(refused.body), door="webhook")
             raise
         _note(request, source, message_type=event_name(message.type, KNOWN))
         hotline.metrics.message_read(message.type or "")
-        _count(hotline.limit if message.type in ANSWERED or not message.type else hotline.notice_limit, source)
+        wants_answer = message.type in ANSWERED or not message.type
+        _count(hotline.limit if wants_answer else hotline.notice_limit, source)
         hotline.vapi_guard.taken(source)
-        return _json(await hotline.vapi.answer(message))
+        if not wants_answer:
+            return _json(await hotline.vapi.answer(message))
+        keep = partial(keeper.keep, request, body, door="webhook", call_id=message.conversation_id or "")
+        try:
+            answer = as_json(await hotline.vapi.answer(message))
+        except NotAccepted as refused:
+            keep(refused.status, as_json(refused.body))
+            raise
+        keep(200, answer)
+        return Response(answer, media_type="application/json")
 
     @app.post(TRACK_PATH, summary="Where is this parcel?")
     async def track_parcel(request: Request) -> Response:
+        return await rest_answer(request, rest.track_parcel, DEFINITION)
+
+    async def rest_answer(
+        request: Request, door: Callable[[Dispatch, Definition, dict[str, Any]], Awaitable[rest.Told]], tool: Definition
+    ) -> Response:
         body = await read_body(request)
         source = _admit(hotline, hotline.track_guard, request, body)
         _note(request, source)
         _count(hotline.limit, source)
         hotline.track_guard.taken(source)
-        return _json(await rest.track_parcel(hotline.dispatch, hotline.tool_name, decode(body)))
+        try:
+            told = await door(hotline.dispatch, tool, decode(body))
+        except NotAccepted as refused:
+            keeper.keep(request, body, refused.status, as_json(refused.body), door="rest")
+            raise
+        answer = as_json(told.answer)
+        keeper.keep(request, body, 200, answer, door="rest", tool=tool.name, arguments=told.arguments)
+        return Response(answer, media_type="application/json")
+
+    def add_tool(path: str, method: str, operation: dict[str, Any], tool: Definition) -> None:
+        async def run_tool(request: Request) -> Response:
+            return await rest_answer(request, rest.run_tool, tool)
+
+        app.add_api_route(path, run_tool, methods=[method], openapi_extra=operation)
+
+    for route, definition in tools:
+        add_tool(route.path, route.method, route.operation, definition)
 
     if hotline.sanity_secret:
 

@@ -29,6 +29,8 @@ class Correlated:
 
     Args:
         doors: path → name of the door; other paths are `other`.
+
+    A request's `state` holds `correlation_id`, `began_s` (of `time.perf_counter`) and `noted`, further fields of its line.
     """
 
     def __init__(self, app: ASGIApp, *, doors: Mapping[str, str], metrics: HotlineMetrics) -> None:
@@ -54,7 +56,9 @@ class Correlated:
                 headers[ALSO_HEADER] = correlation_id
             await send(message)
 
-        noted: dict[str, Any] = scope.setdefault("state", {}).setdefault("noted", {})
+        state = scope.setdefault("state", {})
+        state |= {"correlation_id": correlation_id, "began_s": began_s}
+        noted: dict[str, Any] = state.setdefault("noted", {})
         with bound(correlation_id=correlation_id), self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, send_with_id)

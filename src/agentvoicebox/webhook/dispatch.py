@@ -1,31 +1,29 @@
-"""The tool core behind every door: calls in, one outcome for each, within four seconds, whatever happens.
+"""From the doors to the tools: calls in, one outcome for each, within four seconds, whatever happens.
 
-Runs a batch at once under one deadline, answers the same call twice with the same words, and turns every failure into its true
-sentence. What an answer means is `delivery.track`'s; how it is written, `render`'s.
+Runs a batch at once under one deadline, answers the same call twice with the same words, and gives each failure its true
+sentence. What a tool is and how it reads its arguments is `tools.registry`'s; how an outcome is written, `render`'s.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.delivery import reply, track
-from agentvoicebox.errors import AgentVoiceBoxError
-from agentvoicebox.shipments import budget
 from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.webhook.arguments import UnreadableArguments, decode_arguments, readings
+from agentvoicebox.tools.definition import TOOL_TIMEOUT, TOOL_UNAVAILABLE, Outcome, ToolContext
+from agentvoicebox.tools.registry import Registry
 from agentvoicebox.webhook.extract import ToolCall
 from agentvoicebox.webhook.idempotency import Idempotency
-from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.masking import masked
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.render import TOO_MANY_CALLS
 
 DEADLINE_S = 4.0  # a platform may be told to wait five
-MOST_CALLS = 16  # of one message that are looked up
+MOST_CALLS = 16  # of one message that are run
 
 _PASSING = frozenset({track.UNAVAILABLE, track.ERROR})  # asked again, it may come out better
 
@@ -36,103 +34,87 @@ class Dispatch:
     """Answers tool calls.
 
     Args:
-        names: the look-up answers to these.
-        tenant_id: whose parcels.
+        registry: the tools. All of them change nothing: a call is begun again when its answer was a failure.
+        aliases: name in a platform's dashboard → the tool's own.
+        tenant_id: on whose behalf.
         deadline_s: for a batch.
     """
 
     def __init__(
         self,
-        look_up: LookUp,
+        registry: Registry,
         metrics: HotlineMetrics,
         *,
-        names: frozenset[str],
+        aliases: Mapping[str, str],
         tenant_id: str,
         deadline_s: float = DEADLINE_S,
         clock: Clock | None = None,
     ) -> None:
-        self._look_up = look_up
+        self.registry = registry
         self._metrics = metrics
-        self._names = names
+        self._aliases = aliases
         self._tenant_id = tenant_id
         self._deadline_s = deadline_s
         self._clock = clock or SystemClock()
-        self._memory: Idempotency[track.Outcome] = Idempotency(
+        self._memory: Idempotency[Outcome] = Idempotency(
             keeps=lambda outcome: outcome.code not in _PASSING, on_replay=metrics.replayed, clock=clock
         )
 
-    async def run(self, calls: Sequence[ToolCall], conversation_id: str | None) -> list[track.Outcome]:
+    async def run(self, calls: Sequence[ToolCall], conversation_id: str | None) -> list[Outcome]:
         """The outcome of each call, in order. Raises nothing.
 
         Args:
-            calls: any number; the first 16 are looked up.
+            calls: any number; the first 16 are run.
             conversation_id: of the phone call or chat; without it a call isn't recognised when it comes again.
         """
         first = [self._within_deadline(call, conversation_id) for call in calls[:MOST_CALLS]]
         outcomes = await asyncio.gather(*first)
-        rest = [track.Outcome(TOO_MANY_CALLS, reply.error()) for _ in calls[MOST_CALLS:]]
+        rest = [Outcome(TOO_MANY_CALLS, "", reply.error(), is_error=True) for _ in calls[MOST_CALLS:]]
         for outcome in (*outcomes, *rest):
             self._metrics.tool_answered(outcome.code)
         return [*outcomes, *rest]
-
-    def fault(self, call: ToolCall) -> track.Outcome | None:
-        """What is wrong with a call's arguments before anything is looked up; None when nothing is."""
-        given = self._given(call)
-        if isinstance(given, track.Outcome):
-            return given
-        return None if track.wanted(given) else track.invalid_id()
 
     async def close(self) -> None:
         """End what is under way."""
         await self._memory.close()
 
-    async def _within_deadline(self, call: ToolCall, conversation_id: str | None) -> track.Outcome:
+    async def _within_deadline(self, call: ToolCall, conversation_id: str | None) -> Outcome:
         try:
             async with asyncio.timeout(self._deadline_s):
                 key = _key(call, conversation_id)
                 if key is None:
-                    return await self._answer(call)
-                return await self._memory.once(key, lambda: self._answer(call))
+                    return await self._answer(call, "")
+                return await self._memory.once(key, lambda: self._answer(call, conversation_id or ""))
         except TimeoutError:
-            return track.unavailable()
+            return _failed(track.unavailable())
         except Exception as error:  # a caller is waiting: our own fault has a sentence, too
             log.error("tool call broke", error=type(error).__name__)
-            return track.error()
+            return _failed(track.error())
 
-    async def _answer(self, call: ToolCall) -> track.Outcome:
+    async def _answer(self, call: ToolCall, conversation_id: str) -> Outcome:
+        """Outlives a caller who leaves; the registry keeps its time."""
         began_s = self._clock.monotonic_s()
-        try:
-            # Its own limit, as it outlives a caller who leaves.
-            async with asyncio.timeout(self._deadline_s):
-                outcome = await self._track(call)
-        except TimeoutError:
-            outcome = track.unavailable()
-        except AgentVoiceBoxError as error:
-            log.warning("look-up failed", code=error.code)
-            outcome = track.unavailable() if error.retryable else track.error()
-        except Exception as error:  # here, too, for a call whose caller has left: nobody else would hear of it
-            log.error("look-up broke", error=type(error).__name__)
-            outcome = track.error()
+        name = self._aliases.get(call.name, call.name)
+        if self.registry.get(name) is None:
+            outcome = _failed(track.unknown_tool(call.name))
+        else:
+            context = ToolContext(self._tenant_id, conversation_id, "" if call.id is None else str(call.id))
+            outcome = _spoken(await self.registry.run(name, call.arguments, context))
         took_ms = round((self._clock.monotonic_s() - began_s) * 1000, 1)
         log.info("tool call", tool_call=masked(call.id or ""), code=outcome.code, ms=took_ms)
         return outcome
 
-    async def _track(self, call: ToolCall) -> track.Outcome:
-        given = self._given(call)
-        if isinstance(given, track.Outcome):
-            return given
-        asked = track.wanted(given)
-        if not asked:
-            return track.invalid_id()
-        return budget.outcome(asked, await self._look_up.find(self._tenant_id, asked))
 
-    def _given(self, call: ToolCall) -> list[str] | track.Outcome:
-        if call.name not in self._names:
-            return track.unknown_tool(call.name)
-        try:
-            return readings(decode_arguments(call.arguments))
-        except UnreadableArguments:
-            return track.invalid_arguments()
+def _spoken(outcome: Outcome) -> Outcome:
+    """A failure of the registry's own has a code for models and no sentence; here a caller hears it."""
+    if outcome.speech or not outcome.is_error:
+        return outcome
+    return _failed(track.unavailable() if outcome.code in (TOOL_TIMEOUT, TOOL_UNAVAILABLE) else track.error())
+
+
+def _failed(told: track.Outcome) -> Outcome:
+    # Its name may hold half a surrogate pair, so it is no JSON yet; only a tool's own outcome has an output.
+    return Outcome(told.code, "", told.speech, dict(told.data), is_error=True)
 
 
 def _key(call: ToolCall, conversation_id: str | None) -> Hashable | None:

@@ -10,7 +10,7 @@ from agentvoicebox.shipments.budget import Source
 from agentvoicebox.shipments.cache import CacheStats
 
 OTHER = "other"
-DOORS = frozenset({"vapi", "track", "sanity"})
+DOORS = frozenset({"vapi", "track", "tools", "sanity"})
 OUTCOMES = frozenset(
     {
         "FOUND",

@@ -7,6 +7,7 @@ import msgspec
 
 from agentvoicebox.delivery import track
 from agentvoicebox.delivery.reply import STALE_AFTER_S, plain_text
+from agentvoicebox.tools.definition import Outcome
 
 MOST_SPOKEN = 1000  # characters of `results[].message`
 TOO_MANY_CALLS = "TOO_MANY_CALLS"
@@ -21,10 +22,11 @@ _STATUS = {
     track.AMBIGUOUS: "ambiguous",
     track.UNAVAILABLE: "unavailable",
 }
+MEANINGLESS = frozenset({track.INVALID_ID, track.INVALID_ARGUMENTS})  # nothing was looked up
 _FAULTS = frozenset({track.UNKNOWN_TOOL, TOO_MANY_CALLS})  # bugs of the assistant, not outcomes of a look-up
 
 
-def status_of(outcome: track.Outcome) -> str:
+def status_of(outcome: Outcome) -> str:
     """`success`, `stale`, `not_found`, `invalid`, `confirm`, `ambiguous`, `unavailable` or `error`."""
     age_s = outcome.data.get("age_s")
     if outcome.code == track.FOUND and isinstance(age_s, int | float) and age_s >= STALE_AFTER_S:
@@ -32,7 +34,7 @@ def status_of(outcome: track.Outcome) -> str:
     return _STATUS.get(outcome.code, "error")
 
 
-def answer(outcome: track.Outcome) -> dict[str, Any]:
+def answer(outcome: Outcome) -> dict[str, Any]:
     """For REST: `status`, `code`, `speech`, `data`, flat enough for a platform that picks values by path."""
     return {
         "status": status_of(outcome),
@@ -42,12 +44,12 @@ def answer(outcome: track.Outcome) -> dict[str, Any]:
     }
 
 
-def result_text(outcome: track.Outcome) -> str:
+def result_text(outcome: Outcome) -> str:
     """For a model: the answer as compact JSON, which holds no line break of any kind."""
     return msgspec.json.encode(answer(outcome)).decode()
 
 
-def tool_result(call_id: str | int, name: str, outcome: track.Outcome) -> dict[str, Any]:
+def tool_result(call_id: str | int, name: str, outcome: Outcome) -> dict[str, Any]:
     """One entry of `results`.
 
     The message is spoken as it stands, so no model comes between the facts and the caller.

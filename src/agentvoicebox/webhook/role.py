@@ -7,13 +7,18 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.delivery import tool_schema
+from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.tools.delivery_status import delivery_status
+from agentvoicebox.tools.registry import Registry
 from agentvoicebox.webhook.app import Hotline, create_app
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.guard import Credentials, Guard
@@ -49,19 +54,30 @@ async def serve_webhook(settings: Settings, announce_ready: Callable[[], None], 
         SettingsError: the settings can't be meant.
         InfrastructureError: an address can't be listened on.
     """
-    async with hotline(settings, stop) as ports:
-        log.info("hotline open", public_port=ports.public, internal_port=ports.internal, shipments=settings.shipments)
-        announce_ready()
-        await stop.wait()
+    recording = Recording(
+        Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
+    )
+    recording.start()
+    try:
+        async with hotline(settings, stop, recording=recording) as ports:
+            log.info(
+                "hotline open", public_port=ports.public, internal_port=ports.internal, shipments=settings.shipments
+            )
+            announce_ready()
+            await stop.wait()
+    finally:
+        await asyncio.to_thread(recording.close)
 
 
 @contextlib.asynccontextmanager
-async def hotline(settings: Settings, leaving: asyncio.Event, *, clock: Clock | None = None) -> AsyncIterator[Ports]:
-    """Both ports, for the length of the block. `leaving`, when set, says so at `/readyz`."""
+async def hotline(
+    settings: Settings, leaving: asyncio.Event, *, clock: Clock | None = None, recording: Recording | None = None
+) -> AsyncIterator[Ports]:
+    """Both ports, for the length of the block. `leaving`, when set, says so at `/readyz`; None records nothing."""
     metrics = HotlineMetrics(KNOWN)
     async with look_up(settings, metrics) as source:
         checking = asyncio.create_task(source.keep_checking(leaving), name="health of the source")
-        shared, dispatch = build(settings, source, metrics, clock=clock)
+        shared, dispatch = build(settings, source, metrics, clock=clock, recording=recording)
         internal = create_internal_app(source, metrics, leaving)
         try:
             async with (
@@ -88,11 +104,21 @@ async def hotline(settings: Settings, leaving: asyncio.Event, *, clock: Clock | 
 
 
 def build(
-    settings: Settings, source: LookUp, metrics: HotlineMetrics, *, clock: Clock | None = None
+    settings: Settings,
+    source: LookUp,
+    metrics: HotlineMetrics,
+    *,
+    clock: Clock | None = None,
+    recording: Recording | None = None,
 ) -> tuple[Hotline, Dispatch]:
     """What the doors share, by the settings."""
-    names = settings.tool_names
-    dispatch = Dispatch(source, metrics, names=frozenset(names), tenant_id=settings.webhook_tenant, clock=clock)
+    dispatch = Dispatch(
+        Registry([delivery_status(source.find)]),
+        metrics,
+        aliases=dict.fromkeys(settings.tool_names, tool_schema.NAME),
+        tenant_id=settings.webhook_tenant,
+        clock=clock,
+    )
     credentials = credentials_of(settings)
     if credentials.is_none:
         log.warning("no credential is configured: the hotline answers this machine alone", host=settings.webhook_host)
@@ -110,10 +136,10 @@ def build(
         track_guard=Guard(with_keys, seen, clock),
         limit=SlidingWindow(limit, clock=clock),
         notice_limit=SlidingWindow(limit * NOTICES_FOR_A_REQUEST, clock=clock),
-        tool_name=names[0],
         sanity_secret=settings.sanity_webhook_secret,
         trusted_proxy_header=settings.trusted_proxy_header,
         clock=clock or SystemClock(),
+        recording=recording,
     )
     return shared, dispatch
 

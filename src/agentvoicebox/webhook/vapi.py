@@ -4,16 +4,18 @@ Decides what each message type is answered. The law: whoever waits for tool resu
 that can be told; only where nothing can be told is a 422 of use. What isn't asked for is answered `{}`, at once.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from agentvoicebox.delivery import reply, track
+from agentvoicebox.delivery import reply
 from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.tools.definition import Outcome
 from agentvoicebox.webhook.contracts import Message
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.extract import ToolCall, function_call, tool_calls
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
-from agentvoicebox.webhook.render import result_text, tool_result
+from agentvoicebox.webhook.render import MEANINGLESS, result_text, tool_result
 
 TOOL_CALLS = "tool-calls"
 FUNCTION_CALL = "function-call"
@@ -119,9 +121,9 @@ class Vapi:
                 first: list[str | int] = ["body", "message", "toolCallList", 0, "id"]
                 raise unprocessable("missing", first, "No tool call has an id, so no result could be matched to one.")
             raise unprocessable("missing", ["body", "message", "toolCallList"], "The message holds no tool call.")
-        if self._is_strict:
-            self._check(found.calls)
         outcomes = await self._dispatch.run(found.calls, message.conversation_id)
+        if self._is_strict:
+            _check(found.calls, outcomes)
         return {
             "results": [
                 tool_result(call.id, call.name, outcome)
@@ -134,18 +136,17 @@ class Vapi:
         call = function_call(message)
         if call is None:
             raise unprocessable("missing", ["body", "message", "functionCall"], "The message holds no function call.")
-        if self._is_strict:
-            self._check((call,))
         (outcome,) = await self._dispatch.run((call,), message.conversation_id)
+        if self._is_strict:
+            _check((call,), [outcome])
         return {"result": result_text(outcome)}
 
-    def _check(self, calls: tuple[ToolCall, ...]) -> None:
-        details = []
-        for call in calls:
-            fault = self._dispatch.fault(call)
-            if fault is not None and fault.code != track.UNKNOWN_TOOL:
-                details.append(
-                    {"type": fault.code.lower(), "loc": [*call.where, "arguments"], "msg": reply.invalid_id()}
-                )
-        if details:
-            raise NotAccepted(422, "unprocessable", "Arguments that can't be meant.", details=details)
+
+def _check(calls: Sequence[ToolCall], outcomes: Sequence[Outcome]) -> None:
+    details = [
+        {"type": outcome.code.lower(), "loc": [*call.where, "arguments"], "msg": reply.invalid_id()}
+        for call, outcome in zip(calls, outcomes, strict=True)
+        if outcome.code in MEANINGLESS
+    ]
+    if details:
+        raise NotAccepted(422, "unprocessable", "Arguments that can't be meant.", details=details)
