@@ -85,6 +85,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         clock=SystemClock(),
         metrics=Metrics(),
         max_calls=settings.max_calls,
+        resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
     )
