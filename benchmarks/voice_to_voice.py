@@ -32,7 +32,7 @@ from agentvoicebox.evals.line import Line
 
 OPENING = "Hi, can you tell me where my parcel is?"
 NUMBERS = range(1, 21)  # PKG001 to PKG020, one in every state
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 STAGGER_S = 2.0  # callers do not dial in step
 HEARD_S = 0.6  # of the last answer, before hanging up
 MODELS = Path("var/models").resolve()  # prepared voices are kept where `serve` keeps them
@@ -154,7 +154,7 @@ def draw(turns: Sequence[Turn], path: Path) -> None:
 
 async def measure(url: str, *, callers: int, calls: int) -> tuple[list[Turn], float]:
     """Against a server of our own, unless `url` names one."""
-    texts = [OPENING, *(f"It's P K G {' '.join(DIGITS[int(digit)] for digit in f'{n:03}')}." for n in NUMBERS)]
+    texts = [OPENING, *(f"It's P, K, G, {', '.join(DIGITS[int(digit)] for digit in f'{n:03}')}." for n in NUMBERS)]
     lines = await asyncio.to_thread(speak_lines, texts, cache_dir=MODELS)
     async with contextlib.AsyncExitStack() as stack:
         if not url:

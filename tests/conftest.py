@@ -17,6 +17,10 @@ from redis import Redis
 
 from agentvoicebox.broker import keys
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.settings import DEFAULT_TENANT
+from agentvoicebox.shipments.demo_data import seed
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 
 
@@ -136,3 +140,23 @@ def own_data_folder(tmp_path: Path) -> Iterator[DataFolder]:
     folder = DataFolder(tmp_path / "data")
     yield folder
     folder.close()
+
+
+@pytest.fixture(scope="session")
+def parcels_url(postgres_server: EmbeddedPostgres, server_loop: ServerLoop) -> str:
+    """A database that holds the demo parcels, once a session; tests read it and leave it as it is."""
+    url = postgres_server.url.replace("/agentvoicebox?", "/parcels?")
+
+    async def fill() -> None:
+        owner = await asyncpg.connect(postgres_server.owner_url)
+        try:
+            await owner.execute("CREATE DATABASE parcels OWNER agentvoicebox")
+        finally:
+            await owner.close()
+        await migrate(url)
+        postgres = await Postgres.open(url)
+        await seed(postgres, DEFAULT_TENANT)
+        await postgres.close()
+
+    server_loop.run(fill())
+    return url

@@ -1,6 +1,6 @@
 """Agents: who answers a call. Each is one small TOML file; the file's name is the agent's, and what a client asks for as `model`.
 
-    instructions, greeting, language_model, voice, speed, tools, [turn_detection]
+    instructions, greeting, language_model, voice, speed, tools or [[tools]], [turn_detection]
 
 Decides what an agent file may say, and which agent a model name means. Built-in files lie in `agent_files/`; a file of the user's
 with the same name takes its place. How a session is changed later by its client is `wire/session_config`.
@@ -16,7 +16,10 @@ import msgspec
 
 from agentvoicebox.engine.inputs import AgentProfile
 from agentvoicebox.errors import ClientError, SettingsError
-from agentvoicebox.tools import SERVER_TOOLS
+from agentvoicebox.tools.declaration import ToolDeclaration
+from agentvoicebox.tools.definition import Definition
+from agentvoicebox.tools.doors import BUILT_IN as TOOLS
+from agentvoicebox.tools.doors import to_engine
 from agentvoicebox.wire.session_config import SessionConfig, apply_update
 
 BUILT_IN = Path(__file__).with_name("agent_files")
@@ -41,7 +44,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         language_model: `dialogue`, or `openai` for any OpenAI-compatible server, with an optional model after a slash.
         voice: a voice of the catalogue or an OpenAI name.
         speed: 0.25 to 1.5.
-        tools: names of tools that the server runs.
+        tools: tools that the server runs: the name of one of its own, or the declaration of somebody else's.
         turn_detection: as in the protocol (`type`, `silence_duration_ms`, …), or `"manual"`.
     """
 
@@ -50,16 +53,32 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     language_model: str = "dialogue"
     voice: str = "alloy"
     speed: float = 1.0
-    tools: tuple[str, ...] = ()
+    tools: tuple[str | ToolDeclaration, ...] = ()
     turn_detection: dict[str, Any] | Literal["manual"] = {}
     name: str = ""
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """Of all its tools, in the file's order."""
+        return tuple(tool if isinstance(tool, str) else tool.name for tool in self.tools)
+
+    @property
+    def declared_tools(self) -> tuple[ToolDeclaration, ...]:
+        """Those that somebody else runs."""
+        return tuple(tool for tool in self.tools if isinstance(tool, ToolDeclaration) and not tool.is_reference)
+
+    @property
+    def tool_definitions(self) -> tuple[Definition, ...]:
+        """What is told of its tools. Raises KeyError for a name that is no tool of the server's; `Agents` has checked that."""
+        declared = {tool.name: tool.definition() for tool in self.declared_tools}
+        return tuple(declared.get(name) or TOOLS[name] for name in self.tool_names)
 
     def profile(self) -> AgentProfile:
         """What the engine needs of it besides the session."""
         return AgentProfile(
             name=self.name,
             language_model=self.language_model,
-            server_tools=tuple(SERVER_TOOLS[name] for name in self.tools),
+            server_tools=tuple(to_engine(tool) for tool in self.tool_definitions),
         )
 
     def session(self, *, session_id: str, model: str, expires_at: int) -> SessionConfig:
@@ -144,9 +163,14 @@ def _read(path: Path) -> Agent:
         agent = msgspec.convert({**body, "name": path.stem}, type=Agent)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    unknown = [name for name in agent.tools if name not in SERVER_TOOLS]
+    declared = {tool.name for tool in agent.declared_tools}
+    unknown = [name for name in agent.tool_names if name not in TOOLS and name not in declared]
+    twice = [name for name in agent.tool_names if agent.tool_names.count(name) > 1]
+    taken = sorted(declared & TOOLS.keys())
+    if twice or taken:
+        raise ValueError(f"two tools are named {[*twice, *taken][0]}")
     if unknown:
-        raise ValueError(f"no such tool: {', '.join(unknown)}; there are {', '.join(SERVER_TOOLS)}")
+        raise ValueError(f"no such tool: {', '.join(unknown)}; there are {', '.join(TOOLS)}")
     try:
         agent.session(session_id="sess_check", model=agent.name, expires_at=0)
     except ClientError as error:

@@ -4,9 +4,11 @@ Decides what a good set of settings is and names all faults at once, so that nob
 Leaves what a setting does to whoever reads it; adapters never see this class, they take plain constructor arguments.
 """
 
+import base64
 import difflib
 import ipaddress
 import os
+import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -18,6 +20,8 @@ PREFIX = "AVB_"
 NEAR_ENOUGH = 0.6  # difflib's own default cutoff: one or two wrong letters in a name of eight
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+
 
 DEFAULT_TENANT = "default"  # whose callers and parcels they are while no tenants are set up
 
@@ -37,6 +41,9 @@ class Settings(BaseSettings):
         stt_profile: which recogniser; `scripted` is for benchmarks.
         tts_order: comma-separated speech engines, tried from the left.
         tts_voice: voice that overrides the agents' own; empty: each agent's.
+        demo_data: put the demo parcels (PKG004 and its siblings) into the embedded PostgreSQL's catalogue at each start.
+        record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
+        record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
         models_dir: folder looked into before any other source of models; empty: none.
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
         log_level: least severity that is written.
@@ -44,6 +51,28 @@ class Settings(BaseSettings):
         resume_s: how long a session waits for a caller whose line broke and who said that he will come back; 0: not at all.
         max_calls: calls one gateway process admits at a time; the next is refused with 1013.
         stt_slots, tts_slots, llm_slots, tool_slots: jobs one worker process of that kind runs at a time.
+        tool_secret: signs each call of an agent's own tools over HTTP; empty: calls are not signed.
+        tool_private_networks: comma-separated networks (10.1.0.0/16) in which such tools may be although they are not public.
+        shipments: where the hotline looks parcels up: our own PostgreSQL table, or Sanity.
+        sanity_project_id, sanity_dataset, sanity_token, sanity_api_version: of Sanity; the token needs read access.
+        sanity_base_url: another server that speaks Sanity's query API; empty: Sanity's own.
+        sanity_webhook_secret: opens `/sanity/webhook`, which forgets what has changed; empty: closed.
+        cache_ttl_s: how long an answer is as good as new; 0: not at all.
+        cache_size: parcels remembered.
+        webhook_host, webhook_port: the hotline's public address; anything but loopback needs one of the credentials below.
+        internal_host, internal_port: its health, numbers and breaker; asks nobody who they are.
+        vapi_hmac_secret: key of Vapi's HMAC credential; with `_is_base64` its bytes in that form.
+        vapi_hmac_header, vapi_hmac_prefix, vapi_hmac_encoding, vapi_hmac_algorithm, vapi_hmac_payload_format,
+            vapi_hmac_timestamp_header: as the credential is configured in Vapi's dashboard.
+        vapi_bearer_tokens: comma-separated, for `Authorization: Bearer`.
+        retell_api_key: accepts Retell's signature at `/v1/track`.
+        vapi_secrets: comma-separated, for `X-Vapi-Secret`.
+        vapi_tools: comma-separated names under which a dashboard may know the look-up.
+        strict_422: arguments that can't be meant are a 422 instead of a result; Vapi ignores such an answer.
+        webhook_source_limit: requests a minute of one source that want an answer; 0: no limit.
+        webhook_tenant: whose parcels the hotline looks up.
+        trusted_proxy_header: in which a proxy of ours writes the sender's address last; empty: no such proxy.
+        assistant_id: who takes calls to a number without an assistant; empty: such calls are declined with a sentence.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
@@ -59,6 +88,9 @@ class Settings(BaseSettings):
     stt_profile: Literal["fast", "accurate", "moonshine", "faster-whisper", "scripted"] = "fast"
     tts_order: str = "piper,kokoro,espeak"
     tts_voice: str = ""
+    demo_data: bool = True
+    record_days: int = Field(default=30, ge=1, le=3_650)
+    record_words: bool = False
     models_dir: str = ""
     llm_base_url: str = ""
     llm_api_key: str = Field(default="", repr=False)
@@ -71,6 +103,38 @@ class Settings(BaseSettings):
     tts_slots: int = Field(default=2, ge=1, le=256)
     llm_slots: int = Field(default=32, ge=1, le=4096)  # these wait for the network, so far more fit in one process
     tool_slots: int = Field(default=32, ge=1, le=4096)
+    tool_secret: str = Field(default="", repr=False)
+    tool_private_networks: str = ""
+    shipments: Literal["catalogue", "sanity"] = "catalogue"
+    sanity_base_url: str = ""
+    sanity_project_id: str = Field(default="", validate_default=True)
+    sanity_dataset: str = "production"
+    sanity_token: str = Field(default="", repr=False)
+    sanity_api_version: str = "2025-02-19"  # the first whose default perspective is `published`
+    sanity_webhook_secret: str = Field(default="", repr=False)
+    cache_ttl_s: float = Field(default=60.0, ge=0, le=3600)  # requirement B2.1
+    cache_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    webhook_host: str = Field(default="127.0.0.1", min_length=1)
+    webhook_port: int = Field(default=8001, ge=0, le=65535)
+    internal_host: str = Field(default="127.0.0.1", min_length=1)
+    internal_port: int = Field(default=8002, ge=0, le=65535, validate_default=True)
+    vapi_hmac_secret: str = Field(default="", repr=False)
+    vapi_hmac_secret_is_base64: bool = Field(default=False, validate_default=True)
+    vapi_hmac_header: str = "x-signature"  # this and the next five: Vapi's own defaults
+    vapi_hmac_prefix: str = ""
+    vapi_hmac_encoding: Literal["hex", "base64"] = "hex"
+    vapi_hmac_algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
+    vapi_hmac_payload_format: str = "{timestamp}.{body}"
+    vapi_hmac_timestamp_header: str = "x-timestamp"
+    vapi_bearer_tokens: str = Field(default="", repr=False)
+    retell_api_key: str = Field(default="", repr=False)
+    vapi_secrets: str = Field(default="", repr=False, validate_default=True)  # after what it is checked together with
+    vapi_tools: str = "get_delivery_status,track_shipment,track"
+    strict_422: bool = False
+    webhook_source_limit: int = Field(default=100, ge=0, le=1_000_000)  # requirement B4.2
+    webhook_tenant: str = Field(default=DEFAULT_TENANT, min_length=1)
+    trusted_proxy_header: str = ""
+    assistant_id: str = ""
 
     @field_validator("redis_url")
     @classmethod
@@ -111,6 +175,129 @@ class Settings(BaseSettings):
         if value == "console" and host is not None and not is_loopback(host):
             raise ValueError("the console format may show callers' words; use json unless the host is loopback")
         return value
+
+    @field_validator("tool_private_networks")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        for each in _split(value):
+            try:
+                ipaddress.ip_network(each)
+            except ValueError as error:
+                raise ValueError(f"{error}; give networks like 10.1.0.0/16") from None
+        return value
+
+    @field_validator("sanity_base_url")
+    @classmethod
+    def _sanity_base_url_is_http(cls, value: str) -> str:
+        return _with_scheme(value, ("http://", "https://"))
+
+    @field_validator("sanity_project_id")
+    @classmethod
+    def _sanity_needs_a_project(cls, value: str, info: ValidationInfo) -> str:
+        if value and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
+            raise ValueError("small letters, digits and hyphens, as on sanity.io/manage")
+        if not value and info.data.get("shipments") == "sanity" and not info.data.get("sanity_base_url"):
+            raise ValueError("the parcels are Sanity's, so name the project, or set AVB_SHIPMENTS=catalogue")
+        return value
+
+    @field_validator("sanity_dataset")
+    @classmethod
+    def _sanity_dataset_is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9~][a-z0-9_~-]*", value):
+            raise ValueError("small letters, digits, hyphens and underscores")
+        return value
+
+    @field_validator("sanity_token")
+    @classmethod
+    def _sanity_token_is_whole(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise ValueError("holds a character that no token has; was it copied whole?")
+        return value
+
+    @field_validator("sanity_api_version")
+    @classmethod
+    def _sanity_api_version_is_a_date(cls, value: str) -> str:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+            raise ValueError("a date like 2025-02-19")
+        return value
+
+    @field_validator("internal_port")
+    @classmethod
+    def _ports_differ(cls, value: int, info: ValidationInfo) -> int:
+        if value and value == info.data.get("webhook_port"):
+            raise ValueError("the hotline's public port has this number; the internal one needs its own")
+        return value
+
+    @field_validator("vapi_hmac_secret_is_base64")
+    @classmethod
+    def _hmac_secret_is_base64(cls, value: bool, info: ValidationInfo) -> bool:
+        if value:
+            try:
+                base64.b64decode(info.data.get("vapi_hmac_secret", ""), validate=True)
+            except ValueError:
+                raise ValueError("AVB_VAPI_HMAC_SECRET is no base64") from None
+        return value
+
+    @field_validator("vapi_hmac_header", "vapi_hmac_timestamp_header")
+    @classmethod
+    def _header_is_a_name(cls, value: str) -> str:
+        if not HEADER_NAME.fullmatch(value):
+            raise ValueError("should be the name of a header")
+        return value
+
+    @field_validator("trusted_proxy_header")
+    @classmethod
+    def _proxy_header_is_a_name(cls, value: str) -> str:
+        if value and not HEADER_NAME.fullmatch(value):
+            raise ValueError("should be the name of a header, for example X-Forwarded-For")
+        return value
+
+    @field_validator("vapi_hmac_payload_format")
+    @classmethod
+    def _payload_format_signs_the_body(cls, value: str) -> str:
+        places = set(re.findall(r"\{([a-z-]*)\}", value))
+        if "body" not in places or not places <= {"timestamp", "body", "method", "svix-id"}:
+            raise ValueError("should hold {body}; may hold {timestamp}, {method} and {svix-id}")
+        return value
+
+    @field_validator("vapi_secrets")
+    @classmethod
+    def _credentials_guard_the_hotline(cls, value: str, info: ValidationInfo) -> str:
+        host = info.data.get("webhook_host")
+        others = [info.data.get(name, "at fault") for name in ("vapi_hmac_secret", "vapi_bearer_tokens")]
+        if host is not None and not is_loopback(host) and not any(_split(each) for each in (value, *others)):
+            raise ValueError(
+                f"the hotline's host {host} can be reached from outside, so give a secret here, in "
+                "AVB_VAPI_BEARER_TOKENS or in AVB_VAPI_HMAC_SECRET, or listen on 127.0.0.1"
+            )
+        return value
+
+    @field_validator("vapi_tools")
+    @classmethod
+    def _a_tool_has_a_name(cls, value: str) -> str:
+        if not _split(value):
+            raise ValueError("name at least one tool, for example get_delivery_status")
+        return value
+
+    @property
+    def vapi_secret_list(self) -> tuple[str, ...]:
+        """The shared secrets of the hotline, in order."""
+        return _split(self.vapi_secrets)
+
+    @property
+    def vapi_token_list(self) -> tuple[str, ...]:
+        """The bearer tokens of the hotline, in order."""
+        return _split(self.vapi_bearer_tokens)
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """Names of the look-up at the hotline; at least one."""
+        return _split(self.vapi_tools)
+
+    @property
+    def tool_networks(self) -> tuple[str, ...]:
+        """Private networks that tools may be reached in."""
+        return _split(self.tool_private_networks)
 
     @property
     def keys(self) -> tuple[str, ...]:

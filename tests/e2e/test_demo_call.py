@@ -23,10 +23,9 @@ def test_the_demo_ends_well_and_writes_the_whole_call(server: LocalServer, tmp_p
     samples, rate_hz = read_wav(out / "call.wav")
     summary = json.loads((out / "summary.json").read_text())
     assert abs(len(samples) / rate_hz - summary["duration_s"]) < 0.01 and samples.any(axis=0).tolist() == [True, True]
-    assert summary["faults"] == [] and summary["problems"] == []
+    assert summary["faults"] == summary["sums_that_fail"] == [] and summary["problems"] == []
     for turn in summary["turns"]:
         assert abs(sum(turn["parts_ms"].values()) - turn["voice_to_voice_ms"]) < 0.1
-        assert abs(turn["parts_ms"]["line"]) < 5
     events = [json.loads(line)["type"] for line in (out / "events.jsonl").read_text().splitlines()]
     assert "response.done" in events and "agentvoicebox.turn" in events
     assert (out / "timeline.png").stat().st_size > 20_000 and (out / "timeline.svg").stat().st_size > 20_000

@@ -88,7 +88,7 @@ async def test_a_spoken_conversation_of_two_turns_is_answered_aloud(
         try:
             microphone.speak(say("Hi, can you tell me where my parcel is?"))
             first = await until_done(connection)
-            microphone.speak(say("It's P K G zero zero four."))
+            microphone.speak(say("It's P, K, G, zero, zero, four."))
             second = await until_done(connection)
         finally:
             talking.cancel()

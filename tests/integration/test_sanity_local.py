@@ -47,6 +47,7 @@ STORED: list[dict[str, Any]] = [
     {**document("PKG001", status="delivered"), "_id": "drafts.shipment-PKG001", "_type": "shipment"},
     {**document("PKG011"), "_type": "shipment"},
     {**document("PKG011", status="delivered"), "_id": "shipment-again", "_type": "shipment"},
+    {**document("PKG013"), "_type": "shipment", "trackingId": " pkg-013 "},
     {"_id": "shipment-typed", "_type": "shipment", "trackingId": "PKG012", "status": "Out for delivery", "eta": "soon"},
 ]
 INJECTIONS = [
@@ -89,6 +90,7 @@ async def test_a_parcel_is_found_with_its_carrier_and_its_newest_event(shipments
     assert odd.carrier is None
     assert odd.last_event is not None
     assert odd.last_event.location == "Leipzig"
+    assert [each.tracking_id for each in await shipments.find(TENANT, ["PKG013"])] == ["PKG013"]
     [typed] = await shipments.find(TENANT, ["PKG012"])
     assert typed == Shipment("PKG012", ShipmentStatus.OUT_FOR_DELIVERY)
 

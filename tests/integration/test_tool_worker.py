@@ -1,11 +1,15 @@
-"""The tool worker over a real Valkey and a real PostgreSQL: true sentences, whatever happens."""
+"""The tool worker over a real Valkey and a real PostgreSQL: true sentences, and side effects once, whatever happens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from tests.kit.fault_proxy import FaultProxy, Reply, Request
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.delivery import reply, tool_schema
@@ -13,13 +17,20 @@ from agentvoicebox.delivery.shipment import Shipment
 from agentvoicebox.delivery.tool_result import read
 from agentvoicebox.engine.inputs import ToolReturned
 from agentvoicebox.engine.jobs import CallTool
-from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
 from agentvoicebox.settings import Settings
 from agentvoicebox.shipments import demo_data
+from agentvoicebox.shipments.cache import CachedShipments
 from agentvoicebox.shipments.catalogue import Catalogue
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.workers.tool import ToolWork, read_arguments, serve_tool
+from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
+from agentvoicebox.tools.delivery_status import Find, delivery_status
+from agentvoicebox.tools.ledger import RedisLedger
+from agentvoicebox.tools.registry import Registry
+from agentvoicebox.workers.runner import Runner
+from agentvoicebox.workers.tool import ToolWork, look_up, serve_tool, tools_of_agents
 
 LONG_S = 10.0
 CALLER = SessionRef("acme", "sess_1")
@@ -35,10 +46,12 @@ async def catalogue(postgres_url: str) -> AsyncIterator[Catalogue]:
 
 
 async def run(
-    shipments: object, arguments: str, *, tenant: str = "acme", name: str = tool_schema.NAME, **kwargs: float
+    shipments: Any, arguments: str, *, tenant: str = "acme", name: str = tool_schema.NAME, find: Find | None = None
 ) -> tuple[str, str]:
-    work = ToolWork(shipments, deadline_s=kwargs.get("deadline_s", LONG_S))  # type: ignore[arg-type]
-    outcome = await work.run(tenant, name, arguments)
+    cache = CachedShipments(shipments)
+    registry = Registry([delivery_status(find or look_up(cache))])
+    outcome = await registry.run(name, arguments, ToolContext(tenant))
+    await cache.close()
     return outcome.code, outcome.speech
 
 
@@ -94,7 +107,7 @@ async def test_a_tenant_never_hears_of_anothers_parcels(catalogue: Catalogue) ->
         ('{"tracking_id":1e30}', "INVALID_ID"),
         ("{}", "INVALID_ID"),
         ('{"tracking_id":"PKG0', "INVALID_ARGUMENTS"),
-        ("", "INVALID_ARGUMENTS"),
+        ("", "INVALID_ID"),
         ("[]", "INVALID_ARGUMENTS"),
         ("[" * 100_000, "INVALID_ARGUMENTS"),
     ],
@@ -104,7 +117,7 @@ async def test_arguments_of_every_kind_have_an_outcome(catalogue: Catalogue, arg
 
 
 async def test_an_unknown_tool_is_no_crash(catalogue: Catalogue) -> None:
-    assert (await run(catalogue, "{}", name="launch_rocket"))[0] == "UNKNOWN_TOOL"
+    assert (await run(catalogue, "{}", name="launch_rocket"))[0] == "unknown_tool"
 
 
 async def test_an_absent_backend_is_one_true_sentence() -> None:
@@ -120,7 +133,7 @@ async def test_a_backend_that_hangs_is_the_same_sentence_in_time() -> None:
             return []
 
     async with asyncio.timeout(LONG_S):
-        assert await run(Hanging(), '{"tracking_id":"PKG004"}', deadline_s=0.02) == ("UNAVAILABLE", reply.unavailable())
+        assert await run(Hanging(), '{"tracking_id":"PKG004"}') == ("UNAVAILABLE", reply.unavailable())
 
 
 async def test_a_broken_backend_is_an_apology() -> None:
@@ -131,6 +144,195 @@ async def test_a_broken_backend_is_an_apology() -> None:
     assert await run(Broken(), '{"tracking_id":"PKG004"}') == ("ERROR", reply.error())
 
 
-def test_an_id_that_never_ends_is_cut() -> None:
-    read_back = read_arguments(msgspec.json.encode({"tracking_id": "1 " * 100_000}).decode())
-    assert read_back is not None and len(read_back[0]) == 512
+async def test_an_id_that_never_ends_is_cut() -> None:
+    endless = msgspec.json.encode({"tracking_id": "1 " * 100_000}).decode()
+    async with asyncio.timeout(LONG_S):
+        assert (await run(_Empty(), endless))[0] == "INVALID_ID"
+
+
+class _Empty:
+    async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
+        return []
+
+
+# -- side effects ----------------------------------------------------------------------------------------------------
+
+BOOK = Definition(name="book", description="Book.", arguments={}, timeout_s=LONG_S)
+
+
+class Bookings:
+    """A tool whose effect ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.has_begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+        self.registry = Registry([Tool(BOOK, self.book)])
+
+    async def book(self, arguments: dict[str, Any], context: ToolContext) -> Outcome:
+        self.begun += 1
+        self.has_begun.set()
+        await self.may_end.wait()
+        return Outcome("OK", f"booking {self.begun}")
+
+
+def booking(job_id: str = "job_1", call_id: str = "call_1", response_id: str = "resp_1") -> Submit:
+    request = CallTool(response_id, call_id, "book", "{}", "waiter")
+    return Submit(Job(job_id, JobKind.TOOL, CALLER, msgspec.msgpack.encode(request), 0.0))
+
+
+@asynccontextmanager
+async def worker(redis_url: str, bookings: Bookings, name: str, **more: Any) -> AsyncIterator[Callable[[], None]]:
+    """A tool worker. What it gives kills it: it says nothing more to anybody, and its side effects die with it."""
+    broker = RedisBroker(redis_url, reclaim_idle_s=0.3)
+    work = ToolWork(bookings.registry, RedisLedger(broker.connection))
+    runner = Runner(broker, JobKind.TOOL, name, slots=4, work=work, keep_every_s=0.05, **more)
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.run(stop))
+
+    def kill() -> None:
+        for task in [running, *runner._running, *work._once._under_way]:
+            task.cancel()
+
+    yield kill
+    stop.set()
+    await asyncio.gather(running, return_exceptions=True)
+    await work.settle()
+    await broker.close()
+
+
+@asynccontextmanager
+async def results(redis_url: str) -> AsyncIterator[tuple[RedisBroker, Callable[[], Any]]]:
+    broker = RedisBroker(redis_url)
+    stream = await broker.results(CALLER)
+    records = aiter(stream)
+
+    async def returned() -> tuple[str, str]:
+        async with asyncio.timeout(LONG_S):
+            record: Record = await anext(records)
+        given = msgspec.msgpack.decode(record.body, type=ToolReturned)
+        return given.job_id, given.output
+
+    yield broker, returned
+    await stream.close()
+    await records.aclose()  # type: ignore[attr-defined]
+    await broker.close()
+
+
+async def test_the_same_call_in_two_jobs_of_a_response_is_one_booking_with_two_answers(redis_url: str) -> None:
+    bookings = Bookings()
+    async with (
+        worker(redis_url, bookings, "w1"),
+        worker(redis_url, bookings, "w2"),
+        results(redis_url) as (
+            broker,
+            returned,
+        ),
+    ):
+        await broker.dispatch([booking("job_1", "call_1"), booking("job_2", "call_2")])
+        await bookings.has_begun.wait()
+        bookings.may_end.set()
+        got = sorted([await returned(), await returned()])
+    assert got == [("job_1", "booking 1"), ("job_2", "booking 1")]
+    assert bookings.begun == 1
+
+
+async def test_a_worker_that_dies_in_the_act_leaves_an_honest_unknown_and_nothing_is_done_twice(redis_url: str) -> None:
+    bookings = Bookings()
+    short = Registry([Tool(Definition(name="book", description="Book.", arguments={}, timeout_s=0.1), bookings.book)])
+    bookings.registry = short
+    async with results(redis_url) as (broker, returned):
+        async with worker(redis_url, bookings, "w1") as kill:
+            await broker.dispatch([booking()])
+            await bookings.has_begun.wait()
+            kill()
+        async with worker(redis_url, bookings, "w2"):
+            assert await returned() == ("job_1", '{"error":"outcome_unknown"}')
+    assert bookings.begun == 1
+
+
+async def test_a_worker_that_dies_between_the_act_and_its_word_loses_nothing(redis_url: str) -> None:
+    bookings = Bookings()
+    bookings.may_end.set()
+    async with results(redis_url) as (broker, returned):
+        ledger = RedisLedger(broker.connection)
+        request = msgspec.msgpack.decode(booking().job.payload, type=CallTool)
+        assert await ToolWork(bookings.registry, ledger).run(CALLER, request) == "booking 1"  # and it died here
+        async with worker(redis_url, bookings, "w2"):
+            await broker.dispatch([booking()])
+            assert await returned() == ("job_1", "booking 1")
+    assert bookings.begun == 1
+
+
+async def test_a_caller_who_hangs_up_does_not_stop_a_booking_half_way(redis_url: str) -> None:
+    bookings = Bookings()
+    async with results(redis_url) as (broker, _):
+        async with worker(redis_url, bookings, "w1"):
+            await broker.dispatch([booking()])
+            await bookings.has_begun.wait()
+            await broker.dispatch([Cancel("job_1", JobKind.TOOL, CALLER)])
+            await broker.forget(CALLER)
+            bookings.may_end.set()
+        again = msgspec.msgpack.decode(booking().job.payload, type=CallTool)
+        assert await ToolWork(bookings.registry, RedisLedger(broker.connection)).run(CALLER, again) == "booking 1"
+    assert bookings.begun == 1
+
+
+async def test_a_worker_that_is_told_to_stop_lets_a_booking_end(redis_url: str) -> None:
+    bookings = Bookings()
+    async with results(redis_url) as (broker, returned):
+        async with worker(redis_url, bookings, "w1"):
+            await broker.dispatch([booking()])
+            await bookings.has_begun.wait()
+            asyncio.get_running_loop().call_soon(bookings.may_end.set)
+        assert await returned() == ("job_1", "booking 1")
+
+
+WAITER = """
+instructions = "You take bookings."
+[[tools]]
+name = "book"
+description = "Book a table."
+url = "{url}/book"
+headers = {{ authorization = "Bearer ${{TABLES_TOKEN}}" }}
+"""
+
+
+async def test_the_role_calls_an_agents_own_tool_and_the_caller_gets_its_answer_once(
+    redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(postgres_url)
+    monkeypatch.setenv("TABLES_TOKEN", "t0k3n")
+    async with FaultProxy(plan=_tables) as server, results(redis_url) as (broker, returned):
+        (tmp_path / "waiter.toml").write_text(WAITER.format(url=server.url))
+        settings = Settings(
+            redis_url=redis_url, postgres_url=postgres_url, agents_dir=str(tmp_path), tool_secret="secret"
+        )
+        ready, stop = asyncio.Event(), asyncio.Event()
+        serving = asyncio.create_task(serve_tool(settings, ready.set, stop))
+        async with asyncio.timeout(LONG_S):
+            await ready.wait()
+            await broker.dispatch([booking("job_1", "call_1"), booking("job_2", "call_2")])
+            got = sorted([await returned(), await returned()])
+            stop.set()
+            await serving
+        assert got == [("job_1", '{"booked":true}'), ("job_2", '{"booked":true}')]
+        (request,) = server.requests
+        assert request.headers["authorization"] == "Bearer t0k3n"
+        assert msgspec.json.decode(request.body)["tenant_id"] == "acme"
+
+
+def _tables(request: Request) -> Reply:
+    return Reply(body=b'{"booked": true}')
+
+
+async def test_a_secret_that_is_not_set_is_said_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TABLES_TOKEN", raising=False)
+    (tmp_path / "waiter.toml").write_text(WAITER.format(url="https://tables.example"))
+    with pytest.raises(SettingsError, match="TABLES_TOKEN is not set"):
+        async with tools_of_agents(Settings(agents_dir=str(tmp_path)), Registry([delivery_status(_nowhere)])):
+            pass
+
+
+async def _nowhere(tenant_id: str, asked: list[Any]) -> Any:
+    raise AssertionError("nothing is looked up here")

@@ -46,6 +46,12 @@ class Backend:
         return found
 
 
+async def soon(event: asyncio.Event) -> None:
+    """Wait for it, and not for ever."""
+    async with asyncio.timeout(PATIENT_S):
+        await event.wait()
+
+
 class House:
     """A backend, its memory and a clock."""
 
@@ -123,7 +129,7 @@ async def test_a_hundred_look_ups_of_one_number_are_one_request() -> None:
     house = House(SHIPMENT)
     house.backend.open.clear()
     waiting = [asyncio.create_task(house.ask()) for _ in range(100)]
-    await house.backend.reached.wait()
+    await soon(house.backend.reached)
     house.backend.open.set()
     assert {(await each).shipments for each in waiting} == {(SHIPMENT,)}
     assert house.backend.asked == [(ID,)]
@@ -134,7 +140,7 @@ async def test_a_caller_who_leaves_takes_nobody_along() -> None:
     house = House(SHIPMENT)
     house.backend.open.clear()
     first, second = asyncio.create_task(house.ask()), asyncio.create_task(house.ask())
-    await house.backend.reached.wait()
+    await soon(house.backend.reached)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -147,7 +153,7 @@ async def test_overlapping_questions_ask_for_each_number_once() -> None:
     house = House(SHIPMENT, OTHER)
     house.backend.open.clear()
     one, two = asyncio.create_task(house.ask(ID)), asyncio.create_task(house.ask("PKG002", ID))
-    await house.backend.reached_twice.wait()
+    await soon(house.backend.reached_twice)
     house.backend.open.set()
     assert (await one).shipments == (SHIPMENT,)
     assert (await two).shipments == (OTHER, SHIPMENT)
@@ -194,7 +200,7 @@ async def test_an_age_counts_from_the_question_not_from_the_answer() -> None:
     house = House(SHIPMENT)
     house.backend.open.clear()
     slow = asyncio.create_task(house.ask())
-    await house.backend.reached.wait()
+    await soon(house.backend.reached)
     house.clock.advance(4.0)
     house.backend.open.set()
     assert (await slow).age_s == 4.0
@@ -268,11 +274,11 @@ async def test_what_was_on_its_way_when_it_was_invalidated_is_not_remembered() -
     house = House(SHIPMENT)
     house.backend.open.clear()
     early = asyncio.create_task(house.ask())
-    await house.backend.reached.wait()
+    await soon(house.backend.reached)
     house.backend.shipments[ID] = Shipment(ID, ShipmentStatus.DELIVERED)
     house.cache.invalidate(ID)
     late = asyncio.create_task(house.ask())  # must not join the flight that left before the change
-    await house.backend.reached_twice.wait()
+    await soon(house.backend.reached_twice)
     house.backend.open.set()
     await early
     assert [each.status for each in (await late).shipments or ()] == [ShipmentStatus.DELIVERED]
@@ -299,7 +305,7 @@ async def test_closing_ends_requests_under_way_and_tells_who_waits() -> None:
     house = House(SHIPMENT)
     house.backend.open.clear()
     waiting = asyncio.create_task(house.ask())
-    await house.backend.reached.wait()
+    await soon(house.backend.reached)
     await house.cache.close()
     assert (await waiting).source is Source.NOWHERE
 

@@ -135,6 +135,14 @@ def test_parts_that_miss_the_whole_are_reported(hearing: Hearing) -> None:
     assert sums_that_fail(record) == ["turn 1: the server's parts miss its whole by 8.0 ms"]
 
 
+def test_an_account_of_more_than_the_caller_waited_is_reported(hearing: Hearing) -> None:
+    hearing.receive(created("r1"), None, 1.3)
+    hearing.receive(delta("r1", "a1"), sound(1.0), 1.355)
+    hearing.receive(trace("r1"), None, 1.356)
+    record = CallRecord("url", "m", RATE_HZ, turns=hearing.turns)
+    assert sums_that_fail(record) == ["turn 1: the server accounts for 7.0 ms more than the caller waited"]
+
+
 def test_the_closing_copy_of_an_account_is_ignored() -> None:
     assert account_from_trace({"phase": "done", "parts_ms": {}}) is None
 

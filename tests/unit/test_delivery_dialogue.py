@@ -10,7 +10,12 @@ from agentvoicebox.delivery.dialogue import CallTool, Move, Say, next_move
 from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
 
-OUR_TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
+# A look-up that takes readings of a number. What ours does besides, with numbers misheard, is in test_delivery_mishearing.
+OUR_TOOL = ToolSpec(
+    tool_schema.NAME,
+    "",
+    {"type": "object", "properties": {"tracking_id": {"type": "string"}, "candidates": {"type": "array"}}},
+)
 PLAIN_TOOL = ToolSpec("track_shipment", "", {"type": "object", "properties": {"tracking_id": {"type": "string"}}})
 IN_LEEDS = ShipmentEvent(ShipmentStatus.OUT_FOR_DELIVERY, None, "Leeds")
 PARCELS = {
@@ -129,7 +134,8 @@ def test_several_readings_are_looked_up_together_and_the_caller_chooses() -> Non
     call = Call()
     assert "more than one" in call.turn("O R D thirty one twenty one")
     assert call.calls[0]["tracking_id"] == "ORD3121" and "ORD30121" in call.calls[0]["candidates"]  # type: ignore[operator]
-    assert reply.found(PARCELS["ORD30121"]) in call.turn("the one ending zero one two one")
+    assert call.turn("the one ending zero one two one").endswith("Is that right?")
+    assert reply.found(PARCELS["ORD30121"]) in call.turn("yes")
     assert call.calls[-1] == {"tracking_id": "ORD30121"}
 
 

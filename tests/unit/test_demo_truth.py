@@ -63,3 +63,19 @@ def test_a_turn_without_a_whole_reply_fails() -> None:
 
 def test_the_demo_parcel_has_a_state_that_is_spoken_as_it_is_written() -> None:
     assert ROWS[demo.PARCEL].status is ShipmentStatus.OUT_FOR_DELIVERY
+
+
+@pytest.mark.parametrize(
+    ("replied", "answer"),
+    [
+        ("I understood P K G, zero zero four. Is that right?", demo.YES),
+        ("I understood P K G, zero zero nine. Is that right?", demo.NUMBER_AGAIN),
+        (
+            "I couldn't find a parcel with the number P K G, zero zero zero four. Could you say it again?",
+            demo.NUMBER_AGAIN,
+        ),
+        (reply.found(ROWS[demo.PARCEL]) + " Is there anything else?", ""),
+    ],
+)
+def test_the_caller_answers_questions_about_the_number_as_a_person_would(replied: str, answer: str) -> None:
+    assert demo._answer_to(Turn(2, "", replied=replied)) == answer

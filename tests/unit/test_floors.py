@@ -16,7 +16,7 @@ FLOORS = {
     3: {"engine"},
     4: {"ports"},
     5: {
-        "agents", "broker", "limits", "policy", "providers", "sessions", "settings", "shipments", "storage",
+        "agents", "broker", "interactions", "limits", "policy", "providers", "sessions", "settings", "shipments", "storage",
         "telemetry", "tenancy", "tools",
     },
     6: {"gateway", "workers", "webhook", "evals"},

@@ -28,7 +28,7 @@ async def test_a_line_comes_word_by_word_and_ends_once() -> None:
 
 async def test_a_tool_call_comes_whole() -> None:
     got = await written(ask(ChatMessage("user", "PKG004"), tools=(TOOL,)))
-    assert got[0] == ToolCallDelta("job_1", 0, tool_schema.NAME, '{"tracking_id":"PKG004"}')
+    assert got[0] == ToolCallDelta("job_1", 0, tool_schema.NAME, '{"tracking_id":"PKG004","heard":["PKG004"]}')
     assert isinstance(got[1], Generated) and got[1].finish_reason == "tool_calls"
 
 

@@ -201,7 +201,8 @@ async def test_a_caller_who_leaves_says_nothing_about_sanity(manual_clock: Manua
     for _ in range(6):
         reached.clear()
         asked = asyncio.create_task(shipments.find(TENANT, ["PKG001"]))
-        await reached.wait()
+        async with asyncio.timeout(5.0):
+            await reached.wait()
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
     assert attempts == []

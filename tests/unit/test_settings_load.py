@@ -1,5 +1,7 @@
 """Settings are checked at start, all at once, with a mend for each fault."""
 
+import os
+
 import pytest
 
 from agentvoicebox.errors import SettingsError
@@ -8,8 +10,6 @@ from agentvoicebox.settings import Settings, is_loopback
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in list(os.environ):
         if name.upper().startswith("AVB_"):
             monkeypatch.delenv(name)

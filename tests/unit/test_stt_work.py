@@ -16,7 +16,7 @@ from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Transcript
 from agentvoicebox.providers.stt.scripted import ScriptedStt
 from agentvoicebox.workers.stt import TAIL_SAMPLES, SttWork
-from agentvoicebox.workers.urgent_threads import UrgentThreads
+from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 
 SECOND = 16_000
 
@@ -207,8 +207,8 @@ async def test_a_recogniser_that_can_not_answer_ends_the_job_with_its_reason() -
 async def test_the_most_urgent_work_goes_first() -> None:
     threads, gate = UrgentThreads(1, name="t"), threading.Event()
     order: list[float] = []
-    first = threads.run(lambda: gate.wait(PATIENCE_S), due_s=0.0)
-    others = [threads.run(functools.partial(order.append, due), due_s=due) for due in (3.0, 1.0, 2.0)]
+    first = threads.run(lambda: gate.wait(PATIENCE_S), due=Due(0.0))
+    others = [threads.run(functools.partial(order.append, due), due=Due(due)) for due in (3.0, 1.0, 2.0)]
     gate.set()
     await asyncio.gather(first, *others)
     threads.close()
@@ -218,13 +218,54 @@ async def test_the_most_urgent_work_goes_first() -> None:
 async def test_work_that_nobody_awaits_is_never_begun() -> None:
     threads, gate = UrgentThreads(1, name="t"), threading.Event()
     begun: list[int] = []
-    first = threads.run(lambda: gate.wait(PATIENCE_S), due_s=0.0)
-    dropped = asyncio.ensure_future(threads.run(lambda: begun.append(1), due_s=1.0))
+    first = threads.run(lambda: gate.wait(PATIENCE_S), due=Due(0.0))
+    dropped = asyncio.ensure_future(threads.run(lambda: begun.append(1), due=Due(1.0)))
     dropped.cancel()
     gate.set()
     await first
-    await threads.run(lambda: None, due_s=2.0)
+    await threads.run(lambda: None, due=Due(2.0))
     threads.close()
     assert begun == []
     with pytest.raises(RuntimeError, match="closed"):
-        threads.run(lambda: None, due_s=0.0)
+        threads.run(lambda: None, due=Due(0.0))
+
+
+async def test_a_probe_that_no_thread_has_begun_is_not_decoded_once_the_caller_goes_on() -> None:
+    stt, threads = ScriptedStt(length), UrgentThreads(1, name="t")
+    is_busy, is_free = threading.Event(), threading.Event()
+    busy = asyncio.ensure_future(threads.run(lambda: (is_busy.set(), is_free.wait(PATIENCE_S)), due=Due(0.0)))
+    assert await asyncio.to_thread(is_busy.wait, PATIENCE_S)
+    async with bench(JobKind.STT) as made, made.worker(SttWork(stt, threads)):
+        await made.listen()
+        await made.append(0, sound(2))
+        await made.mark("probe", SECOND)
+        await settled(lambda: threads.waiting == 1)
+        await made.mark("resume", SECOND + 2_000)
+        await settled(lambda: all(future.cancelled() for _, future, _ in threads._queue))
+        is_free.set()
+        await made.mark("end", 2 * SECOND)
+        assert [h.speech_end_sample for h in await heard(made)] == [2 * SECOND]
+    await busy
+    assert len(stt.calls) == 1
+
+
+async def test_the_words_of_a_decided_turn_go_before_another_callers_guess() -> None:
+    stt, threads = HeldStt(length), UrgentThreads(1, name="t")
+    async with bench(JobKind.STT) as made, made.worker(SttWork(stt, threads)):
+        is_busy, is_free, order = threading.Event(), threading.Event(), []
+        busy = asyncio.ensure_future(threads.run(lambda: (is_busy.set(), is_free.wait(PATIENCE_S)), due=Due(0.0)))
+        assert await asyncio.to_thread(is_busy.wait, PATIENCE_S)
+        await made.listen()
+        await made.append(0, sound(2))
+        await made.mark("probe", SECOND)
+        await settled(lambda: threads.waiting == 1)
+        due = threads._queue[0][0]
+        rival = asyncio.ensure_future(threads.run(lambda: order.append("rival"), due=Due(due.at_s - 0.1)))
+        await made.mark("end", SECOND)
+        await settled(lambda: due.at_s < threads._queue[1][0].at_s)
+        is_free.set()
+        await stt.until_begun()
+        assert order == []
+        stt.may_end.release()
+        assert [h.is_final for h in await heard(made)][-1]
+    await asyncio.gather(busy, rival)

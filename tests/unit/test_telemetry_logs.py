@@ -53,6 +53,19 @@ def test_a_spoken_secret_is_in_no_line(out: io.StringIO) -> None:
     assert lines(out)[1]["pcm"] == f"[{len(SECRET)} bytes]"
 
 
+def test_an_exception_is_logged_by_type_and_place_without_its_message(out: io.StringIO) -> None:
+    logs.configure(service="gateway", out=out)
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        logs.get_logger("x").exception("it broke")
+        logging.getLogger("some.library").exception("it broke, too")
+    for line in lines(out):
+        assert line["exception"] == "ValueError"
+        assert "test_telemetry_logs.py" in line["trace"][-1]
+    assert "4711" not in out.getvalue()
+
+
 def test_words_are_shown_on_the_developers_own_console(out: io.StringIO) -> None:
     logs.configure(service="gateway", format="console", out=out)
     logs.get_logger("x").info("heard", **{"pii.text": SECRET})

@@ -5,6 +5,8 @@
     avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed for good
     avb:sessions                         zset    for good, trimmed       live sessions by the wall time they expire at
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
+    avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral client secret: whose, and its session
+    avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
     avb:job:record:<job>                 hash    1 day                   fence of a record job; outlives its session
     avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    who owns the session
     avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done

@@ -28,7 +28,7 @@ def list_agents() -> None:
         own = Path(settings.agents_dir) / f"{name}.toml" if settings.agents_dir else None
         where = str(own) if own and own.is_file() else "built in"
         shown = f"{name} (default)" if name == settings.default_agent else name
-        table.add_row(shown, agent.language_model, agent.voice, ", ".join(agent.tools) or "-", turns, where)
+        table.add_row(shown, agent.language_model, agent.voice, ", ".join(agent.tool_names) or "-", turns, where)
     console.print(table)
 
 

@@ -1,7 +1,7 @@
 """A whole server of our own for the length of a block: `agentvoicebox serve` as a child process on a free port.
 
 Used by the demo, the end-to-end tests and the benchmarks, so that they meet exactly what a user starts. Ends with the
-process group gone, whatever happened.
+block, and with this process, however that ends.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import InfrastructureError
+from agentvoicebox.supervisor.embedded import shim
 
 START_TIMEOUT_S = 180.0  # the first start ever prepares the voice and the database
 STOP_TIMEOUT_S = 20.0
@@ -79,6 +80,8 @@ async def local_server(
         **os.environ,
         "AVB_HOST": "127.0.0.1",
         "AVB_PORT": str(port),
+        "AVB_WEBHOOK_PORT": "0",  # beside a server that has the usual ones
+        "AVB_INTERNAL_PORT": "0",
         "AVB_DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",  # it writes to a pipe: no wrapping
@@ -87,7 +90,7 @@ async def local_server(
     log = await asyncio.to_thread(_log_in, data_dir)
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agentvoicebox.cli", "serve"),
+            *shim([sys.executable, "-m", "agentvoicebox.cli", "serve"], die_with=signal.SIGINT),
             env=environment,
             stdout=PIPE,
             stderr=errors,

@@ -2,7 +2,7 @@
 
 import typer
 
-from agentvoicebox.cli import agents, call, demo, doctor, models, serve
+from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, serve
 from agentvoicebox.cli.console import Commands
 
 HELP = """
@@ -18,7 +18,7 @@ First steps:
 
   agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four"
 
-Settings are environment variables that begin with AVB_ (see docs/reference/settings.md).
+Settings are environment variables that begin with AVB_; README.md lists those that matter first.
 """
 
 app = typer.Typer(
@@ -35,6 +35,8 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(agents.app, name="agents")
+app.add_typer(keys.app, name="keys")
+app.add_typer(evals.app, name="eval")
 app.command()(agents.voices)
 
 

@@ -83,4 +83,11 @@ def _invite(settings: Settings) -> None:
     console.print(
         f'  AsyncOpenAI(base_url="{url}", api_key="local").realtime.connect(model="delivery")', soft_wrap=True
     )
+    if settings.webhook_port:  # one that the system chose is in the log
+        hotline = f"[{settings.webhook_host}]" if ":" in settings.webhook_host else settings.webhook_host
+        console.print(
+            f"\nHotline for Vapi at [bold]http://{hotline}:{settings.webhook_port}/vapi/webhook[/], "
+            f"its health and numbers on port {settings.internal_port} (docs/operations.md)",
+            soft_wrap=True,
+        )
     console.print("\nCtrl-C stops it.")

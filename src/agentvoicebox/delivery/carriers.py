@@ -80,3 +80,9 @@ def is_unfinished(tracking_id: str) -> bool:
     if any(match.check_digit_ok for match in matches(tracking_id)):
         return False
     return any(len(tracking_id) < length and pattern.match(tracking_id) for pattern, length in _UNFINISHED)
+
+
+def missing(tracking_id: str) -> int:
+    """How many characters an unfinished id lacks at least; 0 for any other."""
+    lacking = [length - len(tracking_id) for pattern, length in _UNFINISHED if pattern.match(tracking_id)]
+    return max(0, min(lacking, default=0))

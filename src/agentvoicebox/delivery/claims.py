@@ -2,7 +2,7 @@
 
 Names, days and numbers are folded into one token each; then the clause is read from left to right as phrases of `frames`
 and `statements`, the longest first. Words that no phrase covers are claims of their own, which nothing can bear out. Whether
-a claim is true is decided in `grounding`.
+a claim is true is decided in `judgement`.
 """
 
 import re
@@ -57,6 +57,10 @@ class Kind(StrEnum):
     WORDS = "words"
 
 
+# What says nothing about a parcel.
+HARMLESS = frozenset({Kind.LINK, Kind.COURTESY, Kind.REQUEST, Kind.LIMIT})
+
+
 class Claim(msgspec.Struct, frozen=True):
     """One phrase of a clause.
 
@@ -109,29 +113,62 @@ _TABLE: tuple[tuple[Kind, str, Sequence[str]], ...] = (
     (Kind.OF_COURSE, "", frames.OF_COURSE),
     (Kind.LIMIT, "", frames.LIMITS),
     (Kind.REQUEST, "", frames.REQUESTS),
+    (Kind.REQUEST, "", frames.WAITS),
     (Kind.COURTESY, "", frames.COURTESIES),
     (Kind.LINK, "", frames.LINKS),
 )
+
+
+def _ways(pattern: str) -> list[str]:
+    """The alternatives of a pattern, each by itself: `re` takes the first that fits, here the longest counts."""
+    found, depth = [""], 0
+    for part in re.findall(r"\\.|.", pattern):
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        if part == "|" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += part
+    return found
+
+
 _PHRASES = tuple(
-    (kind, state, re.compile(rf"(?:{pattern})(?= |$)")) for kind, state, patterns in _TABLE for pattern in patterns
+    (kind, state, re.compile(rf"(?:{way})(?= |$)"))
+    for kind, state, patterns in _TABLE
+    for pattern in patterns
+    for way in _ways(pattern)
 )
 
 # Words for reports of what was refused, not for the refusal: anything unknown is refused.
-_SORTS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    (Kind.CONTACT, re.compile(r"(?:https?|www|com|net|org|@|phone|dial|email|website|link|hotline)\b|@")),
-    (Kind.MONEY, re.compile(r"[$€£]|(?:dollars?|euros?|pounds?|cents?|refund\w*|compensat\w*|money|fees?|pay|paid|free|voucher|charge\w*|dut(?:y|ies))\b")),
-    (Kind.HEDGE, re.compile(r"(?:probably|likely|maybe|perhaps|might|may|could|almost|nearly|soon|shortly|hopefully|about|around|seems?|appears?|think|guess|should|any)\b")),
-    (Kind.TIME, re.compile(r"(?:morning|noon|afternoon|evening|night|tonight|week\w*|hours?|minutes?|month\w*|o|clock|am|pm|midnight|later|yesterday|tomorrow|today|since|until)\b")),
-    (Kind.PROMISE, re.compile(r"(?:will|shall|promise\w*|guarantee\w*|definitely|going|have|rescheduled|notify|arrange\w*)\b")),
-)  # fmt: skip
+_SORTS: dict[Kind, str] = {
+    Kind.CONTACT: "http https www com net org phone dial email website link hotline @",
+    Kind.MONEY: "$ € £ dollar dollars euro euros pound pounds cent cents refund refunds refunded compensation compensated money"
+    " fee fees pay paid free voucher charge charges duty duties",
+    Kind.HEDGE: "probably likely maybe perhaps might may could almost nearly soon shortly hopefully about around seem seems"
+    " appear appears think guess should any",
+    Kind.TIME: "morning noon afternoon evening night tonight week weeks weekend hour hours minute minutes month months clock am"
+    " pm midnight later yesterday tomorrow today since until",
+    Kind.PROMISE: "will shall promise guarantee guaranteed definitely going have rescheduled notify arrange arranged",
+}
+_SORT_OF = {word: kind for kind, listed in _SORTS.items() for word in listed.split()}
 
 _DIGITS = dict(lexicon.DIGITS) | {"oh": "0"}
 _AGES = {"minute": 60, "hour": 3_600, "day": 86_400}
 _COUNTS = {cardinal(number).replace("-", " "): number for number in range(1, 100)} | {"a": 1, "an": 1}
 _AGE = re.compile(
-    r"(?:(?:about|roughly|around) )?(?P<count>less than a|\d{1,2}|[a-z]+(?: [a-z]+)?) (?P<unit>minute|hour|day)s? (?:ago|old)(?= |$)"
+    r"(?:(?:about|roughly|around) )?(?P<count>less than a|\d{1,2}|[a-z]+(?: [a-z]+)?)"
+    r" (?P<unit>minute|hour|day)s? (?:ago|old)(?= |$)"
 )
-_BEFORE_AGE = ("as of ", "this is from ", "that is from ", "that was ", "this was ", "the state ", "the case ", "true ")
+_BEFORE_AGE = (
+    "as of ",
+    "this is from ",
+    "that is from ",
+    "that was ",
+    "this was ",
+    "the state ",
+    "the case ",
+    "true ",
+    "information is ",
+)
 
 
 class _Folded(msgspec.Struct):
@@ -139,6 +176,7 @@ class _Folded(msgspec.Struct):
 
     text: str
     is_capital: bool
+    is_shouted: bool = False
     name: str = ""
     number: str = ""
     day: Mention | None = None
@@ -204,9 +242,8 @@ def _hides_a_name(tokens: Sequence[_Folded], first: int, last: int) -> bool:
 def _uncovered(tokens: Sequence[_Folded]) -> Claim:
     text = " ".join(token.text for token in tokens)
     first = tokens[0]
-    for kind, pattern in _SORTS:
-        if pattern.match(first.text):
-            return Claim(kind, text)
+    if first.text in _SORT_OF:
+        return Claim(_SORT_OF[first.text], text)
     if first.text.isdigit() or first.text in _DIGITS or first.text in _COUNTS:
         return Claim(Kind.COUNT, text)
     return Claim(Kind.NAME if first.is_capital else Kind.WORDS, text)
@@ -214,7 +251,7 @@ def _uncovered(tokens: Sequence[_Folded]) -> Claim:
 
 def _fold(found: Sequence[Word], names: Mapping[str, str]) -> list[_Folded]:
     """The words with each name, day, age and tracking number as one token."""
-    tokens = [_Folded(word.low, word.is_capital) for word in found]
+    tokens = [_Folded(word.low, word.is_capital, word.is_shouted) for word in found]
     return _fold_numbers(_fold_days(_fold_names(tokens, names)))
 
 
@@ -309,7 +346,9 @@ def _characters(tokens: Sequence[_Folded], at: int) -> tuple[str, int]:
     if not (low.isascii() and low.isalnum()) or token.text.isupper():
         return "", 1
     if any(character.isdigit() for character in low):
-        is_quantity = re.fullmatch(r"\d+(?:st|nd|rd|th|am|pm|kg|km|h)", low) or (low.isdigit() and len(low) < 3 and following in ("am", "pm"))
+        is_quantity = re.fullmatch(r"\d+(?:st|nd|rd|th|am|pm|kg|km|h)", low) or (
+            low.isdigit() and len(low) < 3 and following in ("am", "pm")
+        )
         return ("", 1) if is_quantity else (low.upper(), 1)
     if not token.is_capital:
         return "", 1
@@ -320,7 +359,7 @@ def _characters(tokens: Sequence[_Folded], at: int) -> tuple[str, int]:
         if len(example) > 1 and example.startswith(low):
             return low.upper(), 3
         return ("", 1) if low == "i" and not _is_character(tokens, at + 1) else (low.upper(), 1)
-    return (low.upper(), 1) if 2 <= len(low) <= 5 and _is_digit(tokens, at + 1) else ("", 1)
+    return (low.upper(), 1) if token.is_shouted and len(low) <= 5 and _is_digit(tokens, at + 1) else ("", 1)
 
 
 def _is_digit(tokens: Sequence[_Folded], at: int) -> bool:

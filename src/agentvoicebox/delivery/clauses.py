@@ -2,7 +2,7 @@
 
 A clause is a sentence, or the part of one before a comma after which a new statement begins ("…, and it should …"). What
 comes out depends on the text alone, never on how it was cut on its way here: a cut is only looked for after white space.
-Whether a clause may be said is decided in `grounding`.
+Whether a clause may be said is decided in `judgement`.
 """
 
 import re
@@ -13,13 +13,19 @@ import msgspec
 LONGEST_CLAUSE = 400  # characters; a model that goes on without a full stop is cut here, and hardly passes
 LEAST_WORDS = 3  # before a comma; less is an opening ("Yes,", "Thank you,") that belongs to what follows
 
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _SENTENCE_END = re.compile(r"[.!?\u2026]+[\"'\u2019\u201d)\]*]*\s$")
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e|a\.m|p\.m)|\b[A-Z])\.\s$")
 _JOINT = re.compile(r"[,;:\u2013\u2014]\s+([A-Za-z]+)(?:['\u2019][a-z]+)?\s$")
-_STARTERS = frozenset(["and", "but", "so", "which", "it", "i", "we", "you", "your", "could", "would", "can", "do", "what", "please", "let", "is"])
+_STARTERS = _listed("and but so which it i we you your could would can do what please let is")
 # A sentence that opens so says nothing before its second half.
-_LEANING = frozenset(
-    ["if", "when", "once", "while", "although", "though", "because", "since", "as", "according", "based", "from", "to", "for", "in", "on", "at", "by", "unless", "until", "after", "before", "whether", "not", "both", "sorry"]
+_LEANING = _listed(
+    "if when once while although though because since as according based from to for in on at by unless "
+    "until after before whether not both sorry"
 )
 _VERB = re.compile(
     r"\b(?:is|are|was|were|has|have|had|should|will|would|can|could|may|do|does|did|need|found|see|heard|got|am"
@@ -28,30 +34,39 @@ _VERB = re.compile(
 )
 
 _CONTRACTIONS = (
-    (re.compile(r"\bcan(?:no|')t\b"), "can not"),
-    (re.compile(r"\bwon't\b"), "will not"),
-    (re.compile(r"n't\b"), " not"),
-    (re.compile(r"'re\b"), " are"),
-    (re.compile(r"'ve\b"), " have"),
-    (re.compile(r"'ll\b"), " will"),
-    (re.compile(r"'m\b"), " am"),
-    (re.compile(r"\b(i|you|we|they)'d\b"), r"\1 would"),
-    (re.compile(r"\b(it|that|there|here|what|where|who|how|this|he|she|let)'s (been|got|run|already been)\b"), r"\1 has \2"),
-    (re.compile(r"\blet's\b"), "let us"),
-    (re.compile(r"\b(it|that|there|here|what|where|who|how|this|when|which|everything|number|one|delivery|date)'s\b"), r"\1 is"),
-    (re.compile(r"\b(parcel|package|packet|shipment|order|item)'s (been|run)\b"), r"\1 has \2"),
-    (re.compile(r"\b(parcel|package|packet|shipment|order|item)'s\b"), r"\1 is"),
+    (r"\bcan(?:no|')t\b", "can not"),
+    (r"\bwon't\b", "will not"),
+    (r"n't\b", " not"),
+    (r"'re\b", " are"),
+    (r"'ve\b", " have"),
+    (r"'ll\b", " will"),
+    (r"'m\b", " am"),
+    (r"\b(i|you|we|they)'d\b", r"\1 would"),
+    (r"\b(it|that|there|here|what|where|who|how|this|he|she|let)'s (been|got|run|already been)\b", r"\1 has \2"),
+    (r"\blet's\b", "let us"),
+    (r"\b(it|that|there|here|what|where|who|how|this|when|which|everything|number|one|delivery|date)'s\b", r"\1 is"),
+    (r"\b(parcel|package|packet|shipment|order|item)'s (been|run)\b", r"\1 has \2"),
+    (r"\b(parcel|package|packet|shipment|order|item)'s\b", r"\1 is"),
 )  # fmt: skip
+_SHORT_FORMS = tuple((re.compile(pattern, re.IGNORECASE), whole) for pattern, whole in _CONTRACTIONS)
+_SHORT = re.compile(r"\b(St|Mt|Ft|Mr|Mrs|Dr)\.")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 _SILENT = frozenset("\"'()[]*_\u201c\u201d")  # marks that a voice doesn't read
 _PAUSES = {";": ",", ":": ",", "-": "", "\u2013": ",", "\u2014": ",", "!": ".", "\u2026": "."}
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word or a mark. `low` is lower case, without accents; `is_capital` when it is written with a capital."""
+    """A word or a mark.
+
+    Attributes:
+        low: lower case, without accents.
+        is_capital: written with a capital first.
+        is_shouted: written in capitals alone.
+    """
 
     low: str
-    is_capital: bool
+    is_capital: bool = False
+    is_shouted: bool = False
 
 
 class Clauses:
@@ -102,11 +117,11 @@ def words(clause: str) -> list[Word]:
     """The words and marks of a clause; short forms are written out ("hasn't" → has, not), hyphens part words."""
     text = unicodedata.normalize("NFKC", clause).replace("\u2019", "'").replace("\u2018", "'")
     found: list[Word] = []
-    for run in re.findall(r"[^\s]+", _written_out(text)):
+    for run in _SHORT.sub(r"\1", _written_out(text)).split():
         for match in _WORD.findall(run):
             mark = _PAUSES.get(match, match)
-            if mark and mark not in _SILENT:
-                found.append(Word(bare(mark), match[:1].isupper()))
+            if mark and mark not in _SILENT and unicodedata.category(mark[0]) not in ("So", "Sk", "Mn"):  # no emoji
+                found.append(Word(bare(mark), match[:1].isupper(), match.isupper()))
     return found
 
 
@@ -122,9 +137,6 @@ def normal(clause: str) -> str:
 
 
 def _written_out(text: str) -> str:
-    for pattern, whole in _CONTRACTIONS_ANY_CASE:
+    for pattern, whole in _SHORT_FORMS:
         text = pattern.sub(whole, text)
     return text
-
-
-_CONTRACTIONS_ANY_CASE = tuple((re.compile(pattern.pattern, re.IGNORECASE), whole) for pattern, whole in _CONTRACTIONS)

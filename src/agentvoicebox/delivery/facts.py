@@ -1,11 +1,9 @@
 """What the tools of a call returned, parcel by parcel, and what the caller said: all that a reply may be made of.
 
-Decides which stored fields are fit to be spoken at all: a place or carrier that is no name but a sentence, a link or an
-instruction is left out, and with it the builder's sentence that would have read it out. Whether a clause agrees with the
-facts is decided in `grounding`.
+A stored field that is not fit to be spoken (`names`) is left out, and with it the builder's sentence that would have read it
+out. Whether a clause agrees with the facts is decided in `judgement`.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cached_property
@@ -13,22 +11,13 @@ from functools import cached_property
 import msgspec
 
 from agentvoicebox.delivery import reply, track, tracking
+from agentvoicebox.delivery.chat import ChatLine
 from agentvoicebox.delivery.clauses import cut, normal
-from agentvoicebox.delivery.dialogue import ChatLine
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent
+from agentvoicebox.delivery.names import speakable
+from agentvoicebox.delivery.shipment import Shipment
 from agentvoicebox.delivery.tool_result import ToolResult, read
 
-MOST_NAME_WORDS = 5  # "Newcastle upon Tyne Mail Centre"
-LONGEST_NAME = 40  # characters
 LEAST_ENDING = 3  # characters by which a caller tells parcels apart
-
-_NAME_WORD = re.compile(r"[^\W\d_][^\W\d_'\u2019.\-]*|\d{1,3}")
-_PARTICLES = frozenset("of the de la le les du des da do am an im on upon sur en and und y der den van von in".split())
-# Words of an instruction, a promise or a state; a real name holds none of them.
-_NO_NAME = frozenset(
-    "ignore disregard forget instructions instruction previous prompt system assistant say tell call phone dial visit pay send"
-    " give click please you your refund free delivered lost stolen caller customer password card account fee told must".split()
-)
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -78,13 +67,17 @@ class Facts:
     Args:
         parcels: each asked number once, the one asked last at the end.
         asked: the caller's lines, in order.
+        question: what the caller said since they last heard something.
         today: the day on which the reply is spoken.
         heard: what was said to the caller since the last result.
     """
 
-    def __init__(self, parcels: Sequence[Parcel], asked: Sequence[str], today: date, heard: str = "") -> None:
+    def __init__(
+        self, parcels: Sequence[Parcel], asked: Sequence[str], question: str, today: date, heard: str = ""
+    ) -> None:
         self.parcels = tuple(parcels)
         self.asked = tuple(asked)
+        self.question = question
         self.today = today
         self.heard = heard
 
@@ -135,6 +128,7 @@ def gather(lines: Sequence[ChatLine], today: date) -> Facts:
     """
     parcels: dict[str, Parcel] = {}
     heard: list[str] = []
+    question: list[str] = []
     for line in lines:
         if line.role == "tool":
             parcel = _parcel(read(line.text))
@@ -143,40 +137,19 @@ def gather(lines: Sequence[ChatLine], today: date) -> Facts:
             heard = []
         elif line.role == "assistant" and line.text:
             heard.append(line.text)
+            question = []
+        elif line.role == "user":
+            question.append(line.text)
     asked = [line.text for line in lines if line.role == "user"]
-    return Facts(list(parcels.values()), asked, today, " ".join(heard))
-
-
-def is_name(stored: str) -> bool:
-    """Whether a stored field looks like a place's or company's name, and not like a sentence."""
-    text = reply.plain(stored)
-    found = text.replace(",", " ").replace("(", " ").replace(")", " ").split()
-    if not found or len(found) > MOST_NAME_WORDS or len(text) > LONGEST_NAME:
-        return False
-    if any(not _NAME_WORD.fullmatch(word) or word.lower().strip(".") in _NO_NAME for word in found):
-        return False
-    if any(word.endswith(".") and len(word) > 3 for word in found):
-        return False
-    return len(found) == 1 or all(word[0].isupper() or word[0].isdigit() or word in _PARTICLES for word in found)
+    return Facts(list(parcels.values()), asked, " ".join(question), today, " ".join(heard))
 
 
 def _parcel(result: ToolResult) -> Parcel:
     shipment = result.shipment if result.code == track.FOUND else None
     speech = result.speech
-    if shipment is not None and (clean := _clean(shipment)) is not shipment:
+    if shipment is not None and (clean := speakable(shipment)) is not shipment:
         age_s = result.data.get("age_s")
         shipment = clean
         speech = reply.found(clean, age_s=float(age_s) if isinstance(age_s, int | float) else 0.0)
     number = shipment.tracking_id if shipment else result.tracking_id
     return Parcel(number, result, shipment, speech, frozenset(normal(clause) for clause in cut(speech)))
-
-
-def _clean(shipment: Shipment) -> Shipment:
-    """The shipment without fields that are no names; itself when all are."""
-    event = shipment.last_event
-    if shipment.carrier and not is_name(shipment.carrier):
-        shipment = msgspec.structs.replace(shipment, carrier=None)
-    if event and event.location and not is_name(event.location):
-        event = ShipmentEvent(event.status, event.at)
-        shipment = msgspec.structs.replace(shipment, last_event=event)
-    return shipment

@@ -98,3 +98,22 @@ EVERYDAY = _words(
     "do does did can said say says call can't last next one two ends end it'll oh up out off am are as if we he "
     "she they read says mine also item part"
 )
+
+# What recognisers write for a digit on a bad line; digits only where a number was asked for and made no sense otherwise.
+MISHEARD_DIGITS = {
+    "hero": "0", "euro": "0", "nero": "0", "when": "1", "want": "1", "wan": "1", "run": "1", "do": "2", "due": "2",
+    "free": "3", "through": "3", "full": "4", "pull": "4", "poor": "4", "or": "4", "door": "4", "fight": "5",
+    "hive": "5", "fine": "5", "find": "5", "by": "5", "bye": "5", "life": "5", "sex": "6", "sick": "6", "sixth": "6",
+    "fix": "6", "ticks": "6", "heaven": "7", "seventh": "7", "even": "7", "ape": "8", "age": "8", "hate": "8",
+    "eat": "8", "aid": "8", "raid": "8", "paid": "8", "night": "9", "mine": "9", "dine": "9", "line": "9",
+    "ine": "9", "nigh": "9", "none": "9",
+}  # fmt: skip
+
+# Said before and after a number, never in it.
+AROUND_A_NUMBER = (
+    EVERYDAY | SKIPPED | NOT_LETTERS
+    | _words(
+        "i i'm i've you a an are see be why tracking number my yes yeah sure thanks thank said told think wrong sorry wait that's"
+        " parcel package order again please hello ending"
+    )
+)  # fmt: skip

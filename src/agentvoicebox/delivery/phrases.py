@@ -33,8 +33,11 @@ AFTER_MISS = (
 AFTER_FAILURE = (
     "",
     "Could you say the number once more?",
-    "Please spell it one character at a time, or type it.",
+    "Please spell it in groups of three, or type it.",
 )
+ASK_ENDING = "What are its last four characters?"
+SORRY = "Sorry about that."
+SAY_SLOWLY = "Please say the whole number again, slowly."
 
 
 def so_far(spoken: str) -> str:

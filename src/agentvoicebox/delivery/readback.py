@@ -30,9 +30,13 @@ def readback(tracking_id: str) -> str:
 
 def ending(tracking_id: str) -> str:
     """The last characters, enough to name the parcel: "six seven eight four"; of `PKG004` "zero zero four"."""
+    return " ".join(_spoken(character) for character in spelled_ending(tracking_id))
+
+
+def spelled_ending(tracking_id: str) -> str:
+    """The characters that `ending` says."""
     digits = re.search(r"\d{3,}$", tracking_id)
-    last = digits.group()[-ENDING:] if digits else tracking_id[-ENDING:]
-    return " ".join(_spoken(character) for character in last)
+    return digits.group()[-ENDING:] if digits else tracking_id[-ENDING:]
 
 
 def _groups(characters: str) -> str:

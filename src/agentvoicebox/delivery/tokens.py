@@ -70,6 +70,7 @@ MOST_WORDS = 400  # the last of them are read; a number takes at most about a hu
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+_PLURAL = re.compile(r"\d+s")  # "680s": a recogniser's idea of decades
 
 
 def clean(text: str) -> str:
@@ -170,7 +171,7 @@ class _Scan:
             return None
         example = ""
         taken = 0
-        if self._low(1) in ("as", "is", "like") and self._low(2) in ("in", "for"):
+        if self._low(1) in ("as", "is", "like", "has") and self._low(2) in ("in", "for", "a", "an", "been"):
             example, taken = self._low(3), 4
         elif self._low(1) == "like" or (
             self._low(1) in ("for", "of") and self._low(2)[:1].upper() == letter and self._low(2) not in lex.DIGITS
@@ -278,7 +279,7 @@ class _Scan:
         if not (raw.isascii() and raw.isalnum()) or _ORDINAL.fullmatch(low):
             return None
         if any(c.isdigit() for c in raw):
-            return (Option(tuple(raw)),), 1, False
+            return (Option(tuple(raw[:-1] if _PLURAL.fullmatch(low) else raw)),), 1, False
         if len(raw) < 2 or len(raw) > 5 or low in lex.NOT_LETTERS or self._is_word_with_meaning(low):
             return None
         if low in lex.EVERYDAY or low in lex.SKIPPED:

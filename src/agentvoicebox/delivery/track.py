@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agentvoicebox.delivery import reply
+from agentvoicebox.delivery.names import speakable
 from agentvoicebox.delivery.shipment import Shipment
 from agentvoicebox.delivery.tracking import (
     CLEAR_LEAD,
@@ -89,6 +90,7 @@ def outcome(asked: Sequence[Candidate], shipments: Sequence[Shipment], *, age_s:
     first = known[0]
     if rank[first.tracking_id] > 0 or asked[0].cost >= CLEAR_LEAD:
         return Outcome(CONFIRM, reply.confirm(first.tracking_id), {"tracking_id": first.tracking_id})
+    first = speakable(first)
     return Outcome(FOUND, reply.found(first, age_s=age_s), facts(first, age_s=age_s))
 
 

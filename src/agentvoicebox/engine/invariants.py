@@ -120,15 +120,16 @@ class Invariants:
             case ev.InputAudioBufferSpeechStarted():
                 self._law("speech detected means a turn is open", self._turn is None, event.item_id)
                 self._turn = event.item_id
-                self._before_turn = {rid for rid, is_default in self._live.items() if is_default}
+                detection = engine.state.config.turn_detection
+                interrupts = detection is not None and detection.interrupt_response
+                # A client that switches interruption on in the middle of a turn means the next one.
+                self._before_turn = {r for r, is_default in self._live.items() if is_default} if interrupts else set()
             case ev.InputAudioBufferSpeechStopped():
                 self._law("speech stops in an open turn", self._turn == event.item_id, event.item_id)
             case ev.InputAudioBufferCommitted():
                 if self._turn == event.item_id:
-                    detection = engine.state.config.turn_detection
-                    if detection is not None and detection.interrupt_response:
-                        old = self._before_turn & self._live.keys()
-                        self._law("the old response ends before the new turn is committed", not old, old)
+                    old = self._before_turn & self._live.keys()
+                    self._law("the old response ends before the new turn is committed", not old, old)
                     self._turn = None
             case ev.InputAudioBufferCleared() | ev.SessionUpdated():
                 if engine.state.buffer.turn is None:

@@ -81,17 +81,20 @@ def hidden_ms(turn: Turn) -> dict[str, float]:
 
 
 def sums_that_fail(record: CallRecord, within_ms: float = SUMS_WITHIN_MS) -> list[str]:
-    """Turns whose parts don't sum to the whole: the server's own, or, on one clock, to what the caller measured."""
+    """Turns whose parts don't sum to the whole: the server's own sum misses, or it claims more than the caller waited.
+
+    With `line`, the way back and the caller's own lateness, the parts sum to the caller's wait by definition; so a `line`
+    far below zero is a fault of the account, one above it a busy machine or a network.
+    """
     found = []
     for turn in record.turns:
-        account = turn.account
-        if account is None:
+        if turn.account is None:
             continue
-        if abs(account.gap_ms) > within_ms:
-            found.append(f"turn {turn.index}: the server's parts miss its whole by {account.gap_ms:.1f} ms")
-        unexplained_ms = turn.parts_ms().get(LINE, 0.0)
-        if turn.endpointing_shift_ms and abs(unexplained_ms) > within_ms:
-            found.append(f"turn {turn.index}: {unexplained_ms:.1f} ms of the caller's wait are not accounted for")
+        if abs(turn.account.gap_ms) > within_ms:
+            found.append(f"turn {turn.index}: the server's parts miss its whole by {turn.account.gap_ms:.1f} ms")
+        line_ms = turn.parts_ms().get(LINE, 0.0)
+        if turn.endpointing_shift_ms and line_ms < -within_ms:
+            found.append(f"turn {turn.index}: the server accounts for {-line_ms:.1f} ms more than the caller waited")
     return found
 
 

@@ -44,6 +44,7 @@ MARKS = {  # event type: (marker, row, legend)
     "error": ("P", REPLY_Y, "error"),
 }
 ENVELOPE_S = 0.02
+LEAST_SHOWN_MS = 0.5
 MIN_LABEL_SHARE = 0.045  # of the axis: a narrower piece has no room for its number
 CALL_INCHES_PER_S, MIN_INCHES, MAX_INCHES = 0.55, 13.0, 26.0
 
@@ -224,25 +225,23 @@ def _draw_bar(axes: Any, row: int, turn: Turn, span_ms: float) -> None:
     told = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts[name]) >= 0.05)
     axes.text(0, row - 0.24, told, va="bottom", fontsize=8, color=FAINT)
     shift = turn.endpointing_shift_ms
-    for place, work in enumerate(_hidden(turn)):
-        y = row + 0.26 + 0.11 * (place % 3)
-        colour, _ = LOOKS.get(work.name, LOOKS[LINE])
-        start = work.start_ms + shift
-        axes.barh(y, work.end_ms - work.start_ms, left=start, height=0.075, color=colour, alpha=0.75)
-        axes.text(
-            work.end_ms + shift,
-            y,
-            f" {work.name} {work.end_ms - work.start_ms:.0f}",
-            va="center",
-            fontsize=7,
-            color=FAINT,
-        )
+    hidden = _hidden(turn)
+    for place, name in enumerate(dict.fromkeys(work.name for work in hidden)):
+        y = row + 0.24 + 0.095 * place
+        spans = [(work.start_ms + shift, work.end_ms - work.start_ms) for work in hidden if work.name == name]
+        for start, width in spans:
+            axes.barh(y, width, left=start, height=0.07, color=LOOKS.get(name, LOOKS[LINE])[0], alpha=0.8)
+        end = max(start + width for start, width in spans)
+        label = f" {name} {sum(width for _, width in spans):.0f}"
+        axes.text(end, y, label, va="center", fontsize=7, color=FAINT)
 
 
 def _legend(axes: Any, turns: list[Turn]) -> None:
     from matplotlib.patches import Patch
 
-    present = [name for name in (*PARTS, LINE) if any(abs(turn.parts_ms().get(name, 0)) >= 0.5 for turn in turns)]
+    worked = {work.name for turn in turns for work in _hidden(turn)}
+    worked |= {name for turn in turns for name, ms in turn.parts_ms().items() if abs(ms) >= LEAST_SHOWN_MS}
+    present = [name for name in (*PARTS, LINE) if name in worked]
     patches = [Patch(facecolor=LOOKS[name][0], hatch=LOOKS[name][1], edgecolor=PAPER, label=name) for name in present]
     if patches:
         axes.legend(

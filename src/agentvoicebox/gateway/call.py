@@ -30,6 +30,7 @@ from agentvoicebox.gateway.perform import Performer
 from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, survey
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
+from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
@@ -141,6 +142,7 @@ class Call:
         )
         jobs, shelf = OpenJobs(house.metrics), ChunkShelf()
         loudspeaker = Loudspeaker(ear.set_agent_speaking, clock)
+        tape = Tape(self._trace_id)
         tap = TurnTap(lambda sample: self._wall_s(ear.arrival_s(sample)))
         writer = Writer(self._websocket, self._welcome.dialect, lambda: self.end(SLOW_READER, POLICY_VIOLATION))
         performer = Performer(
@@ -165,6 +167,7 @@ class Call:
             ear=ear,
             past=house.past,
             tap=tap,
+            tape=tape,
             metrics=house.metrics,
             owner=self._owner,
         )
@@ -227,6 +230,9 @@ class Call:
             await asyncio.wait([writing], timeout=FLUSH_S)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+            # A call that was handed over is recorded by its last gateway, if that has the whole log.
+            if house.recording is not None and self.is_over and (restored is None or restored.is_whole):
+                house.recording.put(tape)
 
     async def _drive(self, driver: Driver) -> None:
         """Until the session is over, or let go."""

@@ -19,6 +19,7 @@ from agentvoicebox.gateway.ledger import Ledger
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
 from agentvoicebox.gateway.resume import Restored
+from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendLog, Record, SessionRef
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.telemetry.logs import get_logger
@@ -56,6 +57,7 @@ class Driver:
         ear: Ingest,
         past: SessionLog,
         tap: TurnTap,
+        tape: Tape,
         metrics: Metrics,
         owner: str = "",
     ) -> None:
@@ -71,6 +73,7 @@ class Driver:
         self._ear = ear
         self._past = past
         self._tap = tap
+        self._tape = tape
         self._metrics = metrics
         self._began_s = clock.monotonic_s()
         self._letters: deque[_Letter] = deque()
@@ -97,12 +100,15 @@ class Driver:
         now_s = self.now_s
         self._engine, effects = Engine.open(opened, now_s)
         self._log(now_s, opened)
+        self._tape.note(now_s, opened, effects)
         await self._perform(effects)
 
     def go_on(self, restored: Restored) -> None:
         """Drive another gateway's session. Its time goes on, the while in which nobody drove it included."""
         self._engine, self._ledger = restored.engine, restored.ledger
         self._received, self._covered = restored.received, restored.covered
+        for step in restored.steps:
+            self._tape.note(*step)
         self._began_s = self._clock.monotonic_s() - restored.session_s(self._clock.wall_s())
 
     async def resume(self, seed: str) -> None:
@@ -169,6 +175,7 @@ class Driver:
         now_s = self.now_s
         effects = engine.receive(letter.given, now_s)
         self._log(now_s, letter.given)
+        self._tape.note(now_s, letter.given, effects)
         self._metrics.step_taken(self.now_s - now_s)
         self._tap.observe(self._clock.wall_s(), letter.given, effects, letter.record)
         return effects

@@ -14,6 +14,7 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.errors import BrokerLost, Overloaded
 from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.ports.broker import Broker, SessionRef
 from agentvoicebox.ports.providers import EndOfTurn, Voice
 from agentvoicebox.sessions.directory import SessionDirectory
@@ -55,6 +56,7 @@ class House:
         past: snapshots of sessions.
         voices: what sessions may ask for.
         end_of_turn: a model for semantic_vad, or None.
+        recording: where the tapes of calls go, or None.
         grace_s: how long a call's keys outlive it.
         resume_s: how long a session waits for a caller whose line broke.
     """
@@ -70,6 +72,7 @@ class House:
     max_calls: int
     voices: Sequence[Voice] = ()
     end_of_turn: EndOfTurn | None = None
+    recording: Recording | None = None
     grace_s: float = GRACE_S
     resume_s: float = RESUME_S
     is_leaving: bool = False

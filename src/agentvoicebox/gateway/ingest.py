@@ -332,6 +332,8 @@ class Ingest:
             case facts.SpeechPaused(speech_end_sample=speech_end_sample):
                 self._post(inputs.SpeechPaused(speech_end_sample))
             case facts.SpeechResumed():
+                for job_id in self._utterances:
+                    self._deliver(job_id, AudioEntry("resume", self._heard_sample))
                 self._post(inputs.SpeechResumed())
             case facts.SpeechStopped(end_sample=end_sample, speech_end_sample=speech_end_sample):
                 self._last_stop_sample = end_sample

@@ -43,7 +43,8 @@ class Restored:
     """A session as the log tells it.
 
     Attributes:
-        effects: of the replayed inputs, in order.
+        steps: the replayed inputs: when, what, and what followed.
+        effects: of all of them, in order.
         recent: of those inputs alone that came with the last dispatch, of which the rest may not have landed.
         last_s: session time of the last input.
         received: inputs since the session's start.
@@ -52,11 +53,17 @@ class Restored:
 
     engine: Engine
     ledger: Ledger
+    steps: list[tuple[float, Input, list[Effect]]]
     effects: list[Effect]
     recent: list[Effect]
     last_s: float
     received: int
     covered: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the replay began with the session."""
+        return self.covered == 0
 
     def session_s(self, wall_s: float) -> float:
         """Session time at a wall time: the session's end is known in both. Never before the last input."""
@@ -116,6 +123,7 @@ def restore(past: Past) -> Restored:
     except msgspec.MsgspecError as error:
         log.error("a session's log can't be read", error=str(error))
         raise SessionNotFound(NO_SUCH_SESSION) from error
+    steps: list[tuple[float, Input, list[Effect]]] = []
     effects: list[Effect] = []
     recent_from = 0
     last_s = 0.0
@@ -125,17 +133,18 @@ def restore(past: Past) -> Restored:
         if engine is None:
             if not isinstance(given, Opened):
                 raise SessionNotFound(NO_SUCH_SESSION)
-            engine, opening = Engine.open(given, now_s)
-            effects += opening
+            engine, follows = Engine.open(given, now_s)
         else:
-            effects += engine.receive(given, now_s)
+            follows = engine.receive(given, now_s)
+        effects += follows
+        steps.append((now_s, given, follows))
         ledger.note(given)
         last_s = now_s
     if engine is None or engine.is_closed:
         raise SessionNotFound(NO_SUCH_SESSION)
     ledger.keep_only(engine.state.jobs_out())
     received = past.through + len(entries)
-    return Restored(engine, ledger, effects, effects[recent_from:], last_s, received, past.through)
+    return Restored(engine, ledger, steps, effects, effects[recent_from:], last_s, received, past.through)
 
 
 async def survey(broker: Broker, session: SessionRef, restored: Restored, came_back: Return) -> Standing:

@@ -16,6 +16,7 @@ from agentvoicebox.gateway.app import create_app
 from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import voice_list
@@ -75,6 +76,10 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
     broker = RedisBroker(settings.redis_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
+    recording = Recording(
+        Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
+    )
+    recording.start()
     house = House(
         broker=broker,
         directory=directory,
@@ -87,6 +92,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         max_calls=settings.max_calls,
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
+        recording=recording,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
     )
 
@@ -104,6 +110,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     finally:
         resting.set()  # only now: calls that are being drained are still alive
         await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.to_thread(recording.close)
         await batcher.close()
         await broker.close()
 

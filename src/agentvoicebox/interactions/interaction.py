@@ -61,10 +61,12 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         total_ms: to the first output.
         parts_ms: by part; they sum to `total_ms`. Time in queues counts to the part that queued.
+        work_ms: how long each part worked for this answer, also where that was hidden behind another.
     """
 
     total_ms: float
     parts_ms: dict[str, float] = {}
+    work_ms: dict[str, float] = {}
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +76,14 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         claims: statuses, days, numbers and names that it told as facts.
         unfounded: for each that no tool had returned, what is wrong with it (a fixed text without a word of it).
         unread: clauses whose meaning is not known.
+        due: results that the agent had the time to tell; `told`: those whose state or failure it told.
     """
 
     claims: int = 0
     unfounded: tuple[str, ...] = ()
     unread: int = 0
+    due: int = 0
+    told: int = 0
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

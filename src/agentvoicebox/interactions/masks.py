@@ -85,9 +85,10 @@ def _all_masked(value: Any) -> Any:
 
 
 def masked_id(text: str) -> str:
-    """All but the last four characters of an id or a number starred; of other text nothing but its shape."""
+    """All but the last four characters of an id or a number starred; of other text, also around a number, the shape."""
     compact = normalize(text)
-    if is_tracking_id(compact):
+    has_words = any(len(word) > 1 and word.isalpha() for word in text.split()) and " " in text.strip()
+    if is_tracking_id(compact) and not has_words:
         return "*" * (len(compact) - LAST) + compact[-LAST:]
     if _PHONE.fullmatch(text):
         digits = re.sub(r"\D", "", text)

@@ -22,12 +22,14 @@ from agentvoicebox.interactions.judging import judged
 from agentvoicebox.interactions.rerun import NotALog, Step, digest, masked_digest, rerun
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.telemetry.tap import TurnTap
-from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem, OutputAudio, OutputText
+from agentvoicebox.tools.definition import INVALID_ARGUMENTS, UNKNOWN_TOOL
+from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
 from agentvoicebox.wire.server_events import ConversationItemAdded, ResponseDone, ResponseOutputTextDelta
 
 INPUT_RATE_HZ = 16_000  # of input positions
 FAILED = "FAILED"
-_entry_decoder: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])  # type: ignore[arg-type]
+WORKING = ("stt", "dialogue", "tool", "tts")
+_entry_decoder: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -63,6 +65,10 @@ def interaction_of_log(
 
     Args:
         log: from its `Opened` on.
+        correlation_id: as the call's log lines carry it.
+        door: where the call came in.
+        scenario: which one was played, or "".
+        is_whole: nothing is missing of the log.
         wants_masked: make the masked digests, too (doubles the work).
         rest: called after each step, for whoever shares an interpreter with live calls.
 
@@ -194,12 +200,9 @@ class _Watch:
             role = "caller" if item.role == "user" else "system"
             return Line(role=role, text=text, words=len(text.split()), at_s=at_s)
         text = assistant_text(entry)
-        made = " ".join(
-            part.text if isinstance(part, OutputText) else str(part.transcript or "")
-            for part in item.content
-            if isinstance(part, OutputText | OutputAudio)
-        )
-        return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=len(text) < len(made))
+        # Words of a segment that was never announced are no part of the item, so the text alone does not show a cut.
+        is_cut = entry.is_truncated or entry.heard_ms is not None
+        return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=is_cut)
 
     def _check(self, step: Step) -> None:
         if self.broken:
@@ -213,7 +216,7 @@ class _Watch:
     def _output_left(self, response_id: str, at_s: float) -> None:
         trace = self._tap.output_left(response_id, at_s)
         if trace is not None:
-            self.waits.append(Wait(total_ms=trace["total_ms"], parts_ms=trace["parts_ms"]))
+            self.waits.append(Wait(total_ms=trace["total_ms"], parts_ms=trace["parts_ms"], work_ms=_work_ms(trace)))
 
     def _arrival_s(self, sample: int) -> float | None:
         """When a sample of the caller came in: it is counted back from the end of the turn, in real time."""
@@ -221,6 +224,14 @@ class _Watch:
             return None
         stopped_s, fact = self._stopped
         return stopped_s - max(0, fact.end_sample - sample) / INPUT_RATE_HZ
+
+
+def _work_ms(trace: dict[str, Any]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for bar in trace["bars"]:
+        if bar["part"] in WORKING:
+            sums[bar["part"]] = sums.get(bar["part"], 0.0) + bar["end_ms"] - bar["start_ms"]
+    return {part: round(ms, 3) for part, ms in sums.items()}
 
 
 def _record_of(given: Input, now_s: float) -> Record | None:
@@ -240,6 +251,6 @@ def code_of(output: str) -> str:
     if not isinstance(decoded, dict):
         return ""
     if "error" in decoded:
-        return FAILED
+        return str(decoded["error"]).upper() if decoded["error"] in (UNKNOWN_TOOL, INVALID_ARGUMENTS) else FAILED
     code = decoded.get("code")
     return code if isinstance(code, str) else ""

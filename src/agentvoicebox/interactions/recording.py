@@ -8,13 +8,16 @@ call: what can't be kept is counted and logged.
 import queue
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.delivery import track
 from agentvoicebox.interactions.day_files import DayFiles
-from agentvoicebox.interactions.interaction import Interaction, encode
+from agentvoicebox.interactions.interaction import Interaction, Judgement, encode
+from agentvoicebox.interactions.judging import speech_faults
 from agentvoicebox.interactions.of_log import interaction_of_log
 from agentvoicebox.interactions.redaction import redacted
 from agentvoicebox.interactions.rerun import NotALog
@@ -91,6 +94,9 @@ class Recording:
         while (what := self._waiting.get()) is not None:
             try:
                 self._keep(what)
+            except NotALog as error:  # of a session that another gateway began
+                self.failed += 1
+                log.warning("an interaction can't be told", error=str(error))
             except Exception:  # of ours or the disk's: the next interaction may do better, the call is over anyway
                 self.failed += 1
                 log.exception("an interaction was not kept")
@@ -111,6 +117,7 @@ class Recording:
             NotALog: the tape has no beginning.
         """
         if isinstance(what, Interaction):
+            what = _judged(what)
             return redacted(what, masked_digests="", keeps_words=self._keeps_words)
         if not what.log:
             raise NotALog("the session ended before it was opened")
@@ -130,6 +137,16 @@ class Recording:
             )
         interaction = msgspec.structs.replace(interaction, digests=what.digests.hex())
         return redacted(interaction, masked_digests=told.masked_digests, keeps_words=self._keeps_words)
+
+
+def _judged(interaction: Interaction) -> Interaction:
+    """A webhook's sentences held against their own data, while both are at hand."""
+    if interaction.judgement is not None or not interaction.tool_calls:
+        return interaction
+    today = datetime.fromtimestamp(interaction.began_s, UTC).date()
+    faults = [fault for use in interaction.tool_calls for fault in speech_faults(use, today)]
+    found = sum(use.code == track.FOUND for use in interaction.tool_calls)
+    return msgspec.structs.replace(interaction, judgement=Judgement(claims=found, unfounded=tuple(faults)))
 
 
 class _Rests:

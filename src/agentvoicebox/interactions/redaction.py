@@ -19,9 +19,10 @@ from agentvoicebox.interactions.masks import (
     without_secrets,
     without_secrets_and_words,
 )
-from agentvoicebox.tools import SERVER_TOOLS
+from agentvoicebox.interactions.rerun import masked_digest, rerun
+from agentvoicebox.tools.doors import BUILT_IN
 
-_TOOL_NAMES = frozenset(SERVER_TOOLS)
+_TOOL_NAMES = frozenset(BUILT_IN)
 
 
 def redacted(interaction: Interaction, *, masked_digests: str, keeps_words: bool) -> Interaction:
@@ -46,6 +47,12 @@ def redacted(interaction: Interaction, *, masked_digests: str, keeps_words: bool
     )
 
 
+def without_words(interaction: Interaction) -> Interaction:
+    """An interaction that was recorded in local mode, as it would have been kept by default."""
+    masked = "".join(masked_digest(step.effects).hex() for step in rerun(interaction.log)) if interaction.log else ""
+    return redacted(interaction, masked_digests=masked, keeps_words=False)
+
+
 def _without_words(line: Line) -> Line:
     return msgspec.structs.replace(line, text="")
 
@@ -65,7 +72,7 @@ def masked_log(log: tuple[LogEntry, ...]) -> tuple[LogEntry, ...]:
         data: Any = masked_words(msgspec.to_builtins(given))
         if index in pieces:
             data["arguments" if isinstance(given, ToolCallDelta) else "text"] = pieces[index]
-        masked.append((now_s, msgspec.convert(data, type=Input)))  # type: ignore[arg-type]
+        masked.append((now_s, msgspec.convert(data, type=Input)))
     return tuple(masked)
 
 

@@ -40,9 +40,9 @@ def rerun(log: Sequence[LogEntry]) -> Iterator[Step]:
     Raises:
         NotALog: the first entry is no `Opened`.
     """
-    if not log or not isinstance(log[0][1], Opened):
+    now_s, opened = log[0] if log else (0.0, None)
+    if not isinstance(opened, Opened):
         raise NotALog("a log begins with the opening of its session")
-    now_s, opened = log[0]
     engine, effects = Engine.open(opened, now_s)
     yield Step(now_s, opened, effects, engine)
     for now_s, given in log[1:]:

@@ -1,4 +1,8 @@
-"""A webhook request and its answer as an interaction. Pure; the front door calls it once the answer is made."""
+"""A webhook request and its answer as an interaction. Pure; the front door calls it once the answer is made.
+
+Which tools were asked, and what came of it, is read from the two bodies: from `results` of the hosted platform's spelling, or
+from an answer that is an outcome itself (REST).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +21,10 @@ def tool_use(name: str, arguments: object, output: str, *, took_ms: float | None
     """A tool call of a webhook.
 
     Args:
+        name: of the tool.
         arguments: as the platform sent them: JSON text, or an object.
         output: the tool's answer as JSON (`track.Outcome.as_json()`); "" when it failed.
+        took_ms: until the tool had answered.
     """
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
     return ToolUse(name=name, arguments=text, output=output, code=code_of(output), took_ms=took_ms)
@@ -35,22 +41,30 @@ def record_webhook(
     request: bytes,
     status: int,
     answer: bytes,
-    tool_calls: Sequence[ToolUse] = (),
+    tool_calls: Sequence[ToolUse] | None = None,
     parts_ms: Mapping[str, float] | None = None,
     door: Door = "webhook",
 ) -> None:
     """Keep one request. Never blocks, never raises; secrets in it are cut out before it is written.
 
     Args:
+        recording: this process's.
         began_s: Unix time at which the request came.
         took_ms: until the answer was made.
+        correlation_id: as the log lines and the answer's header carry it.
         call_id: the platform's id of the call, or "".
         source: whose spelling it was (`vapi`, `rest`, …).
-        request, answer: the bodies.
+        request: the body that came.
+        status: answered.
+        answer: the body answered.
+        tool_calls: what was asked in it, each made by `tool_use`; None: as the bodies tell.
         parts_ms: where the time went (`tool`, `queue`, …); the rest counts as `webhook`.
+        door: `rest` for our own route.
     """
     parts = dict(parts_ms or {})
     parts["webhook"] = took_ms - sum(parts.values())
+    asked, answered = _body(request), _body(answer)
+    uses = uses_of(asked, answered) if tool_calls is None else tool_calls
     interaction = Interaction(
         timestamp=iso_time(began_s),
         began_s=began_s,
@@ -60,13 +74,60 @@ def record_webhook(
         software=__version__,
         source=source,
         has_words=True,
-        tool_calls=tuple(tool_calls),
+        tool_calls=tuple(uses),
         waits=(Wait(total_ms=took_ms, parts_ms=parts),),
         status=status,
-        request=_body(request),
-        answer=_body(answer),
+        request=asked,
+        answer=answered,
     )
     recording.put(interaction)
+
+
+def uses_of(request: Any, answer: Any) -> list[ToolUse]:
+    """The tool calls that an answer's body holds results of; [] when it holds none."""
+    if not isinstance(answer, dict):
+        return []
+    if isinstance(answer.get("code"), str):
+        return [tool_use("", request, msgspec.json.encode(answer).decode())]
+    results = answer.get("results")
+    if not isinstance(results, list):
+        result = answer.get("result")
+        return [tool_use("", _arguments(request, None), result)] if isinstance(result, str) else []
+    return [
+        tool_use(str(each.get("name", "")), _arguments(request, each.get("toolCallId")), str(each.get("result", "")))
+        for each in results
+        if isinstance(each, dict)
+    ]
+
+
+def _arguments(request: Any, call_id: object) -> object:
+    """What the call of an id (None: the only one) was asked, wherever a platform put it; {} when that can't be found."""
+    waiting = [request]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, list):
+            waiting += value
+        if not isinstance(value, dict):
+            continue
+        if _is_call(value, call_id):
+            function = value.get("function") or value.get("functionCall") or value
+            for place in (function, value):
+                for key in ("arguments", "parameters"):
+                    if isinstance(place, dict) and place.get(key) is not None:
+                        return place[key]
+        waiting += value.values()
+    return {}
+
+
+def _is_call(value: dict[str, Any], call_id: object) -> bool:
+    if call_id is None:
+        return "functionCall" in value
+    return call_id in (value.get("id"), value.get("toolCallId")) and any(
+        place.get(key) is not None
+        for place in (value.get("function"), value)
+        if isinstance(place, dict)
+        for key in ("arguments", "parameters")
+    )
 
 
 def _body(body: bytes) -> Any:

@@ -87,8 +87,8 @@ class AudioEntry(msgspec.Struct, frozen=True):
     """A piece of an utterance's audio stream, or a mark in it.
 
     Attributes:
-        mark: `audio` (pcm follows at `at_sample`), `probe` (the caller paused; speech ended at `at_sample`), `end` (nothing
-            follows; speech ended at `at_sample`).
+        mark: `audio` (pcm follows at `at_sample`), `probe` (the caller paused; speech ended at `at_sample`), `resume` (the
+            caller went on: the last probe's answer is of no use any more), `end` (nothing follows; speech ended at `at_sample`).
         pcm: int16 mono PCM at 16 kHz; only with `audio`.
     """
 

@@ -15,3 +15,16 @@ class Shipments(Protocol):
         Raises:
             StorageLost, ProviderTimeout: the backend can't answer now (not the same as none).
         """
+
+
+class NearShipments(Protocol):
+    """What a source may offer besides: parcels whose numbers are like one that was misheard."""
+
+    async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
+        """The shipments whose ids begin with one of `beginnings`, or whose last four digits (letters left out) are in `endings`.
+
+        Bounded: of very many that begin or end alike only some come back.
+
+        Raises:
+            StorageLost, ProviderTimeout: the backend can't answer now.
+        """

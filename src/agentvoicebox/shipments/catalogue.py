@@ -9,11 +9,12 @@ from agentvoicebox.delivery.tracking import MOST_CANDIDATES
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
-_FIND, _UPSERT = load("shipments_find"), load("shipment_upsert")
+_FIND, _NEAR, _UPSERT = load("shipments_find"), load("shipments_near"), load("shipment_upsert")
+MOST_ALIKE, MOST_NEAR = 200, 400  # of those that end alike or share one beginning; of all
 
 
 class Catalogue:
-    """Shipments in PostgreSQL. Implements ports.shipments.Shipments."""
+    """Shipments in PostgreSQL. Implements ports.shipments.Shipments and NearShipments."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -22,6 +23,12 @@ class Catalogue:
         """See ports.shipments. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_FIND, tenant_id, list(tracking_ids)[:MOST_CANDIDATES])
+        return [_shipment(row) for row in rows]
+
+    async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
+        """See ports.shipments.NearShipments. Raises StorageLost."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            rows = await connection.fetch(_NEAR, tenant_id, list(endings), list(beginnings), MOST_ALIKE, MOST_NEAR)
         return [_shipment(row) for row in rows]
 
     async def put(self, tenant_id: str, shipments: Iterable[Shipment]) -> None:

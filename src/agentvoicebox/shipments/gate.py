@@ -13,9 +13,8 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 
-LIMITED = BreakerPolicy(
-    failures_to_open=5, open_s=5.0
-)  # Sanity counts requests by the second, so quiet need not be long
+# Sanity counts requests by the second, so quiet need not be long.
+LIMITED = BreakerPolicy(failures_to_open=5, open_s=5.0)
 
 OnChange = Callable[[str, BreakerState, BreakerState], None]
 

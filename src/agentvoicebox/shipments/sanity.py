@@ -89,6 +89,7 @@ class SanityShipments:
         )
         self._checked: tuple[float, ProviderError | None] | None = None
         self._checking: asyncio.Task[None] | None = None
+        self._warning = ""
 
     @property
     def breaker_state(self) -> BreakerState:
@@ -247,9 +248,10 @@ class SanityShipments:
                     raise garbage(f"Sanity's answer is longer than {LONGEST_ANSWER_BYTES} bytes")
         finally:
             await response.aclose()
-        warning = response.headers.get("x-sanity-warning")
-        if warning:
-            _log.info("Sanity warns", warning=warning[:200])
+        warning = response.headers.get("x-sanity-warning", "")
+        if warning and warning != self._warning:  # it comes with every answer; once is enough
+            self._warning = warning
+            _log.warning("Sanity warns", warning=warning[:200])
         if response.status_code != 200:
             _log.warning("Sanity refuses", status=response.status_code, trace=response.headers.get("traceparent"))
         return response.status_code, response.headers, bytes(body)

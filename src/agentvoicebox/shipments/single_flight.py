@@ -44,9 +44,9 @@ class SingleFlight(Generic[K, V]):
             self._flights.update(dict.fromkeys(missing, task))
         return {self._flights[key] for key in keys}, bool(missing)
 
-    def forget(self, keys: Collection[K] | None = None) -> None:
-        """What is under way for `keys` (None: for all) brings nothing to land; who asks from now on starts anew."""
-        for key in list(self._flights) if keys is None else keys:
+    def forget(self, keys: Collection[K]) -> None:
+        """What is under way for `keys` brings nothing to land; who asks from now on starts anew."""
+        for key in keys:
             self._flights.pop(key, None)
 
     @property

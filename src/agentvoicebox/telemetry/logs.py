@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from traceback import extract_tb
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -55,7 +56,7 @@ def configure(
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _without_messages,
         with_fields,
     ]
     final: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
@@ -105,6 +106,16 @@ def bound(
     ids = {"tenant_id": tenant_id, "session_id": session_id, "correlation_id": correlation_id}
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in ids.items() if value is not None}):
         yield
+
+
+def _without_messages(logger: object, method: str, event: Event) -> Event:
+    """An exception as its type and where it was raised: its message may hold a caller's words."""
+    info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["exception"] = type(error).__name__
+        event["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+    return event
 
 
 def _in_order(logger: object, method: str, event: Event) -> Event:

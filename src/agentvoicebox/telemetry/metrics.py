@@ -92,6 +92,7 @@ class Metrics:
         self._jobs = Counter("avb_jobs", "Jobs that are over.", ["kind", "outcome"], registry=registry)
         self._events = Counter("avb_client_events", "Client events read.", ["event"], registry=registry)
         self._audio_bytes = Counter("avb_audio_bytes", "Caller audio read, in the client's format.", registry=registry)
+        self._appends = self._events.labels("input_audio_buffer.append")  # by far the most frequent: looked up once
         self._errors = Counter("avb_errors", "Error events sent to clients.", ["error_type"], registry=registry)
         self._refusals = Counter("avb_refusals", "Connections refused.", ["code"], registry=registry)
         self._speculation = Counter(
@@ -106,7 +107,7 @@ class Metrics:
 
     def audio_read(self, byte_count: int) -> None:
         """An append was read; these have no effects of their own, so only their number and size count."""
-        self._events.labels("input_audio_buffer.append").inc()
+        self._appends.inc()
         self._audio_bytes.inc(byte_count)
 
     def step_taken(self, seconds: float) -> None:

@@ -108,6 +108,12 @@ class Message(Lenient):
         return next((part.id for part in (self.call, self.chat) if part is not None and part.id), None)
 
 
+class Envelope(Lenient):
+    """The body of a webhook."""
+
+    message: Maybe[Message] = None
+
+
 class TrackRequest(Lenient):
     """The body of our own REST door, where it isn't the arguments themselves.
 

@@ -70,7 +70,7 @@ def function_call(message: Message) -> ToolCall | None:
 
 
 def _items(message: Message) -> Iterator[tuple[ToolCallPart, str | None, tuple[str | int, ...]]]:
-    """(item, the name that its wrapper gives it, where it is)"""
+    """Each item, the name that its wrapper gives it, and where it is."""
     for index, part in enumerate(message.tool_call_list):
         yield part, None, ("body", "message", "toolCallList", index)
     for index, part in enumerate(message.tool_calls):

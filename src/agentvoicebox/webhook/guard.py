@@ -75,6 +75,9 @@ class Guard:
         """Who asks.
 
         Args:
+            raw_headers: as ASGI has them.
+            method: of HTTP.
+            body: raw, as it came.
             address: of the sender, for those without credentials.
 
         Raises:

@@ -63,7 +63,9 @@ def _check_kind(request: Request) -> None:
     kind, _, parameters = headers.get("content-type", "").partition(";")
     charset = next((p.split("=", 1)[1] for p in parameters.split(";") if p.strip().lower().startswith("charset=")), "")
     if kind.strip().lower() != "application/json" or charset.strip().strip('"').lower() not in ("", "utf-8", "utf8"):
-        raise NotAccepted(415, "unsupported_media_type", "Send application/json in UTF-8.", headers={"Accept": "application/json"})
+        raise NotAccepted(
+            415, "unsupported_media_type", "Send application/json in UTF-8.", headers={"Accept": "application/json"}
+        )
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise NotAccepted(
             415, "unsupported_encoding", "Send the body uncompressed.", headers={"Accept-Encoding": "identity"}

@@ -45,5 +45,6 @@ def unprocessable(kind: str, where: Sequence[str | int], message: str) -> NotAcc
     Args:
         kind: machine-readable, as Pydantic names its errors.
         where: path to the field, beginning with `body`.
+        message: for people.
     """
     return NotAccepted(422, "unprocessable", message, details=[{"type": kind, "loc": list(where), "msg": message}])

@@ -28,10 +28,12 @@ from agentvoicebox.providers.registry import build_stt
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
 from agentvoicebox.settings import Settings
 from agentvoicebox.workers.runner import Runner, Task, worker_name
-from agentvoicebox.workers.urgent_threads import UrgentThreads
+from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 from agentvoicebox.workers.utterance_audio import UtteranceAudio
 
 TAIL_SAMPLES = INPUT_RATE_HZ * 200 // 1000  # a final consonant is quieter than what the detector calls voice
+# A guess is wanted when the turn's end is decided, a few hundred ms after the pause; the words of a decided turn go before it.
+PROBE_PATIENCE_S = 0.3
 PIECE_PATIENCE_S = 5.0  # a piece of a long utterance is wanted when the caller pauses, not at once
 WARM_UP_S = 2
 
@@ -50,7 +52,7 @@ class SttWork:
     async def warm_up(self) -> None:
         """Decode a little noise, so that the first caller doesn't pay for the model's first run."""
         noise = (np.random.default_rng(0).standard_normal(WARM_UP_S * INPUT_RATE_HZ) * 300).astype(np.int16)
-        await self._threads.run(lambda: self._stt.transcribe(noise), due_s=self._clock.monotonic_s())
+        await self._threads.run(lambda: self._stt.transcribe(noise), due=self.due(0.0))
 
     async def __call__(self, task: Task) -> None:
         """Transcribe one utterance; returns when its final text is published or the job is cancelled."""
@@ -65,13 +67,16 @@ class SttWork:
             cancelled.cancel()
             await asyncio.gather(listening, cancelled, return_exceptions=True)
 
-    async def decode(self, samples: Int16Array, request: Transcribe, *, patience_s: float = 0.0) -> str:
+    def due(self, patience_s: float) -> Due:
+        """So many seconds from now."""
+        return Due(self._clock.monotonic_s() + patience_s)
+
+    async def decode(self, samples: Int16Array, request: Transcribe, due: Due) -> str:
         """The text of some samples."""
         if samples.size == 0:
             return ""
         answer = await self._threads.run(
-            lambda: self._stt.transcribe(samples, language=request.language, prompt=request.prompt),
-            due_s=self._clock.monotonic_s() + patience_s,
+            lambda: self._stt.transcribe(samples, language=request.language, prompt=request.prompt), due=due
         )
         return answer.text
 
@@ -92,6 +97,7 @@ class _Listening:
         self._published: set[int] = set()
         self._probe: asyncio.Task[None] | None = None
         self._probe_sample = -1
+        self._probe_due = work.due(0.0)
 
     async def run(self) -> None:
         for record in await self._task.published():
@@ -107,6 +113,10 @@ class _Listening:
                         self._cut_if_long()
                     case "probe":
                         await self._begin_probe(entry.at_sample)
+                    case "resume":
+                        await (
+                            self._drop_probe()
+                        )  # a spelled number pauses at each letter: most probes end here, not begun
                     case "end":
                         await self._finish(entry.at_sample)
                         return
@@ -123,7 +133,7 @@ class _Listening:
         while self._audio.end_sample - self._cut_sample >= LONGEST_PIECE_S * INPUT_RATE_HZ:
             rest = self._audio.between(self._cut_sample, self._audio.end_sample)
             cut = quietest_cut(rest)
-            piece = self._work.decode(rest[:cut].copy(), self._request, patience_s=PIECE_PATIENCE_S)
+            piece = self._work.decode(rest[:cut].copy(), self._request, self._work.due(PIECE_PATIENCE_S))
             self._pieces.append(asyncio.create_task(piece))
             self._cut_sample += cut
 
@@ -135,7 +145,10 @@ class _Listening:
         self._probe = asyncio.create_task(self._answer_probe(speech_end_sample))
 
     async def _drop_probe(self) -> None:
-        """A later mark made the last probe stale. What failed in it will fail again where it matters."""
+        """A later mark made the last probe stale: not begun it costs nothing, begun its text is thrown away.
+
+        What failed in it will fail again where it matters.
+        """
         if self._probe is not None:
             if self._probe_sample not in self._texts:  # else it is being published: not to be torn in the middle
                 self._probe.cancel()
@@ -144,25 +157,27 @@ class _Listening:
             self._probe_sample = -1
 
     async def _answer_probe(self, speech_end_sample: int) -> None:
-        text = await self._text_until(speech_end_sample)
+        self._probe_due = self._work.due(PROBE_PATIENCE_S)
+        text = await self._text_until(speech_end_sample, self._probe_due)
         self._texts[speech_end_sample] = text
         await self._task.publish(Heard(self._task.claim.job.job_id, text, speech_end_sample))
 
     async def _finish(self, speech_end_sample: int) -> None:
         if self._probe is not None and self._probe_sample == speech_end_sample:
+            self._probe_due.at_s = self._work.due(0.0).at_s
             with contextlib.suppress(AgentVoiceBoxError):  # what failed is tried once more below
                 await self._probe
         else:
             await self._drop_probe()
         text = self._texts.get(speech_end_sample)
         if text is None:
-            text = await self._text_until(speech_end_sample)
+            text = await self._text_until(speech_end_sample, self._work.due(0.0))
         heard = Heard(self._task.claim.job.job_id, text, speech_end_sample, is_final=True)
         await self._task.publish(heard, is_last=True)
 
-    async def _text_until(self, speech_end_sample: int) -> str:
+    async def _text_until(self, speech_end_sample: int, due: Due) -> str:
         rest = self._audio.between(self._cut_sample, speech_end_sample + TAIL_SAMPLES)
-        tail = self._work.decode(rest, self._request)
+        tail = self._work.decode(rest, self._request, due)
         texts = await asyncio.gather(*(asyncio.shield(piece) for piece in self._pieces), tail)
         return " ".join(text for text in texts if text)
 

@@ -25,7 +25,7 @@ from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import build_tts
 from agentvoicebox.settings import Settings
 from agentvoicebox.workers.runner import Runner, Task, worker_name
-from agentvoicebox.workers.urgent_threads import UrgentThreads
+from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 
 # Jobs in hand for each thread: enough that the threads always have the most urgent chunk to choose, few enough that other
 # workers get their share.
@@ -51,7 +51,7 @@ class TtsWork:
 
     async def warm_up(self, text: str = "Hello, how can I help you?") -> None:
         """Speak a sentence to nobody, so that the first caller doesn't pay for loading the engine."""
-        await self._threads.run(lambda: sum(c.size for c in self._tts.synthesize(text, voice="")), due_s=0.0)
+        await self._threads.run(lambda: sum(c.size for c in self._tts.synthesize(text, voice="")), due=Due(0.0))
 
     async def __call__(self, task: Task) -> None:
         """Speak one segment; returns when it is spoken or the job is cancelled."""
@@ -80,7 +80,7 @@ class TtsWork:
         rendered = 0
         while True:
             due_s = began_s + rendered / OUTPUT_RATE_HZ  # when the caller will have heard what there is
-            chunk = await self._threads.run(lambda: next(chunks, None), due_s=due_s)
+            chunk = await self._threads.run(lambda: next(chunks, None), due=Due(due_s))
             if chunk is None or task.is_cancelled:
                 break
             rendered += chunk.size

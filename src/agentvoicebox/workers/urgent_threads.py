@@ -6,14 +6,20 @@ its end and its result is thrown away.
 """
 
 import asyncio
-import heapq
-import itertools
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class Due:
+    """When a piece of work is wanted (monotonic seconds; only the order counts). It may be set earlier while the work waits."""
+
+    at_s: float
 
 
 class UrgentThreads:
@@ -24,19 +30,20 @@ class UrgentThreads:
         if threads < 1:
             raise ValueError(f"{threads} threads can do nothing")
         self._ready = threading.Condition()
-        self._queue: list[tuple[float, int, Future[Any], Callable[[], Any]]] = []
-        self._ticket = itertools.count()
+        self._queue: list[
+            tuple[Due, Future[Any], Callable[[], Any]]
+        ] = []  # in order of coming; short, so it is searched
         self._is_closed = False
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    def run(self, work: Callable[[], T], *, due_s: float) -> Awaitable[T]:
+    def run(self, work: Callable[[], T], *, due: Due) -> Awaitable[T]:
         """Queue `work`; the result is awaited on the calling event loop.
 
         Args:
             work: called in a thread.
-            due_s: monotonic seconds by which the result is wanted; only the order of these matters.
+            due: when the result is wanted.
 
         Raises:
             RuntimeError: the threads were closed.
@@ -45,7 +52,7 @@ class UrgentThreads:
         with self._ready:
             if self._is_closed:
                 raise RuntimeError("the threads are closed")
-            heapq.heappush(self._queue, (due_s, next(self._ticket), future, work))
+            self._queue.append((due, future, work))
             self._ready.notify()
         return asyncio.wrap_future(future)
 
@@ -60,7 +67,7 @@ class UrgentThreads:
             self._is_closed = True
             dropped, self._queue = self._queue, []
             self._ready.notify_all()
-        for _, _, future, _ in dropped:
+        for _, future, _ in dropped:
             future.cancel()
 
     def _work(self) -> None:
@@ -70,7 +77,8 @@ class UrgentThreads:
                     self._ready.wait()
                 if self._is_closed:
                     return
-                _, _, future, work = heapq.heappop(self._queue)
+                most_urgent = min(range(len(self._queue)), key=lambda place: self._queue[place][0].at_s)
+                _, future, work = self._queue.pop(most_urgent)
             if not future.set_running_or_notify_cancel():
                 continue
             try:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.providers.guard import LAST_PATIENCE_S, PATIENCE_S, FailoverLlm, GuardedLlm
 from agentvoicebox.providers.llm.dialogue import DialogueLlm
+from agentvoicebox.providers.llm.grounded import GroundedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 
 
@@ -81,7 +83,8 @@ class LanguageModels:
         if parts == ["dialogue"]:
             return LanguageModel(self._providers["dialogue"], is_deterministic=True)
         guarded = [self._guard(part, is_last=place + 1 == len(parts)) for place, part in enumerate(parts)]
-        return LanguageModel(FailoverLlm(guarded), is_deterministic=False)
+        grounded = GroundedLlm(FailoverLlm(guarded), SystemClock().wall_s)
+        return LanguageModel(grounded, is_deterministic=False)
 
     def _guard(self, part: str, *, is_last: bool) -> GuardedLlm:
         provider, _, model = part.partition("/")

@@ -1,0 +1,261 @@
+"""`agentvoicebox eval`: record calls, replay them, score them, and report against a baseline.
+
+Decides what the commands are called and when they fail; what they do is in `evals`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import httpx
+import msgspec
+import typer
+
+from agentvoicebox.cli.console import console
+from agentvoicebox.cli.places import model_cache
+from agentvoicebox.clock import SystemClock
+from agentvoicebox.errors import ClientError
+from agentvoicebox.evals import baseline as baselines
+from agentvoicebox.evals import play, report
+from agentvoicebox.evals.caller import CallOptions
+from agentvoicebox.evals.rehearsal import Rehearsal
+from agentvoicebox.evals.replay import Replay, replay_all
+from agentvoicebox.evals.replay_live import replay_lines, replay_webhook
+from agentvoicebox.evals.report_plots import pictures
+from agentvoicebox.evals.scenario import BUILT_IN, Scenario, Tolerance, load
+from agentvoicebox.evals.score import Score, score
+from agentvoicebox.interactions.day_files import DayFiles, read
+from agentvoicebox.interactions.interaction import Interaction, encode
+from agentvoicebox.interactions.of_log import iso_time
+from agentvoicebox.interactions.redaction import without_words
+from agentvoicebox.settings import Settings
+from agentvoicebox.shipments.catalogue import Catalogue
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.telemetry import logs
+from agentvoicebox.tools import delivery_status
+
+app = typer.Typer(help="Record calls, replay them, score them, and compare with a baseline.", no_args_is_help=True)
+
+Recorded = Annotated[Path, typer.Argument(help="A file of interactions, or a folder of them.")]
+Scenarios = Annotated[Path, typer.Option(help="The scenarios' folder, for what their files expect.")]
+SHOWN = 20  # faults
+
+
+@app.callback()
+def quiet() -> None:
+    """Record calls, replay them, score them, and compare with a baseline."""
+    logs.configure(service="eval", level="warning", format="console")
+    # That a scenario's backend is away is in the report; here only files that can't be read matter.
+    logging.getLogger(delivery_status.__name__).setLevel(logging.ERROR)
+
+
+@app.command()
+def record(
+    scenario: Annotated[list[Path] | None, typer.Argument(help="Scenario files or folders; the built-in ones.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder that the interactions are added to.")] = Path("interactions"),
+    url: Annotated[str, typer.Option(help="Speak to this server; without it scenarios are rehearsed, soundless.")] = "",
+    key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
+    redis_url: Annotated[str, typer.Option(help="The server's store, to keep the engine's log of each call.")] = "",
+    backend: Annotated[
+        Literal["up", "down"], typer.Option(help="Whether the server of --url can look parcels up right now.")
+    ] = "up",
+    today: Annotated[str, typer.Option(help="The day of a rehearsal, YYYY-MM-DD; today.")] = "",
+    words: Annotated[bool, typer.Option(help="Keep words and whole numbers, so that every replay is exact.")] = True,
+) -> None:
+    """Play scenarios and keep what happened, one JSON line a call.
+
+    agentvoicebox eval record
+
+    agentvoicebox eval record scenarios/happy.toml --url http://127.0.0.1:8000/v1
+    """
+    found = [each for path in scenario or [BUILT_IN] for each in load(path)]
+    if url:
+        left_out = [each.name for each in found if each.backend != backend]
+        found = [each for each in found if each.backend == backend]
+        for name in left_out:
+            console.print(f"left out: {name} needs a backend that is {'down' if backend == 'up' else 'up'}")
+        interactions = asyncio.run(_spoken(found, CallOptions(base_url=url, api_key=key), redis_url))
+    else:
+        interactions = asyncio.run(_rehearsed(found, _wall_s(today)))
+    files = DayFiles(out)
+    for interaction in interactions:
+        path = files.append(encode(interaction if words else without_words(interaction)), interaction.began_s)
+        codes = ", ".join(use.code for use in interaction.tool_calls) or "no look-up"
+        console.print(f"{interaction.scenario}: {len(interaction.transcript)} lines, {codes} → {path}")
+
+
+async def _rehearsed(scenarios: Sequence[Scenario], wall_s: float) -> list[Interaction]:
+    return [await Rehearsal(each, wall_s=wall_s).play() for each in scenarios]
+
+
+async def _spoken(scenarios: Sequence[Scenario], options: CallOptions, redis_url: str) -> list[Interaction]:
+    settings = Settings.load()
+    logs_of = play.StoreLogs(redis_url) if redis_url else None
+    try:
+        interactions = []
+        for scenario in scenarios:
+            with console.status(f"rendering the caller's voice: {scenario.name}"):
+                lines = await asyncio.to_thread(
+                    play.lines_of, scenario, models_dir=settings.models_dir, cache_dir=model_cache(settings)
+                )
+            interactions.append(await play.play(scenario, lines, options, log_of=logs_of))
+        return interactions
+    finally:
+        if logs_of is not None:
+            await logs_of.close()
+
+
+@app.command()
+def replay(
+    recorded: Recorded,
+    tools: Annotated[
+        Literal["recorded", "catalogue"],
+        typer.Option(help="Run tool calls against the answers of then, or against the catalogue of AVB_POSTGRES_URL."),
+    ] = "recorded",
+    url: Annotated[str, typer.Option(help="Type the callers' lines into this server, too.")] = "",
+    key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
+    webhook_url: Annotated[str, typer.Option(help="POST recorded webhook requests here, too.")] = "",
+    header: Annotated[list[str] | None, typer.Option(help="For --webhook-url: `Name: value`; repeat it.")] = None,
+    scenarios: Scenarios = BUILT_IN,
+) -> None:
+    """Run recorded interactions again; exit code 1 when one comes out differently.
+
+    In process: the engine's effects, byte for byte, and each tool call. With --url and --webhook-url also against running
+    servers, where facts and codes are compared, not wording.
+    """
+    interactions = list(read(_there(recorded)))
+    tolerances = {name: each.tolerance for name, each in _by_name(scenarios).items()}
+    replays = asyncio.run(
+        _replayed(
+            interactions, tools, CallOptions(base_url=url, api_key=key), webhook_url, _headers(header), tolerances
+        )
+    )
+    console.print(report.replay_summary(replays) or "nothing to replay")
+    different = [each for each in replays if each.verdict == "different"]
+    for each in different[:SHOWN]:
+        console.print(f"[red]{each.what}[/] {each.scenario or each.call_id}: {each.why}", markup=True)
+    reasons = {(each.what, each.why) for each in replays if each.verdict == "impossible"}
+    for what, why in sorted(reasons):
+        console.print(f"[dim]{what} not replayed: {why}[/]")
+    if different:
+        raise typer.Exit(1)
+
+
+async def _replayed(
+    interactions: Sequence[Interaction],
+    tools: str,
+    options: CallOptions,
+    webhook_url: str,
+    headers: dict[str, str],
+    tolerances: dict[str, Tolerance],
+) -> list[Replay]:
+    postgres = await Postgres.open(Settings.load().postgres_url) if tools == "catalogue" else None
+    try:
+        replays = await replay_all(interactions, shipments=Catalogue(postgres) if postgres else None)
+        if options.base_url:
+            for each in interactions:
+                if each.transcript:
+                    replays.append(await replay_lines(each, options, tolerances.get(each.scenario, Tolerance())))
+        if webhook_url:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                for each in interactions:
+                    if each.request is not None:
+                        tolerance = tolerances.get(each.scenario, Tolerance())
+                        replays.append(await replay_webhook(each, client, webhook_url, tolerance, headers=headers))
+        return replays
+    finally:
+        if postgres is not None:
+            await postgres.close()
+
+
+@app.command("score")
+def score_them(
+    recorded: Recorded,
+    scenarios: Scenarios = BUILT_IN,
+    out: Annotated[Path | None, typer.Option(help="Write the score as JSON.")] = None,
+) -> None:
+    """Accuracy, tool success, latency, hallucinations, replays; exit code 1 when something is that must never be."""
+    _, found, replays = _scored(recorded, scenarios)
+    changes = baselines.compare(found, None)
+    console.print(report.text(found, changes, replays), markup=False)
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if report.regressions(changes):
+        raise typer.Exit(1)
+
+
+@app.command("report")
+def report_them(
+    recorded: Recorded,
+    baseline: Annotated[Path, typer.Option(help="The score to compare with.")] = Path("eval-baseline.json"),
+    update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Make this score the baseline.")] = False,
+    html: Annotated[Path, typer.Option(help="Write the report as one page.")] = Path("eval-report.html"),
+    text: Annotated[Path | None, typer.Option(help="Write it as text, too.")] = None,
+    scenarios: Scenarios = BUILT_IN,
+) -> None:
+    """Score, compare with the baseline, and write a report with pictures; exit code 1 names what regressed.
+
+    agentvoicebox eval report interactions --update-baseline
+    """
+    interactions, found, replays = _scored(recorded, scenarios)
+    before = None if update_baseline and not baseline.exists() else baselines.load(baseline)
+    changes = baselines.compare(found, before)
+    made = iso_time(SystemClock().wall_s())
+    page = report.html(
+        found, changes, made=made, baseline=before, replays=replays, pictures=pictures(found, interactions, before)
+    )
+    html.write_text(page, encoding="utf-8")
+    told = report.text(found, changes, replays)
+    if text is not None:
+        text.write_text(told, encoding="utf-8")
+    console.print(told, markup=False)
+    console.print(f"wrote {html}")
+    if update_baseline:
+        baselines.save(found, baseline, made)
+        console.print(f"the baseline is now {baseline}")
+    # An accepted slowdown is no regression any more; what must never be stays one.
+    stopping = baselines.compare(found, None) if update_baseline else changes
+    if worse := report.regressions(stopping):
+        console.print("[bold red]regressed:[/] " + ", ".join(each.partition(":")[0] for each in worse))
+        raise typer.Exit(1)
+
+
+def _scored(recorded: Path, scenarios: Path) -> tuple[list[Interaction], Score, list[Replay]]:
+    interactions = list(read(_there(recorded)))
+    if not interactions:
+        raise ClientError(f"there are no interactions in {recorded}")
+    replays = asyncio.run(replay_all(interactions))
+    return interactions, score(interactions, scenarios=_by_name(scenarios), replays=replays), replays
+
+
+def _by_name(folder: Path) -> dict[str, Scenario]:
+    return {each.name: each for each in load(folder)}
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise ClientError(f"there is nothing at {path}; record something with `agentvoicebox eval record`")
+    return path
+
+
+def _headers(given: list[str] | None) -> dict[str, str]:
+    headers = {}
+    for each in given or []:
+        name, colon, value = each.partition(":")
+        if not colon:
+            raise ClientError(f"{each!r} is no header; one looks like `Authorization: Bearer …`")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _wall_s(today: str) -> float:
+    if not today:
+        return SystemClock().wall_s()
+    try:
+        day = date.fromisoformat(today)
+    except ValueError as error:
+        raise ClientError(f"{today!r} is no day; one looks like 2026-11-24") from error
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()

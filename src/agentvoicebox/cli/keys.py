@@ -1,0 +1,186 @@
+"""`agentvoicebox keys`: tenants' API keys. A key is shown once, when it is made.
+
+Works on the database of AVB_POSTGRES_URL, or else on the embedded one of the server that runs on AVB_DATA_DIR (found by its
+socket; stop and start of it stay the server's). Every deed stands in the tenant's audit log.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from agentvoicebox.cli.console import Commands, console
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.settings import DEFAULT_TENANT, Settings
+from agentvoicebox.storage.audit import AuditEntry, AuditLog
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.supervisor.embedded import PORT_IN_NAME
+from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey
+from agentvoicebox.tenancy.key_format import LEAD, key_id, new_key, read_key
+from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="API keys of tenants: make, list, rotate, revoke, suspend.")
+
+ACTOR = "cli"
+ACTS_WITHIN = "Running servers follow within a minute."
+
+Tenant = Annotated[str, typer.Option(help="Whose key it is: small letters, digits and '-'.")]
+Key = Annotated[str, typer.Argument(help="The key's prefix, as in `keys list` (or the whole key).")]
+
+
+@app.command()
+def create(
+    tenant: Tenant = DEFAULT_TENANT,
+    name: Annotated[str, typer.Option(help="A note for people, for example where the key is used.")] = "",
+    project: Annotated[str, typer.Option(help="A project of the tenant.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"What it may do, of {', '.join(RIGHTS)}. Repeatable.")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0, help="How long it is good; 0: for good.")] = 0,
+) -> None:
+    """Make a key and show it, once. A new tenant is made with its first key.
+
+    agentvoicebox keys create --tenant acme --name "web shop"
+    """
+    chosen = tuple(right for right in RIGHTS if right in scope) if scope else USUAL_RIGHTS
+    unknown = sorted(set(scope or ()) - set(RIGHTS))
+    if unknown:
+        raise SettingsError(f"no such scope: {', '.join(unknown)}; there are {', '.join(RIGHTS)}")
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    key = new_key()
+
+    async def work(keys: ApiKeys) -> None:
+        rights: tuple[Right, ...] = chosen
+        await keys.create(tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at)
+
+    _do(tenant, "key.created", key_id(key.prefix), work)
+    _show_once(key.text, tenant)
+
+
+@app.command("list")
+def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Every key of a tenant; of each only the public prefix is known."""
+    found: list[ListedKey] = []
+
+    async def work(keys: ApiKeys) -> None:
+        found.extend(await keys.list_keys(tenant))
+
+    _do(tenant, "", "", work)
+    table = Table("prefix", "name", "project", "scopes", "made", "state")
+    for key in found:
+        table.add_row(
+            key.prefix,
+            key.name,
+            key.project_id or "-",
+            ", ".join(key.scopes),
+            f"{key.created_at:%Y-%m-%d}",
+            _state(key),
+        )
+    console.print(table)
+
+
+@app.command()
+def rotate(
+    key: Key,
+    tenant: Tenant = DEFAULT_TENANT,
+    grace_hours: Annotated[float, typer.Option(min=0, help="How long the old key stays good.")] = GRACE_S / 3600,
+) -> None:
+    """Make a key with the same rights in the place of another, which stays good for a while."""
+    fresh = new_key()
+    ends: list[datetime] = []
+
+    async def work(keys: ApiKeys) -> None:
+        ends.append(await keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600))
+
+    _do(tenant, "key.rotated", key_id(_prefix(key)), work)
+    _show_once(fresh.text, tenant)
+    console.print(f"The old key {_prefix(key)} is good until {ends[0]:%Y-%m-%d %H:%M} UTC at most.")
+
+
+@app.command()
+def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """End a key at once; its calls are closed."""
+
+    async def work(keys: ApiKeys) -> None:
+        await keys.revoke(tenant, _prefix(key))
+
+    _do(tenant, "key.revoked", key_id(_prefix(key)), work)
+    console.print(f"Key {_prefix(key)} is revoked. {ACTS_WITHIN}")
+
+
+@app.command()
+def suspend(
+    tenant: Annotated[str, typer.Argument(help="The tenant.")],
+    lift: Annotated[bool, typer.Option("--lift", help="Let the tenant in again.")] = False,
+) -> None:
+    """Shut a tenant out with all its keys, and close its calls; or let it in again."""
+
+    async def work(keys: ApiKeys) -> None:
+        await keys.suspend(tenant, is_suspended=not lift)
+
+    _do(tenant, "tenant.restored" if lift else "tenant.suspended", tenant, work)
+    console.print(f"Tenant {tenant} is {'let in again' if lift else 'suspended'}. {ACTS_WITHIN}")
+
+
+def _do(tenant: str, action: str, subject: str, work: Callable[[ApiKeys], Awaitable[None]]) -> None:
+    """Run one piece of work on the database; with an `action` it stands in the audit log."""
+    url = _database(Settings.load())
+
+    async def run() -> None:
+        await migrate(url)
+        postgres = await Postgres.open(url, most_connections=1)
+        try:
+            await work(ApiKeys(postgres))
+            if action:
+                entry = AuditEntry(f"aud_{secrets.token_hex(10)}", time.time(), ACTOR, action, subject)
+                await AuditLog(postgres).append(tenant, entry)
+        finally:
+            await postgres.close()
+
+    asyncio.run(run())
+
+
+def _database(settings: Settings) -> str:
+    """Where the keys are. Raises SettingsError when no database is configured and no server runs here."""
+    if settings.postgres_url:
+        return settings.postgres_url
+    folder = Path(settings.data_dir).resolve()
+    # As supervisor.embedded chooses it: beside the data, or where a socket's path is short enough.
+    digest = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
+    for sockets in (folder / "run", Path(tempfile.gettempdir()) / f"avb-{os.getuid()}-{digest}"):
+        if (sockets / f".s.PGSQL.{PORT_IN_NAME}").exists():
+            return f"postgresql://agentvoicebox@/agentvoicebox?host={sockets}&port={PORT_IN_NAME}"
+    raise SettingsError(
+        f"no server runs on {folder}, so its embedded PostgreSQL is down: start `agentvoicebox serve` in another terminal, "
+        "or name a database in AVB_POSTGRES_URL"
+    )
+
+
+def _prefix(key: str) -> str:
+    read = read_key(key)
+    return read[0] if read is not None else key.removeprefix(LEAD)
+
+
+def _show_once(text: str, tenant: str) -> None:
+    console.print(f"A key of tenant {tenant}. It is shown only now; keep it safe:\n")
+    console.print(f"  {text}\n", soft_wrap=True, markup=False)
+
+
+def _state(key: ListedKey) -> str:
+    now = datetime.now(UTC)
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d}"
+    if key.expires_at is not None and key.expires_at <= now:
+        return f"over since {key.expires_at:%Y-%m-%d}"
+    until = "" if key.expires_at is None else f" until {key.expires_at:%Y-%m-%d %H:%M}"
+    return f"good{until}" + (f", rotated to {key.rotated_to}" if key.rotated_to else "")

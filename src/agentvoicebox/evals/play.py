@@ -1,0 +1,165 @@
+"""A scenario spoken into a live socket, by the scripted caller: with its pauses, interruptions, noise and line.
+
+Decides how noise is mixed and what is kept of the call: the session's own log where the store can be read, so that the call
+replays exactly, else what the caller heard. Leaves the socket to `caller`, the voice to `caller_voice`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from agentvoicebox import __version__
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.broker.connection import Connection
+from agentvoicebox.evals.call_record import CallRecord
+from agentvoicebox.evals.caller import CallOptions, LiveCall, Source, open_call
+from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.evals.line import Line as SpokenLine
+from agentvoicebox.evals.line import line_from_wav, voiced_range
+from agentvoicebox.evals.scenario import Scenario
+from agentvoicebox.interactions.interaction import Interaction, Line, Wait
+from agentvoicebox.interactions.of_log import decode_log, interaction_of_log, iso_time
+from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.sessions.log import SessionLog
+
+LogOf = Callable[[str], Awaitable[list[bytes] | None]]  # session id → its whole log, or None
+FULL_SCALE = 32_767
+TENANT = "default"
+
+
+def lines_of(scenario: Scenario, *, models_dir: str = "", cache_dir: Path) -> list[SpokenLine | None]:
+    """The sound of each line of a scenario, noise included; None for a typed one. Blocks while it is rendered.
+
+    Raises:
+        ProviderUnavailable: no voice is installed. ClientError: a recording is missing.
+    """
+    texts = [line.say for line in scenario.lines if line.say]
+    spoken = iter(speak_lines(texts, models_dir=models_dir, cache_dir=cache_dir) if texts else [])
+    found: list[SpokenLine | None] = []
+    for line in scenario.lines:
+        if line.say:
+            found.append(next(spoken))
+        elif line.wav:
+            found.append(line_from_wav(Path(scenario.folder) / line.wav, line.heard or ""))
+        else:
+            found.append(None)
+    if scenario.noise_snr_db is None:
+        return found
+    random = np.random.default_rng(scenario.seed)
+    level = noise_level(found, scenario.noise_snr_db)
+    return [None if line is None else _noisy(line, level, random) for line in found]
+
+
+def noise_level(lines: list[SpokenLine | None], snr_db: float) -> float:
+    """How loud noise is that lies so far below the speech of some lines: RMS in steps of int16."""
+    voiced = [line.pcm[slice(*voiced_range(line.pcm))].astype(np.float64) for line in lines if line is not None]
+    speech = np.concatenate(voiced) if voiced else np.zeros(1)
+    return float(np.sqrt(np.mean(speech * speech))) * 10 ** (-snr_db / 20)
+
+
+def _noisy(line: SpokenLine, level: float, random: np.random.Generator) -> SpokenLine:
+    mixed = line.pcm + random.normal(0, level, len(line.pcm))
+    return SpokenLine(line.text, np.clip(mixed, -FULL_SCALE, FULL_SCALE).astype(np.int16))
+
+
+def noise_source(level: float, seed: int) -> Source:
+    """The caller's side between the lines."""
+    random = np.random.default_rng(seed)
+
+    def source(count: int) -> Int16Array:
+        return np.clip(random.normal(0, level, count), -FULL_SCALE, FULL_SCALE).astype(np.int16)
+
+    return source
+
+
+async def play(
+    scenario: Scenario, lines: list[SpokenLine | None], options: CallOptions, *, log_of: LogOf | None = None
+) -> Interaction:
+    """One live call.
+
+    Args:
+        scenario: what to do.
+        lines: of `lines_of`.
+        options: whom to call; the scenario's line decides the audio.
+        log_of: reads a session's log while the call still stands; None: keep the caller's side alone.
+
+    Raises:
+        CallFailed: no server there, or it refused.
+    """
+    options = replace(options, audio=scenario.audio)
+    source = None
+    if scenario.noise_snr_db is not None:
+        source = noise_source(noise_level(lines, scenario.noise_snr_db), scenario.seed)
+    async with open_call(options, source=source) as call:
+        await _converse(call, scenario, lines)
+        record = call.record()
+        entries = await log_of(record.session_id) if log_of else None
+    if entries:
+        return interaction_of_log(
+            decode_log(entries), correlation_id=record.session_id, scenario=scenario.name, wants_masked=False
+        ).interaction
+    return interaction_of_call(record, scenario.name)
+
+
+async def _converse(call: LiveCall, scenario: Scenario, lines: list[SpokenLine | None]) -> None:
+    last = None
+    for line, sound in zip(scenario.lines, lines, strict=True):
+        if line.interrupt_ms is None:
+            if last is not None:
+                await call.hear_reply(last)
+            if line.only_if and (last is None or line.only_if.lower() not in last.replied.lower()):
+                continue
+            await call.stay((scenario.pause_ms + line.pause_ms) / 1000)
+        else:
+            await call.hear_for(line.interrupt_ms / 1000)
+        last = await call.type(line.type) if sound is None else call.start_saying(sound)
+    if last is not None:
+        await call.hear_reply(last)
+
+
+def interaction_of_call(record: CallRecord, scenario: str = "") -> Interaction:
+    """What the caller alone knows of a call: lines and waits, neither tools nor log."""
+    transcript: list[Line] = []
+    waits: list[Wait] = []
+    for turn in record.turns:
+        said = turn.heard or turn.said
+        transcript.append(Line(role="caller", text=said, words=len(said.split()), at_s=round(turn.end_s, 3)))
+        if turn.replied:
+            at_s = round(turn.first_audio_s or turn.end_s, 3)
+            words = len(turn.replied.split())
+            transcript.append(Line(role="agent", text=turn.replied, words=words, at_s=at_s, is_cut=turn.is_cut))
+        if turn.voice_to_voice_ms is not None:
+            waits.append(Wait(total_ms=turn.voice_to_voice_ms, parts_ms=turn.parts_ms()))
+    return Interaction(
+        timestamp=iso_time(record.started_wall_s),
+        began_s=record.started_wall_s,
+        correlation_id=record.session_id,
+        call_id=record.session_id,
+        door="realtime",
+        agent=record.model,
+        software=__version__,
+        scenario=scenario,
+        has_words=True,
+        is_whole=False,
+        transcript=tuple(transcript),
+        waits=tuple(waits),
+    )
+
+
+class StoreLogs:
+    """Reads the logs of sessions from the store that a server keeps them in."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._connection = Connection(redis_url)
+        self._logs = SessionLog(self._connection)
+
+    async def __call__(self, session_id: str) -> list[bytes] | None:
+        """The whole log of a session; None once its beginning has been dropped for a snapshot. Raises BrokerLost."""
+        snapshot, entries = await self._logs.load(SessionRef(TENANT, session_id))
+        return entries if snapshot is None else None
+
+    async def close(self) -> None:
+        """Let the store go."""
+        await self._connection.close()

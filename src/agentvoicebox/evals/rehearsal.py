@@ -1,0 +1,210 @@
+"""A scenario played without sound: the real engine, the real dialogue and the real tool core, on a clock of its own.
+
+Decides how long each part takes (constants, so that two rehearsals are equal to the byte) and what a caller does meanwhile.
+A call of a minute is over in some 20 ms. What a recogniser would make of noise it can't tell: lines are heard as written.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.agents import Agents
+from agentvoicebox.engine import effects as fx
+from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.jobs import CallTool, Generate, Speak
+from agentvoicebox.engine.session import Engine
+from agentvoicebox.evals.backends import MakeTool, RunTool, backend, tool_core
+from agentvoicebox.evals.scenario import SaidLine, Scenario
+from agentvoicebox.interactions.interaction import Interaction
+from agentvoicebox.interactions.of_log import interaction_of_log
+from agentvoicebox.interactions.tape import Tape
+from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.llm.dialogue import DialogueLlm
+from agentvoicebox.wire import client_events as ce
+from agentvoicebox.wire.items import InputText, MessageItem
+from agentvoicebox.wire.session_config import Transcription
+
+RATE_HZ = 16_000
+CHUNK_SAMPLES = 2_400  # 100 ms of speech
+WORD_S, LETTER_S = 0.3, 0.065  # how fast people and voices speak
+PROBE_S, ENDPOINT_S = 0.16, 0.5  # silence until the first probe, and until the turn is over
+SESSION_S = 3_600.0
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each part takes, in ms; about what they take on a machine with two cores."""
+
+    stt_ms: float = 90.0
+    dialogue_ms: float = 4.0
+    tool_ms: float = 6.0
+    tts_ms: float = 110.0
+    chunk_ms: float = 20.0
+
+
+class Rehearsal:
+    """One call. `play` once."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        wall_s: float,
+        make_tool: MakeTool = tool_core,
+        timing: Timing | None = None,
+        llm: Llm | None = None,
+        agent: str = "delivery",
+    ) -> None:
+        self._scenario = scenario
+        self._timing = timing or Timing()
+        self._llm: Llm = llm or DialogueLlm()
+        today = datetime.fromtimestamp(wall_s, UTC).date()
+        self._tool: RunTool = make_tool(backend(scenario.backend, today))
+        self._now_s = 0.0
+        self._due: list[tuple[float, int, str, Callable[[], i.Input | None]]] = []
+        self._count = itertools.count()
+        self._heard: dict[str, str] = {}  # recogniser's jobs → what it hears
+        self._probed: dict[str, int] = {}
+        self._open: dict[str, Any] = {}
+        self._said = ""
+        self._first_audio_s: float | None = None
+        self._last_reply = ""
+        self.tape = Tape(f"rehearsal-{scenario.name}")
+        profile = Agents().resolve(agent)
+        config = profile.session(session_id=f"sess_{scenario.name}", model=agent, expires_at=int(wall_s + SESSION_S))
+        config = msgspec.structs.replace(config, transcription=Transcription())
+        opened = i.Opened(config, profile.profile(), seed=f"{scenario.name}/{scenario.seed}", wall_s=wall_s)
+        self._engine, effects = Engine.open(opened, 0.0)
+        self.tape.note(0.0, opened, effects)
+        self._opening = effects
+
+    async def play(self) -> Interaction:
+        """The whole call, as it is kept in local mode."""
+        await self._perform(self._opening)
+        for line in self._scenario.lines:
+            await self._meet(line)
+        await self._settle()
+        await self._give(i.Closing("client_left"))
+        told = interaction_of_log(
+            self.tape.log,
+            correlation_id=self.tape.correlation_id,
+            door="rehearsal",
+            scenario=self._scenario.name,
+            wants_masked=False,
+        )
+        return told.interaction
+
+    # -- the caller --------------------------------------------------------------------------------------------------
+
+    async def _meet(self, line: SaidLine) -> None:
+        if line.interrupt_ms is None:
+            await self._settle()
+            if line.only_if and line.only_if.lower() not in self._last_reply.lower():
+                return
+            self._now_s = max(self._now_s, self._engine.state.playout.ends_at_s)
+            self._now_s += (self._scenario.pause_ms + line.pause_ms) / 1000
+        else:
+            await self._settle(heard_s=line.interrupt_ms / 1000)
+        self._first_audio_s, self._last_reply = None, ""
+        if line.type:
+            item = MessageItem(role="user", content=(InputText(text=line.type),))
+            await self._give(i.ClientSaid(ce.ConversationItemCreate(item=item), self._sample()))
+            await self._give(i.ClientSaid(ce.ResponseCreate(), self._sample()))
+            return
+        self._said = line.words if line.heard is None else line.heard
+        began_s = self._now_s
+        end_s = began_s + max(1, len(line.words.split())) * WORD_S
+        await self._give(i.SpeechStarted(self._sample()))
+        end_sample = round(end_s * RATE_HZ)
+        self._later(end_s + PROBE_S, "", lambda: i.SpeechPaused(end_sample))
+        self._later(end_s + ENDPOINT_S, "", lambda: i.SpeechStopped(round((end_s + ENDPOINT_S) * RATE_HZ), end_sample))
+
+    def _sample(self) -> int:
+        return round(self._now_s * RATE_HZ)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _later(self, at_s: float, job_id: str, make: Callable[[], i.Input | None]) -> None:
+        heapq.heappush(self._due, (at_s, next(self._count), job_id, make))
+
+    async def _settle(self, heard_s: float | None = None) -> None:
+        """Let everything happen that is due; with `heard_s` only until so much of the reply was heard."""
+        while not self._engine.is_closed:
+            until_s = None
+            if heard_s is not None and self._first_audio_s is not None:
+                until_s = self._first_audio_s + heard_s
+            deadline_s = self._engine.deadline() if self._engine.state.responses else None
+            next_s = self._due[0][0] if self._due else None
+            times = [at_s for at_s in (next_s, deadline_s) if at_s is not None]
+            if not times or (until_s is not None and min(times) >= until_s):
+                self._now_s = max(self._now_s, until_s or 0.0)
+                return
+            self._now_s = max(self._now_s, min(times))
+            if next_s is None or (deadline_s is not None and deadline_s < next_s):
+                await self._give(i.TimePassed(self._sample()))
+                continue
+            _, _, job_id, make = heapq.heappop(self._due)
+            given = make() if not job_id or job_id in self._open else None
+            if given is not None:
+                await self._give(given)
+
+    async def _give(self, given: i.Input) -> None:
+        effects = self._engine.receive(given, self._now_s)
+        self.tape.note(self._now_s, given, effects)
+        await self._perform(effects)
+
+    # -- the workers -------------------------------------------------------------------------------------------------
+
+    async def _perform(self, effects: list[fx.Effect]) -> None:
+        timing = self._timing
+        for effect in effects:
+            match effect:
+                case fx.OpenJob(job_id=job_id, request=request):
+                    self._open[job_id] = request
+                    await self._work(job_id, request)
+                case fx.CancelJob(job_id=job_id):
+                    self._open.pop(job_id, None)
+                case fx.ProbeUtterance(job_id=job_id, speech_end_sample=sample):
+                    self._probed[job_id] = sample
+                    said = self._heard[job_id]
+                    self._later(self._now_s + timing.stt_ms / 1000, job_id, _made(i.Heard(job_id, said, sample)))
+                case fx.EndUtterance(job_id=job_id, speech_end_sample=sample):
+                    wait_ms = 1.0 if self._probed.get(job_id) == sample else timing.stt_ms
+                    final = i.Heard(job_id, self._heard[job_id], sample, is_final=True)
+                    self._later(self._now_s + wait_ms / 1000, job_id, _made(final))
+                case fx.SendAudio() if self._first_audio_s is None:
+                    self._first_audio_s = self._now_s
+                case fx.Send(event=event):
+                    self._last_reply += str(getattr(event, "delta", "")) if "transcript" in _type(event) else ""
+
+    async def _work(self, job_id: str, request: Any) -> None:
+        timing, now_s = self._timing, self._now_s
+        match request:
+            case Generate():
+                at_s = now_s + timing.dialogue_ms / 1000
+                async for delta in self._llm.generate(request, job_id):
+                    self._later(at_s, job_id, _made(delta))
+                    at_s += 0.0001
+            case Speak(text=text):
+                chunks = max(1, round(len(text) * LETTER_S * 10))
+                at_s = now_s + timing.tts_ms / 1000
+                for number in range(1, chunks + 1):
+                    self._later(at_s, job_id, _made(i.Spoken(job_id, number, CHUNK_SAMPLES)))
+                    at_s += timing.chunk_ms / 1000
+                self._later(at_s, job_id, _made(i.SpeechDone(job_id)))
+            case CallTool(name=name, arguments=arguments):
+                answer = i.ToolReturned(job_id, await self._tool(name, arguments))
+                self._later(now_s + timing.tool_ms / 1000, job_id, _made(answer))
+            case _:
+                self._heard[job_id] = self._said
+
+
+def _made(given: i.Input) -> Callable[[], i.Input]:
+    return lambda: given
+
+
+def _type(event: object) -> str:
+    return str(type(event).__struct_config__.tag)  # type: ignore[attr-defined]

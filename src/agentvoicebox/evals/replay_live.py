@@ -1,0 +1,149 @@
+"""Past interactions asked of a running server: lines typed into its socket, webhook requests posted again.
+
+Compares facts and codes, never wording: a server may say it differently, on another day, from a catalogue that has moved on.
+How much may differ is the scenario's tolerance. A line is typed, not spoken, so that only the answer is compared.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import InfrastructureError
+from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.replay import Replay, day_of, different, verdict
+from agentvoicebox.evals.scenario import Tolerance
+from agentvoicebox.evals.told import facts_of, without_days
+from agentvoicebox.interactions.interaction import Interaction
+from agentvoicebox.interactions.masks import SECRET_KEY
+from agentvoicebox.interactions.webhooks import uses_of
+from agentvoicebox.telemetry.redact import HIDDEN
+
+POST_TIMEOUT_S = 10.0  # a webhook answers within four
+
+
+class ServerAway(InfrastructureError):
+    """The server under test does not answer."""
+
+    code = "server_away"
+
+
+async def replay_lines(
+    interaction: Interaction, options: CallOptions, tolerance: Tolerance, *, clock: Clock | None = None
+) -> Replay:
+    """Type the caller's lines into a live call. Every fact that the caller was told then must be told now.
+
+    Raises:
+        CallFailed: no server there, or it refused.
+    """
+    said = [line.text for line in interaction.transcript if line.role == "caller"]
+    answers = [line.text for line in interaction.transcript if line.role == "agent"]
+    if not interaction.has_words:
+        return verdict(interaction, "lines", "impossible", "words were not kept (AVB_RECORD_WORDS keeps them)")
+    if not any(said):
+        return verdict(interaction, "lines", "impossible", "the caller said nothing")
+    async with open_call(options) as call:
+        turns = [await call.type(text) for text in said if text]
+    if problem := next((turn.problem for turn in turns if turn.problem), ""):
+        return verdict(interaction, "lines", "different", problem)
+    now = datetime.fromtimestamp((clock or SystemClock()).wall_s(), UTC).date()
+    names = names_in(interaction)
+    then_told = facts_of(answers, day_of(interaction), names=names)
+    now_told = facts_of([turn.replied for turn in turns], now, names=names)
+    if tolerance.days == "any":
+        then_told, now_told = without_days(then_told), without_days(now_told)
+    missing = sorted(then_told - now_told)
+    was_cut = any(line.is_cut for line in interaction.transcript)
+    extra = [] if was_cut else sorted(fact for fact in now_told - then_told if not fact.startswith("number"))
+    faults = [f"not told any more: {', '.join(missing)}"] if missing else []
+    faults += [f"newly told: {', '.join(extra)}"] if extra else []
+    return verdict(interaction, "lines", "different" if faults else "same", "; ".join(faults))
+
+
+async def replay_webhook(
+    interaction: Interaction,
+    client: httpx.AsyncClient,
+    url: str,
+    tolerance: Tolerance,
+    *,
+    headers: Mapping[str, str] | None = None,
+    today: date | None = None,
+) -> Replay:
+    """POST a recorded request again: status, codes and facts must be the same.
+
+    Args:
+        interaction: of a webhook, with words.
+        client: carries the request.
+        url: where to; the door's own path.
+        tolerance: with `days = "any"` days are not compared.
+        headers: credentials of the server under test; those of the recording were never kept.
+        today: the day of the answer; the real one by default.
+
+    Raises:
+        ServerAway: nobody answers there.
+    """
+    if not interaction.has_words:
+        return verdict(interaction, "webhook", "impossible", "ids and words are masked (AVB_RECORD_WORDS keeps them)")
+    if not isinstance(interaction.request, dict) or set(interaction.request) == {"bytes"}:
+        return verdict(interaction, "webhook", "impossible", "the request's body was not kept")
+    body = msgspec.json.encode(without_hidden(interaction.request))
+    try:
+        response = await client.post(
+            url, content=body, headers={"Content-Type": "application/json", **(headers or {})}, timeout=POST_TIMEOUT_S
+        )
+    except httpx.HTTPError as error:
+        raise ServerAway(f"no webhook answers at {url} ({type(error).__name__})") from error
+    if response.status_code != interaction.status:
+        why = f"status {interaction.status} then, {response.status_code} now"
+        return verdict(interaction, "webhook", "different", why)
+    try:
+        answer = response.json()
+    except ValueError:
+        return verdict(interaction, "webhook", "different", "the answer is no JSON")
+    uses = uses_of(interaction.request, answer)
+    if len(uses) != len(interaction.tool_calls):
+        why = f"{len(interaction.tool_calls)} results then, {len(uses)} now"
+        return verdict(interaction, "webhook", "different", why)
+    now = today or datetime.now(UTC).date()
+    for before, after in zip(interaction.tool_calls, uses, strict=True):
+        why = different(
+            before,
+            after.output,
+            day_of(interaction),
+            now=now,
+            compares_speech=False,
+            compares_days=tolerance.days == "exact",
+        )
+        if why:
+            return verdict(interaction, "webhook", "different", why)
+    return verdict(interaction, "webhook", "same")
+
+
+def names_in(interaction: Interaction) -> list[str]:
+    """Places and carriers that the tools of an interaction returned."""
+    names: set[str] = set()
+    for use in interaction.tool_calls:
+        try:
+            output = msgspec.json.decode(use.output.encode()) if use.output else {}
+        except msgspec.DecodeError:
+            continue
+        data = output.get("data") if isinstance(output, dict) else None
+        if isinstance(data, dict):
+            event = data.get("last_event")
+            place = event.get("location") if isinstance(event, dict) else None
+            names |= {name for name in (data.get("carrier"), place) if isinstance(name, str)}
+    return sorted(names)
+
+
+def without_hidden(value: Any) -> Any:
+    """A request without the secrets that were cut out of it: a wrong secret is worse than none."""
+    if isinstance(value, dict):
+        return {
+            key: without_hidden(each) for key, each in value.items() if not (each == HIDDEN and SECRET_KEY.search(key))
+        }
+    if isinstance(value, list):
+        return [without_hidden(each) for each in value]
+    return value

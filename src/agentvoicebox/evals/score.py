@@ -1,0 +1,77 @@
+"""All scorers over a set of interactions: one score, with the calls that spoil it."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agentvoicebox.evals.metric import Fault, Metric, Scored, share
+from agentvoicebox.evals.replay import Replay
+from agentvoicebox.evals.scenario import Scenario
+from agentvoicebox.evals.scorers import accuracy, hallucination, latency, tool_success
+from agentvoicebox.interactions.interaction import Interaction
+
+
+class Score(msgspec.Struct, frozen=True):
+    """What a set of interactions is worth.
+
+    Attributes:
+        interactions: how many there are.
+        metrics: by name, in the order in which they are told.
+        faults: what spoils them.
+    """
+
+    interactions: int
+    metrics: dict[str, Metric]
+    faults: tuple[Fault, ...]
+
+    def faults_of(self, metric: str) -> list[Fault]:
+        """Those that count in a metric."""
+        return [fault for fault in self.faults if fault.metric == metric]
+
+
+def score(
+    interactions: Sequence[Interaction], *, scenarios: Mapping[str, Scenario], replays: Sequence[Replay] = ()
+) -> Score:
+    """Score interactions.
+
+    Args:
+        interactions: of any doors.
+        scenarios: by name, for those that were played.
+        replays: of the same interactions, if they were replayed.
+    """
+    found = [
+        accuracy.score(interactions, scenarios),
+        tool_success.score(interactions, scenarios),
+        hallucination.score(interactions),
+        _laws(interactions),
+        _replays(replays),
+        latency.score(interactions),
+    ]
+    metrics = {metric.name: metric for scored in found for metric in scored.metrics}
+    return Score(len(interactions), metrics, tuple(fault for scored in found for fault in scored.faults))
+
+
+def _laws(interactions: Sequence[Interaction]) -> Scored:
+    calls = [each for each in interactions if each.log]
+    broken = [each for each in calls if each.laws_broken]
+    faults = tuple(
+        Fault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.laws_broken)
+        for each in broken
+    )
+    metric = Metric(name="laws.broken", value=len(broken), unit="count", samples=len(calls), must_be=0.0)
+    return Scored((metric,) if calls else (), faults)
+
+
+def _replays(replays: Sequence[Replay]) -> Scored:
+    possible = [each for each in replays if each.verdict != "impossible"]
+    metrics: tuple[Metric, ...] = ()
+    for what in sorted({each.what for each in possible}):
+        of_kind = [each for each in possible if each.what == what]
+        same = sum(each.verdict == "same" for each in of_kind)
+        metrics += share(f"replay.{what}", same, len(of_kind), must_be=1.0)
+    faults = tuple(
+        Fault(metric=f"replay.{each.what}", call_id=each.call_id, scenario=each.scenario, what=each.why)
+        for each in possible
+        if each.verdict == "different"
+    )
+    return Scored(metrics, faults)

@@ -1,0 +1,1 @@
+"""What a set of interactions is worth: one scorer a file, each `score(interactions, …) -> Scored`."""

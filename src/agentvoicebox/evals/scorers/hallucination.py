@@ -1,0 +1,40 @@
+"""Hallucinations: facts that were told to a caller although no tool of the call had returned them. There must be none."""
+
+from collections.abc import Sequence
+
+from agentvoicebox.evals.metric import Fault, Metric, Scored
+from agentvoicebox.evals.replay import day_of
+from agentvoicebox.interactions.interaction import Interaction
+from agentvoicebox.interactions.judging import read_claims, speech_faults
+
+
+def score(interactions: Sequence[Interaction]) -> Scored:
+    """`hallucination.count` over all claims, and `hallucination.unread`: clauses whose meaning is not known.
+
+    Where words were kept they are judged now, by today's rules; else as they were when they were recorded.
+    """
+    claims = unread = 0
+    faults: list[Fault] = []
+    for interaction in interactions:
+        reasons: list[str]
+        if interaction.has_words and interaction.transcript:
+            reading = read_claims(interaction.transcript, interaction.tool_calls, day_of(interaction))
+            claims, unread = claims + reading.claims, unread + len(reading.unread)
+            reasons = [f"{each.reason}: “{each.clause}”" for each in reading.findings]
+        elif interaction.has_words:
+            today = day_of(interaction)
+            claims += len(interaction.tool_calls)
+            reasons = [reason for use in interaction.tool_calls for reason in speech_faults(use, today)]
+        elif interaction.judgement is not None:
+            claims, unread = claims + interaction.judgement.claims, unread + interaction.judgement.unread
+            reasons = list(interaction.judgement.unfounded)
+        else:
+            continue
+        faults += [
+            Fault(metric="hallucination.count", call_id=interaction.call_id, scenario=interaction.scenario, what=reason)
+            for reason in reasons
+        ]
+    count = Metric(name="hallucination.count", value=len(faults), unit="count", samples=claims, must_be=0.0)
+    return Scored(
+        (count, Metric(name="hallucination.unread", value=unread, unit="count", samples=claims)), tuple(faults)
+    )

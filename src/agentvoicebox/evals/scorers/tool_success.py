@@ -1,0 +1,39 @@
+"""Tool success: how many tool calls came to an answer. "No such parcel" is an answer; a backend that is away is none."""
+
+from collections.abc import Mapping, Sequence
+
+from agentvoicebox.delivery import track
+from agentvoicebox.evals.metric import Fault, Scored, share
+from agentvoicebox.evals.scenario import Scenario
+from agentvoicebox.interactions.interaction import Interaction
+
+FAILURES = frozenset(
+    {track.UNAVAILABLE, track.ERROR, track.UNKNOWN_TOOL, track.INVALID_ARGUMENTS, "FAILED", "TOO_MANY_CALLS"}
+)
+
+
+def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]) -> Scored:
+    """`tool.success`: calls that were answered; a failure that its scenario wants counts as one. `webhook.success`: no 5xx."""
+    good = calls = answered = requests = 0
+    faults: list[Fault] = []
+    for interaction in interactions:
+        scenario = scenarios.get(interaction.scenario)
+        wanted = scenario.expect.codes if scenario else ()
+        for use in interaction.tool_calls:
+            calls += 1
+            if use.code in FAILURES and use.code not in wanted:
+                what = f"{use.name or 'a tool'} came to {use.code}"
+                faults.append(_fault("tool.success", interaction, what))
+            else:
+                good += 1
+        if interaction.status is not None:
+            requests += 1
+            if interaction.status >= 500:
+                faults.append(_fault("webhook.success", interaction, f"answered {interaction.status}"))
+            else:
+                answered += 1
+    return Scored((*share("tool.success", good, calls), *share("webhook.success", answered, requests)), tuple(faults))
+
+
+def _fault(metric: str, interaction: Interaction, what: str) -> Fault:
+    return Fault(metric=metric, call_id=interaction.call_id, scenario=interaction.scenario, what=what)

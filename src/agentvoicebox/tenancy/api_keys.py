@@ -1,0 +1,203 @@
+"""Tenants and their keys in PostgreSQL. Everything but `find` works inside one tenant, and the database holds it to that."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import ClientError
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.key_format import NewKey
+from agentvoicebox.tenancy.principal import TENANT_ID, USUAL_RIGHTS, Right
+
+GRACE_S = 86_400.0  # after a rotation both keys work for a day, time enough to roll out the new one
+
+_FIND = "SELECT tenant_id, secret_hash, scopes, expires_at, revoked_at FROM api_keys WHERE prefix = $1"
+_LIST = """
+SELECT prefix, name, project_id, scopes, created_at, expires_at, revoked_at, rotated_to
+FROM api_keys ORDER BY created_at, prefix
+"""
+_INSERT = """
+INSERT INTO api_keys (prefix, tenant_id, project_id, name, secret_hash, scopes, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+_ROTATE = """
+UPDATE api_keys SET rotated_to = $2, expires_at = least(expires_at, $3)
+WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
+RETURNING name, project_id, scopes
+"""
+_REVOKE = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE prefix = $1 RETURNING prefix"
+_STANDING = """
+SELECT tenant.suspended_at, tenant.limits, key.prefix, key.expires_at, key.revoked_at
+FROM (VALUES ($1)) AS asked (prefix) LEFT JOIN tenants AS tenant ON true LEFT JOIN api_keys AS key USING (prefix)
+"""
+
+
+class UnknownKey(ClientError):
+    """The tenant has no such key, or it is no longer good."""
+
+    code = "key_not_found"
+
+
+class StoredKey(msgspec.Struct, frozen=True):
+    """What `find` gives: enough to judge a key."""
+
+    tenant_id: str
+    secret_hash: str
+    scopes: tuple[Right, ...]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def is_good(self, now: datetime) -> bool:
+        """Neither revoked nor over."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class ListedKey(msgspec.Struct, frozen=True):
+    """A key as its tenant sees it."""
+
+    prefix: str
+    name: str
+    project_id: str | None
+    scopes: tuple[Right, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    rotated_to: str | None
+
+
+class TenantLimits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a tenant's row says of its limits; None leaves a figure to the deployment."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    window_s: float | None = None
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a tenant and one of its keys stand now."""
+
+    is_suspended: bool = False
+    is_key_good: bool = True
+    limits: TenantLimits = TenantLimits()
+
+
+class ApiKeys:
+    """Reads and writes."""
+
+    def __init__(self, postgres: Postgres, *, clock: Clock | None = None) -> None:
+        self._postgres = postgres
+        self._clock = clock or SystemClock()
+
+    async def find(self, prefix: str) -> StoredKey | None:
+        """The key with this prefix, of whichever tenant. Raises StorageLost or StorageRefused."""
+        async with self._postgres.tenant_transaction("") as connection:
+            await connection.execute("SELECT set_config('agentvoicebox.key_prefix', $1, true)", prefix)
+            row = await connection.fetchrow(_FIND, prefix)
+        return None if row is None else StoredKey(**_plain(row))
+
+    async def create(
+        self,
+        tenant_id: str,
+        key: NewKey,
+        *,
+        name: str = "",
+        project_id: str | None = None,
+        scopes: tuple[Right, ...] = USUAL_RIGHTS,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Store a key of a tenant; both tenant and project are made when they are new.
+
+        Raises:
+            ClientError: an id that no tenant or project can have.
+        """
+        _check_id(tenant_id, "tenant")
+        if project_id is not None:
+            _check_id(project_id, "project")
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            await connection.execute("INSERT INTO tenants (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant_id)
+            if project_id is not None:
+                await connection.execute(
+                    "INSERT INTO projects (tenant_id, project_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                    tenant_id,
+                    project_id,
+                )
+            await connection.execute(
+                _INSERT, key.prefix, tenant_id, project_id, name, key.secret_hash, list(scopes), expires_at
+            )
+
+    async def list_keys(self, tenant_id: str) -> list[ListedKey]:
+        """Every key of the tenant, oldest first, revoked ones too."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            rows = await connection.fetch(_LIST)
+        return [ListedKey(**_plain(row)) for row in rows]
+
+    async def rotate(self, tenant_id: str, prefix: str, key: NewKey, *, grace_s: float = GRACE_S) -> datetime:
+        """Store `key` in the place of an older one, which stays good for `grace_s` at most.
+
+        Returns:
+            when the older one ends.
+
+        Raises:
+            UnknownKey: there is no such key, or it is revoked, over, or rotated already.
+        """
+        now = self._now()
+        ends = now + timedelta(seconds=grace_s)
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            row = await connection.fetchrow(_ROTATE, prefix, key.prefix, ends, now)
+            if row is None:
+                raise UnknownKey(f"Tenant {tenant_id} has no good key {prefix} that was not rotated yet.")
+            await connection.execute(
+                _INSERT, key.prefix, tenant_id, row["project_id"], row["name"], key.secret_hash, row["scopes"], None
+            )
+        return ends
+
+    async def revoke(self, tenant_id: str, prefix: str) -> None:
+        """End a key at once. Idempotent. Raises UnknownKey when the tenant has none with this prefix."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            if await connection.fetchval(_REVOKE, prefix, self._now()) is None:
+                raise UnknownKey(f"Tenant {tenant_id} has no key {prefix}.")
+
+    async def suspend(self, tenant_id: str, *, is_suspended: bool = True) -> None:
+        """Shut a tenant out, or let it in again. Idempotent. Raises UnknownKey when there is no such tenant."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            found = await connection.fetchval(
+                "UPDATE tenants SET suspended_at = CASE WHEN $1 THEN coalesce(suspended_at, $2) END RETURNING tenant_id",
+                is_suspended,
+                self._now(),
+            )
+        if found is None:
+            raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
+
+    async def set_limits(self, tenant_id: str, limits: TenantLimits) -> None:
+        """Give a tenant limits of its own. Raises UnknownKey when there is no such tenant."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            found = await connection.fetchval(
+                "UPDATE tenants SET limits = $1::jsonb RETURNING tenant_id", msgspec.json.encode(limits).decode()
+            )
+        if found is None:
+            raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
+
+    async def standing(self, tenant_id: str, prefix: str | None) -> Standing:
+        """How a tenant stands, and one of its keys (None: a configured key, which is good). Raises StorageLost."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            row = await connection.fetchrow(_STANDING, prefix or "")
+        if row is None:  # VALUES has one row, so this is no database of ours
+            return Standing(is_key_good=False)
+        is_over = row["expires_at"] is not None and row["expires_at"] <= self._now()
+        is_there = prefix is None or row["prefix"] is not None
+        limits = msgspec.json.decode(row["limits"] or "{}", type=TenantLimits)
+        return Standing(row["suspended_at"] is not None, is_there and row["revoked_at"] is None and not is_over, limits)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.wall_s(), UTC)
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {**row, "scopes": tuple(row["scopes"])}
+
+
+def _check_id(value: str, what: str) -> None:
+    if not TENANT_ID.fullmatch(value):
+        raise ClientError(f"A {what} is named with small letters, digits and '-', not {value[:64]!r}.", param=what)

@@ -1,0 +1,90 @@
+"""Every attempt to come in, written down, without making anybody wait for it.
+
+Attempts are noted in memory and written in batches a moment later; a PostgreSQL that is away gets them when it is back, as far
+as there is room. Deeds of an administrator are not for here: those are written before they count (`storage.audit`).
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from datetime import UTC, datetime
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import StorageLost
+from agentvoicebox.storage.audit import AuditEntry
+from agentvoicebox.storage.conversations import to_jsonb
+from agentvoicebox.storage.postgres import Postgres, StorageRefused
+from agentvoicebox.storage.queries import load
+from agentvoicebox.telemetry.logs import get_logger
+
+GATE = "_gate"
+"""Whose log attempts go to that belong to no tenant; no tenant can be called so."""
+
+MOST_WAITING = 20_000  # entries, some 10 MB: minutes of an outage, or of somebody who guesses as fast as he can
+BATCH = 500
+EVERY_S = 1.0
+
+_INSERT = load("audit_insert")
+
+log = get_logger(__name__)
+
+
+class AuditTrail:
+    """Notes now, writes soon. Run `run` for as long as the process takes callers."""
+
+    def __init__(self, postgres: Postgres, *, clock: Clock | None = None) -> None:
+        self._postgres = postgres
+        self._clock = clock or SystemClock()
+        self._waiting: deque[tuple[str, AuditEntry]] = deque()
+        self.lost = 0
+
+    def note(self, tenant_id: str, action: str, *, actor: str, subject: str = "", reason: str = "") -> None:
+        """Note one attempt; the oldest gives way when there are too many."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.popleft()
+            self._count_lost(1, "too many are waiting")
+        body: dict[str, object] = {"reason": reason} if reason else {}
+        entry = AuditEntry(f"aud_{secrets.token_hex(10)}", self._clock.wall_s(), actor, action, subject, "", body)
+        self._waiting.append((tenant_id, entry))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write every second until `stop`, and once more then."""
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await stop.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is waiting; what PostgreSQL can't take now waits on."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            by_tenant: dict[str, list[AuditEntry]] = {}
+            for tenant_id, entry in batch:
+                by_tenant.setdefault(tenant_id, []).append(entry)
+            for tenant_id in list(by_tenant):
+                try:
+                    await self._write(tenant_id, by_tenant[tenant_id])
+                except StorageLost:
+                    self._waiting.extendleft(
+                        (tenant, entry) for tenant, entries in by_tenant.items() for entry in reversed(entries)
+                    )
+                    return
+                except StorageRefused as error:
+                    self._count_lost(len(by_tenant[tenant_id]), error.message)
+                del by_tenant[tenant_id]
+
+    async def _write(self, tenant_id: str, entries: list[AuditEntry]) -> None:
+        rows = [
+            (tenant_id, each.audit_id, datetime.fromtimestamp(each.at_s, UTC), each.actor, each.action, each.subject,
+             each.trace_id, to_jsonb(each.body))
+            for each in entries
+        ]  # fmt: skip
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            await connection.executemany(_INSERT, rows)
+
+    def _count_lost(self, count: int, why: str) -> None:
+        if self.lost == 0:
+            log.error("attempts to come in are missing from the audit log", why=why)
+        self.lost += count

@@ -1,0 +1,90 @@
+"""Ephemeral secrets (`ek_…`): a server mints one with its key, and a browser opens sessions with it until it is over.
+
+Kept in the store under a hash of the secret, with a time to live that is its validity; a secret of 256 random bits needs no slow
+hash. Bound to the tenant, to what its sessions begin with, and if wanted to one session's id.
+"""
+
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.keys import PREFIX
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import BadCredentials
+from agentvoicebox.tenancy.principal import Principal
+
+LEAD = "ek_"
+LEAST_S, MOST_S, USUAL_S = 10, 7200, 600  # realtime-protocol §1.3; requirement A12.1
+SECRET_BYTES = 32
+
+
+class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept of a secret: everything but itself."""
+
+    tenant_id: str
+    key_id: str
+    session: dict[str, Any]
+    session_id: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Bound)
+
+
+class ClientSecrets:
+    """Mints and redeems."""
+
+    def __init__(self, connection: Connection, *, clock: Clock | None = None) -> None:
+        self._connection = connection
+        self._clock = clock or SystemClock()
+
+    async def mint(
+        self, principal: Principal, session_config: dict[str, Any], seconds: int = USUAL_S, *, session_id: str = ""
+    ) -> tuple[str, int]:
+        """A new secret.
+
+        Args:
+            principal: who may mint (right `client_secrets`) and for whom it will be.
+            session_config: a `session.update` body with which its sessions begin; checked by `rest_bodies`.
+            seconds: 10 to 7200.
+            session_id: the only session that may be opened or gone on with; empty: any new ones.
+
+        Returns:
+            (the secret, unix seconds at which it is over).
+
+        Raises:
+            PolicyDenied: the key may not mint. ValueError: `seconds` out of range. BrokerLost: the store is away.
+        """
+        principal.require("client_secrets")
+        if not LEAST_S <= seconds <= MOST_S:
+            raise ValueError(f"a secret lives {LEAST_S} to {MOST_S} s, not {seconds}")
+        value = LEAD + secrets.token_urlsafe(SECRET_BYTES)
+        kept = _encoder.encode(_Bound(principal.tenant_id, principal.key_id, session_config, session_id))
+        expires_at = int(self._clock.wall_s()) + seconds
+        await self._connection.call(lambda: self._connection.commands.set(_key(value), kept, ex=seconds))
+        return value, expires_at
+
+    async def redeem(self, value: str, *, session_id: str = "") -> tuple[Principal, dict[str, Any]]:
+        """Who comes with this secret, and what the session begins with. It may come again until it is over.
+
+        Args:
+            value: the secret.
+            session_id: the session that is to be opened or gone on with; empty for a new one.
+
+        Raises:
+            BadCredentials: unknown, over, or bound to another session. BrokerLost: the store is away.
+        """
+        kept: Any = None
+        if value.startswith(LEAD) and value.isascii():
+            kept = await self._connection.call(lambda: self._connection.commands.get(_key(value)))
+        bound = None if kept is None else _decoder.decode(kept)
+        if bound is None or (bound.session_id and bound.session_id != session_id):
+            raise BadCredentials("Incorrect API key provided.")
+        return Principal(bound.tenant_id, bound.key_id, ("realtime",)), bound.session
+
+
+def _key(value: str) -> str:
+    return f"{PREFIX}secret:{hashlib.sha256(value.encode()).hexdigest()}"

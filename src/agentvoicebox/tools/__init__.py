@@ -1,0 +1,1 @@
+"""The tools that the server runs: one definition of each, whichever door a call comes through."""

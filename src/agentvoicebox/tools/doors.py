@@ -1,0 +1,75 @@
+"""A definition as each door shows it: the engine, a Realtime client, Vapi, REST."""
+
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.engine.inputs import ServerTool
+from agentvoicebox.tools import delivery_status
+from agentvoicebox.tools.definition import Definition
+
+BUILT_IN: dict[str, Definition] = {each.name: each for each in (delivery_status.DEFINITION,)}
+"""The tools that every deployment has, by name."""
+
+VAPI_TIMEOUTS_S = (1, 300)  # what Vapi allows
+VAPI_SPARE_S = 2.0  # the way there and back
+
+
+class RestRoute(msgspec.Struct, frozen=True):
+    """A tool as a route.
+
+    Attributes:
+        operation: an OpenAPI 3.1 operation object.
+    """
+
+    method: str
+    path: str
+    operation: dict[str, Any]
+
+
+def to_engine(tool: Definition) -> ServerTool:
+    """As the conversation needs it."""
+    return ServerTool(tool.name, tool.description, tool.parameters, is_read_only=tool.is_read_only)
+
+
+def to_realtime(tool: Definition) -> dict[str, Any]:
+    """An entry of `session.tools` in the Realtime protocol."""
+    return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def to_vapi(tool: Definition, server_url: str) -> dict[str, Any]:
+    """A Vapi tool whose calls go to `server_url`. It has no messages of its own: a fixed one would silence the answer."""
+    shortest, longest = VAPI_TIMEOUTS_S
+    return {
+        "type": "function",
+        "async": False,
+        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        "server": {
+            "url": server_url,
+            "timeoutSeconds": min(longest, max(shortest, round(tool.timeout_s + VAPI_SPARE_S))),
+        },
+    }
+
+
+def to_rest(tool: Definition) -> RestRoute:
+    """`POST /v1/tools/<name>`: the arguments are the body, the outcome is the answer."""
+    outcome = {
+        "type": "object",
+        "required": ["code", "output"],
+        "properties": {
+            "code": {"type": "string", "description": "What it came to, for programs."},
+            "output": {"type": "string", "description": "What a language model reads; one line."},
+            "speech": {"type": "string", "description": "A sentence to say, or empty."},
+            "data": {"type": "object", "description": "Facts."},
+        },
+    }
+    operation = {
+        "operationId": tool.name,
+        "summary": tool.description,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": tool.parameters}}},
+        "responses": {
+            "200": {"description": "The outcome.", "content": {"application/json": {"schema": outcome}}},
+            "422": {"description": "The arguments can't be meant."},
+        },
+    }
+    return RestRoute("POST", f"/v1/tools/{tool.name}", operation)

@@ -1,0 +1,90 @@
+"""Around every request: an id that follows it, its line in the log, its place in the numbers, and the last net under a fault.
+
+The line holds no word, number or secret of anybody: method, door, status, milliseconds, and who asked by kind of credential.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.webhook.metrics import HotlineMetrics
+from agentvoicebox.webhook.render import as_json
+
+HEADER = "X-Correlation-ID"
+ALSO_HEADER = "X-Request-ID"
+SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+log = get_logger(__name__)
+
+
+class Correlated:
+    """ASGI middleware.
+
+    Args:
+        doors: path → name of the door; other paths are `other`.
+    """
+
+    def __init__(self, app: ASGIApp, *, doors: Mapping[str, str], metrics: HotlineMetrics) -> None:
+        self._app = app
+        self._doors = doors
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = time.perf_counter()
+        correlation_id = correlation_of(Headers(scope=scope))
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = correlation_id
+                headers[ALSO_HEADER] = correlation_id
+            await send(message)
+
+        noted: dict[str, Any] = scope.setdefault("state", {}).setdefault("noted", {})
+        with bound(correlation_id=correlation_id), self._metrics.in_flight.track_inprogress():
+            try:
+                await self._app(scope, receive, send_with_id)
+            except ClientDisconnect:
+                noted["left"] = True
+            except Exception as error:
+                log.error("request broke", error=type(error).__name__)
+                if status == 0:
+                    await _apologise(send_with_id)
+            finally:
+                seconds = time.perf_counter() - began_s
+                door = self._doors.get(scope["path"], "other")
+                if status:
+                    self._metrics.answered(door, status, seconds)
+                log.info("request", door=door, status=status, ms=round(seconds * 1000, 1), **noted)
+
+
+def correlation_of(headers: Headers) -> str:
+    """The sender's id for this request when it is sane, else a fresh one."""
+    for name in (HEADER, ALSO_HEADER):
+        given = headers.get(name, "")
+        if SANE.fullmatch(given):
+            return given
+    return secrets.token_hex(16)
+
+
+async def _apologise(send: Send) -> None:
+    body = as_json(
+        {"error": {"code": "internal_error", "message": "Something went wrong here.", "type": "server_error"}}
+    )
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,151 @@
+"""A message of the platform → the answer it expects (vapi-and-sanity §2).
+
+Decides what each message type is answered. The law: whoever waits for tool results gets status 200 and one result for each id
+that can be told; only where nothing can be told is a 422 of use. What isn't asked for is answered `{}`, at once.
+"""
+
+from typing import Any
+
+from agentvoicebox.delivery import reply, track
+from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.webhook.contracts import Message
+from agentvoicebox.webhook.dispatch import Dispatch
+from agentvoicebox.webhook.extract import ToolCall, function_call, tool_calls
+from agentvoicebox.webhook.masking import event_name, masked
+from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
+from agentvoicebox.webhook.render import result_text, tool_result
+
+TOOL_CALLS = "tool-calls"
+FUNCTION_CALL = "function-call"
+CLOSED = "I'm sorry, nobody can take your call on this line right now. Goodbye."
+NO_TRANSFER = "I'm sorry, I can't connect you to somebody else from here."
+
+ANSWERED = frozenset(
+    {
+        TOOL_CALLS,
+        FUNCTION_CALL,
+        "assistant-request",
+        "transfer-destination-request",
+        "handoff-destination-request",
+        "knowledge-base-request",
+        "campaign.predial",
+    }
+)
+NOTICES = frozenset(
+    {
+        "assistant.speechStarted",
+        "assistant.started",
+        "call.artifact.upload",
+        "call.delete.failed",
+        "call.deleted",
+        "call.endpointing.request",
+        "chat.created",
+        "chat.deleted",
+        "conversation-update",
+        "end-of-call-report",
+        "hang",
+        "language-change-detected",
+        "language-changed",
+        "model-output",
+        "phone-call-control",
+        "session.created",
+        "session.deleted",
+        "session.updated",
+        "speech-update",
+        "status-update",
+        "transcript",
+        'transcript[transcriptType="final"]',
+        "transfer-update",
+        "user-interrupted",
+        "voice-input",
+        "voice-request",
+    }
+)
+KNOWN = ANSWERED | NOTICES
+
+log = get_logger(__name__)
+
+
+class Vapi:
+    """Answers messages.
+
+    Args:
+        assistant_id: the assistant that takes calls to a number without one; "": calls are declined with a sentence.
+        is_strict: arguments that can't be meant are a 422 instead of a result. The platform ignores such an answer.
+    """
+
+    def __init__(self, dispatch: Dispatch, *, assistant_id: str = "", is_strict: bool = False) -> None:
+        self._dispatch = dispatch
+        self._assistant_id = assistant_id
+        self._is_strict = is_strict
+
+    async def answer(self, message: Message) -> dict[str, Any]:
+        """The body of a 200.
+
+        Raises:
+            NotAccepted: 422; nothing in the message can be answered.
+        """
+        with bound(session_id=masked(message.conversation_id) if message.conversation_id else None):
+            return await self._answer(message)
+
+    async def _answer(self, message: Message) -> dict[str, Any]:
+        match message.type:
+            case "tool-calls":
+                return await self._tool_calls(message)
+            case "function-call":
+                return await self._function_call(message)
+            case "assistant-request":
+                # An empty answer would end the call without a word.
+                return {"assistantId": self._assistant_id} if self._assistant_id else {"error": CLOSED}
+            case "transfer-destination-request" | "handoff-destination-request":
+                return {"error": NO_TRANSFER}
+            case "knowledge-base-request":
+                return {"documents": []}
+            case "campaign.predial":
+                return {"eligible": False}  # nobody has told us whom to dial, and a call can't be taken back
+            case None | "":
+                if tool_calls(message).calls:
+                    return await self._tool_calls(message)
+                raise unprocessable("missing", ["body", "message", "type"], "The message has no type.")
+            case _:
+                if message.type not in KNOWN:
+                    log.info("unknown message type", message_type=event_name(message.type, KNOWN))
+                return {}
+
+    async def _tool_calls(self, message: Message) -> dict[str, Any]:
+        found = tool_calls(message)
+        if not found.calls:
+            if found.nameless:
+                first: list[str | int] = ["body", "message", "toolCallList", 0, "id"]
+                raise unprocessable("missing", first, "No tool call has an id, so no result could be matched to one.")
+            raise unprocessable("missing", ["body", "message", "toolCallList"], "The message holds no tool call.")
+        if self._is_strict:
+            self._check(found.calls)
+        outcomes = await self._dispatch.run(found.calls, message.conversation_id)
+        return {
+            "results": [
+                tool_result(call.id, call.name, outcome)
+                for call, outcome in zip(found.calls, outcomes, strict=True)
+                if call.id is not None
+            ]
+        }
+
+    async def _function_call(self, message: Message) -> dict[str, Any]:
+        call = function_call(message)
+        if call is None:
+            raise unprocessable("missing", ["body", "message", "functionCall"], "The message holds no function call.")
+        if self._is_strict:
+            self._check((call,))
+        (outcome,) = await self._dispatch.run((call,), message.conversation_id)
+        return {"result": result_text(outcome)}
+
+    def _check(self, calls: tuple[ToolCall, ...]) -> None:
+        details = []
+        for call in calls:
+            fault = self._dispatch.fault(call)
+            if fault is not None and fault.code != track.UNKNOWN_TOOL:
+                details.append(
+                    {"type": fault.code.lower(), "loc": [*call.where, "arguments"], "msg": reply.invalid_id()}
+                )
+        if details:
+            raise NotAccepted(422, "unprocessable", "Arguments that can't be meant.", details=details)

@@ -1,0 +1,77 @@
+"""Callers who say their numbers aloud, through real voices, a real line and the real recogniser, to the real dialogue."""
+
+from pathlib import Path
+
+import pytest
+from tests.kit.speech import catalogue
+
+from agentvoicebox.delivery import track
+from agentvoicebox.delivery.inquiry import Inquiry
+from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
+from agentvoicebox.evals import id_corpus
+from agentvoicebox.evals.id_caller import Caller, Story
+from agentvoicebox.evals.id_corpus import Person
+from agentvoicebox.evals.id_voices import Ear, Mouths, Speaker
+from agentvoicebox.providers.registry import build_stt
+
+PIPER, ESPEAK = Speaker("piper"), Speaker("espeak", "en-us")
+PEOPLE = (
+    Person(0, "merchant", "PKG004", "It's P K G zero zero four."),
+    Person(1, "merchant", "ORD3121", "My tracking number is O R D, three one two one."),
+    Person(2, "FedEx 12", "986578788855", "It's nine eight six five, seven eight seven eight, double eight five five."),
+    Person(3, "UPS 1Z", "1Z999AA10123456784", "One Z, triple nine, Eh Eh one, zero one two, three four five, six seven eight four."),
+    Person(4, "DHL 10", "8487135506", "Um, eight four eight, seven one three, double five, oh six."),
+    Person(5, "Amazon", "TBA502887274000", "Tango bravo alpha five zero two, eight eight seven, two seven four, triple zero."),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ear(tmp_path_factory: pytest.TempPathFactory) -> Ear:
+    folder: Path = tmp_path_factory.mktemp("spoken-ids")
+    return Ear(
+        build_stt("fast", catalogue(), threads=1), "fast", Mouths(catalogue(), folder / "sounds"), folder / "heard"
+    )
+
+
+@pytest.fixture(scope="module")
+def shelf() -> dict[str, Shipment]:
+    ids = id_corpus.parcels(list(PEOPLE), 1000)
+    return {each: Shipment(each, ShipmentStatus.IN_TRANSIT) for each in ids}
+
+
+def call(person: Person, speaker: Speaker, line: str, ear: Ear, shelf: dict[str, Shipment]) -> Story:
+    def look_up(arguments: dict[str, object]) -> str:
+        question = Inquiry.of(arguments)
+        if question is None:
+            asked = track.wanted(str(arguments["tracking_id"]))
+            return track.outcome(
+                asked, [shelf[each.tracking_id] for each in asked if each.tracking_id in shelf]
+            ).as_json()
+        keys = question.keys()
+        found = [shelf[each.tracking_id] for each in question.asked if each.tracking_id in shelf]
+        return question.outcome(found, [each for name, each in shelf.items() if keys.fit(name)]).as_json()
+
+    return Caller(person, lambda text: ear.hear(speaker, line, text), look_up).call()
+
+
+@pytest.mark.parametrize("speaker", [PIPER, ESPEAK], ids=["piper", "espeak"])
+def test_on_a_clean_line_every_caller_gets_their_own_parcel(
+    speaker: Speaker, ear: Ear, shelf: dict[str, Shipment]
+) -> None:
+    for person in PEOPLE:
+        story = call(person, speaker, "clean", ear, shelf)
+        assert story.is_served, "\n".join(story.lines)
+
+
+@pytest.mark.parametrize("line", ["telephone µ-law", "telephone A-law"])
+def test_on_a_telephone_most_callers_do_and_none_gets_another_persons(
+    line: str, ear: Ear, shelf: dict[str, Shipment]
+) -> None:
+    stories = [call(person, PIPER, line, ear, shelf) for person in PEOPLE]
+    assert not any(story.is_wrong for story in stories)
+    assert sum(story.is_served for story in stories) > len(PEOPLE) / 2, [story.lines for story in stories]
+
+
+def test_a_voice_that_no_recogniser_follows_is_told_nothing_wrong(ear: Ear, shelf: dict[str, Shipment]) -> None:
+    for person in PEOPLE[:3]:
+        assert not call(person, ESPEAK, "telephone µ-law", ear, shelf).is_wrong

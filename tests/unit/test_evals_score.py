@@ -1,0 +1,236 @@
+"""Scores and reports: what was planted is caught and named, what is honest is left alone."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import structlog
+from tests.kit.recorded import NOON_S, rehearsed, scenario, with_agent_line
+from typer.testing import CliRunner
+
+from agentvoicebox.cli.main import app
+from agentvoicebox.delivery import track
+from agentvoicebox.evals.baseline import Baseline, Change, compare
+from agentvoicebox.evals.metric import Metric, Unit
+from agentvoicebox.evals.rehearsal import Rehearsal, Timing
+from agentvoicebox.evals.replay import replay_tools
+from agentvoicebox.evals.scenario import BUILT_IN, load
+from agentvoicebox.evals.score import Score, score
+from agentvoicebox.interactions.day_files import DayFiles
+from agentvoicebox.interactions.interaction import Interaction, encode
+from agentvoicebox.interactions.redaction import without_words
+
+SCENARIOS = {each.name: each for each in load(BUILT_IN)}
+runner = CliRunner()
+
+
+def written(folder: Path, *interactions: Interaction) -> Path:
+    files = DayFiles(folder)
+    for each in interactions:
+        files.append(encode(each), each.began_s)
+    return folder
+
+
+def everything(timing: Timing | None = None) -> list[Interaction]:
+    return [rehearsed(each, timing=timing) for each in SCENARIOS.values()]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """The commands set up the logs of their process, which is this one."""
+    yield
+    logging.getLogger().handlers.clear()
+    structlog.reset_defaults()
+
+
+def words(text: str) -> str:
+    """Without the line breaks that depend on the terminal's width."""
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Path:
+    """A baseline of the honest calls, made by the command."""
+    path = tmp_path / "baseline.json"
+    result = report(written(tmp_path / "honest", *everything()), path, "--update-baseline")
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def report(recorded: Path, baseline: Path, *more: str) -> object:
+    html = str(baseline.with_suffix(".html"))
+    return runner.invoke(app, ["eval", "report", str(recorded), "--baseline", str(baseline), "--html", html, *more])
+
+
+def test_an_honest_run_regresses_in_nothing(tmp_path: Path, baseline: Path) -> None:
+    result = report(written(tmp_path / "again", *everything()), baseline)
+    assert (result.exit_code, "No regression." in result.output) == (0, True)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("happy", "the twenty-fourth of November", "the twenty-fifth of November"),
+        ("happy", "Tuesday", "Wednesday"),
+        ("happy", "is out for delivery", "has been delivered"),
+        ("happy", "ending in zero zero four", "ending in zero zero five"),
+        ("correction", "with DHL", "with UPS"),
+        ("correction", "in Leipzig", "in Bristol"),
+        ("backend_down", "I can't reach the parcel records right now", "your parcel is on its way"),
+        ("unknown_id", "I couldn't find a parcel", "I found a parcel"),
+    ],
+)
+def test_a_planted_hallucination_is_caught_and_named(
+    tmp_path: Path, baseline: Path, name: str, old: str, new: str
+) -> None:
+    planted = [with_agent_line(each, old, new) if each.scenario == name else each for each in everything()]
+    result = report(written(tmp_path / "planted", *planted), baseline)
+    assert result.exit_code == 1  # type: ignore[attr-defined]
+    assert "hallucination.count: 1, before 0, must be 0" in result.output  # type: ignore[attr-defined]
+    assert re.search(r"regressed:.*hallucination\.count", result.output)  # type: ignore[attr-defined]
+    # Also without a baseline.
+    assert runner.invoke(app, ["eval", "score", str(tmp_path / "planted")]).exit_code == 1
+
+
+@pytest.mark.parametrize("part", ["stt", "dialogue", "tool", "tts"])
+def test_a_part_that_became_300_ms_slower_is_caught_even_where_it_is_hidden(
+    tmp_path: Path, baseline: Path, part: str
+) -> None:
+    slower = msgspec.structs.replace(Timing(), **{f"{part}_ms": getattr(Timing(), f"{part}_ms") + 300})
+    result = report(written(tmp_path / "slow", *everything(slower)), baseline)
+    assert result.exit_code == 1  # type: ignore[attr-defined]
+    regressed = result.output.rsplit("regressed:", 1)[1]  # type: ignore[attr-defined]
+    assert f"latency.rehearsal.work.{part}.p50" in " ".join(regressed.split())
+    others = {"stt", "dialogue", "tool", "tts"} - {part}
+    assert not any(f"work.{other}." in regressed for other in others)
+
+
+def test_a_line_that_was_never_told_costs_accuracy(tmp_path: Path, baseline: Path) -> None:
+    sentence = "Your parcel ending in zero zero four is out for delivery."
+    silent = [
+        with_agent_line(each, sentence, "Thank you.") if each.scenario == "happy" else each for each in everything()
+    ]
+    found = score(silent, scenarios=SCENARIOS)
+    assert found.metrics["accuracy.told"].value < 1 and found.metrics["accuracy.expected"].value < 1
+    whats = [fault.what for fault in found.faults]
+    assert "the caller was not told that PKG004 is out_for_delivery" in whats
+    assert report(written(tmp_path / "silent", *silent), baseline).exit_code == 1  # type: ignore[attr-defined]
+
+
+def test_a_backend_that_fails_where_no_scenario_wants_it_costs_tool_success() -> None:
+    down = msgspec.structs.replace(scenario("happy"), backend="down", name="unplanned")
+    found = score([rehearsed(down), rehearsed(scenario("backend_down"))], scenarios=SCENARIOS)
+    assert found.metrics["tool.success"].value == 0.5
+    assert [fault.scenario for fault in found.faults_of("tool.success")] == ["unplanned"]
+
+
+def test_hallucinations_are_known_also_of_calls_whose_words_were_not_kept() -> None:
+    honest = rehearsed(scenario("happy"))
+    assert honest.judgement is not None
+    planted = msgspec.structs.replace(
+        honest, judgement=msgspec.structs.replace(honest.judgement, unfounded=("another day of arrival",))
+    )
+    found = score([without_words(honest), without_words(planted)], scenarios=SCENARIOS)
+    assert found.metrics["hallucination.count"].value == 1
+    assert found.faults_of("hallucination.count")[0].what == "another day of arrival"
+    assert found.metrics["accuracy.told"].value == 1.0
+
+
+async def test_a_tool_core_that_answers_otherwise_is_found() -> None:
+    interaction = await Rehearsal(scenario("happy"), wall_s=NOON_S).play()
+    replays = await replay_tools(interaction)
+    assert replays and {(each.verdict, each.why) for each in replays} == {("same", "")}
+
+    def other(shipments: object) -> object:
+        async def run(name: str, arguments: str) -> str:
+            return track.Outcome(track.NOT_FOUND, "I couldn't find it.").as_json()
+
+        return run
+
+    *_, different = await replay_tools(interaction, make_tool=other)  # type: ignore[arg-type]
+    assert (different.verdict, different.why) == ("different", "FOUND then, NOT_FOUND now")
+    *_, masked = await replay_tools(without_words(interaction))
+    assert masked.verdict == "impossible" and "AVB_RECORD_WORDS" in masked.why
+
+
+# -- the rules of comparison -----------------------------------------------------------------------------------------
+
+
+def judged(
+    unit: Unit, before: float | None, now: float | None, name: str = "x", samples: int = 200, **more: float
+) -> str:
+    old = {} if before is None else {name: Metric(name=name, value=before, unit=unit, samples=samples, **more)}
+    new = {} if now is None else {name: Metric(name=name, value=now, unit=unit, samples=samples, **more)}
+    (change,) = compare(Score(1, new, ()), Baseline("", "", 1, old))
+    assert isinstance(change, Change)
+    return change.judged
+
+
+@pytest.mark.parametrize(
+    ("unit", "before", "now", "wanted"),
+    [
+        ("ms", 100, 139, "same"),  # more than 15 %, less than 40 ms
+        ("ms", 1000, 1100, "same"),  # more than 40 ms, less than 15 %
+        ("ms", 100, 141, "worse"),
+        ("ms", 141, 100, "better"),
+        ("share", 1.0, 0.99, "worse"),
+        ("share", 0.9, 0.95, "better"),
+        ("count", 0, 1, "worse"),
+        ("count", 2, 2, "same"),
+        ("count", None, 2, "new"),
+        ("count", 2, None, "gone"),
+    ],
+)
+def test_what_counts_as_worse(unit: Unit, before: float | None, now: float | None, wanted: str) -> None:
+    assert judged(unit, before, now) == wanted
+
+
+def test_what_must_never_be_is_bad_even_if_it_always_was() -> None:
+    assert judged("count", 3, 3, must_be=0.0) == "bad"
+
+
+def test_a_p99_of_few_samples_and_unread_clauses_judge_nothing() -> None:
+    assert judged("ms", 100, 900, "latency.realtime.total.p99", samples=99) == "same"
+    assert judged("ms", 100, 900, "latency.realtime.total.p99", samples=100) == "worse"
+    assert judged("count", 0, 9, "hallucination.unread") == "same"
+
+
+# -- the report ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_but_itself_and_shows_no_markup_of_a_call(tmp_path: Path, baseline: Path) -> None:
+    planted = with_agent_line(
+        rehearsed(scenario("happy")), "Is there anything else?", "<script>alert(1)</script> It is lost."
+    )
+    report(written(tmp_path / "odd", planted), baseline)
+    page = baseline.with_suffix(".html").read_text()
+    assert "<script" not in page
+    assert page.count("<svg") == 2
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)(?:https?:)?//""", page.replace("xlink:href", "href"))
+
+
+def test_a_missing_or_foreign_baseline_is_told_in_a_sentence(tmp_path: Path) -> None:
+    recorded = written(tmp_path / "calls", rehearsed(scenario("happy")))
+    result = report(recorded, tmp_path / "none.json")
+    assert result.exit_code == 1 and "--update-baseline" in words(result.output)  # type: ignore[attr-defined]
+    (tmp_path / "bad.json").write_text(json.dumps({"metrics": 3}))
+    result = report(recorded, tmp_path / "bad.json")
+    assert result.exit_code == 1 and "can't be read" in words(result.output)  # type: ignore[attr-defined]
+
+
+def test_the_commands_go_from_scenarios_to_a_report(tmp_path: Path) -> None:
+    out = str(tmp_path / "calls")
+    assert runner.invoke(app, ["eval", "record", "--out", out, "--today", "2026-11-24"]).exit_code == 0
+    replayed = runner.invoke(app, ["eval", "replay", out])
+    assert replayed.exit_code == 0 and f"{len(SCENARIOS)} of {len(SCENARIOS)} the same" in replayed.output
+    masked = str(tmp_path / "masked")
+    assert runner.invoke(app, ["eval", "record", "--out", masked, "--no-words"]).exit_code == 0
+    replayed = runner.invoke(app, ["eval", "replay", masked])
+    assert replayed.exit_code == 0 and "ids are masked" in " ".join(replayed.output.split())
+    for line in (tmp_path / "masked").rglob("*.jsonl"):
+        assert "PKG00" not in line.read_text() and "parcel" not in line.read_text()
+    assert runner.invoke(app, ["eval", "score", str(tmp_path / "nothing")]).exit_code == 1
