@@ -143,6 +143,13 @@ class BrokerLost(InfrastructureError):
     code = "broker_lost"
 
 
+class SessionTaken(InfrastructureError):
+    """A session of ours is another gateway's by now: whatever we still want for it must not happen."""
+
+    code = "session_taken"
+    retryable = False
+
+
 class StorageLost(InfrastructureError):
     """PostgreSQL can't be reached."""
 

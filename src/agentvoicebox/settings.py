@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
         log_level: least severity that is written.
         log_format: `json` (one object a line) or `console` (for eyes; shows people's words, so loopback only).
+        resume_s: how long a session waits for a caller whose line broke and who said that he will come back; 0: not at all.
         max_calls: calls one gateway process admits at a time; the next is refused with 1013.
         stt_slots, tts_slots, llm_slots, tool_slots: jobs one worker process of that kind runs at a time.
         tool_secret: signs each call of an agent's own tools over HTTP; empty: calls are not signed.
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: what our two-core experiment carried (requirements, A6)
+    resume_s: float = Field(default=30.0, ge=0, le=600)
     stt_slots: int = Field(default=2, ge=1, le=256)
     tts_slots: int = Field(default=2, ge=1, le=256)
     llm_slots: int = Field(default=32, ge=1, le=4096)  # these wait for the network, so far more fit in one process

@@ -66,7 +66,7 @@ async def test_twenty_calls_in_a_row_leave_the_server_as_it_was(
 async def test_a_caller_who_hangs_up_in_the_middle_of_a_word_leaves_nothing(
     server: LocalServer, store: Redis, say: Callable[[str], Line]
 ) -> None:
-    async with open_call(CallOptions(server.url)) as call:
+    async with open_call(CallOptions(server.url, resumes=False)) as call:
         line = say("My tracking number is R B one two three four five six seven eight five G B.")
         call.start_saying(line)
         await call.stay(line.duration_s / 2)
@@ -79,7 +79,7 @@ async def test_a_caller_who_hangs_up_in_the_middle_of_a_word_leaves_nothing(
 async def test_a_caller_who_hangs_up_while_the_agent_speaks_leaves_nothing(
     server: LocalServer, store: Redis, say: Callable[[str], Line]
 ) -> None:
-    async with open_call(CallOptions(server.url)) as call:
+    async with open_call(CallOptions(server.url, resumes=False)) as call:
         call.start_saying(say("Where is my parcel?"))
         await call.hear_for(0.3)
         await call.hang_up(is_abrupt=True)

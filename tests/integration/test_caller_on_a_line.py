@@ -165,7 +165,7 @@ async def test_the_key_the_model_and_the_wish_for_a_trace_travel_with_the_reques
     async with fake_realtime() as server:
         async with open_call(CallOptions(server.url, api_key="secret", model="my agent")):
             pass
-        assert server.lines[0].path == "/v1/realtime?model=my+agent&trace=1"
+        assert server.lines[0].path == "/v1/realtime?model=my+agent&trace=1&resume=1"
         assert server.lines[0].authorization == "Bearer secret"
 
 

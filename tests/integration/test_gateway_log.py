@@ -62,6 +62,7 @@ async def test_a_snapshot_and_the_log_since_replay_to_the_same(
     served: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agentvoicebox.gateway.driver.SNAPSHOT_EVERY", 10)
+    monkeypatch.setattr("agentvoicebox.gateway.driver.REPLAY_S", 0.0)
     async with calling(served.url()) as client:
         session = SessionRef("default", client.events[0]["session"]["id"])
         await client.use(audio=SERVER_VAD)

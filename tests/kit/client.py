@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.kit.gateway import silence, tone
 
 WAIT_S = 20.0  # generous: a test fails by it only when something hangs
+SERVER_VAD = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}
 FRAME_BYTES = 960  # 20 ms of PCM
 
 

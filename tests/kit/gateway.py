@@ -26,7 +26,7 @@ from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.vad_batch import VadBatcher
-from agentvoicebox.ports.broker import Broker, JobKind
+from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
 from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
@@ -35,6 +35,14 @@ from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz
 CHUNK = (np.sin(np.arange(CHUNK_SAMPLES) * 0.05) * 8_000).astype("<i2").tobytes()
+
+
+def chunk(job_id: str, number: int) -> bytes:
+    """A chunk like no other: noise of its own seed."""
+    seed = int(job_id[-8:], 16) + number
+    return np.random.default_rng(seed).integers(-8_000, 8_000, CHUNK_SAMPLES, dtype="<i2").tobytes()
+
+
 Writes = Callable[[Generate, str], Iterator[WorkerInput]]
 
 
@@ -69,6 +77,10 @@ class Workers:
         hears: the text of every utterance.
         writes: what the language model does.
         chunks: audio chunks a segment.
+        pace_s: what a chunk takes.
+        is_distinct: no two chunks are alike.
+        spoken: chunks by job, in the order in which the jobs were taken.
+        heard: what came of each utterance, by job.
         taken: jobs as they were claimed.
     """
 
@@ -77,6 +89,10 @@ class Workers:
         self.hears = hears
         self.writes = writes or says("It is on its way.")
         self.chunks = 2
+        self.pace_s = 0.0
+        self.is_distinct = False
+        self.spoken: dict[str, list[bytes]] = {}
+        self.heard: dict[str, list[AudioEntry]] = {}
         self.taken: list[tuple[JobKind, JobRequest]] = []
         self.has_taken = asyncio.Condition()
 
@@ -103,8 +119,12 @@ class Workers:
                 for index, each in enumerate(said):
                     await task.publish(each, is_last=index == len(said) - 1)
             case Speak():
-                for _ in range(self.chunks):
-                    await task.publish(Spoken(job_id, 0, 0), audio=CHUNK)
+                self.spoken[job_id] = []
+                for number in range(self.chunks):
+                    await asyncio.sleep(self.pace_s)
+                    audio = chunk(job_id, number) if self.is_distinct else CHUNK
+                    self.spoken[job_id].append(audio)
+                    await task.publish(Spoken(job_id, number + 1, CHUNK_SAMPLES), audio=audio)
                 await task.publish(SpeechDone(job_id), is_last=True)
             case CallTool():
                 await task.publish(ToolReturned(job_id, '{"status":"found"}'), is_last=True)
@@ -115,6 +135,7 @@ class Workers:
         last = -1
         async with contextlib.aclosing(task.utterance()) as entries:  # type: ignore[type-var]
             async for entry in entries:
+                self.heard.setdefault(job_id, []).append(entry)
                 if entry.mark == "probe" and entry.at_sample != last:
                     last = entry.at_sample
                     await task.publish(Heard(job_id, self.hears, entry.at_sample))
@@ -142,8 +163,10 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
-    """Serve a house over `broker`; `changes` are fields of House, or `api_keys`."""
+    """Serve a house over `broker`; `changes` are fields of House, or `api_keys`, `port`, `heartbeats`."""
     keys = Keys(changes.pop("api_keys", ()))
+    port: int = changes.pop("port", 0)
+    has_heartbeats: bool = changes.pop("heartbeats", False)
     batcher = VadBatcher(EnergyVad())
     house = House(
         **{  # type: ignore[arg-type]
@@ -163,8 +186,9 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
     stop = asyncio.Event()
     opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(house, host="127.0.0.1", port=0, announce_ready=opened.set_result, stop=stop), name="test gateway"
+        serve(house, host="127.0.0.1", port=port, announce_ready=opened.set_result, stop=stop), name="test gateway"
     )
+    beating = asyncio.create_task(house.directory.run(stop)) if has_heartbeats else None
     try:
         done, _ = await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
         if serving in done:
@@ -173,6 +197,8 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
     finally:
         stop.set()
         await serving
+        if beating is not None:
+            await beating
         await batcher.close()
 
 

@@ -22,13 +22,13 @@ class Store(MemoryBroker):
         self.gate.set()
         self.has_been = asyncio.Event()
 
-    async def dispatch(self, actions: Sequence[Dispatch]) -> None:
+    async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
         await self.gate.wait()
         if self.is_away:
             raise BrokerLost("away")
         self.trips.append(list(actions))
         self.has_been.set()
-        await super().dispatch(actions)
+        await super().dispatch(actions, owner=owner)
 
 
 def entry(number: int) -> AppendLog:

@@ -169,6 +169,8 @@ EVENTS: list[ServerEvent] = [
     say.ResponseFunctionCallArgumentsDone(**CALL_AT, name="get_delivery_status", arguments="{}"),
 ]
 TRACE = say.TurnTrace(**E, turn={"heard_ms": 12.5})
+RESUMED = say.SessionResumed(**E, session_id="sess_1", audio_start_ms=1200, is_complete=True)
+OTHER_NAMES = {"Error": "ErrorEvent", "AgentvoiceboxTurn": "TurnTrace", "AgentvoiceboxResumed": "SessionResumed"}
 
 
 def wire(event: ServerEvent) -> dict[str, typing.Any]:
@@ -180,14 +182,14 @@ def name(event: ServerEvent) -> str:
 
 
 def test_every_server_event_has_a_sample_here() -> None:
-    assert {type(event) for event in (*EVENTS, TRACE)} == set(typing.get_args(ServerEvent))
+    assert {type(event) for event in (*EVENTS, TRACE, RESUMED)} == set(typing.get_args(ServerEvent))
 
 
 def test_each_class_is_named_after_its_event() -> None:
     for kind in typing.get_args(ServerEvent):
         words = kind.__struct_config__.tag.replace(".", "_").split("_")
         camel = "".join(word.capitalize() for word in words)
-        assert kind.__name__ in (camel, {"Error": "ErrorEvent", "AgentvoiceboxTurn": "TurnTrace"}.get(camel))
+        assert kind.__name__ in (camel, OTHER_NAMES.get(camel))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=name)

@@ -18,13 +18,12 @@ class AudioRing:
     Law: end_sample - start_sample <= the bound; a sample that was dropped or lost never comes back.
     """
 
-    def __init__(self, keep_s: float, rate_hz: int = INPUT_RATE_HZ) -> None:
-        """An empty ring that holds at most `keep_s` seconds."""
+    def __init__(self, keep_s: float, rate_hz: int = INPUT_RATE_HZ, *, start_sample: int = 0) -> None:
+        """An empty ring that holds at most `keep_s` seconds, whose first sample will be number `start_sample`."""
         self._most = max(1, round(keep_s * rate_hz))
         self._blocks: deque[Int16Array] = deque()
         self._first_block = 0  # number of _blocks[0]; block b holds samples from b * BLOCK_SAMPLES
-        self._start = 0
-        self._end = 0
+        self._start = self._end = start_sample
         self._lost = 0
 
     @property

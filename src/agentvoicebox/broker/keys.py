@@ -40,6 +40,7 @@ RESULTS_MAX = 4096  # records; a long answer streams some 500 deltas
 AUDIO_OUT_MAX = 2048  # records of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
 AUDIO_IN_MAX = 36_000  # 20 ms frames: 12 minutes of one utterance
 DEAD_MAX = 1000
+DELIVERED_COUNT = 64  # entries of an utterance that are looked at: the last six seconds of it
 
 SESSION_TTL_S = 30  # plan A1.3
 SESSION_HEARTBEAT_S = 10

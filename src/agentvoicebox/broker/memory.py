@@ -7,12 +7,13 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from agentvoicebox.broker import keys
+from agentvoicebox.broker.keys import DELIVERED_COUNT
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.ports.broker import (
@@ -69,8 +70,9 @@ class _Utterance:
 class _Reader:
     """See ResultStream. It points into the session's list of records, so a slow consumer costs nothing."""
 
-    def __init__(self, session: "_Session") -> None:
+    def __init__(self, session: "_Session", taken: Mapping[str, int]) -> None:
         self._session = session
+        self._taken = taken
         self._position = 0
         self._closed = False
 
@@ -78,7 +80,9 @@ class _Reader:
         while not self._closed:
             if self._position < len(self._session.records):
                 self._position += 1
-                yield self._session.records[self._position - 1]
+                record = self._session.records[self._position - 1]
+                if record.sequence > self._taken.get(record.job_id, 0):
+                    yield record
             else:
                 await self._session.grown.wait()
 
@@ -129,8 +133,8 @@ class MemoryBroker:
 
     # -- for gateways ------------------------------------------------------------------------------------------
 
-    async def dispatch(self, actions: Sequence[Dispatch]) -> None:
-        """See Broker."""
+    async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
+        """See Broker. In one process nobody takes a session over."""
         for action in actions:
             match action:
                 case Submit(job):
@@ -149,9 +153,23 @@ class MemoryBroker:
                 case AppendLog(session, raw):
                     self._session(session).log.append(raw)
 
-    async def results(self, session: SessionRef) -> ResultStream:
+    async def results(self, session: SessionRef, *, taken: Mapping[str, int] | None = None) -> ResultStream:
         """See Broker."""
-        return _Reader(self._session(session))
+        return _Reader(self._session(session), taken or {})
+
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
+        """See Broker."""
+        return [record for record in self._session(session).records if record.job_id in job_ids]
+
+    async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
+        """See Broker."""
+        utterance = self._session(session).utterances.get(job_id)
+        return [] if utterance is None else utterance.entries[-DELIVERED_COUNT:]
+
+    async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
+        """See Broker."""
+        fences = {job_id: self._fence(kind, session, job_id) for job_id, kind in jobs.items()}
+        return {job_id: fence.attempt for job_id, fence in fences.items() if fence is not None}
 
     async def forget(self, session: SessionRef) -> None:
         """See Broker. Record jobs are left: they outlive their session."""

@@ -7,7 +7,7 @@ stream before it is announced. A job is acknowledged after its last record. Wait
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,16 @@ from redis.asyncio.client import Pipeline
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import PATIENCE_S, Connection, Script, StreamEntry, entries_of, new_nonce
-from agentvoicebox.broker.envelope import pack_audio, pack_job, pack_record, unpack_job, unpack_record
+from agentvoicebox.broker.envelope import (
+    StreamId,
+    pack_audio,
+    pack_job,
+    pack_record,
+    parse_stream_id,
+    unpack_audio,
+    unpack_job,
+    unpack_record,
+)
 from agentvoicebox.broker.job_streams import ALL, JobStreams
 from agentvoicebox.broker.reclaim import Reclaimer
 from agentvoicebox.broker.result_reader import ResultReader
@@ -24,7 +33,7 @@ from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.broker.utterance_reader import UtteranceReader
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import JobFailed
-from agentvoicebox.errors import BrokerLost
+from agentvoicebox.errors import BrokerLost, SessionTaken
 from agentvoicebox.ports.broker import (
     AppendAudio,
     AppendLog,
@@ -40,6 +49,7 @@ from agentvoicebox.ports.broker import (
 )
 
 _PUBLISHED_COUNT = 4096
+_TAKEN = -3  # what the scripts of a session's owner answer when it has another one
 
 _log = structlog.get_logger(__name__)
 
@@ -88,6 +98,8 @@ class RedisBroker:
         self._publish = Script("publish")
         self._begin = Script("begin")
         self._cancel = Script("cancel")
+        self._append = Script("append")
+        self._fence = Script("fence")
 
     @property
     def connection(self) -> Connection:
@@ -101,47 +113,110 @@ class RedisBroker:
 
     # -- for gateways ------------------------------------------------------------------------------------------
 
-    async def dispatch(self, actions: Sequence[Dispatch]) -> None:
-        """See Broker."""
+    async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
+        """See Broker. Records are taken from anybody: they are idempotent by id, and no part of the session."""
         if not actions:
             return
         nonce = new_nonce()  # the same in every try, so that readers know a repetition
 
-        async def send() -> None:
+        async def send() -> list[Any]:
             pipe = self._connection.commands.pipeline(transaction=False)
             for index, action in enumerate(actions):
-                self._stage(pipe, action, nonce + index.to_bytes(2, "big"))
-            await pipe.execute()
+                self._stage(pipe, action, nonce + index.to_bytes(2, "big"), owner)
+            answers: list[Any] = await pipe.execute()
+            return answers
 
-        await self._connection.call(send)
+        if _TAKEN in await self._connection.call(send):
+            raise SessionTaken("the session is another gateway's by now")
 
-    def _stage(self, pipe: Pipeline, action: Dispatch, nonce: bytes) -> None:
+    def _stage(self, pipe: Pipeline, action: Dispatch, nonce: bytes, owner: str) -> None:
         match action:
             case Submit(job):
                 fence = keys.job(job.kind, job.session, job.job_id)
-                pipe.hsetnx(fence, "attempt", "0")
-                pipe.hsetnx(fence, "sequence", "0")
-                pipe.expire(fence, keys.job_ttl_s(job.kind))
-                if job.kind is not JobKind.RECORD:
-                    pipe.sadd(keys.jobs(job.session), job.job_id)
-                    pipe.expire(keys.jobs(job.session), keys.SESSION_DATA_TTL_S)
+                if job.kind is JobKind.RECORD:
+                    pipe.hsetnx(fence, "attempt", "0")
+                    pipe.hsetnx(fence, "sequence", "0")
+                    pipe.expire(fence, keys.job_ttl_s(job.kind))
+                else:
+                    touched = (keys.session_hash(job.session), fence, keys.jobs(job.session))
+                    pipe.eval(self._fence.text, 3, *touched, owner, keys.job_ttl_s(job.kind), job.job_id)
                 pipe.xadd(keys.job_stream(job.kind), {b"j": pack_job(job)})
             case Cancel(job_id, kind, session):
-                fence = keys.job(kind, session, job_id)
-                pipe.eval(self._cancel.text, 1, fence, keys.cancel_channel(kind), job_id)
+                involved = (keys.job(kind, session, job_id), keys.session_hash(session))
+                pipe.eval(self._cancel.text, 2, *involved, keys.cancel_channel(kind), job_id, owner)
             case AppendAudio(session, job_id, entry):
-                stream = keys.audio_in(session, job_id)
-                pipe.xadd(stream, {b"a": pack_audio(entry)}, maxlen=keys.AUDIO_IN_MAX, approximate=True)
-                pipe.expire(stream, keys.AUDIO_IN_TTL_S)
+                involved = (keys.session_hash(session), keys.audio_in(session, job_id))
+                bounds = (keys.AUDIO_IN_TTL_S, keys.AUDIO_IN_MAX)
+                pipe.eval(self._append.text, 2, *involved, owner, *bounds, b"a", pack_audio(entry))
             case AppendLog(session, raw):
-                pipe.xadd(keys.log(session), {b"e": raw, b"n": nonce})
-                pipe.expire(keys.log(session), keys.SESSION_DATA_TTL_S)
+                involved = (keys.session_hash(session), keys.log(session))
+                bounds = (keys.SESSION_DATA_TTL_S, 0)
+                pipe.eval(self._append.text, 2, *involved, owner, *bounds, b"e", raw, b"n", nonce)
 
-    async def results(self, session: SessionRef) -> ResultStream:
+    async def results(self, session: SessionRef, *, taken: Mapping[str, int] | None = None) -> ResultStream:
         """See Broker."""
         reader = ResultReader(self._connection, self._subscriber, session)
+        if taken is not None:
+            reader.start_at(await self._starts(session, taken), taken)
         await reader.open()
         return reader
+
+    async def _starts(self, session: SessionRef, job_ids: Collection[str]) -> dict[str, StreamId]:
+        """Where each record stream is to be read from, so that nothing of these jobs is missed."""
+        # The ends of the streams are asked for first: the records of a job that has none yet will lie beyond them.
+        ends = {}
+        for stream in (keys.results(session), keys.audio_out(session)):
+            newest: Any = await self._connection.call(
+                lambda stream=stream: self._connection.commands.xrevrange(stream, count=1)  # type: ignore[misc]
+            )
+            ends[stream] = parse_stream_id(newest[0][0]) if newest else (0, 0)
+        # The streams' ids are times of one clock, so the first record of any job bounds both.
+        firsts = [_before(first) for first in await self._firsts(session, job_ids)]
+        return {stream: min([end, *firsts]) for stream, end in ends.items()}
+
+    async def _firsts(self, session: SessionRef, job_ids: Collection[str]) -> list[StreamId]:
+        """The first records' entries of those jobs that have one. All kinds but records keep their fences under one name."""
+
+        async def read() -> list[Any]:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipe.hget(keys.job(JobKind.TTS, session, job_id), "first")
+            answers: list[Any] = await pipe.execute()
+            return answers
+
+        return [parse_stream_id(first) for first in await self._connection.call(read) if first is not None]
+
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
+        """See Broker."""
+        firsts = await self._firsts(session, job_ids) if job_ids else []
+        if not firsts:
+            return []
+        ms, count = min(firsts)
+        entries: Any = await self._connection.call(
+            lambda: self._connection.commands.xrange(keys.audio_out(session), min=f"{ms}-{count}", max="+")
+        )
+        records = [unpack_record(fields[b"r"]) for _, fields in entries_of(entries)]
+        return [record for record in records if record.job_id in job_ids]
+
+    async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
+        """See Broker."""
+        entries: Any = await self._connection.call(
+            lambda: self._connection.commands.xrevrange(keys.audio_in(session, job_id), count=keys.DELIVERED_COUNT)
+        )
+        return [unpack_audio(fields[b"a"]) for _, fields in reversed(entries_of(entries))]
+
+    async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
+        """See Broker."""
+
+        async def read() -> list[Any]:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            for job_id, kind in jobs.items():
+                pipe.hget(keys.job(kind, session, job_id), "attempt")
+            answers: list[Any] = await pipe.execute()
+            return answers
+
+        answers = await self._connection.call(read)
+        return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
 
     async def forget(self, session: SessionRef) -> None:
         """See Broker. Record jobs are left: they outlive their session."""
@@ -353,3 +428,8 @@ class RedisBroker:
         await self._utterances.close()
         await self._subscriber.close()
         await self._connection.close()
+
+
+def _before(entry: StreamId) -> StreamId:
+    ms, count = entry
+    return (ms, count - 1) if count else (ms - 1, 2**63)

@@ -7,7 +7,7 @@ consumer too slow for its queue send the reader back to the streams, from where 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
@@ -34,6 +34,7 @@ class ResultReader:
         self._streams = (keys.results(session), keys.audio_out(session))
         self._position: dict[str, StreamId] = dict.fromkeys(self._streams, (0, 0))
         self._last_sequence: dict[str, int] = {}
+        self._taken: Mapping[str, int] = {}
         self._announced: deque[tuple[str, StreamId, Record]] = deque()
         self._is_behind = True  # what was written before the subscription stood is only in the streams
         self._closed = False
@@ -42,6 +43,12 @@ class ResultReader:
     async def open(self) -> None:
         """Subscribe. Raises BrokerLost."""
         await self._subscriber.subscribe(self._channels, self)
+
+    def start_at(self, starts: Mapping[str, StreamId], taken: Mapping[str, int]) -> None:
+        """Begin to read each stream just after the entry in `starts`, without the records that were `taken` of a job."""
+        self._position.update(starts)
+        self._last_sequence = dict(taken)
+        self._taken = taken
 
     def heard(self, payload: bytes) -> None:
         """See Listener."""
@@ -73,6 +80,9 @@ class ResultReader:
                 stream, entry, record = self._announced.popleft()
                 if entry <= self._position[stream]:
                     continue
+                if record.sequence <= self._taken.get(record.job_id, 0):
+                    self._position[stream] = entry
+                    continue
                 if record.sequence > self._last_sequence.get(record.job_id, 0) + 1:
                     self._is_behind = True
                     continue
@@ -98,6 +108,9 @@ class ResultReader:
             for stream in self._streams:
                 while entries := await self._read_on(stream):
                     for entry_id, record in entries:
+                        if record.sequence <= self._taken.get(record.job_id, 0):
+                            self._position[stream] = entry_id
+                            continue
                         self._delivered(stream, entry_id, record)
                         yield record
                         if self._closed:

@@ -182,6 +182,12 @@ class TimePassed(msgspec.Struct, frozen=True, tag="time_passed"):
     at_sample: int = 0
 
 
+class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
+    """The session has another owner from here on. `seed`: of all ids to come, so that the former owner's never meet them."""
+
+    seed: str
+
+
 class Closing(msgspec.Struct, frozen=True, tag="closing"):
     """The session ends: the client left (`client_left`), or the server must go (`shutdown`, `overloaded`, `protocol`)."""
 
@@ -207,6 +213,7 @@ Input = (
     | ToolReturned
     | JobFailed
     | TimePassed
+    | Resumed
     | Closing
 )
 

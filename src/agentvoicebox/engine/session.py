@@ -92,6 +92,8 @@ class Engine:
                 self._job_failed(step, given)
             case i.TimePassed(at_sample=at_sample):
                 self._time_passed(step, max(at_sample, state.last_sample))
+            case i.Resumed(seed=seed):
+                state.ids.seed = seed
             case i.Closing(reason=reason, code=code):
                 self._close(step, code, reason)
             case i.Opened():

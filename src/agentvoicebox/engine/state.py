@@ -1,5 +1,7 @@
 """Everything a session is, as plain data: what `snapshot` writes and `restore` reads. Nothing else is remembered."""
 
+from typing import Literal
+
 import msgspec
 
 from agentvoicebox.engine.conversation import Conversation
@@ -8,6 +10,8 @@ from agentvoicebox.engine.playout import Playout
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.ids import IdSource
 from agentvoicebox.wire.session_config import SessionConfig
+
+JobKind = Literal["stt", "llm", "tts", "tool"]
 
 
 class Turn(msgspec.Struct):
@@ -88,6 +92,21 @@ class State(msgspec.Struct):
     last_sample: int = 0
     has_spoken: bool = False
     is_closed: bool = False
+
+    def jobs_out(self) -> dict[str, JobKind]:
+        """Every job whose results are still wanted, and which workers it is for."""
+        jobs: dict[str, JobKind] = {}
+        turn = self.buffer.turn
+        if turn is not None and turn.failure is None:
+            jobs[turn.job_id] = "stt"
+        jobs |= dict.fromkeys(self.buffer.owed, "stt")
+        for response in self.responses.values():
+            if response.llm_job is not None:
+                jobs[response.llm_job] = "llm"
+            segments = response.speech.segments
+            jobs |= {s.job_id: "tts" for s in segments if s.job_id is not None and not s.is_synthesised}
+            jobs |= {c.job_id: "tool" for c in response.calls if c.job_id is not None and c.output is None}
+        return jobs | dict.fromkeys(self.detached, "tool")
 
     @property
     def active(self) -> LiveResponse | None:

@@ -4,12 +4,17 @@ Decides what a well-behaved client sends: 20 ms frames on a clock that does not 
 Speaks the OpenAI Realtime protocol and works against any server of it; ours is asked for its account of each turn
 (`trace=1`), others ignore that. Leaves the meaning of events to `hearing`, words to the script, the voice to
 `caller_voice`.
+
+When the line breaks, or the server sends it elsewhere, the caller comes back with its session and its last event, sends again
+what the server has not got, and goes on (`docs/resume.md`); only servers of ours know how.
 """
 
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -32,6 +37,13 @@ FRAME_S = 0.02  # what telephones and browsers send
 NOISE_LSB = 8  # about -72 dBFS: a real line is never digitally silent
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
+RETURN_S = 15.0  # how long it tries to come back; sessions wait at least twenty seconds
+RETURN_PAUSES_S = (0.02, 0.5)  # between two tries: the first, growing to the last
+RETURN_TIMEOUT_S = 5.0  # for one try
+COME_BACK = (1006, 1012, 1013)  # the line broke; the server goes; it is too busy just now
+GONE_ELSEWHERE = "session_taken"  # another connection of ours goes on with the session
+OWN_EVENT = "agentvoicebox."
+KEPT_EVENTS = 100  # of our own, to be sent again if the server never got them
 MAX_FRAME_BYTES = 24 * 1024 * 1024  # `conversation.item.retrieved` carries audio
 WIRE_FORMATS = {
     "pcm": ({"type": "audio/pcm", "rate": OUTPUT_RATE_HZ}, OUTPUT_RATE_HZ),
@@ -59,6 +71,8 @@ class CallOptions:
         audio: format on the wire, both ways.
         session: further fields of the first `session.update`, over ours at the top level.
         reply_timeout_s: how long a reply may take before the turn counts as unanswered.
+        resumes: come back when the line breaks.
+        other_urls: where else the caller may come back to, tried in turn.
     """
 
     base_url: str = "http://127.0.0.1:8000/v1"
@@ -68,10 +82,12 @@ class CallOptions:
     session: dict[str, Any] = field(default_factory=dict)
     wants_trace: bool = True
     reply_timeout_s: float = 30.0
+    resumes: bool = True
+    other_urls: tuple[str, ...] = ()
 
 
-def socket_url(base_url: str, model: str, *, wants_trace: bool) -> str:
-    """The socket's URL for a base URL as OpenAI clients know it.
+def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> str:
+    """The socket's URL for a base URL as OpenAI clients know it; `more` is added to its query.
 
     Raises:
         CallFailed: it is no http(s) or ws(s) URL.
@@ -87,11 +103,29 @@ def socket_url(base_url: str, model: str, *, wants_trace: bool) -> str:
     query.setdefault("model", model)
     if wants_trace:
         query["trace"] = "1"
-    return urlunsplit((scheme, parts.netloc, path, urlencode(query), ""))
+    return urlunsplit((scheme, parts.netloc, path, urlencode(query | more), ""))
+
+
+async def connect_to(url: str, options: CallOptions, timeout_s: float) -> ClientConnection:
+    """A connection to the socket's URL. Raises OSError, InvalidHandshake, InvalidURI or TimeoutError."""
+    return await connect(
+        url,
+        additional_headers={"Authorization": f"Bearer {options.api_key}"},
+        max_size=MAX_FRAME_BYTES,
+        open_timeout=timeout_s,
+        close_timeout=CLOSE_TIMEOUT_S,
+        compression=None,
+        proxy=None,
+    )
 
 
 class LiveCall:
-    """A call in progress; made by `open_call`. One coroutine at a time speaks or waits on it."""
+    """A call in progress; made by `open_call`. One coroutine at a time speaks or waits on it.
+
+    Attributes:
+        pauses_s: how long each break of the line lasted, until the server had taken the caller back.
+        missed: how often the server no longer had what was said meanwhile.
+    """
 
     def __init__(
         self,
@@ -119,6 +153,13 @@ class LiveCall:
         self._random = np.random.default_rng(0)
         self._changed = asyncio.Event()
         self._ended = ""  # why the line is gone
+        self._is_standing = True
+        self._is_leaving = False
+        self._last_event_id = ""
+        self._own_events: deque[dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
+        self._own_count = 0
+        self.pauses_s: list[float] = []
+        self.missed = 0
 
     # -- what a script does ------------------------------------------------------------------------------------------
 
@@ -188,6 +229,7 @@ class LiveCall:
 
     async def hang_up(self, *, is_abrupt: bool = False) -> None:
         """End the call; an abrupt end drops the line without a closing handshake, mid-word if need be."""
+        self._is_leaving = True
         if is_abrupt:
             self._socket.transport.abort()
         else:
@@ -236,32 +278,95 @@ class LiveCall:
     async def keep_speaking(self) -> None:
         """Send a frame every 20 ms of the line's clock while the line stands; late frames go out at once."""
         frame_samples = round(FRAME_S * self._rate_hz)
-        with contextlib.suppress(ConnectionClosed):  # `keep_listening` tells why
-            while True:
-                # A frame leaves once it is whole, as from a sound card.
-                wait_s = (self._sent_samples + frame_samples) / self._rate_hz - self.now_s
-                if wait_s > 0:
-                    await asyncio.sleep(wait_s)
-                frame = self._source(frame_samples)
-                speech, self._unsent = self._unsent[:frame_samples], self._unsent[frame_samples:]
-                frame[: len(speech)] = speech
-                self._sent.append(frame)
-                self._sent_samples += frame_samples
-                audio = base64.b64encode(self._encode(frame)).decode()
-                await self._socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+        while not self._ended:
+            # A frame leaves once it is whole, as from a sound card.
+            wait_s = (self._sent_samples + frame_samples) / self._rate_hz - self.now_s
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            frame = self._source(frame_samples)
+            speech, self._unsent = self._unsent[:frame_samples], self._unsent[frame_samples:]
+            frame[: len(speech)] = speech
+            self._sent.append(frame)
+            self._sent_samples += frame_samples
+            if self._is_standing:  # else it is sent again with all that the server lacks
+                with contextlib.suppress(ConnectionClosed):  # `keep_listening` tells why
+                    await self._socket.send(self._append(frame))
 
     async def keep_listening(self) -> None:
-        """Read events until the line ends, and note why it ended."""
+        """Read events until the line ends for good, and note why it ended."""
         try:
-            async for message in self._socket:
-                await self._receive(json.loads(message))
-            self._ended = "the line was closed"
-        except ConnectionClosed as closed:
-            frame = closed.rcvd
-            self._ended = f"the server closed the line: {frame.code} {frame.reason}" if frame else "the line broke"
+            while not self._ended:
+                why = await self._listen()
+                self._is_standing = False
+                if self._is_leaving or not await self._come_back():
+                    self._ended = why
         finally:
             self._ended = self._ended or "the line was left"
             self._changed.set()
+
+    async def _listen(self) -> str:
+        """Read events until the line ends; why it did. One after which nobody comes back is noted as the call's end."""
+        try:
+            async for message in self._socket:
+                await self._receive(json.loads(message))
+            why, comes_back = "the line was closed", False
+        except ConnectionClosed as closed:
+            frame = closed.rcvd
+            why = f"the server closed the line: {frame.code} {frame.reason}" if frame else "the line broke"
+            comes_back = (frame.code if frame else 1006) in COME_BACK and (not frame or frame.reason != GONE_ELSEWHERE)
+        if not comes_back:
+            self._ended = why
+        return why
+
+    async def _come_back(self) -> bool:
+        """Go on with the session, wherever it is taken; False when nobody takes it, or nobody knows it any more."""
+        if self._ended or not self._options.resumes or not self._hearing.session_id:
+            return False
+        broke_s, pause_s = self.now_s, RETURN_PAUSES_S[0]
+        for base_url in itertools.cycle((self._options.base_url, *self._options.other_urls)):
+            if self._is_leaving or self.now_s - broke_s > RETURN_S:
+                return False
+            url = socket_url(
+                base_url,
+                self._options.model,
+                wants_trace=self._options.wants_trace,
+                resume="1",
+                session_id=self._hearing.session_id,
+                last_event_id=self._last_event_id,
+                audio_from_ms="0",
+                audio_until_ms=str(self._sent_samples * 1000 // self._rate_hz),
+            )
+            try:
+                socket = await connect_to(url, self._options, RETURN_TIMEOUT_S)
+                async with asyncio.timeout(RETURN_TIMEOUT_S):
+                    answer = json.loads(await socket.recv())
+                if answer.get("type") == "agentvoicebox.resumed":
+                    await self._go_on(socket, answer)
+                    self.pauses_s.append(self.now_s - broke_s)
+                    return True
+                await socket.close()
+                if answer.get("type") != "error" or answer["error"].get("type") != "server_error":
+                    return False  # no server of ours, or the session is no more; `server_error`: try again
+            except (OSError, InvalidHandshake, TimeoutError, ConnectionClosed):
+                pass  # it may be starting, or another may answer
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETURN_PAUSES_S[1])
+        return False
+
+    async def _go_on(self, socket: ClientConnection, resumed: dict[str, Any]) -> None:
+        """Send what the server lacks, audio first; then the line stands."""
+        self._log("server", resumed)
+        self.missed += not resumed["is_complete"]
+        sent, frame_samples = resumed["audio_start_ms"] * self._rate_hz // 1000, round(FRAME_S * self._rate_hz)
+        while sent < self._sent_samples:  # frames come meanwhile, too
+            frame = self._sent[sent // frame_samples][sent % frame_samples :]
+            await socket.send(self._append(frame))
+            sent += len(frame)
+        self._socket, self._is_standing = socket, True
+        ids = [event["event_id"] for event in self._own_events]
+        known = resumed.get("last_client_event_id")
+        for event in list(self._own_events)[ids.index(known) + 1 if known in ids else 0 :]:
+            await socket.send(json.dumps(event))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -276,6 +381,8 @@ class LiveCall:
 
     async def _receive(self, event: dict[str, Any]) -> None:
         pcm = None
+        if not str(event.get("type", "")).startswith(OWN_EVENT):
+            self._last_event_id = event.get("event_id", "")
         if event.get("type") == "response.output_audio.delta":
             pcm = self._decode(base64.b64decode(event["delta"]))
             self._received_samples += len(pcm)
@@ -287,6 +394,9 @@ class LiveCall:
         self._changed.set()
 
     async def _send(self, event: dict[str, Any]) -> None:
+        self._own_count += 1
+        event = {**event, "event_id": f"evt_{self._own_count}"}
+        self._own_events.append(event)
         self._log("caller", event)
         with contextlib.suppress(ConnectionClosed):  # `keep_listening` tells why
             await self._socket.send(json.dumps(event))
@@ -307,6 +417,10 @@ class LiveCall:
 
     def _noise(self, count: int) -> Int16Array:
         return self._random.normal(0, NOISE_LSB, count).astype(np.int16)
+
+    def _append(self, frame: Int16Array) -> str:
+        audio = base64.b64encode(self._encode(frame)).decode()
+        return json.dumps({"type": "input_audio_buffer.append", "audio": audio})
 
     def _encode(self, pcm: Int16Array) -> bytes:
         match self._options.audio:
@@ -357,17 +471,10 @@ async def open_call(
     Raises:
         CallFailed: no server there, or it refused.
     """
-    url = socket_url(options.base_url, options.model, wants_trace=options.wants_trace)
+    more = {"resume": "1"} if options.resumes else {}
+    url = socket_url(options.base_url, options.model, wants_trace=options.wants_trace, **more)
     try:
-        socket = await connect(
-            url,
-            additional_headers={"Authorization": f"Bearer {options.api_key}"},
-            max_size=MAX_FRAME_BYTES,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            compression=None,
-            proxy=None,
-        )
+        socket = await connect_to(url, options, OPEN_TIMEOUT_S)
     except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
         raise CallFailed(
             f"no Realtime server answers at {options.base_url} ({error}). Start one with `agentvoicebox serve`, "
@@ -382,7 +489,7 @@ async def open_call(
     finally:
         for task in tasks[1:]:
             task.cancel()
-        await socket.close()
+        await call.hang_up()
         await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled():

@@ -3,7 +3,6 @@
 Decides addresses and the shape of answers. Who may come in is `handshake` and `house`; what a call is, `call`.
 """
 
-import re
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,9 +16,11 @@ from starlette.websockets import WebSocketDisconnect
 from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, Refused
 from agentvoicebox.gateway.call import Call, new_session_id
-from agentvoicebox.gateway.handshake import Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.sessions.directory import new_owner
 from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.wire.codec import encode_server
@@ -27,7 +28,6 @@ from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
 
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
-SESSION_ID = re.compile(r"sess_[0-9a-f]{20}")
 UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
 QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL, JobKind.RECORD)
 
@@ -102,17 +102,38 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
 
 
 async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str) -> None:
-    session = SessionRef(who.tenant_id, new_session_id())
-    call = Call(house, websocket, who, session, trace_id=trace_id)
+    came_back, owner = who.return_of, new_owner()
+    session = SessionRef(who.tenant_id, new_session_id() if came_back is None else came_back.session_id)
+    call = Call(house, websocket, who, session, trace_id=trace_id, owner=owner)
     with bound(tenant_id=session.tenant_id, session_id=session.session_id):
-        house.admit(session, call)
+        restored: Restored | None = None
+        if came_back is None:
+            house.admit(session, call)
+        else:
+            restored = await _take_up(house, session, who, call, owner)
         began_s = house.clock.monotonic_s()
-        log.info("call began", agent=who.agent.name, dialect=who.dialect.value)
+        log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
         try:
-            await call.run()
+            await call.run(restored)
         finally:
-            house.dismiss(session)
-            log.info("call ended", seconds=round(house.clock.monotonic_s() - began_s, 3))
+            house.dismiss(session, call, is_over=call.is_over)
+            log.info("call ended", seconds=round(house.clock.monotonic_s() - began_s, 3), session_is_over=call.is_over)
+
+
+async def _take_up(house: House, session: SessionRef, who: Welcome, call: Call, owner: str) -> Restored:
+    """Make the session this call's. A call of this gateway that held it makes place, but only once we have it."""
+    seen = await find(house, session, who)
+    before = house.admit(session, call)
+    try:
+        restored = await take_up(house, session, seen, owner)
+    except AgentVoiceBoxError:
+        house.dismiss(session, call, is_over=False)
+        if before is not None and not before.has_left:
+            house.admit(session, before)
+        raise
+    if before is not None:
+        before.drop()
+    return restored
 
 
 async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxError) -> None:

@@ -2,37 +2,45 @@
 
 Knows which tasks a call has (reader, writer, inbox, audio on its way to the store, driver) and that the driver's end is
 the call's end. What each of them does is in its own file.
+
+A session may outlive its call: when the line breaks and the caller said that he would come back, the call goes on without a
+caller for a while. Whoever goes on with the session, here or at another gateway, takes it over as `resume` says; then this call
+drops.
 """
 
 import asyncio
 import secrets
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket
 
 from agentvoicebox.engine.inputs import Closing, Input, JobFailed, Opened
-from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.errors import AgentVoiceBoxError, SessionTaken
 from agentvoicebox.gateway.driver import Driver
 from agentvoicebox.gateway.handshake import Welcome
-from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.house import SERVICE_RESTART, House
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
+from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, survey
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRef, Submit
+from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
-from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
+from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig
 
 SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
 CLIENT_LEFT = 1000
+LEFT_ON_PURPOSE = (1000, 1001)  # 1005 may be either: uvicorn gives it for a broken line, too
 INTERNAL_ERROR = 1011
 
 log = get_logger(__name__)
@@ -47,9 +55,9 @@ class Call:
     """One caller. Made after the upgrade was accepted; `run` once."""
 
     def __init__(
-        self, house: House, websocket: WebSocket, welcome: Welcome, session: SessionRef, *, trace_id: str
+        self, house: House, websocket: WebSocket, welcome: Welcome, session: SessionRef, *, trace_id: str, owner: str
     ) -> None:
-        """`trace_id`: 32 hex digits that follow every job of the call."""
+        """`trace_id`: 32 hex digits that follow every job of the call. `owner`: its token for the session."""
         self._house = house
         self._websocket = websocket
         self._welcome = welcome
@@ -58,6 +66,30 @@ class Call:
         self._driver: Driver | None = None
         self._performer: Performer | None = None
         self._early_end: Closing | None = None
+        self._owner = owner
+        self._letting_go = asyncio.Event()
+        self._is_taken = False
+        self._writer: Writer | None = None
+        self._waiting: asyncio.TimerHandle | None = None
+        self.has_left = False
+
+    @property
+    def is_over(self) -> bool:
+        """After `run`: whether the session is over with the call."""
+        return not self._letting_go.is_set()
+
+    def hand_over(self) -> None:
+        """Leave, but the session as it is, for another gateway, if the caller can go there."""
+        if not self._welcome.can_resume:
+            self.end("shutdown", SERVICE_RESTART)
+            return
+        self._letting_go.set()
+
+    def drop(self, owner: str = "") -> None:
+        """The session has another owner: leave at once, and touch nothing of it. With `owner`: if that is our token."""
+        if owner in ("", self._owner):
+            self._is_taken = True
+            self._letting_go.set()
 
     def end(self, reason: str, code: int) -> None:
         """Ask the session to close: its client is told everything that is still due, then the code."""
@@ -66,24 +98,43 @@ class Call:
         else:
             self._early_end = Closing(reason, code)
 
-    async def run(self) -> None:
-        """Until the caller has left or was sent away. Raises BrokerLost when the store is away at the start."""
-        house, session, clock = self._house, self._session, self._house.clock
-        opened = Opened(
-            config=self._config(int(clock.wall_s()) + SESSION_S),
-            agent=self._welcome.agent.profile(),
-            seed=secrets.token_hex(16),
-            wall_s=clock.wall_s(),
-        )
-        fields = {"agent": self._welcome.agent.name, "model": self._welcome.model, "opened_s": f"{opened.wall_s:.3f}"}
-        await house.directory.open(session, fields)
-        results = await house.broker.results(session)
+    async def run(self, restored: Restored | None = None) -> None:
+        """Until the caller has left or was sent away, or the session is another's. `restored`: the session that goes on.
 
-        outbox = Outbox(house.broker, self._lost)
+        Raises:
+            BrokerLost: the store is away at the start.
+        """
+        house, session, clock = self._house, self._session, self._house.clock
+        came_back = self._welcome.return_of
+        standing = Standing(0)
+        if restored is None or came_back is None:
+            opened = Opened(
+                config=self._config(int(clock.wall_s()) + SESSION_S),
+                agent=self._welcome.agent.profile(),
+                seed=secrets.token_hex(16),
+                wall_s=clock.wall_s(),
+            )
+            config = opened.config
+            fields = {
+                "agent": self._welcome.agent.name,
+                "model": self._welcome.model,
+                "opened_s": f"{opened.wall_s:.3f}",
+                KEY: self._welcome.key_digest,
+            }
+            await house.directory.open(session, fields, owner=self._owner)
+            results = await house.broker.results(session)
+        else:
+            config = restored.engine.state.config
+            standing = await survey(house.broker, session, restored, came_back)
+            taken = {job_id: restored.ledger.taken.get(job_id, 0) for job_id in restored.engine.state.jobs_out()}
+            results = await house.broker.results(session, taken=taken)
+
+        outbox = Outbox(house.broker, self._lost, owner=self._owner)
         ear = Ingest(
             house.batcher,
-            input_format=opened.config.input_format,
-            turn_detection=opened.config.turn_detection,
+            input_format=config.input_format,
+            turn_detection=config.turn_detection,
+            start_sample=standing.start_sample,
             post=self._post,
             deliver=lambda job_id, entry: outbox.put(AppendAudio(session, job_id, entry)),
             end_of_turn=house.end_of_turn,
@@ -118,8 +169,9 @@ class Call:
             tap=tap,
             tape=tape,
             metrics=house.metrics,
+            owner=self._owner,
         )
-        self._driver, self._performer = driver, performer
+        self._driver, self._performer, self._writer = driver, performer, writer
         inbox = Inbox(results, driver=driver, writer=writer, ear=ear, jobs=jobs, shelf=shelf, clock=clock)
         reader = Reader(
             self._websocket, self._welcome.dialect, ear=ear, mailbox=driver, outbox=outbox, metrics=house.metrics
@@ -128,15 +180,24 @@ class Call:
         writing = asyncio.create_task(self._watched(writer.run()), name=f"{session.session_id} writer")
         helping: list[asyncio.Task[None]] = []
         try:
-            await driver.open(opened)
+            if restored is None or came_back is None:
+                await driver.open(opened)
+            else:
+                driver.go_on(restored)
+                performer.go_on(restored, standing)
+                await driver.resume(secrets.token_hex(16))  # nothing is shown before the session is known to be ours
+                self._welcome_back(writer, performer, restored, standing, came_back.last_event_id)
+                loudspeaker.play_for(restored.engine.state.playout.remaining_ms(driver.now_s) / 1000)
             if self._early_end is not None:
                 driver.post(self._early_end)
             helping += [
-                asyncio.create_task(self._watched(reader.run(), ends_call=True), name=f"{session.session_id} reader"),
+                asyncio.create_task(self._watched(self._read(reader)), name=f"{session.session_id} reader"),
                 asyncio.create_task(self._watched(inbox.run()), name=f"{session.session_id} inbox"),
                 asyncio.create_task(self._watched(outbox.run()), name=f"{session.session_id} outbox"),
             ]
-            await driver.run()
+            await self._drive(driver)
+        except SessionTaken:
+            self.drop()
         except Exception:
             # A fault of ours. The client is told; whatever is out is stopped below; the other calls go on.
             log.exception("the call broke")
@@ -153,15 +214,67 @@ class Call:
                 task.cancel()
             await asyncio.gather(*helping, return_exceptions=True)
             await driver.close()
+            if self._waiting is not None:
+                self._waiting.cancel()
             loudspeaker.stop()
             ear.close()
-            performer.cancel_all()
-            await outbox.flush()
+            if self.is_over:
+                performer.cancel_all()
+            if not self._is_taken:
+                with suppress(SessionTaken):
+                    await outbox.flush()
+            if not self.is_over:
+                house.directory.let_go(session, self._owner)
+                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else "shutdown")
+            self.has_left = True
             await asyncio.wait([writing], timeout=FLUSH_S)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-            if house.recording is not None:
+            # A call that was handed over is recorded by its last gateway, if that has the whole log.
+            if house.recording is not None and self.is_over and (restored is None or restored.is_whole):
                 house.recording.put(tape)
+
+    async def _drive(self, driver: Driver) -> None:
+        """Until the session is over, or let go."""
+        letting_go = asyncio.create_task(self._letting_go.wait())
+        driving = asyncio.create_task(driver.run(), name=f"{self._session.session_id} driver")
+        try:
+            await asyncio.wait((driving, letting_go), return_when=asyncio.FIRST_COMPLETED)
+            if not driving.done():
+                driver.halt()
+            await driving
+        finally:
+            for task in (letting_go, driving):
+                task.cancel()
+            await asyncio.gather(letting_go, driving, return_exceptions=True)
+
+    def _welcome_back(
+        self, writer: Writer, performer: Performer, restored: Restored, standing: Standing, last_event_id: str
+    ) -> None:
+        """Tell a caller who came back where to go on, and what it missed."""
+        if self._welcome.can_resume:
+            resumed = SessionResumed(
+                event_id=f"event_{secrets.token_hex(10)}",
+                session_id=self._session.session_id,
+                audio_start_ms=standing.start_sample // MS_SAMPLES,
+                is_complete=place_of(restored.effects, last_event_id) is not None,
+                last_client_event_id=restored.ledger.last_client_event_id,
+            )
+            writer.send(resumed)
+        is_complete = performer.send_again(restored, standing, last_event_id)
+        log.info("call goes on here", inputs=restored.received - restored.covered, is_complete=is_complete)
+
+    async def _read(self, reader: Reader) -> None:
+        """Until the caller is gone. One who said that he would come back, and did not hang up, is waited for."""
+        await reader.run()
+        if self._writer is not None:
+            self._writer.leave()
+        resume_s = self._house.resume_s
+        if not self._welcome.can_resume or reader.left_code in LEFT_ON_PURPOSE or not resume_s:
+            self.end("client_left", CLIENT_LEFT)
+            return
+        log.info("the line broke, the session waits", seconds=resume_s)
+        self._waiting = asyncio.get_running_loop().call_later(resume_s, self.end, "client_left", CLIENT_LEFT)
 
     def _config(self, expires_at: int) -> SessionConfig:
         session_id, model = self._session.session_id, self._welcome.model
@@ -193,16 +306,15 @@ class Call:
                 self._performer.job_lost(job_id)
             self._post(JobFailed(job_id, "broker_lost", "the store can't be reached"))
 
-    async def _watched(self, work: Coroutine[Any, Any, None], *, ends_call: bool = False) -> None:
-        """Run a helper. When it breaks, or the reader ends because the caller left, the session closes."""
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a helper. When it breaks, the session closes; when the session is another's, the call drops."""
         try:
             await work
+        except SessionTaken:
+            self.drop()
         except AgentVoiceBoxError as error:
             log.warning("a part of the call gave up", error=error.code)
             self.end("server_error", INTERNAL_ERROR)
         except Exception:
             log.exception("a part of the call broke")
             self.end("server_error", INTERNAL_ERROR)
-        else:
-            if ends_call:
-                self.end("client_left", CLIENT_LEFT)

@@ -11,12 +11,14 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import Effect
-from agentvoicebox.engine.inputs import Input, Opened, TimePassed
+from agentvoicebox.engine.inputs import Input, Opened, Resumed, TimePassed
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.ingest import Ingest
+from agentvoicebox.gateway.ledger import Ledger
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
+from agentvoicebox.gateway.resume import Restored
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendLog, Record, SessionRef
 from agentvoicebox.sessions.log import SessionLog
@@ -27,6 +29,9 @@ from agentvoicebox.telemetry.tap import TurnTap
 MAILBOX_ROOM = 256  # inputs; a driver that is so far behind must not be given more by client or workers
 HANDFUL = 64  # inputs performed at once: more would only let the first of them wait
 SNAPSHOT_EVERY = 200  # inputs, some two turns; replaying so many takes a few milliseconds (benchmarks/engine_steps.py)
+# A snapshot is saved when it is so old: what lies after it is what a client that comes back can be sent again.
+REPLAY_S = 30.0
+REPLAY_MOST_BYTES = 4 * 1024 * 1024  # of inputs; beyond it a snapshot is saved however young it is
 SHORTEST_WAIT_S = 0.001  # a deadline that lies in the past must not spin
 
 log = get_logger(__name__)
@@ -54,8 +59,14 @@ class Driver:
         tap: TurnTap,
         tape: Tape,
         metrics: Metrics,
+        owner: str = "",
     ) -> None:
         self._session = session
+        self._owner = owner
+        self._ledger = Ledger()
+        self._pending: tuple[float, bytes, bytes, int] | None = None  # a snapshot that is not old enough to be saved
+        self._logged_bytes = 0  # since the last snapshot that was taken
+        self._is_halted = False
         self._clock = clock
         self._outbox = outbox
         self._performer = performer
@@ -86,19 +97,41 @@ class Driver:
 
     async def open(self, opened: Opened) -> None:
         """Begin the session: `session.created` is queued when this returns, before anything is read."""
-        now_s = self._now_s()
+        now_s = self.now_s
         self._engine, effects = Engine.open(opened, now_s)
         self._log(now_s, opened)
         self._tape.note(now_s, opened, effects)
         await self._perform(effects)
 
+    def go_on(self, restored: Restored) -> None:
+        """Drive another gateway's session. Its time goes on, the while in which nobody drove it included."""
+        self._engine, self._ledger = restored.engine, restored.ledger
+        self._received, self._covered = restored.received, restored.covered
+        for step in restored.steps:
+            self._tape.note(*step)
+        self._began_s = self._clock.monotonic_s() - restored.session_s(self._clock.wall_s())
+
+    async def resume(self, seed: str) -> None:
+        """Log that the session goes on here. What was put into the outbox before goes with it. Raises SessionTaken."""
+        if self._engine is None:
+            raise RuntimeError("there is nothing to go on with")
+        effects = self._step(self._engine, _Letter(Resumed(seed), self._clock.monotonic_s()))
+        await self._perform(effects)
+
+    def halt(self) -> None:
+        """Have `run` return after the handful at hand; the session stays as it is."""
+        self._is_halted = True
+        self._has_some.set()
+
     async def run(self) -> None:
-        """Drive until the engine has closed, and its last effects are performed."""
+        """Drive until the engine has closed and its last effects are performed, or until halted. Raises SessionTaken."""
         engine = self._engine
         if engine is None:
             raise RuntimeError("a session is opened before it is run")
-        while not engine.is_closed:
+        while not engine.is_closed and not self._is_halted:
             letters = await self._next(engine.deadline())
+            if self._is_halted:
+                return
             effects: list[Effect] = []
             for letter in letters:
                 effects += self._step(engine, letter)
@@ -123,8 +156,8 @@ class Driver:
 
     async def _next(self, deadline_s: float | None) -> list[_Letter]:
         """The next handful; the engine's own deadline when it comes first."""
-        if not self._letters:
-            wait_s = None if deadline_s is None else max(SHORTEST_WAIT_S, deadline_s - self._now_s())
+        if not self._letters and not self._is_halted:
+            wait_s = None if deadline_s is None else max(SHORTEST_WAIT_S, deadline_s - self.now_s)
             self._has_some.clear()
             try:
                 async with asyncio.timeout(wait_s):
@@ -139,11 +172,11 @@ class Driver:
     def _step(self, engine: Engine, letter: _Letter) -> list[Effect]:
         if engine.is_closed:
             return []
-        now_s = self._now_s()
+        now_s = self.now_s
         effects = engine.receive(letter.given, now_s)
         self._log(now_s, letter.given)
         self._tape.note(now_s, letter.given, effects)
-        self._metrics.step_taken(self._now_s() - now_s)
+        self._metrics.step_taken(self.now_s - now_s)
         self._tap.observe(self._clock.wall_s(), letter.given, effects, letter.record)
         return effects
 
@@ -155,20 +188,29 @@ class Driver:
     async def _save_if_due(self, engine: Engine) -> None:
         """Now and then a snapshot, so that whoever goes on with the session has little to replay.
 
-        It is saved beside the call. Only after the store has lost inputs is it waited for: then the log has a hole that nothing
-        but a snapshot of just this moment mends.
+        It is saved beside the call, once it is old: the inputs after it are the replay buffer. Only after the store has lost
+        inputs it is saved at once, and waited for: then the log has a hole that nothing but a snapshot of this moment mends.
         """
-        is_due = self._received - self._covered >= SNAPSHOT_EVERY or self._outbox.has_lost
-        if not is_due or engine.is_closed or (self._saving is not None and not self._saving.done()):
+        if engine.is_closed or (self._saving is not None and not self._saving.done()):
             return
         must_wait, self._outbox.has_lost = self._outbox.has_lost, False
-        self._saving = asyncio.create_task(self._save(engine.snapshot(), self._received), name="snapshot")
-        if must_wait:
-            await self._saving
+        if must_wait or (self._pending is None and self._received - self._covered >= SNAPSHOT_EVERY):
+            self._ledger.keep_only(engine.state.jobs_out())
+            ledger = msgspec.msgpack.encode(self._ledger)
+            self._pending = (self.now_s, engine.snapshot(), ledger, self._received)
+            self._logged_bytes = 0
+        if self._pending is None:
+            return
+        taken_s, state, ledger, received = self._pending
+        if must_wait or self.now_s - taken_s >= REPLAY_S or self._logged_bytes > REPLAY_MOST_BYTES:
+            self._pending = None
+            self._saving = asyncio.create_task(self._save(state, ledger, received), name="snapshot")
+            if must_wait:
+                await self._saving
 
-    async def _save(self, state: bytes, received: int) -> None:
+    async def _save(self, state: bytes, ledger: bytes, received: int) -> None:
         try:
-            await self._past.save_snapshot(self._session, state, received)
+            await self._past.save_snapshot(self._session, state, received, ledger=ledger, owner=self._owner)
             self._covered = received
         except BrokerLost as error:
             log.warning("no snapshot was saved", error=error.code)
@@ -176,7 +218,12 @@ class Driver:
 
     def _log(self, now_s: float, given: Input) -> None:
         self._received += 1
-        self._outbox.put(AppendLog(self._session, msgspec.msgpack.encode((now_s, given))))
+        self._ledger.note(given)
+        entry = msgspec.msgpack.encode((now_s, given))
+        self._logged_bytes += len(entry)
+        self._outbox.put(AppendLog(self._session, entry))
 
-    def _now_s(self) -> float:
+    @property
+    def now_s(self) -> float:
+        """Session time: seconds since it began, at whichever gateway."""
         return self._clock.monotonic_s() - self._began_s

@@ -4,7 +4,9 @@ Follows realtime-protocol §1.1 and §1.2. Leaves to the route: answering the up
 then a close whose reason is `type.code`), because OpenAI's clients expect to be told after the upgrade, not by a status.
 """
 
+import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -22,6 +24,9 @@ BETA_HEADER = "realtime=v1"
 
 CLOSE_BAD_REQUEST = 4000  # what OpenAI closes with when the query is at fault
 CLOSE_TRY_LATER = 1013  # clients' libraries reconnect on it
+SESSION_ID = re.compile(r"sess_[0-9a-f]{20}")
+NO_SUCH_SESSION = "There is no such session; it may have expired."
+MAX_MS_DIGITS = 9  # eleven days
 MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 
 
@@ -31,6 +36,9 @@ class Welcome(msgspec.Struct, frozen=True):
     Attributes:
         model: as the client wrote it; empty in a transcription session.
         wants_trace: it asked for `agentvoicebox.turn` events, which strict clients can't bear.
+        can_resume: it will come back when the line breaks, and wants to be told where to go on.
+        return_of: the session it comes back to, or None.
+        key_digest: of the key it came with; the session it comes back to must have been opened with the same.
     """
 
     tenant_id: str
@@ -39,6 +47,23 @@ class Welcome(msgspec.Struct, frozen=True):
     dialect: Dialect = Dialect.GA
     is_transcription: bool = False
     wants_trace: bool = False
+    can_resume: bool = False
+    return_of: "Return | None" = None
+    key_digest: str = ""
+
+
+class Return(msgspec.Struct, frozen=True):
+    """A client that comes back.
+
+    Attributes:
+        last_event_id: of the last event it got, those of ours (`agentvoicebox.…`) not counted; empty: none.
+        audio_from_ms, audio_until_ms: the caller's audio it can send again, counted from the first sample ever appended.
+    """
+
+    session_id: str
+    last_event_id: str = ""
+    audio_from_ms: int | None = None
+    audio_until_ms: int | None = None
 
 
 class Keys:
@@ -86,6 +111,12 @@ class BadQuery(ClientError):
     close_code = CLOSE_BAD_REQUEST
 
 
+class SessionNotFound(BadQuery):
+    """No such session, or not for this caller: which of both is not told."""
+
+    code = "session_not_found"
+
+
 def choose_subprotocol(offered: Sequence[str]) -> str | None:
     """`realtime` if the client offers it, else none: never the one that carries the key."""
     return SUBPROTOCOL if SUBPROTOCOL in offered else None
@@ -100,12 +131,15 @@ def welcome(
         NoCredentials, BadCredentials, PolicyDenied, BadQuery: each with the code it is to be closed with.
     """
     keys.check(headers, subprotocols)
+    came_back = _return(query)
     is_transcription = query.get("intent") == "transcription"
     if "call_id" in query and not is_transcription:
         raise BadQuery("There is no such call here; only WebSocket sessions are served.", code="call_not_found")
     model = query.get("model") or query.get("deployment") or ""
     if is_transcription:
         agent, model = agents.default, ""
+    elif came_back is not None:
+        agent = agents.default  # who answers is written in the session
     elif not model:
         raise BadQuery("You must provide a model parameter.", code="missing_model", param="model")
     else:
@@ -120,7 +154,34 @@ def welcome(
         dialect=_dialect(headers, query, subprotocols),
         is_transcription=is_transcription,
         wants_trace=query.get("trace") == "1",
+        can_resume=query.get("resume") == "1",
+        return_of=came_back,
+        key_digest=_digest(_key_in(headers, subprotocols)),
     )
+
+
+def _return(query: Mapping[str, str]) -> Return | None:
+    session_id = query.get("session_id")
+    if session_id is None:
+        return None
+    if SESSION_ID.fullmatch(session_id) is None:
+        raise SessionNotFound(NO_SUCH_SESSION)
+    spans = [_milliseconds(query, name) for name in ("audio_from_ms", "audio_until_ms")]
+    return Return(session_id, query.get("last_event_id", ""), *spans)
+
+
+def _milliseconds(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_MS_DIGITS):
+        raise BadQuery(f"{name} is a number of milliseconds.", code="invalid_value", param=name)
+    return int(text)
+
+
+def _digest(key: str | None) -> str:
+    """What the directory keeps of a key, to know it again."""
+    return hashlib.blake2b((key or "").encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def close_of(error: AgentVoiceBoxError) -> tuple[int, str]:

@@ -23,16 +23,29 @@ from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
 SERVICE_RESTART = 1012  # clients' libraries reconnect on it
+RESUME_S = 30.0  # what a phone takes between two networks; as long as a session outlives its gateway
 GRACE_S = 1.0  # workers hear of a cancel within 50 ms; a record later than this is refused by its missing fence anyway
 
 log = get_logger(__name__)
 
 
 class Guest(Protocol):
-    """A call, as the house sees it."""
+    """A call, as the house sees it.
+
+    Attributes:
+        has_left: nothing of it runs any more.
+    """
+
+    has_left: bool
 
     def end(self, reason: str, code: int) -> None:
         """Ask it to close."""
+
+    def hand_over(self) -> None:
+        """Ask it to leave, but its session as it is, for another gateway; one whose caller can't come back closes."""
+
+    def drop(self, owner: str = "") -> None:
+        """Its session has another owner: leave at once. With `owner`: if it is the one of this token."""
 
 
 @dataclass
@@ -45,6 +58,7 @@ class House:
         end_of_turn: a model for semantic_vad, or None.
         recording: where the tapes of calls go, or None.
         grace_s: how long a call's keys outlive it.
+        resume_s: how long a session waits for a caller whose line broke.
     """
 
     broker: Broker
@@ -60,6 +74,7 @@ class House:
     end_of_turn: EndOfTurn | None = None
     recording: Recording | None = None
     grace_s: float = GRACE_S
+    resume_s: float = RESUME_S
     is_leaving: bool = False
     _guests: dict[SessionRef, Guest] = field(default_factory=dict)
     _cleaning: set[asyncio.Task[None]] = field(default_factory=set)
@@ -69,38 +84,48 @@ class House:
     def __post_init__(self) -> None:
         """Nobody is here yet."""
         self._is_empty.set()
+        self.directory.on_lost = self._lost
 
     @property
     def calls(self) -> int:
         """How many calls there are."""
         return len(self._guests)
 
-    def admit(self, session: SessionRef, guest: Guest) -> None:
-        """Let a call in. Raises Overloaded when there are enough, or the gateway is going down."""
+    def admit(self, session: SessionRef, guest: Guest) -> Guest | None:
+        """Let a call in. Gives the one that held the session here before, if one did: its place is taken.
+
+        Raises:
+            Overloaded: there are enough calls, or the gateway is going down.
+        """
         if self.is_leaving:
             raise Overloaded("This server is shutting down; please call again.", code="shutting_down")
-        if len(self._guests) >= self.max_calls:
+        before = self._guests.get(session)
+        if before is None and len(self._guests) >= self.max_calls:
             raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
         self._guests[session] = guest
         self._is_empty.clear()
         self.metrics.connections.set(len(self._guests))
+        return before
 
-    def dismiss(self, session: SessionRef) -> None:
-        """A call is over: its keys go after a grace."""
-        if self._guests.pop(session, None) is None:
-            return
+    def dismiss(self, session: SessionRef, guest: Guest, *, is_over: bool = True) -> None:
+        """A call has left. When its session is over, its keys go after a grace; else they are another gateway's."""
+        if self._guests.get(session) is not guest:
+            return  # its session goes on here, in another call
+        del self._guests[session]
         self.metrics.connections.set(len(self._guests))
         if not self._guests:
             self._is_empty.set()
+        if not is_over:
+            return
         task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
         self._cleaning.add(task)
         task.add_done_callback(self._cleaning.discard)
 
     async def leave(self, patience_s: float) -> None:
-        """Let nobody in any more, close every call with its last events, delete their keys. Bounded by `patience_s`."""
+        """Let nobody in any more; hand every call over, or close it with its last events. Bounded by `patience_s`."""
         self.is_leaving = True
         for guest in list(self._guests.values()):
-            guest.end("shutdown", SERVICE_RESTART)
+            guest.hand_over()
         try:
             async with asyncio.timeout(patience_s):
                 await self._is_empty.wait()
@@ -109,6 +134,11 @@ class House:
         self._cleans_now.set()
         if self._cleaning:
             await asyncio.wait(list(self._cleaning), timeout=patience_s)
+
+    def _lost(self, session: SessionRef, owner: str) -> None:
+        guest = self._guests.get(session)
+        if guest is not None:
+            guest.drop(owner)
 
     async def _clean_up(self, session: SessionRef) -> None:
         try:

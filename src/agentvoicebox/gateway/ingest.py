@@ -20,6 +20,7 @@ from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import inputs
+from agentvoicebox.engine.state import Turn
 from agentvoicebox.errors import ProviderError
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
@@ -65,6 +66,7 @@ class Ingest:
         end_of_turn: EndOfTurn | None = None,
         clock: Clock | None = None,
         keep_s: float = KEEP_S,
+        start_sample: int = 0,
     ) -> None:
         """A session that has sent nothing.
 
@@ -77,20 +79,21 @@ class Ingest:
             end_of_turn: asked at each pause under semantic_vad, in a thread; None leaves words and time to decide.
             clock: for `arrival_s`.
             keep_s: how much audio is kept.
+            start_sample: position of the next sample; beyond 0 in a session that is taken over.
         """
         self._post = post
         self._deliver = deliver
         self._end_of_turn = end_of_turn
         self._clock = clock or SystemClock()
-        self._ring = AudioRing(keep_s)
+        self._ring = AudioRing(keep_s, start_sample=start_sample)
         self._slot = batcher.open(self._heard)
         self._utterances: dict[str, _Utterance] = {}
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS_KEPT)
         self._judging: asyncio.Task[None] | None = None
         self._is_speaking = False
         self._has_announced = False  # manual turns: AudioArrived was posted for the present buffer
-        self._window_start = 0  # of the next window for the detector
-        self._heard_sample = 0  # how far the detector has come
+        self._window_start = start_sample  # of the next window for the detector
+        self._heard_sample = start_sample  # how far the detector has come
         self._floor_sample = 0
         self._last_stop_sample = 0
         self._turn_posted_at = 0  # position when the open turn's SpeechStarted was posted
@@ -197,6 +200,24 @@ class Ingest:
             self._detector.reset(sample)
         else:
             self._detector.keep_from(sample)
+
+    # -- a session that is taken over ----------------------------------------------------------------------------
+
+    def go_on(self, floor_sample: int, turn: Turn | None) -> None:
+        """Stand where another gateway's ear stood: no turn reaches before `floor_sample`, and `turn` is open."""
+        self._floor_sample = self._last_stop_sample = floor_sample
+        self._has_announced = turn is not None
+        if self._detector is None:
+            return
+        self._detector.keep_from(floor_sample)
+        if turn is not None and not turn.is_manual:
+            self._detector.go_on(turn.start_sample, turn.pause_sample, self._heard_sample)
+            if turn.text is not None and turn.pause_sample is not None:
+                self._detector.hear(turn.text, turn.pause_sample)
+
+    def go_on_utterance(self, job_id: str, next_sample: int) -> None:
+        """Deliver to a job that another gateway opened, from the sample that it reached."""
+        self._utterances[job_id] = _Utterance(next_sample)
 
     # -- utterances ----------------------------------------------------------------------------------------------
 

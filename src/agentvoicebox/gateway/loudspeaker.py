@@ -27,6 +27,11 @@ class Loudspeaker:
             self._tell(True)
             self._wait(self._ends_at_s - now_s)
 
+    def play_for(self, seconds: float) -> None:
+        """So much of what another gateway sent is not yet played."""
+        if seconds > 0:
+            self.play(round(seconds * OUTPUT_RATE_HZ))
+
     def stop(self) -> None:
         """What was not played is thrown away (the caller broke in), or the call is over."""
         self._ends_at_s = 0.0

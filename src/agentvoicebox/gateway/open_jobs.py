@@ -54,6 +54,10 @@ class OpenJobs:
         self._metrics.job_opened(kind)
         return kind
 
+    def go_on(self, job_id: str, kind: JobKind, at_s: float) -> None:
+        """A job is out that another gateway opened."""
+        self._jobs[job_id] = OpenedJob(kind, at_s)
+
     def answered(self, record: Record, at_s: float) -> None:
         """A record of an open job came; its last one closes it."""
         job = self._jobs[record.job_id]

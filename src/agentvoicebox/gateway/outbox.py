@@ -8,7 +8,7 @@ batch, and whoever cares is told; only records are kept and tried again.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from agentvoicebox.errors import BrokerLost
+from agentvoicebox.errors import BrokerLost, SessionTaken
 from agentvoicebox.ports.broker import Broker, Dispatch, JobKind, Submit
 from agentvoicebox.telemetry.logs import get_logger
 
@@ -22,11 +22,14 @@ class Outbox:
 
     Attributes:
         has_lost: a batch with log entries was lost: only a snapshot makes the session restorable again.
+        is_taken: the session has another owner: nothing goes out any more.
     """
 
-    def __init__(self, broker: Broker, lost: Callable[[Sequence[Dispatch]], None]) -> None:
-        """`lost` is called with each batch that the store did not take."""
+    def __init__(self, broker: Broker, lost: Callable[[Sequence[Dispatch]], None], *, owner: str = "") -> None:
+        """`lost` is called with each batch that the store did not take; `owner` is our token for the session."""
         self._broker = broker
+        self._owner = owner
+        self.is_taken = False
         self._lost = lost
         self._waiting: list[Dispatch] = []
         self._has_some = asyncio.Event()
@@ -45,14 +48,23 @@ class Outbox:
         return len(self._waiting) >= ROOM
 
     async def flush(self) -> None:
-        """Return once everything put in before has reached the store, or was lost with it."""
+        """Return once everything put in before has reached the store, or was lost with it.
+
+        Raises:
+            SessionTaken: now and ever after, once the session has another owner.
+        """
         async with self._one_at_a_time:
             batch, self._waiting = self._waiting, []
             self._has_some.clear()
+            if self.is_taken:
+                raise SessionTaken("the session is another gateway's by now")
             if not batch:
                 return
             try:
-                await self._broker.dispatch(batch)
+                await self._broker.dispatch(batch, owner=self._owner)
+            except SessionTaken:
+                self.is_taken = True
+                raise
             except BrokerLost as error:
                 log.warning("the store took nothing", error=error.code, actions=len(batch))
                 self.has_lost = True

@@ -5,7 +5,7 @@ inputs it all came from, what the client sees. So no client ever saw an event th
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,8 +27,9 @@ from agentvoicebox.engine.effects import (
 from agentvoicebox.engine.jobs import Generate, JobRequest, Speak, Transcribe
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
-from agentvoicebox.gateway.open_jobs import OpenJobs
+from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.outbox import Outbox
+from agentvoicebox.gateway.resume import Restored, Standing, place_of, unseen
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
 from agentvoicebox.gateway.voice import Voice
@@ -83,6 +84,64 @@ class Performer:
         self._metrics = metrics
         self._wants_trace = wants_trace
 
+    # -- a session that is taken over ----------------------------------------------------------------------------
+
+    def go_on(self, restored: Restored, standing: Standing) -> None:
+        """Stand where another gateway stood, and do what its last dispatch may have failed to do: all of it bears repetition."""
+        state = restored.engine.state
+        at_s = self._clock.wall_s()
+        for job_id, kind in state.jobs_out().items():
+            self._jobs.go_on(job_id, JobKind(kind), at_s)
+        for response in state.responses.values():
+            spoken = [segment.job_id for segment in response.speech.segments if segment.job_id is not None]
+            self._shelf.go_on(response.id, spoken, is_provisional=response.is_provisional)
+        sent = {(each.job_id, each.sequence) for each in restored.effects if isinstance(each, SendAudio)}
+        for (job_id, sequence), pcm in standing.chunks.items():
+            if (job_id, sequence) not in sent:
+                self._shelf.put(job_id, sequence, pcm)
+        self._ear.go_on(state.buffer.start_sample, state.buffer.turn)
+        for job_id, next_sample in standing.reached.items():
+            self._ear.go_on_utterance(job_id, next_sample)
+        for job_id, request in standing.unclaimed.items():
+            self._submit(job_id, kind_of(request), request)
+        self._outbox.put(*standing.marks)
+        kinds = {each.job_id: kind_of(each.request) for each in restored.effects if isinstance(each, OpenJob)}
+        for effect in restored.recent:
+            if isinstance(effect, CancelJob) and effect.job_id in kinds:
+                self._outbox.put(Cancel(effect.job_id, kinds[effect.job_id], self._session))
+        persists = [each for each in restored.recent if isinstance(each, Persist)]
+        if persists:
+            self._record(persists)
+
+    def send_again(self, restored: Restored, standing: Standing, last_event_id: str) -> bool:
+        """Send what the client has not got after its last event. False when that is not known: then nothing is sent."""
+        effects = unseen(restored.effects, last_event_id)
+        place = place_of(effects, last_event_id)
+        if place is None:
+            return False
+        for index, effect in enumerate(effects):
+            events = self._events_of(effect, standing.chunks)
+            ids = [event.event_id for event in events]
+            if index == place and last_event_id in ids:
+                events = events[ids.index(last_event_id) + 1 :]
+            for event in events if index >= place else ():
+                self._writer.send(event)
+        return True
+
+    def _events_of(self, effect: Effect, chunks: Mapping[tuple[str, int], bytes]) -> list[ServerEvent]:
+        match effect:
+            case Send(event=ResponseOutputAudioDone() as event):
+                tail = self._voice.tail(event)
+                return [event] if tail is None else [tail, event]
+            case Send(event=event):
+                return [event]
+            case SendAudio():
+                return [*self._voice.deltas(effect, chunks.get((effect.job_id, effect.sequence), b""))]
+            case _:
+                return []
+
+    # -- as it goes on -------------------------------------------------------------------------------------------
+
     def inward(self, effects: Sequence[Effect]) -> None:
         """Put what the store and the ear must do on its way."""
         persists: list[Persist] = []
@@ -135,10 +194,8 @@ class Performer:
             self._ear.close_utterance(job_id)
 
     def _open(self, job_id: str, request: JobRequest) -> None:
-        submitted_s = self._clock.wall_s()
-        kind = self._jobs.opened(job_id, request, submitted_s)
-        payload = msgspec.msgpack.encode(request)
-        self._outbox.put(Submit(Job(job_id, kind, self._session, payload, submitted_s, self._trace_id)))
+        kind = self._jobs.opened(job_id, request, self._clock.wall_s())
+        self._submit(job_id, kind, request)
         match request:
             case Transcribe(start_sample=start_sample):
                 self._ear.open_utterance(job_id, start_sample)
@@ -148,6 +205,10 @@ class Performer:
                 self._shelf.speaking_began(response_id, job_id)
             case _:
                 pass
+
+    def _submit(self, job_id: str, kind: JobKind, request: JobRequest) -> None:
+        payload = msgspec.msgpack.encode(request)
+        self._outbox.put(Submit(Job(job_id, kind, self._session, payload, self._clock.wall_s(), self._trace_id)))
 
     def _cancel(self, job_id: str) -> None:
         self._shelf.job_cancelled(job_id)

@@ -4,6 +4,8 @@ The engine sees names only and says when a chunk is to be sent. What it never as
 when it is cancelled, with their response when it ends, and with a provisional answer when the next one begins.
 """
 
+from collections.abc import Iterable
+
 
 class ChunkShelf:
     """One session's chunks, int16 mono PCM at 24 kHz."""
@@ -39,6 +41,15 @@ class ChunkShelf:
         """A synthesis job was opened: its chunks are welcome."""
         self._jobs_of.setdefault(response_id, set()).add(job_id)
         self._chunks[job_id] = {}
+
+    def go_on(self, response_id: str, job_ids: Iterable[str], *, is_provisional: bool) -> None:
+        """A response lives that another gateway began: chunks of its jobs are welcome."""
+        self._jobs_of[response_id] = set(job_ids)
+        self._chunks.update({job_id: {} for job_id in self._jobs_of[response_id]})
+        if is_provisional:
+            self._provisional = response_id
+        else:
+            self._created.add(response_id)
 
     def response_created(self, response_id: str) -> None:
         """The client knows the response: it stays until its end."""

@@ -78,6 +78,11 @@ class Writer:
             self._close = (code, reason.encode()[:123].decode(errors="ignore"))
             self._has_some.set()
 
+    def leave(self) -> None:
+        """The caller is gone, maybe to come back elsewhere: events to come go nowhere."""
+        self._is_gone = True
+        self._drop_frames()
+
     async def room(self) -> None:
         """Wait until the buffer is below its high water mark, or nobody reads it any more."""
         await self._has_room.wait()
@@ -117,7 +122,11 @@ class Writer:
 
 
 class Reader:
-    """The incoming half."""
+    """The incoming half.
+
+    Attributes:
+        left_code: the close code with which the caller left; None before.
+    """
 
     def __init__(
         self,
@@ -135,12 +144,14 @@ class Reader:
         self._mailbox = mailbox
         self._outbox = outbox
         self._metrics = metrics
+        self.left_code: int | None = None
 
     async def run(self) -> None:
         """Read until the caller is gone."""
         while True:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
+                self.left_code = message.get("code")
                 return
             await self._take(message)
 

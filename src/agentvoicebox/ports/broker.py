@@ -4,7 +4,7 @@ A job is handed to one worker of its kind at a time. Whoever holds it publishes 
 claim publishes nothing), numbered (1, 2, 3, … over all attempts of a job), durable, and announced.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -142,11 +142,28 @@ class ResultStream(Protocol):
 class Broker(Protocol):
     """All of it. Every method raises BrokerLost when the store can't be reached in time."""
 
-    async def dispatch(self, actions: Sequence[Dispatch]) -> None:
-        """Carry out `actions` in order, in one round trip."""
+    async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
+        """Carry out `actions` in order, in one round trip.
 
-    async def results(self, session: SessionRef) -> ResultStream:
-        """Open the session's record stream; returns once the subscription stands."""
+        With `owner` they are those of a session's owner (see `sessions.directory`). Raises SessionTaken when the session has
+        another one by now: then nothing of it was logged, cancelled, appended, and no submitted job will run.
+        """
+
+    async def results(self, session: SessionRef, *, taken: Mapping[str, int] | None = None) -> ResultStream:
+        """Open the session's record stream; returns once the subscription stands.
+
+        `taken` (of a session that is taken over): the jobs that are out, and how many of its records were taken from each. Of
+        these jobs only later records come, and of others maybe none.
+        """
+
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
+        """All records of some synthesis jobs that are still kept, in order."""
+
+    async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
+        """The last entries of an utterance's audio stream, in order: at most 64; none when it has ended or never began."""
+
+    async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
+        """How often each of these jobs was handed out; jobs that the store does not know are left out."""
 
     async def forget(self, session: SessionRef) -> None:
         """Delete every key of the session (results, audio, log). Idempotent."""

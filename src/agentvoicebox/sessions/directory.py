@@ -2,22 +2,27 @@
 
 While the store is away each gateway goes on by what it knows of its own sessions, and the next heartbeat writes that down
 whole. Leaves sweeping up to `janitor`.
+
+Law: a session has one owner, named by a token in its hash. Whoever takes a session over must name the owner it was seen with, so
+of several who try one does; from then on the former owner can write nothing of the session (scripts in `broker/lua` check it).
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.connection import Connection, Script
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 
+OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the digest of the key it was opened with
 NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
 
 
@@ -58,6 +63,9 @@ class SessionDirectory:
         connection: the line to the store (`RedisBroker.connection`).
         subscriber: for notices (`RedisBroker.subscriber`).
         clock: wall time; gateways' clocks may differ by a second or two.
+
+    Attributes:
+        on_lost: called with (session, token) when a heartbeat finds that a session of ours has another owner.
     """
 
     def __init__(self, connection: Connection, subscriber: Subscriber, *, clock: Clock | None = None) -> None:
@@ -65,14 +73,48 @@ class SessionDirectory:
         self._subscriber = subscriber
         self._clock = clock or SystemClock()
         self._ours: dict[SessionRef, dict[str, str]] = {}
+        self._tokens: dict[SessionRef, str] = {}
+        self._hold = Script("hold")
+        self._take = Script("take")
+        self.on_lost: Callable[[SessionRef, str], None] = _nobody_cares
 
-    async def open(self, session: SessionRef, fields: Mapping[str, str]) -> None:
+    async def open(self, session: SessionRef, fields: Mapping[str, str], *, owner: str = "") -> None:
         """Enter a session of ours. Raises BrokerLost; the session is then known here only, until a heartbeat succeeds.
 
-        Fields are short facts about ownership and state (gateway, agent, model, …), never words of people.
+        Fields are short facts about ownership and state (gateway, agent, model, …), never words of people. `owner` is the token
+        of whoever writes for it (`new_owner`); empty: one of the directory's own.
         """
         self._ours[session] = dict(fields)
+        self._tokens[session] = owner or self._tokens.get(session) or new_owner()
         await self._write([session], "opened")
+
+    async def find(self, session: SessionRef) -> dict[str, str] | None:
+        """As `get`, with what only gateways see: whoever wants to take the session over needs its owner. Raises BrokerLost."""
+        found: dict[Any, Any] = await self._connection.call(
+            lambda: self._connection.commands.hgetall(keys.session_hash(session))
+        )
+        return {name.decode(): value.decode() for name, value in found.items()} or None
+
+    async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
+        """Make a session ours that was `seen` (by `find`) with another owner; False when somebody else was faster.
+
+        Raises BrokerLost.
+        """
+        arguments = [seen.get(OWNER, ""), owner, keys.SESSION_TTL_S]
+        took = await self._connection.call(
+            lambda: self._take(self._connection.commands, [keys.session_hash(session)], arguments)
+        )
+        if took:
+            self._ours[session] = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
+            self._tokens[session] = owner
+            await self._write([session], "changed")
+        return bool(took)
+
+    def let_go(self, session: SessionRef, owner: str) -> None:
+        """Renew a session no more: another gateway has it, or may have it until it expires."""
+        if self._tokens.get(session) == owner:
+            self._ours.pop(session, None)
+            self._tokens.pop(session, None)
 
     async def change(self, session: SessionRef, fields: Mapping[str, str]) -> None:
         """Change fields of a session of ours; the rest stays. Raises BrokerLost as `open` does."""
@@ -96,6 +138,7 @@ class SessionDirectory:
     async def close(self, session: SessionRef) -> bool:
         """Strike a session out; True for the one caller who did. Raises BrokerLost; then the janitor will do it."""
         self._ours.pop(session, None)
+        self._tokens.pop(session, None)
 
         async def strike() -> bool:
             pipe = self._connection.commands.pipeline(transaction=False)
@@ -116,14 +159,12 @@ class SessionDirectory:
             BrokerLost: the store is away and the session is not ours.
         """
         try:
-            found: dict[Any, Any] = await self._connection.call(
-                lambda: self._connection.commands.hgetall(keys.session_hash(session))
-            )
+            found = await self.find(session)
         except BrokerLost:
-            if session in self._ours:
-                return dict(self._ours[session])
-            raise
-        return {name.decode(): value.decode() for name, value in found.items()} or None
+            if session not in self._ours:
+                raise
+            found = self._ours[session]
+        return found and {name: value for name, value in found.items() if name not in (OWNER, KEY)}
 
     async def live(self, tenant_id: str | None = None) -> list[SessionRef]:
         """All live sessions, or those of one tenant. Raises BrokerLost."""
@@ -157,27 +198,43 @@ class SessionDirectory:
 
     async def _write(self, sessions: list[SessionRef], notice: str | None) -> None:
         expires_s = self._clock.wall_s() + keys.SESSION_TTL_S
+        tokens = {session: self._tokens.setdefault(session, new_owner()) for session in sessions}
 
-        async def write() -> None:
+        async def write() -> list[Any]:
             pipe = self._connection.commands.pipeline(transaction=False)
             for session in sessions:
-                fields = self._ours.get(session, {})
+                mapping = {"tenant_id": session.tenant_id, **self._ours.get(session, {})}
+                pairs = [part for pair in mapping.items() for part in pair]
                 key = keys.session_hash(session)
-                mapping: dict[Any, Any] = {"tenant_id": session.tenant_id, **fields}
-                pipe.hset(key, mapping=mapping)
-                pipe.expire(key, keys.SESSION_TTL_S)
+                pipe.eval(self._hold.text, 1, key, tokens[session], str(keys.SESSION_TTL_S), *pairs)
+            for session in sessions:
                 pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
                 if notice is not None:
+                    fields = {name: value for name, value in self._ours.get(session, {}).items() if name != KEY}
                     pipe.publish(keys.SESSION_NOTICES, _encoder.encode(SessionNotice(notice, session, fields)))
-            await pipe.execute()
+            answers: list[Any] = await pipe.execute()
+            return answers
 
-        await self._connection.call(write)
+        answers = await self._connection.call(write)
+        for session, is_ours in zip(sessions, answers, strict=False):
+            if not is_ours:
+                self.let_go(session, tokens[session])
+                self.on_lost(session, tokens[session])
 
     async def _by_expiry(self, low: str, high: str) -> list[SessionRef]:
         members: list[Any] = await self._connection.call(
             lambda: self._connection.commands.zrangebyscore(keys.LIVE_SESSIONS, low, high)
         )
         return [SessionRef(*member.decode().split("/", 1)) for member in members]
+
+
+def new_owner() -> str:
+    """A token for one owner of one session."""
+    return secrets.token_hex(8)
+
+
+def _nobody_cares(session: SessionRef, owner: str) -> None:
+    pass
 
 
 def _member(session: SessionRef) -> str:

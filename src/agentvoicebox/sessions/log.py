@@ -1,18 +1,39 @@
 """A session's past: the engine's last snapshot, and every input since. Whoever has both can go on with the call.
 
 Inputs are written through the broker (`AppendLog`), in the round trip that carries their effects; this file reads them
-back, and trims what a snapshot covers. One writer a session; what the bytes mean is the engine's affair.
+back, and trims what a snapshot covers. One writer a session, by the owner's token; what the bytes mean is the engine's affair.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection, entries_of
+from agentvoicebox.broker.connection import Connection, Script, entries_of
 from agentvoicebox.ports.broker import SessionRef
 
 READ_COUNT = 500  # inputs a round trip; some 100 bytes each
 
 _NOWHERE = b"0-0"
+_NONCE_BYTES = 8  # of an entry's nonce, what all entries of one dispatch share
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a session can be restored from.
+
+    Attributes:
+        state: the engine at its last snapshot; None when there is none yet.
+        ledger: what was kept beside it.
+        through: how many inputs the snapshot covers.
+        entries: the inputs since.
+        last_batch: how many of them came with the last dispatch, of which the rest may be missing in the store.
+    """
+
+    state: bytes | None
+    ledger: bytes
+    through: int
+    entries: list[bytes]
+    last_batch: int
 
 
 class SessionLog:
@@ -24,8 +45,11 @@ class SessionLog:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._snapshot = Script("snapshot")
 
-    async def save_snapshot(self, session: SessionRef, state: bytes, through_entry: int) -> None:
+    async def save_snapshot(
+        self, session: SessionRef, state: bytes, through_entry: int, *, ledger: bytes = b"", owner: str = ""
+    ) -> None:
         """Keep `state` and drop the inputs that it covers.
 
         Args:
@@ -34,24 +58,19 @@ class SessionLog:
             through_entry: how many inputs the engine had received since the session's start, the first (`Opened`)
                 counted. All of them must have been dispatched; inputs that the store lost meanwhile are healed by
                 the snapshot.
+            ledger: what the gateway wants back beside the state.
+            owner: the writer's token; with it nothing is written when the session has another owner.
 
         Raises:
             BrokerLost: the store is away; the former snapshot and its log still stand.
         """
         covered, after, _ = await self._read_snapshot(session)
-        for entry_id, _ in await self._read_after(session, after, through_entry - covered):
+        for entry_id, _, _ in await self._read_after(session, after, through_entry - covered):
             after = entry_id
-
-        async def save() -> None:
-            key = keys.snapshot(session)
-            # First the snapshot, then the trim: what lies in both is skipped by its entry id.
-            pipe = self._connection.commands.pipeline(transaction=True)
-            pipe.hset(key, mapping={"state": state, "through": str(through_entry), "after": after})
-            pipe.expire(key, keys.SESSION_DATA_TTL_S)
-            pipe.xtrim(keys.log(session), minid=_following(after), approximate=False)
-            await pipe.execute()
-
-        await self._connection.call(save)
+        fields = ["state", state, "ledger", ledger, "through", str(through_entry), "after", after]
+        arguments = [owner, keys.SESSION_DATA_TTL_S, _following(after), *fields]
+        involved = [keys.session_hash(session), keys.snapshot(session), keys.log(session)]
+        await self._connection.call(lambda: self._snapshot(self._connection.commands, involved, arguments))
 
     async def load(self, session: SessionRef) -> tuple[bytes | None, list[bytes]]:
         """The last snapshot (None when there is none yet) and the inputs since, in order, each once.
@@ -59,8 +78,19 @@ class SessionLog:
         Raises:
             BrokerLost: the store is away.
         """
-        _, after, state = await self._read_snapshot(session)
-        return state, [entry for _, entry in await self._read_after(session, after, None)]
+        past = await self.past(session)
+        return past.state, past.entries
+
+    async def past(self, session: SessionRef) -> Past:
+        """Everything that is left of a session. Raises BrokerLost."""
+        through, after, state = await self._read_snapshot(session)
+        ledger: Any = await self._connection.call(
+            lambda: self._connection.commands.hget(keys.snapshot(session), "ledger")
+        )
+        found = await self._read_after(session, after, None)
+        last = found[-1][2][:_NONCE_BYTES] if found else b""
+        last_batch = sum(1 for _, _, nonce in found if nonce[:_NONCE_BYTES] == last)
+        return Past(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
 
     async def _read_snapshot(self, session: SessionRef) -> tuple[int, bytes, bytes | None]:
         fields: list[Any] = await self._connection.call(
@@ -69,9 +99,11 @@ class SessionLog:
         through, after, state = fields
         return int(through or 0), after or _NOWHERE, state
 
-    async def _read_after(self, session: SessionRef, after: bytes, count: int | None) -> list[tuple[bytes, bytes]]:
-        """Entry id and bytes of at most `count` inputs after an entry. A repeated one carries the nonce of its twin."""
-        found: list[tuple[bytes, bytes]] = []
+    async def _read_after(
+        self, session: SessionRef, after: bytes, count: int | None
+    ) -> list[tuple[bytes, bytes, bytes]]:
+        """Entry id, bytes and nonce of at most `count` inputs after an entry. A repeated one carries the nonce of its twin."""
+        found: list[tuple[bytes, bytes, bytes]] = []
         seen: set[bytes] = set()
         while True:
             start = b"(" + after
@@ -85,12 +117,12 @@ class SessionLog:
                 after = entry_id
                 if fields[b"n"] in seen:
                     if found and len(found) == count:
-                        found[-1] = (entry_id, found[-1][1])
+                        found[-1] = (entry_id, *found[-1][1:])
                     continue
                 if count is not None and len(found) >= count:
                     return found
                 seen.add(fields[b"n"])
-                found.append((entry_id, fields[b"e"]))
+                found.append((entry_id, fields[b"e"], fields[b"n"]))
             if len(entries) < READ_COUNT:
                 return found
 

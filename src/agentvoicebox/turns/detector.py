@@ -91,6 +91,12 @@ class Detector:
         if self._is_pausing_at(speech_end_sample):
             self._votes = Votes(self._votes.text, completeness)
 
+    def go_on(self, turn_start_sample: int, pause_sample: int | None, at_sample: int) -> None:
+        """Be inside a turn that another detector opened: speaking at `at_sample`, or pausing since `pause_sample`."""
+        self._turn_start = turn_start_sample
+        if self._gate is not None:
+            self._gate.go_on(pause_sample, at_sample)
+
     def reset(self, floor_sample: int = 0) -> None:
         """Void the open turn, if any, without a fact. No later turn reaches before `floor_sample`."""
         if self._gate is not None:

@@ -84,6 +84,12 @@ class SpeechGate:
         self._run_samples = 0
         return Change.OPENED
 
+    def go_on(self, pause_sample: int | None, at_sample: int) -> None:
+        """Take over from another gate: open at `at_sample`, or closed since `pause_sample`."""
+        self.is_open = pause_sample is None
+        self.voiced_end_sample = at_sample if pause_sample is None else pause_sample
+        self._run_samples = 0
+
     def reset(self) -> None:
         """Close without a word."""
         self.is_open = False

@@ -75,6 +75,21 @@ class TurnTrace(_Event, frozen=True, kw_only=True, tag="agentvoicebox.turn"):
     turn: dict[str, Any]
 
 
+class SessionResumed(_Event, frozen=True, kw_only=True, tag="agentvoicebox.resumed"):
+    """The first event of a connection that goes on with a session. Our own: only sent where asked for.
+
+    Attributes:
+        audio_start_ms: the caller's audio is wanted from here on, counted from the first sample ever appended.
+        is_complete: everything after the client's last event follows; else that event was too long ago, and nothing does.
+        last_client_event_id: of the client's own events (those with an id) the last that the session knows of.
+    """
+
+    session_id: str
+    audio_start_ms: int
+    is_complete: bool
+    last_client_event_id: str | None = None
+
+
 # --- caller's audio ------------------------------------------------------------------------------
 
 
@@ -350,6 +365,7 @@ ServerEvent = (
     | SessionUpdated
     | RateLimitsUpdated
     | TurnTrace
+    | SessionResumed
     | InputAudioBufferSpeechStarted
     | InputAudioBufferSpeechStopped
     | InputAudioBufferCommitted

@@ -1,0 +1,63 @@
+"""What a gateway took in for a session, kept beside the engine's state: where whoever goes on with the session must go on.
+
+The engine forgets how a fact came to it. This remembers of each open job how many records were taken, the furthest input position
+heard of, and the client's last event; all of it follows from the inputs alone, so a replay of the log brings it up to date.
+"""
+
+from collections.abc import Container
+
+import msgspec
+
+from agentvoicebox.engine.inputs import (
+    ClientSaid,
+    Generated,
+    Heard,
+    Input,
+    JobFailed,
+    SpeechDone,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechStopped,
+    Spoken,
+    TextDelta,
+    TimePassed,
+    ToolCallDelta,
+    ToolReturned,
+)
+
+
+class Ledger(msgspec.Struct):
+    """One session's.
+
+    Attributes:
+        taken: records taken, by job.
+        last_sample: input position, 16 kHz samples.
+        last_client_event_id: the client's own id of the last of its events that had one.
+    """
+
+    taken: dict[str, int] = {}
+    last_sample: int = 0
+    last_client_event_id: str | None = None
+
+    def note(self, given: Input) -> None:
+        """An input reached the engine. Each record of an open job became one input; a chunk of audio carries its number."""
+        match given:
+            case Spoken(job_id=job_id, sequence=sequence):
+                self.taken[job_id] = sequence
+            case Heard() | TextDelta() | ToolCallDelta() | Generated() | SpeechDone() | ToolReturned() | JobFailed():
+                self.taken[given.job_id] = self.taken.get(given.job_id, 0) + 1
+            case ClientSaid(event=event, at_sample=at_sample):
+                self.last_sample = max(self.last_sample, at_sample)
+                self.last_client_event_id = event.event_id or self.last_client_event_id
+            case TimePassed(at_sample=at_sample):
+                self.last_sample = max(self.last_sample, at_sample)
+            case SpeechStarted(start_sample=sample) | SpeechPaused(speech_end_sample=sample):
+                self.last_sample = max(self.last_sample, sample)
+            case SpeechStopped(end_sample=sample):
+                self.last_sample = max(self.last_sample, sample)
+            case _:
+                pass
+
+    def keep_only(self, jobs: Container[str]) -> None:
+        """Forget jobs that are no longer out."""
+        self.taken = {job_id: count for job_id, count in self.taken.items() if job_id in jobs}

@@ -1,0 +1,31 @@
+"""The gateway of a spoken call is killed with -9 in mid-answer; the supervisor starts another, and the caller hears the rest."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+from tests.kit.processes import pid_of
+
+from agentvoicebox.cli.local_server import LocalServer
+from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.line import Line
+
+
+async def test_a_call_goes_on_at_the_gateway_that_takes_the_dead_ones_place(
+    server: LocalServer, say: Callable[[str], Line]
+) -> None:
+    async with open_call(CallOptions(server.url)) as call:
+        turn = call.start_saying(say("Where is my parcel?"))
+        await call.hear_for(0.3)
+        os.kill(pid_of(server.pid, "gateway"), signal.SIGKILL)
+        await call.hear_reply(turn)
+        assert not turn.problem, turn.problem
+        again = await call.say(say("Where is my parcel?"))
+        assert not again.problem, again.problem
+        record = call.record()
+    print(f"pause {call.pauses_s[0] * 1000:.0f} ms, gap {record.gap_ms:.0f} ms")
+    ids = Counter(event.body["event_id"] for event in record.events if event.sender == "server")
+    assert max(ids.values()) == 1
+    assert call.missed == 0 and len(call.pauses_s) == 1
+    assert turn.replied and again.replied

@@ -1,0 +1,114 @@
+"""A client that comes back for tests of resume, and a gateway in a process of its own that a test may kill."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.settings import Settings
+from tests.kit.client import Client
+from tests.kit.gateway import gateway
+
+ROOT = Path(__file__).parents[2]
+OWN = "agentvoicebox."
+
+
+def last_event_id(client: Client) -> str:
+    """Of the last event but our own."""
+    return next(str(e["event_id"]) for e in reversed(client.events) if not e["type"].startswith(OWN))
+
+
+def session_id(client: Client) -> str:
+    """As `session.created` had it."""
+    return str(client.events[0]["session"]["id"])
+
+
+def return_query(client: Client, **more: str | int) -> str:
+    """The query with which the client comes back."""
+    fields: dict[str, str | int] = {"session_id": session_id(client), "last_event_id": last_event_id(client), **more}
+    return "resume=1&" + "&".join(f"{name}={value}" for name, value in fields.items())
+
+
+@asynccontextmanager
+async def back(url: str, client: Client, **options: Any) -> AsyncIterator[Client]:
+    """The same caller on a new connection; `events` go on where they were, our own first event aside."""
+    async with connect(url, max_size=None, **options) as ws:
+        made = Client(ws)
+        made.events = client.events
+        yield made
+
+
+def audio_of(client: Client) -> bytes:
+    """What the caller heard, gapless."""
+    return b"".join(base64.b64decode(event["delta"]) for event in client.of("response.output_audio.delta"))
+
+
+def ids_of(client: Client) -> list[str]:
+    """Ids of all events but our own."""
+    return [event["event_id"] for event in client.events if not event["type"].startswith(OWN)]
+
+
+async def refusal(url: str, **options: Any) -> tuple[dict[str, Any], int | None, str]:
+    """(the error, close code, close reason) of a connection that is turned away."""
+    async with connect(url, **options) as ws:
+        event = json.loads(await ws.recv())
+        with contextlib.suppress(ConnectionClosed):
+            await ws.recv()
+        return event["error"], ws.close_code, str(ws.close_reason)
+
+
+async def serve_gateway_child(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Role: a whole gateway with the energy detector, so that it starts fast."""
+    broker = RedisBroker(settings.redis_url)
+    try:
+        async with gateway(broker, port=settings.port, heartbeats=True) as made:
+            announce_ready()
+            await stop.wait()
+            made.stop.set()
+    finally:
+        await broker.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
+    """A real gateway process, ready; killed in the end if it still lives."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
+    environment |= {"PYTHONPATH": "src:.", "AVB_REDIS_URL": redis_url, "AVB_PORT": str(port)}
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
+        *(f"--parent={os.getpid()}", f"--ready-fd={writing}", "gateway"),
+        "gateway=tests.kit.returning:serve_gateway_child",
+        cwd=ROOT,
+        env=environment,
+        pass_fds=(writing,),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            assert await asyncio.to_thread(pipe.read, 6) == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
