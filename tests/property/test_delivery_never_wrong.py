@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentvoicebox.delivery import likeness, phrases, reply, tool_schema, track
 from agentvoicebox.delivery.dialogue import Say, next_move
-from agentvoicebox.delivery.inquiry import Inquiry
+from agentvoicebox.delivery.inquiry import DOUBT, Inquiry
 from agentvoicebox.delivery.readback import ending, readback
 from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.delivery.tool_result import read
@@ -58,7 +58,7 @@ def state_choices(chat: list[ChatMessage]) -> tuple[str, ...]:
     return next((read(line.text).choices for line in reversed(chat) if line.role == "tool"), ())
 
 
-@settings(deadline=None, max_examples=3000)  # the machine may be busy
+@settings(deadline=None, max_examples=300)  # the machine may be busy
 @given(
     numbers,
     st.integers(0, 2**32),
@@ -90,11 +90,11 @@ def test_no_parcel_is_told_that_was_not_confirmed_by_exactly_its_number_or_heard
                 if told == mine:
                     return
                 # Another person's: only if it was heard to the letter, by a source that sees no other parcel near it; and
-                # then the caller's own is not there, or more than two slips away from what was heard.
+                # then the caller's own is not there, or further from what was heard than any slip takes it.
                 assert not confirmed and knows_near
                 question = Inquiry.of(move.arguments)
                 assert question is not None and question.asked[0].tracking_id == told
-                assert all(likeness.distance(told, each, 9.0) > 2.1 for each in parcels if each != told)
+                assert all(likeness.distance(told, each, 9.0) > DOUBT for each in parcels if each != told)
                 return
             call_id = f"call_{len(chat)}"
             written = msgspec.json.encode(move.arguments).decode()

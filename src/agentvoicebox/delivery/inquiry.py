@@ -32,7 +32,7 @@ HEARD, ENDING, REFUSED = "heard", "ending", "refused"  # keys of the tool's argu
 
 MOST_HEARINGS = 4
 MOST_READINGS = 4  # of one hearing, for comparison with what exists
-DOUBT = 2.1  # another parcel within two small slips, or one large: it may be the one that was meant
+DOUBT = 1.6  # another parcel within one slip of any kind, or two small ones: it may be the one that was meant
 LEAD = 0.8  # the likeliest parcel leads by this much, or the caller chooses
 SLIPS_A_CHARACTER, SLIPS_FREE = (
     0.24,
