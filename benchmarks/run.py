@@ -27,6 +27,10 @@ RUNS: dict[str, list[list[str]]] = {
         ["--callers", "12", "--calls", "48", "--picture", str(RESULTS / "voice_to_voice_12.png")],
     ],
     "speech_engines": [["--json"]],
+    "shipments": [["--picture", str(RESULTS / "shipments.png")]],
+    "webhook": [["--picture", str(RESULTS / "webhook.png")]],
+    "webhook_fuzz": [["--bodies", "10000"]],
+    "spoken_ids": [["--quick"]],
 }
 TIMEOUT_S = 1200.0
 

@@ -221,6 +221,7 @@ async def test_work_that_nobody_awaits_is_never_begun() -> None:
     first = threads.run(lambda: gate.wait(PATIENCE_S), due=Due(0.0))
     dropped = asyncio.ensure_future(threads.run(lambda: begun.append(1), due=Due(1.0)))
     dropped.cancel()
+    await settled(lambda: all(future.cancelled() for _, future, _ in threads._queue))
     gate.set()
     await first
     await threads.run(lambda: None, due=Due(2.0))
