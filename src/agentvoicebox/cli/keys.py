@@ -29,7 +29,11 @@ from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey
 from agentvoicebox.tenancy.key_format import LEAD, key_id, new_key, read_key
 from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="API keys of tenants: make, list, rotate, revoke, suspend.")
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="API keys of tenants: make, list, rotate, revoke, suspend. The gateway does not ask these yet: it admits AVB_API_KEYS.",
+)
 
 ACTOR = "cli"
 ACTS_WITHIN = "Running servers follow within a minute."
@@ -109,7 +113,7 @@ def rotate(
 
 @app.command()
 def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """End a key at once; its calls are closed."""
+    """End a key: from then on it is refused."""
 
     async def work(keys: ApiKeys) -> None:
         await keys.revoke(tenant, _prefix(key))
@@ -123,7 +127,7 @@ def suspend(
     tenant: Annotated[str, typer.Argument(help="The tenant.")],
     lift: Annotated[bool, typer.Option("--lift", help="Let the tenant in again.")] = False,
 ) -> None:
-    """Shut a tenant out with all its keys, and close its calls; or let it in again."""
+    """Shut a tenant out with all its keys, or let it in again."""
 
     async def work(keys: ApiKeys) -> None:
         await keys.suspend(tenant, is_suspended=not lift)
