@@ -15,6 +15,7 @@ from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import build_stt, build_tts
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
+from agentvoicebox.providers.tts import espeak
 from agentvoicebox.providers.tts.espeak import Espeak
 from agentvoicebox.providers.tts.kokoro import Kokoro, pieces
 from agentvoicebox.providers.tts.piper import FIRST_FRAMES, HOP_SAMPLES, Piper
@@ -123,12 +124,20 @@ def test_closing_interrupts_the_model_in_the_middle_of_its_run(piper: Piper) -> 
 
 @pytest.mark.parametrize("text", ["Where is my parcel?", "Your parcel will arrive tomorrow before noon."])
 def test_espeak_is_understood_and_keeps_its_timing(ears: WhisperShort, text: str) -> None:
-    espeak = Espeak()
-    sound = spoken_by(espeak, text)
+    voice = Espeak()
+    sound = spoken_by(voice, text)
     for between in ("No.", "Something else in between.", "No."):
-        spoken_by(espeak, between)
-        assert spoken_by(espeak, text).size == sound.size
+        spoken_by(voice, between)
+        assert spoken_by(voice, text).size == sound.size
     assert ears.transcribe(as_caller(sound)).text.strip(".?").lower() == text.strip(".?").lower()
+
+
+def test_espeak_finds_its_voice_however_deep_the_project_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("a folder+with a long name " * 4) / espeak.VOICE_FILE.name
+    deep.parent.mkdir()
+    deep.write_bytes(espeak.VOICE_FILE.read_bytes())
+    monkeypatch.setattr(espeak, "VOICE_FILE", deep)
+    assert spoken_by(Espeak(), LONG).size > 24_000
 
 
 def test_espeak_and_piper_live_in_one_process(piper: Piper) -> None:

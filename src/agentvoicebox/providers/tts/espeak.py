@@ -63,6 +63,15 @@ def _library() -> tuple[Any, int]:
     return _loaded
 
 
+def _take_voice(library: Any) -> int:
+    """Select VOICE_FILE; the library's status. Call with the lock held.
+
+    Through the file's descriptor: the library cuts a path at 59 bytes and reads a variant's name behind a `+` in it.
+    """
+    with VOICE_FILE.open("rb") as voice:
+        return int(library.espeak_SetVoiceByFile(f"/dev/fd/{voice.fileno()}".encode()))
+
+
 class Espeak:
     """A Tts. Calls from several threads take turns."""
 
@@ -70,7 +79,7 @@ class Espeak:
         """Load the library (a few ms). Raises ProviderUnavailable when it is missing."""
         with _lock:
             library, self._rate_hz = _library()
-            if library.espeak_SetVoiceByFile(str(VOICE_FILE).encode()) != EE_OK:
+            if _take_voice(library) != EE_OK:
                 raise ProviderUnavailable(f"eSpeak NG can't read {VOICE_FILE}")
 
     def voices(self) -> list[Voice]:
@@ -109,7 +118,7 @@ class Espeak:
             library, _ = _library()
             library.espeak_ng_SetRandSeed(RANDOM_SEED)  # its breath is random
             library.espeak_SetSynthCallback(callback)
-            library.espeak_SetVoiceByFile(str(VOICE_FILE).encode())
+            _take_voice(library)
             library.espeak_SetParameter(PARAMETER_RATE, rate, 0)
             size = ctypes.c_size_t(len(data) + 1)
             status = library.espeak_Synth(data, size, 0, POSITION_CHARACTER, 0, CHARACTERS_UTF8, None, None)
