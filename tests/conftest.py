@@ -6,6 +6,7 @@ fails when it leaves a task, a connection to Valkey, or a key without a time to 
 
 import asyncio
 import inspect
+import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from agentvoicebox.broker import keys
@@ -22,6 +24,11 @@ from agentvoicebox.shipments.demo_data import seed
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+
+# A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).
+settings.register_profile("land", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "land"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
