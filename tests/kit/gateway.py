@@ -22,8 +22,8 @@ from agentvoicebox.engine.inputs import (
     WorkerInput,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
-from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
@@ -164,7 +164,8 @@ class Gateway:
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
     """Serve a house over `broker`; `changes` are fields of House, or `api_keys`, `port`, `heartbeats`."""
-    keys = Keys(changes.pop("api_keys", ()))
+    api_keys = changes.pop("api_keys", ())
+    reception: Reception = changes.pop("reception", None) or Reception(broker.connection, None, keys=api_keys)
     port: int = changes.pop("port", 0)
     has_heartbeats: bool = changes.pop("heartbeats", False)
     batcher = VadBatcher(EnergyVad())
@@ -175,7 +176,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "past": SessionLog(broker.connection),
             "batcher": batcher,
             "agents": Agents(),
-            "keys": keys,
+            "reception": reception,
             "clock": SystemClock(),
             "metrics": Metrics(),
             "max_calls": 24,
@@ -200,6 +201,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
         if beating is not None:
             await beating
         await batcher.close()
+        await reception.close()
 
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:

@@ -32,7 +32,7 @@ from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="API keys of tenants: make, list, rotate, revoke, suspend. The gateway does not ask these yet: it admits AVB_API_KEYS.",
+    help="API keys of tenants: make, list, rotate, revoke, suspend. Gateways admit them beside AVB_API_KEYS.",
 )
 
 ACTOR = "cli"

@@ -35,6 +35,7 @@ from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRe
 from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
+from agentvoicebox.tenancy.rest_bodies import begin_with
 from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig
 
@@ -119,7 +120,7 @@ class Call:
                 "agent": self._welcome.agent.name,
                 "model": self._welcome.model,
                 "opened_s": f"{opened.wall_s:.3f}",
-                KEY: self._welcome.key_digest,
+                KEY: self._welcome.principal.key_id,
             }
             await house.directory.open(session, fields, owner=self._owner)
             results = await house.broker.results(session)
@@ -279,8 +280,10 @@ class Call:
     def _config(self, expires_at: int) -> SessionConfig:
         session_id, model = self._session.session_id, self._welcome.model
         if self._welcome.is_transcription:  # there is no agent at this end of the line, only ears
-            return SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
-        return self._welcome.agent.session(session_id=session_id, model=model, expires_at=expires_at)
+            config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
+        else:
+            config = self._welcome.agent.session(session_id=session_id, model=model, expires_at=expires_at)
+        return begin_with(config, self._welcome.admitted.session)
 
     def _wall_s(self, monotonic_s: float | None) -> float | None:
         clock = self._house.clock

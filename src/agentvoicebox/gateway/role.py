@@ -13,8 +13,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
-from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.ports.providers import EndOfTurn, Vad
@@ -24,6 +24,7 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
@@ -70,12 +71,13 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         cache_dir=Path(settings.data_dir) / "models",
     )
     agents = Agents(folder=settings.agents_dir, default=settings.default_agent)
-    keys = Keys(settings.keys)
-    if keys.is_open:
+    if not settings.keys:
         log.info("no keys are configured: every caller on this machine is let in", host=settings.host)
     batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
     broker = RedisBroker(settings.redis_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
+    postgres = await Postgres.open(settings.postgres_url)  # may be away: configured keys and open calls don't need it
+    reception = Reception(broker.connection, postgres, keys=settings.keys)
     recording = Recording(
         Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
     )
@@ -86,7 +88,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         past=SessionLog(broker.connection),
         batcher=batcher,
         agents=agents,
-        keys=keys,
+        reception=reception,
         clock=SystemClock(),
         metrics=Metrics(),
         max_calls=settings.max_calls,
@@ -104,6 +106,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
         asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
+        asyncio.create_task(reception.run(resting), name="audit trail"),
     ]
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
@@ -112,6 +115,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         await asyncio.gather(*keeping, return_exceptions=True)
         await asyncio.to_thread(recording.close)
         await batcher.close()
+        await reception.close()
+        await postgres.close()
         await broker.close()
 
 
