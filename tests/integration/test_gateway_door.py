@@ -1,4 +1,4 @@
-"""The door of a real gateway over real sockets: keys of PostgreSQL, ephemeral secrets, rotation, and refusals that leave nothing."""
+"""The door of a real gateway over real sockets: stored keys, ephemeral secrets, rotation, and refusals that leave nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,6 @@ from tests.kit.returning import back, refusal, return_query, session_id
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy.api_keys import ApiKeys
@@ -69,8 +68,8 @@ async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
 async def town(
     redis_broker: RedisBroker, workers: Workers, postgres: Postgres, manual_clock: ManualClock
 ) -> AsyncIterator[Town]:
-    reception = Reception(redis_broker.connection, postgres, keys=(CONFIGURED,), ask_every_s=0.02, clock=manual_clock)
-    async with gateway(redis_broker, reception=reception) as served:
+    options = {"postgres": postgres, "ask_every_s": 0.02, "clock": manual_clock}
+    async with gateway(redis_broker, api_keys=(CONFIGURED,), reception=options) as served:
         yield Town(served, ApiKeys(postgres, clock=manual_clock), manual_clock)
 
 

@@ -163,9 +163,13 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
-    """Serve a house over `broker`; `changes` are fields of House, or `api_keys`, `port`, `heartbeats`."""
-    api_keys = changes.pop("api_keys", ())
-    reception: Reception = changes.pop("reception", None) or Reception(broker.connection, None, keys=api_keys)
+    """Serve a house over `broker`.
+
+    `changes` are fields of House, or `api_keys`, `reception` (more arguments of Reception), `port`, `heartbeats`.
+    """
+    metrics = Metrics()
+    options = {"postgres": None, "keys": changes.pop("api_keys", ()), **changes.pop("reception", {})}
+    reception = Reception(broker.connection, metrics=metrics, **options)
     port: int = changes.pop("port", 0)
     has_heartbeats: bool = changes.pop("heartbeats", False)
     batcher = VadBatcher(EnergyVad())
@@ -178,7 +182,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "agents": Agents(),
             "reception": reception,
             "clock": SystemClock(),
-            "metrics": Metrics(),
+            "metrics": metrics,
             "max_calls": 24,
             "grace_s": 0.05,
             **changes,

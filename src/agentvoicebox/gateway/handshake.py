@@ -25,6 +25,8 @@ CLOSE_BAD_REQUEST = 4000  # what OpenAI closes with when the query is at fault
 CLOSE_TRY_LATER = 1013  # clients' libraries reconnect on it
 SESSION_ID = re.compile(r"sess_[0-9a-f]{20}")
 NO_SUCH_SESSION = "There is no such session; it may have expired."
+LIMITS_MARK = "_limits"
+"""Ends the id of a `rate_limits.updated`; before it stands the id of the event that it came after."""
 MAX_MS_DIGITS = 9  # eleven days
 MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 
@@ -140,7 +142,8 @@ def _return(query: Mapping[str, str]) -> Return | None:
     if SESSION_ID.fullmatch(session_id) is None:
         raise SessionNotFound(NO_SUCH_SESSION)
     spans = [_milliseconds(query, name) for name in ("audio_from_ms", "audio_until_ms")]
-    return Return(session_id, query.get("last_event_id", ""), *spans)
+    # What is left of the limits is no part of the conversation: it goes on after the event before.
+    return Return(session_id, query.get("last_event_id", "").removesuffix(LIMITS_MARK), *spans)
 
 
 def _milliseconds(query: Mapping[str, str], name: str) -> int | None:

@@ -1,7 +1,7 @@
 """Who may come in at this gateway: everybody who wants anything of it shows a key here first, before any state exists.
 
-Follows realtime-protocol §1.2. Decides where a request may carry its key, and that a key-less server is for this machine's own
-pages alone. Whose key it is, is the door's; whom the caller wants, `handshake`'s.
+Follows realtime-protocol §1.2. Decides that a key-less server is for this machine's own pages alone, and that whoever comes in
+has asked for one request. Whose key it is, is the door's; whom the caller wants, `handshake`'s; how much there is, `quota`'s.
 """
 
 import asyncio
@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from agentvoicebox.broker.connection import Connection
-from agentvoicebox.clock import Clock
+from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import PolicyDenied, Refused
 from agentvoicebox.gateway.handshake import key_in
+from agentvoicebox.gateway.quota import Figures, Quota
+from agentvoicebox.limits.redis import Limits
 from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy import client_secrets, key_format
 from agentvoicebox.tenancy.api_keys import ApiKeys, Standing
 from agentvoicebox.tenancy.audit_trail import AuditTrail
@@ -24,6 +27,7 @@ from agentvoicebox.tenancy.key_format import prefix_of
 from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.tenancy.standings import ASK_EVERY_S, Standings
 
+ANYTHING = Figures()
 LEADS = (key_format.LEAD, client_secrets.LEAD)
 
 
@@ -40,7 +44,10 @@ class Reception:
         connection: the line to the store (`RedisBroker.connection`), where ephemeral secrets are.
         postgres: where the tenants' keys and the audit log are; it may be away, then configured keys and secrets of those
             still open the door. None: there are configured keys alone.
+        metrics: of this gateway.
         keys: the configured ones; without any, nobody needs a key, which settings allow on loopback only.
+        figures: how much the deployment allows; by default anything.
+        gateways: that share the limits; while the store is away, this one keeps to its part of them.
         ask_every_s: how often an open session asks whether it may go on.
     """
 
@@ -49,7 +56,10 @@ class Reception:
         connection: Connection,
         postgres: Postgres | None,
         *,
+        metrics: Metrics,
         keys: Sequence[str] = (),
+        figures: Figures = ANYTHING,
+        gateways: int = 1,
         ask_every_s: float = ASK_EVERY_S,
         clock: Clock | None = None,
     ) -> None:
@@ -63,6 +73,10 @@ class Reception:
             self._api_keys, self._standings, self._trail, static_keys=keys, is_open=self.is_open, clock=clock
         )
         self._door = Door(self._authenticator, self.secrets, self._standings, self._trail)
+        self._limits = Limits(connection, peers=gateways, on_local=metrics.limited_locally)
+        self._figures = figures
+        self._metrics = metrics
+        self._clock = clock or SystemClock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write the audit log until `stop`, and once more then."""
@@ -90,7 +104,7 @@ class Reception:
             session_id: the session it wants to go on with; empty for a new one.
 
         Raises:
-            NoCredentials, BadCredentials, PolicyDenied, Overloaded: refused, each with its close code.
+            NoCredentials, BadCredentials, PolicyDenied, Overloaded, RateLimited: refused, each with its close code.
             BrokerLost, StorageLost: it can't be told now.
         """
         key = key_in(headers, subprotocols)
@@ -103,7 +117,14 @@ class Reception:
                 raise PolicyDenied(
                     f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
                 )
-        return await self._door.admit(key or "", right=right, session_id=session_id)
+        admitted = await self._door.admit(key or "", right=right, session_id=session_id)
+        await (await self.quota(admitted.principal)).take()
+        return admitted
+
+    async def quota(self, principal: Principal) -> Quota:
+        """How much somebody who was let in may ask for. Raises as `standing`."""
+        standing = await self.standing(principal)
+        return Quota(self._limits, self._figures, principal, standing, clock=self._clock, metrics=self._metrics)
 
     async def standing(self, principal: Principal) -> Standing:
         """How somebody who was let in stands now.

@@ -14,9 +14,11 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import voice_list
@@ -77,7 +79,15 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     broker = RedisBroker(settings.redis_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
     postgres = await Postgres.open(settings.postgres_url)  # may be away: configured keys and open calls don't need it
-    reception = Reception(broker.connection, postgres, keys=settings.keys)
+    metrics = Metrics()
+    reception = Reception(
+        broker.connection,
+        postgres,
+        metrics=metrics,
+        keys=settings.keys,
+        figures=_figures(settings),
+        gateways=settings.gateways,
+    )
     recording = Recording(
         Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
     )
@@ -90,7 +100,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         agents=agents,
         reception=reception,
         clock=SystemClock(),
-        metrics=Metrics(),
+        metrics=metrics,
         max_calls=settings.max_calls,
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
@@ -162,6 +172,15 @@ async def serve(
         await serving
         for each in sockets:
             each.close()
+
+
+def _figures(settings: Settings) -> Figures:
+    """The deployment's limits; 0 in a setting means none."""
+    return Figures(
+        everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
+        tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
+        key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
+    )
 
 
 def _listen(config: uvicorn.Config) -> socket.socket:
