@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         log_level: least severity that is written.
         log_format: `json` (one object a line) or `console` (for eyes; shows people's words, so loopback only).
         resume_s: how long a session waits for a caller whose line broke and who said that he will come back; 0: not at all.
+        limit_tenant_requests, limit_tenant_tokens: what a tenant may ask for within a minute, at all gateways together: client
+            events, REST requests and started seconds of caller audio; tokens of responses. 0: no limit. `agentvoicebox keys
+            limit` gives one tenant figures of its own.
+        limit_key_requests, limit_key_tokens: the same for each key.
+        limit_all_requests, limit_all_tokens: the same for all tenants together.
+        gateways: gateway processes that share these limits; while the store is away each keeps to its part of them.
         max_calls: calls one gateway process admits at a time; the next is refused with 1013.
         stt_slots, tts_slots, llm_slots, tool_slots: jobs one worker process of that kind runs at a time.
         tool_secret: signs each call of an agent's own tools over HTTP; empty: calls are not signed.
@@ -98,6 +104,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: what our two-core experiment carried (requirements, A6)
+    # A live call asks for some 90 requests a minute, so this is room for about 600 of a tenant's at once.
+    limit_tenant_requests: int = Field(default=60_000, ge=0)
+    limit_tenant_tokens: int = Field(default=10_000_000, ge=0)
+    limit_key_requests: int = Field(default=0, ge=0)
+    limit_key_tokens: int = Field(default=0, ge=0)
+    limit_all_requests: int = Field(default=0, ge=0)
+    limit_all_tokens: int = Field(default=0, ge=0)
+    gateways: int = Field(default=1, ge=1, le=1_000)
     resume_s: float = Field(default=30.0, ge=0, le=600)
     stt_slots: int = Field(default=2, ge=1, le=256)
     tts_slots: int = Field(default=2, ge=1, le=256)

@@ -22,8 +22,8 @@ from agentvoicebox.engine.inputs import (
     WorkerInput,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
-from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
@@ -163,8 +163,13 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
-    """Serve a house over `broker`; `changes` are fields of House, or `api_keys`, `port`, `heartbeats`."""
-    keys = Keys(changes.pop("api_keys", ()))
+    """Serve a house over `broker`.
+
+    `changes` are fields of House, or `api_keys`, `reception` (more arguments of Reception), `port`, `heartbeats`.
+    """
+    metrics = Metrics()
+    options = {"postgres": None, "keys": changes.pop("api_keys", ()), **changes.pop("reception", {})}
+    reception = Reception(broker.connection, metrics=metrics, **options)
     port: int = changes.pop("port", 0)
     has_heartbeats: bool = changes.pop("heartbeats", False)
     batcher = VadBatcher(EnergyVad())
@@ -175,9 +180,9 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "past": SessionLog(broker.connection),
             "batcher": batcher,
             "agents": Agents(),
-            "keys": keys,
+            "reception": reception,
             "clock": SystemClock(),
-            "metrics": Metrics(),
+            "metrics": metrics,
             "max_calls": 24,
             "grace_s": 0.05,
             **changes,
@@ -200,6 +205,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
         if beating is not None:
             await beating
         await batcher.close()
+        await reception.close()
 
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:

@@ -12,7 +12,7 @@ from typing import Protocol
 from agentvoicebox.agents import Agents
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import BrokerLost, Overloaded
-from agentvoicebox.gateway.handshake import Keys
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.ports.broker import Broker, SessionRef
@@ -54,6 +54,7 @@ class House:
 
     Attributes:
         past: snapshots of sessions.
+        reception: where everybody shows a key first.
         voices: what sessions may ask for.
         end_of_turn: a model for semantic_vad, or None.
         recording: where the tapes of calls go, or None.
@@ -66,7 +67,7 @@ class House:
     past: SessionLog
     batcher: VadBatcher
     agents: Agents
-    keys: Keys
+    reception: Reception
     clock: Clock
     metrics: Metrics
     max_calls: int

@@ -5,7 +5,7 @@ inputs it all came from, what the client sees. So no client ever saw an event th
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -24,11 +24,13 @@ from agentvoicebox.engine.effects import (
     SetInputFormat,
     SetTurnDetection,
 )
+from agentvoicebox.engine.inputs import Input, JobFailed
 from agentvoicebox.engine.jobs import Generate, JobRequest, Speak, Transcribe
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.outbox import Outbox
+from agentvoicebox.gateway.quota import Quota
 from agentvoicebox.gateway.resume import Restored, Standing, place_of, unseen
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
@@ -69,6 +71,8 @@ class Performer:
         clock: Clock,
         metrics: Metrics,
         wants_trace: bool,
+        quota: Quota,
+        post: Callable[[Input], None],
     ) -> None:
         self._session = session
         self._trace_id = trace_id
@@ -83,6 +87,8 @@ class Performer:
         self._clock = clock
         self._metrics = metrics
         self._wants_trace = wants_trace
+        self._quota = quota
+        self._post = post
 
     # -- a session that is taken over ----------------------------------------------------------------------------
 
@@ -195,7 +201,9 @@ class Performer:
 
     def _open(self, job_id: str, request: JobRequest) -> None:
         kind = self._jobs.opened(job_id, request, self._clock.wall_s())
-        self._submit(job_id, kind, request)
+        refusal = self._quota.spent() if isinstance(request, Generate) else None
+        if refusal is None:
+            self._submit(job_id, kind, request)
         match request:
             case Transcribe(start_sample=start_sample):
                 self._ear.open_utterance(job_id, start_sample)
@@ -205,6 +213,9 @@ class Performer:
                 self._shelf.speaking_began(response_id, job_id)
             case _:
                 pass
+        if refusal is not None:
+            self.job_lost(job_id)
+            self._post(JobFailed(job_id, refusal.code or "", refusal.message))
 
     def _submit(self, job_id: str, kind: JobKind, request: JobRequest) -> None:
         payload = msgspec.msgpack.encode(request)
@@ -259,6 +270,7 @@ class Performer:
                 if response.status == "cancelled" and response.conversation_id is not None:
                     self._loudspeaker.stop()
                 self._shelf.response_over(response.id)
+                self._quota.used(0 if response.usage is None else response.usage.total_tokens, event.event_id)
                 self._show(response.id, self._tap.response_over(response.id, self._clock.wall_s()))
             case _:
                 pass
