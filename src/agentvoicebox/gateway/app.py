@@ -26,6 +26,7 @@ from agentvoicebox.errors import (
 )
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.history import history_routes
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.minting import BodyTooLarge, add_minting
 from agentvoicebox.gateway.resume import Restored, find, take_up
@@ -89,7 +90,12 @@ def create_app(house: House) -> FastAPI:
             return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
 
+    async def admit(request: Request) -> Principal:
+        return await principal_of(house, request)
+
     add_minting(app, house)
+    if house.history is not None and house.usage is not None:
+        app.include_router(history_routes(house.history, house.usage, admit))
     return app
 
 
