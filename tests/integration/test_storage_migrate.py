@@ -9,7 +9,7 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.migrate import migrate, pending_sql
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 
-TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "shipments"}
+TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "shipments", "usage_entries"}
 
 
 async def test_an_empty_database_gets_every_table_partitioned_and_guarded(postgres_url: str) -> None:
@@ -38,7 +38,7 @@ async def test_migrating_twice_and_at_the_same_time_is_migrating_once(postgres_u
 
 
 def test_an_up_to_date_database_has_nothing_pending() -> None:
-    assert pending_sql("0003") == ""
+    assert pending_sql("0004") == ""
     assert "CREATE TABLE sessions" in pending_sql(None)
 
 

@@ -17,12 +17,14 @@ from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, Refused
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.history import history_routes
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.sessions.directory import new_owner
 from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
 
@@ -83,6 +85,12 @@ def create_app(house: House) -> FastAPI:
             return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
 
+    async def admit(request: Request) -> Principal:
+        house.keys.check(request.headers)
+        return Principal(DEFAULT_TENANT, "")
+
+    if house.history is not None and house.usage is not None:
+        app.include_router(history_routes(house.history, house.usage, admit))
     return app
 
 

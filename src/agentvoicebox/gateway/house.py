@@ -19,6 +19,8 @@ from agentvoicebox.ports.broker import Broker, SessionRef
 from agentvoicebox.ports.providers import EndOfTurn, Voice
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.storage.history import History
+from agentvoicebox.storage.usage import Usage
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
@@ -57,6 +59,7 @@ class House:
         voices: what sessions may ask for.
         end_of_turn: a model for semantic_vad, or None.
         recording: where the tapes of calls go, or None.
+        history, usage: what was recorded of earlier calls; None where nothing is.
         grace_s: how long a call's keys outlive it.
         resume_s: how long a session waits for a caller whose line broke.
     """
@@ -73,6 +76,8 @@ class House:
     voices: Sequence[Voice] = ()
     end_of_turn: EndOfTurn | None = None
     recording: Recording | None = None
+    history: History | None = None
+    usage: Usage | None = None
     grace_s: float = GRACE_S
     resume_s: float = RESUME_S
     is_leaving: bool = False

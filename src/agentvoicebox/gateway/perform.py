@@ -29,7 +29,7 @@ from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.resume import Restored, Standing, place_of, unseen
+from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, unseen
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
 from agentvoicebox.gateway.voice import Voice
@@ -221,7 +221,13 @@ class Performer:
 
     def _record(self, persists: Sequence[Persist]) -> None:
         """Records leave as a job, too: a slow database never touches a call."""
-        batch = RecordBatch(self._session.tenant_id, self._session.session_id, self._trace_id, tuple(persists))
+        batch = RecordBatch(
+            self._session.tenant_id,
+            self._session.session_id,
+            self._trace_id,
+            tuple(persists),
+            audio_in_ms=self._ear.position_samples // MS_SAMPLES,
+        )
         job = Job(
             f"rec_{secrets.token_hex(10)}",
             JobKind.RECORD,

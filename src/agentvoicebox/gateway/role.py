@@ -24,6 +24,9 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.history import History
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.usage import Usage
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
@@ -80,6 +83,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
     )
     recording.start()
+    postgres = await Postgres.open(settings.postgres_url)  # may be away: calls don't need it
     house = House(
         broker=broker,
         directory=directory,
@@ -93,6 +97,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
+        history=History(postgres),
+        usage=Usage(postgres),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
     )
 
@@ -112,6 +118,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         await asyncio.gather(*keeping, return_exceptions=True)
         await asyncio.to_thread(recording.close)
         await batcher.close()
+        await postgres.close()
         await broker.close()
 
 

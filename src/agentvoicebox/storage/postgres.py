@@ -27,8 +27,9 @@ CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 
-# SQLSTATE classes that speak of the server's state, not of our statement: connection, resources, operator intervention, system.
-_AWAY_CLASSES = ("08", "53", "57", "58")
+# SQLSTATE classes that speak of the server's state, not of our statement: connection, rollback (a deadlock), resources, operator
+# intervention, system.
+_AWAY_CLASSES = ("08", "40", "53", "57", "58")
 
 
 class StorageRefused(InfrastructureError):

@@ -18,9 +18,9 @@ from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.conversations import Conversations, TimedBatch
+from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 SLOTS = 256  # batches in hand; small ones, and a transaction takes them all
