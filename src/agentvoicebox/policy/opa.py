@@ -3,6 +3,8 @@
 One question is one POST; nothing is retried, as a caller waits, but a server that failed a few times is left alone for a moment.
 """
 
+import asyncio
+
 import httpx
 import msgspec
 
@@ -32,12 +34,13 @@ class OpaPolicy:
         self, url: str, *, token: str = "", answer_within_s: float = ANSWER_WITHIN_S, clock: Clock | None = None
     ) -> None:
         self._url = f"{url.rstrip('/')}/v1/data/{ENTRY}"
+        self._answer_within_s = answer_within_s
         self._clock = clock or SystemClock()
         self._breaker = Breaker(REST)
         self._version = ""
         self._client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {token}"} if token else {},
-            timeout=answer_within_s,
+            timeout=None,  # see _ask
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             follow_redirects=False,
             trust_env=False,  # what a proxy of the environment says is no policy
@@ -74,19 +77,21 @@ class OpaPolicy:
         headers = {"content-type": "application/json"}
         got = bytearray()
         try:
-            async with self._client.stream(
-                "POST", self._url, params={"provenance": "true"}, content=body, headers=headers
-            ) as response:
+            async with (
+                asyncio.timeout(self._answer_within_s),  # httpx's own count each read by itself
+                self._client.stream(
+                    "POST", self._url, params={"provenance": "true"}, content=body, headers=headers
+                ) as response,
+            ):
                 async for part in response.aiter_bytes():
-                    got += part
-                    if len(got) > MOST_BYTES:
-                        raise PolicyLost(
-                            "The OPA server's answer is too long for a decision.", code="bad_policy_answer"
-                        )
-        except httpx.TimeoutException as error:
+                    if len(got) <= MOST_BYTES:  # the rest is read and thrown away
+                        got += part
+        except TimeoutError as error:
             raise PolicyLost(f"The OPA server did not answer in time; {MEND}") from error
         except httpx.HTTPError as error:
             raise PolicyLost(f"The OPA server can't be reached ({type(error).__name__}); {MEND}") from error
+        if len(got) > MOST_BYTES:
+            raise PolicyLost("The OPA server's answer is too long.", code="bad_policy_answer")
         if response.status_code in (401, 403):
             raise PolicyLost("The OPA server does not let us ask; set AVB_OPA_TOKEN to a token that it accepts.")
         if response.status_code != httpx.codes.OK:
