@@ -156,6 +156,12 @@ class StorageLost(InfrastructureError):
     code = "storage_lost"
 
 
+class PolicyLost(InfrastructureError):
+    """The policy can't be asked, or gave no decision; then nothing is allowed. The message says what to mend."""
+
+    code = "policy_lost"
+
+
 class SettingsError(AgentVoiceBoxError):
     """The settings don't make a system. The message names each setting at fault and its mend."""
 

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         host: address the gateway listens on; anything but loopback needs `api_keys`.
         port: 0 to 65535; 0 lets the system choose.
         api_keys: comma-separated bearer keys; empty is allowed on loopback alone, where any key is let in.
+        policy_dir: folder of Rego files that say what an admitted key may do; empty: the built-in rules.
+        opa_url: OPA server that decides instead (`http://127.0.0.1:8181`); empty: the rules are evaluated here.
+        opa_token: bearer token for that server; empty: none is sent.
         agents_dir: folder of the user's own agent files; empty: only the built-in agents.
         default_agent: the agent that OpenAI's own model names stand for.
         stt_profile: which recogniser; `scripted` is for benchmarks.
@@ -89,6 +92,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
     api_keys: str = Field(default="", repr=False, validate_default=True)
+    policy_dir: str = ""
+    opa_url: str = ""
+    opa_token: str = Field(default="", repr=False)
     agents_dir: str = ""
     default_agent: str = Field(default="delivery", min_length=1)
     stt_profile: Literal["fast", "accurate", "moonshine", "faster-whisper", "scripted"] = "fast"
@@ -159,6 +165,13 @@ class Settings(BaseSettings):
     @classmethod
     def _postgres_url_has_a_known_scheme(cls, value: str) -> str:
         return _with_scheme(value, POSTGRES_SCHEMES)
+
+    @field_validator("opa_url")
+    @classmethod
+    def _one_place_decides(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("policy_dir"):
+            raise ValueError("an OPA server reads its own files, so set this or AVB_POLICY_DIR, not both")
+        return _with_scheme(value, ("http://", "https://"))
 
     @field_validator("llm_base_url")
     @classmethod
