@@ -7,6 +7,8 @@
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
     avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral client secret: whose, and its session
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
+    avb:open:{tenant}                    zset    30 s, heartbeat 10 s    sessions the tenant has open, by when each comes free
+    avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with a key
     avb:job:record:<job>                 hash    1 day                   fence of a record job; outlives its session
     avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    who owns the session
     avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done
@@ -158,6 +160,22 @@ def channel(kind: JobKind, session: SessionRef) -> str:
 def channels(session: SessionRef) -> list[str]:
     """All channels that announce records of a session (record jobs announce nothing)."""
     return [channel(kind, session) for kind in JobKind if kind is not JobKind.RECORD]
+
+
+def open_of_tenant(tenant_id: str) -> str:
+    """The places that the tenant's open sessions hold.
+
+    Raises:
+        ValueError: the tenant's id holds a character that would let it reach into another's keys, or is empty.
+    """
+    if not tenant_id or any(mark in tenant_id for mark in "{}/"):
+        raise ValueError("a tenant's id may not be empty or contain '{', '}' or '/'")
+    return f"{PREFIX}open:{{{tenant_id}}}"
+
+
+def open_of_key(tenant_id: str, key_id: str) -> str:
+    """The places that the open sessions of one of the tenant's keys hold; in the same slot. Raises as `open_of_tenant`."""
+    return f"{open_of_tenant(tenant_id)}:{key_id}"
 
 
 def wake_stream(reader: str) -> str:
