@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
+from tests.kit.store import looking_into
 from tests.kit.waiting import until
 
 from agentvoicebox.broker import keys
@@ -54,8 +54,8 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.fixture
-async def connection(redis_url: str) -> AsyncIterator[Connection]:
-    made = Connection(redis_url)
+async def connection(store_url: str) -> AsyncIterator[Connection]:
+    made = Connection(store_url)
     yield made
     await made.close()
 
@@ -101,7 +101,7 @@ def tell(process: Process) -> None:
 
 
 async def test_racing_gateways_never_overshoot_and_a_dead_ones_places_come_free(redis_url: str) -> None:
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(redis_url) as redis:
 
         def taken() -> int:
             return int(redis.zcard(keys.open_of_tenant("acme")))  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ async def test_the_answer_says_what_is_full_and_when_to_come_again(connection: C
 
 
 async def test_a_session_that_is_inside_is_never_refused_and_counts_once(
-    redis_url: str, connection: Connection
+    store_url: str, connection: Connection
 ) -> None:
     here, there = SessionCounts(connection), SessionCounts(connection)
     assert await here.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1)
@@ -163,7 +163,7 @@ async def test_a_session_that_is_inside_is_never_refused_and_counts_once(
 
 
 async def test_who_leaves_during_a_heartbeat_is_gone_after_it(
-    redis_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    store_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = SessionCounts(connection)
     await counts.enter(call(1), "k", **limits())
@@ -181,12 +181,12 @@ async def test_who_leaves_during_a_heartbeat_is_gone_after_it(
     await counts.leave(call(1))
     has_left.set()
     await beating
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(store_url) as redis:
         assert redis.exists(keys.open_of_tenant("acme"), keys.open_of_key("acme", "k")) == 0
 
 
 async def test_without_a_store_a_process_counts_its_own_and_writes_them_down_later(
-    redis_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    store_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = SessionCounts(connection)
     assert await counts.enter(call(1), "k", **limits(3, 2)) == Entered(1, 1)
@@ -197,7 +197,7 @@ async def test_without_a_store_a_process_counts_its_own_and_writes_them_down_lat
         full = await counts.enter(call(3), "k", **limits(3, 2))
         assert isinstance(full, Full) and full.whose == "key"
     await away.close()
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(store_url) as redis:
         assert redis.zcard(keys.open_of_tenant("acme")) == 1
         await counts.beat()
         assert redis.zcard(keys.open_of_tenant("acme")) == 2
@@ -209,7 +209,7 @@ async def test_a_tenant_that_could_reach_into_anothers_places_is_refused(connect
         await SessionCounts(connection).enter(SessionRef(bad, "sess_1"), "k", **limits(1, 1))
 
 
-async def test_places_do_not_outlive_the_last_heartbeat(redis_url: str, connection: Connection) -> None:
+async def test_places_do_not_outlive_the_last_heartbeat(store_url: str, connection: Connection) -> None:
     await SessionCounts(connection, ttl_s=0.2).enter(call(1), "k", **limits(1, 1))
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(store_url) as redis:
         await until(lambda: redis.dbsize(), "places are left")

@@ -9,9 +9,9 @@
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
     avb:open:{tenant}                    zset    30 s, heartbeat 10 s    sessions the tenant has open, by when each comes free
     avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with a key
-    avb:job:record:<job>                 hash    1 day                   fence of a record job; outlives its session
     avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    who owns the session
     avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done
+    avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
     avb:jobs:{tenant/session}            set     65 min                  the session's job ids, so that it can be forgotten
     avb:results:{tenant/session}         stream  65 min, ~4096           records without audio
     avb:audio:out:{tenant/session}       stream  65 min, ~2048           records of synthesis
@@ -21,11 +21,13 @@
     avb:effects:{tenant/session}         hash    65 min                  side effects of tools: begun, and what they returned
 
     channel                              says
-    avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike)
+    avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike); sharded
     avb:cancel:<kind>                    job ids as they are cancelled
     avb:sessions:notices                 what became of sessions
 
-All keys of a session share the hash tag `{tenant/session}`, so each Lua script touches one slot of a cluster.
+Keys with the same words in braces lie in one slot of a cluster, and no command or script touches two slots there: a session's
+own under `{tenant/session}`, with the sharded channels that announce its records; a tenant's places under `{tenant}`; all limits
+under `{limits}`. Each job stream has a slot of its own and is fed from its sessions' slots (`dispatcher`).
 """
 
 from agentvoicebox.ports.broker import JobKind, SessionRef
@@ -98,8 +100,9 @@ def cancel_channel(kind: JobKind) -> str:
 
 
 def job(kind: JobKind, session: SessionRef, job_id: str) -> str:
-    """The fence of a job. A record job's is no key of its session, because records outlive it."""
-    return f"{PREFIX}job:record:{job_id}" if kind is JobKind.RECORD else f"{PREFIX}job:{tag(session)}:{job_id}"
+    """The fence of a job. A record job's is no part of `forget`, because records outlive their session."""
+    of_records = "record:" if kind is JobKind.RECORD else ""
+    return f"{PREFIX}job:{of_records}{tag(session)}:{job_id}"
 
 
 def job_ttl_s(kind: JobKind) -> int:
