@@ -18,7 +18,7 @@ from agentvoicebox.errors import SettingsError
 
 PREFIX = "AVB_"
 NEAR_ENOUGH = 0.6  # difflib's own default cutoff: one or two wrong letters in a name of eight
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     """The settings of one deployment; every process of it reads the same.
 
     Attributes:
-        redis_url: Valkey/Redis 7 or later (`redis://…`, `rediss://…`, `unix://…`); empty: an embedded server.
+        redis_url: Valkey/Redis 7 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
+            `rediss+cluster://…`); empty: an embedded server.
         postgres_url: PostgreSQL 15 or later (`postgresql://…`); empty: an embedded server.
         data_dir: where embedded servers, recordings and caches live.
         host: address the gateway listens on; anything but loopback needs `api_keys`.
