@@ -15,7 +15,7 @@ from agentvoicebox.errors import BrokerLost, Overloaded
 from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
-from agentvoicebox.ports.broker import Broker, SessionRef
+from agentvoicebox.ports.broker import Broker, JobKind, SessionRef
 from agentvoicebox.ports.providers import EndOfTurn, Voice
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
@@ -57,6 +57,7 @@ class House:
         voices: what sessions may ask for.
         end_of_turn: a model for semantic_vad, or None.
         recording: where the tapes of calls go, or None.
+        needed: jobs without whose workers no call can be answered.
         grace_s: how long a call's keys outlive it.
         resume_s: how long a session waits for a caller whose line broke.
     """
@@ -73,6 +74,7 @@ class House:
     voices: Sequence[Voice] = ()
     end_of_turn: EndOfTurn | None = None
     recording: Recording | None = None
+    needed: Sequence[JobKind] = ()
     grace_s: float = GRACE_S
     resume_s: float = RESUME_S
     is_leaving: bool = False

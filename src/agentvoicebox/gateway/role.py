@@ -17,11 +17,11 @@ from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
-from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
@@ -94,6 +94,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
+        needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
 
     def announce(port: int) -> None:
@@ -101,15 +102,12 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         announce_ready()
 
     resting = asyncio.Event()
-    keeping = [
-        asyncio.create_task(directory.run(resting), name="heartbeats"),
-        asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
-    ]
+    beating = asyncio.create_task(directory.run(resting), name="heartbeats")
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
     finally:
         resting.set()  # only now: calls that are being drained are still alive
-        await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.gather(beating, return_exceptions=True)
         await asyncio.to_thread(recording.close)
         await batcher.close()
         await broker.close()
