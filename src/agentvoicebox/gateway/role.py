@@ -29,7 +29,7 @@ from agentvoicebox.telemetry.metrics import Metrics
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
 PING_S = 20.0  # OpenAI's interval; clients give up after about as long
-DRAIN_S = 8.0  # closing events take milliseconds; the supervisor allows a gateway thirty seconds
+DRAIN_S = 18.0  # for answers to be finished; with farewells and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
 
@@ -146,6 +146,8 @@ async def serve(
         if server.is_open.is_set():
             announce_ready(sockets[0].getsockname()[1])
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for listener in getattr(server, "servers", ()):  # absent when stopped before it was open
+            listener.close()  # first of all: a balancer then goes elsewhere, without waiting for its next check of /ready
         await house.leave(DRAIN_S)
     finally:
         opening.cancel()
