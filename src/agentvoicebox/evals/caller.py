@@ -25,6 +25,7 @@ from agentvoicebox.evals.dialing import CallFailed, CallOptions, connect_to, soc
 from agentvoicebox.evals.hearing import Hearing
 from agentvoicebox.evals.lifeline import Lifeline
 from agentvoicebox.evals.line import Line, voiced_range
+from agentvoicebox.evals.playout import Playout
 from agentvoicebox.evals.wire_audio import WireAudio
 
 FRAME_S = 0.02  # what telephones and browsers send
@@ -75,6 +76,11 @@ class LiveCall:
         return self._hearing.turns
 
     @property
+    def playout(self) -> Playout:
+        """What was heard, and when."""
+        return self._hearing.playout
+
+    @property
     def now_s(self) -> float:
         """Seconds on the line's clock."""
         return self._clock.monotonic_s() - self._started_s
@@ -100,12 +106,19 @@ class LiveCall:
         turn = self._hearing.begin_turn(text)
         turn.is_typed, turn.heard = True, text
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
-        await self._send({"type": "conversation.item.create", "item": item})
+        await self.send({"type": "conversation.item.create", "item": item})
         turn.start_s = turn.end_s = self.now_s
         turn.end_wall_s = self._clock.wall_s()
-        await self._send({"type": "response.create"})
+        await self.send({"type": "response.create"})
         await self.hear_reply(turn)
         return turn
+
+    async def send(self, event: dict[str, Any]) -> None:
+        """Send a client event; it is given an id."""
+        self._own_count += 1
+        event = {**event, "event_id": f"evt_{self._own_count}"}
+        self._log("caller", event)
+        await self.line.send(event)
 
     async def hear_reply(self, turn: Turn) -> None:
         """Listen until the reply to `turn` was heard to its end; a missing one is noted in `turn.problem`."""
@@ -116,9 +129,9 @@ class LiveCall:
 
     async def hear_for(self, seconds: float) -> None:
         """Listen until the agent has been heard for so long from now on, or stops: the moment to break in."""
-        await self._until(lambda: self._hearing.playout.end_s > self.now_s, self._options.reply_timeout_s)
+        await self._until(lambda: self.playout.end_s > self.now_s, self._options.reply_timeout_s)
         until_s = self.now_s + seconds
-        await self._until(lambda: self.now_s >= min(until_s, self._hearing.playout.end_s))
+        await self._until(lambda: self.now_s >= min(until_s, self.playout.end_s))
 
     async def stay(self, seconds: float) -> None:
         """Keep the line open, silent or still speaking, for so long."""
@@ -131,7 +144,7 @@ class LiveCall:
 
     def heard_now(self, count: int) -> Int16Array:
         """The `count` samples of the agent that are heard from this moment on: for a loudspeaker."""
-        return self._hearing.playout.piece(round(self.now_s * self._rate_hz), count)
+        return self.playout.piece(round(self.now_s * self._rate_hz), count)
 
     async def hang_up(self, *, is_abrupt: bool = False) -> None:
         """End the call; an abrupt end drops the line without a closing handshake, mid-word if need be."""
@@ -139,7 +152,7 @@ class LiveCall:
 
     def record(self) -> CallRecord:
         """Everything known of the call so far."""
-        agent = self._hearing.playout.track(self.line.sent_samples)
+        agent = self.playout.track(self.line.sent_samples)
         self._note_audible(agent)
         return CallRecord(
             url=self._options.base_url,
@@ -151,7 +164,7 @@ class LiveCall:
             events=self._events,
             caller_pcm=np.concatenate([*self.line.sent, np.zeros(len(agent) - self.line.sent_samples, dtype=np.int16)]),
             agent_pcm=agent,
-            gap_ms=self._hearing.playout.gap_samples * 1000 / self._rate_hz,
+            gap_ms=self.playout.gap_samples * 1000 / self._rate_hz,
             problems=self._hearing.problems,
         )
 
@@ -167,7 +180,7 @@ class LiveCall:
                 "output": {"format": self._audio.format},
             },
         }
-        await self._send({"type": "session.update", "session": {**ours, **self._options.session}})
+        await self.send({"type": "session.update", "session": {**ours, **self._options.session}})
         await self._until(lambda: self._hearing.is_ready or bool(self._hearing.problems), OPEN_TIMEOUT_S)
         if self._hearing.problems:
             raise CallFailed(f"the server refused the call: {self._hearing.problems[0]}")
@@ -217,15 +230,9 @@ class LiveCall:
         now_s = self.now_s
         self._log("server", event)
         for answer in self._hearing.receive(event, pcm, now_s):
-            await self._send(answer)
+            await self.send(answer)
         self.line.session_id = self._hearing.session_id
         self._changed.set()
-
-    async def _send(self, event: dict[str, Any]) -> None:
-        self._own_count += 1
-        event = {**event, "event_id": f"evt_{self._own_count}"}
-        self._log("caller", event)
-        await self.line.send(event)
 
     def _log(self, sender: str, event: dict[str, Any]) -> None:
         logged = LoggedEvent(
