@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     """The settings of one deployment; every process of it reads the same.
 
     Attributes:
-        redis_url: Valkey/Redis 7 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
+        redis_url: Valkey, or Redis 7.2 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
             `rediss+cluster://…`); empty: an embedded server.
         postgres_url: PostgreSQL 15 or later (`postgresql://…`); empty: an embedded server.
         data_dir: where embedded servers, recordings and caches live.

@@ -52,6 +52,7 @@ SESSION_HEARTBEAT_S = 10
 MAX_ATTEMPTS = 3  # plan A6: dead letter after three tries
 RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker has the job
 KEEP_EVERY_S = 0.5
+LIVING_S = 3.0  # a worker asks for work, or keeps what it has, at least every half second
 
 LASTING = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
 """The only keys without a time to live."""

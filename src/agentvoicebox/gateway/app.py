@@ -29,6 +29,7 @@ from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subproto
 from agentvoicebox.gateway.history import history_routes
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.minting import BodyTooLarge, add_minting
+from agentvoicebox.gateway.readiness import Readiness
 from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.sessions.directory import new_owner
@@ -47,6 +48,7 @@ log = get_logger(__name__)
 
 def create_app(house: House) -> FastAPI:
     """The ASGI application over one house."""
+    readiness = Readiness(house)
     app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
     for path in REALTIME_PATHS:
         app.add_api_websocket_route(path, _realtime(house))
@@ -61,7 +63,8 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
     async def ready() -> JSONResponse:
-        return await _readiness(house)
+        status, body = await readiness.check()
+        return JSONResponse(body, status_code=status)
 
     @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
     async def metrics() -> Response:
@@ -173,25 +176,6 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
     with suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
         await websocket.send_text(encode_server(event).decode())
         await websocket.close(code, reason)
-
-
-async def _readiness(house: House) -> JSONResponse:
-    """503 unless new calls can be taken. Detection has its model before the port is open, so it is not asked again."""
-    began_s = house.clock.monotonic_s()
-    store: dict[str, Any]
-    try:
-        await house.broker.queue_age_s(JobKind.LLM)
-        store = {"status": "ok", "ms": round((house.clock.monotonic_s() - began_s) * 1000, 2)}
-    except BrokerLost as error:
-        store = {"status": "down", "error": error.code}
-    is_ready = store["status"] == "ok" and not house.is_leaving
-    body = {
-        "status": "ready" if is_ready else "leaving" if house.is_leaving else "not ready",
-        "dependencies": {"store": store},
-        "calls": house.calls,
-        "max_calls": house.max_calls,
-    }
-    return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
 async def _measure_queues(house: House) -> None:

@@ -20,7 +20,7 @@ from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, 
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
 from agentvoicebox.gateway.handshake import Welcome, close_of
-from agentvoicebox.gateway.house import SERVICE_RESTART, House
+from agentvoicebox.gateway.house import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
@@ -81,11 +81,13 @@ class Call:
         return not self._letting_go.is_set()
 
     def hand_over(self) -> None:
-        """Leave, but the session as it is, for another gateway, if the caller can go there."""
-        if not self._welcome.can_resume:
-            self.end("shutdown", SERVICE_RESTART)
-            return
-        self._letting_go.set()
+        """Leave, but the session as it is, for another gateway; who can't go there gets what was begun, then the end."""
+        if self._welcome.can_resume:
+            self._letting_go.set()
+        elif self._driver is not None:
+            self._driver.end_when_settled(Closing(SHUTDOWN, GOING_AWAY))
+        else:
+            self._early_end = Closing(SHUTDOWN, GOING_AWAY)
 
     def drop(self, owner: str = "") -> None:
         """The session has another owner: leave at once, and touch nothing of it. With `owner`: if that is our token."""
@@ -239,7 +241,7 @@ class Call:
                     await outbox.flush()
             if not self.is_over:
                 house.directory.let_go(session, self._owner)
-                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else "shutdown")
+                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
             self.has_left = True
             await asyncio.wait([writing], timeout=FLUSH_S)
             writing.cancel()

@@ -19,11 +19,11 @@ from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
-from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.history import History
@@ -34,7 +34,7 @@ from agentvoicebox.telemetry.metrics import Metrics
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
 PING_S = 20.0  # OpenAI's interval; clients give up after about as long
-DRAIN_S = 8.0  # closing events take milliseconds; the supervisor allows a gateway thirty seconds
+DRAIN_S = 18.0  # for answers to be finished; with farewells and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
 
@@ -110,6 +110,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         history=History(postgres),
         usage=Usage(postgres),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
+        needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
 
     def announce(port: int) -> None:
@@ -119,7 +120,6 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     resting = asyncio.Event()
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
-        asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
         asyncio.create_task(reception.run(resting), name="audit trail"),
     ]
     try:
@@ -167,6 +167,8 @@ async def serve(
         if server.is_open.is_set():
             announce_ready(sockets[0].getsockname()[1])
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for listener in getattr(server, "servers", ()):  # absent when stopped before it was open
+            listener.close()  # first of all: a balancer then goes elsewhere, without waiting for its next check of /ready
         await house.leave(DRAIN_S)
     finally:
         opening.cancel()
