@@ -14,6 +14,7 @@ from tests.kit.client import until
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import BadProviderAnswer, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.providers.llm import registry
 from agentvoicebox.providers.llm.openai_compatible import Delta, OpenAICompatibleLlm
 from agentvoicebox.providers.llm.registry import LanguageModels
 
@@ -190,7 +191,7 @@ async def test_a_caller_who_hangs_up_ends_the_request_at_the_server(server: Serv
 
 
 async def test_the_guard_gets_an_answer_through_a_flaky_server(server: Server) -> None:
-    models = LanguageModels(base_url=server.url, model="m")
+    models = LanguageModels([registry.Server("openai", server.url, model="m")])
     server.faults += ["503"]
     got = [delta async for delta in models.get("openai").llm.generate(ask(), "job_1")]
     assert got[-1] == Generated("job_1", "stop", 9, 3) and len(server.asked) == 2
@@ -198,14 +199,14 @@ async def test_the_guard_gets_an_answer_through_a_flaky_server(server: Server) -
 
 
 async def test_an_agents_own_model_is_asked_for_by_name(server: Server) -> None:
-    models = LanguageModels(base_url=server.url, model="m")
+    models = LanguageModels([registry.Server("openai", server.url, model="m")])
     [_ async for _ in models.get("openai/llama-3").llm.generate(ask(), "job_1")]
     assert server.asked[0]["model"] == "llama-3"
     await models.close()
 
 
 async def test_the_delivery_agent_stands_in_when_the_server_is_down() -> None:
-    models = LanguageModels(base_url="http://127.0.0.1:1/v1", model="m")
+    models = LanguageModels([registry.Server("openai", "http://127.0.0.1:1/v1", model="m")])
     got = [delta async for delta in models.get("openai,dialogue").llm.generate(ask(tools=(TOOL,)), "job_1")]
     assert isinstance(got[0], TextDelta) and isinstance(got[-1], Generated)
     health = await models.check()

@@ -29,7 +29,6 @@ from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
 UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
-QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL, JobKind.RECORD)
 
 log = get_logger(__name__)
 
@@ -58,7 +57,6 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
     async def metrics() -> Response:
-        await _measure_queues(house)
         return Response(house.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/models", summary="The agents that can be called")
@@ -123,13 +121,13 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
 async def _take_up(house: House, session: SessionRef, who: Welcome, call: Call, owner: str) -> Restored:
     """Make the session this call's. A call of this gateway that held it makes place, but only once we have it."""
     seen = await find(house, session, who)
-    before = house.admit(session, call)
+    before = house.admit(session, call, is_new=False)
     try:
         restored = await take_up(house, session, seen, owner)
     except AgentVoiceBoxError:
         house.dismiss(session, call, is_over=False)
         if before is not None and not before.has_left:
-            house.admit(session, before)
+            house.admit(session, before, is_new=False)
         raise
     if before is not None:
         before.drop()
@@ -158,22 +156,16 @@ async def _readiness(house: House) -> JSONResponse:
         store = {"status": "ok", "ms": round((house.clock.monotonic_s() - began_s) * 1000, 2)}
     except BrokerLost as error:
         store = {"status": "down", "error": error.code}
-    is_ready = store["status"] == "ok" and not house.is_leaving
+    is_ready = store["status"] == "ok" and not house.around.is_strained and not house.is_leaving
     body = {
         "status": "ready" if is_ready else "leaving" if house.is_leaving else "not ready",
         "dependencies": {"store": store},
+        "degraded": house.around.modes(house.agents.default.language_model),
+        "is_busy": house.around.pressure.is_high,
         "calls": house.calls,
         "max_calls": house.max_calls,
     }
     return JSONResponse(body, status_code=200 if is_ready else 503)
-
-
-async def _measure_queues(house: House) -> None:
-    try:
-        for kind in QUEUES:
-            house.metrics.queue_age(kind, await house.broker.queue_age_s(kind))
-    except BrokerLost:
-        log.warning("queues can't be measured while the store is away")
 
 
 def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:

@@ -5,7 +5,7 @@ inputs it all came from, what the client sees. So no client ever saw an event th
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -52,7 +52,11 @@ PCM_BYTES = 2  # a sample
 
 
 class Performer:
-    """One session's hands."""
+    """One session's hands.
+
+    Attributes:
+        absent: kinds of job that are not handed out, as nobody would take them.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,9 @@ class Performer:
         clock: Clock,
         metrics: Metrics,
         wants_trace: bool,
+        unanswerable: Callable[[str, JobKind], None],
     ) -> None:
+        """`unanswerable` is told of a job that was not handed out, because no worker would take it."""
         self._session = session
         self._trace_id = trace_id
         self._outbox = outbox
@@ -83,6 +89,8 @@ class Performer:
         self._clock = clock
         self._metrics = metrics
         self._wants_trace = wants_trace
+        self._unanswerable = unanswerable
+        self.absent: frozenset[JobKind] = frozenset()
 
     # -- a session that is taken over ----------------------------------------------------------------------------
 
@@ -155,6 +163,7 @@ class Performer:
                     self._ear.probe(job_id, speech_end_sample)
                 case EndUtterance(job_id=job_id, end_sample=end_sample, speech_end_sample=speech_end_sample):
                     self._ear.end_utterance(job_id, end_sample, speech_end_sample)
+                    self._jobs.ended(job_id, self._clock.wall_s())
                 case SetTurnDetection(turn_detection=turn_detection):
                     self._ear.set_turn_detection(turn_detection)
                 case SetInputFormat(format=format):
@@ -193,7 +202,15 @@ class Performer:
         if self._jobs.over(job_id, "failed", self._clock.wall_s()) is JobKind.STT:
             self._ear.close_utterance(job_id)
 
+    def give_up(self, job_id: str, kind: JobKind) -> None:
+        """Nothing will come of a job any more; should a worker turn up for it after all, it is told to leave it."""
+        self.job_lost(job_id)
+        self._outbox.put(Cancel(job_id, kind, self._session))
+
     def _open(self, job_id: str, request: JobRequest) -> None:
+        if kind_of(request) in self.absent:
+            self._unanswerable(job_id, kind_of(request))
+            return
         kind = self._jobs.opened(job_id, request, self._clock.wall_s())
         self._submit(job_id, kind, request)
         match request:

@@ -10,12 +10,14 @@ import uvicorn
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
 from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.watch import Watch
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
@@ -104,6 +106,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
         asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
+        asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
     ]
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)

@@ -21,7 +21,7 @@ from agentvoicebox.resilience.breaker import Breaker, BreakerState
 
 Delta = TextDelta | ToolCallDelta | Generated
 
-PATIENCE_S = 4.0  # with another provider to turn to: requirement A9 wants failover within 5 s
+PATIENCE_S = 4.0  # for all but the last of several providers together: requirement A9 wants failover within 5 s
 LAST_PATIENCE_S = 30.0  # without one: a local model may still be loading
 STALL_S = 15.0  # silence within an answer after which nothing more is expected
 
@@ -36,6 +36,9 @@ class GuardedLlm:
         patience_s: from the request until the first token, all tries together.
         backoff: between tries; each also ends with `patience_s`.
         chance: draws 0 to 1 for the spread of waits.
+
+    Attributes:
+        is_suspect: it failed, and has neither answered nor passed a check since.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class GuardedLlm:
         self._breaker = breaker or Breaker()
         self._clock = clock or SystemClock()
         self._chance = chance
+        self.is_suspect = False
 
     @property
     def breaker_state(self) -> BreakerState:
@@ -95,6 +99,7 @@ class GuardedLlm:
         if self.breaker_state is BreakerState.OPEN:
             raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
         await self._llm.check()
+        self.is_suspect = False
 
     async def _try_once(self, request: Generate, job_id: str, until_s: float) -> AsyncGenerator[Delta, None]:
         self._admit()
@@ -113,11 +118,13 @@ class GuardedLlm:
                     limit_s = self._stall_s
                     if isinstance(delta, Generated):
                         self._become(self._breaker.succeeded())
+                        self.is_suspect = False
                         is_settled = True
                         yield delta
                         return
                     yield delta
         except ProviderError as error:
+            self.is_suspect = True
             # A refusal of this one request says nothing about the provider's health.
             if error.retryable:
                 self._become(self._breaker.failed(self._clock.monotonic_s()))
@@ -131,6 +138,7 @@ class GuardedLlm:
         now_s = self._clock.monotonic_s()
         self._breaker, is_admitted = self._breaker.admit(now_s)
         if not is_admitted:
+            self.is_suspect = True
             raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
 
     def _become(self, breaker: Breaker) -> None:
