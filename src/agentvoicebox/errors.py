@@ -129,6 +129,12 @@ class ProviderUnavailable(ProviderError):
     retryable = True
 
 
+class ProviderBrokeOff(ProviderUnavailable):
+    """It began to answer and then failed: whoever asks again must go on from what was passed on."""
+
+    code = "provider_broke_off"
+
+
 class BadProviderAnswer(ProviderError):
     """It answered, and the answer makes no sense."""
 

@@ -14,7 +14,7 @@ import structlog
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
-from agentvoicebox.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.errors import ProviderBrokeOff, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerState
@@ -86,9 +86,11 @@ class GuardedLlm:
                         yield delta
                 return
             except ProviderError as error:
+                if is_begun and error.retryable:
+                    raise ProviderBrokeOff(error.message) from error
                 failures += 1
                 wait_s = self._backoff.wait_s(failures, self._chance())
-                if is_begun or not error.retryable or wait_s is None:
+                if not error.retryable or wait_s is None:
                     raise
                 if self.breaker_state is BreakerState.OPEN or self._clock.monotonic_s() + wait_s >= until_s:
                     raise

@@ -17,7 +17,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate
-from agentvoicebox.errors import BadProviderAnswer, ProviderError
+from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.providers.llm.chat import is_json_object
@@ -93,8 +93,9 @@ class LlmWork:
                         await task.publish(delta, is_last=isinstance(delta, Generated))
                         is_begun = True
         except ProviderError as error:
-            # Before the first record the guard has tried all it could; after it, another attempt goes on from there.
-            if is_begun and error.retryable:
+            # An answer that broke off, even if no word of it has left yet, another attempt takes up; otherwise the guard has
+            # tried all it could.
+            if error.retryable and (is_begun or isinstance(error, ProviderBrokeOff)):
                 raise
             await self._fail(task, error)
 

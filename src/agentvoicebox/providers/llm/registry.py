@@ -16,6 +16,7 @@ from agentvoicebox.providers.guard import LAST_PATIENCE_S, PATIENCE_S, FailoverL
 from agentvoicebox.providers.llm.dialogue import DialogueLlm
 from agentvoicebox.providers.llm.grounded import GroundedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
+from agentvoicebox.resilience.breaker import Breaker
 
 OPENAI = "openai"
 
@@ -54,9 +55,13 @@ class LanguageModels:
     Args:
         servers: in order of preference. The first may be called `openai`; each name is one that agents may write.
         others: further providers by name, guarded like the rest.
+        breaker: what each of them begins with.
     """
 
-    def __init__(self, servers: Sequence[Server] = (), *, others: Mapping[str, Llm] | None = None) -> None:
+    def __init__(
+        self, servers: Sequence[Server] = (), *, others: Mapping[str, Llm] | None = None, breaker: Breaker | None = None
+    ) -> None:
+        self._breaker = breaker or Breaker()
         self._servers = {server.name: server for server in servers}
         self._clients = {
             server.name: OpenAICompatibleLlm(base_url=server.base_url, api_key=server.api_key, model=server.model)
@@ -135,5 +140,5 @@ class LanguageModels:
             llm = self._providers[provider]
             if model and isinstance(llm, OpenAICompatibleLlm):
                 llm = llm.with_model(model)
-            self._guarded[key] = GuardedLlm(part, llm, patience_s=patience_s)
+            self._guarded[key] = GuardedLlm(part, llm, patience_s=patience_s, breaker=self._breaker)
         return self._guarded[key]
