@@ -20,6 +20,7 @@ PREFIX = "AVB_"
 NEAR_ENOUGH = 0.6  # difflib's own default cutoff: one or two wrong letters in a name of eight
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -50,6 +51,8 @@ class Settings(BaseSettings):
         record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
         models_dir: folder looked into before any other source of models; empty: none.
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
+        llm_servers: comma-separated further ones, `name=https://host/v1#model`, asked in this order when those before fail.
+        llm_keys: comma-separated keys of these, `name=key`.
         log_level: least severity that is written.
         log_format: `json` (one object a line) or `console` (for eyes; shows people's words, so loopback only).
         resume_s: how long a session waits for a caller whose line broke and who said that he will come back; 0: not at all.
@@ -108,6 +111,8 @@ class Settings(BaseSettings):
     llm_base_url: str = ""
     llm_api_key: str = Field(default="", repr=False)
     llm_model: str = ""
+    llm_servers: str = ""
+    llm_keys: str = Field(default="", repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: what our two-core experiment carried (requirements, A6)
@@ -178,6 +183,34 @@ class Settings(BaseSettings):
     @classmethod
     def _llm_base_url_is_http(cls, value: str) -> str:
         return _with_scheme(value, ("http://", "https://"))
+
+    @field_validator("llm_servers")
+    @classmethod
+    def _llm_servers_have_names_and_addresses(cls, value: str) -> str:
+        names = ["openai", "dialogue"]
+        for each in _split(value):
+            name, _, address = each.partition("=")
+            if not SERVER_NAME.fullmatch(name):
+                raise ValueError(f"{each!r} should look like name=https://host/v1#model; a name is of a-z, 0-9 and -")
+            if name in names:
+                raise ValueError(f"the name {name} is taken; each server needs its own")
+            if not address.startswith(("http://", "https://")) or not address.partition("#")[2]:
+                raise ValueError(f"{name} should be an address and a model, like https://host/v1#model")
+            names.append(name)
+        return value
+
+    @field_validator("llm_keys")
+    @classmethod
+    def _llm_keys_belong_to_servers(cls, value: str, info: ValidationInfo) -> str:
+        servers = info.data.get("llm_servers")  # absent when it was itself at fault
+        known = {each.partition("=")[0] for each in _split(servers or "")}
+        for place, each in enumerate(_split(value), start=1):
+            name, equals, _ = each.partition("=")
+            if not equals:  # it may be a bare key: not to be repeated
+                raise ValueError(f"entry {place} should look like name=key")
+            if servers is not None and name not in known:
+                raise ValueError(f"entry {place} names no server of AVB_LLM_SERVERS")
+        return value
 
     @field_validator("tts_order")
     @classmethod
@@ -331,6 +364,19 @@ class Settings(BaseSettings):
     def keys(self) -> tuple[str, ...]:
         """The bearer keys, in order; empty when any key is let in."""
         return _split(self.api_keys)
+
+    @property
+    def language_servers(self) -> tuple[tuple[str, str, str, str], ...]:
+        """The language model servers in order of preference: (name, base URL, key, model); the first may be `openai`."""
+        keys = dict(each.split("=", 1) for each in _split(self.llm_keys))
+        servers = []
+        if self.llm_base_url or self.llm_api_key:
+            servers.append(("openai", self.llm_base_url, self.llm_api_key, self.llm_model))
+        for each in _split(self.llm_servers):
+            name, _, address = each.partition("=")
+            base_url, _, model = address.partition("#")
+            servers.append((name, base_url, keys.get(name, ""), model))
+        return tuple(servers)
 
     @property
     def tts_engines(self) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from starlette.websockets import WebSocketDisconnect
 from agentvoicebox import __version__
 from agentvoicebox.errors import (
     AgentVoiceBoxError,
-    BrokerLost,
     ClientError,
     Overloaded,
     PolicyDenied,
@@ -31,7 +30,7 @@ from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.minting import BodyTooLarge, add_minting
 from agentvoicebox.gateway.readiness import Readiness
 from agentvoicebox.gateway.resume import Restored, find, take_up
-from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import new_owner
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.tenancy.principal import Principal, Right
@@ -41,7 +40,6 @@ from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
 UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
-QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL, JobKind.RECORD)
 
 log = get_logger(__name__)
 
@@ -68,7 +66,6 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
     async def metrics() -> Response:
-        await _measure_queues(house)
         return Response(house.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/models", summary="The agents that can be called")
@@ -152,13 +149,13 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
 async def _take_up(house: House, session: SessionRef, who: Welcome, call: Call, owner: str) -> Restored:
     """Make the session this call's. A call of this gateway that held it makes place, but only once we have it."""
     seen = await find(house, session, who)
-    before = house.admit(session, call)
+    before = house.admit(session, call, is_new=False)
     try:
         restored = await take_up(house, session, seen, owner)
     except AgentVoiceBoxError:
         house.dismiss(session, call, is_over=False)
         if before is not None and not before.has_left:
-            house.admit(session, before)
+            house.admit(session, before, is_new=False)
         raise
     if before is not None:
         before.drop()
@@ -176,14 +173,6 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
     with suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
         await websocket.send_text(encode_server(event).decode())
         await websocket.close(code, reason)
-
-
-async def _measure_queues(house: House) -> None:
-    try:
-        for kind in QUEUES:
-            house.metrics.queue_age(kind, await house.broker.queue_age_s(kind))
-    except BrokerLost:
-        log.warning("queues can't be measured while the store is away")
 
 
 def _status_of(error: AgentVoiceBoxError) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, Opened
+from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
 from agentvoicebox.gateway.handshake import Welcome, close_of
@@ -24,6 +24,7 @@ from agentvoicebox.gateway.house import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, H
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
+from agentvoicebox.gateway.modes import MODE_OF, Surroundings
 from agentvoicebox.gateway.open_jobs import OpenJobs
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
@@ -73,6 +74,9 @@ class Call:
         self._is_taken = False
         self._writer: Writer | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._jobs: OpenJobs | None = None
+        self._language_model = welcome.agent.language_model
+        self._modes: tuple[str, ...] = ()
         self.has_left = False
 
     @property
@@ -94,6 +98,25 @@ class Call:
         if owner in ("", self._owner):
             self._is_taken = True
             self._letting_go.set()
+
+    def feel(self, around: Surroundings) -> None:
+        """What works around it: its client is told of changes, and jobs that nobody works on are given up."""
+        if self._driver is None or self._performer is None or self._jobs is None:
+            return
+        modes = around.modes(self._language_model)
+        if modes != self._modes:
+            self._modes = modes
+            self._driver.post(ModeChanged(modes))
+        self._performer.absent = around.absent
+        for job_id, kind in self._jobs.of(around.absent).items():
+            self._performer.give_up(job_id, kind)
+            self._unanswerable(job_id, kind)
+        for job_id, kind in self._jobs.overdue(self._house.clock.wall_s()).items():
+            self._performer.give_up(job_id, kind)
+            self._driver.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
+
+    def _unanswerable(self, job_id: str, kind: JobKind) -> None:
+        self._post(JobFailed(job_id, MODE_OF[kind].value, "no worker is there for this"))
 
     def end(self, reason: str, code: int) -> None:
         """Ask the session to close: its client is told everything that is still due, then the code."""
@@ -130,6 +153,8 @@ class Call:
             results = await house.broker.results(session)
         else:
             config = restored.engine.state.config
+            self._language_model = restored.engine.state.agent.language_model
+            self._modes = restored.engine.state.degraded
             standing = await survey(house.broker, session, restored, came_back)
             taken = {job_id: restored.ledger.taken.get(job_id, 0) for job_id in restored.engine.state.jobs_out()}
             results = await house.broker.results(session, taken=taken)
@@ -165,6 +190,7 @@ class Call:
             wants_trace=self._welcome.wants_trace,
             quota=quota,
             post=self._post,
+            unanswerable=self._unanswerable,
         )
         driver = Driver(
             session,
@@ -178,7 +204,7 @@ class Call:
             metrics=house.metrics,
             owner=self._owner,
         )
-        self._driver, self._performer, self._writer = driver, performer, writer
+        self._driver, self._performer, self._writer, self._jobs = driver, performer, writer, jobs
         inbox = Inbox(results, driver=driver, writer=writer, ear=ear, jobs=jobs, shelf=shelf, clock=clock)
         reader = Reader(
             self._websocket,
@@ -201,6 +227,7 @@ class Call:
                 await driver.resume(secrets.token_hex(16))  # nothing is shown before the session is known to be ours
                 self._welcome_back(writer, performer, restored, standing, came_back.last_event_id)
                 loudspeaker.play_for(restored.engine.state.playout.remaining_ms(driver.now_s) / 1000)
+            self.feel(house.around)
             if self._early_end is not None:
                 driver.post(self._early_end)
             helping += [

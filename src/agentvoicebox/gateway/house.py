@@ -12,6 +12,7 @@ from typing import Protocol
 from agentvoicebox.agents import Agents
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import BrokerLost, Overloaded
+from agentvoicebox.gateway.modes import Surroundings
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
@@ -49,6 +50,9 @@ class Guest(Protocol):
     def hand_over(self) -> None:
         """Ask it to leave, but its session as it is, for another gateway; one whose caller can't come back ends once settled."""
 
+    def feel(self, around: Surroundings) -> None:
+        """Take note of what works around it now; told every second."""
+
     def drop(self, owner: str = "") -> None:
         """Its session has another owner: leave at once. With `owner`: if it is the one of this token."""
 
@@ -67,6 +71,7 @@ class House:
         needed: jobs without whose workers no call can be answered.
         grace_s: how long a call's keys outlive it.
         resume_s: how long a session waits for a caller whose line broke.
+        around: what works and what does not, beside the calls.
     """
 
     broker: Broker
@@ -86,6 +91,7 @@ class House:
     needed: Sequence[JobKind] = ()
     grace_s: float = GRACE_S
     resume_s: float = RESUME_S
+    around: Surroundings = field(default_factory=Surroundings)
     is_leaving: bool = False
     _guests: dict[SessionRef, Guest] = field(default_factory=dict)
     _cleaning: set[asyncio.Task[None]] = field(default_factory=set)
@@ -102,17 +108,29 @@ class House:
         """How many calls there are."""
         return len(self._guests)
 
-    def admit(self, session: SessionRef, guest: Guest) -> Guest | None:
+    def tell(self) -> None:
+        """Let every call know what works around it."""
+        for guest in list(self._guests.values()):
+            guest.feel(self.around)
+
+    def admit(self, session: SessionRef, guest: Guest, *, is_new: bool = True) -> Guest | None:
         """Let a call in. Gives the one that held the session here before, if one did: its place is taken.
 
+        Args:
+            session: whose call it is.
+            guest: the call.
+            is_new: nobody has spoken in it yet; one that goes on has a better claim.
+
         Raises:
-            Overloaded: there are enough calls, or the gateway is going down.
+            Overloaded: there are enough calls, what they need is short, or the gateway is going down.
         """
         if self.is_leaving:
             raise Overloaded("This server is shutting down; please call again.", code="shutting_down")
         before = self._guests.get(session)
         if before is None and len(self._guests) >= self.max_calls:
             raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
+        if is_new and (refusal := self.around.refusal()) is not None:
+            raise refusal
         self._guests[session] = guest
         self._is_empty.clear()
         self.metrics.connections.set(len(self._guests))

@@ -10,6 +10,7 @@ import uvicorn
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
@@ -17,6 +18,7 @@ from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.watch import Watch
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
@@ -121,6 +123,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
         asyncio.create_task(reception.run(resting), name="audit trail"),
+        asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
     ]
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
