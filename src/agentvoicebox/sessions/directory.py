@@ -203,15 +203,14 @@ class SessionDirectory:
         async def write() -> list[Any]:
             pipe = self._connection.commands.pipeline(transaction=False)
             for session in sessions:
-                mapping = {"tenant_id": session.tenant_id, **self._ours.get(session, {})}
-                pairs = [part for pair in mapping.items() for part in pair]
-                key = keys.session_hash(session)
-                pipe.eval(self._hold.text, 1, key, tokens[session], str(keys.SESSION_TTL_S), *pairs)
+                fields = self._ours.get(session, {})
+                pairs = [part for pair in {"tenant_id": session.tenant_id, **fields}.items() for part in pair]
+                public = {name: value for name, value in fields.items() if name != KEY}
+                told = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, public))
+                held = (keys.session_hash(session), tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, told)
+                pipe.eval(self._hold.text, 1, *held, *pairs)
             for session in sessions:
                 pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
-                if notice is not None:
-                    fields = {name: value for name, value in self._ours.get(session, {}).items() if name != KEY}
-                    pipe.publish(keys.SESSION_NOTICES, _encoder.encode(SessionNotice(notice, session, fields)))
             answers: list[Any] = await pipe.execute()
             return answers
 
