@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import SessionDirectory, new_owner
-
 from tests.kit.laws import PATIENCE_S, brokers
 
 SESSIONS = [SessionRef("acme", "sess_1"), SessionRef("acme", "sess_2"), SessionRef("umbra", "sess_1")]
@@ -42,7 +41,13 @@ class Reader:
                     self.heard.append((notice.kind, notice.session, notice.fields))
                     self._grown.notify_all()
 
+    async def has_heard_probe(self) -> None:
+        """Until the end of the probe is the last that came."""
+        while not self.heard or self.heard[-1] != ("closed", PROBE, {}):
+            await self.has_heard(len(self.heard) + 1, PATIENCE_S)
+
     async def has_heard(self, count: int, patience_s: float) -> None:
+        """Until so many notices came, or patience ends."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self._grown:
                 await self._grown.wait_for(lambda: len(self.heard) >= count)
@@ -135,25 +140,26 @@ async def seen_sessions(
     """So many gateways, each hearing notices."""
     async with brokers(redis_url, gateways) as made:
         readers = [Reader(broker) for broker in made]
-        listening = [asyncio.create_task(reader.listen()) for reader in readers]
-        try:
-            await _stand(readers)
+        async with standing(readers):
             yield SeenSessions(readers, patience_s)
-        finally:
-            for task in listening:
-                task.cancel()
-            await asyncio.gather(*listening, return_exceptions=True)
 
 
-async def _stand(readers: list[Reader]) -> None:
-    """Until every subscription stands; nothing of the trial is kept."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not all(reader.heard for reader in readers):
-            await readers[0].directory.open(PROBE, {})
-            await asyncio.wait([asyncio.create_task(reader.has_heard(1, 0.02)) for reader in readers])
+@contextlib.asynccontextmanager
+async def standing(readers: list[Reader]) -> AsyncIterator[None]:
+    """While inside, all of them hear notices; nothing of the trial is kept."""
+    listening = [asyncio.create_task(reader.listen()) for reader in readers]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not all(reader.heard for reader in readers):
+                await readers[0].directory.open(PROBE, {})
+                await asyncio.wait([asyncio.create_task(reader.has_heard(1, 0.02)) for reader in readers])
         await readers[0].directory.close(PROBE)
         for reader in readers:
-            while reader.heard[-1][0] != "closed":
-                await reader.has_heard(len(reader.heard) + 1, PATIENCE_S)
+            await reader.has_heard_probe()
             reader.heard.clear()
             reader.read_s.clear()
+        yield
+    finally:
+        for task in listening:
+            task.cancel()
+        await asyncio.gather(*listening, return_exceptions=True)
