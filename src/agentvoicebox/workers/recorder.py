@@ -19,8 +19,12 @@ from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations
-from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
+from agentvoicebox.storage.retention import Retention
+from agentvoicebox.storage.rules import RuleBook, Rules
+from agentvoicebox.storage.vault import Vault
+from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 SLOTS = 256  # batches in hand; small ones, and a transaction takes them all
@@ -117,18 +121,31 @@ def _renewed(job: Job) -> Job:
 async def serve_recorder(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """The role: ready once the store answers (PostgreSQL may be away, calls don't wait for it), then records until `stop`.
 
+    Beside it old records are deleted: it has no caller who could wait for that.
+
     Raises:
         BrokerLost: the store can't be reached at the start.
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
-    work = RecorderWork(Conversations(postgres), broker)
+    janitors = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
+    usual, vault = (
+        Rules(settings.history_days, settings.audit_days, settings.history_words),
+        Vault(settings.history_key_list),
+    )
+    work = RecorderWork(Conversations(postgres, RuleBook(postgres, usual), vault), broker)
+    sweeping: asyncio.Task[None] | None = None
     try:
         await broker.queue_age_s(JobKind.RECORD)
         runner = Runner(broker, JobKind.RECORD, worker_name(JobKind.RECORD), slots=SLOTS, work=work)
+        sweeping = asyncio.create_task(Retention(janitors, usual, also=[GATE]).run(stop), name="retention")
         announce_ready()
         await runner.run(stop)
     finally:
+        if sweeping is not None:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
         await work.close()
+        await janitors.close()
         await postgres.close()
         await broker.close()
