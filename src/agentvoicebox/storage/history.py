@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Order = Literal["asc", "desc"]
 MOST = 100  # records a page
 
+# The planner knows badly how long a session is, and would rather read and sort all of it than take the page that lies ready in
+# the index (`conversation_items_latest`).
+IN_ORDER = "SET LOCAL enable_sort = off"
+
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 _LAST_POSITION = (1 << 63) - 1
 _ITEMS = {"asc": load("items_after"), "desc": load("items_before")}
@@ -131,6 +135,7 @@ class History:
             position = _LAST_POSITION if order == "desc" else -1
             if after is not None:
                 position = await self._position(connection, tenant_id, session_id, after)
+            await connection.execute(IN_ORDER)
             rows = await connection.fetch(_ITEMS[order], tenant_id, session_id, position, limit + 1)
             if not rows and await connection.fetchrow(_SESSION, tenant_id, session_id) is None:
                 return None
