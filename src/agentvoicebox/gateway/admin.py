@@ -60,6 +60,7 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
     404: {"model": Fault, "description": "There is no such thing, or it is not yours."},
     409: {"model": Fault, "description": "It is there already, or not to be done to this one."},
     503: {"model": Fault, "description": "The database or the policy is away; nothing was changed."},
+    "default": {"model": Fault, "description": "Any other refusal: 413 a body too long, 429 too often."},
 }
 
 
