@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
@@ -21,6 +22,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
+from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 SLOTS = 256  # batches in hand; small ones, and a transaction takes them all
@@ -46,12 +48,21 @@ class RecorderWork:
         conversations: where to write.
         broker: where batches are submitted anew.
         backoff: between tries while PostgreSQL is away.
+        on_trouble: called when it was found away.
     """
 
-    def __init__(self, conversations: Conversations, broker: Broker, *, backoff: Backoff = PATIENT) -> None:
+    def __init__(
+        self,
+        conversations: Conversations,
+        broker: Broker,
+        *,
+        backoff: Backoff = PATIENT,
+        on_trouble: Callable[[], None] = lambda: None,
+    ) -> None:
         self._conversations = conversations
         self._broker = broker
         self._backoff = backoff
+        self._on_trouble = on_trouble
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -90,6 +101,7 @@ class RecorderWork:
                 await self._conversations.write([each.timed for each in group])
             except StorageLost as error:
                 failures += 1
+                self._on_trouble()
                 _log.warning("records wait for PostgreSQL", batches=len(group), failures=failures, error=error.message)
                 for each in group:
                     if each.is_retried:
@@ -122,12 +134,14 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
-    work = RecorderWork(Conversations(postgres), broker)
+    name = worker_name(JobKind.RECORD)
+    health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check))
+    work = RecorderWork(Conversations(postgres), broker, on_trouble=health.suspect)
     try:
         await broker.queue_age_s(JobKind.RECORD)
-        runner = Runner(broker, JobKind.RECORD, worker_name(JobKind.RECORD), slots=SLOTS, work=work)
         announce_ready()
-        await runner.run(stop)
+        async with health.watching():
+            await Runner(broker, JobKind.RECORD, name, slots=SLOTS, work=work).run(stop)
     finally:
         await work.close()
         await postgres.close()
