@@ -23,6 +23,7 @@ from agentvoicebox.errors import (
     RateLimited,
     Refused,
 )
+from agentvoicebox.gateway.admin import admin_routes
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
 from agentvoicebox.gateway.history import history_routes
@@ -31,6 +32,7 @@ from agentvoicebox.gateway.minting import BodyTooLarge, add_minting
 from agentvoicebox.gateway.readiness import Readiness
 from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.tenancy.principal import Principal, Right
@@ -70,7 +72,7 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/v1/models", summary="The agents that can be called")
     async def models(request: Request) -> dict[str, Any]:
-        await principal_of(house, request)
+        await principal_of(house, request, action="model.list")
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"} for name in house.agents.by_name
         ]
@@ -78,33 +80,41 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/v1/voices", summary="The voices that a session may ask for")
     async def voices(request: Request) -> dict[str, Any]:
-        await principal_of(house, request)
+        await principal_of(house, request, action="model.list")
         return {"object": "list", "data": [msgspec.to_builtins(voice) for voice in house.voices]}
 
     @app.get("/v1/sessions/{session_id}", summary="A call that is going on, at whichever gateway")
     async def session(request: Request, session_id: str) -> Response:
-        tenant_id = (await principal_of(house, request)).tenant_id
         known = SESSION_ID.fullmatch(session_id) is not None
+        wanted = session_id if known else ""
+        tenant_id = (await principal_of(house, request, action="session.read", resource_id=wanted)).tenant_id
         fields = await house.directory.get(SessionRef(tenant_id, session_id)) if known else None
         if fields is None:
             return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
 
     async def admit(request: Request) -> Principal:
-        return await principal_of(house, request)
+        return await principal_of(house, request, action="session.read")
+
+    async def admit_admin(request: Request) -> Principal:
+        return await principal_of(house, request, "admin")
 
     add_minting(app, house)
     if house.history is not None and house.usage is not None:
         app.include_router(history_routes(house.history, house.usage, admit))
+    if house.postgres is not None:
+        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin))
     return app
 
 
-async def principal_of(house: House, request: Request, right: Right = "realtime") -> Principal:
+async def principal_of(
+    house: House, request: Request, right: Right = "realtime", *, action: Action | None = None, resource_id: str = ""
+) -> Principal:
     """Whose key a REST request shows. A browser's ephemeral secret opens sessions, and nothing else.
 
     Raises as `Reception.receive`.
     """
-    admitted = await house.reception.receive(request.headers, right=right)
+    admitted = await house.reception.receive(request.headers, right=right, action=action, resource_id=resource_id)
     if admitted.session is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     return admitted.principal
@@ -120,6 +130,8 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
                 headers, query = websocket.headers, websocket.query_params
                 admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))
                 who = welcome(headers, query, offered, admitted=admitted, agents=house.agents)
+                if who.return_of is None:
+                    await house.reception.decisions.require(who.principal, "session.open", resource_id=who.agent.name)
                 await _serve(house, websocket, who, trace_id)
             except AgentVoiceBoxError as error:
                 await _turn_away(house, websocket, error)
