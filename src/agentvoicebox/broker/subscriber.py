@@ -38,6 +38,7 @@ class Subscriber:
         self._standing: set[bytes] = set()
         self._changed = asyncio.Condition()
         self._reader: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def subscribe(self, channels: list[str], listener: Listener) -> None:
         """Listen to `channels`; returns once the server confirmed them all.
@@ -76,6 +77,9 @@ class Subscriber:
 
     async def close(self) -> None:
         """Drop the connection. Idempotent."""
+        self._is_closed = (
+            True  # redis-py loses a cancellation that meets an arriving message; the reader looks here, too
+        )
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -92,7 +96,7 @@ class Subscriber:
     async def _read(self) -> None:
         pause_s = FIRST_PAUSE_S
         lost = False
-        while True:
+        while not self._is_closed:
             wire = self._connection.raw()
             try:
                 await wire.connect()  # type: ignore[no-untyped-call]
@@ -120,7 +124,7 @@ class Subscriber:
 
     async def _listen(self, wire: AbstractConnection, *, tell_when_standing: bool) -> None:
         awaited = set(self._listeners) if tell_when_standing else set()
-        while True:
+        while not self._is_closed:
             kind, name, payload = await wire.read_response(timeout=NO_TIMEOUT)
             if kind == b"message":
                 for listener in list(self._listeners.get(name, ())):
