@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
 
 from agentvoicebox import __version__
-from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, Refused
+from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
 from agentvoicebox.gateway.house import House
@@ -24,11 +24,11 @@ from agentvoicebox.sessions.directory import new_owner
 from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.wire.codec import encode_server
-from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
+from agentvoicebox.wire.faults import body_of, headers_of, status_of
+from agentvoicebox.wire.server_events import ErrorEvent
 
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
-UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
 
 log = get_logger(__name__)
 
@@ -41,11 +41,7 @@ def create_app(house: House) -> FastAPI:
 
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
-        match error:
-            case Refused():
-                return _error(401 if error.close_code == UNAUTHORIZED else 403, error)
-            case _:
-                return _error(503 if error.retryable else 500, error)
+        return _error(status_of(error), error)
 
     @app.get("/health", summary="Whether the process lives")
     async def health() -> dict[str, str]:
@@ -138,9 +134,7 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
     """One `error` event, then the close: OpenAI's clients look for both."""
     house.metrics.refused(error.code or "no_credentials")
     log.info("caller turned away", code=error.code)
-    param = error.param if isinstance(error, ClientError) else None
-    body = ErrorBody(type=error.error_type, code=error.code, message=error.message, param=param)
-    event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body)
+    event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(error))
     code, reason = close_of(error)
     with suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
         await websocket.send_text(encode_server(event).decode())
@@ -169,5 +163,6 @@ async def _readiness(house: House) -> JSONResponse:
 
 
 def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
-    body = {"message": error.message, "type": error.error_type, "param": None, "code": error.code}
-    return JSONResponse({"error": body}, status_code=status)
+    body = msgspec.to_builtins(body_of(error))
+    del body["event_id"]
+    return JSONResponse({"error": body}, status_code=status, headers=headers_of(error))
