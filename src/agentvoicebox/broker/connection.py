@@ -1,8 +1,9 @@
 """The line to Valkey/Redis: pools, patience, scripts. Every foreign exception becomes BrokerLost here, once.
 
-Two pools, below 50 connections in all (plan A1.2): commands share one, blocking reads have the other, so that a waiting
-worker never starves a publishing one. A lost server is tried again with growing pauses until `patience_s` is over; each
-command sent through here must therefore bear being sent twice (scripts carry a nonce, readers drop what they have).
+Three pools, below 50 connections in all (plan A1.2): commands share one, blocking reads have another, so that a waiting worker
+never starves a publishing one; and limits have a connection to themselves, so that a storm of calls is no outage to them. A lost
+server is tried again with growing pauses until `patience_s` is over; each command sent through here must therefore bear being
+sent twice (scripts carry a nonce, readers drop what they have).
 """
 
 import asyncio
@@ -22,8 +23,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from agentvoicebox.errors import BrokerLost
 
-COMMAND_CONNECTIONS = 40
+COMMAND_CONNECTIONS = 39
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
+ASIDE_CONNECTIONS = 1
 SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
 PATIENCE_S = 5.0  # a restarted Valkey answers after 50 ms; a caller hears five seconds as a broken line
 FIRST_PAUSE_S = 0.02
@@ -57,7 +59,7 @@ class Script:
 
 
 class Connection:
-    """Both pools to one server.
+    """The pools to one server.
 
     Args:
         url: `redis://host:port/0`, `rediss://…` or `unix:///path/to.sock`.
@@ -69,6 +71,7 @@ class Connection:
         self._retry = Retry(NoBackoff(), 0)  # trying again is decided here, not inside the client
         self.commands = self._client(url, COMMAND_CONNECTIONS)
         self.blocking = self._client(url, BLOCKING_CONNECTIONS)
+        self.aside = self._client(url, ASIDE_CONNECTIONS)
         self.outages = 0
 
     def _client(self, url: str, connections: int) -> "Redis":
@@ -121,8 +124,8 @@ class Connection:
         return connection
 
     async def close(self) -> None:
-        """Close both pools."""
-        for client in (self.commands, self.blocking):
+        """Close all pools."""
+        for client in (self.commands, self.blocking, self.aside):
             await client.aclose()
             await client.connection_pool.disconnect()
 
