@@ -6,6 +6,7 @@ fails when it leaves a task, a connection to Valkey, or a key without a time to 
 
 import asyncio
 import inspect
+import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from agentvoicebox.broker import keys
 from agentvoicebox.clock import ManualClock
@@ -23,6 +25,11 @@ from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
+
+# A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).
+settings.register_profile("land", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "land"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -47,6 +47,18 @@ def job(job_id: str = "job_1", kind: JobKind = JobKind.LLM, session: SessionRef 
     return Job(job_id=job_id, kind=kind, session=session, payload=b"\x00ask\xff", submitted_s=0.0, trace_id="ab")
 
 
+async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await broker.workers(JobKind.STT) == 0
+    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)
+    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)  # the first may have had to make the group
+    await broker.claim(JobKind.STT, "w2", slots=1, wait_s=0.01)
+    assert (await broker.workers(JobKind.STT), await broker.workers(JobKind.TTS)) == (2, 0)
+    await broker.bury(JobKind.STT, "w1")
+    assert await broker.workers(JobKind.STT) == 1
+    monkeypatch.setattr("agentvoicebox.broker.keys.LIVING_S", -1.0)  # each is silent for longer than that
+    assert await broker.workers(JobKind.STT) == 0
+
+
 async def claim_one(broker: Broker, worker: str = "w1", kind: JobKind = JobKind.LLM) -> Claim:
     claims = await broker.claim(kind, worker, slots=1, wait_s=LONG_S)
     assert len(claims) == 1

@@ -92,6 +92,22 @@ class JobStreams:
 
         await self._connection.call(lay_down)
 
+    async def living(self, kind: JobKind) -> int:
+        """How many of the group's consumers have claimed, or kept an entry, of late."""
+
+        async def ask() -> list[Any]:
+            try:
+                consumers: list[Any] = await self._connection.commands.xinfo_consumers(
+                    keys.job_stream(kind), keys.group(kind)
+                )
+            except ResponseError as error:
+                if "NOGROUP" in str(error) or "no such key" in str(error):  # nobody ever worked here
+                    return []
+                raise
+            return consumers
+
+        return sum(one["idle"] <= keys.LIVING_S * 1000 for one in await self._connection.call(ask))
+
     async def oldest_waiting_ms(self, kind: JobKind) -> int:
         """Age of the oldest entry that no worker has read; 0 when there is none."""
         return int(

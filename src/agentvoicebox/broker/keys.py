@@ -5,6 +5,8 @@
     avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed for good
     avb:sessions                         zset    for good, trimmed       live sessions by the wall time they expire at
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
+    avb:ailing:<kind>                    hash    5 s                     what a worker can't do: worker → engines
+    avb:probe                            string  1 minute                whether the store takes writes
     avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral client secret: whose, and its session
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
     avb:open:{tenant}                    zset    30 s, heartbeat 10 s    sessions the tenant has open, by when each comes free
@@ -39,6 +41,8 @@ AUDIO_IN_TTL_S = 600  # only a net: the last record of an utterance deletes its 
 RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session lives
 DEAD_TTL_S = 86_400  # a dead job holds people's words: a day to look at it, no longer
 WAKE_TTL_S = 60
+PROBE_TTL_S = 60
+AILING_TTL_S = 5  # a complaint is repeated each second
 
 RESULTS_MAX = 4096  # records; a long answer streams some 500 deltas
 AUDIO_OUT_MAX = 2048  # records of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
@@ -52,10 +56,12 @@ SESSION_HEARTBEAT_S = 10
 MAX_ATTEMPTS = 3  # plan A6: dead letter after three tries
 RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker has the job
 KEEP_EVERY_S = 0.5
+LIVING_S = 3.0  # a worker asks for work, or keeps what it has, at least every half second
 
 LASTING = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
 """The only keys without a time to live."""
 
+PROBE = f"{PREFIX}probe"
 LIVE_SESSIONS = f"{PREFIX}sessions"
 SESSION_NOTICES = f"{PREFIX}sessions:notices"
 
@@ -92,6 +98,11 @@ def group(kind: JobKind) -> str:
 def dead_stream(kind: JobKind) -> str:
     """Where jobs end that failed for good."""
     return f"{PREFIX}dead:{kind}"
+
+
+def ailing(kind: JobKind) -> str:
+    """What the living workers of a kind can't do."""
+    return f"{PREFIX}ailing:{kind}"
 
 
 def cancel_channel(kind: JobKind) -> str:

@@ -155,6 +155,10 @@ class RedisBroker:
         """See Broker."""
         return await self._claims.streams.oldest_waiting_ms(kind) / 1000
 
+    async def workers(self, kind: JobKind) -> int:
+        """See Broker."""
+        return await self._claims.streams.living(kind)
+
     async def close(self) -> None:
         """See Broker."""
         await self._utterances.close()

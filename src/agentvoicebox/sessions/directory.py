@@ -22,7 +22,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 
-OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the digest of the key it was opened with
+OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the id of the key it was opened with
 NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
 
 
