@@ -28,10 +28,8 @@ class Shortcoming(msgspec.Struct, frozen=True):
 
 async def shortcomings(connection: Connection) -> list[Shortcoming]:
     """Of the server, or of any node of a cluster; each once. Raises BrokerLost."""
-    everywhere = {"target_nodes": "primaries"} if connection.store.is_cluster else {}
-    said: Any = await connection.call(lambda: connection.commands.execute_command("INFO", **everywhere))
     found: list[Shortcoming] = []
-    for info in said.values() if connection.store.is_cluster else [said]:
+    for info in await connection.call(lambda: connection.store.of_each("INFO")):
         found += [each for each in _of(info) if each not in found]
     return found
 
