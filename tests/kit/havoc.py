@@ -182,9 +182,10 @@ async def _kill(cluster: Cluster, victim: str, chance: random.Random) -> Kill:
         await until(lambda: len(server.outages_s) == outages, f"{victim} is not back")
     else:
         node = chance.choice(cluster.of(victim))
-        await node.kill()
+        await node.is_back(victim)
         kill.at_s = loop.time()
-        await node.is_back()
+        await node.kill(victim)
+        await node.is_back(victim)
     kill.healed_s = loop.time()
     return kill
 
