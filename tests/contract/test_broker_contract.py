@@ -1,4 +1,4 @@
-"""What every broker does, whatever it stands on: the same suite over memory and over a real Valkey."""
+"""What every broker does, whatever it stands on: the same suite over memory, a real Valkey, and a real cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,14 +31,14 @@ IDLE_S = 0.15
 LONG_S = 5.0
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "redis_url", "cluster_url"], ids=["memory", "valkey", "cluster"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     """A fresh broker of each kind."""
     made: Broker
     if request.param == "memory":
         made = MemoryBroker(reclaim_idle_s=IDLE_S)
     else:
-        made = RedisBroker(request.getfixturevalue("redis_url"), reclaim_idle_s=IDLE_S)
+        made = RedisBroker(request.getfixturevalue(request.param), reclaim_idle_s=IDLE_S)
     yield made
     await made.close()
 

@@ -76,6 +76,7 @@ class State(msgspec.Struct):
         idle_at_s: session time at which the assistant speaks up by itself, or None.
         last_sample: the latest input position heard of.
         has_spoken: assistant audio was sent (the voice is fixed from then on).
+        degraded: what does not work around the call, as its client was told.
     """
 
     config: SessionConfig
@@ -91,6 +92,7 @@ class State(msgspec.Struct):
     idle_at_s: float | None = None
     last_sample: int = 0
     has_spoken: bool = False
+    degraded: tuple[str, ...] = ()
     is_closed: bool = False
 
     def jobs_out(self) -> dict[str, JobKind]:

@@ -22,7 +22,7 @@ class Readiness:
         """The status for HTTP, and what it is made of."""
         house = self._house
         dependencies: dict[str, dict[str, Any]] = {}
-        is_ready = not house.is_leaving
+        is_ready = not house.is_leaving and not house.around.is_strained
         is_degraded = False
         began_s = house.clock.monotonic_s()
         try:
@@ -43,6 +43,8 @@ class Readiness:
         body = {
             "status": "degraded" if is_ready and is_degraded else status,
             "dependencies": dependencies,
+            "degraded": house.around.modes(house.agents.default.language_model),
+            "is_busy": house.around.pressure.is_high,
             "calls": house.calls,
             "max_calls": house.max_calls,
         }
