@@ -183,6 +183,16 @@ class Cluster:
         """The nodes that serve a role."""
         return [node for node in (*self.gateways, *self.workers) if role in node.roles]
 
+    async def busy_gateways(self) -> list[Node]:
+        """Those that hold a call just now."""
+        busy = []
+        async with httpx.AsyncClient() as http:
+            for node in self.gateways:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await http.get(f"http://127.0.0.1:{node.port}/ready")).json()["calls"]:
+                        busy.append(node)
+        return busy
+
     async def until_ready(self, node: Node) -> None:
         """Wait until a gateway answers 200 at `/ready`."""
         async with httpx.AsyncClient() as http, asyncio.timeout(START_S):
