@@ -209,5 +209,8 @@ class Broker(Protocol):
     async def queue_age_s(self, kind: JobKind) -> float:
         """Age of the oldest job that nobody has claimed; 0.0 when there is none."""
 
+    async def workers(self, kind: JobKind) -> int:
+        """How many workers of a kind have given a sign of life within the last three seconds."""
+
     async def close(self) -> None:
         """Close connections. Idempotent."""

@@ -10,6 +10,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import ClientError
+from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
@@ -34,6 +35,11 @@ class Rules(msgspec.Struct, frozen=True):
     days: int = 90
     audit_days: int = 365
     words: Words = "keep"
+
+
+def usual_rules(settings: Settings) -> Rules:
+    """The deployment's."""
+    return Rules(settings.history_days, settings.audit_days, settings.history_words)
 
 
 class OwnRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

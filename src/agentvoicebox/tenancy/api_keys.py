@@ -27,6 +27,13 @@ UPDATE api_keys SET rotated_to = $2, expires_at = least(expires_at, $3)
 WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
 RETURNING name, project_id, scopes
 """
+_ONE_LINE = """
+WITH RECURSIVE line AS (
+    SELECT rotated_to FROM api_keys WHERE prefix IN ($1, $2)
+    UNION SELECT later.rotated_to FROM line JOIN api_keys AS later ON later.prefix = line.rotated_to
+)
+SELECT EXISTS (SELECT FROM line WHERE rotated_to IN ($1, $2))
+"""
 _REVOKE = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE prefix = $1 RETURNING prefix"
 _STANDING = """
 SELECT tenant.suspended_at, tenant.limits, key.prefix, key.expires_at, key.revoked_at
@@ -152,6 +159,11 @@ class ApiKeys:
                 _INSERT, key.prefix, tenant_id, row["project_id"], row["name"], key.secret_hash, row["scopes"], None
             )
         return ends
+
+    async def are_of_one_line(self, tenant_id: str, one: str, other: str) -> bool:
+        """Whether one of two different keys (by prefix) of the tenant was rotated, maybe more than once, to the other."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            return bool(await connection.fetchval(_ONE_LINE, one, other))
 
     async def revoke(self, tenant_id: str, prefix: str) -> None:
         """End a key at once. Idempotent. Raises UnknownKey when the tenant has none with this prefix."""
