@@ -20,8 +20,8 @@ PREFIX = "AVB_"
 NEAR_ENOUGH = 0.6  # difflib's own default cutoff: one or two wrong letters in a name of eight
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
-KEY_BYTES = 32  # AES-256
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+KEY_BYTES = 32  # AES-256
 HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 

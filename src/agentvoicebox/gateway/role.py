@@ -21,6 +21,7 @@ from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.gateway.watch import Watch
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
@@ -70,7 +71,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
-        SettingsError: an agent file is at fault.
+        SettingsError: an agent file or the policy is at fault.
         InfrastructureError: the address can't be listened on.
     """
     catalogue = Catalogue(
@@ -92,6 +93,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         keys=settings.keys,
         figures=_figures(settings),
         gateways=settings.gateways,
+        policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
     )
     recording = Recording(
         Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
@@ -112,6 +114,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         recording=recording,
         history=History(postgres, Vault(settings.history_key_list)),
         usage=Usage(postgres),
+        postgres=postgres,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 Action = Literal[
+    "session.connect",
     "session.open",
     "session.resume",
     "session.read",
@@ -29,8 +30,9 @@ Action = Literal[
     "admin.usage.read",
     "admin.gate.read",
 ]
-"""Everything that is asked about. `session.open` and `client_secret.create` name the agent as their resource, `session.resume`
-and `session.read` the session, `tool.call` the tool, `admin.…` the tenant, the project or the key."""
+"""Everything that is asked about. Whoever connects asks for `session.connect` and then, once it is known whom he wants, for
+`session.open` of that agent. `session.resume` names the session as its resource, `session.read` one of them or none, `tool.call`
+the tool, `admin.…` the tenant, the project or the key."""
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.tenancy.standings import Standings
 
 _ACTION_OF: dict[Right, Action] = {
-    "realtime": "session.open",
+    "realtime": "session.connect",
     "client_secrets": "client_secret.create",
     "admin": "admin.tenant.read",
 }

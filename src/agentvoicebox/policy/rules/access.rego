@@ -13,6 +13,7 @@ operator := "default"
 
 # The scope that each action needs. An action that is not listed is nobody's.
 scope_of := {
+	"session.connect": "realtime",
 	"session.open": "realtime",
 	"session.resume": "realtime",
 	"session.read": "realtime",
