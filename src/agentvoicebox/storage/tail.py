@@ -15,7 +15,7 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.rules import RuleBook
+from agentvoicebox.storage.rules import RuleBook, Words
 from agentvoicebox.storage.vault import Vault
 
 MOST_BATCHES = 2_000  # of all sessions; some 10 ms. Behind a longer outage the newest are seen.
@@ -63,15 +63,13 @@ class Tail:
         except BrokerLost:
             return {}
         found: dict[str, PlacedItem] = {}
-        words = (await self._rules.of(tenant_id)).words if jobs else "keep"
+        is_masked = bool(jobs) and (await self._rules.of(tenant_id)).words == "mask"
+        words: Words = "mask" if is_masked else "keep"  # what will be encrypted is opened for its owner anyway
         for job in jobs:
             for position, record in TimedBatch(_decoder.decode(job.payload), job.submitted_s).placed():
                 match record.kind:
                     case "item":
-                        shown = (
-                            "mask" if words == "mask" else "keep"
-                        )  # what is encrypted at rest is opened for its owner
-                        body = protected(record, words=shown, vault=Vault(), tenant_id=tenant_id, session_id=session_id)
+                        body = protected(record, words=words, vault=Vault(), tenant_id=tenant_id, session_id=session_id)
                         item = PlacedItem(record.record_id, position, position, dict(body))
                     case "item_deleted":
                         item = PlacedItem(record.record_id, position, -1, {}, is_deleted=True)
