@@ -161,7 +161,7 @@ def limit(
 
 def _do(tenant: str, action: str, subject: str, work: Callable[[ApiKeys], Awaitable[None]]) -> None:
     """Run one piece of work on the database; with an `action` it stands in the audit log."""
-    url = _database(Settings.load())
+    url = database_url(Settings.load())
 
     async def run() -> None:
         await migrate(url)
@@ -177,7 +177,7 @@ def _do(tenant: str, action: str, subject: str, work: Callable[[ApiKeys], Awaita
     asyncio.run(run())
 
 
-def _database(settings: Settings) -> str:
+def database_url(settings: Settings) -> str:
     """Where the keys are. Raises SettingsError when no database is configured and no server runs here."""
     if settings.postgres_url:
         return settings.postgres_url

@@ -2,7 +2,7 @@
 
 import typer
 
-from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, serve
+from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, records, serve
 from agentvoicebox.cli.console import Commands
 
 HELP = """
@@ -37,6 +37,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(agents.app, name="agents")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
+app.add_typer(records.app, name="records")
 app.add_typer(evals.app, name="eval")
 app.command()(agents.voices)
 
