@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 from tests.kit.gateway import gateway
@@ -30,9 +30,7 @@ SAID = st.lists(
     st.tuples(st.integers(0, CALLERS - 1), st.integers(250, 600), st.integers(10, 300)), min_size=1, max_size=5
 )
 ORDER = st.lists(st.integers(0, CALLERS - 1), max_size=60)
-TWO_TALK: tuple[list[Utterance], list[int], list[int]] = (
-    [(0, 300, 50), (1, 250, 20), (0, 450, 150)], [0, 1, 1, 0, 1, 0], [1],
-)  # fmt: skip
+TWO_TALK = {"said": [(0, 300, 50), (1, 250, 20), (0, 450, 150)], "order": [0, 1, 1, 0, 1, 0], "deaths": [1]}
 
 
 async def play(
@@ -78,8 +76,9 @@ async def talk(callers: list[Caller], todo: list[list[Event]], order: list[int])
             await (callers[who].speak(pcm) if pcm else callers[who].commit(is_said))
 
 
-@examples(14)
+@examples(10)
 @given(said=SAID, order=ORDER, deaths=st.lists(st.integers(1, 3), max_size=2))
+@example(**TWO_TALK)
 def test_p4_each_call_gets_the_words_of_its_own_utterances_once(
     redis_url: str, said: list[Utterance], order: list[int], deaths: list[int]
 ) -> None:
@@ -113,7 +112,6 @@ async def _not_the_last(self: Inbox, record: Record, take: Any = Inbox._take) ->
 def test_a_broken_delivery_is_caught(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, what: type, name: str, broken: Any
 ) -> None:
-    asyncio.run(play(redis_url, *TWO_TALK))
     monkeypatch.setattr(what, name, broken)
     with pytest.raises(AssertionError):
-        asyncio.run(play(redis_url, *TWO_TALK, patience_s=NO_PATIENCE_S))
+        asyncio.run(play(redis_url, **TWO_TALK, patience_s=NO_PATIENCE_S))
