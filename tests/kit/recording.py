@@ -34,14 +34,15 @@ _numbers = itertools.count()
 
 
 class Tries:
-    """Waits between tries, short ones, and how many there were."""
+    """The waits between tries, and how many there were."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
         self.missed = 0
 
     def wait_s(self, failures: int, chance: float) -> float | None:
         self.missed += 1
-        return QUICK.wait_s(failures, chance)
+        return self._backoff.wait_s(failures, chance)
 
 
 class Recorder:
@@ -70,12 +71,14 @@ class Recorder:
 class Recording:
     """The world: PostgreSQL is up and a recorder works, at first."""
 
-    def __init__(self, redis_url: str, server: EmbeddedPostgres, postgres: Postgres, patience_s: float) -> None:
+    def __init__(
+        self, redis_url: str, server: EmbeddedPostgres, postgres: Postgres, backoff: Backoff, patience_s: float
+    ) -> None:
         self._url = redis_url
         self._server = server
         self._patience_s = patience_s
         self._broker = RedisBroker(redis_url)
-        self._tries = Tries()
+        self._tries = Tries(backoff)
         self._recorder: Recorder | None = Recorder(redis_url, postgres, self._tries)
         self._postgres = postgres
         self._wanted: dict[SessionRef, dict[str, dict[str, object]]] = {}
@@ -169,13 +172,15 @@ class Recording:
 
 
 @contextlib.asynccontextmanager
-async def recording(redis_url: str, folder: DataFolder, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Recording]:
+async def recording(
+    redis_url: str, folder: DataFolder, *, backoff: Backoff = QUICK, patience_s: float = PATIENCE_S
+) -> AsyncIterator[Recording]:
     """Over a PostgreSQL in a folder of its own; it runs while inside."""
     server = EmbeddedPostgres(folder.path / "postgres", folder.sockets)
     await server.start()
     await migrate(server.url)
     postgres = await Postgres.open(server.url, most_connections=4)
-    world = Recording(redis_url, server, postgres, patience_s)
+    world = Recording(redis_url, server, postgres, backoff, patience_s)
     try:
         yield world
     finally:

@@ -27,8 +27,8 @@ VERBS = ("batch", "batch", "batch", "batch", "away", "back", "recorder dies", "r
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 30)), max_size=18)
 A_HARD_MINUTE: list[Step] = [
     ("batch", 0), ("batch", 4), ("away", 1), ("batch", 3), ("batch", 6), ("miss", 9), ("recorder dies", 1),
-    ("recorder starts", 0), ("miss", 9), ("batch", 9), ("recorder dies", 1), ("recorder starts", 0), ("miss", 9), ("recorder dies", 0),
-    ("recorder starts", 0), ("miss", 9), ("recorder dies", 1), ("batch", 12), ("back", 0),
+    ("recorder starts", 0), ("miss", 9), ("batch", 9), ("recorder dies", 1), ("recorder starts", 0), ("miss", 9),
+    ("recorder dies", 0), ("recorder starts", 0), ("miss", 9), ("recorder dies", 1), ("batch", 12), ("back", 0),
 ]  # fmt: skip
 
 
