@@ -16,14 +16,15 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, Opened
+from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
 from agentvoicebox.gateway.handshake import Welcome, close_of
-from agentvoicebox.gateway.house import SERVICE_RESTART, House
+from agentvoicebox.gateway.house import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
+from agentvoicebox.gateway.modes import MODE_OF, Surroundings
 from agentvoicebox.gateway.open_jobs import OpenJobs
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
@@ -37,7 +38,8 @@ from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tenancy.rest_bodies import begin_with
-from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent, SessionResumed
+from agentvoicebox.wire.faults import body_of
+from agentvoicebox.wire.server_events import ErrorEvent, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig
 
 SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
@@ -73,6 +75,9 @@ class Call:
         self._is_taken = False
         self._writer: Writer | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._jobs: OpenJobs | None = None
+        self._language_model = welcome.agent.language_model
+        self._modes: tuple[str, ...] = ()
         self.has_left = False
 
     @property
@@ -81,17 +86,38 @@ class Call:
         return not self._letting_go.is_set()
 
     def hand_over(self) -> None:
-        """Leave, but the session as it is, for another gateway, if the caller can go there."""
-        if not self._welcome.can_resume:
-            self.end("shutdown", SERVICE_RESTART)
-            return
-        self._letting_go.set()
+        """Leave, but the session as it is, for another gateway; who can't go there gets what was begun, then the end."""
+        if self._welcome.can_resume:
+            self._letting_go.set()
+        elif self._driver is not None:
+            self._driver.end_when_settled(Closing(SHUTDOWN, GOING_AWAY))
+        else:
+            self._early_end = Closing(SHUTDOWN, GOING_AWAY)
 
     def drop(self, owner: str = "") -> None:
         """The session has another owner: leave at once, and touch nothing of it. With `owner`: if that is our token."""
         if owner in ("", self._owner):
             self._is_taken = True
             self._letting_go.set()
+
+    def feel(self, around: Surroundings) -> None:
+        """What works around it: its client is told of changes, and jobs that nobody works on are given up."""
+        if self._driver is None or self._performer is None or self._jobs is None:
+            return
+        modes = around.modes(self._language_model)
+        if modes != self._modes:
+            self._modes = modes
+            self._driver.post(ModeChanged(modes))
+        self._performer.absent = around.absent
+        for job_id, kind in self._jobs.of(around.absent).items():
+            self._performer.give_up(job_id, kind)
+            self._unanswerable(job_id, kind)
+        for job_id, kind in self._jobs.overdue(self._house.clock.wall_s()).items():
+            self._performer.give_up(job_id, kind)
+            self._driver.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
+
+    def _unanswerable(self, job_id: str, kind: JobKind) -> None:
+        self._post(JobFailed(job_id, MODE_OF[kind].value, "no worker is there for this"))
 
     def end(self, reason: str, code: int) -> None:
         """Ask the session to close: its client is told everything that is still due, then the code."""
@@ -128,6 +154,8 @@ class Call:
             results = await house.broker.results(session)
         else:
             config = restored.engine.state.config
+            self._language_model = restored.engine.state.agent.language_model
+            self._modes = restored.engine.state.degraded
             standing = await survey(house.broker, session, restored, came_back)
             taken = {job_id: restored.ledger.taken.get(job_id, 0) for job_id in restored.engine.state.jobs_out()}
             results = await house.broker.results(session, taken=taken)
@@ -163,6 +191,7 @@ class Call:
             wants_trace=self._welcome.wants_trace,
             quota=quota,
             post=self._post,
+            unanswerable=self._unanswerable,
         )
         driver = Driver(
             session,
@@ -176,7 +205,7 @@ class Call:
             metrics=house.metrics,
             owner=self._owner,
         )
-        self._driver, self._performer, self._writer = driver, performer, writer
+        self._driver, self._performer, self._writer, self._jobs = driver, performer, writer, jobs
         inbox = Inbox(results, driver=driver, writer=writer, ear=ear, jobs=jobs, shelf=shelf, clock=clock)
         reader = Reader(
             self._websocket,
@@ -199,6 +228,7 @@ class Call:
                 await driver.resume(secrets.token_hex(16))  # nothing is shown before the session is known to be ours
                 self._welcome_back(writer, performer, restored, standing, came_back.last_event_id)
                 loudspeaker.play_for(restored.engine.state.playout.remaining_ms(driver.now_s) / 1000)
+            self.feel(house.around)
             if self._early_end is not None:
                 driver.post(self._early_end)
             helping += [
@@ -214,10 +244,8 @@ class Call:
         except Exception:
             # A fault of ours. The client is told; whatever is out is stopped below; the other calls go on.
             log.exception("the call broke")
-            body = ErrorBody(
-                type="server_error", code="internal_error", message="The server failed; please call again."
-            )
-            writer.send(ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body))
+            broke = AgentVoiceBoxError("The server failed; please call again.", code="internal_error")
+            writer.send(ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(broke)))
             writer.close(INTERNAL_ERROR, "server_error.internal_error")
         finally:
             # Both end by themselves when told so: a cancellation that arrives just as the store answers may be lost on the way.
@@ -239,7 +267,7 @@ class Call:
                     await outbox.flush()
             if not self.is_over:
                 house.directory.let_go(session, self._owner)
-                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else "shutdown")
+                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
             self.has_left = True
             await asyncio.wait([writing], timeout=FLUSH_S)
             writing.cancel()

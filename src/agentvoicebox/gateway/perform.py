@@ -31,7 +31,7 @@ from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.quota import Quota
-from agentvoicebox.gateway.resume import Restored, Standing, place_of, unseen
+from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, unseen
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
 from agentvoicebox.gateway.voice import Voice
@@ -54,7 +54,11 @@ PCM_BYTES = 2  # a sample
 
 
 class Performer:
-    """One session's hands."""
+    """One session's hands.
+
+    Attributes:
+        absent: kinds of job that are not handed out, as nobody would take them.
+    """
 
     def __init__(
         self,
@@ -73,7 +77,9 @@ class Performer:
         wants_trace: bool,
         quota: Quota,
         post: Callable[[Input], None],
+        unanswerable: Callable[[str, JobKind], None],
     ) -> None:
+        """`unanswerable` is told of a job that was not handed out, because no worker would take it."""
         self._session = session
         self._trace_id = trace_id
         self._outbox = outbox
@@ -89,6 +95,8 @@ class Performer:
         self._wants_trace = wants_trace
         self._quota = quota
         self._post = post
+        self._unanswerable = unanswerable
+        self.absent: frozenset[JobKind] = frozenset()
 
     # -- a session that is taken over ----------------------------------------------------------------------------
 
@@ -161,6 +169,7 @@ class Performer:
                     self._ear.probe(job_id, speech_end_sample)
                 case EndUtterance(job_id=job_id, end_sample=end_sample, speech_end_sample=speech_end_sample):
                     self._ear.end_utterance(job_id, end_sample, speech_end_sample)
+                    self._jobs.ended(job_id, self._clock.wall_s())
                 case SetTurnDetection(turn_detection=turn_detection):
                     self._ear.set_turn_detection(turn_detection)
                 case SetInputFormat(format=format):
@@ -199,7 +208,15 @@ class Performer:
         if self._jobs.over(job_id, "failed", self._clock.wall_s()) is JobKind.STT:
             self._ear.close_utterance(job_id)
 
+    def give_up(self, job_id: str, kind: JobKind) -> None:
+        """Nothing will come of a job any more; should a worker turn up for it after all, it is told to leave it."""
+        self.job_lost(job_id)
+        self._outbox.put(Cancel(job_id, kind, self._session))
+
     def _open(self, job_id: str, request: JobRequest) -> None:
+        if kind_of(request) in self.absent:
+            self._unanswerable(job_id, kind_of(request))
+            return
         kind = self._jobs.opened(job_id, request, self._clock.wall_s())
         refusal = self._quota.spent() if isinstance(request, Generate) else None
         if refusal is None:
@@ -232,7 +249,13 @@ class Performer:
 
     def _record(self, persists: Sequence[Persist]) -> None:
         """Records leave as a job, too: a slow database never touches a call."""
-        batch = RecordBatch(self._session.tenant_id, self._session.session_id, self._trace_id, tuple(persists))
+        batch = RecordBatch(
+            self._session.tenant_id,
+            self._session.session_id,
+            self._trace_id,
+            tuple(persists),
+            audio_in_ms=self._ear.position_samples // MS_SAMPLES,
+        )
         job = Job(
             f"rec_{secrets.token_hex(10)}",
             JobKind.RECORD,

@@ -14,6 +14,9 @@ from agentvoicebox.errors import PolicyDenied, Refused
 from agentvoicebox.gateway.handshake import key_in
 from agentvoicebox.gateway.quota import Figures, Quota
 from agentvoicebox.limits.redis import Limits
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.ports.policy import Action, Policy
 from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
@@ -48,6 +51,7 @@ class Reception:
         keys: the configured ones; without any, nobody needs a key, which settings allow on loopback only.
         figures: how much the deployment allows; by default anything.
         gateways: that share the limits; while the store is away, this one keeps to its part of them.
+        policy: what a good key may do; by default the rules that are shipped decide.
         ask_every_s: how often an open session asks whether it may go on.
     """
 
@@ -60,6 +64,7 @@ class Reception:
         keys: Sequence[str] = (),
         figures: Figures = ANYTHING,
         gateways: int = 1,
+        policy: Policy | None = None,
         ask_every_s: float = ASK_EVERY_S,
         clock: Clock | None = None,
     ) -> None:
@@ -72,7 +77,8 @@ class Reception:
         self._authenticator = Authenticator(
             self._api_keys, self._standings, self._trail, static_keys=keys, is_open=self.is_open, clock=clock
         )
-        self._door = Door(self._authenticator, self.secrets, self._standings, self._trail)
+        self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
+        self._door = Door(self._authenticator, self.secrets, self._standings, self._trail, self.decisions)
         self._limits = Limits(connection, peers=gateways, on_local=metrics.limited_locally)
         self._figures = figures
         self._metrics = metrics
@@ -86,6 +92,7 @@ class Reception:
     async def close(self) -> None:
         """End checks that nobody waits for any more."""
         await self._authenticator.close()
+        await self.decisions.close()
 
     async def receive(
         self,
@@ -94,6 +101,8 @@ class Reception:
         *,
         right: Right = "realtime",
         session_id: str = "",
+        action: Action | None = None,
+        resource_id: str = "",
     ) -> Admitted:
         """Let a request in. Header names are lower case.
 
@@ -102,10 +111,12 @@ class Reception:
             subprotocols: that it offers; a browser's carry its key.
             right: what it wants to do.
             session_id: the session it wants to go on with; empty for a new one.
+            action: what the policy is asked, if that is not what follows from the right.
+            resource_id: of what it wants; see `ports.policy.Action`.
 
         Raises:
             NoCredentials, BadCredentials, PolicyDenied, Overloaded, RateLimited: refused, each with its close code.
-            BrokerLost, StorageLost: it can't be told now.
+            BrokerLost, StorageLost, PolicyLost: it can't be told now.
         """
         key = key_in(headers, subprotocols)
         if not self.is_open and key is None:
@@ -117,7 +128,9 @@ class Reception:
                 raise PolicyDenied(
                     f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
                 )
-        admitted = await self._door.admit(key or "", right=right, session_id=session_id)
+        admitted = await self._door.admit(
+            key or "", right=right, session_id=session_id, action=action, resource_id=resource_id
+        )
         await (await self.quota(admitted.principal)).take()
         return admitted
 

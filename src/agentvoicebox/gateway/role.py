@@ -10,6 +10,7 @@ import uvicorn
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
@@ -17,22 +18,27 @@ from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.watch import Watch
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.policy.decisions import open_policy
+from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
-from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
 PING_S = 20.0  # OpenAI's interval; clients give up after about as long
-DRAIN_S = 8.0  # closing events take milliseconds; the supervisor allows a gateway thirty seconds
+DRAIN_S = 18.0  # for answers to be finished; with farewells and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
 
@@ -65,7 +71,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
-        SettingsError: an agent file is at fault.
+        SettingsError: an agent file or the policy is at fault.
         InfrastructureError: the address can't be listened on.
     """
     catalogue = Catalogue(
@@ -87,6 +93,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         keys=settings.keys,
         figures=_figures(settings),
         gateways=settings.gateways,
+        policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
     )
     recording = Recording(
         Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
@@ -105,7 +112,11 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
+        history=History(postgres, Vault(settings.history_key_list)),
+        usage=Usage(postgres),
+        postgres=postgres,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
+        needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
 
     def announce(port: int) -> None:
@@ -115,8 +126,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     resting = asyncio.Event()
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
-        asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
         asyncio.create_task(reception.run(resting), name="audit trail"),
+        asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
     ]
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
@@ -163,6 +174,8 @@ async def serve(
         if server.is_open.is_set():
             announce_ready(sockets[0].getsockname()[1])
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for listener in getattr(server, "servers", ()):  # absent when stopped before it was open
+            listener.close()  # first of all: a balancer then goes elsewhere, without waiting for its next check of /ready
         await house.leave(DRAIN_S)
     finally:
         opening.cancel()

@@ -14,9 +14,8 @@ from importlib import resources
 from typing import Any
 
 import msgspec
-from redis.exceptions import NoScriptError, RedisError
 
-from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.connection import STORE_ERRORS, Connection
 from agentvoicebox.broker.keys import PREFIX
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.limits.allowance import MEASURES, SLOTS, Answer, Scope, Verdict, verdict_of
@@ -63,7 +62,6 @@ class Limits:
         clock: Clock | None = None,
     ) -> None:
         self._connection = connection
-        self._sha = ""
         self._waiting: list[_Question] = []
         self._sending: asyncio.Task[None] | None = None
         self._breaker = Breaker(BreakerPolicy(failures_to_open=1, open_s=RETRY_S))
@@ -150,7 +148,7 @@ class Limits:
         except asyncio.CancelledError:
             self._breaker = self._breaker.released()
             raise
-        except (RedisError, OSError, TimeoutError) as error:
+        except (*STORE_ERRORS, TimeoutError) as error:
             if self._breaker.opened_s is None:
                 log.error("limits are kept by this process alone: the store is away", error=type(error).__name__)
             self._breaker = self._breaker.failed(self._clock.monotonic_s())
@@ -161,16 +159,8 @@ class Limits:
         return found
 
     async def _run(self, batch: Sequence[_Question]) -> list[list[list[int]]]:
-        redis = self._connection.aside
-        if not self._sha:
-            self._sha = await redis.script_load(SCRIPT)
-        pipe = redis.pipeline(transaction=False)
+        pipe = self._connection.store.aside.pipeline(transaction=False)
         for question in batch:
-            pipe.evalsha(self._sha, len(question.keys), *question.keys, *question.arguments)
-        found: list[Any] = await pipe.execute(raise_on_error=False)
-        for place, question in enumerate(batch):
-            if isinstance(found[place], NoScriptError):  # the server restarted; nothing was taken
-                found[place] = await redis.eval(SCRIPT, len(question.keys), *question.keys, *question.arguments)
-            elif isinstance(found[place], RedisError):
-                raise found[place]
+            pipe.eval(SCRIPT, len(question.keys), *question.keys, *question.arguments)
+        found: list[list[list[int]]] = await pipe.execute()
         return found

@@ -4,7 +4,7 @@ Every label takes its values from a closed set (`_among`), so that no client can
 taken at the gateway from the wall-clock stamps that workers put on their records; workers need no page of their own.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -43,6 +43,7 @@ REFUSALS = frozenset(
         "rate_limit_exceeded",
         "broker_lost",
         "storage_lost",
+        "store_unavailable",
     }
 )
 LIMITS = frozenset(f"{scope}.{measure}" for scope in ("global", "tenant", "key") for measure in ("requests", "tokens"))
@@ -116,6 +117,12 @@ class Metrics:
             "Checks of a limit answered by this process alone: the store was away.",
             registry=registry,
         )
+        self._degraded = Gauge("avb_degraded", "1 while this does not work.", ["mode"], registry=registry)
+        self._pressure_s = Gauge(
+            "avb_pressure_seconds",
+            "How far the workers, or this process, are behind; new calls wait.",
+            registry=registry,
+        )
         self._speculation = Counter(
             "avb_speculation", "Answers begun before the turn was over.", ["result"], registry=registry
         )
@@ -178,6 +185,12 @@ class Metrics:
     def queue_age(self, kind: str, seconds: float) -> None:
         """How long the oldest unclaimed job of a kind has waited."""
         self._queue_age_s.labels(_among(kind, JOB_KINDS)).set(seconds)
+
+    def surroundings(self, modes: Mapping[str, bool], pressure_s: float) -> None:
+        """What does not work, by mode, and how far work is behind."""
+        for mode, holds in modes.items():
+            self._degraded.labels(mode).set(holds)
+        self._pressure_s.set(pressure_s)
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes (content type `text/plain; version=0.0.4`)."""
