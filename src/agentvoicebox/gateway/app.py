@@ -141,6 +141,12 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
             house.admit(session, call)
         else:
             restored = await _take_up(house, session, who, call, owner)
+        try:
+            await house.reception.seat(session, who.principal, is_new=came_back is None)
+        except AgentVoiceBoxError:
+            house.dismiss(session, call, is_over=came_back is None)
+            house.directory.let_go(session, owner)
+            raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
         try:

@@ -6,6 +6,7 @@ workers may still be at their last job of it, and are then deleted.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -148,6 +149,7 @@ class House:
         if not self._guests:
             self._is_empty.set()
         if not is_over:
+            self.reception.counts.let_go(session)
             return
         task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
         self._cleaning.add(task)
@@ -185,6 +187,8 @@ class House:
             guest.drop(owner)
 
     async def _clean_up(self, session: SessionRef) -> None:
+        with suppress(BrokerLost):  # its places come free by themselves
+            await self.reception.counts.leave(session)
         try:
             async with asyncio.timeout(self.grace_s):
                 await self._cleans_now.wait()
