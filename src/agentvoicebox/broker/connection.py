@@ -105,7 +105,9 @@ class Connection:
                 if loop.time() + pause_s > gives_up_s:
                     raise BrokerLost(f"the store is away ({type(error).__name__})") from error
             except RedisError as error:
-                raise BrokerLost(f"the store refused a command: {error}") from error
+                # The store's own words may hold what it was given; their first says what is the matter.
+                reason = str(error).partition(" ")[0][:40]
+                raise BrokerLost(f"the store refused a command ({type(error).__name__}, {reason})") from error
             else:
                 if task is not None and task.cancelling() > cancelled_before:
                     # redis-py loses a cancellation that meets the arriving answer; whoever cancelled would wait for ever

@@ -22,7 +22,7 @@ from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.sessions.directory import new_owner
 from agentvoicebox.settings import DEFAULT_TENANT
-from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of, headers_of, status_of
 from agentvoicebox.wire.server_events import ErrorEvent
@@ -85,7 +85,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         offered: list[str] = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
-        with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
+        with bound(correlation_id=sane_id(websocket.headers.get("x-correlation-id", "")) or trace_id):
             try:
                 who = welcome(websocket.headers, websocket.query_params, offered, keys=house.keys, agents=house.agents)
                 await _serve(house, websocket, who, trace_id)
