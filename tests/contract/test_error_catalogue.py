@@ -32,7 +32,7 @@ from agentvoicebox.errors import (
     RateLimited,
 )
 from agentvoicebox.gateway import call, open_jobs
-from agentvoicebox.gateway.modes import Surroundings
+from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.wire import faults
 from agentvoicebox.wire.faults import CATALOGUE, Fault
@@ -112,7 +112,7 @@ async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
 
 def strained() -> Surroundings:
     around = Surroundings()
-    for _ in range(3):
+    for _ in range(BAD_LOOKS):
         around.missed()
     return around
 
