@@ -35,7 +35,7 @@ from agentvoicebox.errors import (
     StorageLost,
 )
 from agentvoicebox.gateway import call, open_jobs
-from agentvoicebox.gateway.modes import Surroundings
+from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
 from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.limits.allowance import Allowance
@@ -146,7 +146,7 @@ STANDINGS: dict[str | None, AgentVoiceBoxError] = {
 
 def strained() -> Surroundings:
     around = Surroundings()
-    for _ in range(3):
+    for _ in range(BAD_LOOKS):
         around.missed()
     return around
 

@@ -26,7 +26,7 @@ from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
-from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of, headers_of, status_of
@@ -117,7 +117,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         offered: list[str] = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
-        with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
+        with bound(correlation_id=sane_id(websocket.headers.get("x-correlation-id", "")) or trace_id):
             try:
                 headers, query = websocket.headers, websocket.query_params
                 admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))

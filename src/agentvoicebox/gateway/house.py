@@ -133,7 +133,7 @@ class House:
         before = self._guests.get(session)
         if before is None and len(self._guests) >= self.max_calls:
             raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
-        if is_new and (refusal := self.around.refusal()) is not None:
+        if is_new and (refusal := self.around.refusal(self.calls)) is not None:
             raise refusal
         self._guests[session] = guest
         self._is_empty.clear()
