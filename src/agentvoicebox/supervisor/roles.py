@@ -76,7 +76,7 @@ CHILDREN = (
     ),
     ChildSpec(
         "gateway",
-        (Role("gateway", "agentvoicebox.gateway.role:serve_gateway"),),
+        (Role("gateway", "agentvoicebox.gateway.role:serve_gateway", needs=STORES),),
         GATEWAY_DRAIN_S,
         faces_callers=True,
     ),
