@@ -21,6 +21,7 @@ NEAR_ENOUGH = 0.6  # difflib's own default cutoff: one or two wrong letters in a
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+KEY_BYTES = 32  # AES-256
 HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -49,6 +50,10 @@ class Settings(BaseSettings):
         demo_data: put the demo parcels (PKG004 and its siblings) into the embedded PostgreSQL's catalogue at each start.
         record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
         record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
+        history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own figure.
+        audit_days: days that the audit log and usage stay there.
+        history_words: what becomes of people's words before they are stored there: `keep`, `mask` or `encrypt`.
+        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first encrypts, all of them decrypt.
         models_dir: folder looked into before any other source of models; empty: none.
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
         llm_servers: comma-separated further ones, `name=https://host/v1#model`, asked in this order when those before fail.
@@ -107,6 +112,10 @@ class Settings(BaseSettings):
     demo_data: bool = True
     record_days: int = Field(default=30, ge=1, le=3_650)
     record_words: bool = False
+    history_days: int = Field(default=90, ge=1, le=3_650)
+    audit_days: int = Field(default=365, ge=1, le=3_650)
+    history_words: Literal["keep", "mask", "encrypt"] = "keep"
+    history_keys: str = Field(default="", repr=False, validate_default=True)  # after what it is checked together with
     models_dir: str = ""
     llm_base_url: str = ""
     llm_api_key: str = Field(default="", repr=False)
@@ -237,6 +246,16 @@ class Settings(BaseSettings):
             raise ValueError("the console format may show callers' words; use json unless the host is loopback")
         return value
 
+    @field_validator("history_keys")
+    @classmethod
+    def _history_keys_encrypt(cls, value: str, info: ValidationInfo) -> str:
+        for place, key in enumerate(_split(value), start=1):
+            if not _is_key(key):
+                raise ValueError(f"key {place} is not {KEY_BYTES} bytes in base64; `openssl rand -base64 32` makes one")
+        if info.data.get("history_words") == "encrypt" and not _split(value):
+            raise ValueError("AVB_HISTORY_WORDS=encrypt needs a key; `openssl rand -base64 32` makes one")
+        return value
+
     @field_validator("tool_private_networks")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
@@ -341,6 +360,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def history_key_list(self) -> tuple[bytes, ...]:
+        """The keys of encrypted records, the one that encrypts first."""
+        return tuple(base64.b64decode(key) for key in _split(self.history_keys))
+
+    @property
     def vapi_secret_list(self) -> tuple[str, ...]:
         """The shared secrets of the hotline, in order."""
         return _split(self.vapi_secrets)
@@ -422,6 +446,13 @@ def is_loopback(host: str) -> bool:
 
 def _split(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _with_scheme(value: str, schemes: tuple[str, ...]) -> str:

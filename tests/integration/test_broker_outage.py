@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.cluster import RedisCluster
 from tests.kit.store import connections_to, looking_into
 
 from agentvoicebox.broker import keys
@@ -27,22 +28,24 @@ def submit(job_id: str, kind: JobKind = JobKind.LLM, session: SessionRef = CALL)
     return Submit(Job(job_id, kind, session, b"", 0.0))
 
 
-async def test_a_record_announced_while_the_subscription_was_down_is_delivered(
-    broker: RedisBroker, redis_url: str
-) -> None:
+async def test_a_record_announced_while_the_subscription_was_down_is_delivered(store_url: str) -> None:
+    broker = RedisBroker(store_url)
     results = await broker.results(CALL)
     records = aiter(results)
     await broker.dispatch([submit("job_1")])
     (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
-    async with asyncio.timeout(LONG_S), Redis.from_url(redis_url) as redis:
-        waiting = asyncio.ensure_future(anext(records))
-        for _ in range(10):  # time enough for the reader to find the streams empty, so that it lives by announcements
-            await broker.queue_age_s(JobKind.LLM)
-        await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        await broker.publish(claim, b"only", is_last=True)  # nothing comes after it that could show the gap
+    waiting = asyncio.ensure_future(anext(records))
+    for _ in range(10):  # time enough for the reader to find the streams empty, so that it lives by announcements
+        await broker.queue_age_s(JobKind.LLM)
+    with looking_into(store_url) as store:
+        everywhere = {"target_nodes": "all"} if isinstance(store, RedisCluster) else {}
+        store.execute_command("CLIENT KILL", "TYPE", "pubsub", **everywhere)
+    await broker.publish(claim, b"only", is_last=True)  # nothing comes after it that could show the gap
+    async with asyncio.timeout(LONG_S):
         assert (await waiting).body == b"only"
     await results.close()
     await records.aclose()  # type: ignore[attr-defined]
+    await broker.close()
 
 
 async def test_commands_go_on_when_every_connection_was_cut(broker: RedisBroker, redis_url: str) -> None:

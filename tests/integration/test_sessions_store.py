@@ -10,6 +10,7 @@ from tests.kit.store import looking_into
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.errors import SessionTaken
 from agentvoicebox.ports.broker import AppendLog, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
@@ -129,3 +130,26 @@ async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
     assert await broker.claim(JobKind.LLM, "w", slots=1, wait_s=0) == []
     with looking_into(store_url) as redis:
         assert [key for key in redis.scan_iter() if "sess_1" in key] == []
+
+
+async def test_of_two_owners_only_the_one_that_has_the_session_hands_out_records(
+    broker: RedisBroker, directory: SessionDirectory, store_url: str
+) -> None:
+    other_broker = RedisBroker(store_url)
+    other = SessionDirectory(other_broker.connection, other_broker.subscriber)
+    await directory.open(CALL, {}, owner="first")
+    await broker.dispatch([Submit(Job("rec_1", JobKind.RECORD, CALL, b"", 0.0))], owner="first")
+    seen = await other.find(CALL)
+    assert seen is not None and await other.take_over(CALL, seen, owner="second")
+    with pytest.raises(SessionTaken):
+        await broker.dispatch([Submit(Job("rec_2", JobKind.RECORD, CALL, b"", 0.0))], owner="first")
+    await other_broker.dispatch([Submit(Job("rec_3", JobKind.RECORD, CALL, b"", 0.0))], owner="second")
+    await broker.dispatch([Submit(Job("rec_1~anew", JobKind.RECORD, CALL, b"", 0.0))])  # the recorder's own
+    claims = await broker.claim(JobKind.RECORD, "w", slots=9, wait_s=5)
+    assert [claim.job.job_id for claim in claims] == ["rec_1", "rec_3", "rec_1~anew"]
+    for claim in claims:
+        await broker.release(claim)
+    with looking_into(store_url) as redis:
+        assert [key for key in redis.scan_iter() if "job" in key] == [], "no fence outlives its record"
+    await other.close(CALL)
+    await other_broker.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from agentvoicebox.cli.local_server import free_port
-from agentvoicebox.cli.serve import EVERYTHING_READY
+from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.shipments.demo_data import seed
 from agentvoicebox.storage.migrate import migrate
@@ -30,6 +30,7 @@ from tests.kit.waiting import until
 ROOT = Path(__file__).parents[2]
 START_S = 120.0
 END_S = 40.0
+AGAIN_S = 0.5
 WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder", "janitor"))
 COMPACT = (("stt",), ("tts",), ("llm", "tool", "recorder", "janitor"))
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted"}  # engines that answer at once
@@ -77,9 +78,14 @@ class Node:
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
-        async for line in process.stdout:
-            if line.startswith(EVERYTHING_READY.encode()):
-                self._is_ready.set()
+        async for line in process.stdout:  # `  stt        ready after 1.2 s`, `  stt        died`
+            match line.decode().split():
+                case [_, "died", *_]:
+                    self._is_ready.clear()
+                case [what, "ready", *_] if what != "migrations":
+                    self._is_ready.set()
+                case _:
+                    pass
 
     async def stop(self) -> float:
         """SIGTERM, and the seconds until nothing of it was left. Idempotent."""
@@ -108,15 +114,17 @@ class Node:
         return children[0] if children else 0
 
     async def kill(self) -> int:
-        """SIGKILL to the process that serves the roles, once there is one; its pid."""
+        """SIGKILL to the process that serves the roles, once there is one; its pid. `is_back` waits for the next."""
         await until(lambda: not self.child_pid, f"{self.name} serves nothing", patience_s=START_S)
         pid = self.child_pid
+        self._is_ready.clear()
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    async def is_back(self, killed_pid: int) -> None:
-        """Wait until another process has taken the place of the killed one (its roles may still be loading)."""
-        await until(lambda: self.child_pid in (0, killed_pid), f"{self.name} is not back", patience_s=START_S)
+    async def is_back(self) -> None:
+        """Wait until another process has taken the place of a killed one, and its roles are ready."""
+        async with asyncio.timeout(START_S):
+            await self._is_ready.wait()
 
 
 class Server:
@@ -141,7 +149,12 @@ class Server:
             assert self.server.process is not None
             await self.server.process.wait()
             died_s = loop.time()
-            await self.server.start()
+            while True:
+                try:
+                    await self.server.start()
+                    break
+                except AgentVoiceBoxError:  # what the dead one left may still be in the way
+                    await asyncio.sleep(AGAIN_S)
             self.outages_s.append(loop.time() - died_s)
 
     def kill(self) -> None:

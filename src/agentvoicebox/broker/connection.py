@@ -22,6 +22,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AskError,
     BusyLoadingError,
+    ClusterCrossSlotError,
     ClusterError,
     MovedError,
     NoScriptError,
@@ -165,6 +166,8 @@ class Connection:
                 self.outages += 1
                 if loop.time() + pause_s > gives_up_s or _is_no_cluster(error):
                     raise BrokerLost(_said(error)) from error
+            except (MovedError, ClusterCrossSlotError) as error:
+                raise BrokerLost("the store is a cluster; AVB_REDIS_URL should begin with redis+cluster://") from error
             except STORE_ERRORS as error:
                 raise BrokerLost(_said(error)) from error
             else:
@@ -191,8 +194,6 @@ def _is_no_cluster(error: BaseException) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    if isinstance(error, MovedError):
-        return "the store is a cluster; AVB_REDIS_URL should begin with redis+cluster://"
     if _is_no_cluster(error):
         return "the store is no cluster; AVB_REDIS_URL should begin with redis://"
     if isinstance(error, _AWAY_CLUSTER):

@@ -83,7 +83,7 @@ class Subscriber:
         """Drop all connections. Idempotent."""
         lines, self._lines = list(self._lines.values()), {}
         for line in lines:
-            line.task.cancel()
+            line.close()
         await asyncio.gather(*(line.task for line in lines), return_exceptions=True)
 
     async def place(self, names: Collection[bytes], *, lost: Collection[bytes] = ()) -> None:
@@ -128,7 +128,13 @@ class _Line:
         self._back: set[bytes] = set()  # of these, too, but they stand again: their listeners are told once all do
         self._leaving: Counter[bytes] = Counter()  # what we asked to hear no more, until it is confirmed
         self._wire: AbstractConnection | None = None
+        self._is_closed = False
         self.task = asyncio.create_task(self._run(), name="broker-subscriber")
+
+    def close(self) -> None:
+        """Stop listening; `task` ends."""
+        self._is_closed = True  # redis-py loses a cancellation that meets an arriving message; the loops look here, too
+        self.task.cancel()
 
     async def add(self, names: Collection[bytes], lost: Collection[bytes]) -> None:
         """Listen to these, too."""
@@ -156,7 +162,7 @@ class _Line:
 
     async def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
-        while True:
+        while not self._is_closed:
             try:
                 wire = self._connection.store.raw(self._place)
                 try:
@@ -197,7 +203,7 @@ class _Line:
             pass  # nobody knows just now: they stay here until somebody does
 
     async def _listen(self, wire: AbstractConnection) -> None:
-        while True:
+        while not self._is_closed:
             kind, name, payload = await wire.read_response(timeout=NO_TIMEOUT)
             if kind in (b"message", b"smessage"):
                 for listener in list(self._subscriber.listeners.get(name, ())):

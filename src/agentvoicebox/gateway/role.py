@@ -32,6 +32,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
@@ -111,7 +112,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
-        history=History(postgres),
+        history=History(postgres, Vault(settings.history_key_list)),
         usage=Usage(postgres),
         postgres=postgres,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),

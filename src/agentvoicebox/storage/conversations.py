@@ -11,9 +11,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.queries import load
 from agentvoicebox.storage.records import TimedBatch
+from agentvoicebox.storage.rules import RuleBook, Words
 from agentvoicebox.storage.usage import UsageEntry, entries_of
+from agentvoicebox.storage.vault import Vault
 
 PLACES_A_MICROSECOND = 1_000  # records of one batch that keep their order; the engine persists a few at a time
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # the escape itself, not a backslash followed by "u0000"
@@ -23,25 +26,34 @@ _SESSION_SEEN, _USAGE_UPSERT = load("session_seen"), load("usage_upsert")
 
 
 class Conversations:
-    """Writes."""
+    """Writes.
 
-    def __init__(self, postgres: Postgres) -> None:
+    Args:
+        rules: what becomes of people's words; None: they are kept.
+        vault: seals them where a rule says so.
+    """
+
+    def __init__(self, postgres: Postgres, rules: RuleBook | None = None, vault: Vault | None = None) -> None:
         self._postgres = postgres
+        self._rules = rules
+        self._vault = vault or Vault()
 
     async def write(self, batches: Sequence[TimedBatch]) -> None:
         """Record batches of one tenant in one transaction: all or nothing.
 
         Raises:
             ValueError: batches of several tenants.
+            NoHistoryKey: the tenant's records are to be encrypted, and there is no key.
             StorageLost, StorageRefused: nothing was written.
         """
         tenants = {each.batch.tenant_id for each in batches}
         if len(tenants) != 1:
             raise ValueError(f"one tenant a transaction, not {len(tenants)}")
-        rows = _Rows()
+        tenant_id = tenants.pop()
+        rows = _Rows("keep" if self._rules is None else (await self._rules.of(tenant_id)).words, self._vault)
         for each in batches:
             rows.add(each)
-        async with self._postgres.tenant_transaction(tenants.pop()) as connection:
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
             for statement, arguments in rows.by_statement().items():
                 await connection.executemany(statement, arguments)
 
@@ -63,7 +75,9 @@ class _Rows:
     write the same sessions at the same time wait for each other, but never in a ring.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Words, vault: Vault) -> None:
+        self._words = words
+        self._vault = vault
         self._written: dict[str, list[tuple[object, ...]]] = {}
         self._sessions: dict[tuple[str, str], _Seen] = {}
         self._usage: dict[tuple[str, str, str], UsageEntry] = {}
@@ -75,7 +89,9 @@ class _Rows:
         seen.opened_at, seen.last_at = min(seen.opened_at, at), max(seen.last_at, at)
         first = int(timed.submitted_s * 1_000_000) * PLACES_A_MICROSECOND
         for place, record in enumerate(timed.batch.records):
-            body = to_jsonb(record.body)
+            body = to_jsonb(
+                protected(record, words=self._words, vault=self._vault, tenant_id=head[0], session_id=head[1])
+            )
             match record.kind:
                 case "item":
                     self._append(_ITEM_UPSERT, *head, record.record_id, first + place, body)

@@ -12,13 +12,19 @@ import msgspec
 
 from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.privacy import place_of
 from agentvoicebox.storage.queries import load
+from agentvoicebox.storage.vault import Vault
 
 if TYPE_CHECKING:
     from agentvoicebox.storage.postgres import Connection
 
 Order = Literal["asc", "desc"]
 MOST = 100  # records a page
+
+# The planner knows badly how long a session is, and would rather read and sort all of it than take the page that lies ready in
+# the index (`conversation_items_latest`).
+IN_ORDER = "SET LOCAL enable_sort = off"
 
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 _LAST_POSITION = (1 << 63) - 1
@@ -66,10 +72,11 @@ class Page(msgspec.Struct, Generic[Kept], frozen=True):
 
 
 class History:
-    """Reads."""
+    """Reads. What was encrypted is opened with `vault`; HistorySealed is raised where none of its keys does."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, vault: Vault | None = None) -> None:
         self._postgres = postgres
+        self._vault = vault or Vault()
 
     async def sessions(
         self, tenant_id: str, *, after: str | None = None, limit: int = MOST, order: Order = "desc"
@@ -94,13 +101,13 @@ class History:
                     raise UnknownCursor(f"There is no session {after[:64]!r} to go on after.", param="after")
                 begins = (row["opened_at"], after)
             rows = await connection.fetch(_SESSIONS[order], tenant_id, *begins, limit + 1)
-        return _page([_session(row) for row in rows], limit)
+        return _page([self._session(tenant_id, row) for row in rows], limit)
 
     async def session(self, tenant_id: str, session_id: str) -> StoredSession | None:
         """One session, or None when the tenant has none of this id. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             row = await connection.fetchrow(_SESSION, tenant_id, session_id)
-        return None if row is None else _session(row)
+        return None if row is None else self._session(tenant_id, row)
 
     async def items(
         self,
@@ -128,10 +135,15 @@ class History:
             position = _LAST_POSITION if order == "desc" else -1
             if after is not None:
                 position = await self._position(connection, tenant_id, session_id, after)
+            await connection.execute(IN_ORDER)
             rows = await connection.fetch(_ITEMS[order], tenant_id, session_id, position, limit + 1)
             if not rows and await connection.fetchrow(_SESSION, tenant_id, session_id) is None:
                 return None
-        return _page([StoredItem(row["item_id"], _decoded(row["body"])) for row in rows], limit)
+        items = [
+            StoredItem(row["item_id"], self._opened(row["body"], tenant_id, session_id, "item", row["item_id"]))
+            for row in rows
+        ]
+        return _page(items, limit)
 
     async def _position(self, connection: "Connection", tenant_id: str, session_id: str, item_id: str) -> int:
         found: int | None = await connection.fetchval(_ITEM_POSITION, tenant_id, session_id, item_id)
@@ -139,21 +151,21 @@ class History:
             raise UnknownCursor(f"The session has no item {item_id[:64]!r} to go on after.", param="after")
         return _LAST_POSITION if found is None else found
 
+    def _session(self, tenant_id: str, row: Any) -> StoredSession:
+        closed_at: datetime | None = row["closed_at"]
+        name: str = row["session_id"]
+        return StoredSession(
+            name,
+            row["opened_at"].timestamp(),
+            None if closed_at is None else closed_at.timestamp(),
+            self._opened(row["opened"], tenant_id, name, "session_opened"),
+            self._opened(row["closed"], tenant_id, name, "session_closed"),
+        )
+
+    def _opened(self, body: str, tenant_id: str, session_id: str, kind: str, record_id: str = "") -> dict[str, Any]:
+        place = place_of(tenant_id, session_id, kind, record_id)
+        return self._vault.open(place, msgspec.json.decode(body, type=dict[str, Any]))
+
 
 def _page(records: Sequence[Kept], limit: int) -> Page[Kept]:
     return Page(tuple(records[:limit]), len(records) > limit)
-
-
-def _session(row: Any) -> StoredSession:
-    closed_at: datetime | None = row["closed_at"]
-    return StoredSession(
-        row["session_id"],
-        row["opened_at"].timestamp(),
-        None if closed_at is None else closed_at.timestamp(),
-        _decoded(row["opened"]),
-        _decoded(row["closed"]),
-    )
-
-
-def _decoded(body: str) -> dict[str, Any]:
-    return msgspec.json.decode(body, type=dict[str, Any])
