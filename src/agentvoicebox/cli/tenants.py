@@ -6,14 +6,18 @@ Keys are `agentvoicebox keys`' affair. Every change stands in the tenant's audit
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
 from agentvoicebox.cli import keys
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import by_command, on_database
+from agentvoicebox.cli.database import ACTS_WITHIN, by_command, on_database
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.settings import Settings
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
@@ -21,7 +25,7 @@ from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Tenants: make, list, show, rename, suspend, limit; their projects and their audit log.",
+    help="Tenants: make, list, show, rename, suspend, limit; their records, projects and audit log.",
 )
 
 AT_ONCE = 100  # rows of one query
@@ -74,6 +78,7 @@ def show(tenant: TenantName) -> None:
         ("made", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
         ("state", _state(found)),
         ("limits of its own", _limits(found.limits)),
+        ("records", _kept(found.history)),
         ("projects", ", ".join(each.project_id for each in projects) or "-"),
     ):
         table.add_row(what, told)
@@ -94,6 +99,35 @@ def project(tenant: TenantName, project: Annotated[str, typer.Argument(metavar="
     entry = by_command("project.created", project)
     on_database(lambda postgres: Tenants(postgres).add_project(tenant, project, deed=entry))
     console.print(f"Tenant {tenant} has the project {project}.", markup=False)
+
+
+@app.command()
+def history(
+    tenant: TenantName,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long sessions and items are kept.")] = None,
+    audit_days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long audit log and usage are.")] = None,
+    words: Annotated[str | None, typer.Option(help="Of what people say: keep, mask or encrypt.")] = None,
+) -> None:
+    """Give a tenant rules of its own for its records, in place of AVB_HISTORY_… and of those it had.
+
+    What is left out is the deployment's; without any option all of it is. Holds for what is recorded from then on.
+
+    agentvoicebox tenants history acme --days 30 --words mask
+    """
+    settings = Settings.load()
+    try:
+        own = msgspec.convert({"days": days, "audit_days": audit_days, "words": words}, OwnRules)
+    except msgspec.ValidationError:
+        raise SettingsError(f"--words is keep, mask or encrypt, not {words!r}") from None
+    entry = by_command("tenant.history", tenant)
+
+    async def write(postgres: Postgres) -> None:
+        await Tenants(postgres).get(tenant)
+        can_encrypt = bool(settings.history_key_list)
+        await RuleBook(postgres, Rules(), can_encrypt=can_encrypt).set(tenant, own, deed=entry)
+
+    on_database(write)
+    console.print(f"Tenant {tenant} keeps: {_kept(own)}. {ACTS_WITHIN}", markup=False)
 
 
 @app.command()
@@ -130,6 +164,11 @@ app.command("limit")(keys.limit)
 def _limits(limits: TenantLimits) -> str:
     figures = {"requests": limits.requests, "tokens": limits.tokens, "window_s": limits.window_s}
     return ", ".join(f"{name} {figure:g}" for name, figure in figures.items() if figure is not None) or "-"
+
+
+def _kept(own: OwnRules) -> str:
+    told = {"days": own.days, "audit days": own.audit_days, "words": own.words}
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "what is usual"
 
 
 def _state(tenant: Tenant) -> str:

@@ -31,6 +31,7 @@ from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import RuleBook, Rules
 from agentvoicebox.storage.usage import Usage
 from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
@@ -115,6 +116,11 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         history=History(postgres, Vault(settings.history_key_list)),
         usage=Usage(postgres),
         postgres=postgres,
+        rules=RuleBook(
+            postgres,
+            Rules(settings.history_days, settings.audit_days, settings.history_words),
+            can_encrypt=bool(settings.history_key_list),
+        ),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
