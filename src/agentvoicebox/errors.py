@@ -66,6 +66,12 @@ class BufferTooSmall(ClientError):
     code = "input_audio_buffer_commit_empty"
 
 
+class BodyTooLarge(ClientError):
+    """More than anybody means to send."""
+
+    code = "request_too_large"
+
+
 class Refused(AgentVoiceBoxError):
     """The gate says no. Nothing was begun."""
 
@@ -164,6 +170,12 @@ class StorageLost(InfrastructureError):
     """PostgreSQL can't be reached."""
 
     code = "storage_lost"
+
+
+class PolicyLost(InfrastructureError):
+    """The policy can't be asked, or gave no decision; then nothing is allowed. The message says what to mend."""
+
+    code = "policy_lost"
 
 
 class SettingsError(AgentVoiceBoxError):

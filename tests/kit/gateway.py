@@ -23,8 +23,8 @@ from agentvoicebox.engine.inputs import (
     WorkerInput,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
-from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.gateway.watch import Watch
@@ -168,8 +168,13 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
-    """Serve a house over `broker`; `changes` are fields of House, or `api_keys`, `port`, `heartbeats`, `watches_s`."""
-    keys = Keys(changes.pop("api_keys", ()))
+    """Serve a house over `broker`.
+
+    `changes` are fields of House, or `api_keys`, `reception` (more arguments of Reception), `port`, `heartbeats`, `watches_s`.
+    """
+    metrics = Metrics()
+    options = {"postgres": None, "keys": changes.pop("api_keys", ()), **changes.pop("reception", {})}
+    reception = Reception(broker.connection, metrics=metrics, **options)
     port: int = changes.pop("port", 0)
     has_heartbeats: bool = changes.pop("heartbeats", False)
     watches_s: float = changes.pop("watches_s", 0.0)
@@ -181,9 +186,9 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "past": SessionLog(broker.connection),
             "batcher": batcher,
             "agents": Agents(),
-            "keys": keys,
+            "reception": reception,
             "clock": SystemClock(),
-            "metrics": Metrics(),
+            "metrics": metrics,
             "max_calls": 24,
             "grace_s": 0.05,
             **changes,
@@ -208,6 +213,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
         await serving
         await asyncio.gather(*keeping)
         await batcher.close()
+        await reception.close()
 
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:

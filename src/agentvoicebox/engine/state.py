@@ -111,6 +111,11 @@ class State(msgspec.Struct):
         return jobs | dict.fromkeys(self.detached, "tool")
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way: nobody speaks, is being understood, or is being answered."""
+        return self.buffer.turn is None and not self.responses and not self.jobs_out()
+
+    @property
     def active(self) -> LiveResponse | None:
         """The response in the session's conversation, if one lives."""
         return next((r for r in self.responses.values() if r.is_default), None)

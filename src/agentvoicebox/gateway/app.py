@@ -1,6 +1,6 @@
 """Routes of the gateway: the Realtime socket, and the few pages beside it.
 
-Decides addresses and the shape of answers. Who may come in is `handshake` and `house`; what a call is, `call`.
+Decides addresses and the shape of answers. Who may come in is `reception` and `house`; what a call is, `call`.
 """
 
 import secrets
@@ -14,15 +14,20 @@ from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
 
 from agentvoicebox import __version__
-from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError
+from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
+from agentvoicebox.gateway.admin import admin_routes
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.history import history_routes
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.minting import add_minting
+from agentvoicebox.gateway.readiness import Readiness
 from agentvoicebox.gateway.resume import Restored, find, take_up
-from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
-from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
+from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of, headers_of, status_of
 from agentvoicebox.wire.server_events import ErrorEvent
@@ -35,6 +40,7 @@ log = get_logger(__name__)
 
 def create_app(house: House) -> FastAPI:
     """The ASGI application over one house."""
+    readiness = Readiness(house)
     app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
     for path in REALTIME_PATHS:
         app.add_api_websocket_route(path, _realtime(house))
@@ -49,7 +55,8 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
     async def ready() -> JSONResponse:
-        return await _readiness(house)
+        status, body = await readiness.check()
+        return JSONResponse(body, status_code=status)
 
     @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
     async def metrics() -> Response:
@@ -57,7 +64,7 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/v1/models", summary="The agents that can be called")
     async def models(request: Request) -> dict[str, Any]:
-        house.keys.check(request.headers)
+        await principal_of(house, request, action="model.list")
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"} for name in house.agents.by_name
         ]
@@ -65,19 +72,44 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/v1/voices", summary="The voices that a session may ask for")
     async def voices(request: Request) -> dict[str, Any]:
-        house.keys.check(request.headers)
+        await principal_of(house, request, action="model.list")
         return {"object": "list", "data": [msgspec.to_builtins(voice) for voice in house.voices]}
 
     @app.get("/v1/sessions/{session_id}", summary="A call that is going on, at whichever gateway")
     async def session(request: Request, session_id: str) -> Response:
-        house.keys.check(request.headers)
         known = SESSION_ID.fullmatch(session_id) is not None
-        fields = await house.directory.get(SessionRef(DEFAULT_TENANT, session_id)) if known else None
+        wanted = session_id if known else ""
+        tenant_id = (await principal_of(house, request, action="session.read", resource_id=wanted)).tenant_id
+        fields = await house.directory.get(SessionRef(tenant_id, session_id)) if known else None
         if fields is None:
             return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
 
+    async def admit(request: Request) -> Principal:
+        return await principal_of(house, request, action="session.read")
+
+    async def admit_admin(request: Request) -> Principal:
+        return await principal_of(house, request, "admin")
+
+    add_minting(app, house)
+    if house.history is not None and house.usage is not None:
+        app.include_router(history_routes(house.history, house.usage, admit))
+    if house.postgres is not None:
+        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin))
     return app
+
+
+async def principal_of(
+    house: House, request: Request, right: Right = "realtime", *, action: Action | None = None, resource_id: str = ""
+) -> Principal:
+    """Whose key a REST request shows. A browser's ephemeral secret opens sessions, and nothing else.
+
+    Raises as `Reception.receive`.
+    """
+    admitted = await house.reception.receive(request.headers, right=right, action=action, resource_id=resource_id)
+    if admitted.session is not None:
+        raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
+    return admitted.principal
 
 
 def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
@@ -87,7 +119,11 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         trace_id = secrets.token_hex(16)
         with bound(correlation_id=sane_id(websocket.headers.get("x-correlation-id", "")) or trace_id):
             try:
-                who = welcome(websocket.headers, websocket.query_params, offered, keys=house.keys, agents=house.agents)
+                headers, query = websocket.headers, websocket.query_params
+                admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))
+                who = welcome(headers, query, offered, admitted=admitted, agents=house.agents)
+                if who.return_of is None:
+                    await house.reception.decisions.require(who.principal, "session.open", resource_id=who.agent.name)
                 await _serve(house, websocket, who, trace_id)
             except AgentVoiceBoxError as error:
                 await _turn_away(house, websocket, error)
@@ -97,7 +133,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
 
 async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str) -> None:
     came_back, owner = who.return_of, new_owner()
-    session = SessionRef(who.tenant_id, new_session_id() if came_back is None else came_back.session_id)
+    session = SessionRef(who.principal.tenant_id, new_session_id() if came_back is None else came_back.session_id)
     call = Call(house, websocket, who, session, trace_id=trace_id, owner=owner)
     with bound(tenant_id=session.tenant_id, session_id=session.session_id):
         restored: Restored | None = None
@@ -139,27 +175,6 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
     with suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
         await websocket.send_text(encode_server(event).decode())
         await websocket.close(code, reason)
-
-
-async def _readiness(house: House) -> JSONResponse:
-    """503 unless new calls can be taken. Detection has its model before the port is open, so it is not asked again."""
-    began_s = house.clock.monotonic_s()
-    store: dict[str, Any]
-    try:
-        await house.broker.queue_age_s(JobKind.LLM)
-        store = {"status": "ok", "ms": round((house.clock.monotonic_s() - began_s) * 1000, 2)}
-    except BrokerLost as error:
-        store = {"status": "down", "error": error.code}
-    is_ready = store["status"] == "ok" and not house.around.is_strained and not house.is_leaving
-    body = {
-        "status": "ready" if is_ready else "leaving" if house.is_leaving else "not ready",
-        "dependencies": {"store": store},
-        "degraded": house.around.modes(house.agents.default.language_model),
-        "is_busy": house.around.pressure.is_high,
-        "calls": house.calls,
-        "max_calls": house.max_calls,
-    }
-    return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
 def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:

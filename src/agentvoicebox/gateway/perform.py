@@ -24,12 +24,14 @@ from agentvoicebox.engine.effects import (
     SetInputFormat,
     SetTurnDetection,
 )
+from agentvoicebox.engine.inputs import Input, JobFailed
 from agentvoicebox.engine.jobs import Generate, JobRequest, Speak, Transcribe
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.resume import Restored, Standing, place_of, unseen
+from agentvoicebox.gateway.quota import Quota
+from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, unseen
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
 from agentvoicebox.gateway.voice import Voice
@@ -73,6 +75,8 @@ class Performer:
         clock: Clock,
         metrics: Metrics,
         wants_trace: bool,
+        quota: Quota,
+        post: Callable[[Input], None],
         unanswerable: Callable[[str, JobKind], None],
     ) -> None:
         """`unanswerable` is told of a job that was not handed out, because no worker would take it."""
@@ -89,6 +93,8 @@ class Performer:
         self._clock = clock
         self._metrics = metrics
         self._wants_trace = wants_trace
+        self._quota = quota
+        self._post = post
         self._unanswerable = unanswerable
         self.absent: frozenset[JobKind] = frozenset()
 
@@ -212,7 +218,9 @@ class Performer:
             self._unanswerable(job_id, kind_of(request))
             return
         kind = self._jobs.opened(job_id, request, self._clock.wall_s())
-        self._submit(job_id, kind, request)
+        refusal = self._quota.spent() if isinstance(request, Generate) else None
+        if refusal is None:
+            self._submit(job_id, kind, request)
         match request:
             case Transcribe(start_sample=start_sample):
                 self._ear.open_utterance(job_id, start_sample)
@@ -222,6 +230,9 @@ class Performer:
                 self._shelf.speaking_began(response_id, job_id)
             case _:
                 pass
+        if refusal is not None:
+            self.job_lost(job_id)
+            self._post(JobFailed(job_id, refusal.code or "", refusal.message))
 
     def _submit(self, job_id: str, kind: JobKind, request: JobRequest) -> None:
         payload = msgspec.msgpack.encode(request)
@@ -238,7 +249,13 @@ class Performer:
 
     def _record(self, persists: Sequence[Persist]) -> None:
         """Records leave as a job, too: a slow database never touches a call."""
-        batch = RecordBatch(self._session.tenant_id, self._session.session_id, self._trace_id, tuple(persists))
+        batch = RecordBatch(
+            self._session.tenant_id,
+            self._session.session_id,
+            self._trace_id,
+            tuple(persists),
+            audio_in_ms=self._ear.position_samples // MS_SAMPLES,
+        )
         job = Job(
             f"rec_{secrets.token_hex(10)}",
             JobKind.RECORD,
@@ -276,6 +293,7 @@ class Performer:
                 if response.status == "cancelled" and response.conversation_id is not None:
                     self._loudspeaker.stop()
                 self._shelf.response_over(response.id)
+                self._quota.used(0 if response.usage is None else response.usage.total_tokens, event.event_id)
                 self._show(response.id, self._tap.response_over(response.id, self._clock.wall_s()))
             case _:
                 pass

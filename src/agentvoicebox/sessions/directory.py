@@ -22,7 +22,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 
-OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the digest of the key it was opened with
+OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the id of the key it was opened with
 NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
 
 
@@ -74,6 +74,7 @@ class SessionDirectory:
         self._clock = clock or SystemClock()
         self._ours: dict[SessionRef, dict[str, str]] = {}
         self._tokens: dict[SessionRef, str] = {}
+        self._closed: set[SessionRef] = set()  # since the last heartbeat
         self._hold = Script("hold")
         self._take = Script("take")
         self.on_lost: Callable[[SessionRef, str], None] = _nobody_cares
@@ -123,8 +124,12 @@ class SessionDirectory:
 
     async def heartbeat(self) -> None:
         """Renew all of ours, whole, in one round trip. Call every `keys.SESSION_HEARTBEAT_S`. Raises BrokerLost."""
-        if self._ours:
-            await self._write(list(self._ours), None)
+        renewed = list(self._ours)
+        self._closed.clear()
+        if renewed:
+            await self._write(renewed, None)
+        for session in self._closed.intersection(renewed):  # our renewal may have come after the end
+            await self._strike(session)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Heartbeats until `stop`; an absent store is tried again at the next."""
@@ -139,15 +144,19 @@ class SessionDirectory:
         """Strike a session out; True for the one caller who did. Raises BrokerLost; then the janitor will do it."""
         self._ours.pop(session, None)
         self._tokens.pop(session, None)
+        self._closed.add(session)
+        was_there = await self._strike(session)
+        if was_there:
+            notice = _encoder.encode(SessionNotice("closed", session))
+            await self._connection.call(lambda: self._connection.commands.publish(keys.SESSION_NOTICES, notice))
+        return was_there
 
+    async def _strike(self, session: SessionRef) -> bool:
         async def strike() -> bool:
             pipe = self._connection.commands.pipeline(transaction=False)
-            pipe.unlink(keys.session_hash(session))
+            pipe.execute_command("UNLINK", keys.session_hash(session))
             pipe.zrem(keys.LIVE_SESSIONS, _member(session))
             _, removed = await pipe.execute()
-            if removed:
-                notice = _encoder.encode(SessionNotice("closed", session))
-                await self._connection.commands.publish(keys.SESSION_NOTICES, notice)
             return bool(removed)
 
         return await self._connection.call(strike)
@@ -203,20 +212,19 @@ class SessionDirectory:
         async def write() -> list[Any]:
             pipe = self._connection.commands.pipeline(transaction=False)
             for session in sessions:
-                mapping = {"tenant_id": session.tenant_id, **self._ours.get(session, {})}
-                pairs = [part for pair in mapping.items() for part in pair]
-                key = keys.session_hash(session)
-                pipe.eval(self._hold.text, 1, key, tokens[session], str(keys.SESSION_TTL_S), *pairs)
-            for session in sessions:
                 pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
-                if notice is not None:
-                    fields = {name: value for name, value in self._ours.get(session, {}).items() if name != KEY}
-                    pipe.publish(keys.SESSION_NOTICES, _encoder.encode(SessionNotice(notice, session, fields)))
+            for session in sessions:
+                ours = self._ours.get(session, {})
+                pairs = [part for pair in {"tenant_id": session.tenant_id, **ours}.items() for part in pair]
+                told = {name: value for name, value in ours.items() if name != KEY}
+                words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, told))
+                arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
+                pipe.eval(self._hold.text, 1, keys.session_hash(session), *arguments)
             answers: list[Any] = await pipe.execute()
-            return answers
+            return answers[len(sessions) :]
 
         answers = await self._connection.call(write)
-        for session, is_ours in zip(sessions, answers, strict=False):
+        for session, is_ours in zip(sessions, answers, strict=True):
             if not is_ours:
                 self.let_go(session, tokens[session])
                 self.on_lost(session, tokens[session])

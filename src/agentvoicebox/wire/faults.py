@@ -10,7 +10,15 @@ from typing import Literal
 
 import msgspec
 
-from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, ClientError, Overloaded, RateLimited, Refused
+from agentvoicebox.errors import (
+    AgentVoiceBoxError,
+    BadCredentials,
+    BodyTooLarge,
+    ClientError,
+    Overloaded,
+    RateLimited,
+    Refused,
+)
 from agentvoicebox.wire.server_events import ErrorBody
 
 Place = Literal["event", "connect", "close", "result", "http"]
@@ -21,7 +29,7 @@ PLACES: dict[Place, str] = {
     "result": "`response.done` (`status_details.error`) or `…input_audio_transcription.failed`; the session goes on",
     "http": 'a REST answer, `{"error": {…}}` with the status',
 }
-UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE, BROKEN = 401, 403, 429, 503, 500
+UNAUTHORIZED, FORBIDDEN, TOO_LARGE, TOO_MANY, UNAVAILABLE, BROKEN = 401, 403, 413, 429, 503, 500
 NO_CREDENTIALS_CLOSE = 3000
 
 
@@ -148,6 +156,8 @@ def status_of(error: AgentVoiceBoxError) -> int:
             return UNAUTHORIZED
         case Refused():
             return UNAUTHORIZED if error.close_code == NO_CREDENTIALS_CLOSE else FORBIDDEN
+        case BodyTooLarge():
+            return TOO_LARGE
         case ClientError():
             return 400
         case _:

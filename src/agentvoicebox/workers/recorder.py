@@ -19,9 +19,11 @@ from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.conversations import Conversations, TimedBatch
+from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.storage.records import RecordBatch, TimedBatch
+from agentvoicebox.storage.rules import RuleBook, usual_rules
+from agentvoicebox.storage.vault import Vault
 from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
@@ -91,7 +93,8 @@ class RecorderWork:
         while self._waiting:
             tenant_id = self._waiting[0].timed.batch.tenant_id
             group = [each for each in self._waiting if each.timed.batch.tenant_id == tenant_id][:MOST_AT_ONCE]
-            self._waiting = [each for each in self._waiting if each not in group]
+            taken = set(map(id, group))
+            self._waiting = [each for each in self._waiting if id(each) not in taken]
             await self._write(group)
 
     async def _write(self, group: list[_Waiting]) -> None:
@@ -134,9 +137,11 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
+    rules = RuleBook(postgres, usual_rules(settings))
+    conversations = Conversations(postgres, rules, Vault(settings.history_key_list))
     name = worker_name(JobKind.RECORD)
     health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check))
-    work = RecorderWork(Conversations(postgres), broker, on_trouble=health.suspect)
+    work = RecorderWork(conversations, broker, on_trouble=health.suspect)
     try:
         await broker.queue_age_s(JobKind.RECORD)
         announce_ready()

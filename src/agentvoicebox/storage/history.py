@@ -1,0 +1,191 @@
+"""What was recorded, read back: sessions and their items, in pages, one tenant at a time.
+
+A page begins behind the id that ended the one before. So pages have no gap and no repeat while records are added, and whoever
+turns to the thousandth page pays as little as for the first. Items that still wait for PostgreSQL are read where they wait
+(`tail`), so a page is the same before and after they are written.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from agentvoicebox.errors import ClientError
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.privacy import place_of
+from agentvoicebox.storage.queries import load
+from agentvoicebox.storage.tail import PlacedItem, Tail
+from agentvoicebox.storage.vault import Vault
+
+if TYPE_CHECKING:
+    from agentvoicebox.storage.postgres import Connection
+
+Order = Literal["asc", "desc"]
+MOST = 100  # records a page
+
+# The planner knows badly how long a session is, and would rather read and sort all of it than take the page that lies ready in
+# the index (`conversation_items_latest`).
+IN_ORDER = "SET LOCAL enable_sort = off"
+
+_EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+_LAST_POSITION = (1 << 63) - 1
+_ITEMS = {"asc": load("items_after"), "desc": load("items_before")}
+_SESSIONS = {"asc": load("sessions_after"), "desc": load("sessions_before")}
+_ITEM_POSITION, _ITEMS_NAMED, _SESSION = load("item_position"), load("items_named"), load("session_find")
+
+Kept = TypeVar("Kept")
+
+
+class UnknownCursor(ClientError):
+    """`after` names nothing that the list could hold."""
+
+    code = "invalid_cursor"
+
+
+class StoredItem(msgspec.Struct, frozen=True):
+    """An item as it was last recorded (`engine.outputs.record_item`)."""
+
+    item_id: str
+    body: dict[str, Any]
+
+
+class StoredSession(msgspec.Struct, frozen=True):
+    """A session.
+
+    Attributes:
+        opened_s: wall time of its first record.
+        closed_s: wall time of its end; None while it goes on, or when nobody recorded the end.
+        opened, closed: the records of both; empty when there is none.
+    """
+
+    session_id: str
+    opened_s: float
+    closed_s: float | None
+    opened: dict[str, Any]
+    closed: dict[str, Any]
+
+
+class Page(msgspec.Struct, Generic[Kept], frozen=True):
+    """Records in the order asked for; `has_more` behind the last of them."""
+
+    records: tuple[Kept, ...]
+    has_more: bool
+
+
+class History:
+    """Reads.
+
+    Args:
+        vault: opens what was encrypted; HistorySealed is raised where none of its keys does.
+        tail: what is not written yet; None: only what is.
+    """
+
+    def __init__(self, postgres: Postgres, vault: Vault | None = None, tail: Tail | None = None) -> None:
+        self._postgres = postgres
+        self._vault = vault or Vault()
+        self._tail = tail
+
+    async def sessions(
+        self, tenant_id: str, *, after: str | None = None, limit: int = MOST, order: Order = "desc"
+    ) -> Page[StoredSession]:
+        """Sessions of a tenant by the time they began.
+
+        Args:
+            tenant_id: whose.
+            after: id of the session that ended the page before; None for the first page.
+            limit: 1 to 100.
+            order: `desc` gives the newest first.
+
+        Raises:
+            UnknownCursor: the tenant has no session `after`.
+            StorageLost: PostgreSQL is away.
+        """
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            begins: tuple[datetime, str] = (_LATEST, "") if order == "desc" else (_EARLIEST, "")
+            if after is not None:
+                row = await connection.fetchrow(_SESSION, tenant_id, after)
+                if row is None:
+                    raise UnknownCursor(f"There is no session {after[:64]!r} to go on after.", param="after")
+                begins = (row["opened_at"], after)
+            rows = await connection.fetch(_SESSIONS[order], tenant_id, *begins, limit + 1)
+        return _page([self._session(tenant_id, row) for row in rows], limit)
+
+    async def session(self, tenant_id: str, session_id: str) -> StoredSession | None:
+        """One session, or None when the tenant has none of this id. Raises StorageLost."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            row = await connection.fetchrow(_SESSION, tenant_id, session_id)
+        return None if row is None else self._session(tenant_id, row)
+
+    async def items(
+        self,
+        tenant_id: str,
+        session_id: str,
+        *,
+        after: str | None = None,
+        limit: int = MOST,
+        order: Order = "desc",
+    ) -> Page[StoredItem] | None:
+        """Items of a session in the order of the conversation; None when the tenant has no such session.
+
+        Args:
+            tenant_id: whose.
+            session_id: of which session.
+            after: id of the item that ended the page before (it may have been deleted since); None for the first page.
+            limit: 1 to 100.
+            order: `desc` gives the newest first.
+
+        Raises:
+            UnknownCursor: the session never had an item `after`.
+            StorageLost: PostgreSQL is away.
+        """
+        tail = {} if self._tail is None else await self._tail.of(tenant_id, session_id)  # first: it only gets shorter
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            for row in await connection.fetch(_ITEMS_NAMED, tenant_id, session_id, list(tail)) if tail else ():
+                tail[row["item_id"]] = tail[row["item_id"]].joined(self._placed(row, tenant_id, session_id))
+            position = _LAST_POSITION if order == "desc" else -1
+            if after is not None:
+                known = tail.get(after)
+                position = known.position if known else await self._position(connection, tenant_id, session_id, after)
+            await connection.execute(IN_ORDER)
+            rows = await connection.fetch(_ITEMS[order], tenant_id, session_id, position, limit + 1 + len(tail))
+            if not rows and not tail and await connection.fetchrow(_SESSION, tenant_id, session_id) is None:
+                return None
+        found = [self._placed(row, tenant_id, session_id) for row in rows if row["item_id"] not in tail]
+        found += [each for each in tail.values() if not each.is_deleted and _is_beyond(each.position, position, order)]
+        found.sort(key=lambda each: each.position, reverse=order == "desc")
+        return _page([StoredItem(each.item_id, each.body) for each in found], limit)
+
+    async def _position(self, connection: "Connection", tenant_id: str, session_id: str, item_id: str) -> int:
+        found: int | None = await connection.fetchval(_ITEM_POSITION, tenant_id, session_id, item_id)
+        if found is None and await connection.fetchrow(_SESSION, tenant_id, session_id) is not None:
+            raise UnknownCursor(f"The session has no item {item_id[:64]!r} to go on after.", param="after")
+        return _LAST_POSITION if found is None else found
+
+    def _placed(self, row: Any, tenant_id: str, session_id: str) -> PlacedItem:
+        name: str = row["item_id"]
+        body = self._opened(row["body"], tenant_id, session_id, "item", name)
+        return PlacedItem(name, row["position"], row["revision"], body, is_deleted=row["deleted_at"] is not None)
+
+    def _session(self, tenant_id: str, row: Any) -> StoredSession:
+        closed_at: datetime | None = row["closed_at"]
+        name: str = row["session_id"]
+        return StoredSession(
+            name,
+            row["opened_at"].timestamp(),
+            None if closed_at is None else closed_at.timestamp(),
+            self._opened(row["opened"], tenant_id, name, "session_opened"),
+            self._opened(row["closed"], tenant_id, name, "session_closed"),
+        )
+
+    def _opened(self, body: str, tenant_id: str, session_id: str, kind: str, record_id: str = "") -> dict[str, Any]:
+        place = place_of(tenant_id, session_id, kind, record_id)
+        return self._vault.open(place, msgspec.json.decode(body, type=dict[str, Any]))
+
+
+def _is_beyond(position: int, begins: int, order: Order) -> bool:
+    return position < begins if order == "desc" else position > begins
+
+
+def _page(records: Sequence[Kept], limit: int) -> Page[Kept]:
+    return Page(tuple(records[:limit]), len(records) > limit)
