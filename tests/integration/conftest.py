@@ -5,8 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.town import Town, town_of
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import ManualClock
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
 
 
 @pytest.fixture
@@ -35,3 +39,15 @@ async def served(redis_broker: RedisBroker, workers: Workers) -> AsyncIterator[G
     """A gateway on a free port, any key let in."""
     async with gateway(redis_broker) as made:
         yield made
+
+
+@pytest.fixture
+async def town(
+    redis_broker: RedisBroker, workers: Workers, postgres_url: str, manual_clock: ManualClock
+) -> AsyncIterator[Town]:
+    """A gateway over a database with tenants."""
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url, most_connections=3)
+    async with town_of(redis_broker, postgres, manual_clock) as made:
+        yield made
+    await postgres.close()

@@ -1,11 +1,13 @@
 """Old records go when a tenant's rules say so: its own and no others', in small steps, by a role that may do nothing else."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from tests.kit.client import until
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.effects import Persist
@@ -18,7 +20,7 @@ from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres, StorageRefuse
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.retention import Retention, Swept, SweptElsewhere
 from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
-from agentvoicebox.workers.recorder import serve_recorder
+from agentvoicebox.workers.janitor import serve_janitor
 
 NOW_S = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 DAY_S = 86_400.0
@@ -147,15 +149,18 @@ async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, po
     assert (await retention.sweep()).sessions == 1
 
 
-async def test_the_recorder_sweeps_while_it_records(postgres: Postgres, postgres_url: str, redis_url: str) -> None:
-    old = batch("old", 0)
-    await record(postgres, TimedBatch(old.batch, 1_000_000_000.0))
+async def test_the_janitor_is_the_one_who_sweeps(postgres: Postgres, postgres_url: str, redis_url: str) -> None:
+    await record(
+        postgres, TimedBatch(batch("old", 0).batch, 1_000_000_000.0), TimedBatch(batch("new", 0).batch, time.time())
+    )
     ready, stop = asyncio.Event(), asyncio.Event()
     settings = Settings(redis_url=redis_url, postgres_url=postgres_url, history_days=30)
-    serving = asyncio.create_task(serve_recorder(settings, ready.set, stop))
-    async with asyncio.timeout(20):
-        await ready.wait()
-        while await sessions(postgres):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        stop.set()
-        await serving
+    serving = asyncio.create_task(serve_janitor(settings, ready.set, stop))
+
+    async def is_swept() -> bool:
+        return await sessions(postgres) == ["new"]
+
+    await ready.wait()
+    await until(is_swept)
+    stop.set()
+    await serving

@@ -55,6 +55,12 @@ class Cluster:
         for client in (self.commands, self.blocking):
             await client.nodes_manager.initialize()
 
+    async def of_each(self, *command: str) -> list[Any]:
+        """See Store."""
+        await self.commands.initialize()
+        nodes = self.commands.get_primaries()
+        return await asyncio.gather(*(self.commands.execute_command(*command, target_nodes=node) for node in nodes))
+
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store. The node is named, else the library would ask the cluster each time where such a command has its key."""
         await self.blocking.initialize()

@@ -81,6 +81,9 @@ class Store(Protocol):
     async def refresh(self) -> None:
         """Learn anew which node owns what, after a failure."""
 
+    async def of_each(self, *command: str) -> list[Any]:
+        """What each node answers to a command about itself; one server is one node."""
+
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """XREADGROUP of what nobody had yet; waits."""
 

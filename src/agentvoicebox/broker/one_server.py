@@ -34,6 +34,10 @@ class OneServer:
     async def refresh(self) -> None:
         """See Store. There is nothing to learn."""
 
+    async def of_each(self, *command: str) -> list[Any]:
+        """See Store."""
+        return [await self.commands.execute_command(*command)]  # type: ignore[no-untyped-call]
+
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store."""
         return await self.blocking.xreadgroup(group, worker, {stream: ">"}, count=count, block=block_ms)
