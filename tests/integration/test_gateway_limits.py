@@ -233,3 +233,55 @@ async def test_without_the_store_this_process_limits_by_its_part_and_counts_it()
     assert "avb_limits_local_total 3.0" in page and 'avb_limited_total{limit="tenant.requests"} 1.0' in page
     await reception.close()
     await connection.close()
+
+
+async def opened(stack: AsyncExitStack, url: str) -> Client | None:
+    """A call that stays, or None when it is turned away for want of a place."""
+    client = Client(await stack.enter_async_context(connect(url, open_timeout=60, **AS_KEY)))
+    first = await client.next()
+    if first["type"] == "session.created":
+        return client
+    assert (first["error"]["type"], first["error"]["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+    assert "tenant.sessions" in first["error"]["message"]
+    return None
+
+
+async def test_of_racing_connects_at_three_gateways_as_many_stay_as_a_tenant_may_have_open(redis_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        gateways = []
+        for _ in range(3):
+            broker = RedisBroker(redis_url)
+            stack.push_async_callback(broker.close)
+            gateways.append(await stack.enter_async_context(limited(broker, Figures(tenant_sessions=20))))
+        calls = await asyncio.gather(*(opened(stack, served.url()) for served in gateways for _ in range(20)))
+        inside = [client for client in calls if client is not None]
+        assert len(inside) == 20 == sum(served.house.calls for served in gateways)
+        await inside[0].ws.close()
+
+        async def gets_in() -> bool:
+            return await opened(stack, gateways[1].url()) is not None
+
+        await until(gets_in)  # a place that was given back is free at any gateway
+        assert await opened(stack, gateways[2].url()) is None
+
+
+async def test_a_session_that_goes_on_elsewhere_keeps_its_only_place(
+    redis_broker: RedisBroker, redis_url: str, workers: Workers
+) -> None:
+    other_broker = RedisBroker(redis_url)
+    one = Figures(tenant_sessions=1)
+    async with limited(redis_broker, one) as here, limited(other_broker, one) as there, AsyncExitStack() as stack:
+        async with calling(here.url("model=delivery&resume=1"), **AS_KEY) as client:
+            client.ws.transport.abort()
+        async with back(there.url(return_query(client)), client, **AS_KEY) as client:
+            assert (await client.next())["type"] == "agentvoicebox.resumed"
+            assert await opened(stack, here.url()) is None
+            await here.house.directory.heartbeat()  # tells it that the session is another's
+            await until(lambda: has_let_go(here))
+            await there.house.reception.places.beat()
+            assert await opened(stack, here.url()) is None
+    await other_broker.close()
+
+
+async def has_let_go(served: Gateway) -> bool:
+    return served.house.calls == 0

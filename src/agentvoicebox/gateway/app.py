@@ -141,6 +141,11 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
             house.admit(session, call)
         else:
             restored = await _take_up(house, session, who, call, owner)
+        try:
+            await house.reception.seat(session, who.principal, is_new=restored is None)
+        except BaseException:
+            house.dismiss(session, call, is_over=False)
+            raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
         try:
@@ -157,9 +162,10 @@ async def _take_up(house: House, session: SessionRef, who: Welcome, call: Call, 
     try:
         restored = await take_up(house, session, seen, owner)
     except AgentVoiceBoxError:
-        house.dismiss(session, call, is_over=False)
         if before is not None and not before.has_left:
-            house.admit(session, before, is_new=False)
+            house.put_back(session, before)
+        else:
+            house.dismiss(session, call, is_over=False)
         raise
     if before is not None:
         before.drop()

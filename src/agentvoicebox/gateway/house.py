@@ -5,6 +5,7 @@ workers may still be at their last job of it, and are then deleted.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -139,6 +140,10 @@ class House:
         self.metrics.connections.set(len(self._guests))
         return before
 
+    def put_back(self, session: SessionRef, guest: Guest) -> None:
+        """The call whose place was taken holds the session still: it could not be had."""
+        self._guests[session] = guest
+
     def dismiss(self, session: SessionRef, guest: Guest, *, is_over: bool = True) -> None:
         """A call has left. When its session is over, its keys go after a grace; else they are another gateway's."""
         if self._guests.get(session) is not guest:
@@ -148,6 +153,7 @@ class House:
         if not self._guests:
             self._is_empty.set()
         if not is_over:
+            self.reception.places.let_go(session)
             return
         task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
         self._cleaning.add(task)
@@ -185,6 +191,8 @@ class House:
             guest.drop(owner)
 
     async def _clean_up(self, session: SessionRef) -> None:
+        with contextlib.suppress(BrokerLost):  # then its place comes free by itself
+            await self.reception.places.leave(session)
         try:
             async with asyncio.timeout(self.grace_s):
                 await self._cleans_now.wait()

@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import PolicyDenied, Refused
+from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
 from agentvoicebox.gateway.handshake import key_in
 from agentvoicebox.gateway.quota import Figures, Quota
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action, Policy
+from agentvoicebox.sessions.counts import Full, SessionCounts
 from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
@@ -42,6 +44,10 @@ class NoCredentials(Refused):
 
 class Reception:
     """The gate of one gateway. Run `run` while callers are taken, and `close` it in the end.
+
+    Attributes:
+        secrets: ephemeral ones.
+        places: of this gateway's open sessions.
 
     Args:
         connection: the line to the store (`RedisBroker.connection`), where ephemeral secrets are.
@@ -80,14 +86,15 @@ class Reception:
         self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
         self._door = Door(self._authenticator, self.secrets, self._standings, self._trail, self.decisions)
         self._limits = Limits(connection, peers=gateways, on_local=metrics.limited_locally)
+        self.places = SessionCounts(connection)
         self._figures = figures
         self._metrics = metrics
         self._clock = clock or SystemClock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Write the audit log until `stop`, and once more then."""
-        if self._trail is not None:
-            await self._trail.run(stop)
+        """Write the audit log and renew the places of open sessions until `stop`; what is to be written, once more then."""
+        keeping = [self.places.run(stop), *([] if self._trail is None else [self._trail.run(stop)])]
+        await asyncio.gather(*keeping)
 
     async def close(self) -> None:
         """End checks that nobody waits for any more."""
@@ -133,6 +140,28 @@ class Reception:
         )
         await (await self.quota(admitted.principal)).take()
         return admitted
+
+    async def seat(self, session: SessionRef, principal: Principal, *, is_new: bool) -> None:
+        """Give a session its place among the open ones of its tenant and its key; one that goes on has a place.
+
+        Raises:
+            RateLimited: there is none. The others as `standing`.
+        """
+        figures, own = self._figures, (await self.standing(principal)).limits
+        tenant_limit = figures.tenant_sessions if own.sessions is None else own.sessions
+        answer = await self.places.enter(
+            session,
+            principal.key_id,
+            tenant_limit=tenant_limit if is_new else None,
+            key_limit=figures.key_sessions if is_new else None,
+        )
+        if isinstance(answer, Full):
+            limit = f"{answer.whose}.sessions"
+            self._metrics.limited(limit)
+            message = (
+                f"Limit {limit} is reached: {answer.limit} are open. Please try again in {answer.retry_after_s:.1f} s."
+            )
+            raise RateLimited(message, retry_after_s=answer.retry_after_s)
 
     async def quota(self, principal: Principal) -> Quota:
         """How much somebody who was let in may ask for. Raises as `standing`."""

@@ -86,6 +86,7 @@ class TenantLimits(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: int | None = None
     tokens: int | None = None
     window_s: float | None = None
+    sessions: int | None = None
 
 
 class Standing(msgspec.Struct, frozen=True):
