@@ -3,10 +3,6 @@
 Works on the database that `keys` works on. A change of rules stands in the tenant's audit log.
 """
 
-import asyncio
-import secrets
-import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -15,11 +11,10 @@ import typer
 from rich.table import Table
 
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.keys import ACTOR, database_url
+from agentvoicebox.cli.database import by_command, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.settings import DEFAULT_TENANT, Settings
-from agentvoicebox.storage.audit import AuditEntry, AuditLog
-from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import OwnRules, RuleBook, usual_rules
 from agentvoicebox.storage.usage import Usage
@@ -57,15 +52,14 @@ def rules(
         if given != OwnRules() or usual:
             before = OwnRules() if usual else await book.own(tenant)
             await book.set(tenant, given.over_own(before))
-            entry = AuditEntry(f"aud_{secrets.token_hex(10)}", time.time(), ACTOR, "tenant.rules", tenant)
-            await AuditLog(postgres).append(tenant, entry)
+            await AuditLog(postgres).append(tenant, by_command("tenant.rules", tenant))
         own, all_rules = await book.own(tenant), await book.of(tenant)
         table = Table("rule", "holds", "", title=f"Tenant {tenant}")
         for name, value in msgspec.structs.asdict(all_rules).items():
             table.add_row(name, str(value), "" if getattr(own, name) is None else "its own")
         console.print(table)
 
-    _do(settings, work)
+    on_database(work)
 
 
 @app.command()
@@ -85,18 +79,4 @@ def usage(
             table.add_row(str(day.day), str(day.sessions), *sound, str(day.input_tokens), str(day.output_tokens))
         console.print(table)
 
-    _do(Settings.load(), work)
-
-
-def _do(settings: Settings, work: Callable[[Postgres], Awaitable[None]]) -> None:
-    url = database_url(settings)
-
-    async def run() -> None:
-        await migrate(url)
-        postgres = await Postgres.open(url, most_connections=1)
-        try:
-            await work(postgres)
-        finally:
-            await postgres.close()
-
-    asyncio.run(run())
+    on_database(work)

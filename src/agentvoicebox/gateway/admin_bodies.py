@@ -32,7 +32,7 @@ class LimitsBody(_Asked):
     requests: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Requests within a window.")
     tokens: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Tokens of responses within a window.")
     window_s: StrictInt | StrictFloat | None = Field(default=None, ge=1, le=3600, description="The window's length.")
-    sessions: StrictInt | None = Field(default=None, ge=0, le=10**6, description="Most sessions open at a time.")
+    sessions: StrictInt | None = Field(default=None, ge=0, le=10**9, description="Sessions open at a time.")
 
 
 class NewTenant(_Asked):

@@ -26,7 +26,7 @@ from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
-from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of, headers_of, status_of
@@ -117,7 +117,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         offered: list[str] = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
-        with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
+        with bound(correlation_id=sane_id(websocket.headers.get("x-correlation-id", "")) or trace_id):
             try:
                 headers, query = websocket.headers, websocket.query_params
                 admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))
@@ -142,9 +142,10 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
         else:
             restored = await _take_up(house, session, who, call, owner)
         try:
-            await house.reception.seat(session, who.principal, is_new=restored is None)
-        except BaseException:
-            house.dismiss(session, call, is_over=False)
+            await house.reception.seat(session, who.principal, is_new=came_back is None)
+        except AgentVoiceBoxError:
+            house.dismiss(session, call, is_over=came_back is None)
+            house.directory.let_go(session, owner)
             raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
@@ -162,10 +163,9 @@ async def _take_up(house: House, session: SessionRef, who: Welcome, call: Call, 
     try:
         restored = await take_up(house, session, seen, owner)
     except AgentVoiceBoxError:
+        house.dismiss(session, call, is_over=False)
         if before is not None and not before.has_left:
-            house.put_back(session, before)
-        else:
-            house.dismiss(session, call, is_over=False)
+            house.admit(session, before, is_new=False)
         raise
     if before is not None:
         before.drop()

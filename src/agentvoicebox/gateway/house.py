@@ -5,8 +5,8 @@ workers may still be at their last job of it, and are then deleted.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -133,16 +133,12 @@ class House:
         before = self._guests.get(session)
         if before is None and len(self._guests) >= self.max_calls:
             raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
-        if is_new and (refusal := self.around.refusal()) is not None:
+        if is_new and (refusal := self.around.refusal(self.calls)) is not None:
             raise refusal
         self._guests[session] = guest
         self._is_empty.clear()
         self.metrics.connections.set(len(self._guests))
         return before
-
-    def put_back(self, session: SessionRef, guest: Guest) -> None:
-        """The call whose place was taken holds the session still: it could not be had."""
-        self._guests[session] = guest
 
     def dismiss(self, session: SessionRef, guest: Guest, *, is_over: bool = True) -> None:
         """A call has left. When its session is over, its keys go after a grace; else they are another gateway's."""
@@ -153,7 +149,7 @@ class House:
         if not self._guests:
             self._is_empty.set()
         if not is_over:
-            self.reception.places.let_go(session)
+            self.reception.counts.let_go(session)
             return
         task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
         self._cleaning.add(task)
@@ -191,8 +187,8 @@ class House:
             guest.drop(owner)
 
     async def _clean_up(self, session: SessionRef) -> None:
-        with contextlib.suppress(BrokerLost):  # then its place comes free by itself
-            await self.reception.places.leave(session)
+        with suppress(BrokerLost):  # its places come free by themselves
+            await self.reception.counts.leave(session)
         try:
             async with asyncio.timeout(self.grace_s):
                 await self._cleans_now.wait()

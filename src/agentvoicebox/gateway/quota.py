@@ -30,7 +30,7 @@ class Figures(msgspec.Struct, frozen=True):
         everybody: all tenants together.
         tenant: each of them; its own row may say otherwise.
         key: each key.
-        tenant_sessions, key_sessions: most open sessions of a tenant (its own row may say otherwise) and of a key; None: any.
+        tenant_sessions, key_sessions: open at a time; None sets no limit.
     """
 
     everybody: Allowance = Allowance()

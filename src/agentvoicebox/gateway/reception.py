@@ -45,10 +45,6 @@ class NoCredentials(Refused):
 class Reception:
     """The gate of one gateway. Run `run` while callers are taken, and `close` it in the end.
 
-    Attributes:
-        secrets: ephemeral ones.
-        places: of this gateway's open sessions.
-
     Args:
         connection: the line to the store (`RedisBroker.connection`), where ephemeral secrets are.
         postgres: where the tenants' keys and the audit log are; it may be away, then configured keys and secrets of those
@@ -85,15 +81,17 @@ class Reception:
         )
         self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
         self._door = Door(self._authenticator, self.secrets, self._standings, self._trail, self.decisions)
+        self.counts = SessionCounts(connection)
         self._limits = Limits(connection, peers=gateways, on_local=metrics.limited_locally)
-        self.places = SessionCounts(connection)
         self._figures = figures
         self._metrics = metrics
         self._clock = clock or SystemClock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Write the audit log and renew the places of open sessions until `stop`; what is to be written, once more then."""
-        keeping = [self.places.run(stop), *([] if self._trail is None else [self._trail.run(stop)])]
+        """Hold the places of open sessions, and write the audit log, until `stop`."""
+        keeping = [self.counts.run(stop)]
+        if self._trail is not None:
+            keeping.append(self._trail.run(stop))
         await asyncio.gather(*keeping)
 
     async def close(self) -> None:
@@ -142,26 +140,25 @@ class Reception:
         return admitted
 
     async def seat(self, session: SessionRef, principal: Principal, *, is_new: bool) -> None:
-        """Give a session its place among the open ones of its tenant and its key; one that goes on has a place.
+        """Take a place for an open session; `is_new` is False for one that goes on, which is never refused.
 
         Raises:
-            RateLimited: there is none. The others as `standing`.
+            RateLimited: the tenant or the key has as many as it may; and as `standing`.
         """
-        figures, own = self._figures, (await self.standing(principal)).limits
-        tenant_limit = figures.tenant_sessions if own.sessions is None else own.sessions
-        answer = await self.places.enter(
+        figures, own = self._figures, (await self.standing(principal)).limits.sessions
+        tenant_limit = figures.tenant_sessions if own is None else own
+        seated = await self.counts.enter(
             session,
             principal.key_id,
             tenant_limit=tenant_limit if is_new else None,
             key_limit=figures.key_sessions if is_new else None,
         )
-        if isinstance(answer, Full):
-            limit = f"{answer.whose}.sessions"
-            self._metrics.limited(limit)
-            message = (
-                f"Limit {limit} is reached: {answer.limit} are open. Please try again in {answer.retry_after_s:.1f} s."
+        if isinstance(seated, Full):
+            self._metrics.limited(f"{seated.whose}.sessions")
+            message = f"Limit {seated.whose}.sessions is reached: {seated.limit} are open."
+            raise RateLimited(
+                f"{message} Please try again in {seated.retry_after_s:.1f} s.", retry_after_s=seated.retry_after_s
             )
-            raise RateLimited(message, retry_after_s=answer.retry_after_s)
 
     async def quota(self, principal: Principal) -> Quota:
         """How much somebody who was let in may ask for. Raises as `standing`."""

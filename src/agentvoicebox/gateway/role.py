@@ -132,7 +132,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     resting = asyncio.Event()
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
-        asyncio.create_task(reception.run(resting), name="reception"),
+        asyncio.create_task(reception.run(resting), name="audit trail"),
         asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
     ]
     try:
