@@ -6,6 +6,7 @@ Keys are `agentvoicebox keys`' affair. Every change stands in the tenant's audit
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
@@ -128,7 +129,7 @@ app.command("limit")(keys.limit)
 
 
 def _limits(limits: TenantLimits) -> str:
-    figures = {"requests": limits.requests, "tokens": limits.tokens, "window_s": limits.window_s}
+    figures = msgspec.structs.asdict(limits)
     return ", ".join(f"{name} {figure:g}" for name, figure in figures.items() if figure is not None) or "-"
 
 

@@ -199,6 +199,8 @@ def _figures(settings: Settings) -> Figures:
         everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
         tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
         key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
+        tenant_sessions=settings.limit_tenant_sessions or None,
+        key_sessions=settings.limit_key_sessions or None,
     )
 
 
