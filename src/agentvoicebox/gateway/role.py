@@ -121,6 +121,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         ),
         usage=Usage(postgres),
         postgres=postgres,
+        rules=RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list)),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
