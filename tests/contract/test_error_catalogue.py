@@ -24,16 +24,23 @@ from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import (
     AgentVoiceBoxError,
+    BadCredentials,
     BadProviderAnswer,
     Overloaded,
+    PolicyDenied,
     ProviderBrokeOff,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
+    StorageLost,
 )
 from agentvoicebox.gateway import call, open_jobs
-from agentvoicebox.gateway.modes import Surroundings
+from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
+from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.reception import Reception
+from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.tenancy.api_keys import Standing
 from agentvoicebox.wire import faults
 from agentvoicebox.wire.faults import CATALOGUE, Fault
 
@@ -84,6 +91,11 @@ EVENTS: dict[str, list[str | bytes]] = {
 
 async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(requests, "MAX_ITEMS", 2)
+    if fault.code == "rate_limit_exceeded":
+        async with unserved(redis_url, reception=allowing(1)) as served, calling(served.url()) as client:
+            await client.send("response.cancel")
+            assert_is(fault, (await client.until("error"))["error"])
+        return
     async with house(redis_url) as (served, workers), calling(served.url()) as client:
         workers.pace_s = 0.2 if fault.code == "conversation_already_has_active_response" else 0.0
         for frame in EVENTS[str(fault.code)]:
@@ -110,9 +122,31 @@ async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
         await broker.close()
 
 
+def allowing(requests: int | None = None, tokens: int | None = None) -> dict[str, Any]:
+    """A reception that gives a tenant so much."""
+    return {"figures": Figures(tenant=Allowance(requests, tokens))}
+
+
+def refusing(error: AgentVoiceBoxError, patch: pytest.MonkeyPatch) -> None:
+    """From now on whoever asks how a tenant or key stands hears this."""
+
+    async def standing(*_: object) -> Standing:
+        raise error
+
+    patch.setattr(Reception, "standing", standing)
+
+
+STANDINGS: dict[str | None, AgentVoiceBoxError] = {
+    "account_deactivated": PolicyDenied("suspended", code="account_deactivated"),
+    "insufficient_permissions": PolicyDenied("no right", code="insufficient_permissions"),
+    "invalid_api_key": BadCredentials("revoked"),
+    "storage_lost": StorageLost("away"),
+}
+
+
 def strained() -> Surroundings:
     around = Surroundings()
-    for _ in range(3):
+    for _ in range(BAD_LOOKS):
         around.missed()
     return around
 
@@ -128,6 +162,7 @@ async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch)
     changes: dict[str | None, dict[str, Any]] = {
         None: {"api_keys": [KEY]},
         "invalid_api_key": {"api_keys": [KEY]},
+        "rate_limit_exceeded": {"reception": allowing(0)},
         "overloaded": {"max_calls": 0},
         "store_unavailable": {"around": strained()},
         "shutting_down": {"is_leaving": True},
@@ -136,6 +171,8 @@ async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch)
         "invalid_api_key": {"additional_headers": {"Authorization": "Bearer wrong"}},
         "origin_not_allowed": {"origin": "https://elsewhere.example"},
     }
+    if fault.code in STANDINGS and fault.code not in changes:
+        refusing(STANDINGS[fault.code], patch)
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with unserved(url, **changes.get(fault.code, {})) as served:
         query = queries.get(str(fault.code), "model=delivery")
@@ -160,21 +197,29 @@ async def contested(served: Gateway, patch: pytest.MonkeyPatch) -> str:
 async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
     if fault.code == "session_expired":
         patch.setattr(call, "SESSION_S", 0)
-    else:
+    elif fault.code == "internal_error":
 
         def breaks(*_: object) -> None:
             raise ValueError("a fault of ours")
 
         patch.setattr(Engine, "receive", breaks)
-    async with unserved(redis_url) as served:
-        await turned_away(fault, served.url(), first=event("response.create"))
+    async with unserved(redis_url, reception={"ask_every_s": 0.02}) as served:
+        await turned_away(
+            fault,
+            served.url(),
+            first=event("response.create"),
+            then=lambda: fault.code in STANDINGS and refusing(STANDINGS[fault.code], patch),
+        )
 
 
-async def turned_away(fault: Fault, url: str, first: str = "", **options: Any) -> None:
+async def turned_away(
+    fault: Fault, url: str, first: str = "", then: Callable[[], object] = lambda: None, **options: Any
+) -> None:
     async with asyncio.timeout(WAIT_S), connect(url, **options) as ws:
         if first:
             await ws.send(first)
         told = json.loads(await ws.recv())
+        then()
         while told["type"] != "error":
             told = json.loads(await ws.recv())
         await ws.wait_closed()
@@ -200,8 +245,9 @@ async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) 
     deaf = Surroundings(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
     patch.setitem(open_jobs.PATIENCE_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
     kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
+    more = {"reception": allowing(tokens=0)} if code == "rate_limit_exceeded" else {}
     async with (
-        house(redis_url, kinds, around=deaf, watches_s=0.05) as (served, workers),
+        house(redis_url, kinds, around=deaf, watches_s=0.05, **more) as (served, workers),
         calling(served.url()) as client,
     ):
         if code == "speech_recognition_unavailable":
@@ -259,8 +305,19 @@ async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) ->
     }.get(str(fault.code), {})
     path = f"/v1/sessions/{GONE}" if fault.code in ("session_not_found", "broker_lost") else "/v1/models"
     url = AWAY if fault.code == "broker_lost" else redis_url
-    async with unserved(url, api_keys=[KEY] if guarded else ()) as served, httpx.AsyncClient(trust_env=False) as web:
-        answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
+    reception = allowing(0) if fault.code == "rate_limit_exceeded" else {}
+    bodies = {"invalid_json": b"{", "request_too_large": b" " * 300_000}
+    async with (
+        unserved(url, api_keys=[KEY] if guarded else (), reception=reception) as served,
+        httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{served.port}") as web,
+    ):
+        if fault.code == "insufficient_permissions":
+            secret = (await web.post("/v1/realtime/client_secrets")).json()["value"]
+            headers = {"Authorization": f"Bearer {secret}"}
+        if fault.code in bodies:
+            answer = await web.post("/v1/realtime/client_secrets", content=bodies[fault.code])
+        else:
+            answer = await web.get(path, headers=headers)
     assert answer.status_code == fault.ends
     error = answer.json()["error"]
     assert sorted(error) == ["code", "message", "param", "type"]
@@ -322,6 +379,7 @@ def codes_in(source: str) -> set[str]:
 
 
 NOT_TOLD = {"address_unavailable"}  # keeps a gateway from starting
+OF_ADMIN = {"conflict", "own_tenant", "project_not_found", "tenant_not_found"}  # see docs/reference/openapi-admin.json
 
 
 def test_no_code_is_told_that_the_catalogue_does_not_hold() -> None:
@@ -331,7 +389,7 @@ def test_no_code_is_told_that_the_catalogue_does_not_hold() -> None:
         for path in (Path(agentvoicebox.__file__).parent / room).rglob("*.py"):
             told |= dict.fromkeys(codes_in(path.read_text()), str(path))
     assert "invalid_value" in told and "shutting_down" in told
-    assert {code: where for code, where in told.items() if code not in known | NOT_TOLD} == {}
+    assert {code: where for code, where in told.items() if code not in known | NOT_TOLD | OF_ADMIN} == {}
     assert codes_in('raise Overloaded("no", code="planted")') == {"planted"}
 
 

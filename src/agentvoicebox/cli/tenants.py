@@ -12,12 +12,10 @@ from rich.table import Table
 
 from agentvoicebox.cli import keys
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import ACTS_WITHIN, by_command, on_database
-from agentvoicebox.errors import SettingsError
-from agentvoicebox.settings import Settings
+from agentvoicebox.cli.database import by_command, on_database
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
+from agentvoicebox.storage.rules import OwnRules
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
@@ -25,7 +23,7 @@ from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Tenants: make, list, show, rename, suspend, limit; their records, projects and audit log.",
+    help="Tenants: make, list, show, rename, suspend, limit; their projects and audit log.",
 )
 
 AT_ONCE = 100  # rows of one query
@@ -102,35 +100,6 @@ def project(tenant: TenantName, project: Annotated[str, typer.Argument(metavar="
 
 
 @app.command()
-def history(
-    tenant: TenantName,
-    days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long sessions and items are kept.")] = None,
-    audit_days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long audit log and usage are.")] = None,
-    words: Annotated[str | None, typer.Option(help="Of what people say: keep, mask or encrypt.")] = None,
-) -> None:
-    """Give a tenant rules of its own for its records, in place of AVB_HISTORY_… and of those it had.
-
-    What is left out is the deployment's; without any option all of it is. Holds for what is recorded from then on.
-
-    agentvoicebox tenants history acme --days 30 --words mask
-    """
-    settings = Settings.load()
-    try:
-        own = msgspec.convert({"days": days, "audit_days": audit_days, "words": words}, OwnRules)
-    except msgspec.ValidationError:
-        raise SettingsError(f"--words is keep, mask or encrypt, not {words!r}") from None
-    entry = by_command("tenant.history", tenant)
-
-    async def write(postgres: Postgres) -> None:
-        await Tenants(postgres).get(tenant)
-        can_encrypt = bool(settings.history_key_list)
-        await RuleBook(postgres, Rules(), can_encrypt=can_encrypt).set(tenant, own, deed=entry)
-
-    on_database(write)
-    console.print(f"Tenant {tenant} keeps: {_kept(own)}. {ACTS_WITHIN}", markup=False)
-
-
-@app.command()
 def audit(
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Empty with --gate.")] = "",
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many entries.")] = 20,
@@ -162,7 +131,7 @@ app.command("limit")(keys.limit)
 
 
 def _limits(limits: TenantLimits) -> str:
-    figures = {"requests": limits.requests, "tokens": limits.tokens, "window_s": limits.window_s}
+    figures = msgspec.structs.asdict(limits)
     return ", ".join(f"{name} {figure:g}" for name, figure in figures.items() if figure is not None) or "-"
 
 

@@ -33,6 +33,7 @@ class LimitsBody(_Asked):
     requests: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Requests within a window.")
     tokens: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Tokens of responses within a window.")
     window_s: StrictInt | StrictFloat | None = Field(default=None, ge=1, le=3600, description="The window's length.")
+    sessions: StrictInt | None = Field(default=None, ge=0, le=10**9, description="Sessions open at a time.")
 
 
 class HistoryBody(_Asked):
@@ -90,7 +91,7 @@ class TenantBody(BaseModel):
     def of(cls, tenant: Tenant) -> "TenantBody":
         """As it is shown."""
         own: TenantLimits = tenant.limits
-        limits = LimitsBody(requests=own.requests, tokens=own.tokens, window_s=own.window_s)
+        limits = LimitsBody(requests=own.requests, tokens=own.tokens, window_s=own.window_s, sessions=own.sessions)
         kept = tenant.history
         return cls(
             id=tenant.tenant_id,

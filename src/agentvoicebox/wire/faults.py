@@ -81,8 +81,34 @@ CATALOGUE: tuple[Fault, ...] = (
     _event("item_delete_invalid_item_id", "No such item.", "Use an id from `conversation.item.added`."),
     _event("invalid_tool_call_id", "A tool's output for a call that was not made.", "Use the `call_id` of the call."),
     _event("conversation_too_long", "2,000 items.", "Delete some, or begin a new session."),
+    Fault("event", "rate_limit_exceeded", "rate_limit_error", "Too many requests.", "The message says when."),
     Fault("connect", None, "invalid_request_error", "No key was shown.", "Send `Authorization: Bearer …`.", 3000),
     Fault("connect", "invalid_api_key", "invalid_request_error", "The key is not good.", "Check it.", 3000),
+    Fault(
+        "connect",
+        "account_deactivated",
+        "invalid_request_error",
+        "The tenant is suspended.",
+        "Ask who runs the server.",
+        1008,
+    ),
+    Fault(
+        "connect",
+        "insufficient_permissions",
+        "invalid_request_error",
+        "The key has no right to this.",
+        "Use another key.",
+        1008,
+    ),
+    Fault(
+        "connect",
+        "rate_limit_exceeded",
+        "rate_limit_error",
+        "Too many requests, or sessions that are open.",
+        "The message says when.",
+        1013,
+    ),
+    Fault("connect", "storage_lost", "server_error", "The database of keys is away.", "Try again in seconds.", 1013),
     Fault(
         "connect",
         "origin_not_allowed",
@@ -111,6 +137,12 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault("connect", "broker_lost", "server_error", "The store is away.", "Try again in seconds.", 1013),
     Fault("connect", "shutting_down", "server_error", "This gateway is going down.", "Try again at once.", 1013),
     Fault("close", "session_expired", "invalid_request_error", "An hour is over.", "Begin a new session.", 1001),
+    Fault(
+        "close", "account_deactivated", "invalid_request_error", "The tenant was suspended.", "Ask who runs it.", 1008
+    ),
+    Fault(
+        "close", "invalid_api_key", "invalid_request_error", "The key was revoked, or is over.", "Use another.", 3000
+    ),
     Fault("close", "internal_error", "server_error", "A fault of ours.", "Begin a new session; tell us.", 1011),
     _result("provider_unavailable", "An engine can't be reached, and none stands in.", "Try again."),
     _result("provider_timeout", "An engine did not answer in time.", "Try again."),
@@ -119,6 +151,7 @@ CATALOGUE: tuple[Fault, ...] = (
     _result("internal_error", "A worker failed again and again.", "Look at the server's log."),
     _result("worker_lost", "Each worker that took the job died.", "Look at the server's log."),
     _result("job_timeout", "No worker answered in time.", "Try again."),
+    _result("rate_limit_exceeded", "No tokens are left.", "The message says when."),
     _result("broker_lost", "The store is away, or refuses writes.", "Try again; see `degraded` of the session."),
     _result("speech_recognition_unavailable", "Nobody turns speech into text.", "Type, until `degraded` is empty."),
     _result("language_model_unavailable", "No language worker is there.", "Wait until `degraded` is empty."),
@@ -132,6 +165,17 @@ CATALOGUE: tuple[Fault, ...] = (
         "Set up keys, or call from this machine.",
         FORBIDDEN,
     ),
+    Fault(
+        "http",
+        "insufficient_permissions",
+        "invalid_request_error",
+        "The key has no right to this.",
+        "Use another key.",
+        FORBIDDEN,
+    ),
+    Fault("http", "invalid_json", "invalid_request_error", "The body is no JSON.", "Mend it.", 400),
+    Fault("http", "request_too_large", "invalid_request_error", "The body is too large.", "Shorten it.", TOO_LARGE),
+    Fault("http", "rate_limit_exceeded", "rate_limit_error", "Too many requests.", "See `Retry-After`.", TOO_MANY),
     Fault("http", "session_not_found", "invalid_request_error", "No such session.", "See `GET /v1/sessions`.", 404),
     Fault("http", "broker_lost", "server_error", "The store is away.", "Try again in seconds.", UNAVAILABLE),
 )
