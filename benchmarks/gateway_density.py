@@ -3,8 +3,8 @@
     python benchmarks/gateway_density.py [--calls 25 50 100 150 200] [--formats audio/pcm audio/pcmu] [--seconds 20] [--json FILE]
 
 The gateway alone is bound to the first core; the store, the workers and the callers share the others. Every call streams in real
-time, a frame each 20 ms: three seconds of speech that a voice really said, then a quiet room, over and over, each caller at another
-moment. The detector hears it, the turn ends, the answer comes as 100 ms chunks in real time. With each number of calls:
+time, a frame each 20 ms: three seconds of speech that a voice really said, then a quiet room, over and over, each caller at his
+own moment. The detector hears it, the turn ends, the answer comes as 100 ms chunks in real time. With each number of calls:
 
 - how late frames are: from the moment a frame was due (or was sent, if the caller itself was late) until the gateway has taken it
   into its ear; and from a chunk's publication by the worker until the caller has it;
@@ -37,14 +37,6 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from agentvoicebox.audio.g711 import encode_ulaw  # noqa: E402
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of  # noqa: E402
-from agentvoicebox.audio.resample import resample  # noqa: E402
-from agentvoicebox.evals.caller_voice import speak_lines  # noqa: E402
-from agentvoicebox.gateway import ingest  # noqa: E402
-from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
-from agentvoicebox.settings import Settings  # noqa: E402
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
 from tests.kit.instant_engines import (  # noqa: E402
     STAMP,
     as_child,
@@ -56,6 +48,15 @@ from tests.kit.instant_engines import (  # noqa: E402
     tell_ready,
 )
 from tests.kit.raw_socket import RawSocket, dial, masked  # noqa: E402
+
+from agentvoicebox.audio.g711 import encode_ulaw  # noqa: E402
+from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of  # noqa: E402
+from agentvoicebox.audio.resample import resample  # noqa: E402
+from agentvoicebox.evals.caller_voice import speak_lines  # noqa: E402
+from agentvoicebox.gateway import ingest  # noqa: E402
+from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
+from agentvoicebox.settings import Settings  # noqa: E402
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
 
 FRAME_S = 0.02
 PERIOD_S = 10.0  # a caller's turn and its answer
@@ -154,7 +155,7 @@ def frames_of(speech: Int16Array, format: str) -> list[bytes]:
 
 def note_frames() -> "dict[str, array[float]]":
     """From now on: the monotonic second at which each frame was taken, by session."""
-    taken: dict[str, "array[float]"] = defaultdict(lambda: array("d"))
+    taken: dict[str, array[float]] = defaultdict(lambda: array("d"))
     feed = ingest.Ingest.feed
 
     async def feed_and_note(self: ingest.Ingest, audio: bytes) -> None:
@@ -171,13 +172,16 @@ async def gateway(url: str, port: int, notes: Path, stop: asyncio.Event) -> None
     taken = note_frames()
     settings = Settings.load(redis_url=url, port=port, max_calls=2_000, data_dir=str(notes.parent))
     await serve_gateway(settings, tell_ready, stop)
-    notes.write_text(json.dumps({session: list(times) for session, times in taken.items()}))
+    with notes.open("w") as file:
+        json.dump({session: list(times) for session, times in taken.items()}, file)
 
 
 # -- the measurement -------------------------------------------------------------------------------------------------
 
 
-async def measure(url: str, port: int, folder: Path, *, calls: int, format: str, seconds: float, line: Int16Array) -> Any:
+async def measure(
+    url: str, port: int, folder: Path, *, calls: int, format: str, seconds: float, line: Int16Array
+) -> Any:
     """One number of calls."""
     notes = folder / "notes.json"
     command = [__file__, "--role", "gateway", "--url", url, "--port", str(port), "--notes", str(notes)]
@@ -281,16 +285,17 @@ def main() -> None:
     if len(cores) > 1:
         os.sched_setaffinity(0, cores - {0})  # and with it the store and the workers, which are our children
     rows = uvloop.run(run(options.calls, options.formats, options.seconds, options.port))
-    carried = {
-        format: max((row["calls"] for row in rows if row["format"] == format and row["frame_late_ms"]["p99"] <= LATE_MS), default=0)
-        for format in options.formats
-    }
+    carried = dict.fromkeys(options.formats, 0)
+    for row in rows:
+        if row["frame_late_ms"]["p99"] <= LATE_MS:
+            carried[row["format"]] = row["calls"]
     told = json.dumps({"benchmark": "gateway_density", "cores": os.cpu_count(), "carried": carried, "rows": rows})
     print(told)
     if options.json:
         options.json.write_text(told + "\n")
     table = Table(title="One gateway on one core; store, workers and callers on the others")
-    for heading in ("format", "calls", "frame late p50 ms", "p99", "answer late p99", "core", "CPU ms / call s", "calls a core by cost"):
+    lates, costs = ("late p50 ms", "p99", "answer late p99"), ("core", "CPU ms a call s", "calls a core by cost")
+    for heading in ("format", "calls", *lates, *costs):
         table.add_column(heading, justify="right")
     for row in rows:
         late, answer = row["frame_late_ms"], row["answer_late_ms"]

@@ -1,7 +1,7 @@
 """A WebSocket client that costs next to nothing, so that one process can stand for hundreds of callers.
 
-Frames to be sent are made once: masked with four zero bytes, which the protocol allows and which leaves the payload as it is. Frames
-received are cut and handed on as bytes. Knows nothing of Realtime events.
+Frames to be sent are made once: masked with four zero bytes, which the protocol allows and which leaves the payload as it is.
+Frames received are cut and handed on as bytes. Knows nothing of Realtime events.
 """
 
 import asyncio

@@ -1,12 +1,11 @@
 """The line to Valkey/Redis: pools, patience, scripts. Every foreign exception becomes BrokerLost here, once.
 
-Two pools, below 50 connections in all (plan A1.2): commands share one, blocking reads have the other, so that a waiting
-worker never starves a publishing one. A lost server is tried again with growing pauses until `patience_s` is over; each
+Commands share one wire (`wire`), blocking reads have a pool of their own, so that a waiting worker never holds up a publishing
+one; below 50 connections in all (plan A1.2). A lost server is tried again with growing pauses until `patience_s` is over; each
 command sent through here must therefore bear being sent twice (scripts carry a nonce, readers drop what they have).
 """
 
 import asyncio
-import math
 import secrets
 from collections.abc import Awaitable, Callable
 from importlib import resources
@@ -20,16 +19,15 @@ from redis.exceptions import BusyLoadingError, NoScriptError, ReadOnlyError, Red
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from agentvoicebox.broker.wire import WiredRedis
 from agentvoicebox.errors import BrokerLost
 
-COMMAND_CONNECTIONS = 40
+COMMAND_CONNECTIONS = 40  # for transactions alone; all other commands share one
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
 SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
 PATIENCE_S = 5.0  # a restarted Valkey answers after 50 ms; a caller hears five seconds as a broken line
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
-
-NO_TIMEOUT = math.inf
 
 StreamEntry = tuple[bytes, dict[bytes, bytes]]
 
@@ -57,7 +55,7 @@ class Script:
 
 
 class Connection:
-    """Both pools to one server.
+    """The wire and the pool to one server.
 
     Args:
         url: `redis://host:port/0`, `rediss://…` or `unix:///path/to.sock`.
@@ -67,14 +65,14 @@ class Connection:
     def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._retry = Retry(NoBackoff(), 0)  # trying again is decided here, not inside the client
-        self.commands = self._client(url, COMMAND_CONNECTIONS)
-        self.blocking = self._client(url, BLOCKING_CONNECTIONS)
+        self.commands = WiredRedis(self._pool(url, COMMAND_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
+        self.blocking = Redis.from_pool(self._pool(url, BLOCKING_CONNECTIONS))
         self.outages = 0
 
-    def _client(self, url: str, connections: int) -> "Redis":
+    def _pool(self, url: str, connections: int) -> BlockingConnectionPool:
         # A unix socket notices a dead peer by itself; TCP needs to ask.
         keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
-        pool = BlockingConnectionPool.from_url(
+        return BlockingConnectionPool.from_url(
             url,
             **keepalive,
             max_connections=connections,
@@ -84,7 +82,6 @@ class Connection:
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
         )
-        return Redis.from_pool(pool)
 
     async def call(self, what: Callable[[], Awaitable[_T]]) -> _T:
         """Await `what()`, again and again while the server is away.
@@ -121,7 +118,7 @@ class Connection:
         return connection
 
     async def close(self) -> None:
-        """Close both pools."""
+        """Close everything."""
         for client in (self.commands, self.blocking):
             await client.aclose()
             await client.connection_pool.disconnect()

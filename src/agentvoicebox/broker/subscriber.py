@@ -11,7 +11,8 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from agentvoicebox.broker.connection import FIRST_PAUSE_S, LONGEST_PAUSE_S, NO_TIMEOUT, Connection
+from agentvoicebox.broker.connection import FIRST_PAUSE_S, LONGEST_PAUSE_S, Connection
+from agentvoicebox.broker.wire import NO_TIMEOUT
 from agentvoicebox.errors import BrokerLost
 
 _log = structlog.get_logger(__name__)
