@@ -8,8 +8,9 @@ own moment. The detector hears it, the turn ends, the answer comes as 100 ms chu
 
 - how late frames are: from the moment a frame was due (or was sent, if the caller itself was late) until the gateway has taken it
   into its ear; and from a chunk's publication by the worker until the caller has it;
-- what a call costs: the gateway's processor seconds for a second of one call. It hardly depends on who else uses the machine, and
-  1 / cost is how many calls fill a core.
+- what a call costs: the gateway's processor seconds for each second of audio that it took. It hardly depends on who else uses
+  the machine, and 1 / cost is how many calls fill a core. (A gateway that is starved of its core takes audio in larger gulps,
+  which makes it look a little cheaper: `behind_s` says how far it was behind at the end.)
 
 It stops at the first number of calls whose frames are later than 20 ms (p99). `carried` is the last number that was carried.
 """
@@ -206,25 +207,27 @@ async def measure(
         answers = [ms for each, before in zip(callers, counts[0], strict=True) for ms in each.answer_ms[before:]]
         chunks = sum(each.chunks - before for each, before in zip(callers, counts[1], strict=True))
     taken = json.loads(notes.read_text())
-    late, own_late = [], []
+    late, own_late, frames, behind = [], [], 0, 0
     for each in callers:
-        for number, (sent_s, taken_s) in enumerate(zip(each.sent, taken[each.session_id], strict=False)):
+        times = taken.get(each.session_id, [])
+        frames += sum(from_s <= taken_s <= until_s for taken_s in times)
+        for number, sent_s in enumerate(each.sent):
             due_s = each.began_s + number * FRAME_S
             if from_s <= due_s <= until_s:
-                late.append((taken_s - sent_s) * 1000)
+                late.append((times[number] - sent_s if number < len(times) else seconds) * 1000)
                 own_late.append((sent_s - due_s) * 1000)
-        # What was never taken is late, too.
-        late += [1000.0] * max(0, len(each.sent) - len(taken[each.session_id]) - 50)
-    cost = used_s / (until_s - from_s) / calls
+                behind += (number < len(times) and times[number] > until_s) or number >= len(times)
+    cost = used_s / (frames * FRAME_S)
     return {
         "format": format,
         "calls": calls,
-        "frames": len(late),
+        "frames": frames,
         "chunks_heard": chunks,
         "frame_late_ms": summary(late),
         "answer_late_ms": summary(answers) if answers else None,
         "caller_late_ms": summary(own_late),
-        "gateway_core_share": round(cost * calls, 3),
+        "behind_s": round(behind * FRAME_S / calls, 3),
+        "gateway_core_share": round(used_s / (until_s - from_s), 3),
         "cpu_ms_per_call_second": round(cost * 1000, 3),
         "calls_a_core_by_cost": round(1 / cost),
         "callers_core_share": round(own_s / (until_s - from_s), 3),

@@ -20,7 +20,7 @@ from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.wire.client_events import InputAudioBufferAppend
-from agentvoicebox.wire.codec import decode_audio, decode_client, encode_for
+from agentvoicebox.wire.codec import decode_client, encode_for
 from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.server_events import ServerEvent
 
@@ -177,12 +177,7 @@ class Reader:
         await self._mailbox.offer(ClientSaid(event, self._ear.position_samples), client_event=kind)
 
     async def _hear(self, event: InputAudioBufferAppend) -> None:
-        try:
-            data = decode_audio(event.audio)
-        except ClientError as error:
-            error.event_id = event.event_id
-            raise
-        self._metrics.audio_read(len(data))
-        await self._ear.feed(data)
+        self._metrics.audio_read(len(event.audio))
+        await self._ear.feed(event.audio)
         if self._outbox.is_full:
             await self._outbox.flush()
