@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests benchmarks
+KILLS ?= 25
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve check test unit chaos bench lock clean
@@ -37,6 +38,10 @@ check: $(VENV)/.dev ## format, lint, types, floors, unit tests: under a minute
 
 test: check ## everything that must pass before landing
 	@$(BIN)/pytest tests/property tests/contract tests/integration tests/e2e tests/chaos
+
+chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
+	@mkdir -p benchmarks/results
+	@$(BIN)/python benchmarks/chaos.py --kills $(KILLS) --json benchmarks/results/chaos.json --picture benchmarks/results/chaos.png
 
 bench: $(VENV)/.dev ## every benchmark, as a table and as JSON
 	@$(BIN)/python benchmarks/run.py

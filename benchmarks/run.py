@@ -31,6 +31,7 @@ RUNS: dict[str, list[list[str]]] = {
     "webhook": [["--picture", str(RESULTS / "webhook.png")]],
     "webhook_fuzz": [["--bodies", "10000"]],
     "spoken_ids": [["--quick"]],
+    "chaos": [["--picture", str(RESULTS / "chaos.png")]],
 }
 TIMEOUT_S = 1200.0
 

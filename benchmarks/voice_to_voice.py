@@ -26,8 +26,9 @@ from rich.table import Table
 from agentvoicebox.cli.local_server import local_server
 from agentvoicebox.evals.call_record import LINE, PARTS, Turn
 from agentvoicebox.evals.call_report import hidden_ms
-from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller import open_call
 from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 
 OPENING = "Hi, can you tell me where my parcel is?"

@@ -6,14 +6,16 @@ fails when it leaves a task, a connection to Valkey, or a key without a time to 
 
 import asyncio
 import inspect
+import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from redis import Redis
+from hypothesis import settings
 
 from agentvoicebox.broker import keys
 from agentvoicebox.clock import ManualClock
@@ -22,6 +24,12 @@ from agentvoicebox.shipments.demo_data import seed
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from tests.kit.store import ValkeyCluster, connections_to, looking_into
+
+# A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).
+settings.register_profile("land", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "land"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -103,19 +111,47 @@ def postgres_server(server_loop: ServerLoop, data_folder: DataFolder) -> Iterato
     server_loop.run(server.stop())
 
 
+@pytest.fixture(scope="session")
+def valkey_cluster(server_loop: ServerLoop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """One real cluster of three nodes for all tests. A test that kills a node starts a cluster of its own."""
+    cluster = ValkeyCluster(tmp_path_factory.mktemp("cluster"))
+    server_loop.run(cluster.start())
+    yield cluster
+    server_loop.run(cluster.stop())
+
+
 @pytest.fixture
 def redis_url(valkey_server: EmbeddedValkey) -> Iterator[str]:
     """An empty Valkey. Fails a test that leaves a connection open or a key without a time to live."""
-    with Redis.from_url(valkey_server.url, decode_responses=True) as redis:
-        redis.flushall()
-        known = {client["id"] for client in redis.client_list()}
-        yield valkey_server.url
-        lasting = [key for key in redis.scan_iter() if redis.ttl(key) == -1 and key not in keys.LASTING]
-        known.add(str(redis.client_id()))  # this one's own, should the test have cut it
-        left = [client for client in redis.client_list() if client["id"] not in known]
-        redis.flushall()
+    with emptied(valkey_server.url) as url:
+        yield url
+
+
+@pytest.fixture
+def cluster_url(valkey_cluster: ValkeyCluster) -> Iterator[str]:
+    """An empty cluster of three nodes, watched as `redis_url` is."""
+    with emptied(valkey_cluster.url) as url:
+        yield url
+
+
+@pytest.fixture(params=["redis_url", "cluster_url"], ids=["valkey", "cluster"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """For tests of what must hold on either kind of store."""
+    return str(request.getfixturevalue(request.param))
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[str]:
+    """A store without a key, watched until the end."""
+    with looking_into(url) as store:
+        store.flushall()
+        known = connections_to(store)
+        yield url
+        lasting = [key for key in store.scan_iter() if store.ttl(key) == -1 and key not in keys.LASTING]
+        left = [command for client, command in connections_to(store).items() if client not in known]
+        store.flushall()
     assert not lasting, f"the test left keys without a time to live: {sorted(lasting)}"
-    assert not left, f"the test left connections: {[client['cmd'] for client in left]}"
+    assert not left, f"the test left connections: {left}"
 
 
 @pytest.fixture

@@ -99,12 +99,16 @@ class RateLimited(Refused):
 
 
 class Overloaded(Refused):
-    """Admitted calls keep their latency; this one comes later."""
+    """Admitted calls keep their latency; this one comes later. `retry_after_s` says when it may be tried again."""
 
     code = "overloaded"
     error_type = "server_error"
     retryable = True
     close_code = 1013
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_s: float = 5.0) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class ProviderError(AgentVoiceBoxError):
@@ -123,6 +127,12 @@ class ProviderUnavailable(ProviderError):
 
     code = "provider_unavailable"
     retryable = True
+
+
+class ProviderBrokeOff(ProviderUnavailable):
+    """It began to answer and then failed: whoever asks again must go on from what was passed on."""
+
+    code = "provider_broke_off"
 
 
 class BadProviderAnswer(ProviderError):
@@ -154,6 +164,12 @@ class StorageLost(InfrastructureError):
     """PostgreSQL can't be reached."""
 
     code = "storage_lost"
+
+
+class PolicyLost(InfrastructureError):
+    """The policy can't be asked, or gave no decision; then nothing is allowed. The message says what to mend."""
+
+    code = "policy_lost"
 
 
 class SettingsError(AgentVoiceBoxError):

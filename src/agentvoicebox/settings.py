@@ -18,8 +18,10 @@ from agentvoicebox.errors import SettingsError
 
 PREFIX = "AVB_"
 NEAR_ENOUGH = 0.6  # difflib's own default cutoff: one or two wrong letters in a name of eight
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+KEY_BYTES = 32  # AES-256
 HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -30,12 +32,16 @@ class Settings(BaseSettings):
     """The settings of one deployment; every process of it reads the same.
 
     Attributes:
-        redis_url: Valkey/Redis 7 or later (`redis://…`, `rediss://…`, `unix://…`); empty: an embedded server.
+        redis_url: Valkey, or Redis 7.2 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
+            `rediss+cluster://…`); empty: an embedded server.
         postgres_url: PostgreSQL 15 or later (`postgresql://…`); empty: an embedded server.
         data_dir: where embedded servers, recordings and caches live.
         host: address the gateway listens on; anything but loopback needs `api_keys`.
         port: 0 to 65535; 0 lets the system choose.
         api_keys: comma-separated bearer keys; empty is allowed on loopback alone, where any key is let in.
+        policy_dir: folder of Rego files that say what an admitted key may do; empty: the built-in rules.
+        opa_url: OPA server that decides instead (`http://127.0.0.1:8181`); empty: the rules are evaluated here.
+        opa_token: bearer token for that server; empty: none is sent.
         agents_dir: folder of the user's own agent files; empty: only the built-in agents.
         default_agent: the agent that OpenAI's own model names stand for.
         stt_profile: which recogniser; `scripted` is for benchmarks.
@@ -44,11 +50,23 @@ class Settings(BaseSettings):
         demo_data: put the demo parcels (PKG004 and its siblings) into the embedded PostgreSQL's catalogue at each start.
         record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
         record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
+        history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own figure.
+        audit_days: days that the audit log and usage stay there.
+        history_words: what becomes of people's words before they are stored there: `keep`, `mask` or `encrypt`.
+        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first encrypts, all of them decrypt.
         models_dir: folder looked into before any other source of models; empty: none.
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
+        llm_servers: comma-separated further ones, `name=https://host/v1#model`, asked in this order when those before fail.
+        llm_keys: comma-separated keys of these, `name=key`.
         log_level: least severity that is written.
         log_format: `json` (one object a line) or `console` (for eyes; shows people's words, so loopback only).
         resume_s: how long a session waits for a caller whose line broke and who said that he will come back; 0: not at all.
+        limit_tenant_requests, limit_tenant_tokens: what a tenant may ask for within a minute, at all gateways together: client
+            events, REST requests and started seconds of caller audio; tokens of responses. 0: no limit. `agentvoicebox keys
+            limit` gives one tenant figures of its own.
+        limit_key_requests, limit_key_tokens: the same for each key.
+        limit_all_requests, limit_all_tokens: the same for all tenants together.
+        gateways: gateway processes that share these limits; while the store is away each keeps to its part of them.
         max_calls: calls one gateway process admits at a time; the next is refused with 1013.
         stt_slots, tts_slots, llm_slots, tool_slots: jobs one worker process of that kind runs at a time.
         tool_secret: signs each call of an agent's own tools over HTTP; empty: calls are not signed.
@@ -83,6 +101,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
     api_keys: str = Field(default="", repr=False, validate_default=True)
+    policy_dir: str = ""
+    opa_url: str = ""
+    opa_token: str = Field(default="", repr=False)
     agents_dir: str = ""
     default_agent: str = Field(default="delivery", min_length=1)
     stt_profile: Literal["fast", "accurate", "moonshine", "faster-whisper", "scripted"] = "fast"
@@ -91,13 +112,27 @@ class Settings(BaseSettings):
     demo_data: bool = True
     record_days: int = Field(default=30, ge=1, le=3_650)
     record_words: bool = False
+    history_days: int = Field(default=90, ge=1, le=3_650)
+    audit_days: int = Field(default=365, ge=1, le=3_650)
+    history_words: Literal["keep", "mask", "encrypt"] = "keep"
+    history_keys: str = Field(default="", repr=False, validate_default=True)  # after what it is checked together with
     models_dir: str = ""
     llm_base_url: str = ""
     llm_api_key: str = Field(default="", repr=False)
     llm_model: str = ""
+    llm_servers: str = ""
+    llm_keys: str = Field(default="", repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: what our two-core experiment carried (requirements, A6)
+    # A live call asks for some 90 requests a minute, so this is room for about 600 of a tenant's at once.
+    limit_tenant_requests: int = Field(default=60_000, ge=0)
+    limit_tenant_tokens: int = Field(default=10_000_000, ge=0)
+    limit_key_requests: int = Field(default=0, ge=0)
+    limit_key_tokens: int = Field(default=0, ge=0)
+    limit_all_requests: int = Field(default=0, ge=0)
+    limit_all_tokens: int = Field(default=0, ge=0)
+    gateways: int = Field(default=1, ge=1, le=1_000)
     resume_s: float = Field(default=30.0, ge=0, le=600)
     stt_slots: int = Field(default=2, ge=1, le=256)
     tts_slots: int = Field(default=2, ge=1, le=256)
@@ -146,10 +181,45 @@ class Settings(BaseSettings):
     def _postgres_url_has_a_known_scheme(cls, value: str) -> str:
         return _with_scheme(value, POSTGRES_SCHEMES)
 
+    @field_validator("opa_url")
+    @classmethod
+    def _one_place_decides(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("policy_dir"):
+            raise ValueError("an OPA server reads its own files, so set this or AVB_POLICY_DIR, not both")
+        return _with_scheme(value, ("http://", "https://"))
+
     @field_validator("llm_base_url")
     @classmethod
     def _llm_base_url_is_http(cls, value: str) -> str:
         return _with_scheme(value, ("http://", "https://"))
+
+    @field_validator("llm_servers")
+    @classmethod
+    def _llm_servers_have_names_and_addresses(cls, value: str) -> str:
+        names = ["openai", "dialogue"]
+        for each in _split(value):
+            name, _, address = each.partition("=")
+            if not SERVER_NAME.fullmatch(name):
+                raise ValueError(f"{each!r} should look like name=https://host/v1#model; a name is of a-z, 0-9 and -")
+            if name in names:
+                raise ValueError(f"the name {name} is taken; each server needs its own")
+            if not address.startswith(("http://", "https://")) or not address.partition("#")[2]:
+                raise ValueError(f"{name} should be an address and a model, like https://host/v1#model")
+            names.append(name)
+        return value
+
+    @field_validator("llm_keys")
+    @classmethod
+    def _llm_keys_belong_to_servers(cls, value: str, info: ValidationInfo) -> str:
+        servers = info.data.get("llm_servers")  # absent when it was itself at fault
+        known = {each.partition("=")[0] for each in _split(servers or "")}
+        for place, each in enumerate(_split(value), start=1):
+            name, equals, _ = each.partition("=")
+            if not equals:  # it may be a bare key: not to be repeated
+                raise ValueError(f"entry {place} should look like name=key")
+            if servers is not None and name not in known:
+                raise ValueError(f"entry {place} names no server of AVB_LLM_SERVERS")
+        return value
 
     @field_validator("tts_order")
     @classmethod
@@ -174,6 +244,16 @@ class Settings(BaseSettings):
         host = info.data.get("host")
         if value == "console" and host is not None and not is_loopback(host):
             raise ValueError("the console format may show callers' words; use json unless the host is loopback")
+        return value
+
+    @field_validator("history_keys")
+    @classmethod
+    def _history_keys_encrypt(cls, value: str, info: ValidationInfo) -> str:
+        for place, key in enumerate(_split(value), start=1):
+            if not _is_key(key):
+                raise ValueError(f"key {place} is not {KEY_BYTES} bytes in base64; `openssl rand -base64 32` makes one")
+        if info.data.get("history_words") == "encrypt" and not _split(value):
+            raise ValueError("AVB_HISTORY_WORDS=encrypt needs a key; `openssl rand -base64 32` makes one")
         return value
 
     @field_validator("tool_private_networks")
@@ -280,6 +360,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def history_key_list(self) -> tuple[bytes, ...]:
+        """The keys of encrypted records, the one that encrypts first."""
+        return tuple(base64.b64decode(key) for key in _split(self.history_keys))
+
+    @property
     def vapi_secret_list(self) -> tuple[str, ...]:
         """The shared secrets of the hotline, in order."""
         return _split(self.vapi_secrets)
@@ -303,6 +388,19 @@ class Settings(BaseSettings):
     def keys(self) -> tuple[str, ...]:
         """The bearer keys, in order; empty when any key is let in."""
         return _split(self.api_keys)
+
+    @property
+    def language_servers(self) -> tuple[tuple[str, str, str, str], ...]:
+        """The language model servers in order of preference: (name, base URL, key, model); the first may be `openai`."""
+        keys = dict(each.split("=", 1) for each in _split(self.llm_keys))
+        servers = []
+        if self.llm_base_url or self.llm_api_key:
+            servers.append(("openai", self.llm_base_url, self.llm_api_key, self.llm_model))
+        for each in _split(self.llm_servers):
+            name, _, address = each.partition("=")
+            base_url, _, model = address.partition("#")
+            servers.append((name, base_url, keys.get(name, ""), model))
+        return tuple(servers)
 
     @property
     def tts_engines(self) -> tuple[str, ...]:
@@ -348,6 +446,13 @@ def is_loopback(host: str) -> bool:
 
 def _split(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _with_scheme(value: str, schemes: tuple[str, ...]) -> str:

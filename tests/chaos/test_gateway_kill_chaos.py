@@ -18,7 +18,8 @@ from tests.kit.gateway import CHUNK_SAMPLES, Workers, says
 from tests.kit.returning import free_port, gateway_process
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.evals.caller import CallOptions, LiveCall, open_call
+from agentvoicebox.evals.caller import LiveCall, open_call
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 
 KILLS = int(os.environ.get("AVB_CHAOS_KILLS", "5"))
@@ -63,7 +64,7 @@ async def test_a_call_survives_its_gateways(redis_url: str, workers: Workers) ->
             line = tone(chance.uniform(0.6, 1.2))
             turn = call.start_saying(line)
             await call.stay(chance.uniform(0.05, line.duration_s + 2.5))
-            holder = call._socket.remote_address[1]
+            holder = call.line.server_port
             running[holder].kill()
             await running[holder].wait()
             await call.hear_reply(turn)
@@ -77,16 +78,16 @@ async def test_a_call_survives_its_gateways(redis_url: str, workers: Workers) ->
     doubled = [event_id for event_id, count in ids.items() if count > 1]
     spoken_ms = sum(len(chunks) for chunks in workers.spoken.values()) * CHUNK_SAMPLES * 1000 // RATE_HZ
     heard_ms = sum(int(str(e["delta"])[1:].split()[0]) for e in events if e["type"] == "response.output_audio.delta")
-    pauses = sorted(pause * 1000 for pause in call.pauses_s)
+    pauses = sorted(pause * 1000 for pause in call.line.pauses_s)
     p95 = pauses[min(len(pauses) - 1, int(0.95 * len(pauses)))]
     print(
         f"kills {KILLS}, returns {len(pauses)}, turns {len(record.turns)}, replies {kinds['response.done']}, "
-        f"events {len(events)}, doubled {len(doubled)}, not replayable {call.missed}, audio {heard_ms} of {spoken_ms} ms, "
+        f"events {len(events)}, doubled {len(doubled)}, not replayable {call.line.missed}, audio {heard_ms} of {spoken_ms} ms, "
         f"gap {record.gap_ms:.0f} ms, pause p50 {statistics.median(pauses):.0f} ms, p95 {p95:.0f} ms, max {pauses[-1]:.0f} ms"
     )
     assert len(pauses) == KILLS
     assert not doubled
-    assert call.missed == 0
+    assert call.line.missed == 0
     assert [turn.replied for turn in record.turns] == [REPLY] * KILLS
     assert all(turn.heard == workers.hears and not turn.is_cut for turn in record.turns)
     assert kinds["response.created"] == kinds["response.done"] == KILLS

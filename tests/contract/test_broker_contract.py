@@ -1,4 +1,4 @@
-"""What every broker does, whatever it stands on: the same suite over memory and over a real Valkey."""
+"""What every broker does, whatever it stands on: the same suite over memory, a real Valkey, and a real cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,20 +31,32 @@ IDLE_S = 0.15
 LONG_S = 5.0
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "redis_url", "cluster_url"], ids=["memory", "valkey", "cluster"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     """A fresh broker of each kind."""
     made: Broker
     if request.param == "memory":
         made = MemoryBroker(reclaim_idle_s=IDLE_S)
     else:
-        made = RedisBroker(request.getfixturevalue("redis_url"), reclaim_idle_s=IDLE_S)
+        made = RedisBroker(request.getfixturevalue(request.param), reclaim_idle_s=IDLE_S)
     yield made
     await made.close()
 
 
 def job(job_id: str = "job_1", kind: JobKind = JobKind.LLM, session: SessionRef = CALL) -> Job:
     return Job(job_id=job_id, kind=kind, session=session, payload=b"\x00ask\xff", submitted_s=0.0, trace_id="ab")
+
+
+async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await broker.workers(JobKind.STT) == 0
+    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)
+    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)  # the first may have had to make the group
+    await broker.claim(JobKind.STT, "w2", slots=1, wait_s=0.01)
+    assert (await broker.workers(JobKind.STT), await broker.workers(JobKind.TTS)) == (2, 0)
+    await broker.bury(JobKind.STT, "w1")
+    assert await broker.workers(JobKind.STT) == 1
+    monkeypatch.setattr("agentvoicebox.broker.keys.LIVING_S", -1.0)  # each is silent for longer than that
+    assert await broker.workers(JobKind.STT) == 0
 
 
 async def claim_one(broker: Broker, worker: str = "w1", kind: JobKind = JobKind.LLM) -> Claim:

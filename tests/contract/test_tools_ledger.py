@@ -22,12 +22,12 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "redis_url", "cluster_url"], ids=["memory", "valkey", "cluster"])
 async def ledger(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIterator[Ledger]:
     if request.param == "memory":
         yield MemoryLedger(clock=clock)
         return
-    broker = RedisBroker(request.getfixturevalue("redis_url"))
+    broker = RedisBroker(request.getfixturevalue(request.param))
     yield RedisLedger(broker.connection, clock=clock)
     await broker.close()
 
@@ -121,8 +121,8 @@ async def test_odd_ids_and_arguments_do_no_harm(ledger: Ledger, clock: ManualClo
         assert not (await begin(ledger, clock, key))[0]
 
 
-async def test_a_beginning_whose_answer_was_lost_is_still_ones_own(redis_url: str, clock: ManualClock) -> None:
-    broker = RedisBroker(redis_url)
+async def test_a_beginning_whose_answer_was_lost_is_still_ones_own(store_url: str, clock: ManualClock) -> None:
+    broker = RedisBroker(store_url)
     ledger = RedisLedger(broker.connection, clock=clock)
     script = ledger._begin
 
@@ -136,8 +136,8 @@ async def test_a_beginning_whose_answer_was_lost_is_still_ones_own(redis_url: st
     await broker.close()
 
 
-async def test_the_book_outlives_its_session_for_a_while_and_no_longer(redis_url: str, clock: ManualClock) -> None:
-    broker = RedisBroker(redis_url)
+async def test_the_book_outlives_its_session_for_a_while_and_no_longer(store_url: str, clock: ManualClock) -> None:
+    broker = RedisBroker(store_url)
     ledger = RedisLedger(broker.connection, clock=clock)
     await begin(ledger, clock)
     await broker.forget(CALL)

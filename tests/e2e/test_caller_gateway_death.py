@@ -8,7 +8,8 @@ from collections.abc import Callable
 from tests.kit.processes import pid_of
 
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller import open_call
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 
 
@@ -24,8 +25,8 @@ async def test_a_call_goes_on_at_the_gateway_that_takes_the_dead_ones_place(
         again = await call.say(say("Where is my parcel?"))
         assert not again.problem, again.problem
         record = call.record()
-    print(f"pause {call.pauses_s[0] * 1000:.0f} ms, gap {record.gap_ms:.0f} ms")
+    print(f"pause {call.line.pauses_s[0] * 1000:.0f} ms, gap {record.gap_ms:.0f} ms")
     ids = Counter(event.body["event_id"] for event in record.events if event.sender == "server")
     assert max(ids.values()) == 1
-    assert call.missed == 0 and len(call.pauses_s) == 1
+    assert call.line.missed == 0 and len(call.line.pauses_s) == 1
     assert turn.replied and again.replied

@@ -9,7 +9,8 @@ from tests.kit.waiting import until
 
 from agentvoicebox.broker import keys
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller import open_call
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 
 CALLS = 20

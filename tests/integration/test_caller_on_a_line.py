@@ -17,7 +17,8 @@ from agentvoicebox.evals.call_report import (
     write_events,
     write_recording,
 )
-from agentvoicebox.evals.caller import CallFailed, CallOptions, LiveCall, open_call
+from agentvoicebox.evals.caller import LiveCall, open_call
+from agentvoicebox.evals.dialing import CallFailed, CallOptions
 from agentvoicebox.evals.line import Line
 
 RATE_HZ = 24_000
@@ -76,7 +77,7 @@ async def test_every_sample_of_a_line_reaches_the_server_once_and_in_order() -> 
 async def test_frames_follow_the_clock_without_drift() -> None:
     async with fake_realtime() as server, open_call(CallOptions(server.url)) as call:
         await call.stay(1.0)
-        sent_s, now_s = len(np.concatenate(call._sent)) / RATE_HZ, call.now_s
+        sent_s, now_s = len(np.concatenate(call.line.sent)) / RATE_HZ, call.now_s
     assert 0 <= now_s - sent_s < 0.25  # never ahead of time; behind by the frame being filled, and the machine's load
 
 

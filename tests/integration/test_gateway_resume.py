@@ -240,6 +240,7 @@ async def test_nothing_of_a_dispatch_without_ownership_happens(redis_broker: Red
             AppendAudio(session, "job_2", AudioEntry("audio", 0, b"ab")),
             Cancel("job_1", JobKind.TTS, session),
             Submit(Job("job_3", JobKind.TTS, session, b"", 0.0)),
+            Submit(Job("rec_1", JobKind.RECORD, session, b"", 0.0)),
         ):
             with pytest.raises(SessionTaken):
                 await redis_broker.dispatch([action], owner="old")
@@ -251,7 +252,8 @@ async def test_nothing_of_a_dispatch_without_ownership_happens(redis_broker: Red
             keys.job(JobKind.TTS, session, "job_3"),
         )
         assert await redis.hget(keys.job(JobKind.TTS, session, "job_1"), "cancelled") is None
-        assert await redis_broker.claim(JobKind.TTS, "w", slots=1, wait_s=0.05) == []  # job_3 has no fence
+        for kind in (JobKind.TTS, JobKind.RECORD):
+            assert await redis_broker.claim(kind, "w", slots=1, wait_s=0.05) == []
         await redis_broker.forget(session)
 
 

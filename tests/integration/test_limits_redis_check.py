@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator
 
 import pytest
-from redis import Redis
+from tests.kit.store import looking_into
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import ManualClock
@@ -19,8 +19,8 @@ KEY = Scope("key", Allowance(requests=3), "key_1")
 
 
 @pytest.fixture
-async def connection(redis_url: str) -> AsyncIterator[Connection]:
-    made = Connection(redis_url)
+async def connection(store_url: str) -> AsyncIterator[Connection]:
+    made = Connection(store_url)
     yield made
     await made.close()
 
@@ -83,9 +83,9 @@ async def test_tenants_do_not_exhaust_each_other_and_an_override_acts_at_the_nex
     assert (await limits.check([Scope("tenant", Allowance(requests=6), "acme")])).allowed
 
 
-async def test_racing_gateways_share_one_limit_by_the_servers_own_clock(redis_url: str) -> None:
+async def test_racing_gateways_share_one_limit_by_the_servers_own_clock(store_url: str) -> None:
     scope = Scope("tenant", Allowance(requests=50, tokens=5000), "acme")
-    gateways = [Connection(redis_url) for _ in range(3)]
+    gateways = [Connection(store_url) for _ in range(3)]
     try:
         all_limits = [Limits(each, patience_s=30) for each in gateways]
         verdicts = await asyncio.gather(*(limits.check([scope], tokens=10) for limits in all_limits for _ in range(67)))
@@ -95,9 +95,9 @@ async def test_racing_gateways_share_one_limit_by_the_servers_own_clock(redis_ur
     assert sum(verdict.allowed for verdict in verdicts) == 50
 
 
-async def test_all_keys_lie_in_one_slot_of_a_cluster(connection: Connection, redis_url: str) -> None:
+async def test_all_keys_lie_in_one_slot_of_a_cluster(connection: Connection, store_url: str) -> None:
     await Limits(connection).check([ALL, ACME, KEY])
-    with Redis.from_url(redis_url, decode_responses=True) as redis:
+    with looking_into(store_url) as redis:
         assert all("{limits}" in key for key in redis.scan_iter())
         assert redis.dbsize() == 3, "a measure that nothing is taken of is only looked at"
 

@@ -11,7 +11,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.delivery import tool_schema
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
-from agentvoicebox.errors import ProviderUnavailable
+from agentvoicebox.errors import ProviderBrokeOff, ProviderUnavailable
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.providers.llm.registry import LanguageModels
 from agentvoicebox.providers.llm.scripted import Call, Line, Pause, ScriptedLlm
@@ -159,6 +159,18 @@ async def test_a_stream_that_breaks_after_its_first_word_is_taken_up_again(broke
     stop.set()
     await runner
     assert text(got) == "Your parcel is here." and isinstance(got[-1], Generated)
+
+
+async def test_a_stream_that_breaks_before_a_word_of_it_has_left_is_asked_for_again(broker: RedisBroker) -> None:
+    broke = ProviderBrokeOff("broke")  # as grounding leaves it, when the first words are still being judged
+    work, llm = scripted((broke,), (broke,), ("Your parcel is here.",))
+    stop = asyncio.Event()
+    runner = asyncio.create_task(Runner(broker, JobKind.LLM, "w1", slots=1, work=work).run(stop))
+    await broker.dispatch([submit()])
+    got = await Results(broker).until_last()
+    stop.set()
+    await runner
+    assert text(got) == "Your parcel is here." and len(llm.requests) == 3
 
 
 async def test_a_provider_that_never_answers_fails_the_job_at_once(broker: RedisBroker) -> None:

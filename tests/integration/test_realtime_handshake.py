@@ -213,7 +213,7 @@ async def test_a_shutdown_ends_calls_with_their_closing_events_and_lets_nobody_i
         with pytest.raises(ConnectionClosed):
             async with asyncio.timeout(WAIT_S):
                 await ws.recv()
-        assert (ws.close_code, ws.close_reason) == (1012, "shutdown")
+        assert (ws.close_code, ws.close_reason) == (1001, "shutdown")
     assert guarded.house.is_leaving
 
 

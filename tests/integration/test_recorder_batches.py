@@ -14,6 +14,7 @@ from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch
@@ -50,8 +51,8 @@ async def until_claimed(broker: RedisBroker, *, all_of_them: bool) -> None:
 
 
 async def ids(postgres: Postgres, tenant: str = "acme") -> list[str]:
-    page = await Conversations(postgres).latest_items(tenant, "sess_1", limit=500)
-    return [each.item_id for each in page.items]
+    page = await History(postgres).items(tenant, "sess_1", order="asc")
+    return [] if page is None else [each.item_id for each in page.records]
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
-from redis import Redis
+from tests.kit.store import looking_into
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.errors import SessionTaken
 from agentvoicebox.ports.broker import AppendLog, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
@@ -19,8 +20,8 @@ CALL = SessionRef("acme", "sess_1")
 
 
 @pytest.fixture
-async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
-    made = RedisBroker(redis_url)
+async def broker(store_url: str) -> AsyncIterator[RedisBroker]:
+    made = RedisBroker(store_url)
     yield made
     await made.close()
 
@@ -41,7 +42,7 @@ async def test_a_log_without_a_snapshot_is_read_from_the_start(broker: RedisBrok
     assert await log.load(CALL) == (None, [b"opened", b"said"])
 
 
-async def test_a_snapshot_stands_for_the_inputs_it_covers_and_no_more(broker: RedisBroker, redis_url: str) -> None:
+async def test_a_snapshot_stands_for_the_inputs_it_covers_and_no_more(broker: RedisBroker, store_url: str) -> None:
     log = SessionLog(broker.connection)
     await append(broker, *(b"%d" % number for number in range(1, 1201)))
     await log.save_snapshot(CALL, b"state at 1100", 1100)
@@ -49,7 +50,7 @@ async def test_a_snapshot_stands_for_the_inputs_it_covers_and_no_more(broker: Re
     await append(broker, b"1201")
     await log.save_snapshot(CALL, b"state at 1200", 1200)
     assert await log.load(CALL) == (b"state at 1200", [b"1201"])
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(store_url) as redis:
         assert redis.xlen(keys.log(CALL)) == 1
 
 
@@ -63,11 +64,11 @@ async def test_a_snapshot_heals_inputs_that_the_store_never_got(broker: RedisBro
 
 
 async def test_an_input_that_was_sent_twice_around_a_lost_connection_counts_once(
-    broker: RedisBroker, redis_url: str
+    broker: RedisBroker, store_url: str
 ) -> None:
     log = SessionLog(broker.connection)
     await append(broker, b"1", b"2")
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(store_url, as_text=False) as redis:
         for _, fields in redis.xrange(keys.log(CALL)):  # the whole dispatch again, nonces and all
             redis.xadd(keys.log(CALL), fields)
     await append(broker, b"3")
@@ -75,9 +76,9 @@ async def test_an_input_that_was_sent_twice_around_a_lost_connection_counts_once
 
 
 async def test_what_one_gateway_writes_another_reads_and_hears(
-    broker: RedisBroker, directory: SessionDirectory, redis_url: str
+    broker: RedisBroker, directory: SessionDirectory, store_url: str
 ) -> None:
-    other_broker = RedisBroker(redis_url)
+    other_broker = RedisBroker(store_url)
     other = SessionDirectory(other_broker.connection, other_broker.subscriber)
     try:
         async with asyncio.timeout(5), aclosing(other.notices()) as notices:  # type: ignore[type-var]
@@ -115,7 +116,7 @@ async def test_live_sessions_are_counted_for_all_and_listed_for_a_tenant(
 
 
 async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
-    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, redis_url: str
+    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, store_url: str
 ) -> None:
     await directory.open(CALL, {"gateway": "g1"})
     await append(broker, b"opened")
@@ -127,5 +128,28 @@ async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
     assert await janitor.sweep() == 0
     assert await directory.count() == 0
     assert await broker.claim(JobKind.LLM, "w", slots=1, wait_s=0) == []
-    with Redis.from_url(redis_url, decode_responses=True) as redis:
+    with looking_into(store_url) as redis:
         assert [key for key in redis.scan_iter() if "sess_1" in key] == []
+
+
+async def test_of_two_owners_only_the_one_that_has_the_session_hands_out_records(
+    broker: RedisBroker, directory: SessionDirectory, store_url: str
+) -> None:
+    other_broker = RedisBroker(store_url)
+    other = SessionDirectory(other_broker.connection, other_broker.subscriber)
+    await directory.open(CALL, {}, owner="first")
+    await broker.dispatch([Submit(Job("rec_1", JobKind.RECORD, CALL, b"", 0.0))], owner="first")
+    seen = await other.find(CALL)
+    assert seen is not None and await other.take_over(CALL, seen, owner="second")
+    with pytest.raises(SessionTaken):
+        await broker.dispatch([Submit(Job("rec_2", JobKind.RECORD, CALL, b"", 0.0))], owner="first")
+    await other_broker.dispatch([Submit(Job("rec_3", JobKind.RECORD, CALL, b"", 0.0))], owner="second")
+    await broker.dispatch([Submit(Job("rec_1~anew", JobKind.RECORD, CALL, b"", 0.0))])  # the recorder's own
+    claims = await broker.claim(JobKind.RECORD, "w", slots=9, wait_s=5)
+    assert [claim.job.job_id for claim in claims] == ["rec_1", "rec_3", "rec_1~anew"]
+    for claim in claims:
+        await broker.release(claim)
+    with looking_into(store_url) as redis:
+        assert [key for key in redis.scan_iter() if "job" in key] == [], "no fence outlives its record"
+    await other.close(CALL)
+    await other_broker.close()

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agentvoicebox.engine.effects import Persist
-from agentvoicebox.storage.conversations import Conversations, TimedBatch
+from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.history import History, StoredItem
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.storage.records import RecordBatch, TimedBatch
 
 T0 = 1_800_000_000.0
 
@@ -29,15 +30,20 @@ def batch(*records: Persist, at_s: float = T0, tenant: str = "acme", session: st
     return TimedBatch(RecordBatch(tenant, session, "", records), at_s)
 
 
-async def ids(conversations: Conversations, **kwargs: object) -> list[str]:
-    page = await conversations.latest_items("acme", "sess_1", **kwargs)  # type: ignore[arg-type]
-    return [each.item_id for each in page.items]
+async def items(postgres: Postgres, session: str = "sess_1") -> list[StoredItem]:
+    page = await History(postgres).items("acme", session, order="asc")
+    assert page is not None and not page.has_more
+    return list(page.records)
+
+
+async def ids(postgres: Postgres) -> list[str]:
+    return [each.item_id for each in await items(postgres)]
 
 
 async def test_items_come_back_in_the_order_of_the_conversation(postgres: Postgres) -> None:
     conversations = Conversations(postgres)
     await conversations.write([batch(item("c"), at_s=T0 + 1), batch(item("a"), item("b"))])
-    assert await ids(conversations) == ["a", "b", "c"]
+    assert await ids(postgres) == ["a", "b", "c"]
 
 
 async def test_writing_again_changes_nothing_and_an_older_record_never_wins(postgres: Postgres) -> None:
@@ -46,32 +52,14 @@ async def test_writing_again_changes_nothing_and_an_older_record_never_wins(post
     for order in ([old, new], [new, old], [new], [old]):
         await conversations.write(order)
         await conversations.write(order)
-    page = await conversations.latest_items("acme", "sess_1")
-    assert [each.body["text"] for each in page.items] == ["whole"]
+    assert [each.body["text"] for each in await items(postgres)] == ["whole"]
 
 
 async def test_a_deleted_item_stays_deleted_even_when_its_record_comes_later(postgres: Postgres) -> None:
     conversations = Conversations(postgres)
     await conversations.write([batch(Persist("a", "item_deleted", {}), at_s=T0 + 1)])
     await conversations.write([batch(item("a"), item("b"))])
-    assert await ids(conversations) == ["b"]
-
-
-async def test_pages_reach_back_to_the_start_without_gap_or_repeat(postgres: Postgres) -> None:
-    conversations = Conversations(postgres)
-    names = [f"item_{number:03}" for number in range(25)]
-    await conversations.write([batch(item(name), at_s=T0 + place) for place, name in enumerate(names)])
-    collected: list[str] = []
-    before = None
-    while True:
-        page = await conversations.latest_items("acme", "sess_1", limit=10, before=before)
-        collected = [each.item_id for each in page.items] + collected
-        before = page.earlier
-        if before is None:
-            break
-    assert collected == names
-    with pytest.raises(ValueError):
-        await conversations.latest_items("acme", "sess_1", before="nonsense")
+    assert await ids(postgres) == ["b"]
 
 
 async def test_sessions_and_responses_are_recorded_once(postgres: Postgres) -> None:
@@ -100,8 +88,7 @@ async def test_characters_that_jsonb_can_not_hold_do_not_lose_the_item(postgres:
             )
         ]
     )
-    page = await conversations.latest_items("acme", "sess_1")
-    assert page.items[0].body["text"] == "nul\ufffd and \\u0000 and \U0001f600"
+    assert (await items(postgres))[0].body["text"] == "nul\ufffd and \\u0000 and \U0001f600"
 
 
 async def test_one_transaction_is_one_tenants(postgres: Postgres) -> None:

@@ -9,7 +9,7 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.migrate import migrate, pending_sql
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 
-TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "shipments"}
+TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "shipments", "usage_entries"}
 
 
 async def test_an_empty_database_gets_every_table_partitioned_and_guarded(postgres_url: str) -> None:
@@ -38,8 +38,23 @@ async def test_migrating_twice_and_at_the_same_time_is_migrating_once(postgres_u
 
 
 def test_an_up_to_date_database_has_nothing_pending() -> None:
-    assert pending_sql("0003") == ""
+    assert pending_sql("0004") == ""
     assert "CREATE TABLE sessions" in pending_sql(None)
+
+
+async def test_sessions_of_an_earlier_version_get_the_times_that_they_lacked(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute(pending_sql(None, until="0003"))
+        await connection.execute("SELECT set_config('agentvoicebox.tenant_id', 'acme', false)")
+        await connection.execute(
+            "INSERT INTO sessions (tenant_id, session_id, closed_at) VALUES ('acme', 's', '2026-01-01')"
+        )
+        await migrate(postgres_url)
+        row = await connection.fetchrow("SELECT opened_at = '2026-01-01', last_at > '2026-11-01' FROM sessions")
+        assert row is not None and tuple(row) == (True, True)
+    finally:
+        await connection.close()
 
 
 async def test_a_server_that_is_not_there_is_storage_lost() -> None:

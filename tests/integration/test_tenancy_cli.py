@@ -12,7 +12,7 @@ from agentvoicebox.cli.keys import app
 from agentvoicebox.errors import BadCredentials, PolicyDenied
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.tenancy.api_keys import ApiKeys
+from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.standings import Standings
@@ -44,6 +44,17 @@ def authenticated(url: str, bearer: str) -> Principal:
     return asyncio.run(ask())
 
 
+def limits_of(url: str, tenant: str) -> TenantLimits:
+    async def ask() -> TenantLimits:
+        postgres = await Postgres.open(url, most_connections=1)
+        try:
+            return (await ApiKeys(postgres).standing(tenant, None)).limits
+        finally:
+            await postgres.close()
+
+    return asyncio.run(ask())
+
+
 def test_a_key_lives_from_create_over_rotate_to_revoke(keys: Keys, postgres_url: str) -> None:
     old = shown(keys("create", "--tenant", "acme", "--name", "web shop", "--project", "shop", "--scope", "realtime"))
     principal = authenticated(postgres_url, old)
@@ -56,6 +67,16 @@ def test_a_key_lives_from_create_over_rotate_to_revoke(keys: Keys, postgres_url:
     with pytest.raises(BadCredentials):
         authenticated(postgres_url, old)
     assert authenticated(postgres_url, new).tenant_id == "acme"
+
+
+def test_a_tenant_has_limits_of_its_own_until_it_has_the_usual_ones(keys: Keys, postgres_url: str) -> None:
+    shown(keys("create", "--tenant", "acme"))
+    assert keys("limit", "acme", "--requests", "60", "--window-s", "10").exit_code == 0
+    assert limits_of(postgres_url, "acme") == TenantLimits(requests=60, window_s=10)
+    assert keys("limit", "acme", "--usual").exit_code == 0
+    assert limits_of(postgres_url, "acme") == TenantLimits()
+    for wrong in (("acme",), ("acme", "--usual", "--tokens", "1"), ("nobody", "--tokens", "1")):
+        assert keys("limit", *wrong).exit_code == 1
 
 
 def test_a_suspended_tenant_is_out_until_it_is_let_in_again(keys: Keys, postgres_url: str) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 
 import pytest
-from redis import Redis
+from tests.kit.store import looking_into
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
@@ -23,8 +23,8 @@ SESSION = {"type": "realtime", "model": "delivery", "instructions": "Be brief."}
 
 
 @pytest.fixture
-async def secrets(redis_url: str) -> AsyncIterator[ClientSecrets]:
-    connection = Connection(redis_url)
+async def secrets(store_url: str) -> AsyncIterator[ClientSecrets]:
+    connection = Connection(store_url)
     yield ClientSecrets(connection)
     await connection.close()
 
@@ -45,9 +45,9 @@ async def test_a_secret_mints_no_secrets(secrets: ClientSecrets) -> None:
         await secrets.mint(principal, SESSION)
 
 
-async def test_only_a_hash_is_kept_and_only_as_long_as_the_secret_lives(secrets: ClientSecrets, redis_url: str) -> None:
+async def test_only_a_hash_is_kept_and_only_as_long_as_the_secret_lives(secrets: ClientSecrets, store_url: str) -> None:
     value, _ = await secrets.mint(ACME, SESSION, 10)
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(store_url, as_text=False) as redis:
         (key,) = redis.scan_iter()
         assert value.encode() not in key + (redis.get(key) or b"")
         assert key.endswith(hashlib.sha256(value.encode()).hexdigest().encode()) and 0 < redis.pttl(key) <= 10_000

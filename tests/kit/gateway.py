@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.engine.inputs import (
     Generated,
@@ -22,10 +23,11 @@ from agentvoicebox.engine.inputs import (
     WorkerInput,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
-from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.watch import Watch
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
 from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.sessions.directory import SessionDirectory
@@ -96,9 +98,12 @@ class Workers:
         self.taken: list[tuple[JobKind, JobRequest]] = []
         self.has_taken = asyncio.Condition()
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(
+        self,
+        stop: asyncio.Event,
+        kinds: Sequence[JobKind] = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL),
+    ) -> None:
         """Until `stop`."""
-        kinds = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL)
         runners = [Runner(self.broker, kind, worker_name(kind), slots=64, work=self._work, drain_s=0) for kind in kinds]
         await asyncio.gather(*(runner.run(stop) for runner in runners))
 
@@ -163,10 +168,16 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
-    """Serve a house over `broker`; `changes` are fields of House, or `api_keys`, `port`, `heartbeats`."""
-    keys = Keys(changes.pop("api_keys", ()))
+    """Serve a house over `broker`.
+
+    `changes` are fields of House, or `api_keys`, `reception` (more arguments of Reception), `port`, `heartbeats`, `watches_s`.
+    """
+    metrics = Metrics()
+    options = {"postgres": None, "keys": changes.pop("api_keys", ()), **changes.pop("reception", {})}
+    reception = Reception(broker.connection, metrics=metrics, **options)
     port: int = changes.pop("port", 0)
     has_heartbeats: bool = changes.pop("heartbeats", False)
+    watches_s: float = changes.pop("watches_s", 0.0)
     batcher = VadBatcher(EnergyVad())
     house = House(
         **{  # type: ignore[arg-type]
@@ -175,9 +186,9 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "past": SessionLog(broker.connection),
             "batcher": batcher,
             "agents": Agents(),
-            "keys": keys,
+            "reception": reception,
             "clock": SystemClock(),
-            "metrics": Metrics(),
+            "metrics": metrics,
             "max_calls": 24,
             "grace_s": 0.05,
             **changes,
@@ -188,7 +199,10 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
     serving = asyncio.create_task(
         serve(house, host="127.0.0.1", port=port, announce_ready=opened.set_result, stop=stop), name="test gateway"
     )
-    beating = asyncio.create_task(house.directory.run(stop)) if has_heartbeats else None
+    keeping = [asyncio.create_task(house.directory.run(stop))] if has_heartbeats else []
+    if watches_s:
+        watch = Watch(house, VitalSigns(broker.connection), every_s=watches_s)
+        keeping.append(asyncio.create_task(watch.run(stop), name="watch"))
     try:
         done, _ = await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
         if serving in done:
@@ -197,9 +211,9 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
     finally:
         stop.set()
         await serving
-        if beating is not None:
-            await beating
+        await asyncio.gather(*keeping)
         await batcher.close()
+        await reception.close()
 
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:

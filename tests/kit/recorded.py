@@ -12,7 +12,7 @@ from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.tape import Tape
 from tests.kit.world import World
 
-MOVES = 22
+MOVES = 23
 NOON_S = 1_795_521_600.0  # 2026-11-24, noon UTC, a Tuesday
 
 

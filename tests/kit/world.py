@@ -39,7 +39,7 @@ class World:
         self.moves = (
             self.speak, self.pause_or_stop, self.hear, self.generate, self.call, self.chunk, self.say_all, self.tool,
             self.fail, self.wait, self.commit, self.clear, self.create, self.cancel, self.item, self.truncate,
-            self.delete, self.update, self.beside, self.output, self.ask, self.answer,
+            self.delete, self.update, self.beside, self.output, self.ask, self.answer, self.change_mode,
         )  # fmt: skip
 
     def step(self, move: int, a: int, b: int) -> None:
@@ -170,6 +170,9 @@ class World:
     def fail(self, a: int, b: int) -> None:
         if self.talk.jobs and b % 4 == 0:
             self.give(i.JobFailed(self.talk.jobs[a % len(self.talk.jobs)].job_id, "provider_timeout", "too slow"))
+
+    def change_mode(self, a: int, b: int) -> None:
+        self.give(i.ModeChanged(((), ("speech_synthesis_unavailable",))[a % 2]))
 
     # -- the client ----------------------------------------------------------------------------------------------
 

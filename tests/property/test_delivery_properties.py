@@ -1,6 +1,6 @@
 """Laws of the delivery domain over random input: spoken ids come back, nothing crashes, nothing untold is told."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentvoicebox.delivery import lexicon, tool_schema, track
@@ -61,6 +61,7 @@ apart = ids.filter(lambda text: text[:2].lower() not in WORDS)  # "PM 0001" may 
 
 
 @settings(deadline=None)  # the machine may be busy
+@example("BBHM0001", " ")  # as a word by itself HM would be a hesitation
 @given(apart, st.sampled_from(["", " ", "-", ".", "/", "\u200b", " - "]))
 def test_a_typed_id_comes_back_whatever_separates_it(tracking_id: str, separator: str) -> None:
     text = separator.join((tracking_id[:2], tracking_id[2:4], tracking_id[4:]))
@@ -69,6 +70,7 @@ def test_a_typed_id_comes_back_whatever_separates_it(tracking_id: str, separator
 
 @settings(deadline=None)  # the machine may be busy
 @given(ids)
+@example("TBC0001")  # the beginning of a longer, known shape
 def test_what_is_read_back_is_what_was_meant(tracking_id: str) -> None:
     said = readback(tracking_id).replace(" for ", " as in ")
     assert candidates(said)[0].tracking_id == tracking_id

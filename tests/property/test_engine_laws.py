@@ -16,7 +16,7 @@ from agentvoicebox.engine.invariants import Broken, Invariants
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import server_events as ev
 
-MOVES = 22
+MOVES = 23
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)
 MODE = st.integers(0, len(MODES) - 1)
 

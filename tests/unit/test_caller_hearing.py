@@ -6,7 +6,7 @@ import pytest
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.evals.call_record import LINE, PARTS, CallRecord, account_from_trace
 from agentvoicebox.evals.call_report import conversation_text, sums_that_fail
-from agentvoicebox.evals.caller import CallFailed, socket_url
+from agentvoicebox.evals.dialing import CallFailed, socket_url
 from agentvoicebox.evals.hearing import Hearing
 from agentvoicebox.evals.line import voiced_range
 from agentvoicebox.evals.playout import Playout

@@ -5,6 +5,7 @@ from tests.kit.conversation import LOOKUP, Call, Talk
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import FunctionCallOutputItem, InputText, MessageItem
 from agentvoicebox.wire.session_config import TurnDetection
@@ -362,7 +363,31 @@ def test_a_failed_transcription_is_told_and_the_call_goes_on() -> None:
     talk.speech(0, 16_000, None)
     talk.give(i.JobFailed(talk.jobs[0].job_id, "provider_timeout", "too slow"))
     assert "conversation.item.input_audio_transcription.failed" in talk.events
-    assert talk.open_job("generate").request.messages[-1].text == ""
+    assert not talk.open_job("generate", missing_ok=True), "no model is asked to answer what nobody heard"
+    while talk.open_job("speak", missing_ok=True):
+        talk.voice(24_000)
+    done = talk.sent[-1].response
+    assert done.status == "failed" and done.status_details.error.code == "provider_timeout"
+    assert "say it again, or type it" in done.output[0].content[0].transcript
+
+
+def test_a_client_is_told_once_what_works_no_more_and_that_it_works_again() -> None:
+    talk = Talk()
+    for degraded in (("speech_synthesis_unavailable",), ("speech_synthesis_unavailable",), ()):
+        talk.give(i.ModeChanged(degraded))
+    told = [event.session["degraded"] for event in talk.sent[1:]]
+    assert told == [["speech_synthesis_unavailable"], []]
+    talk.client(ce.SessionUpdate(session={"degraded": ["it is the server's"]}))
+    assert "degraded" not in talk.sent[-1].session
+
+
+def test_an_update_shows_what_does_not_work() -> None:
+    talk = Talk()
+    talk.give(i.ModeChanged(("records_delayed",)))
+    restored = Engine.restore(talk.engine.snapshot())
+    for engine in (talk.engine, restored):
+        effects = engine.receive(i.ClientSaid(ce.SessionUpdate(session={"instructions": "Be kind."}), 0), 1.0)
+        assert effects[0].event.session["degraded"] == ["records_delayed"]  # type: ignore[union-attr]
 
 
 def test_a_transcription_session_writes_down_and_never_answers() -> None:

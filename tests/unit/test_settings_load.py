@@ -81,3 +81,33 @@ def test_secrets_are_not_in_the_printed_form() -> None:
 )
 def test_loopback_is_what_only_this_machine_reaches(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_several_language_model_servers_stand_in_order() -> None:
+    settings = Settings.load(
+        llm_base_url="http://a/v1",
+        llm_model="x",
+        llm_servers="groq=https://g/v1#llama, here=http://h/v1#q",
+        llm_keys="here=k=1",
+    )
+    assert settings.language_servers == (
+        ("openai", "http://a/v1", "", "x"),
+        ("groq", "https://g/v1", "", "llama"),
+        ("here", "http://h/v1", "k=1", "q"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"llm_servers": "https://g/v1#m"}, "name=https"),
+        ({"llm_servers": "openai=https://g/v1#m"}, "taken"),
+        ({"llm_servers": "g=https://g/v1"}, "an address and a model"),
+        ({"llm_servers": "g=https://g/v1#m", "llm_keys": "h=hush"}, "entry 1 names no server"),
+        ({"llm_servers": "g=https://g/v1#m", "llm_keys": "hush"}, "entry 1 should look like name=key"),
+    ],
+)
+def test_a_server_without_name_address_or_model_is_told_and_no_key_with_it(given: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as raised:
+        Settings.load(**given)
+    assert "hush" not in str(raised.value)

@@ -128,6 +128,7 @@ EVENTS: list[ServerEvent] = [
     ),
     *(say.SessionCreated(**E, session=session_to_wire(config)) for config in SESSIONS),
     *(say.SessionUpdated(**E, session=session_to_wire(config)) for config in SESSIONS),
+    *(say.SessionUpdated(**E, session=session_to_wire(config, ("records_delayed",))) for config in SESSIONS),
     say.RateLimitsUpdated(**E, rate_limits=(say.RateLimit(name="tokens", limit=10, remaining=9, reset_seconds=0.001),)),
     say.InputAudioBufferSpeechStarted(**E, audio_start_ms=10, item_id="item_u"),
     say.InputAudioBufferSpeechStopped(**E, audio_end_ms=1_000, item_id="item_u"),

@@ -1,6 +1,6 @@
 """The streams that hand jobs out, one a kind, each with one consumer group; and where dead jobs go.
 
-Knows entries, not jobs: fences, attempts and records are `redis_streams`' affair. What stays in a job stream is unfinished,
+Knows entries, not jobs: fences, attempts and records are the affair of `claims`. What stays in a job stream is unfinished,
 so its length is the work that is left.
 """
 
@@ -30,8 +30,8 @@ class JobStreams:
 
         async def read() -> list[StreamEntry]:
             try:
-                answer: Any = await self._connection.blocking.xreadgroup(
-                    group, worker, {stream: ">"}, count=count, block=max(1, int(block_s * 1000))
+                answer = await self._connection.store.read_group(
+                    stream, group, worker, count=count, block_ms=max(1, int(block_s * 1000))
                 )
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
@@ -40,7 +40,7 @@ class JobStreams:
                 return []
             return [entry for _, entries in answer or () for entry in entries_of(entries)]
 
-        return await self._connection.call(read)
+        return await self._connection.wait(read)
 
     async def _create_group(self, stream: str, group: str) -> None:
         try:
@@ -76,7 +76,7 @@ class JobStreams:
             pipe.xack(keys.job_stream(kind), keys.group(kind), entry_id)
             pipe.xdel(keys.job_stream(kind), entry_id)
             if fence is not None:
-                pipe.unlink(fence)
+                pipe.execute_command("UNLINK", fence)
             await pipe.execute()
 
         await self._connection.call(remove)
@@ -91,6 +91,22 @@ class JobStreams:
             await pipe.execute()
 
         await self._connection.call(lay_down)
+
+    async def living(self, kind: JobKind) -> int:
+        """How many of the group's consumers have claimed, or kept an entry, of late."""
+
+        async def ask() -> list[Any]:
+            try:
+                consumers: list[Any] = await self._connection.commands.xinfo_consumers(
+                    keys.job_stream(kind), keys.group(kind)
+                )
+            except ResponseError as error:
+                if "NOGROUP" in str(error) or "no such key" in str(error):  # nobody ever worked here
+                    return []
+                raise
+            return consumers
+
+        return sum(one["idle"] <= keys.LIVING_S * 1000 for one in await self._connection.call(ask))
 
     async def oldest_waiting_ms(self, kind: JobKind) -> int:
         """Age of the oldest entry that no worker has read; 0 when there is none."""

@@ -5,11 +5,15 @@
     avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed for good
     avb:sessions                         zset    for good, trimmed       live sessions by the wall time they expire at
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
+    avb:ailing:<kind>                    hash    5 s                     what a worker can't do: worker → engines
+    avb:probe                            string  1 minute                whether the store takes writes
     avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral client secret: whose, and its session
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
-    avb:job:record:<job>                 hash    1 day                   fence of a record job; outlives its session
+    avb:open:{tenant}                    zset    30 s, heartbeat 10 s    sessions the tenant has open, by when each comes free
+    avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with a key
     avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    who owns the session
     avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done
+    avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
     avb:jobs:{tenant/session}            set     65 min                  the session's job ids, so that it can be forgotten
     avb:results:{tenant/session}         stream  65 min, ~4096           records without audio
     avb:audio:out:{tenant/session}       stream  65 min, ~2048           records of synthesis
@@ -19,11 +23,13 @@
     avb:effects:{tenant/session}         hash    65 min                  side effects of tools: begun, and what they returned
 
     channel                              says
-    avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike)
+    avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike); sharded
     avb:cancel:<kind>                    job ids as they are cancelled
     avb:sessions:notices                 what became of sessions
 
-All keys of a session share the hash tag `{tenant/session}`, so each Lua script touches one slot of a cluster.
+Keys with the same words in braces lie in one slot of a cluster, and no command or script touches two slots there: a session's
+own under `{tenant/session}`, with the sharded channels that announce its records; a tenant's places under `{tenant}`; all limits
+under `{limits}`. Each job stream has a slot of its own and is fed from its sessions' slots (`dispatcher`).
 """
 
 from agentvoicebox.ports.broker import JobKind, SessionRef
@@ -35,6 +41,8 @@ AUDIO_IN_TTL_S = 600  # only a net: the last record of an utterance deletes its 
 RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session lives
 DEAD_TTL_S = 86_400  # a dead job holds people's words: a day to look at it, no longer
 WAKE_TTL_S = 60
+PROBE_TTL_S = 60
+AILING_TTL_S = 5  # a complaint is repeated each second
 
 RESULTS_MAX = 4096  # records; a long answer streams some 500 deltas
 AUDIO_OUT_MAX = 2048  # records of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
@@ -48,10 +56,12 @@ SESSION_HEARTBEAT_S = 10
 MAX_ATTEMPTS = 3  # plan A6: dead letter after three tries
 RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker has the job
 KEEP_EVERY_S = 0.5
+LIVING_S = 3.0  # a worker asks for work, or keeps what it has, at least every half second
 
 LASTING = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
 """The only keys without a time to live."""
 
+PROBE = f"{PREFIX}probe"
 LIVE_SESSIONS = f"{PREFIX}sessions"
 SESSION_NOTICES = f"{PREFIX}sessions:notices"
 
@@ -90,14 +100,20 @@ def dead_stream(kind: JobKind) -> str:
     return f"{PREFIX}dead:{kind}"
 
 
+def ailing(kind: JobKind) -> str:
+    """What the living workers of a kind can't do."""
+    return f"{PREFIX}ailing:{kind}"
+
+
 def cancel_channel(kind: JobKind) -> str:
     """Where cancelled job ids are announced."""
     return f"{PREFIX}cancel:{kind}"
 
 
 def job(kind: JobKind, session: SessionRef, job_id: str) -> str:
-    """The fence of a job. A record job's is no key of its session, because records outlive it."""
-    return f"{PREFIX}job:record:{job_id}" if kind is JobKind.RECORD else f"{PREFIX}job:{tag(session)}:{job_id}"
+    """The fence of a job. A record job's is no part of `forget`, because records outlive their session."""
+    of_records = "record:" if kind is JobKind.RECORD else ""
+    return f"{PREFIX}job:{of_records}{tag(session)}:{job_id}"
 
 
 def job_ttl_s(kind: JobKind) -> int:
@@ -158,6 +174,22 @@ def channel(kind: JobKind, session: SessionRef) -> str:
 def channels(session: SessionRef) -> list[str]:
     """All channels that announce records of a session (record jobs announce nothing)."""
     return [channel(kind, session) for kind in JobKind if kind is not JobKind.RECORD]
+
+
+def open_of_tenant(tenant_id: str) -> str:
+    """The places that the tenant's open sessions hold.
+
+    Raises:
+        ValueError: the tenant's id holds a character that would let it reach into another's keys, or is empty.
+    """
+    if not tenant_id or any(mark in tenant_id for mark in "{}/"):
+        raise ValueError("a tenant's id may not be empty or contain '{', '}' or '/'")
+    return f"{PREFIX}open:{{{tenant_id}}}"
+
+
+def open_of_key(tenant_id: str, key_id: str) -> str:
+    """The places that the open sessions of one of the tenant's keys hold; in the same slot. Raises as `open_of_tenant`."""
+    return f"{open_of_tenant(tenant_id)}:{key_id}"
 
 
 def wake_stream(reader: str) -> str:

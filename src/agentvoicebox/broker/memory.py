@@ -127,6 +127,7 @@ class MemoryBroker:
         self._record_fences: dict[str, _Fence] = {}
         self._waiting: dict[JobKind, deque[Job]] = {kind: deque() for kind in JobKind}
         self._pending: dict[JobKind, dict[str, _Pending]] = {kind: {} for kind in JobKind}
+        self._seen_s: dict[JobKind, dict[str, float]] = {kind: {} for kind in JobKind}
         self._work = _Bell()
         self._listeners: dict[JobKind, list[asyncio.Queue[str]]] = {kind: [] for kind in JobKind}
         self._entry_ids = itertools.count(1)
@@ -187,6 +188,7 @@ class MemoryBroker:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
         while True:
+            self._seen_s[kind][worker] = self._clock.monotonic_s()
             claims = self._take_all(kind, worker, slots)
             left_s = until_s - loop.time()
             if claims or left_s <= 0:
@@ -277,6 +279,7 @@ class MemoryBroker:
 
     async def bury(self, kind: JobKind, worker: str) -> None:
         """See Broker."""
+        self._seen_s[kind].pop(worker, None)
         for entry_id, one in list(self._pending[kind].items()):
             if one.worker == worker:
                 del self._pending[kind][entry_id]
@@ -297,6 +300,7 @@ class MemoryBroker:
 
     async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
         """See Broker."""
+        self._seen_s[kind][worker] = self._clock.monotonic_s()
         for claim in claims:
             pending = self._pending[kind].get(claim.entry_id)
             if pending is not None and pending.worker == worker:
@@ -331,6 +335,11 @@ class MemoryBroker:
         """See Broker."""
         waiting = self._waiting[kind]
         return max(0.0, self._clock.wall_s() - waiting[0].submitted_s) if waiting else 0.0
+
+    async def workers(self, kind: JobKind) -> int:
+        """See Broker."""
+        living_s = self._clock.monotonic_s() - keys.LIVING_S
+        return sum(seen_s >= living_s for seen_s in self._seen_s[kind].values())
 
     async def close(self) -> None:
         """See Broker."""

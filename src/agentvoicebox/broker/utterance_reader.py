@@ -1,7 +1,8 @@
 """All utterances that a worker process listens to, over one blocking connection.
 
-One XREAD waits on every open utterance; a stream of our own is among them, so that a new utterance wakes the wait at
-once. An utterance whose consumer lags is left out until it has caught up: the store holds its audio, not this process.
+On one server one XREAD waits on every open utterance; a stream of our own is among them, so that a new utterance wakes the
+wait at once. In a cluster no read waits on two slots: there all are asked every 10 ms, in one round trip a node. An utterance
+whose consumer lags is left out until it has caught up: the store holds its audio, not this process.
 """
 
 import asyncio
@@ -11,15 +12,14 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection, StreamEntry, entries_of
+from agentvoicebox.broker.connection import STORE_ERRORS, Connection, StreamEntry, entries_of
 from agentvoicebox.broker.envelope import parse_stream_id, unpack_audio
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import AudioEntry
 
 BLOCK_MS = 1000
+POLL_S = 0.01  # in a cluster; half of an audio entry, and little beside what recognition takes
 READ_COUNT = 64  # entries of each utterance a round trip
 BUFFER_MAX = 256  # entries; about five seconds of 20 ms frames
 
@@ -49,6 +49,7 @@ class UtteranceReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._polls = connection.store.is_cluster
         self._open: dict[str, list[_Utterance]] = {}
         self._wake_stream = keys.wake_stream(secrets.token_hex(8))
         self._wake_position: bytes = b"0-0"
@@ -83,12 +84,15 @@ class UtteranceReader:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-            with contextlib.suppress(RedisError, OSError):  # else it expires by itself
-                await self._connection.commands.delete(self._wake_stream)
+            if not self._polls:
+                with contextlib.suppress(*STORE_ERRORS):  # else it expires by itself
+                    await self._connection.commands.delete(self._wake_stream)
 
     async def _nudge(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="broker-utterances")
+            return
+        if self._polls:
             return
 
         async def wake() -> None:
@@ -102,10 +106,9 @@ class UtteranceReader:
     async def _run(self) -> None:
         while self._open:
             wanted = self._wanted()
-            positions: dict[Any, Any] = {self._wake_stream: self._wake_position}
-            positions.update({stream: one.position for stream, one in wanted.items()})
+            positions = {stream: one.position for stream, one in wanted.items()}
             try:
-                answer = await self._connection.call(lambda positions=positions: self._wait(positions))  # type: ignore[misc]
+                answer = await (self._poll(positions) if self._polls else self._wait(positions))
             except BrokerLost as error:
                 for one in (one for many in self._open.values() for one in many):
                     one.failure = error
@@ -127,9 +130,25 @@ class UtteranceReader:
             utterance.failure = error
             utterance.is_over = True
 
-    async def _wait(self, positions: dict[Any, Any]) -> list[tuple[str, list[StreamEntry]]]:
-        answer: Any = await self._connection.blocking.xread(positions, count=READ_COUNT, block=BLOCK_MS)
+    async def _wait(self, positions: dict[str, bytes]) -> list[tuple[str, list[StreamEntry]]]:
+        streams: dict[Any, Any] = {self._wake_stream: self._wake_position, **positions}
+        answer: Any = await self._connection.wait(
+            lambda: self._connection.store.blocking.xread(streams, count=READ_COUNT, block=BLOCK_MS)
+        )
         return [(stream.decode(), entries_of(entries)) for stream, entries in answer or ()]
+
+    async def _poll(self, positions: dict[str, bytes]) -> list[tuple[str, list[StreamEntry]]]:
+        async def read() -> list[Any]:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            for stream, position in positions.items():
+                pipe.xrange(stream, min=b"(" + position, max="+", count=READ_COUNT)
+            answers: list[Any] = await pipe.execute()
+            return answers
+
+        answers = await self._connection.call(read) if positions else []
+        if not any(answers):
+            await asyncio.sleep(POLL_S)
+        return [(stream, entries_of(found)) for stream, found in zip(positions, answers, strict=True) if found]
 
     def _wanted(self) -> dict[str, _Utterance]:
         """One reader a stream: should the same utterance be read twice here, the one furthest behind goes first."""

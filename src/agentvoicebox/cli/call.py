@@ -13,8 +13,9 @@ from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.errors import ClientError
 from agentvoicebox.evals.call_record import CallRecord
 from agentvoicebox.evals.call_report import parts_table, write_events, write_recording
-from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller import open_call
 from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import line_from_wav
 from agentvoicebox.evals.timeline import draw_timeline
 from agentvoicebox.settings import Settings

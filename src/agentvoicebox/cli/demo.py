@@ -34,8 +34,9 @@ from agentvoicebox.evals.call_report import (
     write_events,
     write_recording,
 )
-from agentvoicebox.evals.caller import CallOptions, LiveCall, open_call
+from agentvoicebox.evals.caller import LiveCall, open_call
 from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 from agentvoicebox.evals.timeline import draw_timeline
 from agentvoicebox.providers.stt.whisper_short import WhisperShort

@@ -20,7 +20,7 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import ClientError
 from agentvoicebox.evals import baseline as baselines
 from agentvoicebox.evals import play, report
-from agentvoicebox.evals.caller import CallOptions
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.rehearsal import Rehearsal
 from agentvoicebox.evals.replay import Replay, replay_all
 from agentvoicebox.evals.replay_live import replay_lines, replay_webhook

@@ -1,4 +1,4 @@
-"""`agentvoicebox keys`: tenants' API keys. A key is shown once, when it is made.
+"""`agentvoicebox keys`: tenants' API keys and limits. A key is shown once, when it is made.
 
 Works on the database of AVB_POSTGRES_URL, or else on the embedded one of the server that runs on AVB_DATA_DIR (found by its
 socket; stop and start of it stay the server's). Every deed stands in the tenant's audit log.
@@ -25,14 +25,14 @@ from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import PORT_IN_NAME
-from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey
+from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey, TenantLimits
 from agentvoicebox.tenancy.key_format import LEAD, key_id, new_key, read_key
 from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="API keys of tenants: make, list, rotate, revoke, suspend. The gateway does not ask these yet: it admits AVB_API_KEYS.",
+    help="API keys of tenants: make, list, rotate, revoke; suspend or limit a tenant. Gateways admit them beside AVB_API_KEYS.",
 )
 
 ACTOR = "cli"
@@ -134,6 +134,29 @@ def suspend(
 
     _do(tenant, "tenant.restored" if lift else "tenant.suspended", tenant, work)
     console.print(f"Tenant {tenant} is {'let in again' if lift else 'suspended'}. {ACTS_WITHIN}")
+
+
+@app.command()
+def limit(
+    tenant: Annotated[str, typer.Argument(help="The tenant.")],
+    requests: Annotated[int | None, typer.Option(min=0, help="Requests within a window.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=0, help="Tokens of responses within a window.")] = None,
+    window_s: Annotated[float | None, typer.Option(min=1, max=3600, help="The window's length in seconds.")] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="Go by the deployment's figures again.")] = False,
+) -> None:
+    """Give a tenant limits of its own in place of AVB_LIMIT_TENANT_…; a figure that is left out is the deployment's.
+
+    agentvoicebox keys limit acme --requests 6000 --tokens 200000
+    """
+    own = TenantLimits(requests, tokens, window_s)
+    if usual != (own == TenantLimits()):
+        raise SettingsError("give figures (--requests, --tokens, --window-s), or --usual for the deployment's")
+
+    async def work(keys: ApiKeys) -> None:
+        await keys.set_limits(tenant, own)
+
+    _do(tenant, "tenant.limited", tenant, work)
+    console.print(f"Tenant {tenant} has {'the usual limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")
 
 
 def _do(tenant: str, action: str, subject: str, work: Callable[[ApiKeys], Awaitable[None]]) -> None:

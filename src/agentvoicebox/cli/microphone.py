@@ -16,7 +16,8 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.errors import ClientError
 from agentvoicebox.evals.call_record import CallRecord
-from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller import open_call
+from agentvoicebox.evals.dialing import CallOptions
 
 BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the line
 WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # a card that runs faster than the line must not build up a delay

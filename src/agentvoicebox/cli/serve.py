@@ -1,4 +1,4 @@
-"""`agentvoicebox serve`: the whole server on this machine.
+"""`agentvoicebox serve`: the whole server on this machine, or single roles of a server that spans many.
 
 Decides what a person sees of it: each step as it comes up, then where to call and who is let in. The log goes to standard
 error, these few lines to standard output. What runs is `supervisor.run`.
@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ import typer
 from agentvoicebox.cli.console import console
 from agentvoicebox.settings import Settings, is_loopback
 from agentvoicebox.supervisor import run
+from agentvoicebox.supervisor.roles import ROLES, check_needs, children
 
 EVERYTHING_READY = "ready after"  # how the line begins that follows the last step
 COLOURS = {"ready": "green", "died": "red", "stopping": "dim", "stopped": "dim"}
@@ -25,6 +26,12 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. AVB_HOST; 127.0.0.1 by default.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port. AVB_PORT; 8000 by default.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the embedded servers. AVB_DATA_DIR; var.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this role; repeat it for more. gateway, stt, llm, tts, tool, webhook, recorder, janitor."
+        ),
+    ] = None,
 ) -> None:
     """Start the whole server on this machine; Ctrl-C stops all of it.
 
@@ -38,16 +45,25 @@ def serve(
     Another language model, by any OpenAI-compatible server:
 
       AVB_LLM_BASE_URL=http://127.0.0.1:11434/v1 AVB_LLM_MODEL=qwen3 agentvoicebox serve
+
+    One machine of many, on servers that all of them share (docs/operations.md):
+
+      AVB_REDIS_URL=redis://store:6379/0 agentvoicebox serve --role gateway --host 0.0.0.0
     """
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
     given = {name: value for name, value in given.items() if value is not None}
     settings = Settings.load(**given)
     if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
         settings = Settings.load(**given, log_format="console")  # someone is looking
-    asyncio.run(run.serve(settings, on_status=_shown(settings)))
+    if not role:
+        asyncio.run(run.serve(settings, on_status=_shown(settings, ROLES)))
+        return
+    specs = children(role)
+    check_needs(specs, settings)
+    asyncio.run(run.serve(settings, on_status=_shown(settings, role), children=specs, is_whole=False))
 
 
-def _shown(settings: Settings) -> Callable[[run.Status], None]:
+def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status], None]:
     began_s: dict[str, float] = {"system": time.monotonic()}
 
     def show(status: run.Status) -> None:
@@ -55,7 +71,11 @@ def _shown(settings: Settings) -> Callable[[run.Status], None]:
         since_s = now_s - began_s.setdefault(status.name, now_s)
         if status.name == "system":
             console.print(f"{EVERYTHING_READY} {since_s:.1f} s\n")
-            _invite(settings)
+            if "gateway" in roles:
+                _invite(settings)
+            if "webhook" in roles and settings.webhook_port:  # one that the system chose is in the log
+                _show_hotline(settings)
+            console.print("\nCtrl-C stops it.")
             return
         if status.state == "starting":
             began_s[status.name] = now_s
@@ -83,11 +103,12 @@ def _invite(settings: Settings) -> None:
     console.print(
         f'  AsyncOpenAI(base_url="{url}", api_key="local").realtime.connect(model="delivery")', soft_wrap=True
     )
-    if settings.webhook_port:  # one that the system chose is in the log
-        hotline = f"[{settings.webhook_host}]" if ":" in settings.webhook_host else settings.webhook_host
-        console.print(
-            f"\nHotline for Vapi at [bold]http://{hotline}:{settings.webhook_port}/vapi/webhook[/], "
-            f"its health and numbers on port {settings.internal_port} (docs/operations.md)",
-            soft_wrap=True,
-        )
-    console.print("\nCtrl-C stops it.")
+
+
+def _show_hotline(settings: Settings) -> None:
+    hotline = f"[{settings.webhook_host}]" if ":" in settings.webhook_host else settings.webhook_host
+    console.print(
+        f"\nHotline for Vapi at [bold]http://{hotline}:{settings.webhook_port}/vapi/webhook[/], "
+        f"its health and numbers on port {settings.internal_port} (docs/operations.md)",
+        soft_wrap=True,
+    )

@@ -280,9 +280,11 @@ class _Scan:
             return None
         if any(c.isdigit() for c in raw):
             return (Option(tuple(raw[:-1] if _PLURAL.fullmatch(low) else raw)),), 1, False
-        if len(raw) < 2 or len(raw) > 5 or low in lex.NOT_LETTERS or self._is_word_with_meaning(low):
+        if len(raw) < 2 or len(raw) > 5 or self._is_word_with_meaning(low):
             return None
-        if low in lex.EVERYDAY or low in lex.SKIPPED:
+        if self._is_amid_typed_groups():
+            return (Option(tuple(raw)),), 1, False
+        if low in lex.NOT_LETTERS or low in lex.EVERYDAY or low in lex.SKIPPED:
             return None
         following = self._low(1)
         is_before_digits = any(c.isdigit() for c in following) or following in lex.DIGITS
@@ -295,6 +297,19 @@ class _Scan:
         if len(raw) <= 4 and is_before_digits:
             return (Option(()), Option(tuple(raw), 2.0)), 1, True
         return None
+
+    def _is_amid_typed_groups(self) -> bool:
+        """Whether capitals stand between a group that can only be letters and one of digits, as HM in "BB HM 0001"."""
+        word, before = self.words[self.at], self.words[self.at - 1] if self.at else None
+        return (
+            before is not None
+            and word.raw.isupper()
+            and any(c.isdigit() for c in self._low(1))
+            and 2 <= len(before.raw) <= 5
+            and before.raw.isupper()
+            and before.low not in lex.NOT_LETTERS | lex.ABBREVIATIONS
+            and not any(c in "aeiouy" or c.isdigit() for c in before.low)
+        )
 
     def _is_word_with_meaning(self, low: str) -> bool:
         return low in lex.LETTER_NAMES or low in lex.WEAK_LETTERS or low in lex.WEAK_DIGITS or low in lex.NATO

@@ -76,7 +76,8 @@ def candidates(text: str, *, limit: int = MOST_CANDIDATES) -> list[Candidate]:
     plain = ranked[0]
     for alike in _sound_alikes(plain.tracking_id)[: max(0, limit - len(costs))]:
         costs.setdefault(alike, plain.cost + _SOUND_COST)
-    return _rank(costs)[:limit]
+    guessed = [each for each in _rank(costs) if each.tracking_id != plain.tracking_id]
+    return [plain, *guessed][:limit]  # what was said comes before what it sounds like, even when it is unfinished
 
 
 def is_certain(found: list[Candidate]) -> bool:

@@ -30,6 +30,7 @@ from agentvoicebox.wire.response import ResponseError, ResponseStatus, StatusRea
 from agentvoicebox.wire.session_config import SessionConfig
 
 APOLOGY = "I'm sorry, I can't answer that right now. Please try again in a moment."
+UNHEARD = "I'm sorry, I couldn't make out what you said. Please say it again, or type it."
 
 
 def start(
@@ -64,10 +65,14 @@ def start(
 def go_on(state: State, step: Step, response: LiveResponse) -> None:
     """The words of the turn may be known by now: if so, let the model write."""
     if response.phase is Phase.WAITING and (response.base is not None or not state.conversation.awaits_transcript()):
+        unheard = state.conversation.unheard() if response.base is None else None
         if response.base is None:
             response.base = state.conversation.messages()
         response.move(Happened.WORDS_KNOWN)
-        _generate(state, step, response)
+        if unheard is None:
+            _generate(state, step, response)
+        else:  # a model would answer the line before once more
+            fail(state, step, response, *unheard, apology=UNHEARD)
 
 
 def _generate(state: State, step: Step, response: LiveResponse) -> None:
@@ -204,12 +209,12 @@ def drop(state: State, step: Step, response: LiveResponse) -> None:
     del state.responses[response.id]
 
 
-def fail(state: State, step: Step, response: LiveResponse, code: str, message: str) -> None:
-    """The language model failed for good: say so, in words if the caller has heard none yet, then end as failed."""
+def fail(state: State, step: Step, response: LiveResponse, code: str, message: str, *, apology: str = APOLOGY) -> None:
+    """There will be no answer: say so, in words if the caller has heard none yet, then end as failed."""
     response.llm_job = None
     response.failure = ResponseError(type="server_error", code=code, message=message)
     if response.message is None and response.is_default:
-        write(state, step, response, APOLOGY)
+        write(state, step, response, apology)
     for call in response.calls:
         calling.finish_call(state, step, response, call, "incomplete")
     _all_written(state, step, response)

@@ -63,6 +63,8 @@ def finish_call(
         if status == "completed":
             entry = Entry(_call_item(call, status), response.id, is_hidden=True, is_provisional=response.is_provisional)
             conversation_of(state, response).add(entry)
+            if response.is_default:
+                out(response, step, record_item(entry))
         return
     done = ev.ResponseFunctionCallArgumentsDone(
         **_call_ids(step, response, call), name=call.name, arguments=call.arguments

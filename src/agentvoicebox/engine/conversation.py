@@ -32,6 +32,7 @@ class Entry(msgspec.Struct):
         is_hidden: not part of the protocol (server tools).
         is_provisional: not yet certain; the client has not been told.
         transcript: words of user audio; None while the recogniser works.
+        failure: (code, message) of the recogniser that gave up on user audio; then the transcript is empty.
         start_sample, end_sample: user audio, 16 kHz input positions.
         said: how an assistant's audio is divided into segments.
         sent_ms: assistant audio that left for the client.
@@ -50,6 +51,7 @@ class Entry(msgspec.Struct):
     sent_ms: float = 0.0
     heard_ms: float | None = None
     is_truncated: bool = False
+    failure: tuple[str, str] | None = None
 
     @property
     def awaits_transcript(self) -> bool:
@@ -118,6 +120,11 @@ class Conversation(msgspec.Struct):
     def awaits_transcript(self) -> bool:
         """Whether any item still lacks its words."""
         return any(entry.awaits_transcript for entry in self.entries)
+
+    def unheard(self) -> tuple[str, str] | None:
+        """Why the words of the last item are not known and never will be; None when they are, or it is no user audio."""
+        visible = [entry for entry in self.entries if not entry.is_hidden]
+        return visible[-1].failure if visible else None
 
     def messages(self) -> tuple[ChatMessage, ...]:
         """The conversation as a language model reads it: only what was really said and heard."""

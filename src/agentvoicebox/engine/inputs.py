@@ -188,6 +188,16 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
     seed: str
 
 
+class ModeChanged(msgspec.Struct, frozen=True, tag="mode_changed"):
+    """Something around the call went away or came back.
+
+    Attributes:
+        degraded: what does not work from now on, by the names that clients are told; empty: everything works.
+    """
+
+    degraded: tuple[str, ...] = ()
+
+
 class Closing(msgspec.Struct, frozen=True, tag="closing"):
     """The session ends: the client left (`client_left`), or the server must go (`shutdown`, `overloaded`, `protocol`)."""
 
@@ -214,6 +224,7 @@ Input = (
     | JobFailed
     | TimePassed
     | Resumed
+    | ModeChanged
     | Closing
 )
 

@@ -294,7 +294,7 @@ def transcription_failed(state: State, step: Step, job_id: str, code: str, messa
 def _fail_item(state: State, step: Step, item_id: str, code: str, message: str) -> None:
     entry = state.conversation.find(item_id)
     if entry is not None:
-        entry.transcript = ""
+        entry.transcript, entry.failure = "", (code, message)
         if state.config.transcription is not None:
             failed = ev.ConversationItemInputAudioTranscriptionFailed(
                 event_id=step.event_id(),

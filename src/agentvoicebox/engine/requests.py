@@ -90,7 +90,14 @@ def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
         step.do(SetTurnDetection(after.turn_detection))
         if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
             state.idle_at_s = None
-    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after)))
+    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after, state.degraded or None)))
+
+
+def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
+    """Something around the call went away or came back: tell the client once, with the session as it stands."""
+    if degraded != state.degraded:
+        state.degraded = degraded
+        step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(state.config, degraded)))
 
 
 # -- items -----------------------------------------------------------------------------------------------------------

@@ -94,6 +94,8 @@ class Engine:
                 self._time_passed(step, max(at_sample, state.last_sample))
             case i.Resumed(seed=seed):
                 state.ids.seed = seed
+            case i.ModeChanged(degraded=degraded):
+                requests.change_mode(state, step, degraded)
             case i.Closing(reason=reason, code=code):
                 self._close(step, code, reason)
             case i.Opened():

@@ -76,6 +76,7 @@ class State(msgspec.Struct):
         idle_at_s: session time at which the assistant speaks up by itself, or None.
         last_sample: the latest input position heard of.
         has_spoken: assistant audio was sent (the voice is fixed from then on).
+        degraded: what does not work around the call, as its client was told.
     """
 
     config: SessionConfig
@@ -91,6 +92,7 @@ class State(msgspec.Struct):
     idle_at_s: float | None = None
     last_sample: int = 0
     has_spoken: bool = False
+    degraded: tuple[str, ...] = ()
     is_closed: bool = False
 
     def jobs_out(self) -> dict[str, JobKind]:
@@ -107,6 +109,11 @@ class State(msgspec.Struct):
             jobs |= {s.job_id: "tts" for s in segments if s.job_id is not None and not s.is_synthesised}
             jobs |= {c.job_id: "tool" for c in response.calls if c.job_id is not None and c.output is None}
         return jobs | dict.fromkeys(self.detached, "tool")
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way: nobody speaks, is being understood, or is being answered."""
+        return self.buffer.turn is None and not self.responses and not self.jobs_out()
 
     @property
     def active(self) -> LiveResponse | None:

@@ -14,8 +14,9 @@ from agentvoicebox import __version__
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.evals.call_record import CallRecord
-from agentvoicebox.evals.caller import CallOptions, LiveCall, Source, open_call
+from agentvoicebox.evals.caller import LiveCall, Source, open_call
 from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line as SpokenLine
 from agentvoicebox.evals.line import line_from_wav, voiced_range
 from agentvoicebox.evals.scenario import Scenario

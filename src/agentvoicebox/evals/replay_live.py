@@ -13,7 +13,8 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import InfrastructureError
-from agentvoicebox.evals.caller import CallOptions, open_call
+from agentvoicebox.evals.caller import open_call
+from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.replay import Replay, day_of, different, verdict
 from agentvoicebox.evals.scenario import Tolerance
 from agentvoicebox.evals.told import facts_of, without_days

@@ -1,8 +1,9 @@
 """Routes of the gateway: the Realtime socket, and the few pages beside it.
 
-Decides addresses and the shape of answers. Who may come in is `handshake` and `house`; what a call is, `call`.
+Decides addresses and the shape of answers. Who may come in is `reception` and `house`; what a call is, `call`.
 """
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,39 +15,47 @@ from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
 
 from agentvoicebox import __version__
-from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, Refused
+from agentvoicebox.errors import (
+    AgentVoiceBoxError,
+    ClientError,
+    Overloaded,
+    PolicyDenied,
+    RateLimited,
+    Refused,
+)
+from agentvoicebox.gateway.admin import admin_routes
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.history import history_routes
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.minting import BodyTooLarge, add_minting
+from agentvoicebox.gateway.readiness import Readiness
 from agentvoicebox.gateway.resume import Restored, find, take_up
-from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
-from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
 
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
 UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
-QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL, JobKind.RECORD)
 
 log = get_logger(__name__)
 
 
 def create_app(house: House) -> FastAPI:
     """The ASGI application over one house."""
+    readiness = Readiness(house)
     app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
     for path in REALTIME_PATHS:
         app.add_api_websocket_route(path, _realtime(house))
 
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
-        match error:
-            case Refused():
-                return _error(401 if error.close_code == UNAUTHORIZED else 403, error)
-            case _:
-                return _error(503 if error.retryable else 500, error)
+        return _error(_status_of(error), error)
 
     @app.get("/health", summary="Whether the process lives")
     async def health() -> dict[str, str]:
@@ -54,16 +63,16 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
     async def ready() -> JSONResponse:
-        return await _readiness(house)
+        status, body = await readiness.check()
+        return JSONResponse(body, status_code=status)
 
     @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
     async def metrics() -> Response:
-        await _measure_queues(house)
         return Response(house.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/models", summary="The agents that can be called")
     async def models(request: Request) -> dict[str, Any]:
-        house.keys.check(request.headers)
+        await principal_of(house, request, action="model.list")
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"} for name in house.agents.by_name
         ]
@@ -71,19 +80,44 @@ def create_app(house: House) -> FastAPI:
 
     @app.get("/v1/voices", summary="The voices that a session may ask for")
     async def voices(request: Request) -> dict[str, Any]:
-        house.keys.check(request.headers)
+        await principal_of(house, request, action="model.list")
         return {"object": "list", "data": [msgspec.to_builtins(voice) for voice in house.voices]}
 
     @app.get("/v1/sessions/{session_id}", summary="A call that is going on, at whichever gateway")
     async def session(request: Request, session_id: str) -> Response:
-        house.keys.check(request.headers)
         known = SESSION_ID.fullmatch(session_id) is not None
-        fields = await house.directory.get(SessionRef(DEFAULT_TENANT, session_id)) if known else None
+        wanted = session_id if known else ""
+        tenant_id = (await principal_of(house, request, action="session.read", resource_id=wanted)).tenant_id
+        fields = await house.directory.get(SessionRef(tenant_id, session_id)) if known else None
         if fields is None:
             return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
 
+    async def admit(request: Request) -> Principal:
+        return await principal_of(house, request, action="session.read")
+
+    async def admit_admin(request: Request) -> Principal:
+        return await principal_of(house, request, "admin")
+
+    add_minting(app, house)
+    if house.history is not None and house.usage is not None:
+        app.include_router(history_routes(house.history, house.usage, admit))
+    if house.postgres is not None:
+        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin))
     return app
+
+
+async def principal_of(
+    house: House, request: Request, right: Right = "realtime", *, action: Action | None = None, resource_id: str = ""
+) -> Principal:
+    """Whose key a REST request shows. A browser's ephemeral secret opens sessions, and nothing else.
+
+    Raises as `Reception.receive`.
+    """
+    admitted = await house.reception.receive(request.headers, right=right, action=action, resource_id=resource_id)
+    if admitted.session is not None:
+        raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
+    return admitted.principal
 
 
 def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
@@ -93,7 +127,11 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         trace_id = secrets.token_hex(16)
         with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
             try:
-                who = welcome(websocket.headers, websocket.query_params, offered, keys=house.keys, agents=house.agents)
+                headers, query = websocket.headers, websocket.query_params
+                admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))
+                who = welcome(headers, query, offered, admitted=admitted, agents=house.agents)
+                if who.return_of is None:
+                    await house.reception.decisions.require(who.principal, "session.open", resource_id=who.agent.name)
                 await _serve(house, websocket, who, trace_id)
             except AgentVoiceBoxError as error:
                 await _turn_away(house, websocket, error)
@@ -103,7 +141,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
 
 async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str) -> None:
     came_back, owner = who.return_of, new_owner()
-    session = SessionRef(who.tenant_id, new_session_id() if came_back is None else came_back.session_id)
+    session = SessionRef(who.principal.tenant_id, new_session_id() if came_back is None else came_back.session_id)
     call = Call(house, websocket, who, session, trace_id=trace_id, owner=owner)
     with bound(tenant_id=session.tenant_id, session_id=session.session_id):
         restored: Restored | None = None
@@ -123,13 +161,13 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
 async def _take_up(house: House, session: SessionRef, who: Welcome, call: Call, owner: str) -> Restored:
     """Make the session this call's. A call of this gateway that held it makes place, but only once we have it."""
     seen = await find(house, session, who)
-    before = house.admit(session, call)
+    before = house.admit(session, call, is_new=False)
     try:
         restored = await take_up(house, session, seen, owner)
     except AgentVoiceBoxError:
         house.dismiss(session, call, is_over=False)
         if before is not None and not before.has_left:
-            house.admit(session, before)
+            house.admit(session, before, is_new=False)
         raise
     if before is not None:
         before.drop()
@@ -149,33 +187,26 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
         await websocket.close(code, reason)
 
 
-async def _readiness(house: House) -> JSONResponse:
-    """503 unless new calls can be taken. Detection has its model before the port is open, so it is not asked again."""
-    began_s = house.clock.monotonic_s()
-    store: dict[str, Any]
-    try:
-        await house.broker.queue_age_s(JobKind.LLM)
-        store = {"status": "ok", "ms": round((house.clock.monotonic_s() - began_s) * 1000, 2)}
-    except BrokerLost as error:
-        store = {"status": "down", "error": error.code}
-    is_ready = store["status"] == "ok" and not house.is_leaving
-    body = {
-        "status": "ready" if is_ready else "leaving" if house.is_leaving else "not ready",
-        "dependencies": {"store": store},
-        "calls": house.calls,
-        "max_calls": house.max_calls,
-    }
-    return JSONResponse(body, status_code=200 if is_ready else 503)
-
-
-async def _measure_queues(house: House) -> None:
-    try:
-        for kind in QUEUES:
-            house.metrics.queue_age(kind, await house.broker.queue_age_s(kind))
-    except BrokerLost:
-        log.warning("queues can't be measured while the store is away")
+def _status_of(error: AgentVoiceBoxError) -> int:
+    match error:
+        case BodyTooLarge():
+            return 413
+        case ClientError():
+            return 400
+        case RateLimited():
+            return 429
+        case Refused(close_code=code) if not error.retryable:
+            return 401 if code == UNAUTHORIZED else 403
+        case _:
+            return 503 if error.retryable else 500
 
 
 def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
-    body = {"message": error.message, "type": error.error_type, "param": None, "code": error.code}
-    return JSONResponse({"error": body}, status_code=status)
+    param = error.param if isinstance(error, ClientError) else None
+    body = {"message": error.message, "type": error.error_type, "param": param, "code": error.code}
+    headers = {}
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    elif isinstance(error, Overloaded):
+        headers["Retry-After"] = "1"
+    return JSONResponse({"error": body}, status_code=status, headers=headers)

@@ -16,17 +16,19 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from agentvoicebox.engine.inputs import Closing, Input, JobFailed, Opened
-from agentvoicebox.errors import AgentVoiceBoxError, SessionTaken
+from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
+from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
-from agentvoicebox.gateway.handshake import Welcome
-from agentvoicebox.gateway.house import SERVICE_RESTART, House
+from agentvoicebox.gateway.handshake import Welcome, close_of
+from agentvoicebox.gateway.house import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
+from agentvoicebox.gateway.modes import MODE_OF, Surroundings
 from agentvoicebox.gateway.open_jobs import OpenJobs
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
+from agentvoicebox.gateway.quota import Quota
 from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, survey
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
@@ -35,6 +37,7 @@ from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRe
 from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
+from agentvoicebox.tenancy.rest_bodies import begin_with
 from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig
 
@@ -71,6 +74,9 @@ class Call:
         self._is_taken = False
         self._writer: Writer | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._jobs: OpenJobs | None = None
+        self._language_model = welcome.agent.language_model
+        self._modes: tuple[str, ...] = ()
         self.has_left = False
 
     @property
@@ -79,17 +85,38 @@ class Call:
         return not self._letting_go.is_set()
 
     def hand_over(self) -> None:
-        """Leave, but the session as it is, for another gateway, if the caller can go there."""
-        if not self._welcome.can_resume:
-            self.end("shutdown", SERVICE_RESTART)
-            return
-        self._letting_go.set()
+        """Leave, but the session as it is, for another gateway; who can't go there gets what was begun, then the end."""
+        if self._welcome.can_resume:
+            self._letting_go.set()
+        elif self._driver is not None:
+            self._driver.end_when_settled(Closing(SHUTDOWN, GOING_AWAY))
+        else:
+            self._early_end = Closing(SHUTDOWN, GOING_AWAY)
 
     def drop(self, owner: str = "") -> None:
         """The session has another owner: leave at once, and touch nothing of it. With `owner`: if that is our token."""
         if owner in ("", self._owner):
             self._is_taken = True
             self._letting_go.set()
+
+    def feel(self, around: Surroundings) -> None:
+        """What works around it: its client is told of changes, and jobs that nobody works on are given up."""
+        if self._driver is None or self._performer is None or self._jobs is None:
+            return
+        modes = around.modes(self._language_model)
+        if modes != self._modes:
+            self._modes = modes
+            self._driver.post(ModeChanged(modes))
+        self._performer.absent = around.absent
+        for job_id, kind in self._jobs.of(around.absent).items():
+            self._performer.give_up(job_id, kind)
+            self._unanswerable(job_id, kind)
+        for job_id, kind in self._jobs.overdue(self._house.clock.wall_s()).items():
+            self._performer.give_up(job_id, kind)
+            self._driver.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
+
+    def _unanswerable(self, job_id: str, kind: JobKind) -> None:
+        self._post(JobFailed(job_id, MODE_OF[kind].value, "no worker is there for this"))
 
     def end(self, reason: str, code: int) -> None:
         """Ask the session to close: its client is told everything that is still due, then the code."""
@@ -107,6 +134,7 @@ class Call:
         house, session, clock = self._house, self._session, self._house.clock
         came_back = self._welcome.return_of
         standing = Standing(0)
+        quota = await house.reception.quota(self._welcome.principal)
         if restored is None or came_back is None:
             opened = Opened(
                 config=self._config(int(clock.wall_s()) + SESSION_S),
@@ -119,12 +147,14 @@ class Call:
                 "agent": self._welcome.agent.name,
                 "model": self._welcome.model,
                 "opened_s": f"{opened.wall_s:.3f}",
-                KEY: self._welcome.key_digest,
+                KEY: self._welcome.principal.key_id,
             }
             await house.directory.open(session, fields, owner=self._owner)
             results = await house.broker.results(session)
         else:
             config = restored.engine.state.config
+            self._language_model = restored.engine.state.agent.language_model
+            self._modes = restored.engine.state.degraded
             standing = await survey(house.broker, session, restored, came_back)
             taken = {job_id: restored.ledger.taken.get(job_id, 0) for job_id in restored.engine.state.jobs_out()}
             results = await house.broker.results(session, taken=taken)
@@ -142,7 +172,7 @@ class Call:
         )
         jobs, shelf = OpenJobs(house.metrics), ChunkShelf()
         loudspeaker = Loudspeaker(ear.set_agent_speaking, clock)
-        tape = Tape(self._trace_id)
+        tape = Tape(self._trace_id, tenant_id=session.tenant_id)
         tap = TurnTap(lambda sample: self._wall_s(ear.arrival_s(sample)))
         writer = Writer(self._websocket, self._welcome.dialect, lambda: self.end(SLOW_READER, POLICY_VIOLATION))
         performer = Performer(
@@ -158,6 +188,9 @@ class Call:
             clock=clock,
             metrics=house.metrics,
             wants_trace=self._welcome.wants_trace,
+            quota=quota,
+            post=self._post,
+            unanswerable=self._unanswerable,
         )
         driver = Driver(
             session,
@@ -171,10 +204,16 @@ class Call:
             metrics=house.metrics,
             owner=self._owner,
         )
-        self._driver, self._performer, self._writer = driver, performer, writer
+        self._driver, self._performer, self._writer, self._jobs = driver, performer, writer, jobs
         inbox = Inbox(results, driver=driver, writer=writer, ear=ear, jobs=jobs, shelf=shelf, clock=clock)
         reader = Reader(
-            self._websocket, self._welcome.dialect, ear=ear, mailbox=driver, outbox=outbox, metrics=house.metrics
+            self._websocket,
+            self._welcome.dialect,
+            ear=ear,
+            mailbox=driver,
+            outbox=outbox,
+            quota=quota,
+            metrics=house.metrics,
         )
 
         writing = asyncio.create_task(self._watched(writer.run()), name=f"{session.session_id} writer")
@@ -188,12 +227,15 @@ class Call:
                 await driver.resume(secrets.token_hex(16))  # nothing is shown before the session is known to be ours
                 self._welcome_back(writer, performer, restored, standing, came_back.last_event_id)
                 loudspeaker.play_for(restored.engine.state.playout.remaining_ms(driver.now_s) / 1000)
+            self.feel(house.around)
             if self._early_end is not None:
                 driver.post(self._early_end)
             helping += [
                 asyncio.create_task(self._watched(self._read(reader)), name=f"{session.session_id} reader"),
                 asyncio.create_task(self._watched(inbox.run()), name=f"{session.session_id} inbox"),
                 asyncio.create_task(self._watched(outbox.run()), name=f"{session.session_id} outbox"),
+                asyncio.create_task(self._watched(self._account(quota, writer)), name=f"{session.session_id} quota"),
+                asyncio.create_task(self._watched(self._stay_welcome(quota)), name=f"{session.session_id} standing"),
             ]
             await self._drive(driver)
         except SessionTaken:
@@ -214,6 +256,7 @@ class Call:
                 task.cancel()
             await asyncio.gather(*helping, return_exceptions=True)
             await driver.close()
+            await quota.settle()
             if self._waiting is not None:
                 self._waiting.cancel()
             loudspeaker.stop()
@@ -225,7 +268,7 @@ class Call:
                     await outbox.flush()
             if not self.is_over:
                 house.directory.let_go(session, self._owner)
-                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else "shutdown")
+                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
             self.has_left = True
             await asyncio.wait([writing], timeout=FLUSH_S)
             writing.cancel()
@@ -276,11 +319,37 @@ class Call:
         log.info("the line broke, the session waits", seconds=resume_s)
         self._waiting = asyncio.get_running_loop().call_later(resume_s, self.end, "client_left", CLIENT_LEFT)
 
+    @staticmethod
+    async def _account(quota: Quota, writer: Writer) -> None:
+        """Charge what is used, and tell the client what is left."""
+        while True:
+            update = await quota.next_update()
+            if update.rate_limits:
+                writer.send(update)
+
+    async def _stay_welcome(self, quota: Quota) -> None:
+        """Ask now and then whether the caller may go on, and by which limits; who may not is told why, then closed."""
+        reception = self._house.reception
+        while True:
+            await asyncio.sleep(reception.ask_every_s)
+            try:
+                quota.follow(await reception.standing(self._welcome.principal))
+            except Refused as error:
+                log.info("the call may not go on", code=error.code)
+                self._post(ClientErred(error.message, error.code, error_type=error.error_type))
+                code, reason = close_of(error)
+                self.end(reason, code)
+                return
+            except InfrastructureError:
+                pass  # who is on the line stays: PostgreSQL is away, and never ends a call
+
     def _config(self, expires_at: int) -> SessionConfig:
         session_id, model = self._session.session_id, self._welcome.model
         if self._welcome.is_transcription:  # there is no agent at this end of the line, only ears
-            return SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
-        return self._welcome.agent.session(session_id=session_id, model=model, expires_at=expires_at)
+            config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
+        else:
+            config = self._welcome.agent.session(session_id=session_id, model=model, expires_at=expires_at)
+        return begin_with(config, self._welcome.admitted.session)
 
     def _wall_s(self, monotonic_s: float | None) -> float | None:
         clock = self._house.clock

@@ -11,7 +11,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import Effect
-from agentvoicebox.engine.inputs import Input, Opened, Resumed, TimePassed
+from agentvoicebox.engine.inputs import Closing, Input, Opened, Resumed, TimePassed
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.ingest import Ingest
@@ -67,6 +67,7 @@ class Driver:
         self._pending: tuple[float, bytes, bytes, int] | None = None  # a snapshot that is not old enough to be saved
         self._logged_bytes = 0  # since the last snapshot that was taken
         self._is_halted = False
+        self._farewell: Closing | None = None
         self._clock = clock
         self._outbox = outbox
         self._performer = performer
@@ -118,6 +119,11 @@ class Driver:
         effects = self._step(self._engine, _Letter(Resumed(seed), self._clock.monotonic_s()))
         await self._perform(effects)
 
+    def end_when_settled(self, closing: Closing) -> None:
+        """End the session once nothing is under way in it: what was begun is finished."""
+        self._farewell = closing
+        self._has_some.set()
+
     def halt(self) -> None:
         """Have `run` return after the handful at hand; the session stays as it is."""
         self._is_halted = True
@@ -129,6 +135,8 @@ class Driver:
         if engine is None:
             raise RuntimeError("a session is opened before it is run")
         while not engine.is_closed and not self._is_halted:
+            if self._farewell is not None and not self._letters and engine.state.is_settled:
+                self.post(self._farewell)
             letters = await self._next(engine.deadline())
             if self._is_halted:
                 return

@@ -1,20 +1,19 @@
-"""Who may call, and whom: reads the request of a WebSocket upgrade and decides, before any state exists.
+"""Whom a caller wants, and how: reads the request of a WebSocket upgrade, before any state exists.
 
-Follows realtime-protocol §1.1 and §1.2. Leaves to the route: answering the upgrade, and showing a refusal (one `error` event,
-then a close whose reason is `type.code`), because OpenAI's clients expect to be told after the upgrade, not by a status.
+Follows realtime-protocol §1.1 and §1.2. Who may come in at all is `reception`'s. Leaves to the route: answering the upgrade, and
+showing a refusal (one `error` event, then a close whose reason is `type.code`), because OpenAI's clients expect to be told
+after the upgrade, not by a status.
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 
 from agentvoicebox.agents import Agent, Agents
-from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, ClientError, PolicyDenied, Refused
-from agentvoicebox.settings import DEFAULT_TENANT, is_loopback
+from agentvoicebox.errors import AgentVoiceBoxError, ClientError
+from agentvoicebox.tenancy.door import Admitted
+from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.dialect import Dialect
 
 SUBPROTOCOL = "realtime"
@@ -26,6 +25,8 @@ CLOSE_BAD_REQUEST = 4000  # what OpenAI closes with when the query is at fault
 CLOSE_TRY_LATER = 1013  # clients' libraries reconnect on it
 SESSION_ID = re.compile(r"sess_[0-9a-f]{20}")
 NO_SUCH_SESSION = "There is no such session; it may have expired."
+LIMITS_MARK = "_limits"
+"""Ends the id of a `rate_limits.updated`; before it stands the id of the event that it came after."""
 MAX_MS_DIGITS = 9  # eleven days
 MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 
@@ -34,14 +35,14 @@ class Welcome(msgspec.Struct, frozen=True):
     """What a client that was let in asked for.
 
     Attributes:
+        admitted: who it is, and what its session begins with.
         model: as the client wrote it; empty in a transcription session.
         wants_trace: it asked for `agentvoicebox.turn` events, which strict clients can't bear.
         can_resume: it will come back when the line breaks, and wants to be told where to go on.
-        return_of: the session it comes back to, or None.
-        key_digest: of the key it came with; the session it comes back to must have been opened with the same.
+        return_of: the session it comes back to, or None; that one must be its tenant's and have been opened with its key.
     """
 
-    tenant_id: str
+    admitted: Admitted
     agent: Agent
     model: str
     dialect: Dialect = Dialect.GA
@@ -49,7 +50,11 @@ class Welcome(msgspec.Struct, frozen=True):
     wants_trace: bool = False
     can_resume: bool = False
     return_of: "Return | None" = None
-    key_digest: str = ""
+
+    @property
+    def principal(self) -> Principal:
+        """Whose call it is."""
+        return self.admitted.principal
 
 
 class Return(msgspec.Struct, frozen=True):
@@ -64,45 +69,6 @@ class Return(msgspec.Struct, frozen=True):
     last_event_id: str = ""
     audio_from_ms: int | None = None
     audio_until_ms: int | None = None
-
-
-class Keys:
-    """The configured bearer keys."""
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = [key.encode() for key in keys]
-
-    @property
-    def is_open(self) -> bool:
-        """No key is configured (settings allow that on loopback only): whoever can connect is let in."""
-        return not self._keys
-
-    def check(self, headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> None:
-        """Raise NoCredentials or BadCredentials unless the request carries a good key, or none is needed.
-
-        Without keys a page of any web site could call a server on the visitor's own machine, so then the page's origin must be
-        on this machine, too (PolicyDenied).
-        """
-        if self.is_open:
-            origin = urlsplit(headers.get("origin", "")).hostname
-            if origin is not None and not is_loopback(origin):
-                raise PolicyDenied(
-                    f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
-                )
-            return
-        given = _key_in(headers, subprotocols)
-        if given is None:
-            raise NoCredentials("Missing bearer authentication in header.")
-        # every key is compared, in constant time: how long it takes says nothing about how near a guess was
-        matches = [hmac.compare_digest(given.encode("utf-8", "surrogateescape"), key) for key in self._keys]
-        if not any(matches):
-            raise BadCredentials("Incorrect API key provided.")
-
-
-class NoCredentials(Refused):
-    """No key at all. OpenAI gives this refusal no code."""
-
-    close_code = 3000
 
 
 class BadQuery(ClientError):
@@ -123,19 +89,26 @@ def choose_subprotocol(offered: Sequence[str]) -> str | None:
 
 
 def welcome(
-    headers: Mapping[str, str], query: Mapping[str, str], subprotocols: Sequence[str], *, keys: Keys, agents: Agents
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    subprotocols: Sequence[str],
+    *,
+    admitted: Admitted,
+    agents: Agents,
 ) -> Welcome:
-    """Decide about a request. Header names are lower case.
+    """Decide about the request of somebody who may come in. Header names are lower case.
+
+    Who comes with an ephemeral secret gets what it was minted for, and may name it once more, but nothing else.
 
     Raises:
-        NoCredentials, BadCredentials, PolicyDenied, BadQuery: each with the code it is to be closed with.
+        BadQuery: with the code it is to be closed with.
     """
-    keys.check(headers, subprotocols)
     came_back = _return(query)
-    is_transcription = query.get("intent") == "transcription"
+    minted = admitted.session or {}
+    is_transcription = query.get("intent") == "transcription" or minted.get("type") == "transcription"
     if "call_id" in query and not is_transcription:
         raise BadQuery("There is no such call here; only WebSocket sessions are served.", code="call_not_found")
-    model = query.get("model") or query.get("deployment") or ""
+    model = query.get("model") or query.get("deployment") or minted.get("model") or ""
     if is_transcription:
         agent, model = agents.default, ""
     elif came_back is not None:
@@ -145,10 +118,13 @@ def welcome(
     else:
         try:
             agent = agents.resolve(model)
+            is_another = "model" in minted and agent is not agents.resolve(minted["model"])
         except ClientError as error:
             raise BadQuery(error.message, code=error.code, param=error.param) from error
+        if is_another:
+            raise BadQuery("This client secret is for another model.", code="invalid_model", param="model")
     return Welcome(
-        tenant_id=DEFAULT_TENANT,
+        admitted=admitted,
         agent=agent,
         model=model,
         dialect=_dialect(headers, query, subprotocols),
@@ -156,7 +132,6 @@ def welcome(
         wants_trace=query.get("trace") == "1",
         can_resume=query.get("resume") == "1",
         return_of=came_back,
-        key_digest=_digest(_key_in(headers, subprotocols)),
     )
 
 
@@ -167,7 +142,8 @@ def _return(query: Mapping[str, str]) -> Return | None:
     if SESSION_ID.fullmatch(session_id) is None:
         raise SessionNotFound(NO_SUCH_SESSION)
     spans = [_milliseconds(query, name) for name in ("audio_from_ms", "audio_until_ms")]
-    return Return(session_id, query.get("last_event_id", ""), *spans)
+    # What is left of the limits is no part of the conversation: it goes on after the event before.
+    return Return(session_id, query.get("last_event_id", "").removesuffix(LIMITS_MARK), *spans)
 
 
 def _milliseconds(query: Mapping[str, str], name: str) -> int | None:
@@ -179,11 +155,6 @@ def _milliseconds(query: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _digest(key: str | None) -> str:
-    """What the directory keeps of a key, to know it again."""
-    return hashlib.blake2b((key or "").encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-
-
 def close_of(error: AgentVoiceBoxError) -> tuple[int, str]:
     """The close code and reason (`type.code`) of a refusal."""
     reason = error.error_type if error.code is None else f"{error.error_type}.{error.code}"
@@ -191,7 +162,8 @@ def close_of(error: AgentVoiceBoxError) -> tuple[int, str]:
     return code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
 
 
-def _key_in(headers: Mapping[str, str], subprotocols: Sequence[str]) -> str | None:
+def key_in(headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> str | None:
+    """The key or ephemeral secret that a request carries, in either header or (a browser's) as a subprotocol."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()

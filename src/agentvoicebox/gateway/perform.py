@@ -5,7 +5,7 @@ inputs it all came from, what the client sees. So no client ever saw an event th
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -24,12 +24,14 @@ from agentvoicebox.engine.effects import (
     SetInputFormat,
     SetTurnDetection,
 )
+from agentvoicebox.engine.inputs import Input, JobFailed
 from agentvoicebox.engine.jobs import Generate, JobRequest, Speak, Transcribe
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.resume import Restored, Standing, place_of, unseen
+from agentvoicebox.gateway.quota import Quota
+from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, unseen
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
 from agentvoicebox.gateway.voice import Voice
@@ -52,7 +54,11 @@ PCM_BYTES = 2  # a sample
 
 
 class Performer:
-    """One session's hands."""
+    """One session's hands.
+
+    Attributes:
+        absent: kinds of job that are not handed out, as nobody would take them.
+    """
 
     def __init__(
         self,
@@ -69,7 +75,11 @@ class Performer:
         clock: Clock,
         metrics: Metrics,
         wants_trace: bool,
+        quota: Quota,
+        post: Callable[[Input], None],
+        unanswerable: Callable[[str, JobKind], None],
     ) -> None:
+        """`unanswerable` is told of a job that was not handed out, because no worker would take it."""
         self._session = session
         self._trace_id = trace_id
         self._outbox = outbox
@@ -83,6 +93,10 @@ class Performer:
         self._clock = clock
         self._metrics = metrics
         self._wants_trace = wants_trace
+        self._quota = quota
+        self._post = post
+        self._unanswerable = unanswerable
+        self.absent: frozenset[JobKind] = frozenset()
 
     # -- a session that is taken over ----------------------------------------------------------------------------
 
@@ -155,6 +169,7 @@ class Performer:
                     self._ear.probe(job_id, speech_end_sample)
                 case EndUtterance(job_id=job_id, end_sample=end_sample, speech_end_sample=speech_end_sample):
                     self._ear.end_utterance(job_id, end_sample, speech_end_sample)
+                    self._jobs.ended(job_id, self._clock.wall_s())
                 case SetTurnDetection(turn_detection=turn_detection):
                     self._ear.set_turn_detection(turn_detection)
                 case SetInputFormat(format=format):
@@ -193,9 +208,19 @@ class Performer:
         if self._jobs.over(job_id, "failed", self._clock.wall_s()) is JobKind.STT:
             self._ear.close_utterance(job_id)
 
+    def give_up(self, job_id: str, kind: JobKind) -> None:
+        """Nothing will come of a job any more; should a worker turn up for it after all, it is told to leave it."""
+        self.job_lost(job_id)
+        self._outbox.put(Cancel(job_id, kind, self._session))
+
     def _open(self, job_id: str, request: JobRequest) -> None:
+        if kind_of(request) in self.absent:
+            self._unanswerable(job_id, kind_of(request))
+            return
         kind = self._jobs.opened(job_id, request, self._clock.wall_s())
-        self._submit(job_id, kind, request)
+        refusal = self._quota.spent() if isinstance(request, Generate) else None
+        if refusal is None:
+            self._submit(job_id, kind, request)
         match request:
             case Transcribe(start_sample=start_sample):
                 self._ear.open_utterance(job_id, start_sample)
@@ -205,6 +230,9 @@ class Performer:
                 self._shelf.speaking_began(response_id, job_id)
             case _:
                 pass
+        if refusal is not None:
+            self.job_lost(job_id)
+            self._post(JobFailed(job_id, refusal.code or "", refusal.message))
 
     def _submit(self, job_id: str, kind: JobKind, request: JobRequest) -> None:
         payload = msgspec.msgpack.encode(request)
@@ -221,7 +249,13 @@ class Performer:
 
     def _record(self, persists: Sequence[Persist]) -> None:
         """Records leave as a job, too: a slow database never touches a call."""
-        batch = RecordBatch(self._session.tenant_id, self._session.session_id, self._trace_id, tuple(persists))
+        batch = RecordBatch(
+            self._session.tenant_id,
+            self._session.session_id,
+            self._trace_id,
+            tuple(persists),
+            audio_in_ms=self._ear.position_samples // MS_SAMPLES,
+        )
         job = Job(
             f"rec_{secrets.token_hex(10)}",
             JobKind.RECORD,
@@ -259,6 +293,7 @@ class Performer:
                 if response.status == "cancelled" and response.conversation_id is not None:
                     self._loudspeaker.stop()
                 self._shelf.response_over(response.id)
+                self._quota.used(0 if response.usage is None else response.usage.total_tokens, event.event_id)
                 self._show(response.id, self._tap.response_over(response.id, self._clock.wall_s()))
             case _:
                 pass

@@ -6,7 +6,6 @@ landed. Everything else a gateway remembers of a session (jobs that are out, chu
 the engine's state. Sending and setting up are `call`'s and `perform`'s.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -91,9 +90,9 @@ class Standing:
 
 
 async def find(house: House, session: SessionRef, who: Welcome) -> dict[str, str]:
-    """The session's fields in the directory. Raises SessionNotFound, also when it was opened with another key."""
+    """The session's fields in the directory. Raises SessionNotFound, also when it was opened with another key; StorageLost."""
     seen = await house.directory.find(session)
-    if seen is None or not hmac.compare_digest(seen.get(KEY, ""), who.key_digest):
+    if seen is None or not await house.reception.is_same_key(who.principal, seen.get(KEY, "")):
         raise SessionNotFound(NO_SUCH_SESSION)
     return seen
 

@@ -10,26 +10,35 @@ import uvicorn
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
-from agentvoicebox.gateway.handshake import Keys
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.watch import Watch
 from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.policy.decisions import open_policy
+from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
-from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.history import History
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
 PING_S = 20.0  # OpenAI's interval; clients give up after about as long
-DRAIN_S = 8.0  # closing events take milliseconds; the supervisor allows a gateway thirty seconds
+DRAIN_S = 18.0  # for answers to be finished; with farewells and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
 
@@ -62,7 +71,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
-        SettingsError: an agent file is at fault.
+        SettingsError: an agent file or the policy is at fault.
         InfrastructureError: the address can't be listened on.
     """
     catalogue = Catalogue(
@@ -70,12 +79,22 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         cache_dir=Path(settings.data_dir) / "models",
     )
     agents = Agents(folder=settings.agents_dir, default=settings.default_agent)
-    keys = Keys(settings.keys)
-    if keys.is_open:
+    if not settings.keys:
         log.info("no keys are configured: every caller on this machine is let in", host=settings.host)
     batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
     broker = RedisBroker(settings.redis_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
+    postgres = await Postgres.open(settings.postgres_url)  # may be away: configured keys and open calls don't need it
+    metrics = Metrics()
+    reception = Reception(
+        broker.connection,
+        postgres,
+        metrics=metrics,
+        keys=settings.keys,
+        figures=_figures(settings),
+        gateways=settings.gateways,
+        policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
+    )
     recording = Recording(
         Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
     )
@@ -86,14 +105,18 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         past=SessionLog(broker.connection),
         batcher=batcher,
         agents=agents,
-        keys=keys,
+        reception=reception,
         clock=SystemClock(),
-        metrics=Metrics(),
+        metrics=metrics,
         max_calls=settings.max_calls,
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
+        history=History(postgres, Vault(settings.history_key_list)),
+        usage=Usage(postgres),
+        postgres=postgres,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
+        needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
 
     def announce(port: int) -> None:
@@ -103,7 +126,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     resting = asyncio.Event()
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
-        asyncio.create_task(Janitor(directory, broker).run(resting), name="janitor"),
+        asyncio.create_task(reception.run(resting), name="audit trail"),
+        asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
     ]
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
@@ -112,6 +136,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         await asyncio.gather(*keeping, return_exceptions=True)
         await asyncio.to_thread(recording.close)
         await batcher.close()
+        await reception.close()
+        await postgres.close()
         await broker.close()
 
 
@@ -148,6 +174,8 @@ async def serve(
         if server.is_open.is_set():
             announce_ready(sockets[0].getsockname()[1])
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for listener in getattr(server, "servers", ()):  # absent when stopped before it was open
+            listener.close()  # first of all: a balancer then goes elsewhere, without waiting for its next check of /ready
         await house.leave(DRAIN_S)
     finally:
         opening.cancel()
@@ -157,6 +185,15 @@ async def serve(
         await serving
         for each in sockets:
             each.close()
+
+
+def _figures(settings: Settings) -> Figures:
+    """The deployment's limits; 0 in a setting means none."""
+    return Figures(
+        everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
+        tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
+        key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
+    )
 
 
 def _listen(config: uvicorn.Config) -> socket.socket:

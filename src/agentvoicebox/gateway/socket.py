@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
-from agentvoicebox.errors import ClientError
+from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.outbox import Outbox
+from agentvoicebox.gateway.quota import Quota
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.wire.client_events import InputAudioBufferAppend
@@ -136,10 +137,12 @@ class Reader:
         ear: Ingest,
         mailbox: Mailbox,
         outbox: Outbox,
+        quota: Quota,
         metrics: Metrics,
     ) -> None:
         self._websocket = websocket
         self._dialect = dialect
+        self._quota = quota
         self._ear = ear
         self._mailbox = mailbox
         self._outbox = outbox
@@ -157,6 +160,7 @@ class Reader:
 
     async def _take(self, message: Any) -> None:
         text = message.get("text")
+        given: Input
         try:
             if text is None:
                 event = decode_client(message.get("bytes") or b"", is_text=False)
@@ -165,19 +169,22 @@ class Reader:
             if isinstance(event, InputAudioBufferAppend):
                 await self._hear(event)
                 return
+            await self._ear.drain()
+            given = ClientSaid(event, self._ear.position_samples)
+            kind, event_id = str(type(event).__struct_config__.tag), event.event_id
         except ClientError as error:
             await self._ear.drain()
-            await self._mailbox.offer(
-                ClientErred(error.message, error.code, error.param, error.event_id, error.error_type),
-                client_event="invalid",
-            )
-            return
-        await self._ear.drain()
-        kind = str(type(event).__struct_config__.tag)
-        await self._mailbox.offer(ClientSaid(event, self._ear.position_samples), client_event=kind)
+            given = ClientErred(error.message, error.code, error.param, error.event_id, error.error_type)
+            kind, event_id = "invalid", error.event_id
+        try:
+            await self._quota.take()
+        except RateLimited as refusal:
+            given = ClientErred(refusal.message, refusal.code, None, event_id, refusal.error_type)
+        await self._mailbox.offer(given, client_event=kind)
 
     async def _hear(self, event: InputAudioBufferAppend) -> None:
         self._metrics.audio_read(len(event.audio))
+        self._quota.heard()
         await self._ear.feed(event.audio)
         if self._outbox.is_full:
             await self._outbox.flush()

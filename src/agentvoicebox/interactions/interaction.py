@@ -93,6 +93,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         timestamp: when it began, ISO 8601, UTC.
         began_s: the same as Unix time.
         call_id: the session, or the platform's own id of the call.
+        tenant_id: whose call it is; empty where nobody said so.
         door: where it came in; `rehearsal` is a scenario that was played without sound.
         software: version of this package that recorded it.
         has_words: people's words and whole numbers are kept, so that every replay is exact.
@@ -113,6 +114,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     correlation_id: str
     call_id: str
     door: Door
+    tenant_id: str = ""
     agent: str = ""
     software: str = ""
     scenario: str = ""

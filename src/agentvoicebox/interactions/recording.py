@@ -135,7 +135,7 @@ class Recording:
             interaction = msgspec.structs.replace(
                 interaction, laws_broken=interaction.laws_broken or "same log, same effects"
             )
-        interaction = msgspec.structs.replace(interaction, digests=what.digests.hex())
+        interaction = msgspec.structs.replace(interaction, digests=what.digests.hex(), tenant_id=what.tenant_id)
         return redacted(interaction, masked_digests=told.masked_digests, keeps_words=self._keeps_words)
 
 

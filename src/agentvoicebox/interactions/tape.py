@@ -18,13 +18,15 @@ class Tape:
 
     Attributes:
         correlation_id: the call's, as its log lines carry it.
+        tenant_id: whose call it is.
         log: what the engine was told, and when (session time).
         digests: of the effects of each step, as they really were.
         is_whole: nothing had to be left out.
     """
 
-    def __init__(self, correlation_id: str = "") -> None:
+    def __init__(self, correlation_id: str = "", *, tenant_id: str = "") -> None:
         self.correlation_id = correlation_id
+        self.tenant_id = tenant_id
         self.log: list[LogEntry] = []
         self.digests = bytearray()
         self.is_whole = True

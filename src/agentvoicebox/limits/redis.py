@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
-from redis.exceptions import RedisError
-
-from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.connection import STORE_ERRORS, Connection
 from agentvoicebox.broker.keys import PREFIX
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.limits.allowance import MEASURES, SLOTS, Answer, Scope, Verdict, verdict_of
@@ -114,11 +112,11 @@ class Limits:
             return None
         try:
             async with asyncio.timeout(self._patience_s):
-                found: list[list[int]] = await self._script(keys=keys, args=arguments)
+                found: list[list[int]] = await self._connection.once(lambda: self._script(keys=keys, args=arguments))
         except asyncio.CancelledError:
             self._breaker = self._breaker.released()
             raise
-        except (RedisError, OSError, TimeoutError) as error:
+        except (*STORE_ERRORS, TimeoutError) as error:
             if self._breaker.opened_s is None:
                 log.error("limits are kept by this process alone: the store is away", error=type(error).__name__)
             self._breaker = self._breaker.failed(self._clock.monotonic_s())

@@ -146,7 +146,7 @@ class Broker(Protocol):
         """Carry out `actions` in order, in one round trip.
 
         With `owner` they are those of a session's owner (see `sessions.directory`). Raises SessionTaken when the session has
-        another one by now: then nothing of it was logged, cancelled, appended, and no submitted job will run.
+        another one by now: then nothing of it was logged, cancelled, appended or submitted, records included.
         """
 
     async def results(self, session: SessionRef, *, taken: Mapping[str, int] | None = None) -> ResultStream:
@@ -208,6 +208,9 @@ class Broker(Protocol):
 
     async def queue_age_s(self, kind: JobKind) -> float:
         """Age of the oldest job that nobody has claimed; 0.0 when there is none."""
+
+    async def workers(self, kind: JobKind) -> int:
+        """How many workers of a kind have given a sign of life within the last three seconds."""
 
     async def close(self) -> None:
         """Close connections. Idempotent."""

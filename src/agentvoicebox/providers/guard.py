@@ -14,14 +14,14 @@ import structlog
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
-from agentvoicebox.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.errors import ProviderBrokeOff, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerState
 
 Delta = TextDelta | ToolCallDelta | Generated
 
-PATIENCE_S = 4.0  # with another provider to turn to: requirement A9 wants failover within 5 s
+PATIENCE_S = 4.0  # for all but the last of several providers together: requirement A9 wants failover within 5 s
 LAST_PATIENCE_S = 30.0  # without one: a local model may still be loading
 STALL_S = 15.0  # silence within an answer after which nothing more is expected
 
@@ -36,6 +36,9 @@ class GuardedLlm:
         patience_s: from the request until the first token, all tries together.
         backoff: between tries; each also ends with `patience_s`.
         chance: draws 0 to 1 for the spread of waits.
+
+    Attributes:
+        is_suspect: it failed, and has neither answered nor passed a check since.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class GuardedLlm:
         self._breaker = breaker or Breaker()
         self._clock = clock or SystemClock()
         self._chance = chance
+        self.is_suspect = False
 
     @property
     def breaker_state(self) -> BreakerState:
@@ -82,9 +86,11 @@ class GuardedLlm:
                         yield delta
                 return
             except ProviderError as error:
+                if is_begun and error.retryable:
+                    raise ProviderBrokeOff(error.message) from error
                 failures += 1
                 wait_s = self._backoff.wait_s(failures, self._chance())
-                if is_begun or not error.retryable or wait_s is None:
+                if not error.retryable or wait_s is None:
                     raise
                 if self.breaker_state is BreakerState.OPEN or self._clock.monotonic_s() + wait_s >= until_s:
                     raise
@@ -95,6 +101,7 @@ class GuardedLlm:
         if self.breaker_state is BreakerState.OPEN:
             raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
         await self._llm.check()
+        self.is_suspect = False
 
     async def _try_once(self, request: Generate, job_id: str, until_s: float) -> AsyncGenerator[Delta, None]:
         self._admit()
@@ -113,11 +120,13 @@ class GuardedLlm:
                     limit_s = self._stall_s
                     if isinstance(delta, Generated):
                         self._become(self._breaker.succeeded())
+                        self.is_suspect = False
                         is_settled = True
                         yield delta
                         return
                     yield delta
         except ProviderError as error:
+            self.is_suspect = True
             # A refusal of this one request says nothing about the provider's health.
             if error.retryable:
                 self._become(self._breaker.failed(self._clock.monotonic_s()))
@@ -131,6 +140,7 @@ class GuardedLlm:
         now_s = self._clock.monotonic_s()
         self._breaker, is_admitted = self._breaker.admit(now_s)
         if not is_admitted:
+            self.is_suspect = True
             raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
 
     def _become(self, breaker: Breaker) -> None:

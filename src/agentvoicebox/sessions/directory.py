@@ -22,7 +22,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 
-OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the digest of the key it was opened with
+OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the id of the key it was opened with
 NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
 
 
@@ -142,7 +142,7 @@ class SessionDirectory:
 
         async def strike() -> bool:
             pipe = self._connection.commands.pipeline(transaction=False)
-            pipe.unlink(keys.session_hash(session))
+            pipe.execute_command("UNLINK", keys.session_hash(session))
             pipe.zrem(keys.LIVE_SESSIONS, _member(session))
             _, removed = await pipe.execute()
             if removed:
@@ -203,20 +203,19 @@ class SessionDirectory:
         async def write() -> list[Any]:
             pipe = self._connection.commands.pipeline(transaction=False)
             for session in sessions:
-                mapping = {"tenant_id": session.tenant_id, **self._ours.get(session, {})}
-                pairs = [part for pair in mapping.items() for part in pair]
-                key = keys.session_hash(session)
-                pipe.eval(self._hold.text, 1, key, tokens[session], str(keys.SESSION_TTL_S), *pairs)
-            for session in sessions:
                 pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
-                if notice is not None:
-                    fields = {name: value for name, value in self._ours.get(session, {}).items() if name != KEY}
-                    pipe.publish(keys.SESSION_NOTICES, _encoder.encode(SessionNotice(notice, session, fields)))
+            for session in sessions:
+                ours = self._ours.get(session, {})
+                pairs = [part for pair in {"tenant_id": session.tenant_id, **ours}.items() for part in pair]
+                told = {name: value for name, value in ours.items() if name != KEY}
+                words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, told))
+                arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
+                pipe.eval(self._hold.text, 1, keys.session_hash(session), *arguments)
             answers: list[Any] = await pipe.execute()
-            return answers
+            return answers[len(sessions) :]
 
         answers = await self._connection.call(write)
-        for session, is_ours in zip(sessions, answers, strict=False):
+        for session, is_ours in zip(sessions, answers, strict=True):
             if not is_ours:
                 self.let_go(session, tokens[session])
                 self.on_lost(session, tokens[session])

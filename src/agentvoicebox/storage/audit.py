@@ -1,14 +1,19 @@
 """The audit log: who did what to what, appended, never rewritten. Ids only; nobody's words."""
 
+import secrets
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
+from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.conversations import to_jsonb
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
 _INSERT, _LATEST = load("audit_insert"), load("audit_latest")
+_AT = "SELECT at FROM audit_logs WHERE tenant_id = $1 AND audit_id = $2"
+_BEFORE = load("audit_before")
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -31,6 +36,22 @@ class AuditEntry(msgspec.Struct, frozen=True):
     body: dict[str, object] = {}
 
 
+def deed(
+    at_s: float, actor: str, action: str, subject: str, *, body: dict[str, object] | None = None, trace_id: str = ""
+) -> AuditEntry:
+    """An entry with an id of its own."""
+    return AuditEntry(f"aud_{secrets.token_hex(10)}", at_s, actor, action, subject, trace_id, body or {})
+
+
+async def write(connection: Any, tenant_id: str, entry: AuditEntry | None) -> None:
+    """Write an entry within somebody's `tenant_transaction`, so that a deed and its entry are there together or not at all."""
+    if entry is not None:
+        await connection.execute(
+            _INSERT, tenant_id, entry.audit_id, datetime.fromtimestamp(entry.at_s, UTC), entry.actor, entry.action,
+            entry.subject, entry.trace_id, to_jsonb(entry.body),
+        )  # fmt: skip
+
+
 class AuditLog:
     """Appends and reads."""
 
@@ -39,21 +60,31 @@ class AuditLog:
 
     async def append(self, tenant_id: str, entry: AuditEntry) -> None:
         """Write one entry; idempotent. Raises StorageLost or StorageRefused."""
-        at = datetime.fromtimestamp(entry.at_s, UTC)
         async with self._postgres.tenant_transaction(tenant_id) as connection:
-            await connection.execute(
-                _INSERT, tenant_id, entry.audit_id, at, entry.actor, entry.action, entry.subject, entry.trace_id,
-                to_jsonb(entry.body),
-            )  # fmt: skip
+            await write(connection, tenant_id, entry)
 
     async def latest(self, tenant_id: str, *, limit: int = 100) -> list[AuditEntry]:
         """The newest entries, newest first. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_LATEST, tenant_id, limit)
-        return [
-            AuditEntry(
-                row["audit_id"], row["at"].timestamp(), row["actor"], row["action"], row["subject"], row["trace_id"],
-                msgspec.json.decode(row["body"], type=dict[str, object]),
-            )
-            for row in rows
-        ]  # fmt: skip
+        return [_entry(row) for row in rows]
+
+    async def before(self, tenant_id: str, audit_id: str, *, limit: int) -> list[AuditEntry]:
+        """The entries next older than one of them, newest first.
+
+        Raises:
+            ClientError: there is no such entry. StorageLost.
+        """
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            at = await connection.fetchval(_AT, tenant_id, audit_id)
+            if at is None:
+                raise ClientError("`after` is the id of one of the list.", code="invalid_value", param="after")
+            rows = await connection.fetch(_BEFORE, tenant_id, at, audit_id, limit)
+        return [_entry(row) for row in rows]
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        row["audit_id"], row["at"].timestamp(), row["actor"], row["action"], row["subject"], row["trace_id"],
+        msgspec.json.decode(row["body"], type=dict[str, object]),
+    )  # fmt: skip

@@ -1,10 +1,9 @@
-"""Sessions, items and responses in PostgreSQL: written idempotently, read in pages from the newest back.
+"""Sessions, items, responses and what they used, on their way into PostgreSQL; `history` and `usage` read them back.
 
 Writing the same record twice, or two records of one item in the wrong order, ends in the same rows; so whoever writes may
 always try again.
 """
 
-import base64
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,97 +11,87 @@ from datetime import UTC, datetime
 import msgspec
 
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.queries import load
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.storage.records import TimedBatch
+from agentvoicebox.storage.rules import RuleBook, Words
+from agentvoicebox.storage.usage import UsageEntry, entries_of
+from agentvoicebox.storage.vault import Vault
 
 PLACES_A_MICROSECOND = 1_000  # records of one batch that keep their order; the engine persists a few at a time
-MOST_ITEMS = 500  # a page
-_NEWEST = (1 << 63) - 1
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # the escape itself, not a backslash followed by "u0000"
 
-_ITEM_UPSERT, _ITEM_DELETE, _ITEMS_LATEST = load("item_upsert"), load("item_delete"), load("items_latest")
-_RESPONSE_UPSERT = load("response_upsert")
-_SESSION_OPENED, _SESSION_CLOSED = load("session_opened"), load("session_closed")
-
-
-class TimedBatch(msgspec.Struct, frozen=True):
-    """A batch and when it was submitted (wall time)."""
-
-    batch: RecordBatch
-    submitted_s: float
-
-
-class StoredItem(msgspec.Struct, frozen=True):
-    """An item as it was last recorded."""
-
-    item_id: str
-    body: dict[str, object]
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Items in conversation order (oldest first). `earlier` is the cursor of the page before this one; None at the start."""
-
-    items: tuple[StoredItem, ...]
-    earlier: str | None = None
+_ITEM_UPSERT, _ITEM_DELETE, _RESPONSE_UPSERT = load("item_upsert"), load("item_delete"), load("response_upsert")
+_SESSION_SEEN, _USAGE_UPSERT = load("session_seen"), load("usage_upsert")
 
 
 class Conversations:
-    """Reads and writes."""
+    """Writes.
 
-    def __init__(self, postgres: Postgres) -> None:
+    Args:
+        rules: what becomes of people's words; None: they are kept.
+        vault: seals them where a rule says so.
+    """
+
+    def __init__(self, postgres: Postgres, rules: RuleBook | None = None, vault: Vault | None = None) -> None:
         self._postgres = postgres
+        self._rules = rules
+        self._vault = vault or Vault()
 
     async def write(self, batches: Sequence[TimedBatch]) -> None:
         """Record batches of one tenant in one transaction: all or nothing.
 
         Raises:
             ValueError: batches of several tenants.
+            NoHistoryKey: the tenant's records are to be encrypted, and there is no key.
             StorageLost, StorageRefused: nothing was written.
         """
         tenants = {each.batch.tenant_id for each in batches}
         if len(tenants) != 1:
             raise ValueError(f"one tenant a transaction, not {len(tenants)}")
-        rows = _Rows()
+        tenant_id = tenants.pop()
+        rows = _Rows("keep" if self._rules is None else (await self._rules.of(tenant_id)).words, self._vault)
         for each in batches:
             rows.add(each)
-        async with self._postgres.tenant_transaction(tenants.pop()) as connection:
-            for statement, arguments in rows.by_statement.items():
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            for statement, arguments in rows.by_statement().items():
                 await connection.executemany(statement, arguments)
 
-    async def latest_items(
-        self, tenant_id: str, session_id: str, *, limit: int = 100, before: str | None = None
-    ) -> Page:
-        """The newest items, or those before a cursor that an earlier page gave.
 
-        `limit` is clamped to 1 to 500.
+class _Seen(msgspec.Struct):
+    """What batches of one transaction say of a session."""
 
-        Raises:
-            ValueError: `before` is no cursor of ours.
-        """
-        limit = max(1, min(limit, MOST_ITEMS))
-        position = _NEWEST if before is None else _position(before)
-        async with self._postgres.tenant_transaction(tenant_id) as connection:
-            rows = await connection.fetch(_ITEMS_LATEST, tenant_id, session_id, position, limit + 1)
-        is_more = len(rows) > limit
-        rows = rows[:limit][::-1]
-        items = tuple(
-            StoredItem(row["item_id"], msgspec.json.decode(row["body"], type=dict[str, object])) for row in rows
-        )
-        return Page(items, _cursor(rows[0]["position"]) if is_more else None)
+    opened_at: datetime
+    last_at: datetime
+    closed_at: datetime | None = None
+    opened: str | None = None
+    closed: str | None = None
 
 
 class _Rows:
-    """Records as arguments of statements; rows of one statement keep their order."""
+    """Records as arguments of statements; rows of one statement keep their order.
 
-    def __init__(self) -> None:
-        self.by_statement: dict[str, list[tuple[object, ...]]] = {}
+    Rows that further batches of a session write again (the session's own and its usage) are one each, and sorted: recorders that
+    write the same sessions at the same time wait for each other, but never in a ring.
+    """
+
+    def __init__(self, words: Words, vault: Vault) -> None:
+        self._words = words
+        self._vault = vault
+        self._written: dict[str, list[tuple[object, ...]]] = {}
+        self._sessions: dict[tuple[str, str], _Seen] = {}
+        self._usage: dict[tuple[str, str, str], UsageEntry] = {}
 
     def add(self, timed: TimedBatch) -> None:
-        tenant_id, session_id = timed.batch.tenant_id, timed.batch.session_id
+        head = (timed.batch.tenant_id, timed.batch.session_id)
         at = datetime.fromtimestamp(timed.submitted_s, UTC)
+        seen = self._sessions.setdefault(head, _Seen(at, at))
+        seen.opened_at, seen.last_at = min(seen.opened_at, at), max(seen.last_at, at)
         first = int(timed.submitted_s * 1_000_000) * PLACES_A_MICROSECOND
         for place, record in enumerate(timed.batch.records):
-            head, body = (tenant_id, session_id), to_jsonb(record.body)
+            body = to_jsonb(
+                protected(record, words=self._words, vault=self._vault, tenant_id=head[0], session_id=head[1])
+            )
             match record.kind:
                 case "item":
                     self._append(_ITEM_UPSERT, *head, record.record_id, first + place, body)
@@ -111,28 +100,29 @@ class _Rows:
                 case "response":
                     self._append(_RESPONSE_UPSERT, *head, record.record_id, first + place, body)
                 case "session_opened":
-                    self._append(_SESSION_OPENED, *head, at, body)
+                    seen.opened = seen.opened or body
                 case "session_closed":
-                    self._append(_SESSION_CLOSED, *head, at, body)
+                    seen.closed_at, seen.closed = seen.closed_at or at, seen.closed or body
                 case other:
                     raise ValueError(f"unknown kind of record {other!r}")
+        for entry in entries_of(timed):
+            key = (*head, entry.record_id)
+            self._usage[key] = entry.merged(self._usage.get(key))
+
+    def by_statement(self) -> dict[str, list[tuple[object, ...]]]:
+        """Every statement with its arguments."""
+        sessions = [
+            (*head, seen.opened_at, seen.last_at, seen.closed_at, seen.opened, seen.closed)
+            for head, seen in sorted(self._sessions.items())
+        ]
+        usage = [(*key, *entry.figures()) for key, entry in sorted(self._usage.items())]
+        return self._written | {_SESSION_SEEN: sessions, _USAGE_UPSERT: usage}
 
     def _append(self, statement: str, *arguments: object) -> None:
-        self.by_statement.setdefault(statement, []).append(arguments)
+        self._written.setdefault(statement, []).append(arguments)
 
 
 def to_jsonb(body: dict[str, object]) -> str:
     """JSON text that jsonb can hold: PostgreSQL has no NUL in text, so it becomes the replacement character."""
     encoded = msgspec.json.encode(body).decode()
     return _NUL.sub(r"\1\\ufffd", encoded) if "\\u0000" in encoded else encoded
-
-
-def _cursor(position: int) -> str:
-    return base64.urlsafe_b64encode(position.to_bytes(8, "big")).decode().rstrip("=")
-
-
-def _position(cursor: str) -> int:
-    decoded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    if len(decoded) != 8 or (position := int.from_bytes(decoded, "big")) > _NEWEST:
-        raise ValueError("no cursor of a page of items")
-    return position

@@ -46,15 +46,15 @@ async def migrate(postgres_url: str) -> None:
         await connection.close()  # which also gives back the lock
 
 
-def pending_sql(revision: str | None) -> str:
-    """The SQL from `revision` (None: an empty database) to the newest; "" when there is nothing to do."""
+def pending_sql(revision: str | None, *, until: str = "head") -> str:
+    """The SQL from `revision` (None: an empty database) to `until`; "" when `revision` is the newest."""
     written = io.StringIO()
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     if revision == ScriptDirectory.from_config(config).get_current_head():
         return ""
-    command.upgrade(config, f"{revision}:head" if revision else "head", sql=True)
+    command.upgrade(config, f"{revision}:{until}" if revision else until, sql=True)
     return written.getvalue()
 
 

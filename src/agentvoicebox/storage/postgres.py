@@ -6,6 +6,7 @@ be reached is StorageLost, a statement that the server refuses is StorageRefused
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 APP_ROLE = "agentvoicebox_app"  # made by the first migration where it may; owns nothing, bypasses nothing
+JANITOR_ROLE = (
+    "agentvoicebox_janitor"  # the one that may delete what was recorded; sees one tenant at a time like the other
+)
 TENANT_SETTING = "agentvoicebox.tenant_id"
 MOST_CONNECTIONS = 8  # a process; our embedded server allows 40 in all
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 
-# SQLSTATE classes that speak of the server's state, not of our statement: connection, resources, operator intervention, system.
-_AWAY_CLASSES = ("08", "53", "57", "58")
+# SQLSTATE classes that speak of the server's state, not of our statement: connection, rollback (a deadlock), resources, operator
+# intervention, system.
+_AWAY_CLASSES = ("08", "40", "53", "57", "58")
 
 
 class StorageRefused(InfrastructureError):
@@ -45,12 +50,13 @@ class Postgres:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str, *, most_connections: int = MOST_CONNECTIONS) -> Self:
+    async def open(cls, url: str, *, most_connections: int = MOST_CONNECTIONS, role: str = APP_ROLE) -> Self:
         """Make a pool; the first connection is made when it is first needed, so the server may still be away.
 
         Args:
             url: `postgresql://…`, over TCP or (with `?host=/folder`) a unix socket.
             most_connections: 1 or more.
+            role: APP_ROLE or JANITOR_ROLE.
         """
         with _translated():
             pool = await asyncpg.create_pool(
@@ -59,7 +65,7 @@ class Postgres:
                 max_size=most_connections,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
-                init=_become_app,
+                init=functools.partial(_become, role),
                 server_settings={"application_name": "agentvoicebox"},
             )
         return cls(pool)
@@ -90,14 +96,14 @@ class Postgres:
             self._pool.terminate()
 
 
-async def _become_app(connection: Any) -> None:
+async def _become(role: str, connection: Any) -> None:
     """Take the role that owns nothing, where there is one, and refuse to work as one that sees every tenant."""
     with suppress(
         asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError
     ):  # not ours to take; not there
-        await connection.execute(f"SET ROLE {APP_ROLE}")
+        await connection.execute(f"SET ROLE {role}")
     if await connection.fetchval("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"):
-        raise StorageRefused(f"this PostgreSQL role bypasses row-level security, and there is no {APP_ROLE} to become")
+        raise StorageRefused(f"this PostgreSQL role bypasses row-level security, and there is no {role} to become")
 
 
 @contextmanager

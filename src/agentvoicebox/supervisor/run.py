@@ -1,4 +1,4 @@
-"""The whole system on one machine: servers, migrations, roles; ready when all are; drained in order; nothing left.
+"""The system on one machine, whole or in part: servers, migrations, roles; ready when all are; drained in order; nothing left.
 
 Start: embedded servers (where no URL is set), migrations, then all children at once. Stop: the gateway first, so that no
 call is cut without its closing events, then the workers, then the servers.
@@ -23,7 +23,7 @@ from agentvoicebox.shipments import demo_data
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
-from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec
+from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +56,7 @@ class Supervisor:
         on_status: told each step.
         out: the one log.
         children: which processes, with which roles.
+        is_whole: embedded servers stand in where no URL is set; else roles that need none of a server go without it.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Supervisor:
         on_status: Callable[[Status], None],
         out: TextIO = sys.stderr,
         children: tuple[ChildSpec, ...] = CHILDREN,
+        is_whole: bool = True,
     ) -> None:
         self.settings = settings
         self._on_status = on_status
         self._out = out
         self._specs = children
+        self._is_whole = is_whole
         self._folder: DataFolder | None = None
         self._servers: list[EmbeddedValkey | EmbeddedPostgres] = []
         self._logs: list[IO[bytes]] = []
@@ -84,9 +87,12 @@ class Supervisor:
             SettingsError: the data folder is taken, a package is missing, or a child can't come up.
             BrokerLost, StorageLost: a server can't be reached.
         """
-        await self._start_servers()
-        await self._migrate()
-        self._broker = RedisBroker(self.settings.redis_url, patience_s=BURIAL_PATIENCE_S)
+        if self._is_whole:
+            await self._start_servers()
+        if self._is_whole or needs("postgres_url", self._specs, self.settings):
+            await self._migrate()
+        if self.settings.redis_url:
+            self._broker = RedisBroker(self.settings.redis_url, patience_s=BURIAL_PATIENCE_S)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
         environment |= self.settings.to_environment()
         self._children = [
@@ -96,11 +102,9 @@ class Supervisor:
         self._say("system", "ready")
 
     async def stop(self) -> None:
-        """Drain the gateway, then the workers, then stop the servers. Leaves no process, socket or lock. Idempotent."""
-        for child in self._children:
-            if child.spec.faces_callers:
-                await child.stop()
-        await asyncio.gather(*(child.stop() for child in self._children if not child.spec.faces_callers))
+        """Drain what faces callers, then the workers, then stop the servers. Leaves no process, socket or lock. Idempotent."""
+        for faces_callers in (True, False):
+            await asyncio.gather(*(each.stop() for each in self._children if each.spec.faces_callers is faces_callers))
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -217,13 +221,14 @@ async def serve(
     on_status: Callable[[Status], None],
     out: TextIO = sys.stderr,
     children: tuple[ChildSpec, ...] = CHILDREN,
+    is_whole: bool = True,
 ) -> None:
     """Run everything until SIGINT or SIGTERM, then drain. A second signal kills what is still there.
 
     Raises:
         SettingsError, BrokerLost, StorageLost: the system can't start; nothing of it is left running.
     """
-    supervisor = Supervisor(settings, on_status=on_status, out=out, children=children)
+    supervisor = Supervisor(settings, on_status=on_status, out=out, children=children, is_whole=is_whole)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
 

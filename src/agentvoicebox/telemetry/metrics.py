@@ -4,7 +4,7 @@ Every label takes its values from a closed set (`_among`), so that no client can
 taken at the gateway from the wall-clock stamps that workers put on their records; workers need no page of their own.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -29,8 +29,24 @@ CLIENT_EVENTS = frozenset(
 )
 TURN_PARTS = frozenset({"endpointing", "stt", "queue", "dialogue", "tool", "tts", "gateway"})
 REFUSALS = frozenset(
-    {"invalid_api_key", "missing_model", "invalid_model", "overloaded", "shutting_down", "rate_limit_exceeded"}
+    {
+        "no_credentials",
+        "invalid_api_key",
+        "account_deactivated",
+        "insufficient_permissions",
+        "origin_not_allowed",
+        "missing_model",
+        "invalid_model",
+        "session_not_found",
+        "overloaded",
+        "shutting_down",
+        "rate_limit_exceeded",
+        "broker_lost",
+        "storage_lost",
+        "store_unavailable",
+    }
 )
+LIMITS = frozenset(f"{scope}.{measure}" for scope in ("global", "tenant", "key") for measure in ("requests", "tokens"))
 
 # One engine step and one socket event take well under a millisecond; a wait for an engine up to seconds.
 STEP_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -95,6 +111,18 @@ class Metrics:
         self._appends = self._events.labels("input_audio_buffer.append")  # by far the most frequent: looked up once
         self._errors = Counter("avb_errors", "Error events sent to clients.", ["error_type"], registry=registry)
         self._refusals = Counter("avb_refusals", "Connections refused.", ["code"], registry=registry)
+        self._limited = Counter("avb_limited", "Requests and answers refused by a limit.", ["limit"], registry=registry)
+        self._limited_locally = Counter(
+            "avb_limits_local",
+            "Checks of a limit answered by this process alone: the store was away.",
+            registry=registry,
+        )
+        self._degraded = Gauge("avb_degraded", "1 while this does not work.", ["mode"], registry=registry)
+        self._pressure_s = Gauge(
+            "avb_pressure_seconds",
+            "How far the workers, or this process, are behind; new calls wait.",
+            registry=registry,
+        )
         self._speculation = Counter(
             "avb_speculation", "Answers begun before the turn was over.", ["result"], registry=registry
         )
@@ -146,9 +174,23 @@ class Metrics:
         """A connection was turned away."""
         self._refusals.labels(_among(code, REFUSALS)).inc()
 
+    def limited(self, limit: str) -> None:
+        """A limit (`tenant.requests` and the like) refused something."""
+        self._limited.labels(_among(limit, LIMITS)).inc()
+
+    def limited_locally(self) -> None:
+        """A limit was checked without the store. Worth an alarm when it lasts: gateways can't see each other."""
+        self._limited_locally.inc()
+
     def queue_age(self, kind: str, seconds: float) -> None:
         """How long the oldest unclaimed job of a kind has waited."""
         self._queue_age_s.labels(_among(kind, JOB_KINDS)).set(seconds)
+
+    def surroundings(self, modes: Mapping[str, bool], pressure_s: float) -> None:
+        """What does not work, by mode, and how far work is behind."""
+        for mode, holds in modes.items():
+            self._degraded.labels(mode).set(holds)
+        self._pressure_s.set(pressure_s)
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes (content type `text/plain; version=0.0.4`)."""

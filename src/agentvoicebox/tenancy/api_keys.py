@@ -7,6 +7,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import ClientError
+from agentvoicebox.storage.audit import AuditEntry, write
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy.key_format import NewKey
 from agentvoicebox.tenancy.principal import TENANT_ID, USUAL_RIGHTS, Right
@@ -16,7 +17,12 @@ GRACE_S = 86_400.0  # after a rotation both keys work for a day, time enough to 
 _FIND = "SELECT tenant_id, secret_hash, scopes, expires_at, revoked_at FROM api_keys WHERE prefix = $1"
 _LIST = """
 SELECT prefix, name, project_id, scopes, created_at, expires_at, revoked_at, rotated_to
-FROM api_keys ORDER BY created_at, prefix
+FROM api_keys
+WHERE $1 = '' OR (created_at, prefix) > (SELECT created_at, prefix FROM api_keys WHERE prefix = $1)
+ORDER BY created_at, prefix LIMIT $2
+"""
+_GET = """
+SELECT prefix, name, project_id, scopes, created_at, expires_at, revoked_at, rotated_to FROM api_keys WHERE prefix = $1
 """
 _INSERT = """
 INSERT INTO api_keys (prefix, tenant_id, project_id, name, secret_hash, scopes, expires_at)
@@ -26,6 +32,13 @@ _ROTATE = """
 UPDATE api_keys SET rotated_to = $2, expires_at = least(expires_at, $3)
 WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
 RETURNING name, project_id, scopes
+"""
+_ONE_LINE = """
+WITH RECURSIVE line AS (
+    SELECT rotated_to FROM api_keys WHERE prefix IN ($1, $2)
+    UNION SELECT later.rotated_to FROM line JOIN api_keys AS later ON later.prefix = line.rotated_to
+)
+SELECT EXISTS (SELECT FROM line WHERE rotated_to IN ($1, $2))
 """
 _REVOKE = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE prefix = $1 RETURNING prefix"
 _STANDING = """
@@ -84,7 +97,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class ApiKeys:
-    """Reads and writes."""
+    """Reads and writes. A `deed` is the audit log's entry of a change, written with it or not at all."""
 
     def __init__(self, postgres: Postgres, *, clock: Clock | None = None) -> None:
         self._postgres = postgres
@@ -106,15 +119,16 @@ class ApiKeys:
         project_id: str | None = None,
         scopes: tuple[Right, ...] = USUAL_RIGHTS,
         expires_at: datetime | None = None,
+        deed: AuditEntry | None = None,
     ) -> None:
         """Store a key of a tenant; both tenant and project are made when they are new.
 
         Raises:
             ClientError: an id that no tenant or project can have.
         """
-        _check_id(tenant_id, "tenant")
+        check_id(tenant_id, "tenant")
         if project_id is not None:
-            _check_id(project_id, "project")
+            check_id(project_id, "project")
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             await connection.execute("INSERT INTO tenants (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant_id)
             if project_id is not None:
@@ -126,14 +140,31 @@ class ApiKeys:
             await connection.execute(
                 _INSERT, key.prefix, tenant_id, project_id, name, key.secret_hash, list(scopes), expires_at
             )
+            await write(connection, tenant_id, deed)
 
-    async def list_keys(self, tenant_id: str) -> list[ListedKey]:
-        """Every key of the tenant, oldest first, revoked ones too."""
+    async def list_keys(self, tenant_id: str, *, after: str = "", most: int | None = None) -> list[ListedKey]:
+        """The keys of the tenant, oldest first, revoked ones too.
+
+        Args:
+            tenant_id: whose.
+            after: the prefix of the one before the first that is wanted; one that is unknown has none after it.
+            most: how many at most.
+        """
         async with self._postgres.tenant_transaction(tenant_id) as connection:
-            rows = await connection.fetch(_LIST)
+            rows = await connection.fetch(_LIST, after, most)
         return [ListedKey(**_plain(row)) for row in rows]
 
-    async def rotate(self, tenant_id: str, prefix: str, key: NewKey, *, grace_s: float = GRACE_S) -> datetime:
+    async def get(self, tenant_id: str, prefix: str) -> ListedKey:
+        """One key of the tenant. Raises UnknownKey."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            row = await connection.fetchrow(_GET, prefix)
+        if row is None:
+            raise UnknownKey(f"Tenant {tenant_id} has no key {prefix}.")
+        return ListedKey(**_plain(row))
+
+    async def rotate(
+        self, tenant_id: str, prefix: str, key: NewKey, *, grace_s: float = GRACE_S, deed: AuditEntry | None = None
+    ) -> datetime:
         """Store `key` in the place of an older one, which stays good for `grace_s` at most.
 
         Returns:
@@ -151,15 +182,22 @@ class ApiKeys:
             await connection.execute(
                 _INSERT, key.prefix, tenant_id, row["project_id"], row["name"], key.secret_hash, row["scopes"], None
             )
+            await write(connection, tenant_id, deed)
         return ends
 
-    async def revoke(self, tenant_id: str, prefix: str) -> None:
+    async def are_of_one_line(self, tenant_id: str, one: str, other: str) -> bool:
+        """Whether one of two different keys (by prefix) of the tenant was rotated, maybe more than once, to the other."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            return bool(await connection.fetchval(_ONE_LINE, one, other))
+
+    async def revoke(self, tenant_id: str, prefix: str, *, deed: AuditEntry | None = None) -> None:
         """End a key at once. Idempotent. Raises UnknownKey when the tenant has none with this prefix."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             if await connection.fetchval(_REVOKE, prefix, self._now()) is None:
                 raise UnknownKey(f"Tenant {tenant_id} has no key {prefix}.")
+            await write(connection, tenant_id, deed)
 
-    async def suspend(self, tenant_id: str, *, is_suspended: bool = True) -> None:
+    async def suspend(self, tenant_id: str, *, is_suspended: bool = True, deed: AuditEntry | None = None) -> None:
         """Shut a tenant out, or let it in again. Idempotent. Raises UnknownKey when there is no such tenant."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             found = await connection.fetchval(
@@ -167,17 +205,19 @@ class ApiKeys:
                 is_suspended,
                 self._now(),
             )
-        if found is None:
-            raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
+            if found is None:
+                raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
+            await write(connection, tenant_id, deed)
 
-    async def set_limits(self, tenant_id: str, limits: TenantLimits) -> None:
+    async def set_limits(self, tenant_id: str, limits: TenantLimits, *, deed: AuditEntry | None = None) -> None:
         """Give a tenant limits of its own. Raises UnknownKey when there is no such tenant."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             found = await connection.fetchval(
                 "UPDATE tenants SET limits = $1::jsonb RETURNING tenant_id", msgspec.json.encode(limits).decode()
             )
-        if found is None:
-            raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
+            if found is None:
+                raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
+            await write(connection, tenant_id, deed)
 
     async def standing(self, tenant_id: str, prefix: str | None) -> Standing:
         """How a tenant stands, and one of its keys (None: a configured key, which is good). Raises StorageLost."""
@@ -198,6 +238,7 @@ def _plain(row: Any) -> dict[str, Any]:
     return {**row, "scopes": tuple(row["scopes"])}
 
 
-def _check_id(value: str, what: str) -> None:
+def check_id(value: str, what: str) -> None:
+    """Raise ClientError for an id that no tenant or project can have; `what` of both it is."""
     if not TENANT_ID.fullmatch(value):
         raise ClientError(f"A {what} is named with small letters, digits and '-', not {value[:64]!r}.", param=what)

@@ -104,7 +104,7 @@ def session_to_beta(session: dict[str, Any]) -> dict[str, Any]:
         "include": session["include"],
         "client_secret": None,
     }
-    return flat
+    return flat | ({"degraded": session["degraded"]} if "degraded" in session else {})
 
 
 def _response_to_beta(response: dict[str, Any]) -> dict[str, Any]:

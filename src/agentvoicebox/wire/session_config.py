@@ -4,7 +4,7 @@ An update is judged as a whole: the first fault raises and nothing changed. When
 response, the next turn) is the engine's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 # Fields that come back from clients which send the whole session again; they never change.
-_READ_ONLY = frozenset({"id", "object", "expires_at", "client_secret"})
+_READ_ONLY = frozenset({"id", "object", "expires_at", "client_secret", "degraded"})
 # Fields of hosted models, retired or newer: refusing them would end clients that treat any error as fatal.
 _HOSTED_ONLY = frozenset({"temperature", "reasoning", "parallel_tool_calls"})
 _CLEARABLE = frozenset({"tracing", "prompt", "include"})
@@ -95,8 +95,19 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = 1.0
 
 
-def session_to_wire(config: SessionConfig) -> dict[str, Any]:
-    """The full effective session, as `session.created` and `session.updated` carry it, every null written out."""
+def session_to_wire(config: SessionConfig, degraded: Sequence[str] | None = None) -> dict[str, Any]:
+    """The full effective session, as `session.created` and `session.updated` carry it, every null written out.
+
+    Args:
+        config: what holds.
+        degraded: what does not work now, by name (`speech_synthesis_unavailable`): ours, an extra key that stock clients
+            leave alone, unlike an event of a type that they don't know. None leaves it out.
+    """
+    session = _session_to_wire(config)
+    return session if degraded is None else {**session, "degraded": list(degraded)}
+
+
+def _session_to_wire(config: SessionConfig) -> dict[str, Any]:
     answers = config.type == "realtime"
     include = None if config.include is None else list(config.include)
     audio_input = {

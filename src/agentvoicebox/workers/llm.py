@@ -14,14 +14,16 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate
-from agentvoicebox.errors import BadProviderAnswer, ProviderError
+from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.providers.llm.chat import is_json_object
-from agentvoicebox.providers.llm.registry import LanguageModels
+from agentvoicebox.providers.llm.registry import LanguageModels, Server
 from agentvoicebox.settings import Settings
+from agentvoicebox.workers.health import Health
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 Delta = TextDelta | ToolCallDelta | Generated
@@ -59,11 +61,20 @@ class Said(msgspec.Struct, frozen=True):
 class LlmWork:
     """Sees one Generate job to its end."""
 
-    def __init__(self, models: LanguageModels) -> None:
+    def __init__(self, models: LanguageModels, *, on_trouble: Callable[[], None] = lambda: None) -> None:
+        """`on_trouble` is called when a language model has failed, even if another one answered."""
         self._models = models
+        self._on_trouble = on_trouble
 
     async def __call__(self, task: Task) -> None:
         """For Runner. Raises a retryable ProviderError when a stream broke after its first record."""
+        try:
+            await self._work(task)
+        finally:
+            if self._models.has_suspects:
+                self._on_trouble()
+
+    async def _work(self, task: Task) -> None:
         request = task.request
         if not isinstance(request, Generate):
             raise BadProviderAnswer(f"not a language job: {type(request).__name__}")
@@ -82,8 +93,9 @@ class LlmWork:
                         await task.publish(delta, is_last=isinstance(delta, Generated))
                         is_begun = True
         except ProviderError as error:
-            # Before the first record the guard has tried all it could; after it, another attempt goes on from there.
-            if is_begun and error.retryable:
+            # An answer that broke off, even if no word of it has left yet, another attempt takes up; otherwise the guard has
+            # tried all it could.
+            if error.retryable and (is_begun or isinstance(error, ProviderBrokeOff)):
                 raise
             await self._fail(task, error)
 
@@ -229,13 +241,16 @@ async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop
     Raises:
         BrokerLost: the store can't be reached at the start.
     """
-    models = LanguageModels(base_url=settings.llm_base_url, api_key=settings.llm_api_key, model=settings.llm_model)
+    models = LanguageModels([Server(*server) for server in settings.language_servers])
     broker = RedisBroker(settings.redis_url)
+    name = worker_name(JobKind.LLM)
+    health = Health(VitalSigns(broker.connection), JobKind.LLM, name, models.ailing)
     try:
         await broker.queue_age_s(JobKind.LLM)
-        runner = Runner(broker, JobKind.LLM, worker_name(JobKind.LLM), slots=settings.llm_slots, work=LlmWork(models))
+        work = LlmWork(models, on_trouble=health.suspect)
         announce_ready()
-        await runner.run(stop)
+        async with health.watching():
+            await Runner(broker, JobKind.LLM, name, slots=settings.llm_slots, work=work).run(stop)
     finally:
         await models.close()
         await broker.close()

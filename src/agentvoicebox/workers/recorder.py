@@ -14,13 +14,19 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.conversations import Conversations, TimedBatch
-from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
+from agentvoicebox.storage.records import RecordBatch, TimedBatch
+from agentvoicebox.storage.retention import Retention
+from agentvoicebox.storage.rules import RuleBook, Rules
+from agentvoicebox.storage.vault import Vault
+from agentvoicebox.tenancy.audit_trail import GATE
+from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 SLOTS = 256  # batches in hand; small ones, and a transaction takes them all
@@ -46,12 +52,21 @@ class RecorderWork:
         conversations: where to write.
         broker: where batches are submitted anew.
         backoff: between tries while PostgreSQL is away.
+        on_trouble: called when it was found away.
     """
 
-    def __init__(self, conversations: Conversations, broker: Broker, *, backoff: Backoff = PATIENT) -> None:
+    def __init__(
+        self,
+        conversations: Conversations,
+        broker: Broker,
+        *,
+        backoff: Backoff = PATIENT,
+        on_trouble: Callable[[], None] = lambda: None,
+    ) -> None:
         self._conversations = conversations
         self._broker = broker
         self._backoff = backoff
+        self._on_trouble = on_trouble
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -90,6 +105,7 @@ class RecorderWork:
                 await self._conversations.write([each.timed for each in group])
             except StorageLost as error:
                 failures += 1
+                self._on_trouble()
                 _log.warning("records wait for PostgreSQL", batches=len(group), failures=failures, error=error.message)
                 for each in group:
                     if each.is_retried:
@@ -117,18 +133,31 @@ def _renewed(job: Job) -> Job:
 async def serve_recorder(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """The role: ready once the store answers (PostgreSQL may be away, calls don't wait for it), then records until `stop`.
 
+    Beside it old records are deleted: it has no caller who could wait for that.
+
     Raises:
         BrokerLost: the store can't be reached at the start.
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
-    work = RecorderWork(Conversations(postgres), broker)
+    janitors = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
+    usual = Rules(settings.history_days, settings.audit_days, settings.history_words)
+    vault = Vault(settings.history_key_list)
+    name = worker_name(JobKind.RECORD)
+    health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check))
+    work = RecorderWork(Conversations(postgres, RuleBook(postgres, usual), vault), broker, on_trouble=health.suspect)
+    sweeping: asyncio.Task[None] | None = None
     try:
         await broker.queue_age_s(JobKind.RECORD)
-        runner = Runner(broker, JobKind.RECORD, worker_name(JobKind.RECORD), slots=SLOTS, work=work)
+        sweeping = asyncio.create_task(Retention(janitors, usual, also=[GATE]).run(stop), name="retention")
         announce_ready()
-        await runner.run(stop)
+        async with health.watching():
+            await Runner(broker, JobKind.RECORD, name, slots=SLOTS, work=work).run(stop)
     finally:
+        if sweeping is not None:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
         await work.close()
+        await janitors.close()
         await postgres.close()
         await broker.close()

@@ -105,6 +105,7 @@ class Runner:
             just returns. An AgentVoiceBoxError out of it that is retryable, and any foreign exception, leave the job for
             another attempt; the last attempt and an error that is not retryable end it with a JobFailed record.
         drain_s: how long a stopping runner waits for jobs in hand before it hands them back.
+        on_trouble: called when an engine failed a job.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Runner:
         work: Callable[[Task], Awaitable[None]],
         drain_s: float = DRAIN_S,
         keep_every_s: float = KEEP_EVERY_S,
+        on_trouble: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker = broker
         self._kind = kind
@@ -125,6 +127,7 @@ class Runner:
         self._work = work
         self._drain_s = drain_s
         self._keep_every_s = keep_every_s
+        self._on_trouble = on_trouble
         self._running: dict[asyncio.Task[None], Task] = {}
         self._slot_freed = asyncio.Event()
 
@@ -192,11 +195,13 @@ class Runner:
             pass  # below
         except AgentVoiceBoxError as error:
             log.warning("job failed", code=error.code, retryable=error.retryable)
+            self._on_trouble()
             await self._surely(self._try_again_or_fail(task, error.code or "error", error.message, error.retryable))
             return
         except Exception as error:
             # Words of the caller may stand in the message of a foreign error: the log gets its type and place only.
             log.error("job broke", error=type(error).__name__, place=_place(error))
+            self._on_trouble()
             await self._surely(self._try_again_or_fail(task, "internal_error", "the worker failed", True))
             return
         if not task.is_ended and not await self._is_lost(task):

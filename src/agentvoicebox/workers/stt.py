@@ -17,6 +17,7 @@ import structlog
 
 from agentvoicebox.audio.pcm import INPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import Heard, WorkerInput
 from agentvoicebox.engine.jobs import Transcribe
@@ -27,6 +28,7 @@ from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import build_stt
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
 from agentvoicebox.settings import Settings
+from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 from agentvoicebox.workers.utterance_audio import UtteranceAudio
@@ -198,10 +200,12 @@ async def serve_stt(settings: Settings, announce_ready: Callable[[], None], stop
     try:
         work = SttWork(stt, threads)
         await work.warm_up()
-        slots = max(settings.max_calls, settings.stt_slots)
-        runner = Runner(broker, JobKind.STT, worker_name(JobKind.STT), slots=slots, work=work)
+        slots, name = max(settings.max_calls, settings.stt_slots), worker_name(JobKind.STT)
+        health = Health(VitalSigns(broker.connection), JobKind.STT, name, whole(work.warm_up))
+        runner = Runner(broker, JobKind.STT, name, slots=slots, work=work, on_trouble=health.suspect)
         announce_ready()
-        await runner.run(stop)
+        async with health.watching():
+            await runner.run(stop)
     finally:
         threads.close()
         await broker.close()

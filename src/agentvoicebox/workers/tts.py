@@ -7,6 +7,7 @@ the same text, so it renders again and leaves out what the caller already has.
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,6 +16,7 @@ import msgspec
 
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import SpeechDone, Spoken, WorkerInput
 from agentvoicebox.engine.jobs import Speak
@@ -24,6 +26,7 @@ from agentvoicebox.ports.providers import Tts
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import build_tts
 from agentvoicebox.settings import Settings
+from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 
@@ -115,10 +118,18 @@ async def serve_tts(settings: Settings, announce_ready: Callable[[], None], stop
     try:
         work = TtsWork(tts, threads)
         await work.warm_up()
-        slots = settings.tts_slots * SEGMENTS_PER_THREAD
-        runner = Runner(broker, JobKind.TTS, worker_name(JobKind.TTS), slots=slots, work=work)
+        numbers = itertools.count(1)  # a phrase that was spoken before comes from memory, and would say nothing
+        slots, name = settings.tts_slots * SEGMENTS_PER_THREAD, worker_name(JobKind.TTS)
+        health = Health(
+            VitalSigns(broker.connection),
+            JobKind.TTS,
+            name,
+            whole(lambda: work.warm_up(f"This is test {next(numbers)}.")),
+        )
+        runner = Runner(broker, JobKind.TTS, name, slots=slots, work=work, on_trouble=health.suspect)
         announce_ready()
-        await runner.run(stop)
+        async with health.watching():
+            await runner.run(stop)
     finally:
         threads.close()
         await broker.close()

@@ -1,12 +1,15 @@
 -- Begin an attempt: bump the fence, so that whoever held the job before can publish no more.
 -- KEYS: 1 the job's fence
--- ARGV: 1 '1' when the job ended with its fence, 2 attempts allowed, 3 ttl s
--- Returns {verdict, attempt, records published so far}; verdict is go, over (done or forgotten), cancelled or spent.
-local fence = redis.call('HMGET', KEYS[1], 'attempt', 'sequence', 'cancelled', 'done')
+-- ARGV: 1 '1' when the job ended with its fence, 2 attempts allowed, 3 ttl s, 4 entry id as it was fed ('' when put back)
+-- Returns {verdict, attempt, records published so far}; verdict is go, over (done or forgotten), cancelled, spent, or twin
+-- (the same job was fed to the stream twice, and the other entry is the one that counts).
+local fence = redis.call('HMGET', KEYS[1], 'attempt', 'sequence', 'cancelled', 'done', 'entry')
 if fence[4] or (not fence[1] and ARGV[1] == '1') then return {'over', 0, 0} end
+if ARGV[4] ~= '' and fence[5] and fence[5] ~= ARGV[4] then return {'twin', 0, 0} end
 if fence[3] then return {'cancelled', 0, 0} end
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('HSETNX', KEYS[1], 'sequence', 0)
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'entry', ARGV[4]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local verdict = 'go'
 if attempt > tonumber(ARGV[2]) then verdict = 'spent' end

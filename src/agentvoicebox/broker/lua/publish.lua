@@ -1,6 +1,6 @@
 -- Publish the next record of a job, if the publisher still holds it.
 -- KEYS: 1 the job's fence, 2 the record stream, 3 the utterance's audio (deleted with the last record)
--- ARGV: 1 attempt, 2 nonce of this publication, 3 '1' when last, 4 channel, 5 stream bound, 6 ttl s, 7 record bytes
+-- ARGV: 1 attempt, 2 nonce of this publication, 3 '1' when last, 4 channel (sharded, of the same slot), 5 stream bound, 6 ttl s, 7 record bytes
 -- Returns the sequence number, -1 when the claim is lost, -2 when the job is cancelled.
 local fence = redis.call('HMGET', KEYS[1], 'attempt', 'sequence', 'nonce', 'cancelled', 'done')
 if not fence[1] then return -1 end
@@ -19,5 +19,5 @@ if ARGV[3] == '1' then
   redis.call('DEL', KEYS[3])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
-redis.call('PUBLISH', ARGV[4], struct.pack('B', #id) .. id .. raw)
+redis.call('SPUBLISH', ARGV[4], struct.pack('B', #id) .. id .. raw)
 return sequence

@@ -1,4 +1,5 @@
 -- Put entries that a consumer holds back into the stream as new ones, so that any waiting worker takes them at once.
+-- They are marked as put back: a new id makes them no second copy of their job.
 -- KEYS: 1 the job stream
 -- ARGV: 1 group, 2 consumer, 3 'all' (then the consumer is forgotten, too) or an entry id
 local moved = 0
@@ -9,7 +10,9 @@ local held = redis.call('XPENDING', KEYS[1], ARGV[1], from, to, count, ARGV[2])
 for _, pending in ipairs(held) do
   local id = pending[1]
   for _, entry in ipairs(redis.call('XRANGE', KEYS[1], id, id)) do
-    redis.call('XADD', KEYS[1], '*', unpack(entry[2]))
+    local fields = entry[2]
+    if #fields == 2 then fields = {fields[1], fields[2], 'again', '1'} end
+    redis.call('XADD', KEYS[1], '*', unpack(fields))
     moved = moved + 1
   end
   redis.call('XACK', KEYS[1], ARGV[1], id)

@@ -1,10 +1,11 @@
 """Language models by name.
 
-As an agent's file writes it: `dialogue`, `openai`, `openai/<model>`, or several in order of preference,
-`openai/<model>,dialogue`.
+As an agent's file writes it: `dialogue`, `openai`, `openai/<model>`, the name of another server, or several in order of
+preference, `openai/<model>,dialogue`. `openai` alone means every server that is set up, in their order.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +16,9 @@ from agentvoicebox.providers.guard import LAST_PATIENCE_S, PATIENCE_S, FailoverL
 from agentvoicebox.providers.llm.dialogue import DialogueLlm
 from agentvoicebox.providers.llm.grounded import GroundedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
+from agentvoicebox.resilience.breaker import Breaker
+
+OPENAI = "openai"
 
 
 class LanguageModel(msgspec.Struct, frozen=True):
@@ -28,26 +32,45 @@ class LanguageModel(msgspec.Struct, frozen=True):
     is_deterministic: bool
 
 
+class Server(msgspec.Struct, frozen=True):
+    """An OpenAI-compatible server.
+
+    Attributes:
+        model: that it is asked for unless an agent names another.
+    """
+
+    name: str
+    base_url: str = ""
+    api_key: str = ""
+    model: str = ""
+
+    def __repr__(self) -> str:
+        """Without its key."""
+        return f"Server({self.name!r})"
+
+
 class LanguageModels:
     """All that this process can use.
 
     Args:
-        base_url, api_key, model: of the OpenAI-compatible server; without the first two there is none.
+        servers: in order of preference. The first may be called `openai`; each name is one that agents may write.
         others: further providers by name, guarded like the rest.
+        breaker: what each of them begins with.
     """
 
     def __init__(
-        self, *, base_url: str = "", api_key: str = "", model: str = "", others: Mapping[str, Llm] | None = None
+        self, servers: Sequence[Server] = (), *, others: Mapping[str, Llm] | None = None, breaker: Breaker | None = None
     ) -> None:
-        self._model = model
-        self._openai = (
-            OpenAICompatibleLlm(base_url=base_url, api_key=api_key, model=model) if base_url or api_key else None
-        )
-        self._providers: dict[str, Llm] = {"dialogue": DialogueLlm(), **(others or {})}
-        if self._openai is not None:
-            self._providers["openai"] = self._openai
-        self._guarded: dict[tuple[str, bool], GuardedLlm] = {}
+        self._breaker = breaker or Breaker()
+        self._servers = {server.name: server for server in servers}
+        self._clients = {
+            server.name: OpenAICompatibleLlm(base_url=server.base_url, api_key=server.api_key, model=server.model)
+            for server in servers
+        }
+        self._providers: dict[str, Llm] = {"dialogue": DialogueLlm(), **(others or {}), **self._clients}
+        self._guarded: dict[tuple[str, float], GuardedLlm] = {}
         self._made: dict[str, LanguageModel] = {}
+        self._behind: dict[str, tuple[GuardedLlm, ...]] = {}
 
     def get(self, name: str) -> LanguageModel:
         """The language model of a name.
@@ -71,32 +94,51 @@ class LanguageModels:
                 health[name] = error.message
         return health
 
+    @property
+    def has_suspects(self) -> bool:
+        """Whether one that was asked has failed, and has not answered since."""
+        return any(guarded.is_suspect for guarded in self._guarded.values())
+
+    async def ailing(self) -> frozenset[str]:
+        """Names, as they were asked for, behind which nothing can answer now. Asks only those that have failed."""
+        suspects = [guarded for guarded in self._guarded.values() if guarded.is_suspect]
+        await asyncio.gather(*(guarded.check() for guarded in suspects), return_exceptions=True)
+        return frozenset(
+            name for name, behind in self._behind.items() if behind and all(each.is_suspect for each in behind)
+        )
+
     async def close(self) -> None:
         """Close connections. Idempotent."""
-        if self._openai is not None:
-            await self._openai.close()
+        for client in self._clients.values():
+            await client.close()
 
     def _make(self, name: str) -> LanguageModel:
         parts = [part.strip() for part in name.split(",") if part.strip()]
+        parts = [each for part in parts for each in ((self._servers or (part,)) if part == OPENAI else (part,))]
         if not parts:
             raise ProviderUnavailable("no language model is named; `dialogue` needs nothing")
         if parts == ["dialogue"]:
             return LanguageModel(self._providers["dialogue"], is_deterministic=True)
-        guarded = [self._guard(part, is_last=place + 1 == len(parts)) for place, part in enumerate(parts)]
+        each_s = PATIENCE_S / max(1, len(parts) - 1)
+        guarded = [self._guard(part, each_s) for part in parts[:-1]] + [self._guard(parts[-1], LAST_PATIENCE_S)]
+        self._behind[name] = tuple(guarded)
         grounded = GroundedLlm(FailoverLlm(guarded), SystemClock().wall_s)
         return LanguageModel(grounded, is_deterministic=False)
 
-    def _guard(self, part: str, *, is_last: bool) -> GuardedLlm:
+    def _guard(self, part: str, patience_s: float) -> GuardedLlm:
         provider, _, model = part.partition("/")
         if provider not in self._providers:
-            hint = "set AVB_LLM_BASE_URL or AVB_LLM_API_KEY" if provider == "openai" else "known: dialogue, openai"
+            known = f"known: {', '.join(sorted(self._providers))}"
+            hint = "set AVB_LLM_BASE_URL or AVB_LLM_API_KEY" if provider == OPENAI else known
             raise ProviderUnavailable(f"there is no language model {part!r}: {hint}")
-        if provider == "openai" and not (model or self._model):
-            raise ProviderUnavailable("which model? Write `openai/<model>` in the agent's file, or set AVB_LLM_MODEL")
-        key = (part, is_last)
+        server = self._servers.get(provider)
+        if server is not None and not (model or server.model):
+            where = "AVB_LLM_MODEL" if provider == OPENAI else "it in AVB_LLM_SERVERS"
+            raise ProviderUnavailable(f"which model? Write `{provider}/<model>` in the agent's file, or set {where}")
+        key = (part, patience_s)
         if key not in self._guarded:
             llm = self._providers[provider]
             if model and isinstance(llm, OpenAICompatibleLlm):
                 llm = llm.with_model(model)
-            self._guarded[key] = GuardedLlm(part, llm, patience_s=LAST_PATIENCE_S if is_last else PATIENCE_S)
+            self._guarded[key] = GuardedLlm(part, llm, patience_s=patience_s, breaker=self._breaker)
         return self._guarded[key]

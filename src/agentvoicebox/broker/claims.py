@@ -1,0 +1,214 @@
+"""Jobs in workers' hands: taken from their streams, published under their fences, and ended once.
+
+Laws: a job is done, cancelled or dead once. Only the attempt written in a job's fence publishes. A record is in its
+stream before it is announced. A job is acknowledged after its last record.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of, new_nonce
+from agentvoicebox.broker.envelope import pack_job, pack_record, unpack_job, unpack_record
+from agentvoicebox.broker.job_streams import ALL, JobStreams
+from agentvoicebox.broker.reclaim import Reclaimer
+from agentvoicebox.clock import Clock
+from agentvoicebox.engine.inputs import JobFailed
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import Claim, JobKind, Record
+
+_PUBLISHED_COUNT = 4096
+_PUT_BACK = b"again"  # the field with which `lua/requeue` marks an entry
+
+_log = structlog.get_logger(__name__)
+
+
+class Claims:
+    """Of one process. Every method raises BrokerLost.
+
+    Args:
+        clock: wall time for `claimed_s` and `published_s`.
+        reclaim_idle_s: silence after which a worker counts as dead.
+        max_attempts: hand-outs of a job before it is dead.
+    """
+
+    def __init__(self, connection: Connection, *, clock: Clock, reclaim_idle_s: float, max_attempts: int) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self.streams = JobStreams(connection)
+        self._reclaimer = Reclaimer(connection, idle_s=reclaim_idle_s)
+        self._held: dict[JobKind, dict[bytes, str]] = {kind: {} for kind in JobKind}
+        self._publish = Script("publish")
+        self._begin = Script("begin")
+
+    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+        """See Broker."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + wait_s
+        while True:
+            entries: list[StreamEntry] = []
+            if self._reclaimer.is_due(kind):
+                held = {entry for entry, holder in self._held[kind].items() if holder == worker}
+                entries = await self._connection.call(
+                    lambda held=held: self._reclaimer.take(kind, worker, count=slots, held=held)  # type: ignore[misc]
+                )
+            left_s = until_s - loop.time()
+            if not entries:
+                block_s = max(0.0, min(left_s, self._reclaimer.longest_wait_s))
+                entries = await self.streams.read_new(kind, worker, count=slots, block_s=block_s)
+            claims = [claim for claim in await asyncio.gather(*(self._take(kind, one) for one in entries)) if claim]
+            if claims or loop.time() >= until_s:
+                for claim in claims:
+                    # A worker's own, so that two workers in one process can take over from each other.
+                    self._held[kind][claim.entry_id.encode()] = worker
+                return claims
+
+    async def _take(self, kind: JobKind, entry: StreamEntry) -> Claim | None:
+        entry_id, fields = entry
+        try:
+            job = unpack_job(fields[b"j"])
+        except BrokerLost as error:
+            _log.error("a job can't be read", kind=kind, error=error.message)
+            await self.streams.to_dead_letters(kind, {**fields, b"code": "unreadable"})
+            await self.streams.remove(kind, entry_id.decode())
+            return None
+        must_exist = "0" if kind is JobKind.RECORD else "1"
+        # Only where a job is fed in a step of its own may it come twice.
+        fed_as = entry_id if self._connection.store.is_cluster and _PUT_BACK not in fields else b""
+        verdict, attempt, published = await self._connection.call(
+            lambda: self._begin(
+                self._connection.commands,
+                [keys.job(kind, job.session, job.job_id)],
+                [must_exist, self._max_attempts, keys.job_ttl_s(kind), fed_as],
+            )
+        )
+        claim = Claim(
+            job=job,
+            entry_id=entry_id.decode(),
+            attempt=attempt,
+            published=published,
+            claimed_s=self._clock.wall_s(),
+        )
+        match verdict:
+            case b"go":
+                return claim
+            case b"spent":
+                await self.fail(claim, code="worker_lost", message="each worker that took this job was lost")
+            case b"twin":
+                await self.streams.remove(kind, claim.entry_id)
+            case _:
+                await self.release(claim)
+        return None
+
+    async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
+        """See Broker."""
+        job = claim.job
+        stream, bound = keys.record_stream(job.kind, job.session)
+        record = Record(
+            job_id=job.job_id,
+            kind=job.kind,
+            sequence=0,
+            attempt=claim.attempt,
+            body=body,
+            audio=audio,
+            claimed_s=claim.claimed_s,
+            published_s=self._clock.wall_s(),
+            is_last=is_last,
+        )
+        arguments: list[Any] = [
+            claim.attempt,
+            new_nonce(),
+            "1" if is_last else "0",
+            keys.channel(job.kind, job.session),
+            bound,
+            keys.SESSION_DATA_TTL_S,
+            pack_record(record),
+        ]
+        involved = [
+            keys.job(job.kind, job.session, job.job_id),
+            stream,
+            keys.audio_in(job.session, job.job_id),
+        ]
+        sequence = await self._connection.call(lambda: self._publish(self._connection.commands, involved, arguments))
+        if sequence > 0 and is_last:
+            await self._acknowledge(claim)
+        if sequence == -1:
+            self._let_go(claim)
+        return bool(sequence > 0)
+
+    async def published(self, claim: Claim) -> list[Record]:
+        """See Broker."""
+        job = claim.job
+        stream, _ = keys.record_stream(job.kind, job.session)
+
+        async def read() -> list[Record]:
+            redis = self._connection.commands
+            first: Any = await redis.hget(keys.job(job.kind, job.session, job.job_id), "first")
+            if first is None:
+                return []
+            entries = await redis.xrange(stream, min=first.decode(), max="+", count=_PUBLISHED_COUNT)
+            records = [unpack_record(fields[b"r"]) for _, fields in entries_of(entries)]
+            return [record for record in records if record.job_id == job.job_id]
+
+        return await self._connection.call(read)
+
+    async def release(self, claim: Claim) -> None:
+        """See Broker. The utterance's audio goes with it."""
+        if claim.job.kind is JobKind.STT:
+            stream = keys.audio_in(claim.job.session, claim.job.job_id)
+            await self._connection.call(lambda: self._connection.commands.unlink(stream))
+        await self._acknowledge(claim)
+
+    async def hand_back(self, claim: Claim) -> None:
+        """See Broker."""
+        worker = self._let_go(claim)
+        if worker is not None:
+            await self.streams.put_back(claim.job.kind, worker, claim.entry_id)
+
+    async def bury(self, kind: JobKind, worker: str) -> None:
+        """See Broker."""
+        self._held[kind] = {entry: holder for entry, holder in self._held[kind].items() if holder != worker}
+        await self.streams.put_back(kind, worker, ALL)
+
+    async def fail(self, claim: Claim, *, code: str, message: str) -> None:
+        """See Broker."""
+        job = claim.job
+        fields: dict[Any, Any] = {b"j": pack_job(job), b"code": code, b"attempt": claim.attempt}
+
+        self._let_go(claim)
+        if job.kind is JobKind.RECORD:  # no conversation waits for it
+            await self.streams.to_dead_letters(job.kind, fields)
+            await self._acknowledge(claim)
+            return
+        body = msgspec.msgpack.encode(JobFailed(job_id=job.job_id, code=code, message=message))
+        if await self.publish(claim, body, is_last=True):
+            await self.streams.to_dead_letters(job.kind, fields)
+
+    async def _acknowledge(self, claim: Claim) -> None:
+        self._let_go(claim)
+        job = claim.job
+        fence = keys.job(job.kind, job.session, job.job_id) if job.kind is JobKind.RECORD else None
+        await self.streams.remove(job.kind, claim.entry_id, fence=fence)
+
+    def _let_go(self, claim: Claim) -> str | None:
+        """Not in hand any more, before the store knows: should it be away now, the entry is reclaimed like any other."""
+        return self._held[claim.job.kind].pop(claim.entry_id.encode(), None)
+
+    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+        """See Broker."""
+        if claims:
+            await self.streams.keep(kind, worker, [claim.entry_id for claim in claims])
+
+    async def is_cancelled(self, claim: Claim) -> bool:
+        """See Broker. A job whose session was forgotten counts as cancelled; a record job belongs to no session."""
+        fence = keys.job(claim.job.kind, claim.job.session, claim.job.job_id)
+        attempt, cancelled = await self._connection.call(
+            lambda: self._connection.commands.hmget(fence, ["attempt", "cancelled"])
+        )
+        is_forgotten = attempt is None and claim.job.kind is not JobKind.RECORD
+        return cancelled is not None or is_forgotten

@@ -1,0 +1,80 @@
+"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients, and who announces what (it does).
+
+Commands share one wire (`wire`); transactions and blocking reads have connections of their own.
+"""
+
+import contextlib
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from agentvoicebox.broker.wire import WiredRedis
+
+COMMAND_CONNECTIONS = 40  # of one server: for transactions alone, as all other commands share one
+BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
+SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
+
+
+class OneServer:
+    """See `connection.Store`.
+
+    Args:
+        url: `redis://host:port/0`, `rediss://…` or `unix:///path/to.sock`.
+    """
+
+    is_cluster = False
+
+    def __init__(self, url: str) -> None:
+        self.commands = WiredRedis(_pool(url, COMMAND_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
+        self.blocking = Redis.from_pool(_pool(url, BLOCKING_CONNECTIONS))
+
+    def room(self) -> AbstractAsyncContextManager[object]:
+        """See Store. On the wire there is always room."""
+        return contextlib.nullcontext()
+
+    async def refresh(self) -> None:
+        """See Store. There is nothing to learn."""
+
+    async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
+        """See Store."""
+        return await self.blocking.xreadgroup(group, worker, {stream: ">"}, count=count, block=block_ms)
+
+    async def place_of(self, channel: bytes) -> str:
+        """See Store."""
+        return "the server"
+
+    def raw(self, place: str) -> AbstractConnection:
+        """See Store."""
+        pool = self.blocking.connection_pool
+        connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+        return connection
+
+    async def close(self) -> None:
+        """See Store."""
+        for client in (self.commands, self.blocking):
+            await client.aclose()
+            await client.connection_pool.disconnect()
+
+
+def no_retry() -> Retry:
+    """For every client: trying again is decided in `connection`, not inside the library."""
+    return Retry(NoBackoff(), 0)
+
+
+def _pool(url: str, connections: int) -> BlockingConnectionPool:
+    # A unix socket notices a dead peer by itself; TCP needs to ask.
+    keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
+    return BlockingConnectionPool.from_url(
+        url,
+        **keepalive,
+        max_connections=connections,
+        timeout=SOCKET_TIMEOUT_S,
+        protocol=2,
+        retry=no_retry(),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+    )

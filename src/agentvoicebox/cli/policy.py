@@ -1,0 +1,46 @@
+"""`agentvoicebox policy`: the rules that say what an admitted key may do, to read, to change, and to give to an OPA server."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentvoicebox.cli.console import Commands, console
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.policy.bundle import read_bundle, shipped_rules
+from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.settings import Settings
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="The rules (Rego) of what an admitted key may do.")
+
+
+@app.command()
+def export(folder: Annotated[Path, typer.Argument(help="A new folder, or one without such files.")]) -> None:
+    """Write the built-in rules into a folder, for changes of your own or for an OPA server.
+
+    agentvoicebox policy export my-policy
+
+    Then either AVB_POLICY_DIR=my-policy, or `opa run --server my-policy` and AVB_OPA_URL=http://127.0.0.1:8181.
+    """
+    for path in sorted(shipped_rules().glob("*.rego")):
+        target = folder / path.name
+        if target.exists():
+            raise SettingsError(f"{target} is there already; name another folder, or move it away")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        console.print(f"Wrote {target}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        str, typer.Argument(help="A folder of rules; without it AVB_POLICY_DIR, or the built-in ones.")
+    ] = "",
+) -> None:
+    """Say whether rules can be used, or each fault with its file and line."""
+    folder = folder or Settings.load().policy_dir
+    EmbeddedPolicy(folder)
+    bundle = read_bundle(folder)
+    names = ", ".join(name for name, _ in bundle.modules)
+    console.print(f"{names} in {bundle.origin}: good (version {bundle.digest})", soft_wrap=True, markup=False)

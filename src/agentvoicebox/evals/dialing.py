@@ -1,0 +1,76 @@
+"""Whom a caller calls and how: options, the socket's address, and one try to connect. The call itself is `caller`'s."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from agentvoicebox.errors import InfrastructureError
+
+CLOSE_TIMEOUT_S = 2.0
+MAX_FRAME_BYTES = 24 * 1024 * 1024  # `conversation.item.retrieved` carries audio
+
+
+class CallFailed(InfrastructureError):
+    """The line could not be opened. The message says what to do."""
+
+    code = "call_failed"
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """Whom to call, and how.
+
+    Attributes:
+        base_url: as given to an OpenAI client (`http://127.0.0.1:8000/v1`), or the socket's own URL.
+        api_key: any text for a server on loopback without keys.
+        audio: format on the wire, both ways.
+        session: further fields of the first `session.update`, over ours at the top level.
+        reply_timeout_s: how long a reply may take before the turn counts as unanswered.
+        resumes: come back when the line breaks.
+        other_urls: where else the caller may come back to, tried in turn.
+    """
+
+    base_url: str = "http://127.0.0.1:8000/v1"
+    api_key: str = "local"
+    model: str = "delivery"
+    audio: Literal["pcm", "pcmu", "pcma"] = "pcm"
+    session: dict[str, Any] = field(default_factory=dict)
+    wants_trace: bool = True
+    reply_timeout_s: float = 30.0
+    resumes: bool = True
+    other_urls: tuple[str, ...] = ()
+
+
+def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> str:
+    """The socket's URL for a base URL as OpenAI clients know it; `more` is added to its query.
+
+    Raises:
+        CallFailed: it is no http(s) or ws(s) URL.
+    """
+    parts = urlsplit(base_url if "://" in base_url else f"http://{base_url}")
+    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
+    if scheme is None or not parts.netloc:
+        raise CallFailed(f"{base_url!r} is no server address; one looks like http://127.0.0.1:8000/v1")
+    path = parts.path.rstrip("/")
+    if not path.endswith("/realtime"):
+        path = f"{path or '/v1'}/realtime"
+    query = dict(parse_qsl(parts.query))
+    query.setdefault("model", model)
+    if wants_trace:
+        query["trace"] = "1"
+    return urlunsplit((scheme, parts.netloc, path, urlencode(query | more), ""))
+
+
+async def connect_to(url: str, options: CallOptions, timeout_s: float) -> ClientConnection:
+    """A connection to the socket's URL. Raises OSError, InvalidHandshake, InvalidURI or TimeoutError."""
+    return await connect(
+        url,
+        additional_headers={"Authorization": f"Bearer {options.api_key}"},
+        max_size=MAX_FRAME_BYTES,
+        open_timeout=timeout_s,
+        close_timeout=CLOSE_TIMEOUT_S,
+        compression=None,
+        proxy=None,
+    )

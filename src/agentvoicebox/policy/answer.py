@@ -1,0 +1,27 @@
+"""What the rules said, as a decision: the one place that decides what counts as an answer."""
+
+from typing import Any
+
+from agentvoicebox.errors import PolicyLost
+from agentvoicebox.policy.bundle import PACKAGE
+from agentvoicebox.ports.policy import Decision
+
+MOST_REASON = 300  # characters; it goes into the audit log and to the caller
+
+
+def read_decision(result: Any) -> Decision:
+    """A decision from `{"allow": bool, "reason": text}`.
+
+    Raises:
+        PolicyLost: it is none. Nothing but a plain `true` allows.
+    """
+    if not isinstance(result, dict) or not isinstance(result.get("allow"), bool):
+        raise PolicyLost(
+            f"The policy gave no decision: data.{PACKAGE}.decision should be an object with a boolean 'allow'.",
+            code="bad_policy_answer",
+        )
+    reason = result.get("reason", "")
+    if not isinstance(reason, str):
+        raise PolicyLost("The policy gave a decision whose 'reason' is no text.", code="bad_policy_answer")
+    shown = "".join(each if each.isprintable() else " " for each in reason[:MOST_REASON])
+    return Decision(result["allow"], shown)

@@ -1,0 +1,50 @@
+"""What of a record is stored under each rule for words: all of it, its shape, or nothing that reads without the key.
+
+Ids, names of tools, times, statuses and counts are no words. Usage is counted before anything is masked.
+"""
+
+from typing import Any
+
+from agentvoicebox.engine.effects import Persist
+from agentvoicebox.interactions.masks import masked_arguments, masked_json, masked_output, masked_words
+from agentvoicebox.storage.rules import Words
+from agentvoicebox.storage.vault import Vault
+
+_SESSION_FACTS = frozenset(
+    {"agent", "model", "opened_s", "code", "reason"}
+)  # whatever else a session tells may name somebody
+
+
+def protected(record: Persist, *, words: Words, vault: Vault, tenant_id: str, session_id: str) -> dict[str, object]:
+    """The body of a record as it may be stored.
+
+    Raises:
+        NoHistoryKey: it is to be encrypted and there is no key.
+    """
+    match words:
+        case "keep":
+            return record.body
+        case "mask":
+            return _masked(record)
+        case "encrypt":
+            return vault.seal(place_of(tenant_id, session_id, record.kind, record.record_id), record.body)
+
+
+def place_of(tenant_id: str, session_id: str, kind: str, record_id: str) -> tuple[str, str, str]:
+    """What a sealed record is bound to. A session's records have no id of their own but their kind."""
+    return (tenant_id, session_id, kind if kind.startswith("session_") else record_id)
+
+
+def _masked(record: Persist) -> dict[str, object]:
+    if record.kind.startswith("session_"):
+        return {
+            name: value if name in _SESSION_FACTS else masked_arguments(value) for name, value in record.body.items()
+        }
+    masked: dict[str, Any] = masked_words(record.body, keeps_abbreviations=False)
+    item: Any = record.body.get("item")
+    if isinstance(item, dict):  # of tools the facts are kept, as in recorded interactions
+        if isinstance(item.get("arguments"), str):
+            masked["item"]["arguments"] = masked_json(item["arguments"], masked_arguments)
+        if isinstance(item.get("output"), str):
+            masked["item"]["output"] = masked_json(item["output"], masked_output)
+    return masked

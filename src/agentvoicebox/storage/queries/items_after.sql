@@ -1,0 +1,6 @@
+-- The oldest items after a position, oldest first.
+SELECT item_id, position, body::text AS body
+FROM conversation_items
+WHERE tenant_id = $1 AND session_id = $2 AND position > $3 AND deleted_at IS NULL
+ORDER BY position
+LIMIT $4

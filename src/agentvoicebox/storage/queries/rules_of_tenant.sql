@@ -1,0 +1,1 @@
+SELECT history::text FROM tenants WHERE tenant_id = $1

@@ -1,0 +1,1 @@
+INSERT INTO tenants (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING

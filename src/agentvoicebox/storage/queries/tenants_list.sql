@@ -1,0 +1,1 @@
+SELECT tenant_id, history::text AS history FROM tenants ORDER BY tenant_id

@@ -1,0 +1,143 @@
+"""Deletes what a tenant's rules let go: sessions with all they hold after `days`, the audit log and usage after `audit_days`.
+
+In small steps, each a transaction of its own, with a rest between them, so that nobody waits for it. A session's row goes last:
+a sweep that is broken off is gone on with by the next. Only one sweeps at a time; others leave it to it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import InfrastructureError
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.queries import load
+from agentvoicebox.storage.rules import Rules, own_rules
+from agentvoicebox.telemetry.logs import get_logger
+
+EVERY_S = 3_600.0
+STEP_ROWS = 500  # some 20 ms of PostgreSQL
+STEP_SESSIONS = 50
+REST_S = 0.05
+
+_LOCK = 0x61766274  # one above the migrations' own
+_TENANTS, _OVER = load("tenants_list"), load("retention_over")
+_OF_SESSIONS = {name: load(f"retention_{name}") for name in ("items", "responses")}
+_SESSIONS = load("retention_sessions")
+_BY_TIME = {name: load(f"retention_{name}") for name in ("audit", "usage")}
+
+log = get_logger(__name__)
+
+
+class Swept(msgspec.Struct):
+    """Rows that a sweep deleted."""
+
+    sessions: int = 0
+    items: int = 0
+    responses: int = 0
+    audit: int = 0
+    usage: int = 0
+
+    def add(self, name: str, rows: int) -> None:
+        """Count further rows."""
+        setattr(self, name, getattr(self, name) + rows)
+
+
+class SweptElsewhere(InfrastructureError):
+    """Another process is sweeping."""
+
+    code = "swept_elsewhere"
+
+
+class Retention:
+    """Sweeps.
+
+    Args:
+        postgres: opened as `JANITOR_ROLE`; the role that serves callers may delete nothing.
+        usual: the rules of tenants that have none of their own.
+        also: tenants without a row of their own, whose audit log is swept, too.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        usual: Rules,
+        *,
+        also: Sequence[str] = (),
+        clock: Clock | None = None,
+        step_rows: int = STEP_ROWS,
+        rest_s: float = REST_S,
+    ) -> None:
+        self._postgres = postgres
+        self._usual = usual
+        self._also = also
+        self._clock = clock or SystemClock()
+        self._step_rows = step_rows
+        self._rest_s = rest_s
+
+    async def sweep(self) -> Swept:
+        """Delete everything that is due, of all tenants.
+
+        Raises:
+            SweptElsewhere: somebody else does. StorageLost: PostgreSQL is away. What was deleted until then stays so.
+        """
+        swept = Swept()
+        async with self._postgres.tenant_transaction("") as connection:
+            await connection.execute("SELECT set_config('agentvoicebox.lists_tenants', 'yes', true)")
+            rows = await connection.fetch(_TENANTS)
+        tenants = {row["tenant_id"]: own_rules(row["history"]).over(self._usual) for row in rows}
+        tenants |= {tenant_id: self._usual for tenant_id in self._also}
+        now = datetime.fromtimestamp(self._clock.wall_s(), UTC)
+        for tenant_id, rules in tenants.items():
+            await self._sweep_sessions(tenant_id, now - timedelta(days=rules.days), swept)
+            for name, statement in _BY_TIME.items():
+                await self._delete(name, statement, tenant_id, now - timedelta(days=rules.audit_days), swept)
+        return swept
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep every hour until `stop`."""
+        while not stop.is_set():
+            try:
+                swept = await self.sweep()
+                if swept != Swept():
+                    log.info("records were deleted as the rules say", **msgspec.structs.asdict(swept))
+            except SweptElsewhere:
+                pass  # that is as good
+            except InfrastructureError as error:
+                log.warning("can't sweep", error=error.message)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await stop.wait()
+
+    async def _sweep_sessions(self, tenant_id: str, before: datetime, swept: Swept) -> None:
+        while True:
+            async with self._postgres.tenant_transaction(tenant_id) as connection:
+                rows = await connection.fetch(_OVER, tenant_id, before, STEP_SESSIONS)
+            if not rows:
+                return
+            over = [row["session_id"] for row in rows]
+            for name, statement in _OF_SESSIONS.items():
+                await self._delete(name, statement, tenant_id, over, swept)
+            async with self._postgres.tenant_transaction(tenant_id) as connection:
+                # Not one that was heard of again meanwhile: a late record would be left without its session.
+                swept.add("sessions", _count(await connection.execute(_SESSIONS, tenant_id, over, before)))
+
+    async def _delete(self, name: str, statement: str, tenant_id: str, which: object, swept: Swept) -> None:
+        """Delete in steps until a step finds fewer rows than it may take."""
+        while True:
+            async with self._postgres.tenant_transaction(tenant_id) as connection:
+                if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+                    raise SweptElsewhere("another process is sweeping")
+                rows = _count(await connection.execute(statement, tenant_id, which, self._step_rows))
+            swept.add(name, rows)
+            if rows < self._step_rows:
+                return
+            await asyncio.sleep(self._rest_s)
+
+
+def _count(status: str) -> int:
+    """Rows in PostgreSQL's `DELETE 12`."""
+    return int(status.rpartition(" ")[2])

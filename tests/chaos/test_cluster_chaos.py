@@ -1,0 +1,37 @@
+"""A whole cluster of real processes under calls: processes killed with -9, then every gateway restarted in turn.
+
+A small run with engines that answer at once; `make chaos` and `benchmarks/rolling_restart.py` are the long ones, with figures.
+"""
+
+import asyncio
+from pathlib import Path
+
+from tests.kit.cluster import COMPACT, SCRIPTED, cluster
+from tests.kit.havoc import reckon, wreak
+from tests.kit.rolling import rolling_restart
+from tests.kit.speech import CACHE
+
+from agentvoicebox.evals.caller_voice import speak_lines
+
+DECK = ("gateway", "gateway", "stt", "valkey")
+
+
+async def test_calls_go_on_through_kills_and_a_rolling_restart(tmp_path: Path) -> None:
+    (line,) = await asyncio.to_thread(speak_lines, ["Where is my parcel?"], cache_dir=CACHE)
+    async with cluster(tmp_path, workers=COMPACT, settings=SCRIPTED) as made:
+        havoc = await wreak(made, [line, line], kills=len(DECK), callers=3, seed=4, deck=DECK, undisturbed=1)
+        rows = reckon(havoc)
+        assert [(row.kill.victim, row.resumed) for row in rows] == [(row.kill.victim, row.calls) for row in rows]
+        assert not [call.lost for call in havoc.calls if call.lost]
+        assert sum(len(call.breaks) for call in havoc.calls) > 0  # the gateways did hold calls
+        totals = [(call.doubled, call.missed, call.unfinished, call.items_lost) for call in havoc.calls]
+        assert set(totals) == {(0, 0, 0, 0)}
+        assert havoc.recorded == len({item for call in havoc.calls for item in call.items})
+
+        told = await rolling_restart(made, [line, line, None, None], stock=3)
+        assert [each.lost for each in told.ours if each.lost] == []
+        assert {(each.doubled, each.items_lost) for each in told.ours} == {(0, 0)}
+        assert sum(len(each.pauses_s) for each in told.ours) >= len(told.ours)  # each was handed over at least once
+        assert all(set(each.closes) <= {1001} and not each.cuts and not each.refusals for each in told.stock)
+        assert any(each.closes for each in told.stock)
+        assert max(told.drains_s) < 30  # P6, a promise and not a measurement

@@ -1,0 +1,32 @@
+"""When a gateway says that calls may be sent to it."""
+
+import httpx
+from tests.kit.gateway import gateway
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.ports.broker import JobKind
+
+NEEDED = (JobKind.STT, JobKind.TTS)
+
+
+async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_they_are_gone(
+    redis_broker: RedisBroker,
+) -> None:
+    async with (
+        gateway(redis_broker, needed=NEEDED) as served,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as http,
+    ):
+
+        async def told() -> tuple[int, str, str]:
+            answer = await http.get("/ready")
+            return answer.status_code, answer.json()["status"], answer.json()["dependencies"]["tts"]["status"]
+
+        assert await told() == (503, "not ready", "down")
+        for kind in NEEDED:
+            assert (await told())[0] == 503
+            await redis_broker.claim(kind, "w", slots=1, wait_s=0.01)
+        assert await told() == (200, "ready", "ok")
+        await redis_broker.bury(JobKind.TTS, "w")
+        assert await told() == (200, "degraded", "down")
+        await redis_broker.claim(JobKind.TTS, "w", slots=1, wait_s=0.01)
+        assert await told() == (200, "ready", "ok")

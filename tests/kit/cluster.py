@@ -1,0 +1,277 @@
+"""A whole cluster of real processes on one machine: gateways and workers, each a `serve --role` of its own, on one Valkey
+(append-only file) and one PostgreSQL, behind a balancer. Servers that are killed are started again, as an init system would.
+
+A node is a supervisor and its child. `kill` kills the child, which serves the roles; the supervisor starts another.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from agentvoicebox.cli.local_server import free_port
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.settings import DEFAULT_TENANT
+from agentvoicebox.shipments.demo_data import seed
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, shim
+from tests.kit.balancer import READY
+from tests.kit.processes import family
+from tests.kit.waiting import until
+
+ROOT = Path(__file__).parents[2]
+START_S = 120.0
+END_S = 40.0
+AGAIN_S = 0.5
+WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder", "janitor"))
+COMPACT = (("stt",), ("tts",), ("llm", "tool", "recorder", "janitor"))
+SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted"}  # engines that answer at once
+
+
+class Node:
+    """One `serve --role …`.
+
+    Attributes:
+        name: `gateway-1`.
+        port: of a gateway; 0 for workers.
+    """
+
+    def __init__(
+        self, name: str, roles: tuple[str, ...], environment: Mapping[str, str], folder: Path, port: int
+    ) -> None:
+        self.name = name
+        self.port = port
+        self._roles = roles
+        self._environment = environment
+        self._log = folder / f"{name}.log"
+        self._process: Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._is_ready = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start it and wait until its roles are ready."""
+        self._is_ready.clear()
+        options = [part for role in self._roles for part in ("--role", role)]
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *shim([sys.executable, "-m", "agentvoicebox.cli", "serve", *options], die_with=signal.SIGKILL),
+                cwd=ROOT,
+                env={**self._environment, "AVB_PORT": str(self.port)},
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._reading = asyncio.create_task(self._read(self._process), name=f"{self.name} output")
+        opening = asyncio.create_task(self._is_ready.wait())
+        done, _ = await asyncio.wait((opening, self._reading), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        opening.cancel()
+        assert opening in done, f"{self.name} did not start; its log is {self._log.read_text(errors='replace')[-2000:]}"
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:  # `  stt        ready after 1.2 s`, `  stt        died`
+            match line.decode().split():
+                case [_, "died", *_]:
+                    self._is_ready.clear()
+                case [what, "ready", *_] if what != "migrations":
+                    self._is_ready.set()
+                case _:
+                    pass
+
+    async def stop(self) -> float:
+        """SIGTERM, and the seconds until nothing of it was left. Idempotent."""
+        if self._process is None:
+            return 0.0
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(END_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+        self._process = None
+        return loop.time() - began_s
+
+    @property
+    def child_pid(self) -> int:
+        """Of the process that serves the roles just now; 0 between two of them."""
+        assert self._process is not None
+        children = [each.pid for each in family(self._process.pid) if each.pid != self._process.pid]
+        return children[0] if children else 0
+
+    async def kill(self) -> int:
+        """SIGKILL to the process that serves the roles, once there is one; its pid. `is_back` waits for the next."""
+        await until(lambda: not self.child_pid, f"{self.name} serves nothing", patience_s=START_S)
+        pid = self.child_pid
+        self._is_ready.clear()
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    async def is_back(self) -> None:
+        """Wait until another process has taken the place of a killed one, and its roles are ready."""
+        async with asyncio.timeout(START_S):
+            await self._is_ready.wait()
+
+
+class Server:
+    """Valkey or PostgreSQL, started again whenever it dies.
+
+    Attributes:
+        outages_s: how long each of its deaths lasted.
+    """
+
+    def __init__(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
+        self.server = server
+        self.outages_s: list[float] = []
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self.server.start()
+        self._keeper = asyncio.create_task(self._keep(), name=f"{self.server.name} keeper")
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            assert self.server.process is not None
+            await self.server.process.wait()
+            died_s = loop.time()
+            while True:
+                try:
+                    await self.server.start()
+                    break
+                except AgentVoiceBoxError:  # what the dead one left may still be in the way
+                    await asyncio.sleep(AGAIN_S)
+            self.outages_s.append(loop.time() - died_s)
+
+    def kill(self) -> None:
+        """SIGKILL; it comes back by itself."""
+        self.server.kill()
+
+    async def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self.server.stop()
+
+
+class Cluster:
+    """All of it, ready.
+
+    Attributes:
+        url: of the balancer, as an OpenAI client knows it.
+        gateways, workers: the nodes; workers by their first role.
+    """
+
+    def __init__(self, port: int, valkey: Server, postgres: Server, gateways: list[Node], workers: list[Node]) -> None:
+        self.url = f"http://127.0.0.1:{port}/v1"
+        self.valkey = valkey
+        self.postgres = postgres
+        self.gateways = gateways
+        self.workers = workers
+
+    def of(self, role: str) -> list[Node]:
+        """Nodes by what their names begin with: `gateway`, `stt`, …"""
+        return [node for node in (*self.gateways, *self.workers) if node.name.rpartition("-")[0] == role]
+
+    async def until_ready(self, node: Node) -> None:
+        """Wait until a gateway answers 200 at `/ready`."""
+        async with httpx.AsyncClient() as http, asyncio.timeout(START_S):
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await http.get(f"http://127.0.0.1:{node.port}/ready")).status_code == 200:
+                        return
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def cluster(
+    folder: Path,
+    *,
+    gateways: int = 3,
+    workers: tuple[tuple[str, ...], ...] = WORKERS,
+    copies: int = 2,
+    settings: Mapping[str, str] | None = None,
+    models_cache: Path | None = None,
+) -> AsyncIterator[Cluster]:
+    """Start a cluster; everything of it is gone at the end of the block.
+
+    Args:
+        folder: for data and logs.
+        workers: roles of each kind of worker node, of which there are `copies`.
+        settings: further `AVB_…` variables of every node.
+        models_cache: where prepared voices stay between runs.
+    """
+    data = DataFolder(folder / "data")
+    if models_cache is not None:
+        (data.path / "models").symlink_to(models_cache)
+    logs = folder / "log"
+    logs.mkdir(parents=True)
+    valkey = Server(EmbeddedValkey(data.path / "valkey", data.sockets))
+    postgres = Server(EmbeddedPostgres(data.path / "postgres", data.sockets))
+    port, ports = free_port(), [free_port() for _ in range(gateways)]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AVB_")},
+        "AVB_REDIS_URL": valkey.server.url,
+        "AVB_POSTGRES_URL": postgres.server.url,
+        "AVB_DATA_DIR": str(data.path),
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "200",
+        **(settings or {}),
+    }
+    calling = [Node(f"gateway-{index}", ("gateway",), environment, logs, at) for index, at in enumerate(ports, 1)]
+    working = [
+        Node(f"{roles[0]}-{index}", roles, environment, logs, 0) for roles in workers for index in range(1, copies + 1)
+    ]
+    made = Cluster(port, valkey, postgres, calling, working)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(data.close)
+        for server in (valkey, postgres):
+            stack.push_async_callback(server.stop)
+        await asyncio.gather(valkey.start(), postgres.start())
+        await migrate(postgres.server.url)
+        pool = await Postgres.open(postgres.server.url, most_connections=1)
+        await seed(pool, DEFAULT_TENANT)
+        await pool.close()
+        stack.push_async_callback(_stop_all, working)
+        stack.push_async_callback(_stop_all, calling)
+        await stack.enter_async_context(_balancer(port, ports))
+        await asyncio.gather(*(node.start() for node in (*calling, *working)))
+        await asyncio.gather(*(made.until_ready(node) for node in calling))
+        yield made
+
+
+async def _stop_all(nodes: list[Node]) -> None:
+    await asyncio.gather(*(node.stop() for node in nodes))
+
+
+@asynccontextmanager
+async def _balancer(port: int, backends: list[int]) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        *shim([sys.executable, "-m", "tests.kit.balancer", str(port), *map(str, backends)], die_with=signal.SIGKILL),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "src:."},
+        stdout=PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(START_S):
+            assert (await process.stdout.readline()).decode().strip() == READY
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()

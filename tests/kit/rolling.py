@@ -1,0 +1,180 @@
+"""A rolling restart of a cluster's gateways under calls: callers of ours that come back, stock clients, and the reckoning."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from openai import AsyncOpenAI
+from websockets.exceptions import ConnectionClosed
+
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.evals.caller import LiveCall, open_call
+from agentvoicebox.evals.dialing import CallOptions
+from agentvoicebox.evals.line import Line
+from tests.kit.cluster import Cluster
+from tests.kit.witness import Witness
+
+ANSWER_S = 30.0
+BREATH_S = 2.0  # between an answer and the next question of a stock client
+CLEAN_CLOSES = (1000, 1001)
+TRAIL = 14
+QUESTION = "Where is parcel PKG004?"
+
+
+@dataclass
+class Ours:
+    """What became of a call by `evals.caller`, from the first restart to its end.
+
+    Attributes:
+        lost: why it was lost, or "".
+    """
+
+    turns: int = 0
+    lost: str = ""
+    doubled: int = 0
+    items: int = 0
+    items_lost: int = 0
+    pauses_s: list[float] = field(default_factory=list)
+    gap_ms: float = 0.0
+
+
+@dataclass
+class Stock:
+    """What became of an official client, over as many connections as it made.
+
+    Attributes:
+        cuts: connections that ended between an answer's first event and its last.
+        closes: close codes of connections that the server ended.
+        refusals: connections that could not be made.
+    """
+
+    turns: int = 0
+    cuts: int = 0
+    closes: list[int] = field(default_factory=list)
+    refusals: int = 0
+
+
+async def our_call(url: str, line: Line | None, stop: asyncio.Event, told: Ours) -> None:
+    """Ask again and again until `stop`, then once more; `line` is spoken, None typed."""
+    witness = Witness()
+    try:
+        async with open_call(CallOptions(url, reply_timeout_s=ANSWER_S), witness) as call:
+            is_last = False
+            while not is_last:
+                is_last = stop.is_set()
+                turn = await (call.type(QUESTION) if line is None else call.say(line))
+                told.turns += 1
+                if turn.problem:
+                    kind = "typed" if turn.is_typed else "spoken"
+                    told.lost = f"{kind} turn {turn.index} at {turn.end_s:.1f} s: {turn.problem}; {trail(call)}"
+                    return
+            told.items_lost = await witness.ask_for_all(call)
+            told.pauses_s, told.gap_ms = call.line.pauses_s, call.record().gap_ms
+            told.lost = told.lost or call.line.ended or ("events are missing" if call.line.missed else "")
+    except AgentVoiceBoxError as error:
+        told.lost = error.message
+    finally:
+        told.doubled, told.items = witness.doubled, len(set(witness.items))
+
+
+async def stock_calls(url: str, stop: asyncio.Event, told: Stock) -> None:
+    """An official client that asks again and again until `stop`, and dials anew when the server ends its call."""
+    async with AsyncOpenAI(base_url=url, api_key="local", max_retries=0) as client:
+        while not stop.is_set():
+            try:
+                async with client.realtime.connect(model="delivery") as connection:
+                    while not stop.is_set():
+                        await _stock_turn(connection, told)
+                        await asyncio.sleep(BREATH_S)
+            except OSError:
+                told.refusals += 1
+            except ConnectionClosed as closed:
+                told.closes.append(closed.rcvd.code if closed.rcvd else 1006)
+
+
+async def _stock_turn(connection: object, told: Stock) -> None:
+    """One typed question to the end of its answer. Raises ConnectionClosed; when an answer is not whole then, it is a cut."""
+    content = [{"type": "input_text", "text": QUESTION}]
+    item = {"type": "message", "role": "user", "content": content}
+    is_open = False
+    try:
+        await connection.conversation.item.create(item=item)  # type: ignore[attr-defined]
+        await connection.response.create()  # type: ignore[attr-defined]
+        async with asyncio.timeout(ANSWER_S):
+            while True:
+                event = await connection.recv()  # type: ignore[attr-defined]
+                is_open = is_open or event.type == "response.created"
+                if event.type == "response.done":
+                    told.turns += 1
+                    if event.response.status == "completed":
+                        is_open = False
+                    calls = [each for each in event.response.output or () if each.type == "function_call"]
+                    if not calls:
+                        return
+    except ConnectionClosed as closed:
+        told.cuts += is_open or not closed.rcvd or closed.rcvd.code not in CLEAN_CLOSES
+        raise
+
+
+def trail(call: LiveCall) -> str:
+    """The last events of a call, for whoever looks for a fault."""
+    events = [each for each in call.record().events if each.type != "response.output_audio_transcript.delta"]
+    return ", ".join(f"{each.at_s:.1f} {each.sender} {each.type}" for each in events[-TRAIL:])
+
+
+@dataclass
+class Rolled:
+    """The whole run.
+
+    Attributes:
+        drains_s: of each gateway, from SIGTERM to its end.
+        total_s: from the first SIGTERM until the last new gateway was ready.
+    """
+
+    ours: list[Ours]
+    stock: list[Stock]
+    drains_s: list[float]
+    total_s: float
+
+
+@asynccontextmanager
+async def calls_going_on(
+    url: str, lines: list[Line | None], stock: int, *, stagger_s: float
+) -> AsyncIterator[tuple[list[Ours], list[Stock]]]:
+    """Callers of both kinds, each well under way; at the end of the block they finish."""
+    ours, others = [Ours() for _ in lines], [Stock() for _ in range(stock)]
+    stop = asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        for line, told in zip(lines, ours, strict=True):
+            tasks.append(asyncio.create_task(our_call(url, line, stop, told)))
+            await asyncio.sleep(stagger_s)  # people do not dial in step
+        for each in others:
+            tasks.append(asyncio.create_task(stock_calls(url, stop, each)))
+            await asyncio.sleep(stagger_s)
+        async with asyncio.timeout(2 * ANSWER_S):
+            while not all(each.turns or each.lost for each in ours) or not all(each.turns for each in others):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        yield ours, others
+        stop.set()
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def rolling_restart(cluster: Cluster, lines: list[Line | None], stock: int, *, stagger_s: float = 0.1) -> Rolled:
+    """Restart each gateway, one after the other, while callers of both kinds are asking."""
+    loop = asyncio.get_running_loop()
+    async with calls_going_on(cluster.url, lines, stock, stagger_s=stagger_s) as (ours, others):
+        drains_s = []
+        began_s = loop.time()
+        for node in cluster.gateways:
+            drains_s.append(await node.stop())
+            await node.start()
+            await cluster.until_ready(node)
+        total_s = loop.time() - began_s
+    return Rolled(ours, others, drains_s, total_s)

@@ -1,0 +1,239 @@
+"""The world of P3 and P5: sessions that have segments spoken by workers over a real store, and workers that die or go deaf.
+
+The voice is scripted, so what a segment must sound like is known to the sample, and watched: a test decides at which of its
+chunks a model's run lasts until it is interrupted.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import msgspec
+import numpy as np
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine.inputs import SpeechDone
+from agentvoicebox.engine.jobs import Speak
+from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.providers import Int16Array, Voice
+from agentvoicebox.providers.tts.scripted import ScriptedTts
+from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.workers.runner import Runner
+from agentvoicebox.workers.tts import TtsWork
+from agentvoicebox.workers.urgent_threads import UrgentThreads
+from tests.kit.laws import PATIENCE_S
+from tests.kit.speech import audio_of, said, spoken_by
+
+QUICK_IDLE_S = (
+    0.12  # silence after which a worker counts as dead; a falsely accused one is fenced, so it need not be right
+)
+QUICK_KEEP_S = 0.03
+NEVER = 1 << 30
+
+_numbers = itertools.count()
+
+
+class WatchedTts:
+    """The scripted voice, one model's run a chunk.
+
+    Args:
+        chunk_ms: of its chunks.
+        run_s: how long a run takes.
+        longest_run_s: how long one that is to be interrupted goes on if it is not.
+
+    Attributes:
+        hangs_at: by text, the chunk whose run goes on until it is interrupted.
+        hanging: by text, set when that run has begun.
+        interrupted_s: by text, when its run was interrupted (`time.perf_counter`).
+        runs: how many began.
+    """
+
+    def __init__(self, *, chunk_ms: int = 200, run_s: float = 0.0, longest_run_s: float = PATIENCE_S) -> None:
+        self._longest_run_s = longest_run_s
+        self._tts = ScriptedTts(chunk_ms=chunk_ms)
+        self._run_s = run_s
+        self.hangs_at: dict[str, int] = {}
+        self.hanging: dict[str, threading.Event] = {}
+        self.interrupted_s: dict[str, float] = {}
+        self.runs = 0
+        self.on_run = lambda runs: None
+
+    def hang(self, text: str, at_chunk: int) -> None:
+        """Let the run of one chunk of a text go on until it is interrupted."""
+        self.hangs_at[text], self.hanging[text] = at_chunk, threading.Event()
+
+    def voices(self) -> list[Voice]:
+        return self._tts.voices()
+
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+        return Speech(lambda stop: self._chunks(text, voice, speed, stop))
+
+    def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
+        for number, chunk in enumerate(self._tts.synthesize(text, voice=voice, speed=speed)):
+            self.runs += 1
+            self.on_run(self.runs)
+            if number >= self.hangs_at.get(text, NEVER):
+                interrupted = threading.Event()
+                with stop.interrupting(interrupted.set):
+                    self.hanging[text].set()
+                    if interrupted.wait(self._longest_run_s):
+                        self.interrupted_s[text] = time.perf_counter()
+            elif self._run_s:
+                time.sleep(self._run_s)
+            yield chunk
+
+
+class Speaker:
+    """One worker as a process would be: with a line of its own to the store. It can die, and it can lose its heartbeat.
+
+    Args:
+        dies_at_run: as the engine begins this run, the worker is gone without a word.
+        is_deaf: it works on but says nothing of being alive, so that its jobs are given to others.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        tts: WatchedTts,
+        *,
+        threads: int = 2,
+        idle_s: float = QUICK_IDLE_S,
+        keep_every_s: float = QUICK_KEEP_S,
+        dies_at_run: int = NEVER,
+        is_deaf: bool = False,
+    ) -> None:
+        self.tts = tts
+        self.broker = RedisBroker(redis_url, reclaim_idle_s=idle_s, max_attempts=NEVER)
+        self._threads = UrgentThreads(threads, name="speaker")
+        work = TtsWork(tts, self._threads)
+        name = f"speaker-{next(_numbers)}"
+        beat_s = PATIENCE_S if is_deaf else keep_every_s
+        self._runner = Runner(
+            self.broker, JobKind.TTS, name, slots=threads, work=work, drain_s=PATIENCE_S, keep_every_s=beat_s
+        )
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(self._runner.run(self._stop), name=name)
+        self.died_s = 0.0
+        loop = asyncio.get_running_loop()
+
+        def count(runs: int) -> None:
+            if runs >= dies_at_run:
+                loop.call_soon_threadsafe(self.kill)
+
+        tts.on_run = count
+
+    @property
+    def has_died(self) -> bool:
+        return self._running.done()
+
+    def kill(self) -> None:
+        """Die: nothing is handed back, nothing more is published."""
+        if not self._running.done():
+            self.died_s = self.died_s or time.perf_counter()
+            self._running.cancel()
+
+    async def close(self) -> None:
+        self._stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.wait([self._running])
+        self._threads.close()
+        await self.broker.close()
+
+
+class Spoken:
+    """What a session's gateway got, in order, and when (`time.perf_counter`)."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[float, Record]] = []
+
+    def of(self, job_id: str) -> list[Record]:
+        return [record for _, record in self.records if record.job_id == job_id]
+
+
+class Speaking:
+    """The world: a gateway's side of it."""
+
+    def __init__(self, broker: RedisBroker, patience_s: float) -> None:
+        self.broker = broker
+        self.patience_s = patience_s
+        self.spoken: dict[SessionRef, Spoken] = {}
+        self.jobs: dict[str, tuple[SessionRef, str]] = {}
+        self._reading: list[asyncio.Task[None]] = []
+        self._grown = asyncio.Condition()
+
+    async def speak(self, job_id: str, session: SessionRef, text: str, *, cancelled: bool = False) -> None:
+        """Submit a segment; with `cancelled`, and call it off in the same breath."""
+        if session not in self.spoken:
+            self.spoken[session] = Spoken()
+            stream = await self.broker.results(session)
+            self._reading.append(asyncio.create_task(self._read(stream, self.spoken[session])))
+        self.jobs[job_id] = (session, text)
+        payload = msgspec.msgpack.encode(Speak("resp_1", text, ""))
+        submit = Submit(Job(job_id, JobKind.TTS, session, payload, 0.0))
+        await self.broker.dispatch([submit, *([Cancel(job_id, JobKind.TTS, session)] if cancelled else [])])
+
+    async def cancel(self, job_id: str) -> list[Record]:
+        """Call a segment off; what is published of it when that is done."""
+        await self.broker.dispatch([Cancel(job_id, JobKind.TTS, self.jobs[job_id][0])])
+        return await self.kept(job_id)
+
+    async def kept(self, job_id: str) -> list[Record]:
+        """Its records in the durable stream."""
+        return await self.broker.audio(self.jobs[job_id][0], [job_id])
+
+    def are_over(self, job_ids: Iterable[str]) -> bool:
+        """Whether each of them is spoken to its end."""
+        return all(any(r.is_last for r in self.spoken[self.jobs[each][0]].of(each)) for each in job_ids)
+
+    async def until_over(self, job_ids: Iterable[str]) -> None:
+        """Until each of them is spoken to its end; fails when patience ends."""
+        try:
+            async with asyncio.timeout(self.patience_s), self._grown:
+                await self._grown.wait_for(lambda: self.are_over(job_ids))
+        except TimeoutError:
+            raise AssertionError("a segment was not spoken to its end") from None
+
+    async def until_idle(self) -> None:
+        """Until no job is left in the stream, or patience ends."""
+        try:
+            async with asyncio.timeout(self.patience_s):
+                while await self.broker.connection.commands.xlen(f"avb:{JobKind.TTS}"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise AssertionError("a job is still in some worker's hands") from None
+
+    async def assert_whole(self, job_id: str) -> None:
+        """It came in order, without gap or repeat, to the gateway and into the store."""
+        session, text = self.jobs[job_id]
+        records = self.spoken[session].of(job_id)
+        assert [record.sequence for record in records] == list(range(1, len(records) + 1)), "out of order"
+        assert np.array_equal(audio_of(records), spoken_by(ScriptedTts(), text)), "a gap or a repeat"
+        assert [isinstance(said(record), SpeechDone) for record in records] == [False] * (len(records) - 1) + [True]
+        assert await self.kept(job_id) == records, "the store holds something else"
+
+    async def close(self) -> None:
+        for task in self._reading:
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+
+    async def _read(self, stream: object, spoken: Spoken) -> None:
+        async for record in stream:  # type: ignore[attr-defined]
+            async with self._grown:
+                spoken.records.append((time.perf_counter(), record))
+                self._grown.notify_all()
+
+
+@contextlib.asynccontextmanager
+async def speaking(redis_url: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Speaking]:
+    """A gateway without workers yet."""
+    broker = RedisBroker(redis_url)
+    world = Speaking(broker, patience_s)
+    try:
+        yield world
+    finally:
+        await world.close()
+        await broker.close()
