@@ -27,7 +27,7 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.kit.instant_engines import as_child, cpu_s, process, tell_ready  # noqa: E402
+from tests.kit.instant_engines import as_child, cpu_s, instant, process, serve_workers, tell_ready  # noqa: E402
 from tests.kit.raw_socket import RawSocket, dial, masked  # noqa: E402
 
 from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
@@ -64,8 +64,10 @@ async def open_session(port: int) -> RawSocket:
     updated: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def heard(payload: bytes) -> None:
-        if payload.startswith(b'{"type":"session.updated"'):
+        if payload.startswith(b'{"type":"session.updated"') and not updated.done():
             updated.set_result(None)
+        elif payload.startswith(b'{"type":"error"') and not updated.done():
+            updated.set_exception(RuntimeError(payload.decode()))
 
     ws = await dial(port, "/v1/realtime?model=delivery", heard)
     ws.write(UPDATE)
@@ -125,7 +127,11 @@ async def run(counts: list[int], seconds: float, port: int) -> list[dict[str, An
         try:
             await server.start()
             command = [__file__, "--role", "gateway", "--url", server.url, "--port", str(port), "--data", name]
-            async with process(command) as pid, Redis.from_url(server.url) as store:
+            async with (
+                process([__file__, "--role", "workers", "--url", server.url]),
+                process(command) as pid,
+                Redis.from_url(server.url) as store,
+            ):
                 return await measure(store, pid, port, counts, seconds)
         finally:
             await server.stop()
@@ -145,13 +151,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of silence that are measured")
     parser.add_argument("--json", type=Path, help="where to write the figures, too")
     parser.add_argument("--port", type=int, default=18_477, help=argparse.SUPPRESS)
-    parser.add_argument("--role", choices=("gateway",), help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=("gateway", "workers"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--data", help=argparse.SUPPRESS)
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a session, here and in the gateway
-    if options.role:
+    if options.role == "workers":
+        uvloop.run(as_child("workers", lambda stop: serve_workers(options.url, stop, instant())))
+        return
+    if options.role == "gateway":
         uvloop.run(as_child("gateway", lambda stop: gateway(options.url, options.port, options.data, stop)))
         return
     counts = [count for count in sorted(options.sessions) if count + 200 < most]

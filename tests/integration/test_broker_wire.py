@@ -59,6 +59,8 @@ async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: 
     with pytest.raises(ResponseError):
         await pipe.execute()
     assert await wired.get("after") == b"done"
+    answers = await pipe.get("text").incr("text").get("after").execute(raise_on_error=False)
+    assert (answers[0], type(answers[1]), answers[2]) == (b"words", ResponseError, b"done")
     with pytest.raises(ResponseError):
         await wired.incr("text")
     assert await wired.get("text") == b"words"

@@ -184,12 +184,14 @@ class WiredPipeline(Pipeline):
         self._redis = redis
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """See redis-py: the first refused command's error is raised, after all were answered."""
+        """See redis-py: the first refused command's error is raised after all were answered, or lies among the answers."""
         staged, self.command_stack = self.command_stack, []
         if not staged:
             return []
         answers = await self._redis.wire.ask([command for command, _ in staged])
         return [
-            self._redis.read(answer, command, options)
+            answer
+            if isinstance(answer, ResponseError) and not raise_on_error
+            else self._redis.read(answer, command, options)
             for answer, (command, options) in zip(answers, staged, strict=True)
         ]

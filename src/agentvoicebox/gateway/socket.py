@@ -7,12 +7,12 @@ slow to be served and the connection closes. Control events are never dropped.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.ingest import Ingest
@@ -50,10 +50,10 @@ class Writer:
         self._websocket = websocket
         self._dialect = dialect
         self._on_slow = on_slow
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []
         self._bytes = 0
-        self._has_some = asyncio.Event()
-        self._has_room = asyncio.Event()
+        self._has_some = LightEvent()
+        self._has_room = LightEvent()
         self._has_room.set()
         self._close: tuple[int, str] | None = None
         self._is_gone = False
@@ -94,12 +94,7 @@ class Writer:
             while True:
                 await self._has_some.wait()
                 while self._frames:
-                    frame = self._frames.popleft()
-                    self._bytes -= len(frame)
-                    async with asyncio.timeout(STALLED_S):
-                        await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
-                    if self._bytes <= HIGH_WATER_BYTES // 2:
-                        self._has_room.set()
+                    await self._write(self._frames.pop(0))
                 if self._close is not None:
                     code, reason = self._close
                     async with asyncio.timeout(FLUSH_S):
@@ -115,6 +110,13 @@ class Writer:
         finally:
             self._is_gone = True
             self._drop_frames()
+
+    async def _write(self, frame: bytes) -> None:
+        self._bytes -= len(frame)
+        async with asyncio.timeout(STALLED_S):
+            await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
+        if self._bytes <= HIGH_WATER_BYTES // 2:
+            self._has_room.set()
 
     def _drop_frames(self) -> None:
         self._frames.clear()

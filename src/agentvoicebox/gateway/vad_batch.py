@@ -9,7 +9,6 @@ Law: a session's windows are judged in order, each against the state that the on
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,16 +39,16 @@ class _Window:
 class VadSlot:
     """One session's place in the batches. Used on the event loop only."""
 
-    def __init__(self, batcher: "VadBatcher", state: Float32Array, heard: Heard) -> None:
+    def __init__(self, batcher: "VadBatcher", heard: Heard) -> None:
         self._batcher = batcher
-        self._windows: deque[_Window] = deque()
+        self._windows: list[_Window] = []
         self._submitted = 0
         self._answered = 0
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
         self._is_fresh = False
         self._failure: ProviderError | None = None
         self._is_closed = False
-        self.state = state
+        self.state: Float32Array | None = None  # before the first window
         self.heard = heard
 
     @property
@@ -99,7 +98,7 @@ class VadSlot:
 
     def take(self) -> _Window:
         """For the batcher: the next window; the caller saw that there is one."""
-        return self._windows.popleft()
+        return self._windows.pop(0)
 
     @property
     def is_urgent(self) -> bool:
@@ -152,7 +151,7 @@ class VadBatcher:
 
     def open(self, heard: Heard) -> VadSlot:
         """A place for one session; `heard(probability, window_end_sample)` is called on the loop, in order."""
-        return VadSlot(self, self._vad.new_state(), heard)
+        return VadSlot(self, heard)
 
     def wake(self, slot: VadSlot) -> None:
         """For slots: a window waits."""
@@ -186,7 +185,7 @@ class VadBatcher:
                     break  # they left meanwhile
                 windows = [slot.take() for slot in slots]
                 states = [
-                    self._vad.new_state() if window.is_first else slot.state
+                    self._vad.new_state() if window.is_first or slot.state is None else slot.state
                     for slot, window in zip(slots, windows, strict=True)
                 ]
                 # In line again before the answers come: whoever is called back may submit or leave.
