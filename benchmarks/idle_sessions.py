@@ -35,7 +35,8 @@ from agentvoicebox.settings import Settings  # noqa: E402
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
 
 WARM_UP = 300
-DIALS_AT_ONCE = 25
+DIALS_AT_ONCE = 10
+REDIAL_S = 2.0
 SETTLE_S = 5.0
 SESSION = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
 UPDATE = masked(json.dumps({"type": "session.update", "session": SESSION}).encode())
@@ -59,6 +60,10 @@ def switches(pid: int) -> int:
     )
 
 
+class Refused(Exception):
+    """The gateway wants no further call just now."""
+
+
 async def open_session(port: int) -> RawSocket:
     """One session that has been told all it will be told."""
     updated: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -67,11 +72,15 @@ async def open_session(port: int) -> RawSocket:
         if payload.startswith(b'{"type":"session.updated"') and not updated.done():
             updated.set_result(None)
         elif payload.startswith(b'{"type":"error"') and not updated.done():
-            updated.set_exception(RuntimeError(payload.decode()))
+            updated.set_exception(Refused(payload.decode()))
 
     ws = await dial(port, "/v1/realtime?model=delivery", heard)
     ws.write(UPDATE)
-    await updated
+    try:
+        await updated
+    except Refused:  # too many at once, it says
+        await asyncio.sleep(REDIAL_S)
+        return await open_session(port)
     return ws
 
 

@@ -14,14 +14,11 @@ import asyncio
 import base64
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,68 +27,30 @@ from rich.console import Console
 from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
 
-from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import Generated, Heard, SpeechDone, Spoken, TextDelta
-from agentvoicebox.engine.jobs import Generate, Speak
-from agentvoicebox.gateway.role import serve_gateway
-from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
-from agentvoicebox.telemetry.logs import configure
-from agentvoicebox.workers.runner import Runner, Task, worker_name
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.kit.instant_engines import as_child, instant, process, serve_workers, summary, tell_ready  # noqa: E402
+
+from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
+from agentvoicebox.settings import Settings  # noqa: E402
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
 
 FRAME_MS = 20
 TURNS_PER_S = 10  # in all, at most: with 50 calls each asks every 5 s, about as often as people do
 SHORTEST_PAUSE_S = 0.5
 WARM_UP_TURNS = 3  # of each call: imports, caches, scripts that Valkey sees for the first time
-CHUNK = bytes(4_800)  # 100 ms of 24 kHz PCM
 FRAME = json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(960)).decode()})
 COMMIT = json.dumps({"type": "input_audio_buffer.commit"})
 ANSWER = json.dumps({"type": "response.create"})
 DETECTION = {"type": "server_vad", "create_response": False}
-READY = "ready"
 
 
-# -- the other processes ---------------------------------------------------------------------------------------------
+# -- the gateway -----------------------------------------------------------------------------------------------------
 
 
-async def work(task: Task) -> None:
-    """An engine that takes no time."""
-    job_id = task.claim.job.job_id
-    match task.request:
-        case Generate():
-            await task.publish(TextDelta(job_id, "It is on its way."))
-            await task.publish(Generated(job_id), is_last=True)
-        case Speak():
-            await task.publish(Spoken(job_id, 0, 0), audio=CHUNK)
-            await task.publish(SpeechDone(job_id), is_last=True)
-        case _:
-            async with aclosing(task.utterance()) as entries:  # type: ignore[type-var]
-                async for entry in entries:
-                    if entry.mark == "end":
-                        await task.publish(Heard(job_id, "where is it", entry.at_sample, True), is_last=True)
-
-
-async def serve_workers(url: str, stop: asyncio.Event) -> None:
-    """Instant workers of the three kinds."""
-    broker = RedisBroker(url)
-    kinds = (JobKind.STT, JobKind.LLM, JobKind.TTS)
-    runners = [Runner(broker, kind, worker_name(kind), slots=256, work=work) for kind in kinds]
-    print(READY, flush=True)
-    await asyncio.gather(*(runner.run(stop) for runner in runners))
-    await broker.close()
-
-
-async def child(role: str, url: str, port: int) -> None:
-    """Run one of the other processes until SIGTERM."""
-    configure(service=role, level="error")
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    if role == "workers":
-        await serve_workers(url, stop)
-    else:
-        settings = Settings.load(redis_url=url, port=port, max_calls=1_000)
-        await serve_gateway(settings, lambda: print(READY, flush=True), stop)
+async def gateway(url: str, port: int, stop: asyncio.Event) -> None:
+    """The process that is measured."""
+    await serve_gateway(Settings.load(redis_url=url, port=port, max_calls=1_000), tell_ready, stop)
 
 
 # -- the callers -----------------------------------------------------------------------------------------------------
@@ -183,11 +142,77 @@ async def measure(port: int, calls: int, turns: int) -> dict[str, Any]:
     }
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """p50, p95, p99 and the worst."""
-    cuts = statistics.quantiles(values, n=100)
-    figures = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(values)}
-    return {name: round(value, 3) for name, value in figures.items()}
+# -- assembly --------------------------------------------------------------------------------------------------------
+
+
+async def run(self, starts_at_s: float) -> None:
+        """Until all turns are done."""
+        await asyncio.sleep(starts_at_s)
+        session = {"type": "realtime", "audio": {"input": {"turn_detection": DETECTION}}}
+        await self._ws.send(json.dumps({"type": "session.update", "session": session}))
+        streaming = asyncio.create_task(self._stream())
+        try:
+            for turn in range(WARM_UP_TURNS + self._turns):
+                await asyncio.sleep(self._pause_s)
+                seen_ms, account = await self._turn()
+                if turn >= WARM_UP_TURNS:
+                    self.seen.append(seen_ms)
+                    self.accounts.append(account)
+        finally:
+            streaming.cancel()
+            await asyncio.gather(streaming, return_exceptions=True)
+
+    async def _stream(self) -> None:
+        due_s = time.perf_counter()
+        while True:
+            await self._ws.send(FRAME)
+            due_s += FRAME_MS / 1000
+            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+            self.late_ms.append((time.perf_counter() - due_s) * 1000)
+
+    async def _turn(self) -> tuple[float, dict[str, float]]:
+        asked_s = time.perf_counter()
+        await self._ws.send(COMMIT)
+        await self._ws.send(ANSWER)
+        seen_ms, account = 0.0, {}
+        while True:
+            event = json.loads(await self._ws.recv())
+            match event["type"]:
+                case "response.output_audio.delta" if not seen_ms:
+                    seen_ms = (time.perf_counter() - asked_s) * 1000
+                case "agentvoicebox.turn" if event["turn"]["phase"] == "first_output":
+                    account = {**event["turn"]["parts_ms"], "total": event["turn"]["total_ms"]}
+                case "response.done":
+                    if event["response"]["status"] != "completed":
+                        raise RuntimeError(f"a response was not completed: {event}")
+                    return seen_ms, account
+                case "error":
+                    raise RuntimeError(f"the gateway said: {event['error']}")
+
+
+async def measure(port: int, calls: int, turns: int) -> dict[str, Any]:
+    """`turns` turns in all, over `calls` calls at once."""
+    each = max(1, -(-turns // calls))
+    pause_s = max(SHORTEST_PAUSE_S, calls / TURNS_PER_S)
+    async with AsyncExitStack() as stack:
+        callers = []
+        for _ in range(calls):
+            url = f"ws://127.0.0.1:{port}/v1/realtime?model=delivery&trace=1"
+            callers.append(Caller(await stack.enter_async_context(connect(url, compression=None)), each, pause_s))
+        await asyncio.gather(*(c.run(pause_s * number / calls) for number, c in enumerate(callers)))
+    accounts = [account for caller in callers for account in caller.accounts]
+    return {
+        "calls": calls,
+        "turns": len(accounts),
+        "added_ms": summary([account["total"] for account in accounts]),
+        "parts_p50_ms": {
+            part: round(statistics.median(account[part] for account in accounts), 3)
+            for part in accounts[0]
+            if part != "total"
+        },
+        "seen_by_client_ms": summary([ms for caller in callers for ms in caller.seen]),
+        "client_late_ms": summary([ms for caller in callers for ms in caller.late_ms]),
+    }
 
 
 # -- assembly --------------------------------------------------------------------------------------------------------
@@ -217,7 +242,8 @@ async def run(calls: list[int], turns: int, port: int) -> list[dict[str, Any]]:
         server = EmbeddedValkey(folder.path / "valkey", folder.sockets)
         try:
             await server.start()
-            async with process("workers", server.url, port), process("gateway", server.url, port):
+            command = [__file__, "--url", server.url, "--port", str(port), "--role"]
+            async with process([*command, "workers"]), process([*command, "gateway"]):
                 return [await measure(port, number, turns) for number in calls]
         finally:
             await server.stop()
@@ -234,8 +260,11 @@ def main() -> None:
     parser.add_argument("--role", choices=("gateway", "workers"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.role:
-        uvloop.run(child(options.role, options.url, options.port))
+    if options.role == "workers":
+        uvloop.run(as_child("workers", lambda stop: serve_workers(options.url, stop, instant())))
+        return
+    if options.role == "gateway":
+        uvloop.run(as_child("gateway", lambda stop: gateway(options.url, options.port, stop)))
         return
     rows = uvloop.run(run(options.calls, options.turns, options.port))
     told = json.dumps({"benchmark": "platform_overhead", "cores": os.cpu_count(), "rows": rows})
