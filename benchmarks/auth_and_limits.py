@@ -1,4 +1,4 @@
-"""What the gate costs: a key that is hot or cold, an ephemeral secret, and one limit check at 1 and at 10,000 tokens.
+"""What the gate costs: a key that is hot or cold, an ephemeral secret, the policy, and one limit check at 1 and at 10,000 tokens.
 
     python benchmarks/auth_and_limits.py [--rounds 2000]
 
@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -23,6 +24,9 @@ from rich.table import Table
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.limits.allowance import Allowance, Scope
 from agentvoicebox.limits.redis import Limits
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.ports.policy import Question
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
@@ -71,6 +75,13 @@ async def measure(redis_url: str, postgres_url: str, rounds: int) -> dict[str, l
     figures["key, hot"] = await timed(lambda: door.admit(key.text), rounds)
     figures["key, cold"] = cold
     admitted = await door.admit(key.text)
+    policy = EmbeddedPolicy()
+    questions = (
+        Question("bench", f"key_{n}", ("realtime",), "session.open", "bench", "delivery") for n in itertools.count()
+    )
+    figures["policy, asked anew"] = await timed(lambda: policy.decide(next(questions)), rounds)
+    decide = partial(Decisions(policy).decide, admitted.principal, "session.open", resource_id="delivery")
+    figures["policy, remembered"] = await timed(decide, rounds)
     value, _ = await secrets.mint(admitted.principal, {"type": "realtime", "model": "delivery"})
     figures["ephemeral secret"] = await timed(lambda: door.admit(value), rounds)
 

@@ -1,6 +1,6 @@
-"""What the broker costs: submit → claim → publish → result, through a real Valkey on a unix socket, in one process.
+"""What the broker costs: submit → claim → publish → result, through a real Valkey (or a cluster), in one process.
 
-    python benchmarks/broker_hop.py [--rounds 2000] [--audio-bytes 4800] [--calls 1]
+    python benchmarks/broker_hop.py [--rounds 2000] [--audio-bytes 4800] [--calls 1] [--cluster]
 
 Gateway and worker are two brokers with connections of their own, as in two processes; so the figure is the broker's
 and Valkey's time, plus one event loop's. Prints one JSON object and a table.
@@ -17,6 +17,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 from rich.table import Table
+from tests.kit.store import ValkeyCluster
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
@@ -96,11 +97,11 @@ def summary(values: list[float]) -> dict[str, float]:
     return {"p50_ms": round(percentiles[49], 3), "p99_ms": round(percentiles[98], 3), "max_ms": round(max(values), 3)}
 
 
-async def measure(rounds: int, audio_bytes: int, calls: int) -> dict[str, dict[str, float]]:
-    """Start a Valkey on a temporary folder, measure, stop it."""
+async def measure(rounds: int, audio_bytes: int, calls: int, *, on_cluster: bool) -> dict[str, dict[str, float]]:
+    """Start a Valkey (or a cluster of three) on a temporary folder, measure, stop it."""
     with tempfile.TemporaryDirectory() as name:
         folder = DataFolder(Path(name))
-        server = EmbeddedValkey(folder.path / "valkey", folder.sockets)
+        server = ValkeyCluster(folder.path) if on_cluster else EmbeddedValkey(folder.path / "valkey", folder.sockets)
         try:
             await server.start()
             legs = await round_trips(server.url, rounds=rounds, audio=bytes(audio_bytes), calls=calls)
@@ -116,10 +117,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000, help="round trips for each call")
     parser.add_argument("--audio-bytes", type=int, default=4800, help="audio in each record; 4800 is 100 ms")
     parser.add_argument("--calls", type=int, default=1, help="sessions that talk at once")
+    parser.add_argument("--cluster", action="store_true", help="a cluster of three nodes on local TCP ports")
     arguments = parser.parse_args()
-    figures = uvloop.run(measure(arguments.rounds, arguments.audio_bytes, arguments.calls))
+    figures = uvloop.run(
+        measure(arguments.rounds, arguments.audio_bytes, arguments.calls, on_cluster=arguments.cluster)
+    )
     print(json.dumps({"benchmark": "broker_hop", **vars(arguments), "legs": figures}))
-    table = Table("leg", "p50 ms", "p99 ms", "max ms", title=f"broker hop, {arguments.calls} call(s)")
+    where = "a cluster of three" if arguments.cluster else "one server"
+    table = Table("leg", "p50 ms", "p99 ms", "max ms", title=f"broker hop, {arguments.calls} call(s), {where}")
     for leg, figure in figures.items():
         table.add_row(leg, *(f"{figure[name]:.2f}" for name in ("p50_ms", "p99_ms", "max_ms")))
     Console().print(table)

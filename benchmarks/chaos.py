@@ -25,7 +25,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the cluster lives with the tests
 
 from tests.kit.cluster import cluster
-from tests.kit.havoc import Havoc, Reckoning, reckon, wreak
+from tests.kit.havoc import Havoc, Reckoning, jitter_ms, reckon, wreak
 
 from agentvoicebox.evals.caller_voice import speak_lines
 
@@ -63,6 +63,18 @@ def figures(havoc: Havoc, rows: Sequence[Reckoning], *, seed: int) -> dict[str, 
         "extra_silence_ms": spread([row.heard_ms for row in rows if row.calls]),
         "audio_missing_ms": round(max((row.missing_ms for row in rows), default=0.0), 1),
         "audio_repeated_ms": round(max((row.repeated_ms for row in rows), default=0.0), 1),
+        "undisturbed_silence_ms": spread(jitter_ms(havoc)),
+        "rows": [
+            {
+                "killed": row.kill.victim,
+                "at_s": round(row.kill.at_s - havoc.kills[0].at_s, 2),
+                "calls": row.calls,
+                "resumed": row.resumed,
+                "line_back_ms": round(row.back_ms, 1),
+                "extra_silence_ms": round(row.heard_ms, 1),
+            }
+            for row in rows
+        ],
         "by_victim": {},
     }
     for victim in sorted({row.kill.victim for row in rows}):
@@ -105,6 +117,7 @@ def show(told: dict[str, Any]) -> None:
         )
     survived = f"{told['kills_survived_by_all']} of {told['kills']}"
     table.add_row("all", str(told["kills"]), survived, three(told["line_back_ms"]), three(told["extra_silence_ms"]), "")
+    table.add_row("(none: answers between kills)", "", "", "", three(told["undisturbed_silence_ms"]), "")
     console = Console(stderr=True)
     console.print(table)
     console.print(

@@ -4,12 +4,14 @@
 
 Loads items of the size that real calls leave by COPY into the partitions of a real PostgreSQL: the calls of 40 tenants,
 interleaved as they would come in (a call's items lie on many pages of the table), and one session in 500 a hundred times as
-long. Then reads with the reader that the gateway has, as the role that sees one tenant at a time, one reader at a time. Tells
-which index PostgreSQL took. With `--folder` the data stays there, and a second run measures at once. Prints one JSON object
-and a table.
+long. Then reads with the reader that the gateway has, as the role that sees one tenant at a time, one reader at a time: first
+as the data lies there (after a load most of it on disk alone), then with all of it in the machine's memory, where it fits.
+Tells which index PostgreSQL took. With `--folder` the data stays there, and a second run measures at once. Prints one JSON
+object and a table.
 """
 
 import argparse
+import asyncio
 import json
 import random
 import statistics
@@ -117,6 +119,12 @@ class Calls:
                 block = []
         yield "".join(block).encode()
 
+    async def recall(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Know again the sessions that an earlier run loaded."""
+        rows = await connection.fetch("SELECT tenant_id, session_id FROM sessions ORDER BY session_id")
+        self.sessions = [(row["tenant_id"], row["session_id"]) for row in rows]
+        self.long = self.sessions[::LONG_ONE_IN]
+
     async def rows_of_sessions(self) -> AsyncIterator[bytes]:
         """The rows of `sessions`, in the order in which they began."""
         opened = json.dumps({"agent": "delivery", "model": "gpt-realtime"})
@@ -168,15 +176,19 @@ async def timed(what: Callable[[], Awaitable[object]], reads: int) -> list[float
     return taken_ms
 
 
-async def measure(postgres: Postgres, calls: Calls, reads: int) -> dict[str, list[float]]:
+def warm(folder: Path) -> None:
+    """Read every file, so that the system has it in memory as far as there is room."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                while file.read(1 << 22):
+                    pass
+
+
+async def measure(postgres: Postgres, calls: Calls, reads: int, folder: Path) -> dict[str, list[float]]:
     """Milliseconds by what was read."""
     history, chance = History(postgres), random.Random(1)
     whole = calls.sessions[: len(calls.sessions) - LIVE] or calls.sessions  # the last ones are not full yet
-    deep = {
-        session: page.records[-1].item_id
-        for session in calls.long[:LONG_READ]
-        if (page := await far_in(history, session))
-    }
 
     async def last_items() -> None:
         tenant, session = chance.choice(whole)
@@ -196,12 +208,20 @@ async def measure(postgres: Postgres, calls: Calls, reads: int) -> dict[str, lis
         tenant, session = chance.choice(whole)
         await history.sessions(tenant, after=session, limit=100)
 
-    figures = {"last 100 items, first reads": await timed(last_items, reads)}
+    async def nothing() -> None:
+        async with postgres.tenant_transaction(chance.choice(whole)[0]) as connection:
+            await connection.execute("SELECT 1")
+
+    figures = {"last 100 items, from disk": await timed(last_items, reads)}
+    await asyncio.to_thread(warm, folder)
+    pages = {session: await far_in(history, session) for session in calls.long[:LONG_READ]}
+    deep = {session: page.records[-1].item_id for session, page in pages.items() if page is not None}
     figures["last 100 items"] = await timed(last_items, reads)
     if deep:
         figures["100 items, 10,000 deep"] = await timed(deep_items, reads)
     figures["newest 100 sessions"] = await timed(newest_sessions, reads)
     figures["100 sessions, anywhere"] = await timed(deep_sessions, reads)
+    figures["nothing, in a transaction"] = await timed(nothing, reads)  # what the machine itself lets one wait
     return figures
 
 
@@ -216,20 +236,26 @@ async def far_in(history: History, session: Session) -> Any:
     return page
 
 
-async def plan(postgres: Postgres, calls: Calls) -> tuple[str, str]:
-    """How PostgreSQL reads the last items: the index it takes (the partitioned one that it is part of), and its own words."""
-    tenant, session = calls.long[0] if calls.long else calls.sessions[0]
-    async with postgres.tenant_transaction(tenant) as connection:
+async def explained(postgres: Postgres, session: Session) -> list[str]:
+    """How PostgreSQL reads the last items of a session, in its own words."""
+    async with postgres.tenant_transaction(session[0]) as connection:
         await connection.execute(IN_ORDER)
-        rows = await connection.fetch(
-            f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {load('items_before')}", tenant, session, (1 << 63) - 1, 101
-        )
-        lines = [row[0] for row in rows]
+        asked = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {load('items_before')}"
+        return [row[0] for row in await connection.fetch(asked, *session, (1 << 63) - 1, 101)]
+
+
+async def index_of(postgres: Postgres, plan: list[str]) -> str:
+    """The index that a plan takes: the partitioned one that it is part of."""
+    async with postgres.tenant_transaction("") as connection:
         parts = await connection.fetch(
             "SELECT inhrelid::regclass::text AS part FROM pg_inherits WHERE inhparent = $1::regclass", PARENT_INDEX
         )
-    taken = PARENT_INDEX if any(row["part"] in line for row in parts for line in lines) else "another, or none"
-    return taken, "\n".join(lines)
+    return PARENT_INDEX if any(row["part"] in line for row in parts for line in plan) else "another, or none"
+
+
+def own_ms(plan: list[str]) -> float:
+    """What PostgreSQL says that it took, planning included."""
+    return sum(float(line.split()[2]) for line in plan if line.startswith(("Planning Time", "Execution Time")))
 
 
 async def run(rows: int, reads: int, folder: DataFolder) -> dict[str, Any]:
@@ -246,8 +272,7 @@ async def run(rows: int, reads: int, folder: DataFolder) -> dict[str, Any]:
         await owner.execute("SELECT pg_reload_conf()")
         began_s = time.monotonic()
         if is_there:
-            async for _ in calls.items():  # the same seed made it: now we know its sessions again
-                pass
+            await calls.recall(owner)
         else:
             await fill(owner_url, calls)
         load_s = time.monotonic() - began_s
@@ -257,8 +282,11 @@ async def run(rows: int, reads: int, folder: DataFolder) -> dict[str, Any]:
         if counted != rows:
             raise RuntimeError(f"the folder holds {counted} items, not {rows}")
         postgres = await Postgres.open(server.url)
-        figures = await measure(postgres, calls, reads)
-        index, words = await plan(postgres, calls)
+        figures = await measure(postgres, calls, reads, folder.path / "postgres" / "base")
+        chance = random.Random(2)
+        plans = [await explained(postgres, chance.choice(calls.sessions)) for _ in range(reads)]
+        figures["last 100 items, the statement alone"] = [own_ms(each) for each in plans]
+        index = {await index_of(postgres, each) for each in plans}
         await postgres.close()
     finally:
         await server.stop()
@@ -268,7 +296,7 @@ async def run(rows: int, reads: int, folder: DataFolder) -> dict[str, Any]:
         "database_gb": round(size / 1e9, 2),
         "load_s": round(load_s),
     }
-    return {**about, "index": index, "plan": words.splitlines(), "figures": figures}
+    return {**about, "indexes": sorted(index), "plan": plans[0], "figures": figures}
 
 
 def main() -> None:

@@ -29,11 +29,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.kit.instant_engines import as_child, instant, process, serve_workers, summary, tell_ready  # noqa: E402
+from tests.kit.instant_engines import as_child, instant, process, serve_workers, summary, tell_ready
 
-from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
-from agentvoicebox.settings import Settings  # noqa: E402
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
+from agentvoicebox.gateway.role import serve_gateway
+from agentvoicebox.settings import Settings
+from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
 
 FRAME_MS = 20
 TURNS_PER_S = 10  # in all, at most: with 50 calls each asks every 5 s, about as often as people do
@@ -143,96 +143,6 @@ async def measure(port: int, calls: int, turns: int) -> dict[str, Any]:
 
 
 # -- assembly --------------------------------------------------------------------------------------------------------
-
-
-async def run(self, starts_at_s: float) -> None:
-        """Until all turns are done."""
-        await asyncio.sleep(starts_at_s)
-        session = {"type": "realtime", "audio": {"input": {"turn_detection": DETECTION}}}
-        await self._ws.send(json.dumps({"type": "session.update", "session": session}))
-        streaming = asyncio.create_task(self._stream())
-        try:
-            for turn in range(WARM_UP_TURNS + self._turns):
-                await asyncio.sleep(self._pause_s)
-                seen_ms, account = await self._turn()
-                if turn >= WARM_UP_TURNS:
-                    self.seen.append(seen_ms)
-                    self.accounts.append(account)
-        finally:
-            streaming.cancel()
-            await asyncio.gather(streaming, return_exceptions=True)
-
-    async def _stream(self) -> None:
-        due_s = time.perf_counter()
-        while True:
-            await self._ws.send(FRAME)
-            due_s += FRAME_MS / 1000
-            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
-            self.late_ms.append((time.perf_counter() - due_s) * 1000)
-
-    async def _turn(self) -> tuple[float, dict[str, float]]:
-        asked_s = time.perf_counter()
-        await self._ws.send(COMMIT)
-        await self._ws.send(ANSWER)
-        seen_ms, account = 0.0, {}
-        while True:
-            event = json.loads(await self._ws.recv())
-            match event["type"]:
-                case "response.output_audio.delta" if not seen_ms:
-                    seen_ms = (time.perf_counter() - asked_s) * 1000
-                case "agentvoicebox.turn" if event["turn"]["phase"] == "first_output":
-                    account = {**event["turn"]["parts_ms"], "total": event["turn"]["total_ms"]}
-                case "response.done":
-                    if event["response"]["status"] != "completed":
-                        raise RuntimeError(f"a response was not completed: {event}")
-                    return seen_ms, account
-                case "error":
-                    raise RuntimeError(f"the gateway said: {event['error']}")
-
-
-async def measure(port: int, calls: int, turns: int) -> dict[str, Any]:
-    """`turns` turns in all, over `calls` calls at once."""
-    each = max(1, -(-turns // calls))
-    pause_s = max(SHORTEST_PAUSE_S, calls / TURNS_PER_S)
-    async with AsyncExitStack() as stack:
-        callers = []
-        for _ in range(calls):
-            url = f"ws://127.0.0.1:{port}/v1/realtime?model=delivery&trace=1"
-            callers.append(Caller(await stack.enter_async_context(connect(url, compression=None)), each, pause_s))
-        await asyncio.gather(*(c.run(pause_s * number / calls) for number, c in enumerate(callers)))
-    accounts = [account for caller in callers for account in caller.accounts]
-    return {
-        "calls": calls,
-        "turns": len(accounts),
-        "added_ms": summary([account["total"] for account in accounts]),
-        "parts_p50_ms": {
-            part: round(statistics.median(account[part] for account in accounts), 3)
-            for part in accounts[0]
-            if part != "total"
-        },
-        "seen_by_client_ms": summary([ms for caller in callers for ms in caller.seen]),
-        "client_late_ms": summary([ms for caller in callers for ms in caller.late_ms]),
-    }
-
-
-# -- assembly --------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def process(role: str, url: str, port: int) -> AsyncIterator[None]:
-    """One of the other processes, from ready to gone."""
-    command = [sys.executable, __file__, "--role", role, "--url", url, "--port", str(port)]
-    running = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=dict(os.environ))
-    try:
-        assert running.stdout is not None
-        async with asyncio.timeout(60):
-            if (await running.stdout.readline()).decode().strip() != READY:
-                raise RuntimeError(f"the {role} process did not start")
-        yield
-    finally:
-        if running.returncode is None:
-            running.terminate()
-        await running.wait()
 
 
 async def run(calls: list[int], turns: int, port: int) -> list[dict[str, Any]]:

@@ -66,6 +66,12 @@ class BufferTooSmall(ClientError):
     code = "input_audio_buffer_commit_empty"
 
 
+class BodyTooLarge(ClientError):
+    """More than anybody means to send."""
+
+    code = "request_too_large"
+
+
 class Refused(AgentVoiceBoxError):
     """The gate says no. Nothing was begun."""
 

@@ -3,10 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.town import Town, town_of
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import ManualClock
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.supervisor.embedded import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -35,3 +41,52 @@ async def served(redis_broker: RedisBroker, workers: Workers) -> AsyncIterator[G
     """A gateway on a free port, any key let in."""
     async with gateway(redis_broker) as made:
         yield made
+
+
+@pytest.fixture
+async def town(
+    redis_broker: RedisBroker, workers: Workers, postgres_url: str, manual_clock: ManualClock
+) -> AsyncIterator[Town]:
+    """A gateway over a database with tenants."""
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url, most_connections=3)
+    async with town_of(redis_broker, postgres, manual_clock) as made:
+        yield made
+    await postgres.close()
+
+
+@pytest.fixture(scope="session")
+def tables_url(postgres_server: EmbeddedPostgres) -> str:
+    """A database with every table, once a session; use `records_url`."""
+    url = postgres_server.url.replace("/agentvoicebox?", "/records?")
+
+    async def make() -> None:
+        owner = await asyncpg.connect(postgres_server.owner_url)
+        try:
+            await owner.execute("CREATE DATABASE records OWNER agentvoicebox")
+        finally:
+            await owner.close()
+        await migrate(url)
+
+    asyncio.run(make())
+    return url
+
+
+@pytest.fixture
+async def records_url(tables_url: str, postgres_server: EmbeddedPostgres) -> str:
+    """A database with every table and no row; far sooner there than one that is made and migrated for a single test."""
+    owner = await asyncpg.connect(postgres_server.owner_url.replace("/postgres?", "/records?"))
+    try:
+        tables = ("sessions", "conversation_items", "responses", "audit_logs", "usage_entries", "tenants")
+        await owner.execute("".join(f"DELETE FROM {table};" for table in tables))
+    finally:
+        await owner.close()
+    return tables_url
+
+
+@pytest.fixture
+async def postgres(records_url: str) -> AsyncIterator[Postgres]:
+    """PostgreSQL with every table and no row."""
+    made = await Postgres.open(records_url)
+    yield made
+    await made.close()

@@ -1,9 +1,11 @@
 """The administration over REST, on real keys in a real PostgreSQL: who may, what it shows, and what it never tells."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -26,6 +28,7 @@ from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.tenancy.standings import Standings
+from agentvoicebox.webhook.server import serving
 
 ADMIN = "/v1/admin"
 
@@ -52,7 +55,15 @@ class Office:
             return JSONResponse({"error": {"code": error.code}}, refused if isinstance(error, Refused) else 503)
 
         app.include_router(admin_routes(postgres, self.decisions, admit))
-        self.app = app
+        self.app, self.port = app, 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Office"]:
+        """Over real HTTP, for the length of the block."""
+        async with serving(self.app, host="127.0.0.1", port=0, drain_s=1.0, setting="none") as self.port:
+            yield self
+        await self.authenticator.close()
+        await self.decisions.close()
 
     async def key(self, tenant_id: str, *scopes: Right) -> str:
         """A key of a tenant."""
@@ -62,19 +73,16 @@ class Office:
 
     def client(self, key: str) -> httpx.AsyncClient:
         """Somebody who shows this key."""
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(
-            transport=transport, base_url=f"http://gateway{ADMIN}", headers={"Authorization": f"Bearer {key}"}
-        )
+        address = f"http://127.0.0.1:{self.port}{ADMIN}"
+        return httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
 
 
 @pytest.fixture
 async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
     await migrate(postgres_url)
     postgres, connection = await Postgres.open(postgres_url, most_connections=4), Connection(redis_url)
-    made = Office(postgres, connection)
-    yield made
-    await made.authenticator.close()
+    async with Office(postgres, connection).open() as made:
+        yield made
     await connection.close()
     await postgres.close()
 
@@ -99,8 +107,8 @@ async def test_a_tenant_from_its_making_to_its_suspension(office: Office, operat
     assert (made.status_code, made.json()["name"], made.json()["suspended_at"]) == (201, "Acme Ltd", None)
     again = await operator.post("/tenants", json={"id": "acme"})
     assert (again.status_code, again.json()["error"]["code"]) == (409, "tenant_exists")
-    changed = await operator.patch("/tenants/acme", json={"limits": {"requests": 60, "window_s": 10}})
-    assert changed.json()["limits"] == {"requests": 60, "tokens": None, "window_s": 10}
+    changed = await operator.patch("/tenants/acme", json={"limits": {"requests": 60, "window_s": 10, "sessions": 4}})
+    assert changed.json()["limits"] == {"requests": 60, "tokens": None, "window_s": 10, "sessions": 4}
     assert changed.json()["name"] == "Acme Ltd"
     key = await office.key("acme", "realtime")
     suspended = [await operator.post("/tenants/acme/suspend") for _ in range(2)]  # twice is once
@@ -173,64 +181,51 @@ async def test_a_tenants_own_admin_can_not_do_what_operators_do(acme: httpx.Asyn
     assert [each.status_code for each in refused] == [403] * len(refused)
 
 
-@pytest.mark.parametrize("scopes", [("realtime",), ("client_secrets",), ("realtime", "client_secrets")])
-async def test_a_key_without_the_scope_sees_nothing_and_its_body_is_not_read(
-    office: Office, scopes: tuple[Right, ...]
-) -> None:
-    async with office.client(await office.key("default", *scopes)) as client:
-        for path in ("/tenants", "/tenants/default", "/tenants/default/keys", "/gate/audit"):
-            assert (await client.get(path)).status_code == 403
-        assert (await client.post("/tenants", content=b"x" * 1_000_000)).status_code == 403
+async def test_a_key_without_the_scope_sees_nothing_and_its_body_is_not_read(office: Office) -> None:
+    lesser: tuple[tuple[Right, ...], ...] = (("realtime",), ("client_secrets",), ("realtime", "client_secrets"))
+    for scopes in lesser:
+        async with office.client(await office.key("default", *scopes)) as client:
+            for path in ("/tenants", "/tenants/default", "/tenants/default/keys", "/gate/audit"):
+                assert (await client.get(path)).status_code == 403
+            assert (await client.post("/tenants", content=b"{")).status_code == 403
     async with office.client("sk-avb-000000000000-" + "x" * 43) as stranger:
         assert (await stranger.post("/tenants", content=b"{")).status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("body", "param", "code"),
-    [
-        ({}, "id", "missing_required_parameter"),
-        ({"id": "Acme"}, "id", "invalid_value"),
-        ({"id": "a" * 64}, "id", "invalid_value"),
-        ({"id": 5}, "id", "invalid_value"),
-        ({"id": "acme", "name": "x" * 201}, "name", "invalid_value"),
-        ({"id": "acme", "name": "a\0b"}, "name", "invalid_value"),
-        ({"id": "acme", "limit": 5}, "limit", "unknown_parameter"),
-        ([], None, "invalid_json"),
-        ("{", None, "invalid_json"),
-        (None, None, "invalid_json"),
-    ],
+FAULTS: tuple[tuple[str, Any, str | None, str], ...] = (
+    ("/tenants", {}, "id", "missing_required_parameter"),
+    ("/tenants", {"id": "Acme"}, "id", "invalid_value"),
+    ("/tenants", {"id": "a" * 64}, "id", "invalid_value"),
+    ("/tenants", {"id": 5}, "id", "invalid_value"),
+    ("/tenants", {"id": "acme", "name": "x" * 201}, "name", "invalid_value"),
+    ("/tenants", {"id": "acme", "name": "a\0b"}, "name", "invalid_value"),
+    ("/tenants", {"id": "acme", "limit": 5}, "limit", "unknown_parameter"),
+    ("/tenants", [], None, "invalid_json"),
+    ("/tenants", b"{", None, "invalid_json"),
+    ("/tenants", b"", None, "invalid_json"),
+    ("/tenants/default/keys", {"scopes": ["root"]}, "scopes.0", "invalid_value"),
+    ("/tenants/default/keys", {"scopes": []}, "scopes", "invalid_value"),
+    ("/tenants/default/keys", {"expires_after_s": 0}, "expires_after_s", "invalid_value"),
+    ("/tenants/default/keys", {"expires_after_s": 10**15}, "expires_after_s", "invalid_value"),
+    ("/tenants/default/keys", {"expires_after_s": True}, "expires_after_s", "invalid_value"),
+    ("/tenants/default/keys", {"project_id": "nowhere"}, "project_id", "project_not_found"),
+    ("/tenants/default/keys/key_000000000000/rotate", {"grace_s": -1}, "grace_s", "invalid_value"),
 )
-async def test_a_fault_names_its_field(operator: httpx.AsyncClient, body: Any, param: str | None, code: str) -> None:
-    sent = {"content": body} if isinstance(body, str) else {} if body is None else {"json": body}
-    refused = await operator.post("/tenants", headers={"content-type": "application/json"}, **sent)
-    assert refused.status_code == 400
-    assert (refused.json()["error"]["param"], refused.json()["error"]["code"]) == (param, code)
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "param"),
-    [
-        ("/tenants/default/keys", {"scopes": ["root"]}, "scopes.0"),
-        ("/tenants/default/keys", {"scopes": []}, "scopes"),
-        ("/tenants/default/keys", {"expires_after_s": 0}, "expires_after_s"),
-        ("/tenants/default/keys", {"expires_after_s": 10**15}, "expires_after_s"),
-        ("/tenants/default/keys", {"expires_after_s": True}, "expires_after_s"),
-        ("/tenants/default/keys", {"project_id": "nowhere"}, "project_id"),
-        ("/tenants/default/keys/key_000000000000/rotate", {"grace_s": -1}, "grace_s"),
-    ],
-)
-async def test_a_fault_deeper_in_names_its_path(
-    operator: httpx.AsyncClient, path: str, body: dict[str, Any], param: str
-) -> None:
-    refused = await operator.post(path, json=body)
-    assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+async def test_a_fault_names_its_field(operator: httpx.AsyncClient) -> None:
+    for path, body, param, code in FAULTS:
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        refused = await operator.post(path, content=content, headers={"content-type": "application/json"})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["param"], error["code"]) == (400, param, code), (path, body)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "after=%00", "after=" + "x" * 129])
-async def test_a_page_that_can_not_be_is_refused(operator: httpx.AsyncClient, query: str) -> None:
+async def test_a_page_that_can_not_be_is_refused(operator: httpx.AsyncClient) -> None:
     for path in ("/tenants", "/gate/audit", "/tenants/default/keys", "/tenants/default/projects"):
-        refused = await operator.get(f"{path}?{query}")
-        assert (refused.status_code, refused.json()["error"]["param"]) == (400, query.partition("=")[0])
+        for query in ("limit=0", "limit=101", "limit=x", "after=%00", "after=" + "x" * 129):
+            refused = await operator.get(f"{path}?{query}")
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, query.partition("=")[0])
 
 
 async def test_a_long_body_is_not_read_to_its_end(operator: httpx.AsyncClient) -> None:
@@ -291,10 +286,10 @@ async def test_usage_is_told_by_day(acme: httpx.AsyncClient) -> None:
 async def test_without_an_answer_of_the_policy_nothing_is_done(office: Office, redis_url: str) -> None:
     key = await office.key("default", "admin")
     connection = Connection(redis_url)
-    blind = Office(office.postgres, connection, OpaPolicy("http://127.0.0.1:1"))
-    async with blind.client(key) as client:
+    async with (
+        Office(office.postgres, connection, OpaPolicy("http://127.0.0.1:1")).open() as blind,
+        blind.client(key) as client,
+    ):
         assert (await client.post("/tenants", json={"id": "acme"})).status_code == 503
-    await blind.decisions.close()
-    await blind.authenticator.close()
     await connection.close()
     assert [each.action for each in await AuditLog(office.postgres).latest("acme")] == []

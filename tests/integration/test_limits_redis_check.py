@@ -121,11 +121,11 @@ async def test_an_outage_gives_nobody_a_fresh_allowance_and_ends_when_the_store_
     for _ in range(4):
         await limits.check([ACME])
 
-    async def lost(**_: object) -> None:
+    async def lost(*_: object) -> None:
         raise OSError("the line is cut")
 
     with monkeypatch.context() as cut:
-        cut.setattr(limits, "_script", lost)
+        cut.setattr(limits, "_run", lost)
         assert [(await limits.check([ACME])).allowed for _ in range(2)] == [True, False]
     assert (await limits.check([ACME])).is_local, "the store is not asked again at once"
     manual_clock.advance(RETRY_S)

@@ -1,8 +1,9 @@
 """A session's past and its owner, in a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from tests.kit.store import looking_into
@@ -153,3 +154,24 @@ async def test_of_two_owners_only_the_one_that_has_the_session_hands_out_records
         assert [key for key in redis.scan_iter() if "job" in key] == [], "no fence outlives its record"
     await other.close(CALL)
     await other_broker.close()
+
+
+async def test_a_session_that_ends_during_a_heartbeat_stays_ended(
+    broker: RedisBroker, directory: SessionDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await directory.open(CALL, {})
+    has_ended = asyncio.Event()
+    send = broker.connection.call
+
+    async def send_late(what: Callable[[], Awaitable[Any]]) -> Any:
+        await has_ended.wait()
+        return await send(what)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(broker.connection, "call", send_late)
+        beating = asyncio.create_task(directory.heartbeat())
+        await asyncio.sleep(0)  # the heartbeat knows whom it renews, and is under way
+    assert await directory.close(CALL)
+    has_ended.set()
+    await beating
+    assert await directory.find(CALL) is None and await directory.count() == 0

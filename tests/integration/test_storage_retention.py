@@ -1,11 +1,13 @@
 """Old records go when a tenant's rules say so: its own and no others', in small steps, by a role that may do nothing else."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from tests.kit.client import until
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.effects import Persist
@@ -13,12 +15,11 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres, StorageRefused
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.retention import Retention, Swept, SweptElsewhere
 from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
-from agentvoicebox.workers.recorder import serve_recorder
+from agentvoicebox.workers.janitor import serve_janitor
 
 NOW_S = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 DAY_S = 86_400.0
@@ -35,16 +36,8 @@ def batch(session: str, age_days: float, *, items: int = 3, tenant: str = "acme"
 
 
 @pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    await migrate(postgres_url)
-    made = await Postgres.open(postgres_url)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def janitors(postgres: Postgres, postgres_url: str) -> AsyncIterator[Postgres]:
-    made = await Postgres.open(postgres_url, most_connections=2, role=JANITOR_ROLE)
+async def janitors(postgres: Postgres, records_url: str) -> AsyncIterator[Postgres]:
+    made = await Postgres.open(records_url, most_connections=2, role=JANITOR_ROLE)
     yield made
     await made.close()
 
@@ -134,9 +127,9 @@ async def test_the_role_that_serves_callers_deletes_nothing_and_the_janitor_chan
     assert await count(postgres, "conversation_items") == 3
 
 
-async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, postgres_url: str) -> None:
+async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, records_url: str) -> None:
     await record(postgres, batch("old", 31))
-    other = await asyncpg.connect(postgres_url)
+    other = await asyncpg.connect(records_url)
     try:
         await other.execute("SELECT pg_advisory_lock($1)", 0x61766274)
         with pytest.raises(SweptElsewhere):
@@ -147,15 +140,18 @@ async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, po
     assert (await retention.sweep()).sessions == 1
 
 
-async def test_the_recorder_sweeps_while_it_records(postgres: Postgres, postgres_url: str, redis_url: str) -> None:
-    old = batch("old", 0)
-    await record(postgres, TimedBatch(old.batch, 1_000_000_000.0))
+async def test_the_janitor_is_the_one_who_sweeps(postgres: Postgres, records_url: str, redis_url: str) -> None:
+    await record(
+        postgres, TimedBatch(batch("old", 0).batch, 1_000_000_000.0), TimedBatch(batch("new", 0).batch, time.time())
+    )
     ready, stop = asyncio.Event(), asyncio.Event()
-    settings = Settings(redis_url=redis_url, postgres_url=postgres_url, history_days=30)
-    serving = asyncio.create_task(serve_recorder(settings, ready.set, stop))
-    async with asyncio.timeout(20):
-        await ready.wait()
-        while await sessions(postgres):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        stop.set()
-        await serving
+    settings = Settings(redis_url=redis_url, postgres_url=records_url, history_days=30)
+    serving = asyncio.create_task(serve_janitor(settings, ready.set, stop))
+
+    async def is_swept() -> bool:
+        return await sessions(postgres) == ["new"]
+
+    await ready.wait()
+    await until(is_swept)
+    stop.set()
+    await serving

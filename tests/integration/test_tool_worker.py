@@ -18,6 +18,10 @@ from agentvoicebox.delivery.tool_result import read
 from agentvoicebox.engine.inputs import ToolReturned
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.policy.bundle import shipped_rules
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
 from agentvoicebox.settings import Settings
 from agentvoicebox.shipments import demo_data
@@ -336,3 +340,31 @@ async def test_a_secret_that_is_not_set_is_said_at_start(tmp_path: Path, monkeyp
 
 async def _nowhere(tenant_id: str, asked: list[Any]) -> Any:
     raise AssertionError("nothing is looked up here")
+
+
+async def test_a_tool_that_the_policy_forbids_is_not_run_and_the_call_goes_on(redis_url: str, tmp_path: Path) -> None:
+    (tmp_path / "access.rego").write_text((shipped_rules() / "access.rego").read_text())
+    own_rule = 'package agentvoicebox.access\n\ndeny contains "not this one" if input.resource.id == "forbidden"\n'
+    (tmp_path / "own.rego").write_text(own_rule)
+    broker, ran = RedisBroker(redis_url), list[str]()
+
+    def tool(name: str) -> Tool:
+        async def act(arguments: Any, context: ToolContext) -> Outcome:
+            ran.append(name)
+            return Outcome("OK", "{}")
+
+        return Tool(Definition(name=name, description="", arguments={}), act)
+
+    registry = Registry([tool("forbidden"), tool("allowed")])
+    for policy, ran_then, told in (
+        (EmbeddedPolicy(str(tmp_path)), ["allowed"], "not_allowed"),
+        (OpaPolicy("http://127.0.0.1:1"), [], "tool_unavailable"),  # no answer is a no
+    ):
+        ran.clear()
+        work = ToolWork(registry, RedisLedger(broker.connection), decisions=Decisions(policy))
+        output = await work.run(CALLER, CallTool("r1", "c1", "forbidden", "{}"))
+        assert msgspec.json.decode(output) == {"error": told, "tool": "forbidden"}
+        await work.run(CALLER, CallTool("r1", "c2", "allowed", "{}"))
+        assert ran == ran_then
+        await policy.close()
+    await broker.close()

@@ -1,7 +1,7 @@
 """A whole cluster of real processes on one machine: gateways and workers, each a `serve --role` of its own, on one Valkey
 (append-only file) and one PostgreSQL, behind a balancer. Servers that are killed are started again, as an init system would.
 
-A node is a supervisor and its child. `kill` kills the child, which serves the roles; the supervisor starts another.
+A node is a supervisor and its children. `kill` kills the child that serves a role; the supervisor starts another.
 """
 
 import asyncio
@@ -17,14 +17,16 @@ from pathlib import Path
 import httpx
 
 from agentvoicebox.cli.local_server import free_port
+from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.shipments.demo_data import seed
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, shim
+from agentvoicebox.supervisor.roles import children
 from tests.kit.balancer import READY
-from tests.kit.processes import family
+from tests.kit.processes import pid_of
 from tests.kit.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +34,7 @@ START_S = 120.0
 END_S = 40.0
 AGAIN_S = 0.5
 WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder", "janitor"))
-COMPACT = (("stt",), ("tts",), ("llm", "tool", "recorder", "janitor"))
+COMPACT = (("stt", "tts", "llm", "tool", "recorder", "janitor"),)  # fewer supervisors, as many processes that work
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted"}  # engines that answer at once
 
 
@@ -41,6 +43,7 @@ class Node:
 
     Attributes:
         name: `gateway-1`.
+        roles: that it serves.
         port: of a gateway; 0 for workers.
     """
 
@@ -48,18 +51,19 @@ class Node:
         self, name: str, roles: tuple[str, ...], environment: Mapping[str, str], folder: Path, port: int
     ) -> None:
         self.name = name
+        self.roles = roles
         self.port = port
-        self._roles = roles
         self._environment = environment
         self._log = folder / f"{name}.log"
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._is_ready = asyncio.Event()
+        self._is_up = asyncio.Event()
+        self._states: dict[str, str] = {}
 
     async def start(self) -> None:
         """Start it and wait until its roles are ready."""
-        self._is_ready.clear()
-        options = [part for role in self._roles for part in ("--role", role)]
+        self._is_up.clear()
+        options = [part for role in self.roles for part in ("--role", role)]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *shim([sys.executable, "-m", "agentvoicebox.cli", "serve", *options], die_with=signal.SIGKILL),
@@ -71,21 +75,20 @@ class Node:
                 start_new_session=True,
             )
         self._reading = asyncio.create_task(self._read(self._process), name=f"{self.name} output")
-        opening = asyncio.create_task(self._is_ready.wait())
+        opening = asyncio.create_task(self._is_up.wait())
         done, _ = await asyncio.wait((opening, self._reading), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
         opening.cancel()
         assert opening in done, f"{self.name} did not start; its log is {self._log.read_text(errors='replace')[-2000:]}"
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
-        async for line in process.stdout:  # `  stt        ready after 1.2 s`, `  stt        died`
-            match line.decode().split():
-                case [_, "died", *_]:
-                    self._is_ready.clear()
-                case [what, "ready", *_] if what != "migrations":
-                    self._is_ready.set()
-                case _:
-                    pass
+        async for (
+            line
+        ) in process.stdout:  # `  stt        ready after 1.2 s`, `  stt        died`; at last `ready after 2.1 s`
+            if line.startswith(EVERYTHING_READY.encode()):
+                self._is_up.set()
+            elif len(words := line.decode().split()) > 1:
+                self._states[words[0]] = words[1]
 
     async def stop(self) -> float:
         """SIGTERM, and the seconds until nothing of it was left. Idempotent."""
@@ -106,25 +109,18 @@ class Node:
         self._process = None
         return loop.time() - began_s
 
-    @property
-    def child_pid(self) -> int:
-        """Of the process that serves the roles just now; 0 between two of them."""
+    async def kill(self, role: str) -> None:
+        """SIGKILL to the process that serves a role."""
         assert self._process is not None
-        children = [each.pid for each in family(self._process.pid) if each.pid != self._process.pid]
-        return children[0] if children else 0
+        await self.is_back(role)
+        os.kill(pid_of(self._process.pid, _child_of(role)), signal.SIGKILL)
+        await until(lambda: self._states.get(_child_of(role)) == "ready", f"{role} of {self.name} lives")
 
-    async def kill(self) -> int:
-        """SIGKILL to the process that serves the roles, once there is one; its pid. `is_back` waits for the next."""
-        await until(lambda: not self.child_pid, f"{self.name} serves nothing", patience_s=START_S)
-        pid = self.child_pid
-        self._is_ready.clear()
-        os.kill(pid, signal.SIGKILL)
-        return pid
-
-    async def is_back(self) -> None:
-        """Wait until another process has taken the place of a killed one, and its roles are ready."""
-        async with asyncio.timeout(START_S):
-            await self._is_ready.wait()
+    async def is_back(self, role: str) -> None:
+        """Wait until the process that serves a role is ready, after its first start and after each kill."""
+        await until(
+            lambda: self._states.get(_child_of(role)) != "ready", f"no {role} on {self.name}", patience_s=START_S
+        )
 
 
 class Server:
@@ -173,7 +169,7 @@ class Cluster:
 
     Attributes:
         url: of the balancer, as an OpenAI client knows it.
-        gateways, workers: the nodes; workers by their first role.
+        gateways, workers: the nodes.
     """
 
     def __init__(self, port: int, valkey: Server, postgres: Server, gateways: list[Node], workers: list[Node]) -> None:
@@ -184,8 +180,18 @@ class Cluster:
         self.workers = workers
 
     def of(self, role: str) -> list[Node]:
-        """Nodes by what their names begin with: `gateway`, `stt`, …"""
-        return [node for node in (*self.gateways, *self.workers) if node.name.rpartition("-")[0] == role]
+        """The nodes that serve a role."""
+        return [node for node in (*self.gateways, *self.workers) if role in node.roles]
+
+    async def busy_gateways(self) -> list[Node]:
+        """Those that hold a call just now."""
+        busy = []
+        async with httpx.AsyncClient() as http:
+            for node in self.gateways:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await http.get(f"http://127.0.0.1:{node.port}/ready")).json()["calls"]:
+                        busy.append(node)
+        return busy
 
     async def until_ready(self, node: Node) -> None:
         """Wait until a gateway answers 200 at `/ready`."""
@@ -252,6 +258,11 @@ async def cluster(
         await asyncio.gather(*(node.start() for node in (*calling, *working)))
         await asyncio.gather(*(made.until_ready(node) for node in calling))
         yield made
+
+
+def _child_of(role: str) -> str:
+    """The name of the process that serves a role."""
+    return children([role])[0].name
 
 
 async def _stop_all(nodes: list[Node]) -> None:

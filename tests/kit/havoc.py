@@ -27,7 +27,7 @@ from tests.kit.witness import Witness
 # A gateway holds the calls, so it dies most often.
 DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ("llm", "tool", "recorder", "valkey", "postgres")
 BREATH_S = (0.2, 1.2)  # of a caller, between two lines
-LULL_S = (0.5, 4.0)  # of the killer, once everything is whole again
+LULL_S = (0.0, 6.0)  # of the killer, once everything is whole again; about a turn, so that it strikes anywhere in one
 RECORDED_S = 60.0  # for the recorder to catch up in the end
 ANSWER_S = 30.0
 
@@ -159,6 +159,7 @@ async def wreak(
                 pile = chance.sample(deck, len(deck))
             await asyncio.sleep(chance.uniform(*LULL_S))
             done.append(await _kill(cluster, pile.pop(), chance))
+            await _until_answered(calls, done[-1].at_s)  # so that each answer suffers from one kill
         stop.set()
         await asyncio.gather(*talking)
     finally:
@@ -171,6 +172,20 @@ async def wreak(
     return Havoc(done, calls, [answer for each in usual for answer in each.answers], recorded)
 
 
+async def _until_answered(calls: list[Spoken], at_s: float) -> None:
+    """Wait until every turn that was under way at that time is over."""
+
+    def open_turns() -> list[int]:
+        return [
+            call.number
+            for call in calls
+            for each in call.answers
+            if each.began_s <= at_s and not (each.ended_s or call.ended_s)
+        ]
+
+    await until(open_turns, "turns without an end", patience_s=2 * ANSWER_S)
+
+
 async def _kill(cluster: Cluster, victim: str, chance: random.Random) -> Kill:
     """Kill one process of a kind, and wait until there is another in its place."""
     loop = asyncio.get_running_loop()
@@ -181,10 +196,15 @@ async def _kill(cluster: Cluster, victim: str, chance: random.Random) -> Kill:
         server.kill()
         await until(lambda: len(server.outages_s) == outages, f"{victim} is not back")
     else:
-        node = chance.choice(cluster.of(victim))
-        await node.kill()
+        # A gateway without calls can lose none: one that holds some is chosen, as soon as there is one.
+        nodes = cluster.of(victim)
+        while victim == "gateway" and not (nodes := await cluster.busy_gateways()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        node = chance.choice(nodes)
+        await node.is_back(victim)
         kill.at_s = loop.time()
-        await node.is_back()
+        await node.kill(victim)
+        await node.is_back(victim)
     kill.healed_s = loop.time()
     return kill
 
@@ -229,10 +249,7 @@ class Reckoning:
 def reckon(havoc: Havoc) -> list[Reckoning]:
     """Each kill with what followed; an answer counts with every kill that fell into its turn."""
     usual = [*havoc.usual, *_undisturbed(havoc)]
-    waits = {
-        index: statistics.median(each.wait_ms for each in usual if each.line == index)
-        for index in {each.line for each in usual}
-    }
+    waits = _usual_waits(usual)
     samples: dict[str, Int16Array] = {}
     for answer in usual:
         samples.setdefault(answer.replied, answer.pcm)
@@ -256,6 +273,18 @@ def reckon(havoc: Havoc) -> list[Reckoning]:
                     _compare(answer, samples, row)
         told.append(row)
     return told
+
+
+def jitter_ms(havoc: Havoc) -> list[float]:
+    """The extra silence of answers that nobody disturbed: what the machine itself adds to the figures of a kill."""
+    usual = [*havoc.usual, *_undisturbed(havoc)]
+    waits = _usual_waits(usual)
+    return [max(0.0, each.wait_ms - waits[each.line]) + each.gap_ms for each in usual]
+
+
+def _usual_waits(answers: Sequence[Answer]) -> dict[int, float]:
+    lines = {each.line for each in answers}
+    return {line: statistics.median(each.wait_ms for each in answers if each.line == line) for line in lines}
 
 
 def _undisturbed(havoc: Havoc) -> list[Answer]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
 from tests.kit.seen_sessions import SESSIONS, VERBS, Step, seen_sessions
@@ -40,6 +40,7 @@ async def play(url: str, steps: list[Step], patience_s: float) -> None:
 
 @examples(40)
 @given(steps=STEPS)
+@example(steps=A_LONG_DAY)
 def test_p1_what_one_gateway_writes_every_other_reads_and_hears(redis_url: str, steps: list[Step]) -> None:
     asyncio.run(play(redis_url, steps, PATIENCE_S))
 
@@ -92,7 +93,6 @@ def _whoever_asks(original: Any) -> Any:
 def test_a_broken_directory_is_caught(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, name: str, broken: Any, wrong: str
 ) -> None:
-    asyncio.run(play(redis_url, A_LONG_DAY, PATIENCE_S))
     monkeypatch.setattr(SessionDirectory, name, broken(getattr(SessionDirectory, name)))
     with pytest.raises(AssertionError, match=wrong):
         asyncio.run(play(redis_url, A_LONG_DAY, NO_PATIENCE_S))

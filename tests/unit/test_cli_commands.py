@@ -39,6 +39,8 @@ def test_every_command_explains_itself(command: str) -> None:
         (["call", "--text", "hi", "--url", "http://127.0.0.1:9/v1"], "agentvoicebox serve"),
         (["call", "missing.wav"], "missing.wav"),
         (["call", "--text", "hi", "--record", "no/such/folder/call.wav"], "there is no folder"),
+        (["serve", "--role", "gateway"], "AVB_REDIS_URL is needed by gateway"),
+        (["serve", "--role", "boss"], "there is no role boss; known are"),
         (["models", "pull", "no-such-model"], "no-such-model; known are"),
         (["models", "verify", "no-such-model"], "no-such-model; known are"),
     ],

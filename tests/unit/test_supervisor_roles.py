@@ -35,6 +35,7 @@ def test_an_unknown_role_is_named_beside_the_known_ones() -> None:
     ("role", "given", "told"),
     [
         ("gateway", {}, "AVB_REDIS_URL is needed by gateway"),
+        ("gateway", {"redis_url": REDIS}, "AVB_POSTGRES_URL is needed by gateway"),
         ("recorder", {"redis_url": REDIS}, "AVB_POSTGRES_URL is needed by recorder"),
         ("tool", {"redis_url": REDIS}, "AVB_POSTGRES_URL is needed by tool"),
         ("webhook", {}, "AVB_POSTGRES_URL is needed by webhook"),

@@ -26,6 +26,7 @@ class EndlessTts:
 
     def __init__(self) -> None:
         self.may_go_on = threading.Semaphore(0)
+        self.begun = 0
         self.rendered = 0
         self.was_interrupted = threading.Event()
 
@@ -38,6 +39,7 @@ class EndlessTts:
     def _chunks(self, stop: Stop) -> Iterator[Int16Array]:
         while True:
             with stop.interrupting(self._interrupt):
+                self.begun += 1
                 assert self.may_go_on.acquire(timeout=PATIENCE_S)
             self.rendered += 1
             yield np.ones(100, np.int16)
@@ -82,6 +84,7 @@ async def test_cancelling_interrupts_the_engine_and_publishes_no_more() -> None:
         await made.speak(TEXT)
         tts.may_go_on.release(2)
         await made.until(lambda records: len(records) == 2)
+        await settled(lambda: tts.begun == 3)
         await made.cancel()
         assert await asyncio.to_thread(tts.was_interrupted.wait, PATIENCE_S)
         await settled(lambda: runner.busy == 0)

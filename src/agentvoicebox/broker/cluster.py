@@ -37,6 +37,11 @@ class Cluster:
         self.blocking = _client(url)
         self._room: asyncio.Semaphore | None = None
 
+    @property
+    def aside(self) -> RedisCluster:
+        """See Store. Callers wait for `room`, not for a connection, so what comes without asking for room waits for nobody."""
+        return self.commands
+
     def room(self) -> AbstractAsyncContextManager[object]:
         """See Store. A pipeline may hold a connection to every node, so the fewer at once the more nodes there are."""
         return self._gate()
@@ -54,6 +59,12 @@ class Cluster:
         """See Store."""
         for client in (self.commands, self.blocking):
             await client.nodes_manager.initialize()
+
+    async def of_each(self, *command: str) -> list[Any]:
+        """See Store."""
+        await self.commands.initialize()
+        nodes = self.commands.get_primaries()
+        return await asyncio.gather(*(self.commands.execute_command(*command, target_nodes=node) for node in nodes))
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store. The node is named, else the library would ask the cluster each time where such a command has its key."""

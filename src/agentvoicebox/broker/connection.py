@@ -2,8 +2,9 @@
 
 The store is one server or a cluster (`one_server`, `cluster`); `connect` decides by the URL, and whoever sends commands need not
 know. Two sets of connections, below 50 in all (plan A1.2): commands share one, blocking reads have the other, so that a waiting
-worker never starves a publishing one. A lost server is tried again with growing pauses until `patience_s` is over; each
-command sent through here must therefore bear being sent twice (scripts carry a nonce, readers drop what they have).
+worker never starves a publishing one; one more is for limits, to which a storm of commands must not look like an outage. A lost
+server is tried again with growing pauses until `patience_s` is over; each command sent through here must therefore bear being
+sent twice (scripts carry a nonce, readers drop what they have).
 """
 
 import asyncio
@@ -63,6 +64,7 @@ class Store(Protocol):
         is_cluster: no command may touch keys of two slots.
         commands: for what is answered at once.
         blocking: for reads that wait.
+        aside: for one short command at a time that must not wait behind all others.
     """
 
     is_cluster: bool
@@ -75,11 +77,18 @@ class Store(Protocol):
     def blocking(self) -> Client:
         """For reads that wait."""
 
+    @property
+    def aside(self) -> Client:
+        """For one short command at a time that must not wait behind all others."""
+
     def room(self) -> AbstractAsyncContextManager[object]:
         """Held around commands, so that any number of callers stays within the bound on connections."""
 
     async def refresh(self) -> None:
         """Learn anew which node owns what, after a failure."""
+
+    async def of_each(self, *command: str) -> list[Any]:
+        """What each node answers to a command about itself; one server is one node."""
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """XREADGROUP of what nobody had yet; waits."""
@@ -198,7 +207,10 @@ def _said(error: BaseException) -> str:
         return "the store is no cluster; AVB_REDIS_URL should begin with redis://"
     if isinstance(error, _AWAY_CLUSTER):
         return f"the store is away ({type(error).__name__})"
-    return f"the store refused a command: {error}"
+    reason = str(error).partition(" ")[0][
+        :40
+    ]  # the rest may hold what the store was given; this says what is the matter
+    return f"the store refused a command ({type(error).__name__}, {reason})"
 
 
 def new_nonce() -> bytes:

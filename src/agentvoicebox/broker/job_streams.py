@@ -10,7 +10,8 @@ from redis.exceptions import ResponseError
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of
-from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.broker.envelope import unpack_job
+from agentvoicebox.ports.broker import Job, JobKind, SessionRef
 
 ALL = "all"
 
@@ -91,6 +92,15 @@ class JobStreams:
             await pipe.execute()
 
         await self._connection.call(lay_down)
+
+    async def unfinished(self, kind: JobKind, session: SessionRef, *, most: int) -> list[Job]:
+        """A session's jobs that wait or are being worked on, the oldest first, among the newest `most` of all sessions."""
+
+        async def read() -> Any:
+            return await self._connection.commands.xrevrange(keys.job_stream(kind), count=most)
+
+        jobs = (unpack_job(fields[b"j"]) for _, fields in reversed(entries_of(await self._connection.call(read))))
+        return [job for job in jobs if job.session == session]
 
     async def living(self, kind: JobKind) -> int:
         """How many of the group's consumers have claimed, or kept an entry, of late."""

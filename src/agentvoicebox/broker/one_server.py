@@ -14,8 +14,10 @@ from redis.backoff import NoBackoff
 
 from agentvoicebox.broker.wire import WiredRedis
 
-COMMAND_CONNECTIONS = 40  # of one server: for transactions alone, as all other commands share one
+COMMAND_CONNECTIONS = 39  # of a cluster, where commands do not share a wire
+TRANSACTION_CONNECTIONS = 4
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
+ASIDE_CONNECTIONS = 1
 SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
 
 
@@ -29,8 +31,9 @@ class OneServer:
     is_cluster = False
 
     def __init__(self, url: str) -> None:
-        self.commands = WiredRedis(_pool(url, COMMAND_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
+        self.commands = WiredRedis(_pool(url, TRANSACTION_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
         self.blocking = Redis.from_pool(_pool(url, BLOCKING_CONNECTIONS))
+        self.aside = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS))
 
     def room(self) -> AbstractAsyncContextManager[object]:
         """See Store. On the wire there is always room."""
@@ -38,6 +41,10 @@ class OneServer:
 
     async def refresh(self) -> None:
         """See Store. There is nothing to learn."""
+
+    async def of_each(self, *command: str) -> list[Any]:
+        """See Store."""
+        return [await self.commands.execute_command(*command)]
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store."""
@@ -55,7 +62,7 @@ class OneServer:
 
     async def close(self) -> None:
         """See Store."""
-        for client in (self.commands, self.blocking):
+        for client in (self.commands, self.blocking, self.aside):
             await client.aclose()
             await client.connection_pool.disconnect()
 

@@ -5,14 +5,15 @@ is there: nobody needs a register of workers. What a worker can't do although it
 itself, for a few seconds at a time, so that a dead worker's complaint dies with it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.connection import STORE_ERRORS, Connection
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind
 
@@ -43,7 +44,7 @@ class Vitals(msgspec.Struct, frozen=True):
     """One look at everything.
 
     Attributes:
-        memory_share: how full the store is, 0 to 1; 0.0 when it has no limit.
+        memory_share: how full the store is (of a cluster its fullest node), 0 to 1; 0.0 when it has no limit.
     """
 
     crews: Mapping[JobKind, Crew]
@@ -64,28 +65,29 @@ class VitalSigns:
         """
         pipe = self._connection.commands.pipeline(transaction=False)
         pipe.set(keys.PROBE, b"", ex=keys.PROBE_TTL_S)
-        pipe.info("memory")
-        pipe.time()
         for kind in JobKind:
             pipe.xinfo_consumers(keys.job_stream(kind), keys.group(kind))
             pipe.hgetall(keys.ailing(kind))
             pipe.xinfo_groups(keys.job_stream(kind))
+        store = self._connection.store
         try:
-            written, memory, now, *rest = await pipe.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+            (written, *rest), memories, times = await self._connection.once(
+                lambda: asyncio.gather(
+                    pipe.execute(raise_on_error=False), store.of_each("INFO", "memory"), store.of_each("TIME")
+                )
+            )
+        except STORE_ERRORS as error:
             raise BrokerLost(f"the store is away ({type(error).__name__})") from error
-        for answer in (written, memory, now):
-            if isinstance(answer, Exception):
-                raise BrokerLost(f"the store takes no writes ({type(answer).__name__})") from answer
+        if isinstance(written, Exception):
+            raise BrokerLost(f"the store takes no writes ({type(written).__name__})") from written
         waiting = await self._waiting(rest[2::3])
-        now_ms = now[0] * 1000 + now[1] // 1000
+        now_ms = max(seconds * 1000 + micros // 1000 for seconds, micros in times)
         crews = {}
         for place, kind in enumerate(JobKind):
             since_ms = waiting.get(kind)
             age_s = 0.0 if since_ms is None else max(0, now_ms - since_ms) / 1000
             crews[kind] = _crew(rest[3 * place], rest[3 * place + 1], age_s)
-        limit = memory.get("maxmemory", 0)
-        return Vitals(crews, memory["used_memory"] / limit if limit else 0.0)
+        return Vitals(crews, max(_share(memory) for memory in memories))
 
     async def _waiting(self, groups: list[Any]) -> dict[JobKind, int]:
         """When the oldest entry that nobody has read was added, in ms of the store's clock, for kinds that have one."""
@@ -94,8 +96,8 @@ class VitalSigns:
             last = _last_delivered(known, keys.group(kind))
             pipe.xrange(keys.job_stream(kind), min=f"({last}" if last else "-", count=1)
         try:
-            answers = await pipe.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+            answers = await self._connection.once(lambda: pipe.execute(raise_on_error=False))
+        except STORE_ERRORS as error:
             raise BrokerLost(f"the store is away ({type(error).__name__})") from error
         first = {kind: entries[0][0] for kind, entries in zip(JobKind, answers, strict=True) if _is_some(entries)}
         return {kind: int(entry_id.partition(b"-")[0]) for kind, entry_id in first.items()}
@@ -113,6 +115,11 @@ class VitalSigns:
             await pipe.execute()
 
         await self._connection.call(write)
+
+
+def _share(memory: dict[str, Any]) -> float:
+    limit = memory.get("maxmemory", 0)
+    return float(memory["used_memory"] / limit) if limit else 0.0
 
 
 def _is_some(answer: object) -> bool:

@@ -1,30 +1,19 @@
 """`agentvoicebox keys`: tenants' API keys and limits. A key is shown once, when it is made.
 
-Works on the database of AVB_POSTGRES_URL, or else on the embedded one of the server that runs on AVB_DATA_DIR (found by its
-socket; stop and start of it stay the server's). Every deed stands in the tenant's audit log.
+Works on the database that `cli.database` finds. Every change stands in the tenant's audit log, with it or not at all.
 """
 
-import asyncio
-import hashlib
-import os
-import secrets
-import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from agentvoicebox.cli.console import Commands, console
+from agentvoicebox.cli.database import ACTS_WITHIN, Found, by_command, on_database
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.settings import DEFAULT_TENANT, Settings
-from agentvoicebox.storage.audit import AuditEntry, AuditLog
-from agentvoicebox.storage.migrate import migrate
-from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import PORT_IN_NAME
+from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey, TenantLimits
 from agentvoicebox.tenancy.key_format import LEAD, key_id, new_key, read_key
 from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right
@@ -34,9 +23,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="API keys of tenants: make, list, rotate, revoke; suspend or limit a tenant. Gateways admit them beside AVB_API_KEYS.",
 )
-
-ACTOR = "cli"
-ACTS_WITHIN = "Running servers follow within a minute."
 
 Tenant = Annotated[str, typer.Option(help="Whose key it is: small letters, digits and '-'.")]
 Key = Annotated[str, typer.Argument(help="The key's prefix, as in `keys list` (or the whole key).")]
@@ -55,6 +41,10 @@ def create(
     """Make a key and show it, once. A new tenant is made with its first key.
 
     agentvoicebox keys create --tenant acme --name "web shop"
+
+    A key for /v1/admin: with the scope admin. One of the tenant `default` administers every tenant, others their own:
+
+    agentvoicebox keys create --scope admin --name "operations"
     """
     chosen = tuple(right for right in RIGHTS if right in scope) if scope else USUAL_RIGHTS
     unknown = sorted(set(scope or ()) - set(RIGHTS))
@@ -65,23 +55,20 @@ def create(
 
     async def work(keys: ApiKeys) -> None:
         rights: tuple[Right, ...] = chosen
-        await keys.create(tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at)
+        deed = by_command("key.created", key_id(key.prefix))
+        await keys.create(
+            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, deed=deed
+        )
 
-    _do(tenant, "key.created", key_id(key.prefix), work)
+    _do(work)
     _show_once(key.text, tenant)
 
 
 @app.command("list")
 def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
     """Every key of a tenant; of each only the public prefix is known."""
-    found: list[ListedKey] = []
-
-    async def work(keys: ApiKeys) -> None:
-        found.extend(await keys.list_keys(tenant))
-
-    _do(tenant, "", "", work)
     table = Table("prefix", "name", "project", "scopes", "made", "state")
-    for key in found:
+    for key in _do(lambda keys: keys.list_keys(tenant)):
         table.add_row(
             key.prefix,
             key.name,
@@ -101,24 +88,17 @@ def rotate(
 ) -> None:
     """Make a key with the same rights in the place of another, which stays good for a while."""
     fresh = new_key()
-    ends: list[datetime] = []
-
-    async def work(keys: ApiKeys) -> None:
-        ends.append(await keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600))
-
-    _do(tenant, "key.rotated", key_id(_prefix(key)), work)
+    deed = by_command("key.rotated", key_id(_prefix(key)))
+    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, deed=deed))
     _show_once(fresh.text, tenant)
-    console.print(f"The old key {_prefix(key)} is good until {ends[0]:%Y-%m-%d %H:%M} UTC at most.")
+    console.print(f"The old key {_prefix(key)} is good until {ends:%Y-%m-%d %H:%M} UTC at most.")
 
 
 @app.command()
 def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
     """End a key: from then on it is refused."""
-
-    async def work(keys: ApiKeys) -> None:
-        await keys.revoke(tenant, _prefix(key))
-
-    _do(tenant, "key.revoked", key_id(_prefix(key)), work)
+    deed = by_command("key.revoked", key_id(_prefix(key)))
+    _do(lambda keys: keys.revoke(tenant, _prefix(key), deed=deed))
     console.print(f"Key {_prefix(key)} is revoked. {ACTS_WITHIN}")
 
 
@@ -128,11 +108,8 @@ def suspend(
     lift: Annotated[bool, typer.Option("--lift", help="Let the tenant in again.")] = False,
 ) -> None:
     """Shut a tenant out with all its keys, or let it in again."""
-
-    async def work(keys: ApiKeys) -> None:
-        await keys.suspend(tenant, is_suspended=not lift)
-
-    _do(tenant, "tenant.restored" if lift else "tenant.suspended", tenant, work)
+    deed = by_command("tenant.restored" if lift else "tenant.suspended", tenant)
+    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, deed=deed))
     console.print(f"Tenant {tenant} is {'let in again' if lift else 'suspended'}. {ACTS_WITHIN}")
 
 
@@ -142,55 +119,25 @@ def limit(
     requests: Annotated[int | None, typer.Option(min=0, help="Requests within a window.")] = None,
     tokens: Annotated[int | None, typer.Option(min=0, help="Tokens of responses within a window.")] = None,
     window_s: Annotated[float | None, typer.Option(min=1, max=3600, help="The window's length in seconds.")] = None,
+    sessions: Annotated[int | None, typer.Option(min=0, help="Sessions open at a time.")] = None,
     usual: Annotated[bool, typer.Option("--usual", help="Go by the deployment's figures again.")] = False,
 ) -> None:
     """Give a tenant limits of its own in place of AVB_LIMIT_TENANT_…; a figure that is left out is the deployment's.
 
     agentvoicebox keys limit acme --requests 6000 --tokens 200000
     """
-    own = TenantLimits(requests, tokens, window_s)
+    own = TenantLimits(requests, tokens, window_s, sessions)
     if usual != (own == TenantLimits()):
-        raise SettingsError("give figures (--requests, --tokens, --window-s), or --usual for the deployment's")
-
-    async def work(keys: ApiKeys) -> None:
-        await keys.set_limits(tenant, own)
-
-    _do(tenant, "tenant.limited", tenant, work)
+        raise SettingsError(
+            "give figures (--requests, --tokens, --window-s, --sessions), or --usual for the deployment's"
+        )
+    deed = by_command("tenant.limited", tenant)
+    _do(lambda keys: keys.set_limits(tenant, own, deed=deed))
     console.print(f"Tenant {tenant} has {'the usual limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")
 
 
-def _do(tenant: str, action: str, subject: str, work: Callable[[ApiKeys], Awaitable[None]]) -> None:
-    """Run one piece of work on the database; with an `action` it stands in the audit log."""
-    url = _database(Settings.load())
-
-    async def run() -> None:
-        await migrate(url)
-        postgres = await Postgres.open(url, most_connections=1)
-        try:
-            await work(ApiKeys(postgres))
-            if action:
-                entry = AuditEntry(f"aud_{secrets.token_hex(10)}", time.time(), ACTOR, action, subject)
-                await AuditLog(postgres).append(tenant, entry)
-        finally:
-            await postgres.close()
-
-    asyncio.run(run())
-
-
-def _database(settings: Settings) -> str:
-    """Where the keys are. Raises SettingsError when no database is configured and no server runs here."""
-    if settings.postgres_url:
-        return settings.postgres_url
-    folder = Path(settings.data_dir).resolve()
-    # As supervisor.embedded chooses it: beside the data, or where a socket's path is short enough.
-    digest = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
-    for sockets in (folder / "run", Path(tempfile.gettempdir()) / f"avb-{os.getuid()}-{digest}"):
-        if (sockets / f".s.PGSQL.{PORT_IN_NAME}").exists():
-            return f"postgresql://agentvoicebox@/agentvoicebox?host={sockets}&port={PORT_IN_NAME}"
-    raise SettingsError(
-        f"no server runs on {folder}, so its embedded PostgreSQL is down: start `agentvoicebox serve` in another terminal, "
-        "or name a database in AVB_POSTGRES_URL"
-    )
+def _do(work: Callable[[ApiKeys], Awaitable[Found]]) -> Found:
+    return on_database(lambda postgres: work(ApiKeys(postgres)))
 
 
 def _prefix(key: str) -> str:

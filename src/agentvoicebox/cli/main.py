@@ -2,7 +2,7 @@
 
 import typer
 
-from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, serve
+from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, records, serve, tenants
 from agentvoicebox.cli.console import Commands
 
 HELP = """
@@ -36,7 +36,9 @@ app.command()(doctor.doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(agents.app, name="agents")
 app.add_typer(keys.app, name="keys")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(policy.app, name="policy")
+app.add_typer(records.app, name="records")
 app.add_typer(evals.app, name="eval")
 app.command()(agents.voices)
 

@@ -18,6 +18,7 @@ from agentvoicebox.engine.step import Step
 from agentvoicebox.errors import ClientError, InvalidEvent, UnknownItem
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire import server_events as ev
+from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.items import (
     FunctionCallOutputItem,
     InputAudio,
@@ -37,14 +38,7 @@ def handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> N
     try:
         _handle(state, step, event, at_sample)
     except ClientError as error:
-        body = ev.ErrorBody(
-            type=error.error_type,
-            code=error.code,
-            message=error.message,
-            param=error.param,
-            event_id=event.event_id,
-        )
-        step.send(ev.ErrorEvent(event_id=step.event_id(), error=body))
+        step.send(ev.ErrorEvent(event_id=step.event_id(), error=body_of(error, event_id=event.event_id)))
 
 
 def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:

@@ -13,8 +13,10 @@ from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.speech import AHEAD_MS, Chunk
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.errors import ClientError
 from agentvoicebox.ids import IdSource
 from agentvoicebox.wire import server_events as ev
+from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.session_config import session_to_wire
 
 GOING_AWAY = 1001  # what OpenAI closes an expired session with
@@ -180,7 +182,7 @@ class Engine:
         state = self.state
         if step.now_s >= state.expires_at_s:
             message = "Your session hit its maximum duration."
-            body = ev.ErrorBody(type="invalid_request_error", code="session_expired", message=message)
+            body = body_of(ClientError(message, code="session_expired"))
             step.send(ev.ErrorEvent(event_id=step.event_id(), error=body))
             self._close(step, GOING_AWAY, message)
             return

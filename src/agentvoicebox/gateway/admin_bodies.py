@@ -32,6 +32,7 @@ class LimitsBody(_Asked):
     requests: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Requests within a window.")
     tokens: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Tokens of responses within a window.")
     window_s: StrictInt | StrictFloat | None = Field(default=None, ge=1, le=3600, description="The window's length.")
+    sessions: StrictInt | None = Field(default=None, ge=0, le=10**9, description="Sessions open at a time.")
 
 
 class NewTenant(_Asked):
@@ -77,7 +78,7 @@ class TenantBody(BaseModel):
     def of(cls, tenant: Tenant) -> "TenantBody":
         """As it is shown."""
         own: TenantLimits = tenant.limits
-        limits = LimitsBody(requests=own.requests, tokens=own.tokens, window_s=own.window_s)
+        limits = LimitsBody(requests=own.requests, tokens=own.tokens, window_s=own.window_s, sessions=own.sessions)
         suspended_at = _seconds(tenant.suspended_at)
         created_at = int(tenant.created_at.timestamp())
         return cls(

@@ -3,7 +3,6 @@
 Decides addresses and the shape of answers. Who may come in is `reception` and `house`; what a call is, `call`.
 """
 
-import math
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,33 +15,26 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from agentvoicebox import __version__
-from agentvoicebox.errors import (
-    AgentVoiceBoxError,
-    ClientError,
-    Overloaded,
-    PolicyDenied,
-    RateLimited,
-    Refused,
-)
+from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
 from agentvoicebox.gateway.admin import admin_routes
 from agentvoicebox.gateway.call import Call, new_session_id
 from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
 from agentvoicebox.gateway.history import history_routes
 from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.minting import BodyTooLarge, add_minting
+from agentvoicebox.gateway.minting import add_minting
 from agentvoicebox.gateway.readiness import Readiness
 from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
-from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.wire.codec import encode_server
-from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent
+from agentvoicebox.wire.faults import body_of, headers_of, status_of
+from agentvoicebox.wire.server_events import ErrorEvent
 
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
-UNAUTHORIZED = 3000  # the close code that goes with HTTP's 401
 
 log = get_logger(__name__)
 
@@ -57,7 +49,7 @@ def create_app(house: House) -> FastAPI:
 
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
-        return _error(_status_of(error), error)
+        return _error(status_of(error), error)
 
     @app.get("/health", summary="Whether the process lives")
     async def health() -> dict[str, str]:
@@ -127,7 +119,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         offered: list[str] = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
-        with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
+        with bound(correlation_id=sane_id(websocket.headers.get("x-correlation-id", "")) or trace_id):
             try:
                 headers, query = websocket.headers, websocket.query_params
                 admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))
@@ -151,6 +143,12 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
             house.admit(session, call)
         else:
             restored = await _take_up(house, session, who, call, owner)
+        try:
+            await house.reception.seat(session, who.principal, is_new=came_back is None)
+        except AgentVoiceBoxError:
+            house.dismiss(session, call, is_over=came_back is None)
+            house.directory.let_go(session, owner)
+            raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
         try:
@@ -180,35 +178,14 @@ async def _turn_away(house: House, websocket: WebSocket, error: AgentVoiceBoxErr
     """One `error` event, then the close: OpenAI's clients look for both."""
     house.metrics.refused(error.code or "no_credentials")
     log.info("caller turned away", code=error.code)
-    param = error.param if isinstance(error, ClientError) else None
-    body = ErrorBody(type=error.error_type, code=error.code, message=error.message, param=param)
-    event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body)
+    event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(error))
     code, reason = close_of(error)
     with suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
         await websocket.send_text(encode_server(event).decode())
         await websocket.close(code, reason)
 
 
-def _status_of(error: AgentVoiceBoxError) -> int:
-    match error:
-        case BodyTooLarge():
-            return 413
-        case ClientError():
-            return 400
-        case RateLimited():
-            return 429
-        case Refused(close_code=code) if not error.retryable:
-            return 401 if code == UNAUTHORIZED else 403
-        case _:
-            return 503 if error.retryable else 500
-
-
 def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
-    param = error.param if isinstance(error, ClientError) else None
-    body = {"message": error.message, "type": error.error_type, "param": param, "code": error.code}
-    headers = {}
-    if isinstance(error, RateLimited):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    elif isinstance(error, Overloaded):
-        headers["Retry-After"] = "1"
-    return JSONResponse({"error": body}, status_code=status, headers=headers)
+    body = msgspec.to_builtins(body_of(error))
+    del body["event_id"]
+    return JSONResponse({"error": body}, status_code=status, headers=headers_of(error))

@@ -39,7 +39,8 @@ from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tenancy.rest_bodies import begin_with
-from agentvoicebox.wire.server_events import ErrorBody, ErrorEvent, SessionResumed
+from agentvoicebox.wire.faults import body_of
+from agentvoicebox.wire.server_events import ErrorEvent, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig
 
 SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
@@ -244,10 +245,8 @@ class Call:
         except Exception:
             # A fault of ours. The client is told; whatever is out is stopped below; the other calls go on.
             log.exception("the call broke")
-            body = ErrorBody(
-                type="server_error", code="internal_error", message="The server failed; please call again."
-            )
-            writer.send(ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body))
+            broke = AgentVoiceBoxError("The server failed; please call again.", code="internal_error")
+            writer.send(ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(broke)))
             writer.close(INTERNAL_ERROR, "server_error.internal_error")
         finally:
             # Both end by themselves when told so: a cancellation that arrives just as the store answers may be lost on the way.

@@ -6,6 +6,7 @@ workers may still be at their last job of it, and are then deleted.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -132,7 +133,7 @@ class House:
         before = self._guests.get(session)
         if before is None and len(self._guests) >= self.max_calls:
             raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
-        if is_new and (refusal := self.around.refusal()) is not None:
+        if is_new and (refusal := self.around.refusal(self.calls)) is not None:
             raise refusal
         self._guests[session] = guest
         self._is_empty.clear()
@@ -148,6 +149,7 @@ class House:
         if not self._guests:
             self._is_empty.set()
         if not is_over:
+            self.reception.counts.let_go(session)
             return
         task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
         self._cleaning.add(task)
@@ -185,6 +187,8 @@ class House:
             guest.drop(owner)
 
     async def _clean_up(self, session: SessionRef) -> None:
+        with suppress(BrokerLost):  # its places come free by themselves
+            await self.reception.counts.leave(session)
         try:
             async with asyncio.timeout(self.grace_s):
                 await self._cleans_now.wait()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request
 
-from agentvoicebox.errors import ClientError
+from agentvoicebox.errors import BodyTooLarge, ClientError
 from agentvoicebox.gateway.call import new_session_id
 from agentvoicebox.gateway.house import House
 from agentvoicebox.tenancy.rest_bodies import (
@@ -24,12 +24,6 @@ MOST_BODY_BYTES = 256 * 1024  # kept in the store for as long as the secret live
 
 Read = Callable[[object], SecretRequest]
 Answer = Callable[[SecretRequest, str, int], dict[str, Any]]
-
-
-class BodyTooLarge(ClientError):
-    """More than anybody means to send."""
-
-    code = "request_too_large"
 
 
 def add_minting(app: FastAPI, house: House) -> None:

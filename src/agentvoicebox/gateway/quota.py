@@ -30,11 +30,14 @@ class Figures(msgspec.Struct, frozen=True):
         everybody: all tenants together.
         tenant: each of them; its own row may say otherwise.
         key: each key.
+        tenant_sessions, key_sessions: open at a time; None sets no limit.
     """
 
     everybody: Allowance = Allowance()
     tenant: Allowance = Allowance()
     key: Allowance = Allowance()
+    tenant_sessions: int | None = None
+    key_sessions: int | None = None
 
 
 class _Charge(msgspec.Struct, frozen=True):

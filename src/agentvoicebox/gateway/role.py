@@ -31,6 +31,8 @@ from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import RuleBook, usual_rules
+from agentvoicebox.storage.tail import Tail
 from agentvoicebox.storage.usage import Usage
 from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
@@ -112,7 +114,11 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
-        history=History(postgres, Vault(settings.history_key_list)),
+        history=History(
+            postgres,
+            Vault(settings.history_key_list),
+            Tail(broker.connection, RuleBook(postgres, usual_rules(settings))),
+        ),
         usage=Usage(postgres),
         postgres=postgres,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
@@ -193,6 +199,8 @@ def _figures(settings: Settings) -> Figures:
         everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
         tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
         key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
+        tenant_sessions=settings.limit_tenant_sessions or None,
+        key_sessions=settings.limit_key_sessions or None,
     )
 
 

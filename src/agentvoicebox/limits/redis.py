@@ -3,7 +3,7 @@
 Why windows of a hundred parts, and neither of the two usual cheap counters: the two-bucket sliding counter takes the bucket
 before as evenly spread, and a GCRA refills while a burst is still young; both let through up to twice the limit within a
 window that is placed badly. Here no window ever holds more than the limit, and what was taken comes back at most 1 % of a
-window late. A check costs one round trip whatever is taken.
+window late. A check costs one round trip whatever is taken, and all that are asked at the same moment share it.
 
 While the store is away this process answers for itself (`local`), says so once in the log, and counts each such answer.
 """
@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
+
+import msgspec
 
 from agentvoicebox.broker.connection import STORE_ERRORS, Connection
 from agentvoicebox.broker.keys import PREFIX
@@ -22,11 +24,21 @@ from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy
 from agentvoicebox.telemetry.logs import get_logger
 
 TAG = "{limits}"  # one hash tag: scopes that are taken from together must lie in one slot of a cluster
-PATIENCE_S = 1.0  # a dead socket refuses at once; less, and a busy loop would take its own lateness for an outage
+# A dead socket refuses at once. This is for a store that hangs; less, and a gateway that is stormed by callers would take its own
+# lateness for an outage, and then count alone.
+PATIENCE_S = 3.0
 RETRY_S = 1.0  # how long the local limit stands before the store is asked again
 SCRIPT = resources.files("agentvoicebox.limits").joinpath("lua", "take.lua").read_text()
 
 log = get_logger(__name__)
+
+
+class _Question(msgspec.Struct, frozen=True, eq=False):
+    """One run of the script, and who waits for what it says."""
+
+    keys: list[str]
+    arguments: list[Any]
+    answer: "asyncio.Future[list[list[int]] | None]"
 
 
 class Limits:
@@ -35,7 +47,7 @@ class Limits:
     Args:
         connection: the line to the store (`RedisBroker.connection`).
         peers: gateways that share the limits, for the local ones.
-        patience_s: how long one check waits for the store.
+        patience_s: how long a round trip may take.
         on_local: called for each answer given without the store; for a counter.
         clock: counts windows by this clock instead of the store's; for tests.
     """
@@ -50,7 +62,8 @@ class Limits:
         clock: Clock | None = None,
     ) -> None:
         self._connection = connection
-        self._script = connection.commands.register_script(SCRIPT)
+        self._waiting: list[_Question] = []
+        self._sending: asyncio.Task[None] | None = None
         self._breaker = Breaker(BreakerPolicy(failures_to_open=1, open_s=RETRY_S))
         self._patience_s = patience_s
         self._on_local = on_local
@@ -107,12 +120,31 @@ class Limits:
 
     async def _ask(self, keys: list[str], arguments: list[Any]) -> list[list[int]] | None:
         """The script's answer, or None while the store is away. Never asked twice: what was taken would be taken again."""
+        answer: asyncio.Future[list[list[int]] | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Question(keys, arguments, answer))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send(), name="limits")
+        return await answer
+
+    async def _send(self) -> None:
+        """Put all questions that wait into one round trip, until there are none."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            found: Sequence[list[list[int]] | None] = [None] * len(batch)
+            try:
+                found = await self._round_trip(batch) or found
+            finally:  # whatever happens, nobody waits for ever
+                for question, each in zip(batch, found, strict=True):
+                    if not question.answer.done():  # who asked may have left
+                        question.answer.set_result(each)
+
+    async def _round_trip(self, batch: Sequence[_Question]) -> list[list[list[int]]] | None:
         self._breaker, may_ask = self._breaker.admit(self._clock.monotonic_s())
         if not may_ask:
             return None
         try:
             async with asyncio.timeout(self._patience_s):
-                found: list[list[int]] = await self._connection.once(lambda: self._script(keys=keys, args=arguments))
+                found = await self._run(batch)
         except asyncio.CancelledError:
             self._breaker = self._breaker.released()
             raise
@@ -124,4 +156,12 @@ class Limits:
         if self._breaker.opened_s is not None:
             log.warning("limits are kept by the store again", local_answers=self.local_answers)
         self._breaker = self._breaker.succeeded()
+        return found
+
+    async def _run(self, batch: Sequence[_Question]) -> list[list[list[int]]]:
+        pipe = self._connection.store.aside.pipeline(transaction=False)
+        for question in batch:
+            # whole, not by its digest: a cluster's pipeline takes no EVALSHA
+            pipe.eval(SCRIPT, len(question.keys), *question.keys, *question.arguments)
+        found: list[list[list[int]]] = await pipe.execute()
         return found

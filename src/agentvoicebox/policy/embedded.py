@@ -1,4 +1,4 @@
-"""The rules evaluated in this process, on the loop's own thread: some 40 µs an answer (benchmarks/policy.py).
+"""The rules evaluated in this process, on the loop's own thread: some 40 µs an answer (benchmarks/auth_and_limits.py).
 
 A folder of rules is looked at again every few seconds; rules that can't be used are reported, and the former ones stay.
 """

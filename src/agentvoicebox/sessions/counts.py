@@ -27,7 +27,9 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.telemetry.logs import get_logger
 
-PATIENCE_S = 1.0  # a caller waits for it; then this process answers for itself
+PATIENCE_S = (
+    3.0  # a caller waits; then this process answers for itself. Less, and a storm of callers is taken for an outage
+)
 LEAST_RETRY_S = 1.0
 
 log = get_logger(__name__)

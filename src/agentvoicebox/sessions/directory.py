@@ -74,6 +74,7 @@ class SessionDirectory:
         self._clock = clock or SystemClock()
         self._ours: dict[SessionRef, dict[str, str]] = {}
         self._tokens: dict[SessionRef, str] = {}
+        self._closed: set[SessionRef] = set()  # since the last heartbeat
         self._hold = Script("hold")
         self._take = Script("take")
         self.on_lost: Callable[[SessionRef, str], None] = _nobody_cares
@@ -123,8 +124,12 @@ class SessionDirectory:
 
     async def heartbeat(self) -> None:
         """Renew all of ours, whole, in one round trip. Call every `keys.SESSION_HEARTBEAT_S`. Raises BrokerLost."""
-        if self._ours:
-            await self._write(list(self._ours), None)
+        renewed = list(self._ours)
+        self._closed.clear()
+        if renewed:
+            await self._write(renewed, None)
+        for session in self._closed.intersection(renewed):  # our renewal may have come after the end
+            await self._strike(session)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Heartbeats until `stop`; an absent store is tried again at the next."""
@@ -139,15 +144,19 @@ class SessionDirectory:
         """Strike a session out; True for the one caller who did. Raises BrokerLost; then the janitor will do it."""
         self._ours.pop(session, None)
         self._tokens.pop(session, None)
+        self._closed.add(session)
+        was_there = await self._strike(session)
+        if was_there:
+            notice = _encoder.encode(SessionNotice("closed", session))
+            await self._connection.call(lambda: self._connection.commands.publish(keys.SESSION_NOTICES, notice))
+        return was_there
 
+    async def _strike(self, session: SessionRef) -> bool:
         async def strike() -> bool:
             pipe = self._connection.commands.pipeline(transaction=False)
             pipe.execute_command("UNLINK", keys.session_hash(session))
             pipe.zrem(keys.LIVE_SESSIONS, _member(session))
             _, removed = await pipe.execute()
-            if removed:
-                notice = _encoder.encode(SessionNotice("closed", session))
-                await self._connection.commands.publish(keys.SESSION_NOTICES, notice)
             return bool(removed)
 
         return await self._connection.call(strike)

@@ -18,7 +18,6 @@ from agentvoicebox.storage.rules import RuleBook, Words
 from agentvoicebox.storage.usage import UsageEntry, entries_of
 from agentvoicebox.storage.vault import Vault
 
-PLACES_A_MICROSECOND = 1_000  # records of one batch that keep their order; the engine persists a few at a time
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # the escape itself, not a backslash followed by "u0000"
 
 _ITEM_UPSERT, _ITEM_DELETE, _RESPONSE_UPSERT = load("item_upsert"), load("item_delete"), load("response_upsert")
@@ -87,18 +86,17 @@ class _Rows:
         at = datetime.fromtimestamp(timed.submitted_s, UTC)
         seen = self._sessions.setdefault(head, _Seen(at, at))
         seen.opened_at, seen.last_at = min(seen.opened_at, at), max(seen.last_at, at)
-        first = int(timed.submitted_s * 1_000_000) * PLACES_A_MICROSECOND
-        for place, record in enumerate(timed.batch.records):
+        for position, record in timed.placed():
             body = to_jsonb(
                 protected(record, words=self._words, vault=self._vault, tenant_id=head[0], session_id=head[1])
             )
             match record.kind:
                 case "item":
-                    self._append(_ITEM_UPSERT, *head, record.record_id, first + place, body)
+                    self._append(_ITEM_UPSERT, *head, record.record_id, position, body)
                 case "item_deleted":
-                    self._append(_ITEM_DELETE, *head, record.record_id, first + place, at)
+                    self._append(_ITEM_DELETE, *head, record.record_id, position, at)
                 case "response":
-                    self._append(_RESPONSE_UPSERT, *head, record.record_id, first + place, body)
+                    self._append(_RESPONSE_UPSERT, *head, record.record_id, position, body)
                 case "session_opened":
                     seen.opened = seen.opened or body
                 case "session_closed":

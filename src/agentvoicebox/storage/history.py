@@ -1,7 +1,8 @@
 """What was recorded, read back: sessions and their items, in pages, one tenant at a time.
 
 A page begins behind the id that ended the one before. So pages have no gap and no repeat while records are added, and whoever
-turns to the thousandth page pays as little as for the first.
+turns to the thousandth page pays as little as for the first. Items that still wait for PostgreSQL are read where they wait
+(`tail`), so a page is the same before and after they are written.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.privacy import place_of
 from agentvoicebox.storage.queries import load
+from agentvoicebox.storage.tail import PlacedItem, Tail
 from agentvoicebox.storage.vault import Vault
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinf
 _LAST_POSITION = (1 << 63) - 1
 _ITEMS = {"asc": load("items_after"), "desc": load("items_before")}
 _SESSIONS = {"asc": load("sessions_after"), "desc": load("sessions_before")}
-_ITEM_POSITION, _SESSION = load("item_position"), load("session_find")
+_ITEM_POSITION, _ITEMS_NAMED, _SESSION = load("item_position"), load("items_named"), load("session_find")
 
 Kept = TypeVar("Kept")
 
@@ -72,11 +74,17 @@ class Page(msgspec.Struct, Generic[Kept], frozen=True):
 
 
 class History:
-    """Reads. What was encrypted is opened with `vault`; HistorySealed is raised where none of its keys does."""
+    """Reads.
 
-    def __init__(self, postgres: Postgres, vault: Vault | None = None) -> None:
+    Args:
+        vault: opens what was encrypted; HistorySealed is raised where none of its keys does.
+        tail: what is not written yet; None: only what is.
+    """
+
+    def __init__(self, postgres: Postgres, vault: Vault | None = None, tail: Tail | None = None) -> None:
         self._postgres = postgres
         self._vault = vault or Vault()
+        self._tail = tail
 
     async def sessions(
         self, tenant_id: str, *, after: str | None = None, limit: int = MOST, order: Order = "desc"
@@ -131,25 +139,33 @@ class History:
             UnknownCursor: the session never had an item `after`.
             StorageLost: PostgreSQL is away.
         """
+        tail = {} if self._tail is None else await self._tail.of(tenant_id, session_id)  # first: it only gets shorter
         async with self._postgres.tenant_transaction(tenant_id) as connection:
+            for row in await connection.fetch(_ITEMS_NAMED, tenant_id, session_id, list(tail)) if tail else ():
+                tail[row["item_id"]] = tail[row["item_id"]].joined(self._placed(row, tenant_id, session_id))
             position = _LAST_POSITION if order == "desc" else -1
             if after is not None:
-                position = await self._position(connection, tenant_id, session_id, after)
+                known = tail.get(after)
+                position = known.position if known else await self._position(connection, tenant_id, session_id, after)
             await connection.execute(IN_ORDER)
-            rows = await connection.fetch(_ITEMS[order], tenant_id, session_id, position, limit + 1)
-            if not rows and await connection.fetchrow(_SESSION, tenant_id, session_id) is None:
+            rows = await connection.fetch(_ITEMS[order], tenant_id, session_id, position, limit + 1 + len(tail))
+            if not rows and not tail and await connection.fetchrow(_SESSION, tenant_id, session_id) is None:
                 return None
-        items = [
-            StoredItem(row["item_id"], self._opened(row["body"], tenant_id, session_id, "item", row["item_id"]))
-            for row in rows
-        ]
-        return _page(items, limit)
+        found = [self._placed(row, tenant_id, session_id) for row in rows if row["item_id"] not in tail]
+        found += [each for each in tail.values() if not each.is_deleted and _is_beyond(each.position, position, order)]
+        found.sort(key=lambda each: each.position, reverse=order == "desc")
+        return _page([StoredItem(each.item_id, each.body) for each in found], limit)
 
     async def _position(self, connection: "Connection", tenant_id: str, session_id: str, item_id: str) -> int:
         found: int | None = await connection.fetchval(_ITEM_POSITION, tenant_id, session_id, item_id)
         if found is None and await connection.fetchrow(_SESSION, tenant_id, session_id) is not None:
             raise UnknownCursor(f"The session has no item {item_id[:64]!r} to go on after.", param="after")
         return _LAST_POSITION if found is None else found
+
+    def _placed(self, row: Any, tenant_id: str, session_id: str) -> PlacedItem:
+        name: str = row["item_id"]
+        body = self._opened(row["body"], tenant_id, session_id, "item", name)
+        return PlacedItem(name, row["position"], row["revision"], body, is_deleted=row["deleted_at"] is not None)
 
     def _session(self, tenant_id: str, row: Any) -> StoredSession:
         closed_at: datetime | None = row["closed_at"]
@@ -165,6 +181,10 @@ class History:
     def _opened(self, body: str, tenant_id: str, session_id: str, kind: str, record_id: str = "") -> dict[str, Any]:
         place = place_of(tenant_id, session_id, kind, record_id)
         return self._vault.open(place, msgspec.json.decode(body, type=dict[str, Any]))
+
+
+def _is_beyond(position: int, begins: int, order: Order) -> bool:
+    return position < begins if order == "desc" else position > begins
 
 
 def _page(records: Sequence[Kept], limit: int) -> Page[Kept]:

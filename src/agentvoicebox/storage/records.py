@@ -1,8 +1,12 @@
 """What is recorded of a session, as it travels from the gateway to the recorder."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from agentvoicebox.engine.effects import Persist
+
+PLACES_A_MICROSECOND = 1_000  # records of one batch that keep their order; the engine persists a few at a time
 
 
 class RecordBatch(msgspec.Struct, frozen=True):
@@ -26,3 +30,8 @@ class TimedBatch(msgspec.Struct, frozen=True):
 
     batch: RecordBatch
     submitted_s: float
+
+    def placed(self) -> Iterator[tuple[int, Persist]]:
+        """Its records with the place of each in the session's record stream."""
+        first = int(self.submitted_s * 1_000_000) * PLACES_A_MICROSECOND
+        return enumerate(self.batch.records, start=first)

@@ -10,6 +10,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import ClientError
+from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
@@ -36,6 +37,11 @@ class Rules(msgspec.Struct, frozen=True):
     words: Words = "keep"
 
 
+def usual_rules(settings: Settings) -> Rules:
+    """The deployment's."""
+    return Rules(settings.history_days, settings.audit_days, settings.history_words)
+
+
 class OwnRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a tenant's row says; None leaves it to the deployment."""
 
@@ -46,6 +52,10 @@ class OwnRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     def over(self, usual: Rules) -> Rules:
         """These rules, and the usual ones where these say nothing."""
         return Rules(self.days or usual.days, self.audit_days or usual.audit_days, self.words or usual.words)
+
+    def over_own(self, other: "OwnRules") -> "OwnRules":
+        """These rules, and those of `other` where these say nothing."""
+        return OwnRules(self.days or other.days, self.audit_days or other.audit_days, self.words or other.words)
 
 
 class RuleBook:
@@ -66,7 +76,7 @@ class RuleBook:
         self._known: dict[str, tuple[float, Rules]] = {}
 
     async def of(self, tenant_id: str) -> Rules:
-        """The rules that hold for a tenant, from memory where they are fresh. Who was never heard of gets a row.
+        """The rules that hold for a tenant, from memory where they are fresh.
 
         Raises:
             StorageLost: PostgreSQL is away.
@@ -75,15 +85,19 @@ class RuleBook:
         known = self._known.get(tenant_id)
         if known is not None and now_s < known[0] + FRESH_S:
             return known[1]
-        async with self._postgres.tenant_transaction(tenant_id) as connection:
-            found: str | None = await connection.fetchval(_OF_TENANT, tenant_id)
-            if found is None:
-                await connection.execute(_NOTE, tenant_id)
-        rules = own_rules(found or "{}").over(self._usual)
+        rules = (await self.own(tenant_id)).over(self._usual)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[tenant_id] = (now_s, rules)
         return rules
+
+    async def own(self, tenant_id: str) -> OwnRules:
+        """What a tenant's row says now. Who was never heard of gets a row. Raises StorageLost."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            found: str | None = await connection.fetchval(_OF_TENANT, tenant_id)
+            if found is None:
+                await connection.execute(_NOTE, tenant_id)
+        return own_rules(found or "{}")
 
     async def set(self, tenant_id: str, own: OwnRules) -> Rules:
         """Give a tenant rules of its own, in place of those it had; gives what now holds for it.

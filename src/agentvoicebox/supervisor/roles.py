@@ -63,7 +63,7 @@ CHILDREN = (
             Role("llm", "agentvoicebox.workers.llm:serve_llm", JobKind.LLM),
             Role("tool", "agentvoicebox.workers.tool:serve_tool", JobKind.TOOL, STORES),
             Role("recorder", "agentvoicebox.workers.recorder:serve_recorder", JobKind.RECORD, STORES),
-            Role("janitor", "agentvoicebox.workers.janitor:serve_janitor"),
+            Role("janitor", "agentvoicebox.workers.janitor:serve_janitor", needs=STORES),
         ),
         WORKER_DRAIN_S,
     ),
@@ -76,7 +76,7 @@ CHILDREN = (
     ),
     ChildSpec(
         "gateway",
-        (Role("gateway", "agentvoicebox.gateway.role:serve_gateway"),),
+        (Role("gateway", "agentvoicebox.gateway.role:serve_gateway", needs=STORES),),
         GATEWAY_DRAIN_S,
         faces_callers=True,
     ),

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.store_check import shortcomings
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
 from agentvoicebox.settings import DEFAULT_TENANT, Settings
 from agentvoicebox.shipments import demo_data
@@ -93,6 +94,8 @@ class Supervisor:
             await self._migrate()
         if self.settings.redis_url:
             self._broker = RedisBroker(self.settings.redis_url, patience_s=BURIAL_PATIENCE_S)
+            if not any(isinstance(server, EmbeddedValkey) for server in self._servers):
+                await self._check_store(self._broker)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
         environment |= self.settings.to_environment()
         self._children = [
@@ -175,6 +178,12 @@ class Supervisor:
             except AgentVoiceBoxError as error:
                 _log.error("a server does not come back", server=server.name, reason=error.message)
                 await asyncio.sleep(SERVER_PAUSE_S)
+
+    async def _check_store(self, broker: RedisBroker) -> None:
+        """Say how a store of the operator's own falls short; whether it answers at all, the children find out."""
+        with contextlib.suppress(BrokerLost):
+            for each in await shortcomings(broker.connection):
+                _log.warning("the store is not set up as calls need it", **msgspec.structs.asdict(each))
 
     async def _migrate(self) -> None:
         from agentvoicebox.storage.migrate import migrate  # late: Alembic takes a third of a second to load

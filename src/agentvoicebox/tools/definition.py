@@ -18,6 +18,7 @@ UNKNOWN_TOOL = "unknown_tool"
 TOOL_TIMEOUT = "tool_timeout"  # nothing was changed
 TOOL_UNAVAILABLE = "tool_unavailable"  # it could not be asked, so nothing was changed
 TOOL_FAILED = "tool_failed"  # it answered that it failed, or broke
+NOT_ALLOWED = "not_allowed"  # the policy says no; nothing was changed
 OUTCOME_UNKNOWN = "outcome_unknown"  # it was asked to change something, and nobody knows whether it did
 
 TIMEOUT_S = 5.0  # a silence that a caller still bears

@@ -13,6 +13,8 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.delivery import reply, track
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.tool_calls import refusal
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.tools.definition import TOOL_TIMEOUT, TOOL_UNAVAILABLE, Outcome, ToolContext
 from agentvoicebox.tools.registry import Registry
@@ -24,6 +26,8 @@ from agentvoicebox.webhook.render import TOO_MANY_CALLS
 
 DEADLINE_S = 4.0  # a platform may be told to wait five
 MOST_CALLS = 16  # of one message that are run
+
+ACTOR = "hotline"  # who calls, in the audit log; the platform's own ids stay out of it
 
 _PASSING = frozenset({track.UNAVAILABLE, track.ERROR})  # asked again, it may come out better
 
@@ -38,6 +42,7 @@ class Dispatch:
         aliases: name in a platform's dashboard → the tool's own.
         tenant_id: on whose behalf.
         deadline_s: for a batch.
+        decisions: which tools the tenant may call; None: all of them.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Dispatch:
         aliases: Mapping[str, str],
         tenant_id: str,
         deadline_s: float = DEADLINE_S,
+        decisions: Decisions | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.registry = registry
@@ -55,6 +61,7 @@ class Dispatch:
         self._aliases = aliases
         self._tenant_id = tenant_id
         self._deadline_s = deadline_s
+        self._decisions = decisions
         self._clock = clock or SystemClock()
         self._memory: Idempotency[Outcome] = Idempotency(
             keeps=lambda outcome: outcome.code not in _PASSING, on_replay=metrics.replayed, clock=clock
@@ -99,7 +106,8 @@ class Dispatch:
             outcome = _failed(track.unknown_tool(call.name))
         else:
             context = ToolContext(self._tenant_id, conversation_id, "" if call.id is None else str(call.id))
-            outcome = _spoken(await self.registry.run(name, call.arguments, context))
+            refused = await refusal(self._decisions, self._tenant_id, ACTOR, name)
+            outcome = _spoken(refused or await self.registry.run(name, call.arguments, context))
         took_ms = round((self._clock.monotonic_s() - began_s) * 1000, 1)
         log.info("tool call", tool_call=masked(call.id or ""), code=outcome.code, ms=took_ms)
         return outcome

@@ -15,6 +15,8 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.delivery import tool_schema
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.memory import SlidingWindow
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.tool_calls import deciding
 from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.tools.delivery_status import delivery_status
@@ -75,9 +77,9 @@ async def hotline(
 ) -> AsyncIterator[Ports]:
     """Both ports, for the length of the block. `leaving`, when set, says so at `/readyz`; None records nothing."""
     metrics = HotlineMetrics(KNOWN)
-    async with look_up(settings, metrics) as source:
+    async with look_up(settings, metrics) as source, deciding(settings) as decisions:
         checking = asyncio.create_task(source.keep_checking(leaving), name="health of the source")
-        shared, dispatch = build(settings, source, metrics, clock=clock, recording=recording)
+        shared, dispatch = build(settings, source, metrics, clock=clock, recording=recording, decisions=decisions)
         internal = create_internal_app(source, metrics, leaving)
         try:
             async with (
@@ -110,6 +112,7 @@ def build(
     *,
     clock: Clock | None = None,
     recording: Recording | None = None,
+    decisions: Decisions | None = None,
 ) -> tuple[Hotline, Dispatch]:
     """What the doors share, by the settings."""
     dispatch = Dispatch(
@@ -117,6 +120,7 @@ def build(
         metrics,
         aliases=dict.fromkeys(settings.tool_names, tool_schema.NAME),
         tenant_id=settings.webhook_tenant,
+        decisions=decisions,
         clock=clock,
     )
     credentials = credentials_of(settings)

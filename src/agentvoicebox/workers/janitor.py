@@ -1,4 +1,7 @@
-"""The janitor as a role: sweeps up after sessions whose gateway is gone. One is enough; any number may run."""
+"""The janitor as a role: sweeps up after sessions whose gateway is gone, and deletes records that are old enough.
+
+One is enough; any number may run.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,13 +10,24 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
+from agentvoicebox.storage.retention import Retention
+from agentvoicebox.storage.rules import usual_rules
+from agentvoicebox.tenancy.audit_trail import GATE
 
 
 async def serve_janitor(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """The role: sweeps until `stop`. While the store is away it waits."""
+    """The role: sweeps until `stop`. While the store or PostgreSQL is away it waits."""
     broker = RedisBroker(settings.redis_url)
+    postgres = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
+    sweeping = asyncio.create_task(
+        Retention(postgres, usual_rules(settings), also=[GATE]).run(stop), name="retention of records"
+    )
     try:
         announce_ready()
         await Janitor(SessionDirectory(broker.connection, broker.subscriber), broker).run(stop)
     finally:
+        sweeping.cancel()  # a sweep that is broken off is gone on with by the next
+        await asyncio.gather(sweeping, return_exceptions=True)
+        await postgres.close()
         await broker.close()

@@ -20,12 +20,10 @@ from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations
-from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
+from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.retention import Retention
-from agentvoicebox.storage.rules import RuleBook, Rules
+from agentvoicebox.storage.rules import RuleBook, usual_rules
 from agentvoicebox.storage.vault import Vault
-from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
@@ -95,7 +93,8 @@ class RecorderWork:
         while self._waiting:
             tenant_id = self._waiting[0].timed.batch.tenant_id
             group = [each for each in self._waiting if each.timed.batch.tenant_id == tenant_id][:MOST_AT_ONCE]
-            self._waiting = [each for each in self._waiting if each not in group]
+            taken = set(map(id, group))
+            self._waiting = [each for each in self._waiting if id(each) not in taken]
             await self._write(group)
 
     async def _write(self, group: list[_Waiting]) -> None:
@@ -133,31 +132,22 @@ def _renewed(job: Job) -> Job:
 async def serve_recorder(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """The role: ready once the store answers (PostgreSQL may be away, calls don't wait for it), then records until `stop`.
 
-    Beside it old records are deleted: it has no caller who could wait for that.
-
     Raises:
         BrokerLost: the store can't be reached at the start.
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
-    janitors = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
-    usual = Rules(settings.history_days, settings.audit_days, settings.history_words)
-    vault = Vault(settings.history_key_list)
+    rules = RuleBook(postgres, usual_rules(settings))
+    conversations = Conversations(postgres, rules, Vault(settings.history_key_list))
     name = worker_name(JobKind.RECORD)
     health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check))
-    work = RecorderWork(Conversations(postgres, RuleBook(postgres, usual), vault), broker, on_trouble=health.suspect)
-    sweeping: asyncio.Task[None] | None = None
+    work = RecorderWork(conversations, broker, on_trouble=health.suspect)
     try:
         await broker.queue_age_s(JobKind.RECORD)
-        sweeping = asyncio.create_task(Retention(janitors, usual, also=[GATE]).run(stop), name="retention")
         announce_ready()
         async with health.watching():
             await Runner(broker, JobKind.RECORD, name, slots=SLOTS, work=work).run(stop)
     finally:
-        if sweeping is not None:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
         await work.close()
-        await janitors.close()
         await postgres.close()
         await broker.close()

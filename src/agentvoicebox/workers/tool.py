@@ -18,6 +18,8 @@ from agentvoicebox.delivery.tracking import Candidate
 from agentvoicebox.engine.inputs import ToolReturned
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.errors import BadProviderAnswer, SettingsError, StorageLost
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.tool_calls import deciding, refusal
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.ports.shipments import Shipments
 from agentvoicebox.resilience.backoff import Backoff
@@ -48,12 +50,21 @@ class ToolWork:
         own: the server's own tools; what a job that names no known agent may call.
         ledger: the book of side effects.
         of_agents: the tools of each agent, by its name.
+        decisions: which tools a tenant may call; None: all of them.
     """
 
-    def __init__(self, own: Registry, ledger: Ledger, *, of_agents: Mapping[str, Registry] | None = None) -> None:
+    def __init__(
+        self,
+        own: Registry,
+        ledger: Ledger,
+        *,
+        of_agents: Mapping[str, Registry] | None = None,
+        decisions: Decisions | None = None,
+    ) -> None:
         self._own = own
         self._of_agents = of_agents or {}
         self._once = Once(ledger)
+        self._decisions = decisions
 
     async def __call__(self, task: Task) -> None:
         """For Runner."""
@@ -69,6 +80,9 @@ class ToolWork:
         Raises:
             BrokerLost: the book of side effects can't be reached; nothing was begun.
         """
+        refused = await refusal(self._decisions, session.tenant_id, session.session_id, request.name)
+        if refused is not None:
+            return refused.output
         registry = self._of_agents.get(request.agent, self._own)
         context = ToolContext(session.tenant_id, session.session_id, request.call_id)
 
@@ -116,7 +130,7 @@ async def serve_tool(settings: Settings, announce_ready: Callable[[], None], sto
 
     Raises:
         BrokerLost: the store can't be reached at the start. StorageRefused: the tables are not there.
-        SettingsError: an agent's file is at fault, or a variable that it needs is not set.
+        SettingsError: an agent's file or the policy is at fault, or a variable that it needs is not set.
     """
     async with AsyncExitStack() as stack:
         broker = RedisBroker(settings.redis_url)
@@ -129,7 +143,8 @@ async def serve_tool(settings: Settings, announce_ready: Callable[[], None], sto
         stack.push_async_callback(cache.close)
         own = Registry([delivery_status(look_up(cache), near)])
         of_agents = await stack.enter_async_context(tools_of_agents(settings, own))
-        work = ToolWork(own, RedisLedger(broker.connection), of_agents=of_agents)
+        decisions = await stack.enter_async_context(deciding(settings))
+        work = ToolWork(own, RedisLedger(broker.connection), of_agents=of_agents, decisions=decisions)
         stack.push_async_callback(work.settle)
         runner = Runner(broker, JobKind.TOOL, worker_name(JobKind.TOOL), slots=settings.tool_slots, work=work)
         announce_ready()

@@ -1,0 +1,80 @@
+"""A session's items that PostgreSQL does not have yet: read out of the stream in which they wait for the recorder.
+
+The store holds no history of its own. An item is in the stream until it is written, usually for some milliseconds, and as long
+as PostgreSQL is away; whatever has left the stream is in PostgreSQL. So a long session takes no more room in the store than a
+short one, and a reader that looks at both places sees everything.
+"""
+
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.broker.connection import Connection
+from agentvoicebox.broker.job_streams import JobStreams
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.storage.privacy import protected
+from agentvoicebox.storage.records import RecordBatch, TimedBatch
+from agentvoicebox.storage.rules import RuleBook, Words
+from agentvoicebox.storage.vault import Vault
+
+MOST_BATCHES = 2_000  # of all sessions; some 10 ms. Behind a longer outage the newest are seen.
+
+_decoder = msgspec.msgpack.Decoder(RecordBatch)
+
+
+class PlacedItem(msgspec.Struct, frozen=True):
+    """An item and its place, as `conversation_items` has both. An empty body: only that it was deleted is known."""
+
+    item_id: str
+    position: int
+    revision: int
+    body: dict[str, Any]
+    is_deleted: bool = False
+
+    def joined(self, other: "PlacedItem") -> "PlacedItem":
+        """Two records of one item as one; the same rule as `item_upsert` and `item_delete`."""
+        newer, older = (self, other) if self.revision >= other.revision else (other, self)
+        return PlacedItem(
+            self.item_id,
+            min(self.position, other.position),
+            newer.revision,
+            newer.body or older.body,
+            self.is_deleted or other.is_deleted,
+        )
+
+
+class Tail:
+    """Reads what waits.
+
+    Args:
+        connection: to the store.
+        rules: what is shown of words that are to be masked is what will be stored.
+    """
+
+    def __init__(self, connection: Connection, rules: RuleBook) -> None:
+        self._streams = JobStreams(connection)
+        self._rules = rules
+
+    async def of(self, tenant_id: str, session_id: str) -> dict[str, PlacedItem]:
+        """Items of a session that wait, by id; none when the store is away. Raises StorageLost."""
+        try:
+            jobs = await self._streams.unfinished(JobKind.RECORD, SessionRef(tenant_id, session_id), most=MOST_BATCHES)
+        except BrokerLost:
+            return {}
+        found: dict[str, PlacedItem] = {}
+        is_masked = bool(jobs) and (await self._rules.of(tenant_id)).words == "mask"
+        words: Words = "mask" if is_masked else "keep"  # what will be encrypted is opened for its owner anyway
+        for job in jobs:
+            for position, record in TimedBatch(_decoder.decode(job.payload), job.submitted_s).placed():
+                match record.kind:
+                    case "item":
+                        body = protected(record, words=words, vault=Vault(), tenant_id=tenant_id, session_id=session_id)
+                        item = PlacedItem(record.record_id, position, position, dict(body))
+                    case "item_deleted":
+                        item = PlacedItem(record.record_id, position, -1, {}, is_deleted=True)
+                    case _:
+                        continue
+                before = found.get(item.item_id)
+                found[item.item_id] = item if before is None else before.joined(item)
+        return found

@@ -1,0 +1,411 @@
+"""Every error of the catalogue is reached from outside, over a real socket or HTTP; and no code exists that it does not hold."""
+
+import ast
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+from tests.kit.client import SERVER_VAD, WAIT_S, calling
+from tests.kit.gateway import Gateway, Workers, gateway
+from websockets.asyncio.client import connect
+
+import agentvoicebox
+from agentvoicebox.broker.keys import MAX_ATTEMPTS
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine import requests
+from agentvoicebox.engine.inputs import WorkerInput
+from agentvoicebox.engine.jobs import Generate
+from agentvoicebox.engine.session import Engine
+from agentvoicebox.errors import (
+    AgentVoiceBoxError,
+    BadCredentials,
+    BadProviderAnswer,
+    Overloaded,
+    PolicyDenied,
+    ProviderBrokeOff,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    StorageLost,
+)
+from agentvoicebox.gateway import call, open_jobs
+from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
+from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.reception import Reception
+from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.tenancy.api_keys import Standing
+from agentvoicebox.wire import faults
+from agentvoicebox.wire.faults import CATALOGUE, Fault
+
+ROOT = Path(__file__).parents[2]
+KEY = "a-key-of-some-length"
+GONE = "sess_" + "0" * 20
+TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "where is my parcel"}]}
+AWAY = "unix:///nowhere/valkey.sock"
+
+# -- errors that change nothing: what to send for each ---------------------------------------------------------------
+
+
+def event(event_type: str, **fields: Any) -> str:
+    return json.dumps({"type": event_type, **fields})
+
+
+def item(**fields: Any) -> str:
+    return event("conversation.item.create", item={**TEXT, **fields})
+
+
+EVENTS: dict[str, list[str | bytes]] = {
+    "invalid_json": ["{"],
+    "invalid_event": [b"\x00"],
+    "invalid_value": [event("session.go_away")],
+    "unknown_parameter": [event("session.update", session={"colour": "red"})],
+    "missing_required_parameter": [event("session.update")],
+    "integer_below_min_value": [event("conversation.item.truncate", item_id="i", content_index=0, audio_end_ms=-11)],
+    "invalid_parameter": [event("session.update", session={"type": "transcription"})],
+    "cannot_update_voice": [
+        event("response.create"), "response.done", event("session.update", session={"audio": {"output": {"voice": "x"}}})
+    ],
+    "conversation_already_has_active_response": [event("response.create"), event("response.create")],
+    "response_cancel_not_active": [event("response.cancel")],
+    "input_audio_buffer_commit_empty": [event("input_audio_buffer.commit")],
+    "item_create_invalid_previous_item_id": [event("conversation.item.create", previous_item_id="x", item=TEXT)],
+    "item_create_duplicate_item_id": [item(id="twice"), item(id="twice")],
+    "item_retrieve_invalid_item_id": [event("conversation.item.retrieve", item_id="x")],
+    "item_truncate_invalid_item_id": [
+        event("conversation.item.truncate", item_id="x", content_index=0, audio_end_ms=1)
+    ],
+    "item_delete_invalid_item_id": [event("conversation.item.delete", item_id="x")],
+    "invalid_tool_call_id": [
+        event("conversation.item.create", item={"type": "function_call_output", "call_id": "x", "output": "1"})
+    ],
+    "conversation_too_long": [item(), item(), item()],
+}  # fmt: skip
+
+
+async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(requests, "MAX_ITEMS", 2)
+    if fault.code == "rate_limit_exceeded":
+        async with unserved(redis_url, reception=allowing(1)) as served, calling(served.url()) as client:
+            await client.send("response.cancel")
+            assert_is(fault, (await client.until("error"))["error"])
+        return
+    async with house(redis_url) as (served, workers), calling(served.url()) as client:
+        workers.pace_s = 0.2 if fault.code == "conversation_already_has_active_response" else 0.0
+        for frame in EVENTS[str(fault.code)]:
+            if frame == "response.done":
+                await client.until("response.done")
+            else:
+                await client.ws.send(frame)
+        assert_is(fault, (await client.until("error"))["error"])
+        await client.send("session.update", session={})
+        await client.until("session.updated")
+
+
+# -- errors that end a connection ------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
+    """A gateway without workers."""
+    broker = RedisBroker(url, patience_s=0.1)
+    try:
+        async with gateway(broker, **changes) as served:
+            yield served
+    finally:
+        await broker.close()
+
+
+def allowing(requests: int | None = None, tokens: int | None = None) -> dict[str, Any]:
+    """A reception that gives a tenant so much."""
+    return {"figures": Figures(tenant=Allowance(requests, tokens))}
+
+
+def refusing(error: AgentVoiceBoxError, patch: pytest.MonkeyPatch) -> None:
+    """From now on whoever asks how a tenant or key stands hears this."""
+
+    async def standing(*_: object) -> Standing:
+        raise error
+
+    patch.setattr(Reception, "standing", standing)
+
+
+STANDINGS: dict[str | None, AgentVoiceBoxError] = {
+    "account_deactivated": PolicyDenied("suspended", code="account_deactivated"),
+    "insufficient_permissions": PolicyDenied("no right", code="insufficient_permissions"),
+    "invalid_api_key": BadCredentials("revoked"),
+    "storage_lost": StorageLost("away"),
+}
+
+
+def strained() -> Surroundings:
+    around = Surroundings()
+    for _ in range(BAD_LOOKS):
+        around.missed()
+    return around
+
+
+async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+    queries = {
+        "missing_model": "",
+        "invalid_model": "model=nobody",
+        "call_not_found": "model=delivery&call_id=rtc_1",
+        "invalid_value": f"session_id={GONE}&audio_from_ms=soon",
+        "session_not_found": f"session_id={GONE}",
+    }
+    changes: dict[str | None, dict[str, Any]] = {
+        None: {"api_keys": [KEY]},
+        "invalid_api_key": {"api_keys": [KEY]},
+        "rate_limit_exceeded": {"reception": allowing(0)},
+        "overloaded": {"max_calls": 0},
+        "store_unavailable": {"around": strained()},
+        "shutting_down": {"is_leaving": True},
+    }
+    options: dict[str | None, dict[str, Any]] = {
+        "invalid_api_key": {"additional_headers": {"Authorization": "Bearer wrong"}},
+        "origin_not_allowed": {"origin": "https://elsewhere.example"},
+    }
+    if fault.code in STANDINGS and fault.code not in changes:
+        refusing(STANDINGS[fault.code], patch)
+    url = AWAY if fault.code == "broker_lost" else redis_url
+    async with unserved(url, **changes.get(fault.code, {})) as served:
+        query = queries.get(str(fault.code), "model=delivery")
+        if fault.code == "session_busy":
+            query = await contested(served, patch)
+        await turned_away(fault, served.url(query), **options.get(fault.code, {}))
+
+
+async def contested(served: Gateway, patch: pytest.MonkeyPatch) -> str:
+    """A session that another connection gets hold of whenever one reaches for it."""
+
+    async def lost(*_: object, **__: object) -> bool:
+        return False
+
+    async with connect(served.url("model=delivery&resume=1")) as ws:
+        session = json.loads(await ws.recv())["session"]
+        ws.transport.abort()
+    patch.setattr(served.house.directory, "take_over", lost)
+    return f"session_id={session['id']}&resume=1"
+
+
+async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+    if fault.code == "session_expired":
+        patch.setattr(call, "SESSION_S", 0)
+    elif fault.code == "internal_error":
+
+        def breaks(*_: object) -> None:
+            raise ValueError("a fault of ours")
+
+        patch.setattr(Engine, "receive", breaks)
+    async with unserved(redis_url, reception={"ask_every_s": 0.02}) as served:
+        await turned_away(
+            fault,
+            served.url(),
+            first=event("response.create"),
+            then=lambda: fault.code in STANDINGS and refusing(STANDINGS[fault.code], patch),
+        )
+
+
+async def turned_away(
+    fault: Fault, url: str, first: str = "", then: Callable[[], object] = lambda: None, **options: Any
+) -> None:
+    async with asyncio.timeout(WAIT_S), connect(url, **options) as ws:
+        if first:
+            await ws.send(first)
+        told = json.loads(await ws.recv())
+        then()
+        while told["type"] != "error":
+            told = json.loads(await ws.recv())
+        await ws.wait_closed()
+    assert_is(fault, told["error"])
+    assert ws.close_code == fault.ends
+    reason = fault.error_type if fault.code is None else f"{fault.error_type}.{fault.code}"
+    assert ws.close_reason == reason or fault.code == "session_expired"  # OpenAI gives that one its text as reason
+
+
+# -- errors that a response or a transcript ends with ----------------------------------------------------------------
+
+PROVIDERS: dict[str, Exception] = {
+    "provider_unavailable": ProviderUnavailable("away"),
+    "provider_timeout": ProviderTimeout("slow"),
+    "provider_broke_off": ProviderBrokeOff("half"),
+    "bad_provider_answer": BadProviderAnswer("what?"),
+    "internal_error": ValueError("not ours"),
+}
+
+
+async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+    code = str(fault.code)
+    deaf = Surroundings(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
+    patch.setitem(open_jobs.PATIENCE_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
+    kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
+    more = {"reception": allowing(tokens=0)} if code == "rate_limit_exceeded" else {}
+    async with (
+        house(redis_url, kinds, around=deaf, watches_s=0.05, **more) as (served, workers),
+        calling(served.url()) as client,
+    ):
+        if code == "speech_recognition_unavailable":
+            await client.use(audio={"input": {"transcription": {"model": "whisper-1"}, **SERVER_VAD["input"]}})
+            await client.speak()
+            failed = await client.until("conversation.item.input_audio_transcription.failed")
+            assert (failed["error"]["type"], failed["error"]["code"]) == ("transcription_error", code)
+            return
+        workers.writes = raises(PROVIDERS.get(code, ValueError()))
+        if code == "broker_lost":
+            refuses_writes(redis_url, True)
+        try:
+            await client.send("conversation.item.create", item=TEXT)
+            await client.send("response.create")
+            if code == "worker_lost":
+                await die_with_it(workers.broker)
+            done = (await client.until("response.done"))["response"]
+        finally:
+            refuses_writes(redis_url, False)
+        assert done["status"] == "failed"
+        assert_is(fault, done["status_details"]["error"])
+
+
+def refuses_writes(redis_url: str, does: bool) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.config_set("min-replicas-to-write", int(does))
+
+
+def raises(error: Exception) -> Callable[[Generate, str], Iterator[WorkerInput]]:
+    def write(request: Generate, job_id: str) -> Iterator[WorkerInput]:
+        raise error
+        yield
+
+    return write
+
+
+async def die_with_it(broker: Any) -> None:
+    """Every worker that takes the job is lost with it; the next one to ask finds it spent."""
+    for _ in range(MAX_ATTEMPTS):
+        while not await broker.claim(JobKind.LLM, "mortal", slots=1, wait_s=0.2):
+            pass
+        await broker.bury(JobKind.LLM, "mortal")
+    await broker.claim(JobKind.LLM, "mortal", slots=1, wait_s=0.2)
+    await broker.bury(JobKind.LLM, "mortal")
+
+
+# -- errors of the REST routes ---------------------------------------------------------------------------------------
+
+
+async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+    guarded = fault.code in (None, "invalid_api_key")
+    headers = {
+        "invalid_api_key": {"Authorization": "Bearer wrong"},
+        "origin_not_allowed": {"Origin": "https://elsewhere.example"},
+    }.get(str(fault.code), {})
+    path = f"/v1/sessions/{GONE}" if fault.code in ("session_not_found", "broker_lost") else "/v1/models"
+    url = AWAY if fault.code == "broker_lost" else redis_url
+    reception = allowing(0) if fault.code == "rate_limit_exceeded" else {}
+    bodies = {"invalid_json": b"{", "request_too_large": b" " * 300_000}
+    async with (
+        unserved(url, api_keys=[KEY] if guarded else (), reception=reception) as served,
+        httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{served.port}") as web,
+    ):
+        if fault.code == "insufficient_permissions":
+            secret = (await web.post("/v1/realtime/client_secrets")).json()["value"]
+            headers = {"Authorization": f"Bearer {secret}"}
+        if fault.code in bodies:
+            answer = await web.post("/v1/realtime/client_secrets", content=bodies[fault.code])
+        else:
+            answer = await web.get(path, headers=headers)
+    assert answer.status_code == fault.ends
+    error = answer.json()["error"]
+    assert sorted(error) == ["code", "message", "param", "type"]
+    assert_is(fault, error)
+
+
+# -- the claim -------------------------------------------------------------------------------------------------------
+
+REACH: dict[str, Callable[[Fault, str, pytest.MonkeyPatch], Awaitable[None]]] = {
+    "event": reach_event,
+    "connect": reach_connect,
+    "close": reach_close,
+    "result": reach_result,
+    "http": reach_http,
+}
+
+
+@asynccontextmanager
+async def house(url: str, kinds: list[JobKind] | None = None, **changes: Any) -> AsyncIterator[tuple[Gateway, Workers]]:
+    """A gateway, and instant workers of some kinds (None: all that callers wait for)."""
+    async with AsyncExitStack() as stack:
+        brokers = [RedisBroker(url), RedisBroker(url)]
+        for each in brokers:
+            stack.push_async_callback(each.close)
+        workers, stop = Workers(brokers[1]), asyncio.Event()
+        working = asyncio.create_task(workers.run(stop) if kinds is None else workers.run(stop, kinds))
+        try:
+            yield await stack.enter_async_context(gateway(brokers[0], **changes)), workers
+        finally:
+            stop.set()
+            await working
+
+
+def assert_is(fault: Fault, error: dict[str, Any]) -> None:
+    assert (error["type"], error["code"]) == (fault.error_type, fault.code) and error["message"], error
+
+
+@pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: f"{fault.place}-{fault.code}")
+async def test_each_error_is_reached_from_outside(
+    fault: Fault, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await REACH[fault.place](fault, redis_url, monkeypatch)
+
+
+def codes_in(source: str) -> set[str]:
+    """Codes that a source gives to errors: `code = "…"`, `code="…"`, and the second argument of `fault`."""
+    found: list[ast.expr | None] = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="code")], value=value):
+                found.append(value)
+            case ast.AnnAssign(target=ast.Name(id="code"), value=value):
+                found.append(value)
+            case ast.keyword(arg="code", value=value):
+                found.append(value)
+            case ast.Call(func=ast.Name(id="fault") | ast.Attribute(attr="fault"), args=[_, value, *_]):
+                found.append(value)
+    return {each.value for each in found if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+
+
+NOT_TOLD = {"address_unavailable"}  # keeps a gateway from starting
+OF_ADMIN = {"conflict", "own_tenant", "project_not_found", "tenant_not_found"}  # see docs/reference/openapi-admin.json
+
+
+def test_no_code_is_told_that_the_catalogue_does_not_hold() -> None:
+    known = {fault.code for fault in CATALOGUE}
+    told: dict[str, str] = {}
+    for room in ("wire", "engine", "gateway"):
+        for path in (Path(agentvoicebox.__file__).parent / room).rglob("*.py"):
+            told |= dict.fromkeys(codes_in(path.read_text()), str(path))
+    assert "invalid_value" in told and "shutting_down" in told
+    assert {code: where for code, where in told.items() if code not in known | NOT_TOLD | OF_ADMIN} == {}
+    assert codes_in('raise Overloaded("no", code="planted")') == {"planted"}
+
+
+def test_the_reference_is_current() -> None:
+    written = (ROOT / "docs/reference/errors.md").read_text()
+    assert written == faults.page(), "python -m agentvoicebox.wire.faults > docs/reference/errors.md"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (Overloaded("busy", retry_after_s=1.2), 503, "2"),
+        (RateLimited("slower", retry_after_s=0.01), 429, "1"),
+        (BadProviderAnswer("no"), 500, None),
+    ],
+)
+def test_an_answer_says_when_to_try_again(error: AgentVoiceBoxError, status: int, retry_after: str | None) -> None:
+    assert faults.status_of(error) == status
+    assert faults.headers_of(error).get("Retry-After") == retry_after

@@ -1,0 +1,46 @@
+"""What a look at the store tells of its workers and of itself, on one server and on a cluster."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.kit.client import until
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
+
+
+@pytest.fixture
+async def broker(store_url: str) -> AsyncIterator[RedisBroker]:
+    made = RedisBroker(store_url)
+    yield made
+    await made.close()
+
+
+async def test_a_look_tells_who_works_what_ails_them_and_how_long_jobs_wait(broker: RedisBroker) -> None:
+    signs = VitalSigns(broker.connection)
+    seen = await signs.look()
+    assert all(not crew.living and crew.queue_age_s == 0 for crew in seen.crews.values())
+    assert 0 < seen.memory_share < 0.5
+    for kind in (JobKind.LLM, JobKind.TTS):
+        await broker.claim(kind, f"{kind}_1", slots=1, wait_s=0.05)  # the first makes the group
+    await signs.complain(JobKind.TTS, "tts_1", frozenset({"piper"}))
+    await broker.dispatch([Submit(Job("job_1", JobKind.LLM, SessionRef("acme", "sess_1"), b"", 0.0))])
+
+    async def waits() -> bool:
+        return (await signs.look()).crews[JobKind.LLM].queue_age_s > 0
+
+    await until(waits)
+    crews = (await signs.look()).crews
+    assert crews[JobKind.LLM].living == {"llm_1"} and not crews[JobKind.LLM].ailing
+    assert crews[JobKind.TTS].living == {"tts_1"} and crews[JobKind.TTS].lacks("piper")
+    assert crews[JobKind.TTS].queue_age_s == 0 and not crews[JobKind.STT].living
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1"])
+async def test_a_store_that_is_away_is_lost_at_once(url: str) -> None:
+    broker = RedisBroker(url)
+    with pytest.raises(BrokerLost, match="away"):
+        await VitalSigns(broker.connection).look()
+    await broker.close()

@@ -1,0 +1,146 @@
+"""The world of P4: callers at a real gateway commit what they said, recognisers that may die write it down, the words come back.
+
+Each utterance is a level of its own, and what the scripted recogniser hears is that level and the length; so words that reach the
+wrong call, or were made of half an utterance, show.
+"""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.providers.stt.scripted import ScriptedStt
+from agentvoicebox.workers.runner import Runner
+from agentvoicebox.workers.stt import TAIL_SAMPLES, SttWork
+from agentvoicebox.workers.urgent_threads import UrgentThreads
+from tests.kit.client import Client, calling
+from tests.kit.gateway import Gateway
+from tests.kit.laws import PATIENCE_S
+
+LEVEL = 400  # between the levels of two utterances
+TAIL_MS = TAIL_SAMPLES * 1000 // INPUT_RATE_HZ
+MS_BYTES = 48  # of 24 kHz PCM
+QUICK_IDLE_S = 0.12
+NEVER = 1 << 30
+COMPLETED = "conversation.item.input_audio_transcription.completed"
+
+_numbers = itertools.count()
+
+
+def utterance(number: int, length_ms: int) -> bytes:
+    """One that is unlike all others: 24 kHz PCM."""
+    return np.full(length_ms * MS_BYTES // 2, (number + 1) * LEVEL, "<i2").tobytes()
+
+
+def is_understood(text: str, said: tuple[int, int]) -> bool:
+    """Whether a text is what must be heard of an utterance. The tail is of what the caller said next, if it came that soon."""
+    number, length_ms = said
+    heard, heard_ms = (int(each) for each in text.split())
+    return heard == number and length_ms - 1 <= heard_ms <= length_ms + TAIL_MS
+
+
+class Recogniser:
+    """One worker as a process would be. It may die in the middle of a decode.
+
+    Attributes:
+        decoded_s: when each text was made (`time.perf_counter`).
+    """
+
+    def __init__(self, redis_url: str, *, dies_at: int = NEVER, idle_s: float = QUICK_IDLE_S, slots: int = 8) -> None:
+        self.broker = RedisBroker(redis_url, reclaim_idle_s=idle_s, max_attempts=NEVER)
+        self.decoded_s: dict[str, float] = {}
+        self._dies_at = dies_at
+        self._decodes = itertools.count(1)
+        self._loop = asyncio.get_running_loop()
+        self._threads = UrgentThreads(1, name="recogniser")
+        work = SttWork(ScriptedStt(self._hear), self._threads)
+        name = f"recogniser-{next(_numbers)}"
+        self._runner = Runner(self.broker, JobKind.STT, name, slots=slots, work=work, keep_every_s=idle_s / 4)
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(self._runner.run(self._stop), name=name)
+
+    @property
+    def has_died(self) -> bool:
+        return self._running.done()
+
+    def _hear(self, pcm: Int16Array) -> str:
+        if next(self._decodes) >= self._dies_at:  # before its answer is looked at
+            self._loop.call_soon_threadsafe(self._running.cancel)
+        text = f"{round(float(np.median(pcm)) / LEVEL) - 1} {round(pcm.size * 1000 / INPUT_RATE_HZ)}"
+        self.decoded_s[text] = time.perf_counter()
+        return text
+
+    async def close(self) -> None:
+        self._stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.wait([self._running])
+        self._threads.close()
+        await self.broker.close()
+
+
+class Caller:
+    """One who speaks and commits, and keeps what the gateway says was heard.
+
+    Attributes:
+        said: the number and length of each utterance, in the order of the commits.
+        heard: the words of each item, as often as they came, and when.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.said: list[tuple[int, int]] = []
+        self.items: list[str] = []
+        self.heard: list[tuple[str, str, float]] = []
+        self.wrong: list[object] = []
+
+    async def speak(self, pcm: bytes) -> None:
+        await self.client.send("input_audio_buffer.append", audio=base64.b64encode(pcm).decode())
+
+    async def commit(self, said: tuple[int, int]) -> None:
+        self.said.append(said)
+        await self.client.send("input_audio_buffer.commit")
+
+    async def listen(self, count: int, *, patience_s: float = PATIENCE_S) -> None:
+        """Until there is something of so many utterances, and then until nothing more is due."""
+        try:
+            async with asyncio.timeout(patience_s):
+                while len(self.items) < count or {item for item, _, _ in self.heard} != set(self.items):
+                    self._take(await self.client.next())
+        except TimeoutError:
+            raise AssertionError(f"heard {self.heard} of {self.said}") from None
+        await self.client.send("session.update", session={})
+        while (event := await self.client.next())["type"] != "session.updated":
+            self._take(event)
+
+    def _take(self, event: dict[str, object]) -> None:
+        match event["type"]:
+            case "input_audio_buffer.committed":
+                self.items.append(str(event["item_id"]))
+            case kind if kind == COMPLETED:
+                self.heard.append((str(event["item_id"]), str(event["transcript"]), time.perf_counter()))
+            case "error" | "conversation.item.input_audio_transcription.failed":
+                self.wrong.append(event)
+
+    def assert_understood(self) -> None:
+        """Each utterance once, with its own words."""
+        assert not self.wrong, self.wrong
+        texts = {item: text for item, text, _ in self.heard}
+        assert len(self.heard) == len(texts) == len(self.said), f"{self.heard} came of {self.said}"
+        for item, said in zip(self.items, self.said, strict=True):
+            assert is_understood(texts[item], said), f"{texts[item]} was heard for {said}"
+
+
+@contextlib.asynccontextmanager
+async def caller(served: Gateway) -> AsyncIterator[Caller]:
+    """A caller who says himself when he is done speaking."""
+    async with calling(served.url()) as client:
+        await client.use(audio={"input": {"turn_detection": None, "transcription": {"model": "scripted"}}})
+        yield Caller(client)

@@ -1,0 +1,71 @@
+"""A gateway over a database with tenants: makes keys, and clients that show them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from openai import AsyncOpenAI
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import ManualClock
+from agentvoicebox.storage.history import History
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.usage import Usage
+from agentvoicebox.tenancy.api_keys import ApiKeys
+from agentvoicebox.tenancy.key_format import NewKey, new_key
+from tests.kit.gateway import Gateway, gateway
+
+CONFIGURED = "a-configured-key"
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+def as_key(key: str) -> dict[str, Any]:
+    """Options of a connection that shows a key."""
+    return {"additional_headers": bearer(key)}
+
+
+class Town:
+    """What a test of tenants needs.
+
+    Attributes:
+        served: the gateway; it asks every 20 ms how its sessions' tenants stand.
+        keys: the tenants' keys.
+        clock: by which keys end, and what is known of tenants grows old; the calls' own is the system's.
+    """
+
+    def __init__(self, served: Gateway, keys: ApiKeys, clock: ManualClock) -> None:
+        self.served = served
+        self.keys = keys
+        self.clock = clock
+
+    async def key(self, tenant: str = "acme") -> NewKey:
+        """A new key of a tenant."""
+        key = new_key()
+        await self.keys.create(tenant, key)
+        return key
+
+    def url(self, query: str = "model=delivery") -> str:
+        """Address of the Realtime socket."""
+        return self.served.url(query)
+
+    def openai(self, key: str) -> AsyncOpenAI:
+        """The official client."""
+        return AsyncOpenAI(api_key=key, base_url=f"http://127.0.0.1:{self.served.port}/v1", max_retries=0)
+
+    def http(self, key: str) -> httpx.AsyncClient:
+        """For the pages beside the socket."""
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.served.port}", headers=bearer(key))
+
+
+@asynccontextmanager
+async def town_of(broker: RedisBroker, postgres: Postgres, clock: ManualClock, **more: Any) -> AsyncIterator[Town]:
+    """A town; `more` are further arguments of Reception."""
+    options = {"postgres": postgres, "ask_every_s": 0.02, "clock": clock, **more}
+    kept = {"history": History(postgres), "usage": Usage(postgres), "postgres": postgres}
+    async with gateway(broker, api_keys=(CONFIGURED,), reception=options, **kept) as served:
+        yield Town(served, ApiKeys(postgres, clock=clock), clock)

@@ -1,0 +1,65 @@
+"""P6: a gateway that is told to stop ends or hands over every call with its closing events, and leaves nothing in the store.
+
+How long it takes (30 s are allowed) is measured by `benchmarks/properties.py` in the same world.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.kit.draining import DOING, Who, draining
+from tests.kit.gateway import gateway
+from tests.kit.laws import emptied, examples
+
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.gateway.socket import Writer
+
+CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
+ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]
+
+
+async def play(url: str, callers: list[Who]) -> None:
+    async with draining(emptied(url)) as (world, broker):
+        await world.stop(gateway(broker), callers)
+
+
+@examples(8)
+@given(callers=CALLERS)
+@example(callers=ONE_OF_EACH)
+def test_p6_a_gateway_that_stops_cuts_no_call_and_leaves_nothing(redis_url: str, callers: list[Who]) -> None:
+    asyncio.run(play(redis_url, callers))
+
+
+# -- the property catches drains that are broken ---------------------------------------------------------------------
+
+
+def _overtaking(self: Writer, code: int, reason: str, close: Any = Writer.close) -> None:
+    self._drop_frames()
+    close(self, code, reason)
+
+
+def _without_a_word(self: Writer, code: int, reason: str) -> None:
+    pass
+
+
+async def _forgetful(self: RedisBroker, session: Any) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "broken", "wrong"),
+    [
+        (Writer, "close", _overtaking, "never ended"),
+        (Writer, "close", _without_a_word, "was cut|never ended"),
+        (RedisBroker, "forget", _forgetful, "left behind"),
+    ],
+    ids=["overtaken-by-the-close", "no-close", "keys-stay"],
+)
+def test_a_broken_drain_is_caught(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, what: type, name: str, broken: Any, wrong: str
+) -> None:
+    monkeypatch.setattr(what, name, broken)
+    with pytest.raises(AssertionError, match=wrong):
+        asyncio.run(play(redis_url, ONE_OF_EACH))
