@@ -17,6 +17,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
@@ -72,7 +73,7 @@ class Call:
         self._performer: Performer | None = None
         self._early_end: Closing | None = None
         self._owner = owner
-        self._letting_go = asyncio.Event()
+        self._letting_go = LightEvent()
         self._is_taken = False
         self._writer: Writer | None = None
         self._waiting: asyncio.TimerHandle | None = None

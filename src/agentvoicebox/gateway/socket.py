@@ -7,12 +7,12 @@ slow to be served and the connection closes. Control events are never dropped.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.ingest import Ingest
@@ -21,7 +21,7 @@ from agentvoicebox.gateway.quota import Quota
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.wire.client_events import InputAudioBufferAppend
-from agentvoicebox.wire.codec import decode_audio, decode_client, encode_for
+from agentvoicebox.wire.codec import decode_client, encode_for
 from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.server_events import RateLimitsUpdated, ServerEvent, SessionResumed, TurnTrace
 
@@ -55,10 +55,10 @@ class Writer:
         self._websocket = websocket
         self._dialect = dialect
         self._on_slow = on_slow
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []
         self._bytes = 0
-        self._has_some = asyncio.Event()
-        self._has_room = asyncio.Event()
+        self._has_some = LightEvent()
+        self._has_room = LightEvent()
         self._has_room.set()
         self._close: tuple[int, str] | None = None
         self._is_gone = False
@@ -102,12 +102,7 @@ class Writer:
             while True:
                 await self._has_some.wait()
                 while self._frames:
-                    frame = self._frames.popleft()
-                    self._bytes -= len(frame)
-                    async with asyncio.timeout(STALLED_S):
-                        await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
-                    if self._bytes <= HIGH_WATER_BYTES // 2:
-                        self._has_room.set()
+                    await self._write(self._frames.pop(0))
                 if self._close is not None:
                     code, reason = self._close
                     async with asyncio.timeout(FLUSH_S):
@@ -123,6 +118,13 @@ class Writer:
         finally:
             self._is_gone = True
             self._drop_frames()
+
+    async def _write(self, frame: bytes) -> None:
+        self._bytes -= len(frame)
+        async with asyncio.timeout(STALLED_S):
+            await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
+        if self._bytes <= HIGH_WATER_BYTES // 2:
+            self._has_room.set()
 
     def _drop_frames(self) -> None:
         self._frames.clear()
@@ -191,13 +193,8 @@ class Reader:
         await self._mailbox.offer(given, client_event=kind)
 
     async def _hear(self, event: InputAudioBufferAppend) -> None:
-        try:
-            data = decode_audio(event.audio)
-        except ClientError as error:
-            error.event_id = event.event_id
-            raise
-        self._metrics.audio_read(len(data))
+        self._metrics.audio_read(len(event.audio))
         self._quota.heard()
-        await self._ear.feed(data)
+        await self._ear.feed(event.audio)
         if self._outbox.is_full:
             await self._outbox.flush()
