@@ -42,7 +42,8 @@ class ChatServer:
 
     Attributes:
         faults: one for each of the next requests: a status, or what happens to the stream after its second part.
-        trouble: the fault of every request beyond these; `hang` answers nothing at all.
+        trouble: the fault of every request beyond these; `hang` answers nothing at all. Words after a colon are part of
+            whatever the server says about its fault.
     """
 
     def __init__(self, *words: str) -> None:
@@ -68,21 +69,21 @@ class ChatServer:
         return fault
 
     async def models(self) -> Any:
-        fault = await self._fault()
+        fault, _, words = (await self._fault()).partition(": ")
         if fault:
-            return JSONResponse({"error": {"message": "x"}}, int(fault))
+            return JSONResponse({"error": {"message": words}}, int(fault) if fault.isdigit() else 200)
         return {"object": "list", "data": []}
 
     async def complete(self, request: Request) -> Response:
         body = await request.json()
         self.asked.append(body)
-        fault = await self._fault()
+        fault, _, words = (await self._fault()).partition(": ")
         if fault.isdigit():
-            return JSONResponse({"error": {"message": "no", "type": "x"}}, int(fault))
+            return JSONResponse({"error": {"message": words, "type": "x"}}, int(fault))
         parts = CALLED if body.get("tools") else self._spoken
-        return StreamingResponse(self.stream(parts, fault), media_type="text/event-stream")
+        return StreamingResponse(self.stream(parts, fault, words), media_type="text/event-stream")
 
-    async def stream(self, parts: list[str], fault: str) -> AsyncIterator[str]:
+    async def stream(self, parts: list[str], fault: str, words: str) -> AsyncIterator[str]:
         try:
             for place, part in enumerate(parts):
                 match fault, place:
@@ -93,9 +94,9 @@ class ChatServer:
                     case "ends early", 2:
                         return
                     case "garbage", 2:
-                        yield "data: {not json\n\n"
+                        yield f"data: {{not json {words}\n\n"
                     case "error inside", 2:
-                        yield 'data: {"error": {"message": "overloaded"}}\n\n'
+                        yield f'data: {{"error": {{"message": "overloaded {words}"}}}}\n\n'
                     case "silent", 2:
                         await self.is_closing.wait()
                 yield part

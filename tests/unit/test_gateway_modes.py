@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from agentvoicebox.broker.vitals import ALL, Crew, Vitals
 from agentvoicebox.gateway.modes import ABSENT_S, BAD_LOOKS, GOOD_LOOKS, Surroundings
-from agentvoicebox.gateway.pressure import HIGH_S, LOW_S, Pressure
+from agentvoicebox.gateway.pressure import HIGH_LOOKS, HIGH_S, LOW_LOOKS, LOW_S, WARY_LOOKS, Pressure
 from agentvoicebox.ports.broker import JobKind
 
 NO_TTS = ("speech_synthesis_unavailable",)
@@ -51,14 +51,14 @@ def test_a_language_model_is_away_for_the_calls_that_need_it_and_when_no_worker_
 def test_one_missed_look_is_no_outage_and_one_good_one_no_recovery() -> None:
     around = Surroundings()
     for _ in range(BAD_LOOKS):
-        assert around.refusal() is None
+        assert around.refusal(0) is None
         around.missed()
-    refusal = around.refusal()
+    refusal = around.refusal(0)
     assert refusal is not None and refusal.code == "store_unavailable" and refusal.retry_after_s > 0
     for _ in range(GOOD_LOOKS):
         assert around.modes("dialogue") == ("store_unavailable",)
         around.looked(seen(), 0.0)
-    assert around.refusal() is None and around.modes("dialogue") == ()
+    assert around.refusal(0) is None and around.modes("dialogue") == ()
 
 
 def test_a_store_that_is_nearly_full_takes_no_new_calls_until_it_has_room_again() -> None:
@@ -79,18 +79,33 @@ def test_work_that_waits_keeps_new_calls_out_and_a_dead_kinds_does_not() -> None
     waiting = {kind: Crew(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}
     for now_s in range(3):
         around.looked(Vitals(waiting), float(now_s))
-    refusal = around.refusal()
+    refusal = around.refusal(0)
     assert refusal is not None and refusal.code == "overloaded"
     dead = {kind: Crew(frozenset({"a"})) for kind in JobKind} | {JobKind.TTS: Crew(queue_age_s=99.0)}
     for now_s in range(3, 20):
         around.looked(Vitals(dead), float(now_s))
-    assert around.refusal() is None and around.modes("dialogue") == NO_TTS
+    assert around.refusal(0) is None and around.modes("dialogue") == NO_TTS
 
 
 def test_pressure_does_not_flap() -> None:
     pressure = Pressure()
     told = []
-    for wait_s in [HIGH_S, 0.0] * 3 + [HIGH_S] * 2 + [LOW_S, HIGH_S] * 3 + [0.5] * 5 + [LOW_S] * 3:
+    for wait_s in [HIGH_S, 0.0] * 3 + [HIGH_S] * 2 + [LOW_S, HIGH_S] * 3 + [0.3] * 5 + [LOW_S] * LOW_LOOKS:
         pressure.note(wait_s)
         told.append(pressure.is_high)
-    assert told == [False] * 7 + [True] * 14 + [False]
+    assert told == [False] * 7 + [True] * (11 + LOW_LOOKS) + [False]
+
+
+def test_after_a_jam_the_door_opens_by_a_gap_and_shuts_at_the_first_sign() -> None:
+    pressure = Pressure()
+    assert all(pressure.let_in(0) for _ in range(100)), "who never jammed takes everybody"
+    for wait_s in [HIGH_S] * HIGH_LOOKS + [0.0] * LOW_LOOKS:
+        pressure.note(wait_s)
+    assert [pressure.let_in(20) for _ in range(4)] == [True, True, True, False]
+    pressure.note(0.0)
+    assert pressure.let_in(20)
+    pressure.note(HIGH_S)
+    assert pressure.is_high and not pressure.let_in(20)
+    for _ in range(LOW_LOOKS + WARY_LOOKS):
+        pressure.note(0.0)
+    assert all(pressure.let_in(20) for _ in range(100))

@@ -1,4 +1,7 @@
-"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients, and who announces what (it does)."""
+"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients, and who announces what (it does).
+
+Commands share one wire (`wire`); transactions and blocking reads have connections of their own.
+"""
 
 import contextlib
 from contextlib import AbstractAsyncContextManager
@@ -9,8 +12,12 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-COMMAND_CONNECTIONS = 40
+from agentvoicebox.broker.wire import WiredRedis
+
+COMMAND_CONNECTIONS = 39  # of a cluster, where commands do not share a wire
+TRANSACTION_CONNECTIONS = 4
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
+ASIDE_CONNECTIONS = 1
 SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
 
 
@@ -24,11 +31,12 @@ class OneServer:
     is_cluster = False
 
     def __init__(self, url: str) -> None:
-        self.commands = _client(url, COMMAND_CONNECTIONS)
-        self.blocking = _client(url, BLOCKING_CONNECTIONS)
+        self.commands = WiredRedis(_pool(url, TRANSACTION_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
+        self.blocking = Redis.from_pool(_pool(url, BLOCKING_CONNECTIONS))
+        self.aside = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS))
 
     def room(self) -> AbstractAsyncContextManager[object]:
-        """See Store. The pool itself makes callers wait."""
+        """See Store. On the wire there is always room."""
         return contextlib.nullcontext()
 
     async def refresh(self) -> None:
@@ -36,7 +44,7 @@ class OneServer:
 
     async def of_each(self, *command: str) -> list[Any]:
         """See Store."""
-        return [await self.commands.execute_command(*command)]  # type: ignore[no-untyped-call]
+        return [await self.commands.execute_command(*command)]
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store."""
@@ -54,7 +62,7 @@ class OneServer:
 
     async def close(self) -> None:
         """See Store."""
-        for client in (self.commands, self.blocking):
+        for client in (self.commands, self.blocking, self.aside):
             await client.aclose()
             await client.connection_pool.disconnect()
 
@@ -64,10 +72,10 @@ def no_retry() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
-def _client(url: str, connections: int) -> Redis:
+def _pool(url: str, connections: int) -> BlockingConnectionPool:
     # A unix socket notices a dead peer by itself; TCP needs to ask.
     keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
-    pool = BlockingConnectionPool.from_url(
+    return BlockingConnectionPool.from_url(
         url,
         **keepalive,
         max_connections=connections,
@@ -77,4 +85,3 @@ def _client(url: str, connections: int) -> Redis:
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
     )
-    return Redis.from_pool(pool)

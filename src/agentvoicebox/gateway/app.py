@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from agentvoicebox import __version__
@@ -26,7 +27,7 @@ from agentvoicebox.gateway.resume import Restored, find, take_up
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner
-from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.tenancy.principal import Principal, Right
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of, headers_of, status_of
@@ -43,7 +44,8 @@ def create_app(house: House) -> FastAPI:
     readiness = Readiness(house)
     app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
     for path in REALTIME_PATHS:
-        app.add_api_websocket_route(path, _realtime(house))
+        # Not FastAPI's own kind of route: it keeps 4 kB for each open call.
+        app.router.routes.append(WebSocketRoute(path, _realtime(house)))
 
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
@@ -95,7 +97,7 @@ def create_app(house: House) -> FastAPI:
     if house.history is not None and house.usage is not None:
         app.include_router(history_routes(house.history, house.usage, admit))
     if house.postgres is not None:
-        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin))
+        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin, rules=house.rules))
     return app
 
 
@@ -117,7 +119,7 @@ def _realtime(house: House) -> Callable[[WebSocket], Awaitable[None]]:
         offered: list[str] = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
-        with bound(correlation_id=websocket.headers.get("x-correlation-id", "")[:64] or trace_id):
+        with bound(correlation_id=sane_id(websocket.headers.get("x-correlation-id", "")) or trace_id):
             try:
                 headers, query = websocket.headers, websocket.query_params
                 admitted = await house.reception.receive(headers, offered, session_id=query.get("session_id", ""))
@@ -141,6 +143,12 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
             house.admit(session, call)
         else:
             restored = await _take_up(house, session, who, call, owner)
+        try:
+            await house.reception.seat(session, who.principal, is_new=came_back is None)
+        except AgentVoiceBoxError:
+            house.dismiss(session, call, is_over=came_back is None)
+            house.directory.let_go(session, owner)
+            raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
         try:

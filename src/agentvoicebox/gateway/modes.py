@@ -21,8 +21,9 @@ from agentvoicebox.ports.broker import JobKind
 
 # A killed worker is started again and has loaded its model within 3 to 6 s; a caller waits about as long before he hangs up.
 ABSENT_S = 8.0
-BAD_LOOKS = 2  # a store that restarts misses one
-GOOD_LOOKS = 3
+# Looks, twice a second. A store that restarts misses one or two.
+BAD_LOOKS = 4
+GOOD_LOOKS = 6
 MEMORY_FULL = 0.90  # of the store's limit: beyond it new calls would take the room of those that are there
 MEMORY_FREE = 0.85
 RETRY_AFTER_S = 5.0
@@ -99,15 +100,15 @@ class Surroundings:
                 found.add(mode)
         return tuple(mode.value for mode in Mode if mode in found)
 
-    def refusal(self) -> Overloaded | None:
-        """Why no new call may come in now; None: it may."""
+    def refusal(self, calls: int) -> Overloaded | None:
+        """Why no new call may come in now, beside so many; None: it may, and is counted."""
         if self.is_strained:
             return Overloaded(
                 "This server can't take new calls for a moment; please call again.",
                 code=Mode.NO_STORE.value,
                 retry_after_s=RETRY_AFTER_S,
             )
-        if self.pressure.is_high:
+        if not self.pressure.let_in(calls):
             return Overloaded(
                 "This server is busy with the calls it has; please call again in a moment.", retry_after_s=RETRY_AFTER_S
             )

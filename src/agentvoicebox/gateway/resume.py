@@ -120,7 +120,7 @@ def restore(past: Past) -> Restored:
         engine = None if past.state is None else Engine.restore(past.state)
         ledger = msgspec.msgpack.decode(past.ledger, type=Ledger) if past.ledger else Ledger()
     except msgspec.MsgspecError as error:
-        log.error("a session's log can't be read", error=str(error))
+        log.error("a session's log can't be read", error=type(error).__name__)
         raise SessionNotFound(NO_SUCH_SESSION) from error
     steps: list[tuple[float, Input, list[Effect]]] = []
     effects: list[Effect] = []

@@ -1,4 +1,4 @@
-"""Looks around once a second, and tells every call what it should know. What a look means is `modes`'."""
+"""Looks around twice a second, and tells every call what it should know. What a look means is `modes`'."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.modes import Mode
 from agentvoicebox.telemetry.logs import get_logger
 
-EVERY_S = 1.0
+EVERY_S = 0.5
 LOOK_S = 1.5  # a store that takes longer for a glance counts as away
 
 log = get_logger(__name__)

@@ -14,8 +14,33 @@ from agentvoicebox.telemetry.redact import HIDDEN
 
 # Fields of inputs and effects that hold what people said or wrote; everything else is structure, ids and numbers.
 WORD_KEYS = frozenset(
-    {"text", "transcript", "delta", "arguments", "output", "instructions", "description", "message", "said", "prompt"}
+    {
+        "text",
+        "transcript",
+        "delta",
+        "arguments",
+        "output",
+        "instructions",
+        "description",
+        "message",
+        "said",
+        "prompt",
+        "param",  # names a field of the client's, which may be called anything
+    }
 )
+# What a session may hold. A client may send any other name, and anything under it; it is refused, and recorded with its update.
+SESSION_KEYS = frozenset(
+    {
+        "type", "object", "id", "model", "expires_at", "output_modalities", "instructions", "tools", "tool_choice",
+        "max_output_tokens", "tracing", "truncation", "prompt", "include", "audio", "input", "output", "format", "rate",
+        "transcription", "language", "noise_reduction", "strength", "turn_detection", "threshold", "prefix_padding_ms",
+        "silence_duration_ms", "idle_timeout_ms", "create_response", "interrupt_response", "eagerness", "voice", "speed",
+        "degraded", "modalities", "input_audio_format", "output_audio_format", "input_audio_transcription",
+        "input_audio_noise_reduction", "max_response_output_tokens", "temperature", "reasoning", "parallel_tool_calls",
+        "client_secret",
+    }
+)  # fmt: skip
+_SESSION_GROUPS = frozenset({"audio", "input", "output"})
 BULK_KEYS = frozenset({"audio", "image_url", "images"})  # sound and pictures: nothing is kept
 DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects of the client's own making
 # The segmenter does not cut after these, so they stay as they are. They name nobody.
@@ -69,9 +94,23 @@ def _masked_field(key: str, value: Any, keeps_abbreviations: bool) -> Any:
         return "" if isinstance(value, str) else [""] * len(value)
     if key in WORD_KEYS and isinstance(value, str):
         return masked_text(value, keeps_abbreviations=keeps_abbreviations)
+    if key == "session" and isinstance(value, dict):
+        return _masked_session(value, keeps_abbreviations)
     if key in DEEP_KEYS and isinstance(value, dict):
         return _all_masked(value)
     return masked_words(value, keeps_abbreviations=keeps_abbreviations)
+
+
+def _masked_session(session: dict[str, Any], keeps_abbreviations: bool) -> dict[str, Any]:
+    masked: dict[str, Any] = {}
+    for key, value in session.items():
+        if key not in SESSION_KEYS:
+            masked[masked_text(key, keeps_abbreviations=False)] = _all_masked(value)
+        elif key in _SESSION_GROUPS and isinstance(value, dict):
+            masked[key] = _masked_session(value, keeps_abbreviations)
+        else:
+            masked[key] = _masked_field(key, value, keeps_abbreviations)
+    return masked
 
 
 def _all_masked(value: Any) -> Any:

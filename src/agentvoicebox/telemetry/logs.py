@@ -5,6 +5,7 @@ the same door. What a line may not carry is `redact`'s. Messages are static; ids
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ CHATTY_LIBRARIES = (
     "websockets",
     "uvicorn",
     "httpx",
+    "httpx2",
     "httpcore",
+    "httpcore2",
     "openai",
     "asyncio",
     "asyncpg",
@@ -30,6 +33,9 @@ CHATTY_LIBRARIES = (
     "alembic",
     "numba",
 )
+
+# What a sender may call its request: an id. Without a letter it may be somebody's telephone number.
+SANE_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 Event = MutableMapping[str, Any]
 
@@ -90,6 +96,11 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,  # modules make their loggers before a process configures its logs
     )
+
+
+def sane_id(given: str) -> str:
+    """A sender's own id for a request, when it may stand in a log; else nothing."""
+    return given if SANE_ID.fullmatch(given) else ""
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -3,7 +3,6 @@
 The line holds no word, number or secret of anybody: method, door, status, milliseconds, and who asked by kind of credential.
 """
 
-import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -13,13 +12,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentvoicebox.telemetry.logs import bound, get_logger
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.render import as_json
 
 HEADER = "X-Correlation-ID"
 ALSO_HEADER = "X-Request-ID"
-SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 log = get_logger(__name__)
 
@@ -79,8 +77,7 @@ class Correlated:
 def correlation_of(headers: Headers) -> str:
     """The sender's id for this request when it is sane, else a fresh one."""
     for name in (HEADER, ALSO_HEADER):
-        given = headers.get(name, "")
-        if SANE.fullmatch(given):
+        if given := sane_id(headers.get(name, "")):
             return given
     return secrets.token_hex(16)
 

@@ -1,0 +1,249 @@
+"""What people say and who they are stays out of every log, number, trace and record, whatever goes wrong on the way.
+
+A whole server at log level debug: secrets are typed and spoken, shown as keys in every place that takes one, echoed by a
+language model server in its errors, and hidden in malformed requests. A voice that logs what it speaks proves that the search
+finds a leak.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+from tests.conftest import ServerLoop
+from tests.kit.chat_server import ChatServer, chat_server
+from tests.kit.client import Client, calling
+from tests.kit.speech import CACHE
+from tests.kit.waiting import until
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from agentvoicebox.audio.pcm import bytes_of
+from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
+from agentvoicebox.evals.line import Line
+
+KEY, OTHER_KEY, WRONG_KEY = "hdr-Zanzibar-7781", "sub-Timbuktu-4417", "bad-Ouagadougou-9021"
+MODEL_KEY = "llm-Antananarivo-3355"
+NAME, NUMBER, PHONE = "Featherstonehaugh", "1Z999AA10123456784", "+14155550163"
+SPOKEN = "zero zero two"  # how the number that is spoken below is said back; its text is PKG002
+SECRETS = (KEY, OTHER_KEY, WRONG_KEY, MODEL_KEY, NAME, NUMBER, PHONE, PHONE[1:], SPOKEN, "PKG002")
+PLANTED = "Quetzalcoatl"
+PATIENCE_S = 30.0
+
+VOICE = f'''
+import structlog
+from agentvoicebox.providers.tts.scripted import ScriptedTts
+
+
+class Leaky(ScriptedTts):
+    def synthesize(self, text, *, voice, speed=1.0):
+        if "{PLANTED}" in text:
+            structlog.get_logger(__name__).debug("speaking", words=text)
+        return super().synthesize(text, voice=voice, speed=speed)
+
+
+def make(catalogue):
+    return Leaky()
+'''
+ENTRY_POINTS = "[agentvoicebox.tts]\nleaky = leaky_voice:make\n"
+
+
+class Place:
+    """The server, the language model behind it, and everything that either of them leaves behind."""
+
+    def __init__(self, server: LocalServer, model: ChatServer, hotline_port: int, internal_port: int) -> None:
+        self.server = server
+        self.model = model
+        self.hotline_port = hotline_port
+        self.internal_port = internal_port
+        self.progress: list[str] = []
+        self.traces: list[str] = []
+
+    def url(self, query: str) -> str:
+        return self.server.url.replace("http", "ws") + f"/realtime?{query}"
+
+    @contextlib.asynccontextmanager
+    async def call(self, agent: str, query: str = "") -> AsyncIterator[Client]:
+        headers = {"Authorization": f"Bearer {KEY}", "X-Correlation-ID": PHONE}
+        async with calling(self.url(f"model={agent}&trace=1{query}"), additional_headers=headers) as client:
+            yield client
+        self.traces += [json.dumps(event) for event in client.of("agentvoicebox.turn")]
+
+    def left(self) -> dict[str, str]:
+        """Everything that is left, by where."""
+        folder = self.server.data_dir
+        found = {"progress": "\n".join(self.progress), "traces": "\n".join(self.traces)}
+        found["log"] = self.server.log.read_text()
+        for path in [*folder.glob("log/*.log"), *folder.glob("interactions/**/*")]:
+            raw = path.read_bytes() if path.is_file() else b""
+            found[path.name] = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode(errors="replace")
+        for name, address in {
+            "metrics": f"{self.server.root_url}/metrics",
+            "ready": f"{self.server.root_url}/ready",
+            "hotline metrics": f"http://127.0.0.1:{self.internal_port}/metrics",
+        }.items():
+            found[name] = httpx.get(address, trust_env=False).text
+        return found
+
+    def places_of(self, secret: str) -> dict[str, str]:
+        """Where a text is found, with what stands around it the first time."""
+        return {where: _around(text, secret) for where, text in self.left().items() if secret.lower() in text.lower()}
+
+
+def _around(text: str, secret: str) -> str:
+    at = text.lower().index(secret.lower())
+    return text[max(0, at - 150) : at + len(secret) + 50]
+
+
+@pytest.fixture(scope="module")
+def place(server_loop: ServerLoop) -> Iterator[Place]:
+    """A server of this module's own, with the leaky voice and two servers' worth of trouble behind it."""
+    stack = AsyncExitStack()
+    made: list[Place] = []
+
+    async def start(folder: Path) -> None:
+        plugin = folder / "plugin"
+        (plugin / "leaky-1.dist-info").mkdir(parents=True)
+        (plugin / "leaky-1.dist-info/entry_points.txt").write_text(ENTRY_POINTS)
+        (plugin / "leaky-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: leaky\nVersion: 1\n")
+        (plugin / "leaky_voice.py").write_text(VOICE)
+        model = await stack.enter_async_context(chat_server(f"Good day, {PLANTED}."))
+        hotline_port, internal_port, progress = free_port(), free_port(), list[str]()
+        settings = {
+            "AVB_LOG_LEVEL": "debug",
+            "AVB_API_KEYS": f"{KEY},{OTHER_KEY}",
+            "AVB_LLM_BASE_URL": model.url,
+            "AVB_LLM_API_KEY": MODEL_KEY,
+            "AVB_LLM_MODEL": "m",
+            "AVB_TTS_ORDER": "leaky",
+            "AVB_WEBHOOK_PORT": str(hotline_port),
+            "AVB_INTERNAL_PORT": str(internal_port),
+            "PYTHONPATH": f"{plugin}:{os.environ.get('PYTHONPATH', '')}",
+        }
+        server = await stack.enter_async_context(
+            local_server(folder / "data", settings=settings, progress=progress.append)
+        )
+        made.append(Place(server, model, hotline_port, internal_port))
+        made[0].progress = progress
+
+    with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as folder:
+        (Path(folder) / "data").mkdir()
+        CACHE.mkdir(parents=True, exist_ok=True)
+        (Path(folder) / "data" / "models").symlink_to(CACHE)
+        server_loop.run(start(Path(folder)))
+        yield made[0]
+        server_loop.run(stack.aclose())
+
+
+async def type_in(client: Client, text: str) -> dict[str, object]:
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    await client.send("conversation.item.create", item=item)
+    await client.send("response.create", response={"metadata": {"caller": PHONE}})
+    response: dict[str, object] = (await client.until("response.done"))["response"]
+    return response
+
+
+async def test_a_planted_leak_is_found(place: Place) -> None:
+    async with place.call("assistant") as client:
+        assert (await type_in(client, "Good day."))["status"] == "completed"
+    await until(lambda: [] if place.places_of(PLANTED) else ["the leak"], "not found")
+    assert list(place.places_of(PLANTED)) == ["log"]
+
+
+async def test_no_secret_is_left_anywhere_by_calls_in_which_everything_goes_wrong(
+    place: Place, say: Callable[[str], Line]
+) -> None:
+    async with place.call("delivery") as client:  # a typed turn about a parcel, and its tool
+        await client.send("session.update", session={"instructions": f"The caller is {NAME}, {PHONE}."})
+        response = await type_in(client, f"I am {NAME}. Where is parcel {NUMBER}?")
+        assert response["status"] == "completed"
+        for frame in (
+            f'{{"type": "{NAME}"}}', f'{{"type": "session.update", {NAME}', f"{NAME}", "[" * 500 + NAME,
+            json.dumps({"type": "session.update", "session": {NAME: NUMBER}}),
+            json.dumps({"type": "conversation.item.create", "item": {"type": NAME, "text": NUMBER}}),
+            json.dumps({"type": "input_audio_buffer.append", "audio": NAME}),
+        ):  # fmt: skip
+            await client.ws.send(frame)
+            await client.until("error")
+    async with place.call("delivery") as client:  # a spoken turn
+        await client.use(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        await client.append(bytes_of(say("It's P, K, G, zero, zero, two.").pcm) + bytes(96_000))
+        heard = await client.until("conversation.item.input_audio_transcription.completed")
+        assert heard["transcript"]
+        said = (await client.until("response.done"))["response"]["output"][0]["content"][0]["transcript"]
+        assert SPOKEN in said
+    await trouble_with_the_model(place)
+    await knock(place)
+    await ask_the_hotline(place)
+    await break_the_store(place)
+    await until_recorded(place, calls=2)
+    leaks = {secret: where for secret in SECRETS if (where := place.places_of(secret))}
+    assert not leaks, "\n".join(
+        f"{secret}: {where}: {around}" for secret, found in leaks.items() for where, around in found.items()
+    )
+
+
+async def trouble_with_the_model(place: Place) -> None:
+    """Errors of a language model server that hold the words it was asked with, before and within its answer."""
+    for fault in (f"400: {NAME} {NUMBER}", f"503: {NAME}", f"garbage: {NAME}", f"error inside: {NAME}"):
+        place.model.trouble = fault
+        async with place.call("assistant") as client:
+            response = await type_in(client, f"My name is {NAME}, my number {PHONE}.")
+            assert response["status"] == "failed"
+    place.model.trouble = ""
+
+
+async def knock(place: Place) -> None:
+    """Keys and names in every place where somebody might put one."""
+    for options in (
+        {"additional_headers": {"Authorization": f"Bearer {WRONG_KEY}"}},
+        {"additional_headers": {"api-key": WRONG_KEY}},
+        {"subprotocols": [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{WRONG_KEY}")]},
+        {"subprotocols": [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{OTHER_KEY}")]},
+    ):
+        for query in (f"model=delivery&api_key={WRONG_KEY}", f"model={NAME}", f"session_id={NAME}", f"call_id={PHONE}"):
+            async with asyncio.timeout(PATIENCE_S), connect(place.url(query), **options) as ws:  # type: ignore[arg-type]
+                await ws.recv()
+    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {WRONG_KEY}"}) as web:
+        for path in (f"/models?api_key={WRONG_KEY}", f"/sessions/{NAME}", f"/{NAME}", "/models"):
+            await web.get(place.server.url + path)
+            await web.get(place.server.url + path, headers={"Authorization": f"Bearer {KEY}"})
+
+
+async def ask_the_hotline(place: Place) -> None:
+    """The other door, with good and bad requests."""
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{place.hotline_port}") as web:
+        for headers in ({"Authorization": f"Bearer {KEY}"}, {"Authorization": f"Bearer {WRONG_KEY}"}, {}):
+            await web.post("/v1/track", json={"tracking_id": NUMBER, "caller": NAME}, headers=headers)
+            await web.post("/v1/track", content=f'{{"tracking_id": {NAME}', headers=headers)
+            await web.post(f"/v1/tools/{NAME}", json={"tracking_id": NUMBER}, headers=headers)
+
+
+async def break_the_store(place: Place) -> None:
+    """The store refuses what it is given, with its own words about it."""
+    with Redis(unix_socket_path=str(place.server.data_dir / "run" / "valkey.sock")) as redis:
+        async with place.call("delivery") as client:
+            redis.config_set("min-replicas-to-write", 1)
+            try:
+                response = await type_in(client, f"I am {NAME}, and my parcel is {NUMBER}.")
+                assert response["status"] == "failed"
+            finally:
+                redis.config_set("min-replicas-to-write", 0)
+
+
+async def until_recorded(place: Place, *, calls: int) -> None:
+    """Until the records of so many calls are written."""
+
+    def missing() -> int:
+        kept = "".join(text for name, text in place.left().items() if name.startswith("interactions"))
+        return max(0, calls - kept.count("\n"))
+
+    await until(missing, "records are missing")
