@@ -64,7 +64,8 @@ class Settings(BaseSettings):
         limit_tenant_requests, limit_tenant_tokens: what a tenant may ask for within a minute, at all gateways together: client
             events, REST requests and started seconds of caller audio; tokens of responses. 0: no limit. `agentvoicebox keys
             limit` gives one tenant figures of its own.
-        limit_key_requests, limit_key_tokens: the same for each key.
+        limit_tenant_sessions: sessions that a tenant may have open at a time, at all gateways together; 0: no limit.
+        limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
         limit_all_requests, limit_all_tokens: the same for all tenants together.
         gateways: gateway processes that share these limits; while the store is away each keeps to its part of them.
         max_calls: calls one gateway process admits at a time; the next is refused with 1013.
@@ -128,8 +129,10 @@ class Settings(BaseSettings):
     # A live call asks for some 90 requests a minute, so this is room for about 600 of a tenant's at once.
     limit_tenant_requests: int = Field(default=60_000, ge=0)
     limit_tenant_tokens: int = Field(default=10_000_000, ge=0)
+    limit_tenant_sessions: int = Field(default=0, ge=0)
     limit_key_requests: int = Field(default=0, ge=0)
     limit_key_tokens: int = Field(default=0, ge=0)
+    limit_key_sessions: int = Field(default=0, ge=0)
     limit_all_requests: int = Field(default=0, ge=0)
     limit_all_tokens: int = Field(default=0, ge=0)
     gateways: int = Field(default=1, ge=1, le=1_000)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from tests.kit.gateway import Gateway, Workers, gateway
 from tests.kit.town import Town, town_of
@@ -11,6 +12,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.supervisor.embedded import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -51,3 +53,40 @@ async def town(
     async with town_of(redis_broker, postgres, manual_clock) as made:
         yield made
     await postgres.close()
+
+
+@pytest.fixture(scope="session")
+def tables_url(postgres_server: EmbeddedPostgres) -> str:
+    """A database with every table, once a session; use `records_url`."""
+    url = postgres_server.url.replace("/agentvoicebox?", "/records?")
+
+    async def make() -> None:
+        owner = await asyncpg.connect(postgres_server.owner_url)
+        try:
+            await owner.execute("CREATE DATABASE records OWNER agentvoicebox")
+        finally:
+            await owner.close()
+        await migrate(url)
+
+    asyncio.run(make())
+    return url
+
+
+@pytest.fixture
+async def records_url(tables_url: str, postgres_server: EmbeddedPostgres) -> str:
+    """A database with every table and no row; far sooner there than one that is made and migrated for a single test."""
+    owner = await asyncpg.connect(postgres_server.owner_url.replace("/postgres?", "/records?"))
+    try:
+        tables = ("sessions", "conversation_items", "responses", "audit_logs", "usage_entries", "tenants")
+        await owner.execute("".join(f"DELETE FROM {table};" for table in tables))
+    finally:
+        await owner.close()
+    return tables_url
+
+
+@pytest.fixture
+async def postgres(records_url: str) -> AsyncIterator[Postgres]:
+    """PostgreSQL with every table and no row."""
+    made = await Postgres.open(records_url)
+    yield made
+    await made.close()

@@ -92,7 +92,7 @@ async def test_a_secret_opens_what_it_was_minted_for_until_it_is_over(town: Town
         assert client.events[0]["session"]["type"] == "transcription"
     with Redis.from_url(redis_url) as redis:
         for key in redis.scan_iter("avb:secret:*"):
-            redis.pexpire(key, 1)  # its time is over
+            redis.pexpire(key, 0)  # its time is over
     error, code, _ = await refusal(town.url(), **as_key(answer["value"]))
     assert (error["code"], code) == ("invalid_api_key", 3000)
 

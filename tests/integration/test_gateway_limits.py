@@ -13,7 +13,7 @@ from tests.kit.client import WAIT_S, Client, calling, until
 from tests.kit.gateway import Gateway, Workers, gateway, silence
 from tests.kit.returning import back, refusal, return_query
 from tests.kit.town import as_key, town_of
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -21,6 +21,7 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.sessions import counts
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
@@ -85,14 +86,46 @@ async def test_of_200_events_at_each_of_three_gateways_no_more_count_than_the_li
                 await client.next()
             return len(client.of("session.updated")), len(client.of("error"))
 
-        counts = await asyncio.gather(*(send_all(client) for client in clients))
-        assert sum(done for done, _ in counts) == 100 - len(clients), "each connect was a request, too"
+        shares = await asyncio.gather(*(send_all(client) for client in clients))
+        assert sum(done for done, _ in shares) == 100 - len(clients), "each connect was a request, too"
         for client in clients:
             error = client.of("error")[-1]["error"]
             assert (error["type"], error["code"], error["event_id"]) == (
                 "rate_limit_error", "rate_limit_exceeded", f"mine_{AT_ONCE - 1}"
             )  # fmt: skip
             assert error["message"].startswith("Limit tenant.requests is reached. Please try again in ")
+
+
+async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_open(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "PATIENCE_S", 30.0)  # a busy machine must not look like an absent store
+    most, figures = 20, Figures(tenant_sessions=20)
+    async with AsyncExitStack() as stack:
+        brokers = [RedisBroker(redis_url) for _ in range(3)]
+        for broker in brokers:
+            stack.push_async_callback(broker.close)
+        urls = [(await stack.enter_async_context(limited(broker, figures))).url() for broker in brokers]
+
+        async def stay(url: str) -> dict[str, Any]:
+            ws = await stack.enter_async_context(connect(url, open_timeout=60, **AS_KEY))
+            opened.append(ws)
+            first: dict[str, Any] = json.loads(await ws.recv())
+            return first
+
+        opened: list[ClientConnection] = []
+        firsts = await asyncio.gather(*(stay(url) for url in urls for _ in range(30)))
+        assert sum(first["type"] == "session.created" for first in firsts) == most
+        refused = [first["error"] for first in firsts if first["type"] == "error"]
+        assert {error["code"] for error in refused} == {"rate_limit_exceeded"}
+        assert refused[0]["message"].startswith("Limit tenant.sessions is reached: 20 are open. Please try again in ")
+        for ws in opened:
+            await ws.close()
+
+        async def there_is_room() -> bool:
+            return (await stay(urls[0]))["type"] == "session.created"
+
+        await until(there_is_room)
 
 
 async def test_a_tenants_own_limit_acts_on_an_open_session_and_on_nobody_else(

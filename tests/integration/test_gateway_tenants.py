@@ -18,6 +18,7 @@ from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.workers.recorder import RecorderWork
@@ -160,8 +161,8 @@ async def test_what_was_said_is_recorded_for_its_tenant_alone(
     town: Town, redis_broker: RedisBroker, postgres_url: str
 ) -> None:
     postgres = await Postgres.open(postgres_url, most_connections=2)
-    conversations = Conversations(postgres)
-    work, stop = RecorderWork(conversations, redis_broker), asyncio.Event()
+    history = History(postgres)
+    work, stop = RecorderWork(Conversations(postgres), redis_broker), asyncio.Event()
     recording = asyncio.create_task(Runner(redis_broker, JobKind.RECORD, "recorder", slots=8, work=work).run(stop))
     try:
         async with two(town) as (victim, thief):
@@ -171,11 +172,23 @@ async def test_what_was_said_is_recorded_for_its_tenant_alone(
                 await client.until("response.done")
 
             async def all_is_written() -> bool:
-                return all([(await conversations.latest_items(*each)).items for each in ids.items()])
+                pages = [await history.items(*each) for each in ids.items()]
+                return all(page is not None and page.records for page in pages)
 
             await until(all_is_written)
+        async with town.http((await town.key("umbra")).text) as http:
+            for tail in ("", "/items"):
+                own = await http.get(f"/v1/realtime/sessions/{ids['umbra']}{tail}")
+                assert own.status_code == 200
+                answers = [
+                    await http.get(f"/v1/realtime/sessions/{each}{tail}") for each in (ids["acme"], f"sess_{NOBODYS}")
+                ]
+                told = [(each.status_code, without(each.json(), ids["acme"], f"sess_{NOBODYS}")) for each in answers]
+                assert told[0] == told[1] and told[0][0] == 404
+            listed = (await http.get("/v1/realtime/sessions")).json()["data"]
+            assert [each["id"] for each in listed] == [ids["umbra"]]
         for tenant, other in (("acme", "umbra"), ("umbra", "acme")):
-            assert not (await conversations.latest_items(tenant, ids[other])).items
+            assert await history.items(tenant, ids[other]) is None
             async with postgres.tenant_transaction(tenant) as connection:
                 for table in ("sessions", "conversation_items", "responses"):
                     seen = {row["tenant_id"] for row in await connection.fetch(f"SELECT tenant_id FROM {table}")}

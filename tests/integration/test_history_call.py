@@ -18,7 +18,6 @@ from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import TimedBatch
 from agentvoicebox.storage.usage import Usage
@@ -45,14 +44,6 @@ class Twice(Conversations):
     async def write(self, batches: Sequence[TimedBatch]) -> None:
         await super().write(batches)
         await super().write(batches[::-1])
-
-
-@pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    await migrate(postgres_url)
-    made = await Postgres.open(postgres_url)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -1,25 +1,14 @@
 """Conversations are written idempotently in any order, and read in pages."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from agentvoicebox.engine.effects import Persist
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History, StoredItem
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 
 T0 = 1_800_000_000.0
-
-
-@pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    await migrate(postgres_url)
-    made = await Postgres.open(postgres_url)
-    yield made
-    await made.close()
 
 
 def item(item_id: str, **body: object) -> Persist:

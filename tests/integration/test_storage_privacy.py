@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
@@ -16,7 +15,6 @@ from agentvoicebox.errors import ClientError
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.rules import FRESH_S, OwnRules, RuleBook, Rules, Words
@@ -62,14 +60,6 @@ def call() -> tuple[Persist, ...]:
 
 def batch(tenant: str = "acme") -> TimedBatch:
     return TimedBatch(RecordBatch(tenant, "sess_1", "", call(), 5_000), T0)
-
-
-@pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    await migrate(postgres_url)
-    made = await Postgres.open(postgres_url)
-    yield made
-    await made.close()
 
 
 async def everything(postgres: Postgres, tenant: str = "acme") -> str:

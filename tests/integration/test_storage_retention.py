@@ -15,7 +15,6 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres, StorageRefused
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.retention import Retention, Swept, SweptElsewhere
@@ -37,16 +36,8 @@ def batch(session: str, age_days: float, *, items: int = 3, tenant: str = "acme"
 
 
 @pytest.fixture
-async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:
-    await migrate(postgres_url)
-    made = await Postgres.open(postgres_url)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def janitors(postgres: Postgres, postgres_url: str) -> AsyncIterator[Postgres]:
-    made = await Postgres.open(postgres_url, most_connections=2, role=JANITOR_ROLE)
+async def janitors(postgres: Postgres, records_url: str) -> AsyncIterator[Postgres]:
+    made = await Postgres.open(records_url, most_connections=2, role=JANITOR_ROLE)
     yield made
     await made.close()
 
@@ -136,9 +127,9 @@ async def test_the_role_that_serves_callers_deletes_nothing_and_the_janitor_chan
     assert await count(postgres, "conversation_items") == 3
 
 
-async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, postgres_url: str) -> None:
+async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, records_url: str) -> None:
     await record(postgres, batch("old", 31))
-    other = await asyncpg.connect(postgres_url)
+    other = await asyncpg.connect(records_url)
     try:
         await other.execute("SELECT pg_advisory_lock($1)", 0x61766274)
         with pytest.raises(SweptElsewhere):
@@ -149,12 +140,12 @@ async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, po
     assert (await retention.sweep()).sessions == 1
 
 
-async def test_the_janitor_is_the_one_who_sweeps(postgres: Postgres, postgres_url: str, redis_url: str) -> None:
+async def test_the_janitor_is_the_one_who_sweeps(postgres: Postgres, records_url: str, redis_url: str) -> None:
     await record(
         postgres, TimedBatch(batch("old", 0).batch, 1_000_000_000.0), TimedBatch(batch("new", 0).batch, time.time())
     )
     ready, stop = asyncio.Event(), asyncio.Event()
-    settings = Settings(redis_url=redis_url, postgres_url=postgres_url, history_days=30)
+    settings = Settings(redis_url=redis_url, postgres_url=records_url, history_days=30)
     serving = asyncio.create_task(serve_janitor(settings, ready.set, stop))
 
     async def is_swept() -> bool:

@@ -9,7 +9,9 @@ from openai import AsyncOpenAI
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.usage import Usage
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from tests.kit.gateway import Gateway, gateway
@@ -64,5 +66,6 @@ class Town:
 async def town_of(broker: RedisBroker, postgres: Postgres, clock: ManualClock, **more: Any) -> AsyncIterator[Town]:
     """A town; `more` are further arguments of Reception."""
     options = {"postgres": postgres, "ask_every_s": 0.02, "clock": clock, **more}
-    async with gateway(broker, api_keys=(CONFIGURED,), reception=options) as served:
+    kept = {"history": History(postgres), "usage": Usage(postgres), "postgres": postgres}
+    async with gateway(broker, api_keys=(CONFIGURED,), reception=options, **kept) as served:
         yield Town(served, ApiKeys(postgres, clock=clock), clock)

@@ -37,6 +37,11 @@ class Cluster:
         self.blocking = _client(url)
         self._room: asyncio.Semaphore | None = None
 
+    @property
+    def aside(self) -> RedisCluster:
+        """See Store. Callers wait for `room`, not for a connection, so what comes without asking for room waits for nobody."""
+        return self.commands
+
     def room(self) -> AbstractAsyncContextManager[object]:
         """See Store. A pipeline may hold a connection to every node, so the fewer at once the more nodes there are."""
         return self._gate()

@@ -2,8 +2,9 @@
 
 The store is one server or a cluster (`one_server`, `cluster`); `connect` decides by the URL, and whoever sends commands need not
 know. Two sets of connections, below 50 in all (plan A1.2): commands share one, blocking reads have the other, so that a waiting
-worker never starves a publishing one. A lost server is tried again with growing pauses until `patience_s` is over; each
-command sent through here must therefore bear being sent twice (scripts carry a nonce, readers drop what they have).
+worker never starves a publishing one; one more is for limits, to which a storm of commands must not look like an outage. A lost
+server is tried again with growing pauses until `patience_s` is over; each command sent through here must therefore bear being
+sent twice (scripts carry a nonce, readers drop what they have).
 """
 
 import asyncio
@@ -63,6 +64,7 @@ class Store(Protocol):
         is_cluster: no command may touch keys of two slots.
         commands: for what is answered at once.
         blocking: for reads that wait.
+        aside: for one short command at a time that must not wait behind all others.
     """
 
     is_cluster: bool
@@ -74,6 +76,10 @@ class Store(Protocol):
     @property
     def blocking(self) -> Client:
         """For reads that wait."""
+
+    @property
+    def aside(self) -> Client:
+        """For one short command at a time that must not wait behind all others."""
 
     def room(self) -> AbstractAsyncContextManager[object]:
         """Held around commands, so that any number of callers stays within the bound on connections."""

@@ -9,8 +9,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-COMMAND_CONNECTIONS = 40
+COMMAND_CONNECTIONS = 39
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
+ASIDE_CONNECTIONS = 1
 SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
 
 
@@ -26,6 +27,7 @@ class OneServer:
     def __init__(self, url: str) -> None:
         self.commands = _client(url, COMMAND_CONNECTIONS)
         self.blocking = _client(url, BLOCKING_CONNECTIONS)
+        self.aside = _client(url, ASIDE_CONNECTIONS)
 
     def room(self) -> AbstractAsyncContextManager[object]:
         """See Store. The pool itself makes callers wait."""
@@ -54,7 +56,7 @@ class OneServer:
 
     async def close(self) -> None:
         """See Store."""
-        for client in (self.commands, self.blocking):
+        for client in (self.commands, self.blocking, self.aside):
             await client.aclose()
             await client.connection_pool.disconnect()
 

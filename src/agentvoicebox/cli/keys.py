@@ -119,15 +119,18 @@ def limit(
     requests: Annotated[int | None, typer.Option(min=0, help="Requests within a window.")] = None,
     tokens: Annotated[int | None, typer.Option(min=0, help="Tokens of responses within a window.")] = None,
     window_s: Annotated[float | None, typer.Option(min=1, max=3600, help="The window's length in seconds.")] = None,
+    sessions: Annotated[int | None, typer.Option(min=0, help="Sessions open at a time.")] = None,
     usual: Annotated[bool, typer.Option("--usual", help="Go by the deployment's figures again.")] = False,
 ) -> None:
     """Give a tenant limits of its own in place of AVB_LIMIT_TENANT_…; a figure that is left out is the deployment's.
 
     agentvoicebox keys limit acme --requests 6000 --tokens 200000
     """
-    own = TenantLimits(requests, tokens, window_s)
+    own = TenantLimits(requests, tokens, window_s, sessions)
     if usual != (own == TenantLimits()):
-        raise SettingsError("give figures (--requests, --tokens, --window-s), or --usual for the deployment's")
+        raise SettingsError(
+            "give figures (--requests, --tokens, --window-s, --sessions), or --usual for the deployment's"
+        )
     deed = by_command("tenant.limited", tenant)
     _do(lambda keys: keys.set_limits(tenant, own, deed=deed))
     console.print(f"Tenant {tenant} has {'the usual limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")

@@ -6,6 +6,7 @@ Keys are `agentvoicebox keys`' affair. Every change stands in the tenant's audit
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
@@ -14,6 +15,7 @@ from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.database import by_command, on_database
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import OwnRules
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
@@ -21,7 +23,7 @@ from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Tenants: make, list, show, rename, suspend, limit; their projects and their audit log.",
+    help="Tenants: make, list, show, rename, suspend, limit; their records, projects and audit log.",
 )
 
 AT_ONCE = 100  # rows of one query
@@ -74,6 +76,7 @@ def show(tenant: TenantName) -> None:
         ("made", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
         ("state", _state(found)),
         ("limits of its own", _limits(found.limits)),
+        ("records", _kept(found.history)),
         ("projects", ", ".join(each.project_id for each in projects) or "-"),
     ):
         table.add_row(what, told)
@@ -128,8 +131,13 @@ app.command("limit")(keys.limit)
 
 
 def _limits(limits: TenantLimits) -> str:
-    figures = {"requests": limits.requests, "tokens": limits.tokens, "window_s": limits.window_s}
+    figures = msgspec.structs.asdict(limits)
     return ", ".join(f"{name} {figure:g}" for name, figure in figures.items() if figure is not None) or "-"
+
+
+def _kept(own: OwnRules) -> str:
+    told = {"days": own.days, "audit days": own.audit_days, "words": own.words}
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "what is usual"
 
 
 def _state(tenant: Tenant) -> str:

@@ -95,7 +95,7 @@ def create_app(house: House) -> FastAPI:
     if house.history is not None and house.usage is not None:
         app.include_router(history_routes(house.history, house.usage, admit))
     if house.postgres is not None:
-        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin))
+        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin, rules=house.rules))
     return app
 
 
@@ -141,6 +141,12 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
             house.admit(session, call)
         else:
             restored = await _take_up(house, session, who, call, owner)
+        try:
+            await house.reception.seat(session, who.principal, is_new=came_back is None)
+        except AgentVoiceBoxError:
+            house.dismiss(session, call, is_over=came_back is None)
+            house.directory.let_go(session, owner)
+            raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)
         try:

@@ -18,6 +18,7 @@ from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.history import MOST, History, Order, Page, StoredItem, StoredSession
 from agentvoicebox.storage.usage import DayOfUsage, Usage
 from agentvoicebox.tenancy.principal import Principal
+from agentvoicebox.wire.faults import body_of, status_of
 
 USUAL = 20  # OpenAI's default
 LONGEST_ID = 128
@@ -155,8 +156,9 @@ def _refusing(answer: Answer) -> Answer:
         try:
             return await answer(*args, **kwargs)
         except ClientError as error:
-            body = {"message": error.message, "type": error.error_type, "param": error.param, "code": error.code}
-            return JSONResponse({"error": body}, status_code=404 if isinstance(error, SessionNotFound) else 400)
+            body = msgspec.to_builtins(body_of(error))
+            del body["event_id"]
+            return JSONResponse({"error": body}, 404 if isinstance(error, SessionNotFound) else status_of(error))
 
     return answered
 

@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import PolicyDenied, Refused
+from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
 from agentvoicebox.gateway.handshake import key_in
 from agentvoicebox.gateway.quota import Figures, Quota
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action, Policy
+from agentvoicebox.sessions.counts import Full, SessionCounts
 from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
@@ -79,15 +81,18 @@ class Reception:
         )
         self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
         self._door = Door(self._authenticator, self.secrets, self._standings, self._trail, self.decisions)
+        self.counts = SessionCounts(connection)
         self._limits = Limits(connection, peers=gateways, on_local=metrics.limited_locally)
         self._figures = figures
         self._metrics = metrics
         self._clock = clock or SystemClock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Write the audit log until `stop`, and once more then."""
+        """Hold the places of open sessions, and write the audit log, until `stop`."""
+        keeping = [self.counts.run(stop)]
         if self._trail is not None:
-            await self._trail.run(stop)
+            keeping.append(self._trail.run(stop))
+        await asyncio.gather(*keeping)
 
     async def close(self) -> None:
         """End checks that nobody waits for any more."""
@@ -133,6 +138,27 @@ class Reception:
         )
         await (await self.quota(admitted.principal)).take()
         return admitted
+
+    async def seat(self, session: SessionRef, principal: Principal, *, is_new: bool) -> None:
+        """Take a place for an open session; `is_new` is False for one that goes on, which is never refused.
+
+        Raises:
+            RateLimited: the tenant or the key has as many as it may; and as `standing`.
+        """
+        figures, own = self._figures, (await self.standing(principal)).limits.sessions
+        tenant_limit = figures.tenant_sessions if own is None else own
+        seated = await self.counts.enter(
+            session,
+            principal.key_id,
+            tenant_limit=tenant_limit if is_new else None,
+            key_limit=figures.key_sessions if is_new else None,
+        )
+        if isinstance(seated, Full):
+            self._metrics.limited(f"{seated.whose}.sessions")
+            message = f"Limit {seated.whose}.sessions is reached: {seated.limit} are open."
+            raise RateLimited(
+                f"{message} Please try again in {seated.retry_after_s:.1f} s.", retry_after_s=seated.retry_after_s
+            )
 
     async def quota(self, principal: Principal) -> Quota:
         """How much somebody who was let in may ask for. Raises as `standing`."""

@@ -121,6 +121,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         ),
         usage=Usage(postgres),
         postgres=postgres,
+        rules=RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list)),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )
@@ -199,6 +200,8 @@ def _figures(settings: Settings) -> Figures:
         everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
         tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
         key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
+        tenant_sessions=settings.limit_tenant_sessions or None,
+        key_sessions=settings.limit_key_sessions or None,
     )
 
 

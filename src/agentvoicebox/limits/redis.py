@@ -159,12 +159,9 @@ class Limits:
         return found
 
     async def _run(self, batch: Sequence[_Question]) -> list[list[list[int]]]:
-        async def ask() -> list[list[list[int]]]:
-            pipe = self._connection.commands.pipeline(transaction=False)
-            for question in batch:
-                # whole, not by its digest: a cluster's pipeline takes no EVALSHA
-                pipe.eval(SCRIPT, len(question.keys), *question.keys, *question.arguments)
-            found: list[list[list[int]]] = await pipe.execute()
-            return found
-
-        return await self._connection.once(ask)
+        pipe = self._connection.store.aside.pipeline(transaction=False)
+        for question in batch:
+            # whole, not by its digest: a cluster's pipeline takes no EVALSHA
+            pipe.eval(SCRIPT, len(question.keys), *question.keys, *question.arguments)
+        found: list[list[list[int]]] = await pipe.execute()
+        return found

@@ -81,11 +81,12 @@ class ListedKey(msgspec.Struct, frozen=True):
 
 
 class TenantLimits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a tenant's row says of its limits; None leaves a figure to the deployment."""
+    """What a tenant's row says of its limits; None leaves a figure to the deployment. `sessions`: open at a time."""
 
     requests: int | None = None
     tokens: int | None = None
     window_s: float | None = None
+    sessions: int | None = None
 
 
 class Standing(msgspec.Struct, frozen=True):
