@@ -21,7 +21,7 @@ from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.key_format import LEAD, is_secret, key_id, nobodys_hash, read_key
-from agentvoicebox.tenancy.principal import RIGHTS, Principal
+from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.standings import Standings
 
 HOT_S = 30.0
@@ -42,7 +42,8 @@ class Authenticator:
         keys: the tenants' keys; None where there is no PostgreSQL.
         standings: suspended, revoked; None with `keys`.
         trail: where every attempt is noted; None writes nothing.
-        static_keys: configured keys (AVB_API_KEYS), all of the tenant `default` and with every right.
+        static_keys: configured keys (AVB_API_KEYS), all of the tenant `default`, to call with and to
+            mint secrets; they stand in configuration files, so they administer nothing.
         is_open: on this machine alone, without configured keys: whoever shows no key of ours is the tenant `default`.
     """
 
@@ -96,7 +97,7 @@ class Authenticator:
         # Every configured key is compared, in constant time: how long it takes says nothing about how near a guess was.
         matches = [hmac.compare_digest(text, key) for key in self._static]
         if any(matches):
-            return Principal(DEFAULT_TENANT, f"key_env_{matches.index(True) + 1}", RIGHTS)
+            return Principal(DEFAULT_TENANT, f"key_env_{matches.index(True) + 1}")
         if not bearer.startswith(LEAD):
             return Principal(DEFAULT_TENANT, "key_none") if self._is_open else None
         read = read_key(bearer)
