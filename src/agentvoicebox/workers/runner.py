@@ -291,7 +291,11 @@ class Runner:
 
 async def _first(stopped: "asyncio.Task[bool]", other: "asyncio.Task[object] | asyncio.Task[None]") -> bool:
     """Wait for either; False when it was the stop, and then `other` is cancelled."""
-    await asyncio.wait({stopped, other}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        await asyncio.wait({stopped, other}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        other.cancel()
+        raise
     if other.done():
         return True
     other.cancel()
