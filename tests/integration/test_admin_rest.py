@@ -110,6 +110,12 @@ async def test_a_tenant_from_its_making_to_its_suspension(office: Office, operat
     changed = await operator.patch("/tenants/acme", json={"limits": {"requests": 60, "window_s": 10, "sessions": 4}})
     assert changed.json()["limits"] == {"requests": 60, "tokens": None, "window_s": 10, "sessions": 4}
     assert changed.json()["name"] == "Acme Ltd"
+    kept = await operator.patch("/tenants/acme", json={"history": {"days": 30, "words": "mask"}})
+    assert kept.json()["history"] == {"days": 30, "audit_days": None, "words": "mask"}
+    assert kept.json()["limits"] == changed.json()["limits"]  # what is not named stays
+    refused = await operator.patch("/tenants/acme", json={"name": "x", "history": {"words": "encrypt"}})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_history_key")
+    assert (await operator.get("/tenants/acme")).json() == kept.json()
     key = await office.key("acme", "realtime")
     suspended = [await operator.post("/tenants/acme/suspend") for _ in range(2)]  # twice is once
     assert suspended[0].json() == suspended[1].json() and suspended[0].json()["suspended_at"] > 0

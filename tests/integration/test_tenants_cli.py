@@ -34,7 +34,13 @@ def test_a_tenants_life_from_the_command_line_and_its_log(cli: Cli) -> None:
         assert told in shown
     assert "acme" in cli("tenants", "list").output
     log = cli("tenants", "audit", "acme").output
-    actions = ("tenant.suspended", "tenant.limited", "project.created", "tenant.renamed", "tenant.created")
+    actions = (
+        "tenant.suspended",
+        "tenant.limited",
+        "project.created",
+        "tenant.renamed",
+        "tenant.created",
+    )
     places = [log.index(action) for action in actions]
     assert places == sorted(places) and log.count(" cli ") == len(deeds)
     assert cli("tenants", "audit", "--gate").exit_code == 0

@@ -14,7 +14,6 @@ from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.database import by_command, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.settings import DEFAULT_TENANT, Settings
-from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import OwnRules, RuleBook, usual_rules
 from agentvoicebox.storage.usage import Usage
@@ -51,8 +50,7 @@ def rules(
         book = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_keys))
         if given != OwnRules() or usual:
             before = OwnRules() if usual else await book.own(tenant)
-            await book.set(tenant, given.over_own(before))
-            await AuditLog(postgres).append(tenant, by_command("tenant.rules", tenant))
+            await book.set(tenant, given.over_own(before), deed=by_command("tenant.rules", tenant))
         own, all_rules = await book.own(tenant), await book.of(tenant)
         table = Table("rule", "holds", "", title=f"Tenant {tenant}")
         for name, value in msgspec.structs.asdict(all_rules).items():

@@ -15,6 +15,7 @@ from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.database import by_command, on_database
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import OwnRules
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
@@ -22,7 +23,7 @@ from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Tenants: make, list, show, rename, suspend, limit; their projects and their audit log.",
+    help="Tenants: make, list, show, rename, suspend, limit; their projects and audit log.",
 )
 
 AT_ONCE = 100  # rows of one query
@@ -75,6 +76,7 @@ def show(tenant: TenantName) -> None:
         ("made", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
         ("state", _state(found)),
         ("limits of its own", _limits(found.limits)),
+        ("records", _kept(found.history)),
         ("projects", ", ".join(each.project_id for each in projects) or "-"),
     ):
         table.add_row(what, told)
@@ -131,6 +133,11 @@ app.command("limit")(keys.limit)
 def _limits(limits: TenantLimits) -> str:
     figures = msgspec.structs.asdict(limits)
     return ", ".join(f"{name} {figure:g}" for name, figure in figures.items() if figure is not None) or "-"
+
+
+def _kept(own: OwnRules) -> str:
+    told = {"days": own.days, "audit days": own.audit_days, "words": own.words}
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "what is usual"
 
 
 def _state(tenant: Tenant) -> str:

@@ -34,6 +34,7 @@ from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.storage.audit import AuditEntry, AuditLog, deed
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
 from agentvoicebox.storage.usage import Usage
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits, UnknownKey
 from agentvoicebox.tenancy.audit_trail import GATE
@@ -110,13 +111,21 @@ class Desk:
         return datetime.fromtimestamp(self._clock.wall_s(), UTC) + timedelta(seconds=seconds)
 
 
-def admin_routes(postgres: Postgres, decisions: Decisions, admit: Admit, *, clock: Clock | None = None) -> APIRouter:
+def admin_routes(
+    postgres: Postgres,
+    decisions: Decisions,
+    admit: Admit,
+    *,
+    rules: RuleBook | None = None,
+    clock: Clock | None = None,
+) -> APIRouter:
     """The routes over one database.
 
     Args:
         postgres: where everything is.
         decisions: who may do what.
         admit: whose key a request shows; raises Refused when it may do nothing here.
+        rules: what becomes of tenants' records; by default nobody's can be encrypted.
         clock: for expiry and the audit log.
     """
     desk, tenants, keys = Desk(decisions, clock=clock), Tenants(postgres), ApiKeys(postgres, clock=clock)
@@ -127,7 +136,7 @@ def admin_routes(postgres: Postgres, decisions: Decisions, admit: Admit, *, cloc
         responses=_FAULTS,
         dependencies=[Depends(HTTPBearer(auto_error=False, description="An API key with the scope `admin`."))],
     )
-    _add_tenants(router, desk, tenants, keys)
+    _add_tenants(router, desk, tenants, keys, rules or RuleBook(postgres, Rules()))
     _add_projects(router, desk, tenants)
     _add_keys(router, desk, tenants, keys)
     _add_audit(router, desk, tenants, AuditLog(postgres))
@@ -135,7 +144,7 @@ def admin_routes(postgres: Postgres, decisions: Decisions, admit: Admit, *, cloc
     return router
 
 
-def _add_tenants(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys) -> None:
+def _add_tenants(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys, rules: RuleBook) -> None:
     @router.get("/tenants", summary="Tenants, by id")
     async def list_tenants(request: Request, after: After = "", limit: Limit = USUAL) -> Listed[TenantBody]:
         await desk.may(request, "admin.tenant.list", request.state.principal.tenant_id)
@@ -153,9 +162,15 @@ def _add_tenants(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys)
         await desk.may(request, "admin.tenant.read", tenant_id)
         return TenantBody.of(await tenants.get(tenant_id))
 
-    @router.patch("/tenants/{tenant_id}", summary="Rename a tenant, or give it limits of its own")
+    @router.patch("/tenants/{tenant_id}", summary="Rename a tenant, or give it limits or rules of its own")
     async def change_tenant(request: Request, tenant_id: TenantId, body: TenantChange) -> TenantBody:
         await desk.may(request, "admin.tenant.change", tenant_id)
+        await tenants.get(tenant_id)
+        if body.history is not None:  # first, as it alone may still be refused
+            kept = body.history.model_dump(exclude_none=True)
+            await rules.set(
+                tenant_id, OwnRules(**kept), deed=desk.deed(request, "tenant.rules", tenant_id, history=kept)
+            )
         if body.name is not None:
             await tenants.rename(tenant_id, body.name, deed=desk.deed(request, "tenant.renamed", tenant_id))
         if body.limits is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
 from agentvoicebox.storage.audit import AuditEntry
+from agentvoicebox.storage.rules import Words
 from agentvoicebox.tenancy.api_keys import GRACE_S, ListedKey, TenantLimits
 from agentvoicebox.tenancy.key_format import key_id
 from agentvoicebox.tenancy.principal import USUAL_RIGHTS, Right
@@ -35,6 +36,16 @@ class LimitsBody(_Asked):
     sessions: StrictInt | None = Field(default=None, ge=0, le=10**9, description="Sessions open at a time.")
 
 
+class HistoryBody(_Asked):
+    """What becomes of a tenant's records, from now on; what is null or left out is the deployment's."""
+
+    days: StrictInt | None = Field(default=None, ge=1, le=3_650, description="How long sessions and items are kept.")
+    audit_days: StrictInt | None = Field(
+        default=None, ge=1, le=3_650, description="How long the audit log and usage are."
+    )
+    words: Words | None = Field(default=None, description="What becomes of people's words before they are stored.")
+
+
 class NewTenant(_Asked):
     """A tenant to be made."""
 
@@ -47,6 +58,7 @@ class TenantChange(_Asked):
 
     name: Name | None = None
     limits: LimitsBody | None = Field(default=None, description="In the place of all former ones.")
+    history: HistoryBody | None = Field(default=None, description="In the place of all former ones.")
 
 
 class NewKeyBody(_Asked):
@@ -71,6 +83,7 @@ class TenantBody(BaseModel):
     id: str
     name: str
     limits: LimitsBody
+    history: HistoryBody
     created_at: int
     suspended_at: int | None
 
@@ -79,10 +92,14 @@ class TenantBody(BaseModel):
         """As it is shown."""
         own: TenantLimits = tenant.limits
         limits = LimitsBody(requests=own.requests, tokens=own.tokens, window_s=own.window_s, sessions=own.sessions)
-        suspended_at = _seconds(tenant.suspended_at)
-        created_at = int(tenant.created_at.timestamp())
+        kept = tenant.history
         return cls(
-            id=tenant.tenant_id, name=tenant.name, limits=limits, created_at=created_at, suspended_at=suspended_at
+            id=tenant.tenant_id,
+            name=tenant.name,
+            limits=limits,
+            history=HistoryBody(days=kept.days, audit_days=kept.audit_days, words=kept.words),
+            created_at=int(tenant.created_at.timestamp()),
+            suspended_at=_seconds(tenant.suspended_at),
         )
 
 

@@ -97,7 +97,7 @@ def create_app(house: House) -> FastAPI:
     if house.history is not None and house.usage is not None:
         app.include_router(history_routes(house.history, house.usage, admit))
     if house.postgres is not None:
-        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin))
+        app.include_router(admin_routes(house.postgres, house.reception.decisions, admit_admin, rules=house.rules))
     return app
 
 

@@ -23,6 +23,7 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import RuleBook
 from agentvoicebox.storage.usage import Usage
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
@@ -70,7 +71,7 @@ class House:
         end_of_turn: a model for semantic_vad, or None.
         recording: where the tapes of calls go, or None.
         history, usage: what was recorded of earlier calls; None where nothing is.
-        postgres: what the administration works on; None: there is none.
+        postgres, rules: what the administration works on, and what becomes of tenants' records; None: there is none.
         needed: jobs without whose workers no call can be answered.
         grace_s: how long a call's keys outlive it.
         resume_s: how long a session waits for a caller whose line broke.
@@ -92,6 +93,7 @@ class House:
     history: History | None = None
     usage: Usage | None = None
     postgres: Postgres | None = None
+    rules: RuleBook | None = None
     needed: Sequence[JobKind] = ()
     grace_s: float = GRACE_S
     resume_s: float = RESUME_S

@@ -23,7 +23,7 @@ from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.wire.client_events import InputAudioBufferAppend
 from agentvoicebox.wire.codec import decode_client, encode_for
 from agentvoicebox.wire.dialect import Dialect
-from agentvoicebox.wire.server_events import ServerEvent
+from agentvoicebox.wire.server_events import RateLimitsUpdated, ServerEvent, SessionResumed, TurnTrace
 
 HIGH_WATER_BYTES = 512 * 1024  # 8 s of PCM as base64: more than any client needs ahead
 LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; whoever is so far behind hears nothing in time any more
@@ -31,6 +31,7 @@ STALLED_S = 20.0  # one frame that can't be written for so long; the client's ow
 FLUSH_S = 5.0  # how long a closing connection may take for its last events
 POLICY_VIOLATION = 1008
 SLOW_READER = "slow_reader"
+OUTSIDE_THE_ENGINE = (RateLimitsUpdated, SessionResumed, TurnTrace)  # in no log: nobody can go on after one of these
 
 log = get_logger(__name__)
 
@@ -43,7 +44,11 @@ class Mailbox(Protocol):
 
 
 class Writer:
-    """The outgoing half. `send` never waits; one task writes."""
+    """The outgoing half. `send` never waits; one task writes.
+
+    Attributes:
+        last_event_id: of the last event that the engine made; a client that comes back is sent what follows it.
+    """
 
     def __init__(self, websocket: WebSocket, dialect: Dialect, on_slow: Callable[[], None]) -> None:
         """`on_slow` is called once when the caller reads too slowly to be served."""
@@ -57,11 +62,14 @@ class Writer:
         self._has_room.set()
         self._close: tuple[int, str] | None = None
         self._is_gone = False
+        self.last_event_id = ""
 
     def send(self, event: ServerEvent) -> None:
         """Queue an event. After the close, or to a caller who is gone: nothing."""
         if self._is_gone or self._close is not None:
             return
+        if not isinstance(event, OUTSIDE_THE_ENGINE):
+            self.last_event_id = event.event_id
         for frame in encode_for(self._dialect, event):
             self._frames.append(frame)
             self._bytes += len(frame)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.errors import ClientError
-from agentvoicebox.storage.conversations import to_jsonb
+from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 

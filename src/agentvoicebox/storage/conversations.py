@@ -4,12 +4,12 @@ Writing the same record twice, or two records of one item in the wrong order, en
 always try again.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.queries import load
@@ -17,8 +17,6 @@ from agentvoicebox.storage.records import TimedBatch
 from agentvoicebox.storage.rules import RuleBook, Words
 from agentvoicebox.storage.usage import UsageEntry, entries_of
 from agentvoicebox.storage.vault import Vault
-
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # the escape itself, not a backslash followed by "u0000"
 
 _ITEM_UPSERT, _ITEM_DELETE, _RESPONSE_UPSERT = load("item_upsert"), load("item_delete"), load("response_upsert")
 _SESSION_SEEN, _USAGE_UPSERT = load("session_seen"), load("usage_upsert")
@@ -118,9 +116,3 @@ class _Rows:
 
     def _append(self, statement: str, *arguments: object) -> None:
         self._written.setdefault(statement, []).append(arguments)
-
-
-def to_jsonb(body: dict[str, object]) -> str:
-    """JSON text that jsonb can hold: PostgreSQL has no NUL in text, so it becomes the replacement character."""
-    encoded = msgspec.json.encode(body).decode()
-    return _NUL.sub(r"\1\\ufffd", encoded) if "\\u0000" in encoded else encoded

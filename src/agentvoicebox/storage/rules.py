@@ -11,6 +11,7 @@ import msgspec
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import ClientError
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.audit import AuditEntry, write
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
@@ -99,8 +100,10 @@ class RuleBook:
                 await connection.execute(_NOTE, tenant_id)
         return own_rules(found or "{}")
 
-    async def set(self, tenant_id: str, own: OwnRules) -> Rules:
+    async def set(self, tenant_id: str, own: OwnRules, *, deed: AuditEntry | None = None) -> Rules:
         """Give a tenant rules of its own, in place of those it had; gives what now holds for it.
+
+        A `deed` is the audit log's entry of it, written with it or not at all.
 
         Raises:
             ClientError: words shall be encrypted, and there is no key (`no_history_key`).
@@ -110,6 +113,7 @@ class RuleBook:
             raise ClientError("Words can't be encrypted: AVB_HISTORY_KEYS holds no key.", code="no_history_key")
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             await connection.execute(_SET, tenant_id, msgspec.json.encode(own).decode())
+            await write(connection, tenant_id, deed)
         self._known.pop(tenant_id, None)
         return own.over(self._usual)
 

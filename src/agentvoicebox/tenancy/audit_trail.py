@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.audit import AuditEntry
-from agentvoicebox.storage.conversations import to_jsonb
+from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 from agentvoicebox.storage.queries import load
 from agentvoicebox.telemetry.logs import get_logger

@@ -11,9 +11,10 @@ import msgspec
 from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.audit import AuditEntry, write
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import OwnRules, own_rules
 from agentvoicebox.tenancy.api_keys import TenantLimits, UnknownKey, check_id
 
-_COLUMNS = "tenant_id, name, limits::text AS limits, created_at, suspended_at"
+_COLUMNS = "tenant_id, name, limits::text AS limits, history::text AS history, created_at, suspended_at"
 _LIST = f"SELECT {_COLUMNS} FROM tenants WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"
 _GET = f"SELECT {_COLUMNS} FROM tenants"  # the one that the transaction sees
 _CREATE = "INSERT INTO tenants (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING tenant_id"
@@ -29,11 +30,12 @@ class TenantExists(ClientError):
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """A tenant as its administrators see it."""
+    """A tenant as its administrators see it; limits and history are what it has of its own."""
 
     tenant_id: str
     name: str
     limits: TenantLimits
+    history: OwnRules
     created_at: datetime
     suspended_at: datetime | None
 
@@ -114,7 +116,8 @@ class Tenants:
 
 def _tenant(row: Any) -> Tenant:
     limits = msgspec.json.decode(row["limits"], type=TenantLimits)
-    return Tenant(row["tenant_id"], row["name"], limits, row["created_at"], row["suspended_at"])
+    history = own_rules(row["history"])
+    return Tenant(row["tenant_id"], row["name"], limits, history, row["created_at"], row["suspended_at"])
 
 
 def _unknown(tenant_id: str) -> UnknownKey:

@@ -293,13 +293,12 @@ async def _first(stopped: "asyncio.Task[bool]", other: "asyncio.Task[object] | a
     """Wait for either; False when it was the stop, and then `other` is cancelled."""
     try:
         await asyncio.wait({stopped, other}, return_when=asyncio.FIRST_COMPLETED)
-    except asyncio.CancelledError:
-        other.cancel()
-        raise
-    if other.done():
-        return True
-    other.cancel()
-    await asyncio.gather(other, return_exceptions=True)
+        if other.done():
+            return True
+    finally:  # a runner that is cancelled leaves no claim behind, either
+        if not other.done():
+            other.cancel()
+            await asyncio.gather(other, return_exceptions=True)
     return False
 
 
