@@ -12,13 +12,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from agentvoicebox.broker.wire import WiredRedis
 
-SHORT_S = 0.2
-LONG_S = 5.0
+SHORT_S = 1.0
+LONG_S = 10.0
 
 
 @pytest.fixture
 async def wired(redis_url: str) -> AsyncIterator[WiredRedis]:
-    made = WiredRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=SHORT_S)
+    made = WiredRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=LONG_S)
     yield made
     await made.aclose()
     await made.connection_pool.disconnect()
@@ -86,7 +86,8 @@ async def test_everybody_who_waits_for_a_lost_connection_is_told_and_the_next_co
     assert await wired.echo("again") == b"again"
 
 
-async def test_a_store_that_does_not_answer_is_given_up_in_time(wired: WiredRedis, other: Redis) -> None:
+async def test_a_store_that_does_not_answer_is_given_up_in_time(redis_url: str, other: Redis) -> None:
+    wired = WiredRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=SHORT_S)
     await wired.ping()
     await other.client_pause(int(LONG_S * 1000), all=False)
     async with asyncio.timeout(LONG_S):
@@ -94,3 +95,4 @@ async def test_a_store_that_does_not_answer_is_given_up_in_time(wired: WiredRedi
             await wired.unlink("x")
     await other.client_unpause()
     assert await wired.echo("again") == b"again"
+    await wired.aclose()

@@ -50,6 +50,7 @@ class Wire:
         self._connecting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._watching: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answer to each command; a command that the store refused is answered by its ResponseError.
@@ -68,10 +69,14 @@ class Wire:
             await connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:
             self._lose(connection, error)
+        except asyncio.CancelledError:  # the library has given the connection up with it
+            self._lose(connection, RedisConnectionError("cut"))
+            raise
         return await asked.done
 
     async def close(self) -> None:
-        """Disconnect. Idempotent."""
+        """Disconnect; nothing can be asked any more. Idempotent."""
+        self._is_closed = True
         connection = self._connection
         if connection is not None:
             self._lose(connection, RedisConnectionError("closed"))
@@ -85,6 +90,8 @@ class Wire:
         async with self._connecting:
             if self._connection is not None:
                 return self._connection
+            if self._is_closed:
+                raise RedisError("the line to the store is closed")
             connection = self._pool.connection_class(**{**self._pool.connection_kwargs, "socket_timeout": None})
             try:
                 async with asyncio.timeout(self._timeout_s):
