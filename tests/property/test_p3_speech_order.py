@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
 from tests.kit.speaking import NEVER, QUICK_IDLE_S, Speaker, WatchedTts, speaking
 
-from agentvoicebox.broker import connection
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.workers.runner import Task
 from agentvoicebox.workers.tts import TtsWork
@@ -77,31 +76,17 @@ async def _by_chunks(self: TtsWork, task: Task) -> int:
     return len(await task.published()) * 24 * 70
 
 
-def _without(line: str) -> Any:
-    init = connection.Script.__init__
-
-    def broken(self: connection.Script, name: str) -> None:
-        init(self, name)
-        if name == "publish":
-            assert line in self.text
-            self.text = self.text.replace(line, "")
-
-    return broken
-
-
 @pytest.mark.parametrize(
     ("script", "what", "name", "broken"),
     [
         (A_WORKER_DIES, TtsWork, "_already_published", _from_the_start),
         (A_WORKER_DIES, TtsWork, "_already_published", _by_chunks),
-        (A_WORKER_IS_DEAF, connection.Script, "__init__", _without(" or fence[1] ~= ARGV[1]")),
     ],
-    ids=["begins-anew", "counts-chunks", "no-fence"],
+    ids=["begins-anew", "counts-chunks"],
 )
 def test_broken_speech_is_caught(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, script: Any, what: type, name: str, broken: Any
 ) -> None:
     monkeypatch.setattr(what, name, broken)
     with pytest.raises(AssertionError):
-        for _ in range(5):  # whether the deaf one meets the other in the act is chance
-            asyncio.run(play(redis_url, **script, patience_s=NO_PATIENCE_S))
+        asyncio.run(play(redis_url, **script, patience_s=NO_PATIENCE_S))
