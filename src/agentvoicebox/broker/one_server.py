@@ -27,7 +27,7 @@ class OneServer:
     def __init__(self, url: str) -> None:
         self.commands = _client(url, COMMAND_CONNECTIONS)
         self.blocking = _client(url, BLOCKING_CONNECTIONS)
-        self.aside = _client(url, ASIDE_CONNECTIONS)
+        self.aside = _client(url, ASIDE_CONNECTIONS, answers_within_s=None)  # who asks has a patience of his own
 
     def room(self) -> AbstractAsyncContextManager[object]:
         """See Store. The pool itself makes callers wait."""
@@ -66,7 +66,7 @@ def no_retry() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
-def _client(url: str, connections: int) -> Redis:
+def _client(url: str, connections: int, *, answers_within_s: float | None = SOCKET_TIMEOUT_S) -> Redis:
     # A unix socket notices a dead peer by itself; TCP needs to ask.
     keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
     pool = BlockingConnectionPool.from_url(
@@ -76,7 +76,7 @@ def _client(url: str, connections: int) -> Redis:
         timeout=SOCKET_TIMEOUT_S,
         protocol=2,
         retry=no_retry(),
-        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_timeout=answers_within_s,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
     )
     return Redis.from_pool(pool)
