@@ -14,14 +14,11 @@ import asyncio
 import base64
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,68 +27,30 @@ from rich.console import Console
 from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
 
-from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import Generated, Heard, SpeechDone, Spoken, TextDelta
-from agentvoicebox.engine.jobs import Generate, Speak
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.kit.instant_engines import as_child, instant, process, serve_workers, summary, tell_ready
+
 from agentvoicebox.gateway.role import serve_gateway
-from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
-from agentvoicebox.telemetry.logs import configure
-from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 FRAME_MS = 20
 TURNS_PER_S = 10  # in all, at most: with 50 calls each asks every 5 s, about as often as people do
 SHORTEST_PAUSE_S = 0.5
 WARM_UP_TURNS = 3  # of each call: imports, caches, scripts that Valkey sees for the first time
-CHUNK = bytes(4_800)  # 100 ms of 24 kHz PCM
 FRAME = json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(960)).decode()})
 COMMIT = json.dumps({"type": "input_audio_buffer.commit"})
 ANSWER = json.dumps({"type": "response.create"})
 DETECTION = {"type": "server_vad", "create_response": False}
-READY = "ready"
 
 
-# -- the other processes ---------------------------------------------------------------------------------------------
+# -- the gateway -----------------------------------------------------------------------------------------------------
 
 
-async def work(task: Task) -> None:
-    """An engine that takes no time."""
-    job_id = task.claim.job.job_id
-    match task.request:
-        case Generate():
-            await task.publish(TextDelta(job_id, "It is on its way."))
-            await task.publish(Generated(job_id), is_last=True)
-        case Speak():
-            await task.publish(Spoken(job_id, 0, 0), audio=CHUNK)
-            await task.publish(SpeechDone(job_id), is_last=True)
-        case _:
-            async with aclosing(task.utterance()) as entries:  # type: ignore[type-var]
-                async for entry in entries:
-                    if entry.mark == "end":
-                        await task.publish(Heard(job_id, "where is it", entry.at_sample, True), is_last=True)
-
-
-async def serve_workers(url: str, stop: asyncio.Event) -> None:
-    """Instant workers of the three kinds."""
-    broker = RedisBroker(url)
-    kinds = (JobKind.STT, JobKind.LLM, JobKind.TTS)
-    runners = [Runner(broker, kind, worker_name(kind), slots=256, work=work) for kind in kinds]
-    print(READY, flush=True)
-    await asyncio.gather(*(runner.run(stop) for runner in runners))
-    await broker.close()
-
-
-async def child(role: str, url: str, port: int) -> None:
-    """Run one of the other processes until SIGTERM."""
-    configure(service=role, level="error")
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    if role == "workers":
-        await serve_workers(url, stop)
-    else:
-        settings = Settings.load(redis_url=url, port=port, max_calls=1_000)
-        await serve_gateway(settings, lambda: print(READY, flush=True), stop)
+async def gateway(url: str, port: int, stop: asyncio.Event) -> None:
+    """The process that is measured."""
+    await serve_gateway(Settings.load(redis_url=url, port=port, max_calls=1_000), tell_ready, stop)
 
 
 # -- the callers -----------------------------------------------------------------------------------------------------
@@ -183,31 +142,7 @@ async def measure(port: int, calls: int, turns: int) -> dict[str, Any]:
     }
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """p50, p95, p99 and the worst."""
-    cuts = statistics.quantiles(values, n=100)
-    figures = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(values)}
-    return {name: round(value, 3) for name, value in figures.items()}
-
-
 # -- assembly --------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def process(role: str, url: str, port: int) -> AsyncIterator[None]:
-    """One of the other processes, from ready to gone."""
-    command = [sys.executable, __file__, "--role", role, "--url", url, "--port", str(port)]
-    running = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=dict(os.environ))
-    try:
-        assert running.stdout is not None
-        async with asyncio.timeout(60):
-            if (await running.stdout.readline()).decode().strip() != READY:
-                raise RuntimeError(f"the {role} process did not start")
-        yield
-    finally:
-        if running.returncode is None:
-            running.terminate()
-        await running.wait()
 
 
 async def run(calls: list[int], turns: int, port: int) -> list[dict[str, Any]]:
@@ -217,7 +152,8 @@ async def run(calls: list[int], turns: int, port: int) -> list[dict[str, Any]]:
         server = EmbeddedValkey(folder.path / "valkey", folder.sockets)
         try:
             await server.start()
-            async with process("workers", server.url, port), process("gateway", server.url, port):
+            command = [__file__, "--url", server.url, "--port", str(port), "--role"]
+            async with process([*command, "workers"]), process([*command, "gateway"]):
                 return [await measure(port, number, turns) for number in calls]
         finally:
             await server.stop()
@@ -234,8 +170,11 @@ def main() -> None:
     parser.add_argument("--role", choices=("gateway", "workers"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.role:
-        uvloop.run(child(options.role, options.url, options.port))
+    if options.role == "workers":
+        uvloop.run(as_child("workers", lambda stop: serve_workers(options.url, stop, instant())))
+        return
+    if options.role == "gateway":
+        uvloop.run(as_child("gateway", lambda stop: gateway(options.url, options.port, stop)))
         return
     rows = uvloop.run(run(options.calls, options.turns, options.port))
     told = json.dumps({"benchmark": "platform_overhead", "cores": os.cpu_count(), "rows": rows})

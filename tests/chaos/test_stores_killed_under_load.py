@@ -19,6 +19,7 @@ from agentvoicebox.sessions.counts import SessionCounts
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
@@ -124,6 +125,16 @@ async def kill_and_restart(server: EmbeddedValkey | EmbeddedPostgres) -> None:
     await start(server)
 
 
+async def recorded(postgres: Postgres, session: SessionRef) -> set[str]:
+    """The ids of all items that reached PostgreSQL."""
+    ids: list[str] = []
+    while (page := await History(postgres).items("default", session.session_id, after=ids[-1] if ids else None)) and (
+        page.records
+    ):
+        ids += [each.item_id for each in page.records]
+    return set(ids)
+
+
 async def test_calls_go_on_while_their_stores_are_killed_and_come_back(own_data_folder: DataFolder) -> None:
     valkey = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
     postgres = EmbeddedPostgres(own_data_folder.path / "postgres", own_data_folder.sockets)
@@ -155,12 +166,7 @@ async def test_calls_go_on_while_their_stores_are_killed_and_come_back(own_data_
                 assert len(ids) == len(set(ids))
 
             async def is_recorded() -> bool:
-                pages = [
-                    await Conversations(records).latest_items("default", each.session.session_id, limit=500)
-                    for each in callers
-                ]
-                found = [{item.item_id for item in page.items} for page in pages]
-                return all(set(each.said) <= ids for each, ids in zip(callers, found, strict=True))
+                return all([set(each.said) <= await recorded(records, each.session) for each in callers])
 
             await until(is_recorded)
             await served.house.directory.heartbeat()

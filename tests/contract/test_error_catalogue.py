@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from redis import Redis
+from tests.conftest import ServerLoop
 from tests.kit.client import SERVER_VAD, WAIT_S, calling
 from tests.kit.gateway import Gateway, Workers, gateway
 from websockets.asyncio.client import connect
@@ -24,23 +26,23 @@ from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import (
     AgentVoiceBoxError,
-    BadCredentials,
     BadProviderAnswer,
     Overloaded,
-    PolicyDenied,
     ProviderBrokeOff,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
-    StorageLost,
 )
 from agentvoicebox.gateway import call, open_jobs
 from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
 from agentvoicebox.gateway.quota import Figures
-from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.tenancy.api_keys import Standing
+from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.tenancy.api_keys import ApiKeys
+from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.wire import faults
 from agentvoicebox.wire.faults import CATALOGUE, Fault
 
@@ -85,18 +87,15 @@ EVENTS: dict[str, list[str | bytes]] = {
     "invalid_tool_call_id": [
         event("conversation.item.create", item={"type": "function_call_output", "call_id": "x", "output": "1"})
     ],
+    "rate_limit_exceeded": [item(), item(), item()],
     "conversation_too_long": [item(), item(), item()],
 }  # fmt: skip
 
 
-async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     patch.setattr(requests, "MAX_ITEMS", 2)
-    if fault.code == "rate_limit_exceeded":
-        async with unserved(redis_url, reception=allowing(1)) as served, calling(served.url()) as client:
-            await client.send("response.cancel")
-            assert_is(fault, (await client.until("error"))["error"])
-        return
-    async with house(redis_url) as (served, workers), calling(served.url()) as client:
+    changes = limited(2) if fault.code == "rate_limit_exceeded" else {}
+    async with house(redis_url, **changes) as (served, workers), calling(served.url()) as client:
         workers.pace_s = 0.2 if fault.code == "conversation_already_has_active_response" else 0.0
         for frame in EVENTS[str(fault.code)]:
             if frame == "response.done":
@@ -104,8 +103,9 @@ async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -
             else:
                 await client.ws.send(frame)
         assert_is(fault, (await client.until("error"))["error"])
-        await client.send("session.update", session={})
-        await client.until("session.updated")
+        if not changes:
+            await client.send("session.update", session={})
+            await client.until("session.updated")
 
 
 # -- errors that end a connection ------------------------------------------------------------------------------------
@@ -122,26 +122,35 @@ async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
         await broker.close()
 
 
-def allowing(requests: int | None = None, tokens: int | None = None) -> dict[str, Any]:
-    """A reception that gives a tenant so much."""
-    return {"figures": Figures(tenant=Allowance(requests, tokens))}
+def limited(requests_allowed: int) -> dict[str, Any]:
+    """A gateway that allows everybody together so much."""
+    return {"reception": {"figures": Figures(everybody=Allowance(requests_allowed, None, 3_600.0))}}
 
 
-def refusing(error: AgentVoiceBoxError, patch: pytest.MonkeyPatch) -> None:
-    """From now on whoever asks how a tenant or key stands hears this."""
-
-    async def standing(*_: object) -> Standing:
-        raise error
-
-    patch.setattr(Reception, "standing", standing)
+STORED = {"account_deactivated", "insufficient_permissions", "storage_lost"}  # told of keys that are in PostgreSQL
 
 
-STANDINGS: dict[str | None, AgentVoiceBoxError] = {
-    "account_deactivated": PolicyDenied("suspended", code="account_deactivated"),
-    "insufficient_permissions": PolicyDenied("no right", code="insufficient_permissions"),
-    "invalid_api_key": BadCredentials("revoked"),
-    "storage_lost": StorageLost("away"),
-}
+@asynccontextmanager
+async def town(redis_url: str, postgres_url: str, fault: Fault) -> AsyncIterator[tuple[Gateway, str]]:
+    """A gateway over a database, and a key of it that gets the fault: of a suspended tenant, or without the right."""
+    key = new_key()
+    postgres = await Postgres.open(postgres_url)
+    try:
+        keys = ApiKeys(postgres)
+        is_operator = fault.place == "http" and fault.code not in STORED
+        tenant = "default" if is_operator else f"tenant-{key.prefix.lower()}"
+        may_call = fault.place == "http" or fault.code != "insufficient_permissions"
+        await keys.create(tenant, key, scopes=("realtime",) if may_call and not is_operator else ("admin",))
+        if fault.code == "account_deactivated":
+            await keys.suspend(tenant)
+        asked = (
+            await Postgres.open("postgresql://nobody@127.0.0.1:1/none") if fault.code == "storage_lost" else postgres
+        )
+        async with unserved(redis_url, postgres=postgres, reception={"postgres": asked}, api_keys=[KEY]) as served:
+            yield served, key.text
+        await asked.close()
+    finally:
+        await postgres.close()
 
 
 def strained() -> Surroundings:
@@ -151,7 +160,7 @@ def strained() -> Surroundings:
     return around
 
 
-async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     queries = {
         "missing_model": "",
         "invalid_model": "model=nobody",
@@ -162,17 +171,19 @@ async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch)
     changes: dict[str | None, dict[str, Any]] = {
         None: {"api_keys": [KEY]},
         "invalid_api_key": {"api_keys": [KEY]},
-        "rate_limit_exceeded": {"reception": allowing(0)},
         "overloaded": {"max_calls": 0},
         "store_unavailable": {"around": strained()},
         "shutting_down": {"is_leaving": True},
+        "rate_limit_exceeded": limited(0),
     }
     options: dict[str | None, dict[str, Any]] = {
         "invalid_api_key": {"additional_headers": {"Authorization": "Bearer wrong"}},
         "origin_not_allowed": {"origin": "https://elsewhere.example"},
     }
-    if fault.code in STANDINGS and fault.code not in changes:
-        refusing(STANDINGS[fault.code], patch)
+    if fault.code in STORED:
+        async with town(redis_url, database(), fault) as (served, key):
+            await turned_away(fault, served.url(), additional_headers={"Authorization": f"Bearer {key}"})
+        return
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with unserved(url, **changes.get(fault.code, {})) as served:
         query = queries.get(str(fault.code), "model=delivery")
@@ -194,32 +205,24 @@ async def contested(served: Gateway, patch: pytest.MonkeyPatch) -> str:
     return f"session_id={session['id']}&resume=1"
 
 
-async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     if fault.code == "session_expired":
         patch.setattr(call, "SESSION_S", 0)
-    elif fault.code == "internal_error":
+    else:
 
         def breaks(*_: object) -> None:
             raise ValueError("a fault of ours")
 
         patch.setattr(Engine, "receive", breaks)
-    async with unserved(redis_url, reception={"ask_every_s": 0.02}) as served:
-        await turned_away(
-            fault,
-            served.url(),
-            first=event("response.create"),
-            then=lambda: fault.code in STANDINGS and refusing(STANDINGS[fault.code], patch),
-        )
+    async with unserved(redis_url) as served:
+        await turned_away(fault, served.url(), first=event("response.create"))
 
 
-async def turned_away(
-    fault: Fault, url: str, first: str = "", then: Callable[[], object] = lambda: None, **options: Any
-) -> None:
+async def turned_away(fault: Fault, url: str, first: str = "", **options: Any) -> None:
     async with asyncio.timeout(WAIT_S), connect(url, **options) as ws:
         if first:
             await ws.send(first)
         told = json.loads(await ws.recv())
-        then()
         while told["type"] != "error":
             told = json.loads(await ws.recv())
         await ws.wait_closed()
@@ -240,14 +243,13 @@ PROVIDERS: dict[str, Exception] = {
 }
 
 
-async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     code = str(fault.code)
     deaf = Surroundings(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
     patch.setitem(open_jobs.PATIENCE_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
     kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
-    more = {"reception": allowing(tokens=0)} if code == "rate_limit_exceeded" else {}
     async with (
-        house(redis_url, kinds, around=deaf, watches_s=0.05, **more) as (served, workers),
+        house(redis_url, kinds, around=deaf, watches_s=0.05) as (served, workers),
         calling(served.url()) as client,
     ):
         if code == "speech_recognition_unavailable":
@@ -297,28 +299,63 @@ async def die_with_it(broker: Any) -> None:
 # -- errors of the REST routes ---------------------------------------------------------------------------------------
 
 
-async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     guarded = fault.code in (None, "invalid_api_key")
     headers = {
         "invalid_api_key": {"Authorization": "Bearer wrong"},
         "origin_not_allowed": {"Origin": "https://elsewhere.example"},
     }.get(str(fault.code), {})
+    if fault.code in ASKED or fault.code in STORED:
+        await ask_over_rest(fault, redis_url, database())
+        return
     path = f"/v1/sessions/{GONE}" if fault.code in ("session_not_found", "broker_lost") else "/v1/models"
+    limits = limited(0) if fault.code == "rate_limit_exceeded" else {}
     url = AWAY if fault.code == "broker_lost" else redis_url
-    reception = allowing(0) if fault.code == "rate_limit_exceeded" else {}
-    bodies = {"invalid_json": b"{", "request_too_large": b" " * 300_000}
     async with (
-        unserved(url, api_keys=[KEY] if guarded else (), reception=reception) as served,
-        httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{served.port}") as web,
+        unserved(url, api_keys=[KEY] if guarded else (), **limits) as served,
+        httpx.AsyncClient(trust_env=False) as web,
     ):
-        if fault.code == "insufficient_permissions":
-            secret = (await web.post("/v1/realtime/client_secrets")).json()["value"]
-            headers = {"Authorization": f"Bearer {secret}"}
-        if fault.code in bodies:
-            answer = await web.post("/v1/realtime/client_secrets", content=bodies[fault.code])
+        answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
+    assert_answered(fault, answer)
+    assert ("retry-after" in answer.headers) is (fault.code == "rate_limit_exceeded")
+
+
+ADMIN = "/v1/admin/tenants"
+ASKED: dict[str | None, tuple[str, Any]] = {
+    "invalid_json": (ADMIN, b"{"),
+    "invalid_value": (f"{ADMIN}/default/keys", {"expires_after_s": 0}),
+    "unknown_parameter": (ADMIN, {"id": "acme", "colour": "red"}),
+    "missing_required_parameter": (ADMIN, {}),
+    "integer_above_max_value": (
+        "/v1/realtime/client_secrets", {"expires_after": {"anchor": "created_at", "seconds": 99_999}}
+    ),
+    "invalid_model": ("/v1/realtime/client_secrets", {"session": {"type": "realtime", "model": "nobody"}}),
+    "project_not_found": (f"{ADMIN}/default/keys", {"project_id": "nowhere"}),
+    "tenant_not_found": (f"{ADMIN}/nobody/suspend", None),
+    "key_not_found": (f"{ADMIN}/default/keys/key_000000000000/rotate", {}),
+    "tenant_exists": (ADMIN, {"id": "default"}),
+    "own_tenant": (f"{ADMIN}/default/suspend", None),
+    "request_too_large": (ADMIN, b" " * 300_000),
+}  # fmt: skip
+
+
+async def ask_over_rest(fault: Fault, redis_url: str, postgres_url: str) -> None:
+    async with town(redis_url, postgres_url, fault) as (served, key), httpx.AsyncClient(trust_env=False) as web:
+        base = f"http://127.0.0.1:{served.port}"
+        if fault.code in STORED:
+            path = f"{base}{ADMIN}" if fault.code == "insufficient_permissions" else f"{base}/v1/models"
+            answer = await web.get(path, headers={"Authorization": f"Bearer {key}"})
         else:
-            answer = await web.get(path, headers=headers)
-    assert answer.status_code == fault.ends
+            path, body = ASKED[fault.code]
+            shown = KEY if path.endswith("client_secrets") else key
+            content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+            headers = {"Authorization": f"Bearer {shown}", "content-type": "application/json"}
+            answer = await web.post(base + path, content=content, headers=headers)
+    assert_answered(fault, answer)
+
+
+def assert_answered(fault: Fault, answer: httpx.Response) -> None:
+    assert answer.status_code == fault.ends, answer.text
     error = answer.json()["error"]
     assert sorted(error) == ["code", "message", "param", "type"]
     assert_is(fault, error)
@@ -326,7 +363,7 @@ async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch) ->
 
 # -- the claim -------------------------------------------------------------------------------------------------------
 
-REACH: dict[str, Callable[[Fault, str, pytest.MonkeyPatch], Awaitable[None]]] = {
+REACH: dict[str, Callable[[Fault, str, pytest.MonkeyPatch, Callable[[], str]], Awaitable[None]]] = {
     "event": reach_event,
     "connect": reach_connect,
     "close": reach_close,
@@ -355,11 +392,32 @@ def assert_is(fault: Fault, error: dict[str, Any]) -> None:
     assert (error["type"], error["code"]) == (fault.error_type, fault.code) and error["message"], error
 
 
+@pytest.fixture(scope="module")
+def tenants_url(postgres_server: EmbeddedPostgres, server_loop: ServerLoop) -> str:
+    """One database for all of them; each makes a key of its own."""
+    url = postgres_server.url.replace("/agentvoicebox?", "/catalogue?")
+
+    async def fill() -> None:
+        owner = await asyncpg.connect(postgres_server.owner_url)
+        try:
+            await owner.execute("CREATE DATABASE catalogue OWNER agentvoicebox")
+        finally:
+            await owner.close()
+        await migrate(url)
+
+    server_loop.run(fill())
+    return url
+
+
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: f"{fault.place}-{fault.code}")
 async def test_each_error_is_reached_from_outside(
-    fault: Fault, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    fault: Fault, redis_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    await REACH[fault.place](fault, redis_url, monkeypatch)
+    def database() -> str:  # only for those that need one
+        url: str = request.getfixturevalue("tenants_url")
+        return url
+
+    await REACH[fault.place](fault, redis_url, monkeypatch, database)
 
 
 def codes_in(source: str) -> set[str]:
@@ -378,18 +436,18 @@ def codes_in(source: str) -> set[str]:
     return {each.value for each in found if isinstance(each, ast.Constant) and isinstance(each.value, str)}
 
 
-NOT_TOLD = {"address_unavailable"}  # keeps a gateway from starting
-OF_ADMIN = {"conflict", "own_tenant", "project_not_found", "tenant_not_found"}  # see docs/reference/openapi-admin.json
+# Keeps a gateway from starting; and the name of a kind of refusal, of which each has its own.
+NOT_TOLD = {"address_unavailable", "conflict"}
 
 
 def test_no_code_is_told_that_the_catalogue_does_not_hold() -> None:
     known = {fault.code for fault in CATALOGUE}
     told: dict[str, str] = {}
-    for room in ("wire", "engine", "gateway"):
+    for room in ("wire", "engine", "gateway", "tenancy", "limits"):
         for path in (Path(agentvoicebox.__file__).parent / room).rglob("*.py"):
             told |= dict.fromkeys(codes_in(path.read_text()), str(path))
     assert "invalid_value" in told and "shutting_down" in told
-    assert {code: where for code, where in told.items() if code not in known | NOT_TOLD | OF_ADMIN} == {}
+    assert {code: where for code, where in told.items() if code not in known | NOT_TOLD} == {}
     assert codes_in('raise Overloaded("no", code="planted")') == {"planted"}
 
 

@@ -15,6 +15,7 @@ from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Job, JobKind, Se
 
 CALL = SessionRef("acme", "sess_1")
 LONG_S = 5.0
+PATIENT_S = 30.0  # for hundreds at once on a busy machine
 
 
 @pytest.fixture
@@ -83,14 +84,14 @@ async def test_many_sessions_and_utterances_stay_within_fifty_connections(store_
     sessions = [SessionRef("acme", f"sess_{number}") for number in range(300)]
     readers = await asyncio.gather(*(broker.results(session) for session in sessions))
     await broker.dispatch([submit(f"job_{n}", JobKind.STT, session) for n, session in enumerate(sessions)])
-    claims = await broker.claim(JobKind.STT, "w", slots=len(sessions), wait_s=LONG_S)
+    claims = await broker.claim(JobKind.STT, "w", slots=len(sessions), wait_s=PATIENT_S)
     assert len(claims) == len(sessions)
 
     async def hear(number: int) -> None:
         async for _ in broker.utterance(claims[number]):
             pass
 
-    async with asyncio.timeout(LONG_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENT_S), asyncio.TaskGroup() as group:
         for number in range(len(claims)):
             group.create_task(hear(number))
         for kind in JobKind:

@@ -72,6 +72,7 @@ async def walk(rest: httpx.AsyncClient, path: str, **query: Any) -> list[str]:
         page = await get(rest, path, **query)
         ids = [each["id"] for each in page["data"]]
         assert (page["first_id"], page["last_id"]) == (ids[0], ids[-1])
+        assert not set(ids) & set(found), "a page repeats another"
         found += ids
         if not page["has_more"]:
             return found

@@ -27,7 +27,7 @@ def own_rules(url: str, tenant: str) -> tuple[OwnRules, int]:
         postgres = await Postgres.open(url, most_connections=1)
         try:
             deeds = [entry.action for entry in await AuditLog(postgres).latest(tenant)]
-            return await RuleBook(postgres, Rules()).own(tenant), deeds.count("tenant.history")
+            return await RuleBook(postgres, Rules()).own(tenant), deeds.count("tenant.rules")
         finally:
             await postgres.close()
 

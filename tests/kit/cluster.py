@@ -234,6 +234,7 @@ async def cluster(
         "AVB_REDIS_URL": valkey.server.url,
         "AVB_POSTGRES_URL": postgres.server.url,
         "AVB_DATA_DIR": str(data.path),
+        "AVB_GATEWAYS": str(gateways),
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",
         **(settings or {}),

@@ -14,10 +14,18 @@ from tests.kit.gateway import gateway
 from tests.kit.laws import emptied, examples
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.gateway import role
+from agentvoicebox.gateway.call import Call
 from agentvoicebox.gateway.socket import Writer
 
 CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
 ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is still speaking is waited for, but not long."""
+    monkeypatch.setattr(role, "DRAIN_S", 1.0)
 
 
 async def play(url: str, callers: list[Who]) -> None:
@@ -25,7 +33,7 @@ async def play(url: str, callers: list[Who]) -> None:
         await world.stop(gateway(broker), callers)
 
 
-@examples(8)
+@examples(6)
 @given(callers=CALLERS)
 @example(callers=ONE_OF_EACH)
 def test_p6_a_gateway_that_stops_cuts_no_call_and_leaves_nothing(redis_url: str, callers: list[Who]) -> None:
@@ -35,9 +43,8 @@ def test_p6_a_gateway_that_stops_cuts_no_call_and_leaves_nothing(redis_url: str,
 # -- the property catches drains that are broken ---------------------------------------------------------------------
 
 
-def _overtaking(self: Writer, code: int, reason: str, close: Any = Writer.close) -> None:
-    self._drop_frames()
-    close(self, code, reason)
+def _at_once(self: Call) -> None:
+    self.drop()
 
 
 def _without_a_word(self: Writer, code: int, reason: str) -> None:
@@ -51,11 +58,11 @@ async def _forgetful(self: RedisBroker, session: Any) -> None:
 @pytest.mark.parametrize(
     ("what", "name", "broken", "wrong"),
     [
-        (Writer, "close", _overtaking, "never ended"),
-        (Writer, "close", _without_a_word, "was cut|never ended"),
+        (Call, "hand_over", _at_once, "never ended"),
+        (Writer, "close", _without_a_word, "was cut|never ended|are left"),
         (RedisBroker, "forget", _forgetful, "left behind"),
     ],
-    ids=["overtaken-by-the-close", "no-close", "keys-stay"],
+    ids=["dropped-at-once", "no-close", "keys-stay"],
 )
 def test_a_broken_drain_is_caught(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, what: type, name: str, broken: Any, wrong: str

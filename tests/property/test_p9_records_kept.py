@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
 from tests.kit.recording import recording
 
+from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.conversations import Conversations, TimedBatch
 from agentvoicebox.supervisor.embedded import DataFolder
@@ -39,14 +40,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFolder]:
     made.close()
 
 
-async def play(url: str, folder: DataFolder, steps: list[Step], patience_s: float = PATIENCE_S) -> None:
+async def play(
+    url: str, folder: DataFolder, steps: list[Step], patience_s: float = PATIENCE_S, most_deaths: int = MAX_ATTEMPTS - 1
+) -> None:
+    """Only so many recorders die: a batch in the hands of more that went before they had tried it counts as their murderer."""
     async with recording(emptied(url), folder, patience_s=patience_s) as world:
-        for step in steps:
-            await world.step(*step)
+        for verb, number in steps:
+            most_deaths -= verb == "recorder dies"
+            if verb != "recorder dies" or most_deaths >= 0:
+                await world.step(verb, number)
         await world.end()
 
 
-@examples(8)
+@examples(5)
 @given(steps=STEPS)
 @example(steps=A_HARD_MINUTE)
 def test_p9_nothing_that_was_handed_over_is_lost(redis_url: str, folder: DataFolder, steps: list[Step]) -> None:
@@ -85,4 +91,4 @@ def test_a_broken_recorder_is_caught(
 ) -> None:
     monkeypatch.setattr(what, name, broken)
     with pytest.raises(AssertionError, match=wrong):
-        asyncio.run(play(redis_url, folder, A_HARD_MINUTE, NO_PATIENCE_S))
+        asyncio.run(play(redis_url, folder, A_HARD_MINUTE, NO_PATIENCE_S, most_deaths=MAX_ATTEMPTS + 1))

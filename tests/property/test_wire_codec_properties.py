@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 from agentvoicebox.errors import InvalidEvent
 from agentvoicebox.wire import client_events as said
 from agentvoicebox.wire import server_events as say
-from agentvoicebox.wire.codec import decode_audio, decode_client, encode_for, encode_server
+from agentvoicebox.wire.codec import _decode_any, decode_audio, decode_client, encode_for, encode_server
 from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire
 
@@ -193,6 +194,28 @@ def test_a_mangled_event_is_an_event_or_an_invalid_event_with_its_id(body: dict[
         survives_the_log(result)
     elif result.code not in ("invalid_json",) and isinstance(body.get("event_id"), str):
         assert result.event_id == body["event_id"]
+
+
+def judgement(read: Callable[[], said.ClientEvent]) -> object:
+    try:
+        return read()
+    except InvalidEvent as error:
+        return error.code, error.param, error.event_id, error.message
+
+
+nearly_base64 = st.text("AQ+/=\\n -_é", max_size=12) | sounds
+appends = objects(
+    {"type": just("input_audio_buffer.append")}, audio=nearly_base64 | json_values, event_id=names | json_values
+)
+
+
+@settings(max_examples=400)
+@given(appends | mangled_events(), st.sampled_from(Dialect), st.booleans())
+def test_the_short_way_of_an_append_decides_as_the_long_way(
+    body: dict[str, Any], dialect: Dialect, is_ascii: bool
+) -> None:
+    frame = json.dumps(body, ensure_ascii=is_ascii)
+    assert judgement(lambda: decode_client(frame, dialect=dialect)) == judgement(lambda: _decode_any(frame, dialect))
 
 
 @settings(max_examples=200)

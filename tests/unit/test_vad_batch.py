@@ -74,6 +74,55 @@ async def test_windows_that_wait_while_a_batch_runs_go_together() -> None:
     await batcher.close()
 
 
+async def turns_of_the_loop() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_windows_that_come_soon_after_a_call_gather_until_somebody_waits_for_them() -> None:
+    vad = CountingVad()
+    batcher = VadBatcher(vad, pace_s=3_600)
+    slots = [batcher.open(lambda *_: None) for _ in range(4)]
+    slots[0].submit(window(), 512)
+    await asyncio.wait_for(slots[0].settled(), 10)
+    for slot in slots[1:]:
+        slot.submit(window(), 512)
+        await turns_of_the_loop()
+    assert vad.batches == [1]
+    await asyncio.wait_for(slots[2].settled(), 10)
+    assert vad.batches == [1, 3]
+    await batcher.close()
+
+
+async def test_a_session_that_is_behind_is_not_kept_waiting() -> None:
+    vad = CountingVad()
+    batcher, judged = VadBatcher(vad, pace_s=3_600), asyncio.Event()
+    slot = batcher.open(lambda _, end: judged.set() if end == 2_048 else None)
+    slot.submit(window(), 512)
+    await asyncio.wait_for(slot.settled(), 10)
+    for number in (2, 3, 4):
+        slot.submit(window(), number * 512)
+        await turns_of_the_loop()
+    # the last one is alone again: it waits for company, or for somebody who needs it
+    await asyncio.wait_for(slot.settled(), 10)
+    assert judged.is_set()
+    assert vad.batches == [1, 1, 1, 1]
+    await batcher.close()
+
+
+async def test_who_leaves_while_windows_gather_leaves_nothing_to_do() -> None:
+    vad = CountingVad()
+    batcher = VadBatcher(vad, pace_s=3_600)
+    stayer, leaver = batcher.open(lambda *_: None), batcher.open(lambda *_: None)
+    stayer.submit(window(), 512)
+    await asyncio.wait_for(stayer.settled(), 10)
+    leaver.submit(window(), 512)
+    await turns_of_the_loop()
+    leaver.close()
+    await asyncio.wait_for(batcher.close(), 10)
+    assert vad.batches == [1]
+
+
 async def test_who_leaves_during_a_batch_hears_nothing_more_and_others_do() -> None:
     vad = CountingVad()
     batcher = VadBatcher(vad)

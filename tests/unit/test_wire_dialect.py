@@ -66,7 +66,7 @@ def heard(event: dict[str, Any]) -> said.ClientEvent:
     [
         (say.ResponseOutputTextDelta(**PART, delta="h"), "response.text.delta"),
         (say.ResponseOutputTextDone(**PART, text="hi"), "response.text.done"),
-        (say.ResponseOutputAudioDelta(**PART, delta="AAAA"), "response.audio.delta"),
+        (say.ResponseOutputAudioDelta(**PART, delta=bytes(3)), "response.audio.delta"),
         (say.ResponseOutputAudioDone(**PART), "response.audio.done"),
         (say.ResponseOutputAudioTranscriptDelta(**PART, delta="h"), "response.audio_transcript.delta"),
         (say.ResponseOutputAudioTranscriptDone(**PART, transcript="hi"), "response.audio_transcript.done"),

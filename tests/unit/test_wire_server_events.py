@@ -164,7 +164,7 @@ EVENTS: list[ServerEvent] = [
     say.ResponseOutputTextDone(**PART, text="hi"),
     say.ResponseOutputAudioTranscriptDelta(**PART, delta="h"),
     say.ResponseOutputAudioTranscriptDone(**PART, transcript="hi"),
-    say.ResponseOutputAudioDelta(**PART, delta=SOUND),
+    say.ResponseOutputAudioDelta(**PART, delta=bytes(256)),
     say.ResponseOutputAudioDone(**PART),
     say.ResponseFunctionCallArgumentsDelta(**CALL_AT, delta="{"),
     say.ResponseFunctionCallArgumentsDone(**CALL_AT, name="get_delivery_status", arguments="{}"),

@@ -24,8 +24,9 @@ CUTOFF = 0.96
 KAISER_BETA = 7.86  # 80 dB down outside the band, well below G.711's own noise
 COEFFICIENT_BITS = 22  # 15 bits of sample + 22 of coefficient + a few of sum stay far below float64's 53
 MOST_PHASES = 1_000  # any two rates that are multiples of 50 Hz up to 48 kHz; more would only cost memory
-FEW_PHASES = 8
-BATCH_PER_PHASE = 8  # from so many outputs a phase, one product per phase is faster than one per output
+# Outputs a row of the product below: fewer cost calls, more cost multiplications by zero. Products of a live frame stay so
+# small (about 60,000 multiplications) that the algebra library does not wake threads for them.
+BLOCK = 32
 
 
 @lru_cache(maxsize=32)
@@ -50,6 +51,19 @@ def _filter(from_hz: int, to_hz: int) -> tuple[int, int, int, Float64Array]:
     return up, down, half, rows
 
 
+@lru_cache(maxsize=32)
+def _block(from_hz: int, to_hz: int) -> tuple[int, Float64Array]:
+    """(periods, matrix): inputs of some periods (`up` outputs each) in, their outputs out; so a chunk is one product."""
+    up, down, half, rows = _filter(from_hz, to_hz)
+    periods = -(-BLOCK // up)
+    firsts = np.arange(periods * up) * down // up
+    matrix = np.zeros((firsts[-1] + 2 * half, periods * up))
+    for output, first in enumerate(firsts):
+        matrix[first : first + 2 * half, output] = rows[output * down % up]
+    matrix.setflags(write=False)
+    return periods, matrix
+
+
 class Resampler:
     """One stream of int16 samples from one rate to another. Equal rates pass through."""
 
@@ -63,9 +77,8 @@ class Resampler:
             raise ValueError(f"sample rates are positive, not {from_hz} and {to_hz}")
         self.from_hz = from_hz
         self.to_hz = to_hz
-        self._up, self._down, self._half, self._rows = _filter(from_hz, to_hz)
-        self._held: Float64Array = np.zeros(self._half - 1)
-        self._held_start = 1 - self._half  # input position of _held[0]
+        self._up, self._down, self._half, _ = _filter(from_hz, to_hz)
+        self._held: Int16Array = np.zeros(self._half - 1, dtype=np.int16)  # from what the next output's period needs
         self._in_count = 0
         self._out_count = 0
 
@@ -81,45 +94,44 @@ class Resampler:
 
     def feed(self, samples: Int16Array) -> Int16Array:
         """Take samples of shape (n,); give those that are now certain."""
+        self._in_count += len(samples)
         if self._up == self._down:
-            self._in_count += len(samples)
             self._out_count = self._in_count
             return samples
-        self._in_count += len(samples)
-        self._held = np.concatenate((self._held, samples))
         # Output k looks ahead to input k * down // up + half: certain while k * down // up < in_count - half.
         certain = -(-max(0, self._in_count - self._half) * self._up // self._down)
-        return self._give(max(certain, self._out_count), self._held)
+        return self._give(max(certain, self._out_count), samples)
 
     def flush(self) -> Int16Array:
         """What is held back, as if silence followed. The stream may go on afterwards, at the right positions."""
-        if self._up == self._down:
-            return np.empty(0, dtype=np.int16)
-        return self._give(self.due_count, np.concatenate((self._held, np.zeros(self._half))))
+        return self._give(self.due_count, np.empty(0, dtype=np.int16))
 
-    def _give(self, until: int, inputs: Float64Array) -> Int16Array:
-        """Outputs from out_count to `until`; forgets inputs that no later output needs."""
+    def _give(self, until: int, fresh: Int16Array) -> Int16Array:
+        """Outputs from out_count to `until`, with `fresh` input; forgets inputs that no later output needs."""
         count = until - self._out_count
+        known = len(self._held) + len(fresh)
         if count <= 0:
+            self._held = np.concatenate((self._held, fresh))
             return np.empty(0, dtype=np.int16)
-        ticks = np.arange(self._out_count, until) * self._down
-        first = ticks // self._up - self._half + 1 - self._held_start
-        phase = ticks % self._up
-        windows = np.lib.stride_tricks.sliding_window_view(inputs, 2 * self._half)
-        if self._up <= FEW_PHASES or count >= BATCH_PER_PHASE * self._up:
-            sums = np.empty(count)
-            for k in range(min(self._up, count)):
-                here = sums[k :: self._up]
-                here[:] = np.ascontiguousarray(windows[first[k] :: self._down][: len(here)]) @ self._rows[phase[k]]
-        else:
-            sums = np.einsum("ij,ij->i", windows[first], self._rows[phase])
+        periods, matrix = _block(self.from_hz, self.to_hz)
+        period, skipped = divmod(self._out_count, self._up)
+        step, width = periods * self._down, len(matrix)
+        blocks = -(-(skipped + count) // (periods * self._up))
+        # As if silence followed: what is computed beyond `until` is not given out.
+        inputs = np.zeros(max(known, (blocks - 1) * step + width))
+        inputs[: len(self._held)] = self._held
+        inputs[len(self._held) : known] = fresh
+        rows = np.ndarray((blocks, width), np.float64, inputs, 0, (step * inputs.itemsize, inputs.itemsize))
+        sums = (np.ascontiguousarray(rows) @ matrix).reshape(-1)[skipped : skipped + count]
         self._out_count = until
-        keep = min(until * self._down // self._up - self._half + 1, self._in_count)
-        self._held = self._held[max(0, keep - self._held_start) :].copy()
-        self._held_start = max(self._held_start, keep)
-        half_step = 1 << (COEFFICIENT_BITS - 1)
-        rounded = np.floor((sums + half_step) / (1 << COEFFICIENT_BITS))
-        return np.clip(rounded, -32_768, 32_767).astype(np.int16)
+        kept = (until // self._up - period) * self._down
+        self._held = inputs[kept:known].astype(np.int16)
+        sums += 1 << (COEFFICIENT_BITS - 1)
+        sums *= 1 / (1 << COEFFICIENT_BITS)
+        np.floor(sums, out=sums)
+        np.minimum(sums, 32_767, out=sums)
+        np.maximum(sums, -32_768, out=sums)
+        return sums.astype(np.int16)
 
 
 def resample(samples: Int16Array, from_hz: int, to_hz: int) -> Int16Array:

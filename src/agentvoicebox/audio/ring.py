@@ -3,8 +3,6 @@
 Memory comes and goes in blocks, so an idle session holds next to nothing. Knows what it no longer has.
 """
 
-from collections import deque
-
 import numpy as np
 
 from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array
@@ -21,7 +19,7 @@ class AudioRing:
     def __init__(self, keep_s: float, rate_hz: int = INPUT_RATE_HZ, *, start_sample: int = 0) -> None:
         """An empty ring that holds at most `keep_s` seconds, whose first sample will be number `start_sample`."""
         self._most = max(1, round(keep_s * rate_hz))
-        self._blocks: deque[Int16Array] = deque()
+        self._blocks: list[Int16Array] = []
         self._first_block = 0  # number of _blocks[0]; block b holds samples from b * BLOCK_SAMPLES
         self._start = self._end = start_sample
         self._lost = 0
@@ -83,5 +81,5 @@ class AudioRing:
     def _forget(self, sample: int) -> None:
         self._start = max(self._start, sample)
         while self._blocks and (self._first_block + 1) * BLOCK_SAMPLES <= self._start:
-            self._blocks.popleft()
+            self._blocks.pop(0)
             self._first_block += 1

@@ -207,10 +207,8 @@ def _said(error: BaseException) -> str:
         return "the store is no cluster; AVB_REDIS_URL should begin with redis://"
     if isinstance(error, _AWAY_CLUSTER):
         return f"the store is away ({type(error).__name__})"
-    reason = str(error).partition(" ")[0][
-        :40
-    ]  # the rest may hold what the store was given; this says what is the matter
-    return f"the store refused a command ({type(error).__name__}, {reason})"
+    # The store's own words may hold what it was given; their first says what is the matter.
+    return f"the store refused a command ({type(error).__name__}, {str(error).partition(' ')[0][:40]})"
 
 
 def new_nonce() -> bytes:

@@ -1,4 +1,7 @@
-"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients, and who announces what (it does)."""
+"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients, and who announces what (it does).
+
+Commands share one wire (`wire`); transactions and blocking reads have connections of their own.
+"""
 
 import contextlib
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +12,10 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-COMMAND_CONNECTIONS = 39
+from agentvoicebox.broker.wire import WiredRedis
+
+COMMAND_CONNECTIONS = 39  # of a cluster, where commands do not share a wire
+TRANSACTION_CONNECTIONS = 4
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
 ASIDE_CONNECTIONS = 1
 SOCKET_TIMEOUT_S = 3.0  # a healthy server answers within milliseconds; blocking reads wait at most one second
@@ -25,12 +31,13 @@ class OneServer:
     is_cluster = False
 
     def __init__(self, url: str) -> None:
-        self.commands = _client(url, COMMAND_CONNECTIONS)
-        self.blocking = _client(url, BLOCKING_CONNECTIONS)
-        self.aside = _client(url, ASIDE_CONNECTIONS, answers_within_s=None)  # who asks has a patience of his own
+        self.commands = WiredRedis(_pool(url, TRANSACTION_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
+        self.blocking = Redis.from_pool(_pool(url, BLOCKING_CONNECTIONS))
+        # Who asks on this one has a patience of his own.
+        self.aside = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS, answers_within_s=None))
 
     def room(self) -> AbstractAsyncContextManager[object]:
-        """See Store. The pool itself makes callers wait."""
+        """See Store. On the wire there is always room."""
         return contextlib.nullcontext()
 
     async def refresh(self) -> None:
@@ -38,7 +45,7 @@ class OneServer:
 
     async def of_each(self, *command: str) -> list[Any]:
         """See Store."""
-        return [await self.commands.execute_command(*command)]  # type: ignore[no-untyped-call]
+        return [await self.commands.execute_command(*command)]
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store."""
@@ -66,10 +73,10 @@ def no_retry() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
-def _client(url: str, connections: int, *, answers_within_s: float | None = SOCKET_TIMEOUT_S) -> Redis:
+def _pool(url: str, connections: int, *, answers_within_s: float | None = SOCKET_TIMEOUT_S) -> BlockingConnectionPool:
     # A unix socket notices a dead peer by itself; TCP needs to ask.
     keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
-    pool = BlockingConnectionPool.from_url(
+    return BlockingConnectionPool.from_url(
         url,
         **keepalive,
         max_connections=connections,
@@ -79,4 +86,3 @@ def _client(url: str, connections: int, *, answers_within_s: float | None = SOCK
         socket_timeout=answers_within_s,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
     )
-    return Redis.from_pool(pool)

@@ -6,7 +6,6 @@ consumer too slow for its queue send the reader back to the streams, from where 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import LONGEST_PAUSE_S, Connection, entries_of
 from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_record
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind, Record, SessionRef
@@ -35,10 +35,10 @@ class ResultReader:
         self._position: dict[str, StreamId] = dict.fromkeys(self._streams, (0, 0))
         self._last_sequence: dict[str, int] = {}
         self._taken: Mapping[str, int] = {}
-        self._announced: deque[tuple[str, StreamId, Record]] = deque()
+        self._announced: list[tuple[str, StreamId, Record]] = []
         self._is_behind = True  # what was written before the subscription stood is only in the streams
         self._closed = False
-        self._wake = asyncio.Event()
+        self._wake = LightEvent()
 
     async def open(self) -> None:
         """Subscribe. Raises BrokerLost."""
@@ -77,7 +77,7 @@ class ResultReader:
                     _log.warning("results can't be read, trying on", error=error.message)
                     await asyncio.sleep(LONGEST_PAUSE_S)
             elif self._announced:
-                stream, entry, record = self._announced.popleft()
+                stream, entry, record = self._announced.pop(0)
                 if entry <= self._position[stream]:
                     continue
                 if record.sequence <= self._taken.get(record.job_id, 0):

@@ -50,7 +50,7 @@ def rules(
         book = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_keys))
         if given != OwnRules() or usual:
             before = OwnRules() if usual else await book.own(tenant)
-            await book.set(tenant, given.over_own(before), deed=by_command("tenant.history", tenant))
+            await book.set(tenant, given.over_own(before), deed=by_command("tenant.rules", tenant))
         own, all_rules = await book.own(tenant), await book.of(tenant)
         table = Table("rule", "holds", "", title=f"Tenant {tenant}")
         for name, value in msgspec.structs.asdict(all_rules).items():

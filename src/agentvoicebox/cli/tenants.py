@@ -23,7 +23,7 @@ from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Tenants: make, list, show, rename, suspend, limit; their records, projects and audit log.",
+    help="Tenants: make, list, show, rename, suspend, limit; their projects and audit log.",
 )
 
 AT_ONCE = 100  # rows of one query

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -27,6 +28,9 @@ RETURN_TIMEOUT_S = 5.0  # for one try
 COME_BACK = (1006, 1012, 1013)  # the line broke; the server hands the session over; it is too busy just now
 GONE_ELSEWHERE = "session_taken"  # another connection of ours goes on with the session
 OWN_EVENT = "agentvoicebox."
+CATCH_UP_FRAMES = (
+    25  # in one append: a server that takes over many calls at once reads half a second as fast as a frame
+)
 KEPT_EVENTS = 100  # of our own, to be sent again if the server never got them
 
 
@@ -41,7 +45,7 @@ class Lifeline:
 
     Attributes:
         session_id: what it comes back to; set by whoever reads `session.created`.
-        sent: the caller's audio, by frames.
+        sent: the caller's audio, in frames of one length.
         sent_samples: of all of it.
         ended: why the line is gone for good; "" while it is not.
         pauses_s: how long each break lasted, until the server had taken the caller back.
@@ -168,12 +172,13 @@ class Lifeline:
         """Send what the server lacks, audio first; then the line stands."""
         await self._take(resumed)
         self.missed += not resumed["is_complete"]
-        begin = 0
         wanted = resumed["audio_start_ms"] * self._audio.rate_hz // 1000
-        for frame in self.sent:  # frames come meanwhile, too: the list grows while it is read
-            if begin + len(frame) > wanted:
-                await socket.send(self._append(frame[max(0, wanted - begin) :]))
-            begin += len(frame)
+        while wanted < self.sent_samples:  # frames come meanwhile, too
+            frame_samples = len(self.sent[0])
+            first = wanted // frame_samples
+            piece = np.concatenate(self.sent[first : first + CATCH_UP_FRAMES])[wanted - first * frame_samples :]
+            await socket.send(self._append(piece))
+            wanted += len(piece)
         self._socket, self._is_standing = socket, True
         ids = [event["event_id"] for event in self._own_events]
         known = resumed.get("last_client_event_id")

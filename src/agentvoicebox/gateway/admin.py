@@ -169,7 +169,7 @@ def _add_tenants(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys,
         if body.history is not None:  # first, as it alone may still be refused
             kept = body.history.model_dump(exclude_none=True)
             await rules.set(
-                tenant_id, OwnRules(**kept), deed=desk.deed(request, "tenant.history", tenant_id, history=kept)
+                tenant_id, OwnRules(**kept), deed=desk.deed(request, "tenant.rules", tenant_id, history=kept)
             )
         if body.name is not None:
             await tenants.rename(tenant_id, body.name, deed=desk.deed(request, "tenant.renamed", tenant_id))

@@ -9,6 +9,7 @@ drops.
 """
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -16,10 +17,11 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
-from agentvoicebox.gateway.handshake import Welcome, close_of
+from agentvoicebox.gateway.handshake import LIMITS_MARK, Welcome, close_of
 from agentvoicebox.gateway.house import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.gateway.ingest import Ingest
@@ -39,7 +41,7 @@ from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tenancy.rest_bodies import begin_with
 from agentvoicebox.wire.faults import body_of
-from agentvoicebox.wire.server_events import ErrorEvent, SessionResumed
+from agentvoicebox.wire.server_events import ErrorEvent, RateLimitsUpdated, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig
 
 SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
@@ -71,7 +73,7 @@ class Call:
         self._performer: Performer | None = None
         self._early_end: Closing | None = None
         self._owner = owner
-        self._letting_go = asyncio.Event()
+        self._letting_go = LightEvent()
         self._is_taken = False
         self._writer: Writer | None = None
         self._waiting: asyncio.TimerHandle | None = None
@@ -320,11 +322,14 @@ class Call:
 
     @staticmethod
     async def _account(quota: Quota, writer: Writer) -> None:
-        """Charge what is used, and tell the client what is left."""
-        while True:
-            update = await quota.next_update()
-            if update.rate_limits:
-                writer.send(update)
+        """Charge what is used, and tell the client what is left.
+
+        Under an id by which a client that got this last can be sent what follows: it lies in no log.
+        """
+        for number in itertools.count(1):
+            if limits := await quota.next_limits():
+                event_id = f"{writer.last_event_id}{LIMITS_MARK}{number}"
+                writer.send(RateLimitsUpdated(event_id=event_id, rate_limits=limits))
 
     async def _stay_welcome(self, quota: Quota) -> None:
         """Ask now and then whether the caller may go on, and by which limits; who may not is told why, then closed."""

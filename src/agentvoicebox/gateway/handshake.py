@@ -26,7 +26,7 @@ CLOSE_TRY_LATER = 1013  # clients' libraries reconnect on it
 SESSION_ID = re.compile(r"sess_[0-9a-f]{20}")
 NO_SUCH_SESSION = "There is no such session; it may have expired."
 LIMITS_MARK = "_limits"
-"""Ends the id of a `rate_limits.updated`; before it stands the id of the event that it came after."""
+"""Stands in the id of a `rate_limits.updated`, after the id of the event that went before it."""
 MAX_MS_DIGITS = 9  # eleven days
 MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code
 
@@ -143,7 +143,7 @@ def _return(query: Mapping[str, str]) -> Return | None:
         raise SessionNotFound(NO_SUCH_SESSION)
     spans = [_milliseconds(query, name) for name in ("audio_from_ms", "audio_until_ms")]
     # What is left of the limits is no part of the conversation: it goes on after the event before.
-    return Return(session_id, query.get("last_event_id", "").removesuffix(LIMITS_MARK), *spans)
+    return Return(session_id, query.get("last_event_id", "").partition(LIMITS_MARK)[0], *spans)
 
 
 def _milliseconds(query: Mapping[str, str], name: str) -> int | None:

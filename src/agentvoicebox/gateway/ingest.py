@@ -10,7 +10,8 @@ delivered: the `end` mark's position says where to cut.)
 """
 
 import asyncio
-from collections import deque
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ ENTRY_SAMPLES = (
 ENTRY_MOST_SAMPLES = INPUT_RATE_HZ  # a backlog goes in larger pieces, but none that blocks a reader
 MOST_WAITING_MS = 1_000  # audio that the detector has not seen; beyond it the socket is read no further
 JUDGED_SAMPLES = 8 * INPUT_RATE_HZ  # what an end-of-turn model looks at
-ARRIVALS_KEPT = 4_096  # 80 s of 20 ms appends: far beyond any turn's latency question
+ARRIVALS_KEPT = 4_096  # at least; 80 s of 20 ms appends: far beyond any turn's latency question
 
 Post = Callable[[inputs.Input], None]
 Deliver = Callable[[str, AudioEntry], None]
@@ -88,7 +89,9 @@ class Ingest:
         self._ring = AudioRing(keep_s, start_sample=start_sample)
         self._slot = batcher.open(self._heard)
         self._utterances: dict[str, _Utterance] = {}
-        self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS_KEPT)
+        self._arrived_samples = array("q")  # just after each append
+        self._arrived_s = array("d")
+        self._has_forgotten_arrivals = False
         self._judging: asyncio.Task[None] | None = None
         self._is_speaking = False
         self._has_announced = False  # manual turns: AudioArrived was posted for the present buffer
@@ -144,12 +147,10 @@ class Ingest:
 
     def arrival_s(self, sample: int) -> float | None:
         """Monotonic time at which a sample arrived; None if it has not, or too long ago."""
-        arrived = None
-        for end_sample, at_s in reversed(self._arrivals):
-            if end_sample <= sample:
-                return arrived
-            arrived = at_s
-        return arrived if len(self._arrivals) < ARRIVALS_KEPT else None
+        index = bisect_right(self._arrived_samples, sample)
+        if index == len(self._arrived_s) or (index == 0 and self._has_forgotten_arrivals):
+            return None
+        return self._arrived_s[index]
 
     def audio_between(self, start_sample: int, end_sample: int) -> Int16Array:
         """16 kHz samples of a stretch, as far as they are still kept, shape (n,)."""
@@ -278,10 +279,17 @@ class Ingest:
         if not len(samples):
             return
         self._ring.append(self._resampler.feed(samples))
-        self._arrivals.append((self.position_samples, self._clock.monotonic_s()))
+        self._note_arrival(self.position_samples)
         if self._detector is None and not self._has_announced:
             self._announce(start_sample)
         self._pass_on()
+
+    def _note_arrival(self, end_sample: int) -> None:
+        self._arrived_samples.append(end_sample)
+        self._arrived_s.append(self._clock.monotonic_s())
+        if len(self._arrived_s) > 2 * ARRIVALS_KEPT:
+            del self._arrived_samples[:ARRIVALS_KEPT], self._arrived_s[:ARRIVALS_KEPT]
+            self._has_forgotten_arrivals = True
 
     def _decode(self, audio: bytes) -> Int16Array:
         match self._format.type:

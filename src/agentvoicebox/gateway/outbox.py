@@ -8,6 +8,7 @@ batch, and whoever cares is told; only records are kept and tried again.
 import asyncio
 from collections.abc import Callable, Sequence
 
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.errors import BrokerLost, SessionTaken
 from agentvoicebox.ports.broker import Broker, Dispatch, JobKind, Submit
 from agentvoicebox.telemetry.logs import get_logger
@@ -32,7 +33,7 @@ class Outbox:
         self.is_taken = False
         self._lost = lost
         self._waiting: list[Dispatch] = []
-        self._has_some = asyncio.Event()
+        self._has_some = LightEvent()
         self._one_at_a_time = asyncio.Lock()
         self._is_closed = False
         self.has_lost = False

@@ -293,7 +293,7 @@ class Performer:
                 if response.status == "cancelled" and response.conversation_id is not None:
                     self._loudspeaker.stop()
                 self._shelf.response_over(response.id)
-                self._quota.used(0 if response.usage is None else response.usage.total_tokens, event.event_id)
+                self._quota.used(0 if response.usage is None else response.usage.total_tokens)
                 self._show(response.id, self._tap.response_over(response.id, self._clock.wall_s()))
             case _:
                 pass

@@ -11,14 +11,13 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import RateLimited
-from agentvoicebox.gateway.handshake import LIMITS_MARK
 from agentvoicebox.limits.allowance import Allowance, Scope, Verdict
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy.api_keys import Standing
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.standings import allowance_of
-from agentvoicebox.wire.server_events import RateLimitsUpdated
+from agentvoicebox.wire.server_events import RateLimit
 
 AUDIO_CHARGE_S = 1.0  # of caller audio costs one request, however small the pieces it comes in
 
@@ -41,11 +40,11 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class _Charge(msgspec.Struct, frozen=True):
-    """Something that was used. `after`: the event after which the client is told what is left; empty: it is not."""
+    """Something that was used. `is_told`: the client is told what is left."""
 
     requests: int = 0
     tokens: int = 0
-    after: str = ""
+    is_told: bool = False
 
 
 class Quota:
@@ -104,10 +103,10 @@ class Quota:
             self._heard_s = now_s
             self._charges.put_nowait(_Charge(requests=1))
 
-    def used(self, tokens: int, after: str) -> None:
-        """A response is over. `after`: the event that told it."""
+    def used(self, tokens: int) -> None:
+        """A response is over, and its client was told so."""
         if self._scopes:
-            self._charges.put_nowait(_Charge(tokens=tokens, after=after))
+            self._charges.put_nowait(_Charge(tokens=tokens, is_told=True))
 
     def spent(self) -> RateLimited | None:
         """Why no language model may be asked now, by what the store said last: no tokens are left. None: it may."""
@@ -120,13 +119,13 @@ class Quota:
                 return RateLimited(message, retry_after_s=wait_s)
         return None
 
-    async def next_update(self) -> RateLimitsUpdated:
+    async def next_limits(self) -> tuple[RateLimit, ...]:
         """Charge what was used, as it comes, until there is something to tell the client."""
         while True:
             charge = await self._charges.get()
             verdict = await self._charge(charge)
-            if charge.after:
-                return RateLimitsUpdated(event_id=f"{charge.after}{LIMITS_MARK}", rate_limits=verdict.to_wire())
+            if charge.is_told:
+                return verdict.to_wire()
 
     async def settle(self) -> None:
         """Charge what is still waiting: the session is over."""

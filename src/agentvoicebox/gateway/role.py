@@ -87,6 +87,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     broker = RedisBroker(settings.redis_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
     postgres = await Postgres.open(settings.postgres_url)  # may be away: configured keys and open calls don't need it
+    rules = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list))
     metrics = Metrics()
     reception = Reception(
         broker.connection,
@@ -114,14 +115,10 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
-        history=History(
-            postgres,
-            Vault(settings.history_key_list),
-            Tail(broker.connection, RuleBook(postgres, usual_rules(settings))),
-        ),
+        history=History(postgres, Vault(settings.history_key_list), Tail(broker.connection, rules)),
         usage=Usage(postgres),
         postgres=postgres,
-        rules=RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list)),
+        rules=rules,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
     )

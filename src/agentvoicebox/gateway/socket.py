@@ -7,12 +7,12 @@ slow to be served and the connection closes. Control events are never dropped.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.ingest import Ingest
@@ -21,9 +21,9 @@ from agentvoicebox.gateway.quota import Quota
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.wire.client_events import InputAudioBufferAppend
-from agentvoicebox.wire.codec import decode_audio, decode_client, encode_for
+from agentvoicebox.wire.codec import decode_client, encode_for
 from agentvoicebox.wire.dialect import Dialect
-from agentvoicebox.wire.server_events import ServerEvent
+from agentvoicebox.wire.server_events import RateLimitsUpdated, ServerEvent, SessionResumed, TurnTrace
 
 HIGH_WATER_BYTES = 512 * 1024  # 8 s of PCM as base64: more than any client needs ahead
 LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; whoever is so far behind hears nothing in time any more
@@ -31,6 +31,7 @@ STALLED_S = 20.0  # one frame that can't be written for so long; the client's ow
 FLUSH_S = 5.0  # how long a closing connection may take for its last events
 POLICY_VIOLATION = 1008
 SLOW_READER = "slow_reader"
+OUTSIDE_THE_ENGINE = (RateLimitsUpdated, SessionResumed, TurnTrace)  # in no log: nobody can go on after one of these
 
 log = get_logger(__name__)
 
@@ -43,25 +44,32 @@ class Mailbox(Protocol):
 
 
 class Writer:
-    """The outgoing half. `send` never waits; one task writes."""
+    """The outgoing half. `send` never waits; one task writes.
+
+    Attributes:
+        last_event_id: of the last event that the engine made; a client that comes back is sent what follows it.
+    """
 
     def __init__(self, websocket: WebSocket, dialect: Dialect, on_slow: Callable[[], None]) -> None:
         """`on_slow` is called once when the caller reads too slowly to be served."""
         self._websocket = websocket
         self._dialect = dialect
         self._on_slow = on_slow
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []
         self._bytes = 0
-        self._has_some = asyncio.Event()
-        self._has_room = asyncio.Event()
+        self._has_some = LightEvent()
+        self._has_room = LightEvent()
         self._has_room.set()
         self._close: tuple[int, str] | None = None
         self._is_gone = False
+        self.last_event_id = ""
 
     def send(self, event: ServerEvent) -> None:
         """Queue an event. After the close, or to a caller who is gone: nothing."""
         if self._is_gone or self._close is not None:
             return
+        if not isinstance(event, OUTSIDE_THE_ENGINE):
+            self.last_event_id = event.event_id
         for frame in encode_for(self._dialect, event):
             self._frames.append(frame)
             self._bytes += len(frame)
@@ -94,12 +102,7 @@ class Writer:
             while True:
                 await self._has_some.wait()
                 while self._frames:
-                    frame = self._frames.popleft()
-                    self._bytes -= len(frame)
-                    async with asyncio.timeout(STALLED_S):
-                        await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
-                    if self._bytes <= HIGH_WATER_BYTES // 2:
-                        self._has_room.set()
+                    await self._write(self._frames.pop(0))
                 if self._close is not None:
                     code, reason = self._close
                     async with asyncio.timeout(FLUSH_S):
@@ -115,6 +118,13 @@ class Writer:
         finally:
             self._is_gone = True
             self._drop_frames()
+
+    async def _write(self, frame: bytes) -> None:
+        self._bytes -= len(frame)
+        async with asyncio.timeout(STALLED_S):
+            await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
+        if self._bytes <= HIGH_WATER_BYTES // 2:
+            self._has_room.set()
 
     def _drop_frames(self) -> None:
         self._frames.clear()
@@ -183,13 +193,8 @@ class Reader:
         await self._mailbox.offer(given, client_event=kind)
 
     async def _hear(self, event: InputAudioBufferAppend) -> None:
-        try:
-            data = decode_audio(event.audio)
-        except ClientError as error:
-            error.event_id = event.event_id
-            raise
-        self._metrics.audio_read(len(data))
+        self._metrics.audio_read(len(event.audio))
         self._quota.heard()
-        await self._ear.feed(data)
+        await self._ear.feed(event.audio)
         if self._outbox.is_full:
             await self._outbox.flush()

@@ -1,13 +1,14 @@
 """Speech probabilities for every session of this gateway, in as few model calls as the load allows.
 
-A call starts as soon as one window waits and none is running, and takes one window of every session that has one: alone, a
-session waits for nobody; many sessions fall into step by themselves. The model runs in a thread of its own, never on the loop.
+A call takes one window of every session that has one. It starts as soon as one waits, none is running, and the last one began
+some milliseconds ago: alone, a session waits for nobody; many sessions gather, because each call has a price of its own. The
+model runs in a thread of its own, never on the loop.
 
 Law: a session's windows are judged in order, each against the state that the one before left; sessions never mix.
 """
 
 import asyncio
-from collections import deque
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from agentvoicebox.audio.pcm import Float32Array
 from agentvoicebox.errors import BadProviderAnswer, ProviderError
 from agentvoicebox.ports.providers import Vad
 from agentvoicebox.telemetry.logs import get_logger
+
+# From one call's start to the next one's, unless that is urgent: a call costs as much as three windows by itself, and what is
+# heard 8 ms later (of the 32 that a window lasts) is still heard in time.
+PACE_S = 0.008
 
 log = get_logger(__name__)
 
@@ -34,16 +39,16 @@ class _Window:
 class VadSlot:
     """One session's place in the batches. Used on the event loop only."""
 
-    def __init__(self, batcher: "VadBatcher", state: Float32Array, heard: Heard) -> None:
+    def __init__(self, batcher: "VadBatcher", heard: Heard) -> None:
         self._batcher = batcher
-        self._windows: deque[_Window] = deque()
+        self._windows: list[_Window] = []
         self._submitted = 0
         self._answered = 0
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
         self._is_fresh = False
         self._failure: ProviderError | None = None
         self._is_closed = False
-        self.state = state
+        self.state: Float32Array | None = None  # before the first window
         self.heard = heard
 
     @property
@@ -63,6 +68,8 @@ class VadSlot:
         self._is_fresh = False
         self._submitted += 1
         self._batcher.wake(self)
+        if len(self._windows) > 1:
+            self._batcher.hurry()
 
     def restart(self) -> None:
         """From the next window on, nothing was heard before."""
@@ -79,6 +86,7 @@ class VadSlot:
         if self.waiting and not self._is_closed:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._settling.append((self._submitted, done))
+            self._batcher.hurry()
             await done
 
     def close(self) -> None:
@@ -90,7 +98,12 @@ class VadSlot:
 
     def take(self) -> _Window:
         """For the batcher: the next window; the caller saw that there is one."""
-        return self._windows.popleft()
+        return self._windows.pop(0)
+
+    @property
+    def is_urgent(self) -> bool:
+        """For the batcher: whether somebody waits for the answers, or the session is behind."""
+        return bool(self._settling) or len(self._windows) > 1
 
     @property
     def has_window(self) -> bool:
@@ -126,22 +139,29 @@ class VadSlot:
 class VadBatcher:
     """The one model of this gateway, shared by its sessions."""
 
-    def __init__(self, vad: Vad) -> None:
+    def __init__(self, vad: Vad, *, pace_s: float = PACE_S) -> None:
         """No thread is started before the first window. Call `close` in the end."""
         self._vad = vad
+        self._pace_s = pace_s
         self._ready: dict[VadSlot, None] = {}  # in the order in which they came
         self._running: asyncio.Task[None] | None = None
+        self._may_begin = asyncio.Event()
+        self._began_s = -math.inf
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad")
 
     def open(self, heard: Heard) -> VadSlot:
         """A place for one session; `heard(probability, window_end_sample)` is called on the loop, in order."""
-        return VadSlot(self, self._vad.new_state(), heard)
+        return VadSlot(self, heard)
 
     def wake(self, slot: VadSlot) -> None:
         """For slots: a window waits."""
         self._ready[slot] = None
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run(), name="vad-batches")
+
+    def hurry(self) -> None:
+        """For slots: it has become urgent; the next call begins at once."""
+        self._may_begin.set()
 
     def leave(self, slot: VadSlot) -> None:
         """For slots: nothing of it is wanted any more."""
@@ -150,6 +170,7 @@ class VadBatcher:
     async def close(self) -> None:
         """End the batch under way and the thread. Idempotent."""
         self._ready.clear()
+        self.hurry()
         if self._running is not None:
             await self._running
         self._thread.shutdown()
@@ -158,10 +179,13 @@ class VadBatcher:
         loop = asyncio.get_running_loop()
         try:
             while self._ready:
+                await self._gather(loop)
                 slots, self._ready = list(self._ready), {}
+                if not slots:
+                    break  # they left meanwhile
                 windows = [slot.take() for slot in slots]
                 states = [
-                    self._vad.new_state() if window.is_first else slot.state
+                    self._vad.new_state() if window.is_first or slot.state is None else slot.state
                     for slot, window in zip(slots, windows, strict=True)
                 ]
                 # In line again before the answers come: whoever is called back may submit or leave.
@@ -183,6 +207,16 @@ class VadBatcher:
                         self._fail([slot], BadProviderAnswer(f"voice activity can't be followed: {error!r}"))
         finally:
             self._running = None
+
+    async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let more windows come, if the last call began only just now and nothing is urgent."""
+        wait_s = self._began_s + self._pace_s - loop.time()
+        if wait_s > 0 and not any(slot.is_urgent for slot in self._ready):
+            self._may_begin.clear()
+            timer = loop.call_later(wait_s, self._may_begin.set)
+            await self._may_begin.wait()
+            timer.cancel()
+        self._began_s = loop.time()
 
     def _judge(self, samples: list[Float32Array], states: list[Float32Array]) -> tuple[Float32Array, Float32Array]:
         return self._vad.probabilities(np.stack(samples), np.stack(states))

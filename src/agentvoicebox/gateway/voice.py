@@ -4,8 +4,6 @@ Decides how audio is cut: frames of at most 100 ms, because whole utterances in 
 barge-in late. Telephone formats are resampled as one stream a response, so that chunk borders don't click.
 """
 
-import base64
-
 from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of, samples_of
 from agentvoicebox.audio.resample import Resampler
@@ -39,7 +37,7 @@ class Voice:
                 item_id=effect.item_id,
                 output_index=effect.output_index,
                 content_index=effect.content_index,
-                delta=base64.b64encode(data[start : start + frame_bytes]).decode("ascii"),
+                delta=data[start : start + frame_bytes],
             )
             for start in range(0, len(data), frame_bytes)
         ]
@@ -58,7 +56,7 @@ class Voice:
             item_id=done.item_id,
             output_index=done.output_index,
             content_index=done.content_index,
-            delta=base64.b64encode(data).decode("ascii"),
+            delta=data,
         )
 
 

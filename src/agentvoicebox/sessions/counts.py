@@ -4,14 +4,6 @@ A session holds a place of its tenant's and one of its key's, both taken by one 
 and is renewed by its gateway's heartbeat, so a dead gateway's places come free without anybody's help. While the store is
 away a process lets in by its own sessions alone, and the next heartbeat writes them down.
 
-A gateway keeps one of these beside its directory:
-
-    counts = SessionCounts(broker.connection)          # its `run(stop)` is a task beside the directory's
-    match await counts.enter(session, key_id, tenant_limit=100, key_limit=20):
-        case Full() as full: raise RateLimited(..., retry_after_s=full.retry_after_s)
-    ...
-    await counts.leave(session)                        # the call is over;  `let_go` when another gateway has it by now
-
 A session that is taken over enters again at its new gateway: it has its place already and is never refused.
 """
 

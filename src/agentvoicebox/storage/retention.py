@@ -123,7 +123,10 @@ class Retention:
                 await self._delete(name, statement, tenant_id, over, swept)
             async with self._postgres.tenant_transaction(tenant_id) as connection:
                 # Not one that was heard of again meanwhile: a late record would be left without its session.
-                swept.add("sessions", _count(await connection.execute(_SESSIONS, tenant_id, over, before)))
+                gone = _count(await connection.execute(_SESSIONS, tenant_id, over, before))
+            swept.add("sessions", gone)
+            if not gone:  # all of them were heard of again: the next sweep will see
+                return
 
     async def _delete(self, name: str, statement: str, tenant_id: str, which: object, swept: Swept) -> None:
         """Delete in steps until a step finds fewer rows than it may take."""

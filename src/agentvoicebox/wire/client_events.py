@@ -68,9 +68,9 @@ class SessionUpdate(_Event, frozen=True, kw_only=True, tag="session.update"):
 
 
 class InputAudioBufferAppend(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
-    """More of the caller's sound: base64 in the session's input format, at most 15 MiB of it."""
+    """More of the caller's sound in the session's input format, at most 15 MiB; base64 on the wire."""
 
-    audio: str
+    audio: bytes
 
 
 class InputAudioBufferCommit(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.commit"):

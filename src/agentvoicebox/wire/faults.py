@@ -58,6 +58,10 @@ def _result(code: str, when: str, do: str) -> Fault:
     return Fault("result", code, "server_error", when, do)
 
 
+def _http(code: str, when: str, do: str, status: int) -> Fault:
+    return Fault("http", code, "invalid_request_error", when, do, status)
+
+
 CATALOGUE: tuple[Fault, ...] = (
     _event("invalid_json", "The frame is no JSON.", "Send one JSON object a text frame."),
     _event("invalid_event", "A binary frame, no object, no `type`, or far too large or deep.", "See the message."),
@@ -80,35 +84,10 @@ CATALOGUE: tuple[Fault, ...] = (
     _event("item_truncate_invalid_item_id", "No such item.", "Use an id from `conversation.item.added`."),
     _event("item_delete_invalid_item_id", "No such item.", "Use an id from `conversation.item.added`."),
     _event("invalid_tool_call_id", "A tool's output for a call that was not made.", "Use the `call_id` of the call."),
+    Fault("event", "rate_limit_exceeded", "rate_limit_error", "Too many events for now.", "Wait as the message says."),
     _event("conversation_too_long", "2,000 items.", "Delete some, or begin a new session."),
-    Fault("event", "rate_limit_exceeded", "rate_limit_error", "Too many requests.", "The message says when."),
     Fault("connect", None, "invalid_request_error", "No key was shown.", "Send `Authorization: Bearer …`.", 3000),
     Fault("connect", "invalid_api_key", "invalid_request_error", "The key is not good.", "Check it.", 3000),
-    Fault(
-        "connect",
-        "account_deactivated",
-        "invalid_request_error",
-        "The tenant is suspended.",
-        "Ask who runs the server.",
-        1008,
-    ),
-    Fault(
-        "connect",
-        "insufficient_permissions",
-        "invalid_request_error",
-        "The key has no right to this.",
-        "Use another key.",
-        1008,
-    ),
-    Fault(
-        "connect",
-        "rate_limit_exceeded",
-        "rate_limit_error",
-        "Too many requests, or sessions that are open.",
-        "The message says when.",
-        1013,
-    ),
-    Fault("connect", "storage_lost", "server_error", "The database of keys is away.", "Try again in seconds.", 1013),
     Fault(
         "connect",
         "origin_not_allowed",
@@ -129,6 +108,14 @@ CATALOGUE: tuple[Fault, ...] = (
         "Begin a new one.",
         4000,
     ),
+    Fault(
+        "connect", "account_deactivated", "invalid_request_error", "The tenant is suspended.", "Ask its owner.", 1008
+    ),
+    Fault(
+        "connect", "insufficient_permissions", "invalid_request_error", "The key may not call.", "Use another.", 1008
+    ),
+    Fault("connect", "rate_limit_exceeded", "rate_limit_error", "Too many calls for now.", "Wait as told.", 1013),
+    Fault("connect", "storage_lost", "server_error", "PostgreSQL, which holds the key, is away.", "Try again.", 1013),
     Fault("connect", "session_busy", "server_error", "Another connection takes it up just now.", "Try again.", 1013),
     Fault("connect", "overloaded", "server_error", "All lines are busy, or work waits.", "Try again in seconds.", 1013),
     Fault(
@@ -137,12 +124,6 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault("connect", "broker_lost", "server_error", "The store is away.", "Try again in seconds.", 1013),
     Fault("connect", "shutting_down", "server_error", "This gateway is going down.", "Try again at once.", 1013),
     Fault("close", "session_expired", "invalid_request_error", "An hour is over.", "Begin a new session.", 1001),
-    Fault(
-        "close", "account_deactivated", "invalid_request_error", "The tenant was suspended.", "Ask who runs it.", 1008
-    ),
-    Fault(
-        "close", "invalid_api_key", "invalid_request_error", "The key was revoked, or is over.", "Use another.", 3000
-    ),
     Fault("close", "internal_error", "server_error", "A fault of ours.", "Begin a new session; tell us.", 1011),
     _result("provider_unavailable", "An engine can't be reached, and none stands in.", "Try again."),
     _result("provider_timeout", "An engine did not answer in time.", "Try again."),
@@ -151,7 +132,6 @@ CATALOGUE: tuple[Fault, ...] = (
     _result("internal_error", "A worker failed again and again.", "Look at the server's log."),
     _result("worker_lost", "Each worker that took the job died.", "Look at the server's log."),
     _result("job_timeout", "No worker answered in time.", "Try again."),
-    _result("rate_limit_exceeded", "No tokens are left.", "The message says when."),
     _result("broker_lost", "The store is away, or refuses writes.", "Try again; see `degraded` of the session."),
     _result("speech_recognition_unavailable", "Nobody turns speech into text.", "Type, until `degraded` is empty."),
     _result("language_model_unavailable", "No language worker is there.", "Wait until `degraded` is empty."),
@@ -165,17 +145,22 @@ CATALOGUE: tuple[Fault, ...] = (
         "Set up keys, or call from this machine.",
         FORBIDDEN,
     ),
-    Fault(
-        "http",
-        "insufficient_permissions",
-        "invalid_request_error",
-        "The key has no right to this.",
-        "Use another key.",
-        FORBIDDEN,
-    ),
-    Fault("http", "invalid_json", "invalid_request_error", "The body is no JSON.", "Mend it.", 400),
-    Fault("http", "request_too_large", "invalid_request_error", "The body is too large.", "Shorten it.", TOO_LARGE),
-    Fault("http", "rate_limit_exceeded", "rate_limit_error", "Too many requests.", "See `Retry-After`.", TOO_MANY),
+    _http("invalid_json", "The body is no JSON.", "Send one JSON object.", 400),
+    _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
+    _http("integer_above_max_value", "A number is too great.", "`param` names it, the message the bound.", 400),
+    _http("unknown_parameter", "A field that nobody knows.", "Leave out what `param` names.", 400),
+    _http("missing_required_parameter", "A field is missing.", "Add what `param` names.", 400),
+    _http("invalid_model", "No such agent.", "See `GET /v1/models`.", 400),
+    _http("project_not_found", "The tenant has no such project.", "Make it first.", 400),
+    _http("insufficient_permissions", "The key may not do this.", "Use one with the right.", FORBIDDEN),
+    _http("account_deactivated", "The tenant is suspended.", "Ask its owner.", FORBIDDEN),
+    _http("tenant_not_found", "No such tenant, or another's.", "See `GET /v1/admin/tenants`.", 404),
+    _http("key_not_found", "No such key.", "See the tenant's keys.", 404),
+    _http("tenant_exists", "There is such a tenant.", "Choose another id.", 409),
+    _http("own_tenant", "The key would shut itself out.", "Use another tenant's key.", 409),
+    _http("request_too_large", "The body is too long.", "Send less.", TOO_LARGE),
+    Fault("http", "rate_limit_exceeded", "rate_limit_error", "Too often.", "Wait for `Retry-After`.", TOO_MANY),
+    Fault("http", "storage_lost", "server_error", "PostgreSQL is away.", "Try again in seconds.", UNAVAILABLE),
     Fault("http", "session_not_found", "invalid_request_error", "No such session.", "See `GET /v1/sessions`.", 404),
     Fault("http", "broker_lost", "server_error", "The store is away.", "Try again in seconds.", UNAVAILABLE),
 )

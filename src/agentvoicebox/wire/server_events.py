@@ -324,9 +324,9 @@ class ResponseOutputAudioTranscriptDone(
 
 
 class ResponseOutputAudioDelta(_PartEvent, frozen=True, kw_only=True, tag="response.output_audio.delta"):
-    """More sound: base64 in the response's output format."""
+    """More sound in the response's output format; base64 on the wire."""
 
-    delta: str
+    delta: bytes
 
 
 class ResponseOutputAudioDone(_PartEvent, frozen=True, kw_only=True, tag="response.output_audio.done"):

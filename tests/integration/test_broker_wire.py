@@ -1,0 +1,96 @@
+"""The wire that everybody shares: each gets his own answer, whatever happens to the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from agentvoicebox.broker.wire import WiredRedis
+
+SHORT_S = 0.2
+LONG_S = 5.0
+
+
+@pytest.fixture
+async def wired(redis_url: str) -> AsyncIterator[WiredRedis]:
+    made = WiredRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=SHORT_S)
+    yield made
+    await made.aclose()
+    await made.connection_pool.disconnect()
+
+
+@pytest.fixture
+async def other(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as made:
+        yield made
+
+
+async def test_a_thousand_askers_at_once_get_their_own_answers_over_one_connection(
+    wired: WiredRedis, other: Redis
+) -> None:
+    before = len(await other.client_list())
+    answers = await asyncio.gather(*(wired.echo(str(number)) for number in range(1_000)))
+    assert answers == [str(number).encode() for number in range(1_000)]
+    assert len(await other.client_list()) == before + 1
+
+
+async def test_the_answer_to_somebody_who_was_cancelled_goes_to_nobody_else(wired: WiredRedis, other: Redis) -> None:
+    await wired.ping()
+    await other.client_pause(int(LONG_S * 1000), all=False)
+    asking = [asyncio.ensure_future(wired.incr("count")) for _ in range(10)]
+    await asyncio.sleep(0)
+    for each in asking[::2]:
+        each.cancel()
+    await other.client_unpause()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    await wired.expire("count", 60)
+    assert answers[1::2] == [2, 4, 6, 8, 10]
+    assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])
+
+
+async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: WiredRedis) -> None:
+    pipe = wired.pipeline(transaction=False)
+    pipe.set("text", "words", ex=60).incr("text").set("after", "done", ex=60)
+    with pytest.raises(ResponseError):
+        await pipe.execute()
+    assert await wired.get("after") == b"done"
+    answers = await pipe.get("text").incr("text").get("after").execute(raise_on_error=False)
+    assert (answers[0], type(answers[1]), answers[2]) == (b"words", ResponseError, b"done")
+    with pytest.raises(ResponseError):
+        await wired.incr("text")
+    assert await wired.get("text") == b"words"
+
+
+async def test_a_transaction_is_one(wired: WiredRedis) -> None:
+    pipe = wired.pipeline(transaction=True)
+    pipe.set("count", 1, ex=60).incr("count")
+    assert await pipe.execute() == [True, 2]
+
+
+async def test_everybody_who_waits_for_a_lost_connection_is_told_and_the_next_command_finds_a_new_one(
+    wired: WiredRedis, other: Redis
+) -> None:
+    await wired.ping()
+    await other.client_pause(int(LONG_S * 1000), all=False)
+    asking = [asyncio.ensure_future(wired.unlink("x")) for _ in range(3)]
+    await asyncio.sleep(0)
+    await other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(answer, RedisConnectionError) for answer in answers)
+    await other.client_unpause()
+    assert await wired.echo("again") == b"again"
+
+
+async def test_a_store_that_does_not_answer_is_given_up_in_time(wired: WiredRedis, other: Redis) -> None:
+    await wired.ping()
+    await other.client_pause(int(LONG_S * 1000), all=False)
+    async with asyncio.timeout(LONG_S):
+        with pytest.raises(RedisTimeoutError):
+            await wired.unlink("x")
+    await other.client_unpause()
+    assert await wired.echo("again") == b"again"
