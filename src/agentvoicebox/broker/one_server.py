@@ -33,7 +33,8 @@ class OneServer:
     def __init__(self, url: str) -> None:
         self.commands = WiredRedis(_pool(url, TRANSACTION_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
         self.blocking = Redis.from_pool(_pool(url, BLOCKING_CONNECTIONS))
-        self.aside = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS))
+        # Who asks on this one has a patience of his own.
+        self.aside = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS, answers_within_s=None))
 
     def room(self) -> AbstractAsyncContextManager[object]:
         """See Store. On the wire there is always room."""
@@ -72,7 +73,7 @@ def no_retry() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
-def _pool(url: str, connections: int) -> BlockingConnectionPool:
+def _pool(url: str, connections: int, *, answers_within_s: float | None = SOCKET_TIMEOUT_S) -> BlockingConnectionPool:
     # A unix socket notices a dead peer by itself; TCP needs to ask.
     keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
     return BlockingConnectionPool.from_url(
@@ -82,6 +83,6 @@ def _pool(url: str, connections: int) -> BlockingConnectionPool:
         timeout=SOCKET_TIMEOUT_S,
         protocol=2,
         retry=no_retry(),
-        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_timeout=answers_within_s,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
     )
