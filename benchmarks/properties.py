@@ -43,7 +43,7 @@ from agentvoicebox.workers.recorder import PATIENT
 GATEWAYS = 3
 CALLERS = 4
 DEATHS = 10  # each costs its two seconds
-DRAINS = 10
+DRAINS = 5
 CALL = SessionRef("bench", "sess_1")
 
 Figures = dict[str, list[float]]

@@ -1,4 +1,4 @@
-"""How the ten properties (P1 to P10) are searched: bounded, the same examples in every run, on an emptied store.
+"""How the ten properties (P1 to P10) are searched: bounded, on an emptied store.
 
 A world plays a script against the real thing and fails by AssertionError when the property does not hold; so a test of a broken
 mechanism asks the same world. Waits are bounded by `PATIENCE_S`, which only keeps a broken world from hanging.
@@ -18,11 +18,9 @@ NO_PATIENCE_S = 1.5  # for what is broken on purpose: long enough for what works
 
 
 def examples(count: int) -> settings:
-    """So many of them. Derandomized: these worlds talk to servers, and a red run must be red again."""
+    """So many of them, drawn as the profile of `tests/conftest.py` says."""
     return settings(
         max_examples=count,
-        deadline=None,
-        derandomize=True,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )

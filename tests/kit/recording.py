@@ -18,6 +18,7 @@ from agentvoicebox.engine.effects import Persist
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch
@@ -162,8 +163,16 @@ class Recording:
 
     async def queryable(self, session: SessionRef) -> list[dict[str, object]]:
         """Its items as PostgreSQL gives them."""
-        page = await Conversations(self._postgres).latest_items(session.tenant_id, session.session_id, limit=500)
-        return [item.body for item in page.items]
+        bodies: list[dict[str, object]] = []
+        after = None
+        while page := await History(self._postgres).items(
+            session.tenant_id, session.session_id, after=after, order="asc"
+        ):
+            bodies += [item.body for item in page.records]
+            if not page.has_more:
+                break
+            after = page.records[-1].item_id
+        return bodies
 
     async def close(self) -> None:
         if self._recorder is not None:

@@ -14,11 +14,18 @@ from tests.kit.gateway import gateway
 from tests.kit.laws import emptied, examples
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.gateway import role
 from agentvoicebox.gateway.call import Call
 from agentvoicebox.gateway.socket import Writer
 
 CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
 ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is still speaking is waited for, but not long."""
+    monkeypatch.setattr(role, "DRAIN_S", 1.0)
 
 
 async def play(url: str, callers: list[Who]) -> None:
@@ -52,7 +59,7 @@ async def _forgetful(self: RedisBroker, session: Any) -> None:
     ("what", "name", "broken", "wrong"),
     [
         (Call, "hand_over", _at_once, "never ended"),
-        (Writer, "close", _without_a_word, "was cut|never ended"),
+        (Writer, "close", _without_a_word, "was cut|never ended|are left"),
         (RedisBroker, "forget", _forgetful, "left behind"),
     ],
     ids=["dropped-at-once", "no-close", "keys-stay"],

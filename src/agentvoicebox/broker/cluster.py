@@ -64,7 +64,7 @@ class Cluster:
         """See Store."""
         await self.commands.initialize()
         nodes = self.commands.get_primaries()
-        return await asyncio.gather(*(self.commands.execute_command(*command, target_nodes=node) for node in nodes))
+        return [await self.commands.execute_command(*command, target_nodes=node) for node in nodes]
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
         """See Store. The node is named, else the library would ask the cluster each time where such a command has its key."""

@@ -5,7 +5,6 @@ is there: nobody needs a register of workers. What a worker can't do although it
 itself, for a few seconds at a time, so that a dead worker's complaint dies with it.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +57,7 @@ class VitalSigns:
         self._connection = connection
 
     async def look(self) -> Vitals:
-        """What there is to see now, in one round trip and without patience.
+        """What there is to see now, without patience.
 
         Raises:
             BrokerLost: the store is away, or takes no writes.
@@ -71,11 +70,9 @@ class VitalSigns:
             pipe.xinfo_groups(keys.job_stream(kind))
         store = self._connection.store
         try:
-            (written, *rest), memories, times = await self._connection.once(
-                lambda: asyncio.gather(
-                    pipe.execute(raise_on_error=False), store.of_each("INFO", "memory"), store.of_each("TIME")
-                )
-            )
+            written, *rest = await self._connection.once(lambda: pipe.execute(raise_on_error=False))
+            memories = await self._connection.once(lambda: store.of_each("INFO", "memory"))
+            times = await self._connection.once(lambda: store.of_each("TIME"))
         except STORE_ERRORS as error:
             raise BrokerLost(f"the store is away ({type(error).__name__})") from error
         if isinstance(written, Exception):

@@ -291,11 +291,14 @@ class Runner:
 
 async def _first(stopped: "asyncio.Task[bool]", other: "asyncio.Task[object] | asyncio.Task[None]") -> bool:
     """Wait for either; False when it was the stop, and then `other` is cancelled."""
-    await asyncio.wait({stopped, other}, return_when=asyncio.FIRST_COMPLETED)
-    if other.done():
-        return True
-    other.cancel()
-    await asyncio.gather(other, return_exceptions=True)
+    try:
+        await asyncio.wait({stopped, other}, return_when=asyncio.FIRST_COMPLETED)
+        if other.done():
+            return True
+    finally:  # a runner that is cancelled leaves no claim behind, either
+        if not other.done():
+            other.cancel()
+            await asyncio.gather(other, return_exceptions=True)
     return False
 
 
