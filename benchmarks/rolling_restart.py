@@ -4,7 +4,8 @@
 
 A whole cluster of real processes (3 gateways, 2 of each worker, Valkey, PostgreSQL, a balancer) whose speech engines answer at
 once. Our callers come back when their gateway hands them over; all of them stream audio all the while, `--spoken` of them speak
-and the rest type. Stock clients are the official `openai` package: they must never be cut in mid-answer, and dial anew.
+and the rest type. Fifty calls and their callers need two cores to themselves; on less nothing keeps time, and answers are missed
+for that alone. Stock clients are the official `openai` package: they must never be cut in mid-answer, and dial anew.
 """
 
 import argparse
