@@ -300,7 +300,7 @@ async def test_an_utterance_is_read_from_its_start_as_it_grows_and_ends_at_the_e
     def append(*entries: AudioEntry) -> list[AppendAudio]:
         return [AppendAudio(CALL, "job_1", entry) for entry in entries]
 
-    end = AudioEntry("end", 3 * 320)
+    end = AudioEntry("end", 2 * 320, end_sample=3 * 320)
     await broker.dispatch([Submit(job(kind=JobKind.STT)), *append(frame(0), frame(1))])
     claim = await claim_one(broker, kind=JobKind.STT)
     async with asyncio.timeout(LONG_S), aclosing(broker.utterance(claim)) as entries:  # type: ignore[type-var]

@@ -18,14 +18,13 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.providers.stt.scripted import ScriptedStt
 from agentvoicebox.workers.runner import Runner
-from agentvoicebox.workers.stt import TAIL_SAMPLES, SttWork
+from agentvoicebox.workers.stt import SttWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
 from tests.kit.client import Client, calling
 from tests.kit.gateway import Gateway
 from tests.kit.laws import PATIENCE_S
 
 LEVEL = 400  # between the levels of two utterances
-TAIL_MS = TAIL_SAMPLES * 1000 // INPUT_RATE_HZ
 MS_BYTES = 48  # of 24 kHz PCM
 QUICK_IDLE_S = 0.12
 NEVER = 1 << 30
@@ -40,10 +39,8 @@ def utterance(number: int, length_ms: int) -> bytes:
 
 
 def is_understood(text: str, said: tuple[int, int]) -> bool:
-    """Whether a text is what must be heard of an utterance. The tail is of what the caller said next, if it came that soon."""
-    number, length_ms = said
-    heard, heard_ms = (int(each) for each in text.split())
-    return heard == number and length_ms - 1 <= heard_ms <= length_ms + TAIL_MS
+    """Whether a text is what must be heard of an utterance, and nothing of what the caller said next."""
+    return text == f"{said[0]} {said[1]}"
 
 
 class Recogniser:

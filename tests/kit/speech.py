@@ -97,9 +97,10 @@ class Bench:
         entries = (AudioEntry("audio", at_sample + n, bytes_of(pcm[n : n + FRAME_SAMPLES])) for n in frames)
         await self.broker.dispatch([AppendAudio(SESSION, job_id, entry) for entry in entries])
 
-    async def mark(self, mark: str, at_sample: int, job_id: str = "job_1") -> None:
+    async def mark(self, mark: str, at_sample: int, job_id: str = "job_1", *, end_sample: int | None = None) -> None:
         """Feed a mark."""
-        await self.broker.dispatch([AppendAudio(SESSION, job_id, AudioEntry(mark, at_sample))])
+        entry = AudioEntry(mark, at_sample, end_sample=end_sample)
+        await self.broker.dispatch([AppendAudio(SESSION, job_id, entry)])
 
     async def cancel(self, job_id: str = "job_1") -> None:
         """Call a job off."""

@@ -3,6 +3,7 @@
 import contextlib
 import struct
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,9 +49,18 @@ def test_a_record_comes_out_as_it_went_in_with_the_number_the_store_gave(record:
     assert unpack_record(struct.pack(">I", record.sequence) + pack_record(record)) == record
 
 
-@given(st.builds(AudioEntry, st.sampled_from(["audio", "probe", "end"]), st.integers(0, 2**40), st.binary(max_size=99)))
+samples = st.integers(0, 2**40)
+marks = st.sampled_from(["audio", "probe", "end"])
+
+
+@given(st.builds(AudioEntry, marks, samples, st.binary(max_size=99), st.none() | samples))
 def test_an_audio_entry_comes_out_as_it_went_in(entry: AudioEntry) -> None:
     assert unpack_audio(pack_audio(entry)) == entry
+
+
+def test_an_end_mark_of_an_older_gateway_can_be_read() -> None:
+    header = msgspec.msgpack.encode(["end", 16_000])
+    assert unpack_audio(struct.pack(">I", len(header)) + header) == AudioEntry("end", 16_000)
 
 
 def test_audio_is_in_the_envelope_as_it_is() -> None:

@@ -175,6 +175,7 @@ async def test_a_manual_buffer_is_announced_once_and_committed_to_the_sample() -
         at_sample = line.ingest.position_samples
         await line.say(voice(0.25))  # the commit was read, but is not carried out yet
         line.ingest.end_utterance("job", at_sample, at_sample)
+        assert line.entries[-1] == ("job", AudioEntry("end", at_sample, end_sample=at_sample))
         line.ingest.drop_before(at_sample, resets_turn=True)
         assert line.facts == [AudioArrived(0), AudioArrived(at_sample)]
         assert line.ingest.waiting_ms == 0

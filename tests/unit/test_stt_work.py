@@ -173,6 +173,17 @@ async def test_a_long_utterance_is_decoded_in_pieces_while_the_caller_speaks() -
     assert max(lengths) < 25 * SECOND
 
 
+@pytest.mark.parametrize("end_s", [1, 20, 30])
+async def test_what_was_said_behind_the_end_is_not_heard_however_much_came_before_the_mark(end_s: int) -> None:
+    async with bench(JobKind.STT) as made, made.worker(SttWork(ScriptedStt(length), UrgentThreads(1, name="t"))):
+        await made.listen(start_sample=1000)
+        await made.append(1000, sound(60))
+        end_sample = 1000 + end_s * SECOND
+        await made.mark("end", end_sample, end_sample=end_sample)
+        (report,) = await heard(made)
+    assert sum(int(word) for word in report.text.split() if word.isdigit()) == end_s * SECOND
+
+
 async def test_silence_is_a_final_empty_text() -> None:
     async with bench(JobKind.STT) as made, made.worker(SttWork(ScriptedStt("you"), UrgentThreads(1, name="t"))):
         await made.listen()

@@ -42,6 +42,7 @@ class _RecordHeader(msgspec.Struct, frozen=True, array_like=True):
 class _AudioHeader(msgspec.Struct, frozen=True, array_like=True):
     mark: str
     at_sample: int
+    end_sample: int | None = None  # not in entries of older gateways
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -122,13 +123,13 @@ def unpack_record(raw: bytes) -> Record:
 
 def pack_audio(entry: AudioEntry) -> bytes:
     """Bytes of an audio entry."""
-    return _pack(_AudioHeader(entry.mark, entry.at_sample), entry.pcm)
+    return _pack(_AudioHeader(entry.mark, entry.at_sample, entry.end_sample), entry.pcm)
 
 
 def unpack_audio(raw: bytes) -> AudioEntry:
     """An audio entry from its bytes. Raises BrokerLost when they are none."""
     head, pcm = _unpack(raw, _audio_header)
-    return AudioEntry(mark=head.mark, at_sample=head.at_sample, pcm=pcm)
+    return AudioEntry(mark=head.mark, at_sample=head.at_sample, pcm=pcm, end_sample=head.end_sample)
 
 
 def parse_stream_id(raw: bytes) -> StreamId:

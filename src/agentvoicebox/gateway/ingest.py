@@ -5,8 +5,8 @@ detector, its findings to the engine as facts, an utterance's audio to its job. 
 to the engine. Everything here runs on the event loop; models run elsewhere.
 
 Law: facts are posted in the order of the audio; an utterance's entries follow one another without gap or overlap, and hold no
-sample after the end of a turn that the detector ended. (A commit by the client may find a few later milliseconds already
-delivered: the `end` mark's position says where to cut.)
+sample after the end of a turn that the detector ended. (A commit by the client may find some later audio already
+delivered: the `end` mark says where to cut.)
 """
 
 import asyncio
@@ -244,7 +244,7 @@ class Ingest:
             if end_sample > self._ring.end_sample:
                 self._settle()
             self._send(job_id, utterance, end_sample, to_the_last=True)
-            self._deliver(job_id, AudioEntry("end", speech_end_sample))
+            self._deliver(job_id, AudioEntry("end", speech_end_sample, end_sample=end_sample))
 
     def close_utterance(self, job_id: str) -> None:
         """The job was cancelled: deliver nothing more. Unknown ids are ignored."""

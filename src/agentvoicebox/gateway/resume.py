@@ -161,9 +161,10 @@ async def survey(broker: Broker, session: SessionRef, restored: Restored, came_b
             standing.marks.append(AppendAudio(session, turn.job_id, AudioEntry("probe", pause)))
     for effect in restored.recent:
         match effect:
-            case EndUtterance(job_id=job_id, speech_end_sample=sample) if job_id in state.buffer.owed:
+            case EndUtterance(job_id=job_id, end_sample=end, speech_end_sample=sample) if job_id in state.buffer.owed:
                 if not _has_mark(await broker.delivered(session, job_id), "end", sample):
-                    standing.marks.append(AppendAudio(session, job_id, AudioEntry("end", sample)))
+                    mark = AudioEntry("end", sample, end_sample=end)
+                    standing.marks.append(AppendAudio(session, job_id, mark))
             case _:
                 pass
     standing.start_sample = _whole_ms(standing.start_sample, came_back)

@@ -90,11 +90,13 @@ class AudioEntry(msgspec.Struct, frozen=True):
         mark: `audio` (pcm follows at `at_sample`), `probe` (the caller paused; speech ended at `at_sample`), `resume` (the
             caller went on: the last probe's answer is of no use any more), `end` (nothing follows; speech ended at `at_sample`).
         pcm: int16 mono PCM at 16 kHz; only with `audio`.
+        end_sample: only with `end`: what was delivered from here on is not the utterance's. None: all of it is.
     """
 
     mark: str
     at_sample: int
     pcm: bytes = b""
+    end_sample: int | None = None
 
 
 class Submit(msgspec.Struct, frozen=True):

@@ -2,8 +2,9 @@
 
 Decides when to decode and what has become stale; the engine decides what to make of the text. Each probe mark is answered
 with the text so far, the end mark with the final text, for which nothing is decoded again when the last probe reached as far.
-Laws: cut places and texts depend on the audio alone, so another worker that starts over from entry 0 says the same; a result
-that a later mark made stale is not published.
+Laws: nothing that lies behind the utterance's end is in its text, though it may have come before the mark; cut places and texts
+depend on the audio alone, so another worker that starts over from entry 0 says the same; a result that a later mark made stale
+is not published.
 """
 
 import asyncio
@@ -94,7 +95,7 @@ class _Listening:
         self._request = task.request
         self._audio = UtteranceAudio(task.request.start_sample)
         self._cut_sample = task.request.start_sample  # up to here the utterance is decoded in pieces
-        self._pieces: list[asyncio.Task[str]] = []
+        self._pieces: dict[int, asyncio.Task[str]] = {}  # by where they begin
         self._texts: dict[int, str] = {}  # by where the speech ended
         self._published: set[int] = set()
         self._probe: asyncio.Task[None] | None = None
@@ -120,24 +121,35 @@ class _Listening:
                             self._drop_probe()
                         )  # a spelled number pauses at each letter: most probes end here, not begun
                     case "end":
+                        await self._cut_off(entry.end_sample)
                         await self._finish(entry.at_sample)
                         return
                     case unknown:
                         _log.warning("unknown mark in an utterance", mark=unknown, job_id=self._task.claim.job.job_id)
             raise BadProviderAnswer("the utterance's audio ended without its end mark")
         finally:
-            for running in (*self._pieces, self._probe):
-                if running is not None:
-                    running.cancel()
-            await asyncio.gather(*(r for r in (*self._pieces, self._probe) if r is not None), return_exceptions=True)
+            running = [each for each in (*self._pieces.values(), self._probe) if each is not None]
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     def _cut_if_long(self) -> None:
         while self._audio.end_sample - self._cut_sample >= LONGEST_PIECE_S * INPUT_RATE_HZ:
             rest = self._audio.between(self._cut_sample, self._audio.end_sample)
             cut = quietest_cut(rest)
             piece = self._work.decode(rest[:cut].copy(), self._request, self._work.due(PIECE_PATIENCE_S))
-            self._pieces.append(asyncio.create_task(piece))
+            self._pieces[self._cut_sample] = asyncio.create_task(piece)
             self._cut_sample += cut
+
+    async def _cut_off(self, end_sample: int | None) -> None:
+        """What the caller said next had begun to come: drop it, and the pieces that reach into it."""
+        if end_sample is None:
+            return
+        self._audio.end_at(end_sample)
+        while self._cut_sample > end_sample and self._pieces:
+            self._cut_sample, piece = self._pieces.popitem()
+            piece.cancel()
+            await asyncio.gather(piece, return_exceptions=True)
 
     async def _begin_probe(self, speech_end_sample: int) -> None:
         if speech_end_sample in self._published or speech_end_sample == self._probe_sample:
@@ -180,7 +192,7 @@ class _Listening:
     async def _text_until(self, speech_end_sample: int, due: Due) -> str:
         rest = self._audio.between(self._cut_sample, speech_end_sample + TAIL_SAMPLES)
         tail = self._work.decode(rest, self._request, due)
-        texts = await asyncio.gather(*(asyncio.shield(piece) for piece in self._pieces), tail)
+        texts = await asyncio.gather(*(asyncio.shield(piece) for piece in self._pieces.values()), tail)
         return " ".join(text for text in texts if text)
 
 

@@ -33,6 +33,10 @@ class UtteranceAudio:
         self._samples[place:end] = samples
         self._count = max(self._count, end)
 
+    def end_at(self, sample: int) -> None:
+        """Forget what came from `sample` on."""
+        self._count = max(0, min(self._count, sample - self.start_sample))
+
     def between(self, start_sample: int, end_sample: int) -> Int16Array:
         """A copy of the samples from `start_sample` to `end_sample`, as far as they have come."""
         first = max(0, start_sample - self.start_sample)
