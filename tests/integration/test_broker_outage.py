@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from redis.cluster import RedisCluster
+from tests.kit.client import until
 from tests.kit.store import connections_to, looking_into
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Job, JobKind, SessionRef, Submit
+from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Cancel, Job, JobKind, SessionRef, Submit
+from agentvoicebox.workers.runner import Runner, Task
 
 CALL = SessionRef("acme", "sess_1")
 LONG_S = 5.0
@@ -135,6 +138,44 @@ async def test_a_bad_announcement_deafens_nobody(broker: RedisBroker, redis_url:
         assert (await anext(records)).body == b"x"
     await results.close()
     await records.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("answered", [0, 1], ids=["whose-it-is", "its-release"])
+async def test_a_cancelled_job_whose_end_the_store_missed_is_removed_by_its_own_worker_later(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, answered: int
+) -> None:
+    broker = RedisBroker(redis_url, reclaim_idle_s=0.1)
+    call, answers_left = broker.connection.call, [1 << 30]
+
+    async def call_until_away(what: Any) -> Any:
+        answers_left[0] -= 1
+        if answers_left[0] < 0:
+            raise BrokerLost("away")
+        return await call(what)
+
+    async def work(task: Task) -> None:
+        await broker.dispatch([Cancel("job_1", JobKind.STT, CALL)])
+        await task.cancelled.wait()
+        answers_left[0] = answered
+
+    stop = asyncio.Event()
+    monkeypatch.setattr(broker.connection, "call", call_until_away)
+    runner = Runner(broker, JobKind.STT, "w", slots=1, work=work, keep_every_s=0.05)
+    await broker.dispatch([submit("job_1", JobKind.STT)])
+    running = asyncio.create_task(runner.run(stop))
+
+    async def is_over() -> bool:
+        if answers_left[0] < 0 and not runner.busy:
+            answers_left[0] = 1 << 30  # it is back
+        async with Redis.from_url(redis_url) as redis:
+            return await redis.xlen(keys.job_stream(JobKind.STT)) == 0
+
+    try:
+        await until(is_over)
+    finally:
+        stop.set()
+        await running
+        await broker.close()
 
 
 async def test_a_settled_record_job_leaves_no_key(broker: RedisBroker, redis_url: str) -> None:

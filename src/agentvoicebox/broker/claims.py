@@ -159,6 +159,7 @@ class Claims:
 
     async def release(self, claim: Claim) -> None:
         """See Broker. The utterance's audio goes with it."""
+        self._let_go(claim)
         if claim.job.kind is JobKind.STT:
             stream = keys.audio_in(claim.job.session, claim.job.job_id)
             await self._connection.call(lambda: self._connection.commands.unlink(stream))

@@ -235,12 +235,16 @@ class Runner:
             await self._broker.fail(task.claim, code=code, message=message)
 
     async def _is_lost(self, task: Task) -> bool:
-        """Whether another worker has the job now: then its entry is not ours to settle. A cancelled job is ours."""
+        """Whether another worker has the job now: then its entry is not ours to settle. A cancelled job is ours.
+
+        When nobody can say, it counts as lost, and is given up: whoever reclaims it finds out.
+        """
         if not task.is_cancelled:
             return False
         try:
             return not await self._broker.is_cancelled(task.claim)
         except BrokerLost:
+            await self._surely(self._broker.hand_back(task.claim))
             return True
 
     async def _surely(self, action: Awaitable[None]) -> None:
