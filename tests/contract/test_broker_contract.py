@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 import msgspec
 import pytest
 
+from agentvoicebox.broker import keys
 from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import JobFailed
@@ -225,6 +226,15 @@ async def test_a_job_that_three_workers_lost_is_dead_and_the_session_is_told(bro
         failed = msgspec.msgpack.decode(record.body, type=JobFailed)
         assert (failed.job_id, failed.code) == ("job_1", "worker_lost")
         assert await broker.claim(JobKind.LLM, "w5", slots=1, wait_s=IDLE_S * 2) == []
+
+
+async def test_a_record_job_is_handed_out_far_more_often_but_not_for_ever(broker: Broker) -> None:
+    await broker.dispatch([Submit(job(kind=JobKind.RECORD))])
+    for attempt in range(1, keys.MAX_RECORD_ATTEMPTS + 1):
+        claim = await claim_one(broker, kind=JobKind.RECORD)
+        assert claim.attempt == attempt
+        await broker.hand_back(claim)
+    assert await broker.claim(JobKind.RECORD, "last", slots=1, wait_s=IDLE_S * 2) == []
 
 
 async def test_a_failed_job_tells_its_session_why(broker: Broker) -> None:

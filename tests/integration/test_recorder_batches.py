@@ -1,13 +1,15 @@
 """Records reach a real PostgreSQL from a real Valkey: once, in order, and none lost while PostgreSQL is away."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 from tests.kit.client import until
 
+from agentvoicebox.broker import keys
+from agentvoicebox.broker.envelope import unpack_job
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.effects import Persist
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
@@ -17,7 +19,7 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres
 from agentvoicebox.workers.recorder import RecorderWork, serve_recorder
 from agentvoicebox.workers.runner import Runner
@@ -104,6 +106,45 @@ async def test_a_bad_batch_goes_to_the_dead_and_takes_no_other_with_it(broker: R
         await until_empty(broker)
     assert await ids(postgres) == ["a", "b"]
     assert await broker.connection.commands.xlen("avb:dead:record") == 1
+    await postgres.close()
+
+
+class Mortal(Conversations):
+    """Its recorder is gone with all it holds when it comes to a certain batch."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        super().__init__(postgres)
+        self.died = asyncio.Event()
+
+    async def write(self, batches: Sequence[TimedBatch]) -> None:
+        if any(record.record_id == "poison" for each in batches for record in each.batch.records):
+            self.died.set()
+            await asyncio.Event().wait()
+        await super().write(batches)
+
+
+async def test_a_batch_that_kills_its_recorders_goes_to_the_dead_when_all_others_are_written(
+    broker: RedisBroker, postgres_url: str
+) -> None:
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url)
+    names = [f"item_{number:03}" for number in range(40)]
+    await broker.dispatch([submit(number, item(name)) for number, name in enumerate([*names, "poison"])])
+    for _ in range(keys.MAX_RECORD_ATTEMPTS):
+        conversations = Mortal(postgres)
+        work = RecorderWork(conversations, broker)
+        runner = Runner(broker, JobKind.RECORD, "w1", slots=64, work=work)
+        running = asyncio.create_task(runner.run(asyncio.Event()))
+        async with asyncio.timeout(LONG_S):
+            await conversations.died.wait()
+        running.cancel()
+        await asyncio.wait([running])
+        await work.close()
+    async with recording(broker, postgres):
+        await until_empty(broker)
+    assert await ids(postgres) == names
+    dead = await broker.connection.commands.xrange("avb:dead:record")
+    assert "rec_40" in {unpack_job(fields[b"j"]).job_id for _, fields in dead}
     await postgres.close()
 
 

@@ -33,10 +33,12 @@ class Claims:
     Args:
         clock: wall time for `claimed_s` and `published_s`.
         reclaim_idle_s: silence after which a worker counts as dead.
-        max_attempts: hand-outs of a job before it is dead.
+        max_attempts: hand-outs of a job before it is dead; None: what `keys` says of its kind.
     """
 
-    def __init__(self, connection: Connection, *, clock: Clock, reclaim_idle_s: float, max_attempts: int) -> None:
+    def __init__(
+        self, connection: Connection, *, clock: Clock, reclaim_idle_s: float, max_attempts: int | None
+    ) -> None:
         self._connection = connection
         self._clock = clock
         self._max_attempts = max_attempts
@@ -84,7 +86,7 @@ class Claims:
             lambda: self._begin(
                 self._connection.commands,
                 [keys.job(kind, job.session, job.job_id)],
-                [must_exist, self._max_attempts, keys.job_ttl_s(kind), fed_as],
+                [must_exist, self._max_attempts or keys.max_attempts(kind), keys.job_ttl_s(kind), fed_as],
             )
         )
         claim = Claim(

@@ -54,6 +54,9 @@ SESSION_TTL_S = 30  # plan A1.3
 SESSION_HEARTBEAT_S = 10
 
 MAX_ATTEMPTS = 3  # plan A6: dead letter after three tries
+# Recorders die of other things than the hundreds of batches they hold, and these must not be lost for it. A batch that does kill
+# its recorders keeps them restarting for about four minutes (`supervisor`), while the others come through (`recorder`).
+MAX_RECORD_ATTEMPTS = 30
 RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker has the job
 KEEP_EVERY_S = 0.5
 LIVING_S = 3.0  # a worker asks for work, or keeps what it has, at least every half second
@@ -119,6 +122,11 @@ def job(kind: JobKind, session: SessionRef, job_id: str) -> str:
 def job_ttl_s(kind: JobKind) -> int:
     """How long a job's fence stands without being touched."""
     return RECORD_JOB_TTL_S if kind is JobKind.RECORD else SESSION_DATA_TTL_S
+
+
+def max_attempts(kind: JobKind) -> int:
+    """How often a job is handed out before it is dead."""
+    return MAX_RECORD_ATTEMPTS if kind is JobKind.RECORD else MAX_ATTEMPTS
 
 
 def jobs(session: SessionRef) -> str:

@@ -106,7 +106,7 @@ class MemoryBroker:
     Args:
         clock: both times.
         reclaim_idle_s: silence after which a worker counts as dead.
-        max_attempts: hand-outs of a job before it is dead.
+        max_attempts: hand-outs of a job before it is dead; None: what `keys` says of its kind.
 
     Attributes:
         dead: jobs that failed for good, by kind.
@@ -117,7 +117,7 @@ class MemoryBroker:
         *,
         clock: Clock | None = None,
         reclaim_idle_s: float = keys.RECLAIM_IDLE_S,
-        max_attempts: int = keys.MAX_ATTEMPTS,
+        max_attempts: int | None = None,
     ) -> None:
         self.dead: dict[JobKind, list[Job]] = {kind: [] for kind in JobKind}
         self._clock = clock or SystemClock()
@@ -229,7 +229,7 @@ class MemoryBroker:
             published=len(fence.records),
             claimed_s=self._clock.wall_s(),
         )
-        if fence.attempt > self._max_attempts:
+        if fence.attempt > (self._max_attempts or keys.max_attempts(job.kind)):
             self._fail(claim, code="worker_lost", message="each worker that took this job was lost")
             return None
         return claim

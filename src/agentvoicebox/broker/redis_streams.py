@@ -40,7 +40,7 @@ class RedisBroker:
         clock: wall time for `claimed_s` and `published_s`.
         patience_s: how long a call tries on while the store is away.
         reclaim_idle_s: silence after which a worker counts as dead.
-        max_attempts: hand-outs of a job before it is dead.
+        max_attempts: hand-outs of a job before it is dead; None: what `keys` says of its kind.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RedisBroker:
         clock: Clock | None = None,
         patience_s: float = PATIENCE_S,
         reclaim_idle_s: float = keys.RECLAIM_IDLE_S,
-        max_attempts: int = keys.MAX_ATTEMPTS,
+        max_attempts: int | None = None,
     ) -> None:
         self._connection = Connection(url, patience_s=patience_s)
         self._subscriber = Subscriber(self._connection, patience_s=patience_s)

@@ -17,7 +17,7 @@ from functools import cached_property
 import msgspec
 import structlog
 
-from agentvoicebox.broker.keys import KEEP_EVERY_S, MAX_ATTEMPTS
+from agentvoicebox.broker.keys import KEEP_EVERY_S, max_attempts
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
@@ -229,7 +229,7 @@ class Runner:
     async def _try_again_or_fail(self, task: Task, code: str, message: str, retryable: bool) -> None:
         if task.is_ended or await self._is_lost(task):
             return
-        if retryable and task.claim.attempt < MAX_ATTEMPTS:
+        if retryable and task.claim.attempt < max_attempts(self._kind):
             await self._broker.hand_back(task.claim)
         else:
             await self._broker.fail(task.claim, code=code, message=message)
