@@ -23,7 +23,9 @@ def left_keys(store: Redis) -> list[str]:
     return [
         key
         for key in store.scan_iter()
-        if key not in keys.LASTING and not key.startswith("avb:job:record:") and not key.startswith("avb:wake:")
+        if key not in keys.LASTING
+        and not key.startswith(("avb:job:record:", "avb:wake:"))
+        and ("sess_" in key or store.ttl(key) < 0)
     ]
 
 

@@ -15,8 +15,10 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.policy.bundle import shipped_rules
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
+from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 
 OWN_RULE = """package agentvoicebox.access
@@ -93,7 +95,11 @@ async def test_the_administration_stands_beside_the_calls(redis_broker: RedisBro
         redis_broker, api_keys=(CONFIGURED,), reception={"postgres": postgres}, postgres=postgres
     ) as served:
         town = Town(served, served.house.reception._api_keys, ManualClock())  # type: ignore[arg-type]
-        async with town.http(CONFIGURED) as operator:
+        admin = new_key()
+        await ApiKeys(postgres).create(DEFAULT_TENANT, admin, scopes=("admin",))
+        async with town.http(CONFIGURED) as configured:
+            assert (await configured.get("/v1/admin/tenants")).status_code == 403
+        async with town.http(admin.text) as operator:
             assert (await operator.post("/v1/admin/tenants", json={"id": "acme"})).status_code == 201
             shown = (await operator.post("/v1/admin/tenants/acme/keys", json={})).json()
             async with calling(town.url(), **as_key(shown["key"])):

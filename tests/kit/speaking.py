@@ -77,10 +77,14 @@ class WatchedTts:
             self.on_run(self.runs)
             if number >= self.hangs_at.get(text, NEVER):
                 interrupted = threading.Event()
-                with stop.interrupting(interrupted.set):
+
+                def interrupt(interrupted: threading.Event = interrupted) -> None:
+                    self.interrupted_s[text] = time.perf_counter()
+                    interrupted.set()
+
+                with stop.interrupting(interrupt):
                     self.hanging[text].set()
-                    if interrupted.wait(self._longest_run_s):
-                        self.interrupted_s[text] = time.perf_counter()
+                    interrupted.wait(self._longest_run_s)
             elif self._run_s:
                 time.sleep(self._run_s)
             yield chunk
