@@ -13,7 +13,7 @@ from tests.kit.speech import CACHE
 
 from agentvoicebox.evals.caller_voice import speak_lines
 
-DECK = ("gateway", "stt", "valkey")
+DECK = ("gateway", "gateway", "stt", "valkey")
 
 
 async def test_calls_go_on_through_kills_and_a_rolling_restart(tmp_path: Path) -> None:

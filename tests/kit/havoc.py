@@ -102,8 +102,10 @@ async def one_call(url: str, script: Sequence[Line], told: Spoken, chance: rando
                     told.lost = f"line {index}: {told.answers[-1].problem}; {trail(call)}"
                     break
                 await call.stay(chance.uniform(*BREATH_S))
+                _note_breaks(call, told)
             else:
                 told.items_lost = await witness.ask_for_all(call)
+                _note_breaks(call, told)
     except AgentVoiceBoxError as error:
         told.lost = error.message
     told.ended_s = loop.time()
@@ -114,13 +116,19 @@ async def _ask(call: LiveCall, line: Line, told: Spoken, index: int) -> None:
     loop = asyncio.get_running_loop()
     answer = Answer(told.number, index, loop.time())
     told.answers.append(answer)
-    clips, gap, breaks = len(call.playout.clips), call.playout.gap_samples, len(call.line.pauses_s)
+    clips, gap = len(call.playout.clips), call.playout.gap_samples
     turn = await call.say(line)
     answer.ended_s, answer.replied, answer.problem = loop.time(), turn.replied, turn.problem
     answer.wait_ms = turn.voice_to_voice_ms or 0.0
     answer.gap_ms = (call.playout.gap_samples - gap) * 1000 / OUTPUT_RATE_HZ
     answer.pcm = np.concatenate([answer.pcm, *(clip.pcm for clip in call.playout.clips[clips:])])
-    told.breaks += [(answer.ended_s, pause_s) for pause_s in call.line.pauses_s[breaks:]]
+    _note_breaks(call, told)
+
+
+def _note_breaks(call: LiveCall, told: Spoken) -> None:
+    """Those since the last look; a line also breaks while nobody speaks."""
+    now_s = asyncio.get_running_loop().time()
+    told.breaks += [(now_s, pause_s) for pause_s in call.line.pauses_s[len(told.breaks) :]]
 
 
 async def wreak(
