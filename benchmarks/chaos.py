@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the cluster lives with the
 from tests.kit.cluster import cluster
 from tests.kit.havoc import Havoc, Reckoning, jitter_ms, reckon, wreak
 
-from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.client.caller_voice import speak_lines
 
 MODELS = Path("var/models").resolve()  # prepared voices are kept where `serve` keeps them
 SCRIPT = ("Where is my parcel?", "It's P, K, G, zero, zero, four.", "Yes, that's right.")

@@ -53,7 +53,7 @@ from tests.kit.raw_socket import RawSocket, dial, masked  # noqa: E402
 from agentvoicebox.audio.g711 import encode_ulaw  # noqa: E402
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of  # noqa: E402
 from agentvoicebox.audio.resample import resample  # noqa: E402
-from agentvoicebox.evals.caller_voice import speak_lines  # noqa: E402
+from agentvoicebox.client.caller_voice import speak_lines  # noqa: E402
 from agentvoicebox.gateway import ingest  # noqa: E402
 from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
 from agentvoicebox.settings import Settings  # noqa: E402

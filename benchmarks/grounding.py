@@ -20,9 +20,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from tests.kit.grounding_corpus import corpus, facts_of  # noqa: E402
 from tests.kit.grounding_generator import generated  # noqa: E402
 
-from agentvoicebox.delivery.clauses import cut  # noqa: E402
-from agentvoicebox.delivery.grounding import check_whole  # noqa: E402
-from agentvoicebox.delivery.judgement import judge  # noqa: E402
+from agentvoicebox_delivery.grounding.clauses import cut  # noqa: E402
+from agentvoicebox_delivery.grounding.grounder import check_whole  # noqa: E402
+from agentvoicebox_delivery.grounding.judgement import judge  # noqa: E402
 
 CORPORA = ("adversarial", "honest", "held_out_adversarial", "held_out_honest")
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the cluster lives with the
 from tests.kit.cluster import SCRIPTED, cluster
 from tests.kit.rolling import Rolled, rolling_restart
 
-from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.client.caller_voice import speak_lines
 
 MODELS = Path("var/models").resolve()  # prepared voices are kept where `serve` keeps them
 LINE = "Where is my parcel?"

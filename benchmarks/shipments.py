@@ -31,17 +31,17 @@ from tests.kit import fault_proxy as fp
 from tests.kit.fault_proxy import Break, Fault, FaultProxy, Request
 
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.delivery.shipment import Shipment
-from agentvoicebox.delivery.tracking import candidates
 from agentvoicebox.errors import ProviderError
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import BreakerPolicy, BreakerState
-from agentvoicebox.shipments.budget import Source
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.demo_data import parcels
-from agentvoicebox.shipments.sanity import WAITS, SanityShipments
-from agentvoicebox.shipments.sanity_query import SanityDataset
-from agentvoicebox.supervisor.sanity_local import SanityLocal, missing
+from agentvoicebox_delivery.numbers.tracking import candidates
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.sources.budget import Source
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.demo_data import parcels
+from agentvoicebox_delivery.sources.sanity import WAITS, SanityShipments
+from agentvoicebox_delivery.sources.sanity_local import SanityLocal, missing
+from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
 TENANT = "bench"
 SEED = 7

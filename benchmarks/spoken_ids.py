@@ -22,15 +22,16 @@ from rich.console import Console
 from rich.progress import track as with_progress
 from rich.table import Table
 
-from agentvoicebox.delivery import track, tracking
-from agentvoicebox.delivery.inquiry import Inquiry
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
-from agentvoicebox.evals import id_corpus
-from agentvoicebox.evals.id_caller import Caller, LookUp, Story
-from agentvoicebox.evals.id_corpus import Person
-from agentvoicebox.evals.id_voices import LINES, SPEAKERS, Ear, Mouths, Speaker
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.providers.registry import build_stt
+from agentvoicebox_delivery.evals import id_corpus
+from agentvoicebox_delivery.evals.id_caller import Caller, LookUp, Story
+from agentvoicebox_delivery.evals.id_corpus import Person
+from agentvoicebox_delivery.evals.id_voices import LINES, SPEAKERS, Ear, Mouths, Speaker
+from agentvoicebox_delivery.numbers import tracking
+from agentvoicebox_delivery.numbers.inquiry import Inquiry
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 
 SEED = 1
 PARCELS = 4_000

@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.cli.local_server import local_server
-from agentvoicebox.evals.call_record import LINE, PARTS, Turn
-from agentvoicebox.evals.call_report import hidden_ms
-from agentvoicebox.evals.caller import open_call
-from agentvoicebox.evals.caller_voice import speak_lines
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.call_record import LINE, PARTS, Turn
+from agentvoicebox.client.call_report import hidden_ms
+from agentvoicebox.client.caller import open_call
+from agentvoicebox.client.caller_voice import speak_lines
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
 
 OPENING = "Hi, can you tell me where my parcel is?"
 NUMBERS = range(1, 21)  # PKG001 to PKG020, one in every state
@@ -122,7 +122,7 @@ def draw(turns: Sequence[Turn], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from agentvoicebox.evals.timeline import LOOKS
+    from agentvoicebox.client.timeline import LOOKS
 
     told = sorted((t for t in turns if t.account and t.parts_ms()), key=lambda turn: turn.voice_to_voice_ms or 0.0)
     figure = Figure(figsize=(13, 5), layout="constrained")

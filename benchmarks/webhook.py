@@ -42,7 +42,7 @@ from tests.kit.hotline import captured  # noqa: E402
 from tests.kit.sanity import document  # noqa: E402
 
 from agentvoicebox.cli.local_server import free_port  # noqa: E402
-from agentvoicebox.shipments.sanity_answer import Kind  # noqa: E402
+from agentvoicebox_delivery.sources.sanity_answer import Kind  # noqa: E402
 
 SHARED_PARCELS = 20
 ASKS_EVERY_S = 0.5

@@ -23,16 +23,16 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments.cache import CachedShipments
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.webhook.app import create_app
-from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.role import build
 from agentvoicebox.webhook.vapi import KNOWN
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.look_up import LookUp
 
 UPS = "1Z999AA10123456784"
 PLANTED = (

@@ -11,7 +11,7 @@ from tests.kit.havoc import reckon, wreak
 from tests.kit.rolling import rolling_restart
 from tests.kit.speech import CACHE
 
-from agentvoicebox.evals.caller_voice import speak_lines
+from agentvoicebox.client.caller_voice import speak_lines
 
 DECK = ("gateway", "gateway", "stt", "valkey")
 

@@ -18,9 +18,9 @@ from tests.kit.gateway import CHUNK_SAMPLES, Workers, says
 from tests.kit.returning import free_port, gateway_process
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.evals.caller import LiveCall, open_call
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.caller import LiveCall, open_call
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
 
 KILLS = int(os.environ.get("AVB_CHAOS_KILLS", "5"))
 RATE_HZ = 24_000

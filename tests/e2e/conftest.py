@@ -12,8 +12,8 @@ from tests.conftest import ServerLoop
 from tests.kit.speech import CACHE
 
 from agentvoicebox.cli.local_server import LocalServer, local_server
-from agentvoicebox.evals.caller_voice import speak_lines
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.caller_voice import speak_lines
+from agentvoicebox.client.line import Line
 
 
 @pytest.fixture(scope="session")

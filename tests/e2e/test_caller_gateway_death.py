@@ -8,9 +8,9 @@ from collections.abc import Callable
 from tests.kit.processes import pid_of
 
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.evals.caller import open_call
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.caller import open_call
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
 
 
 async def test_a_call_goes_on_at_the_gateway_that_takes_the_dead_ones_place(

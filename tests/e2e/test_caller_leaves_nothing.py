@@ -9,9 +9,9 @@ from tests.kit.waiting import until
 
 from agentvoicebox.broker import keys
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.evals.caller import open_call
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.caller import open_call
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
 
 CALLS = 20
 WARM_UP = 10

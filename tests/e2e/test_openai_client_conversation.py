@@ -13,7 +13,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.line import Line
 
 PATIENCE_S = 30.0
 FRAME_SAMPLES = 480  # 20 ms at 24 kHz

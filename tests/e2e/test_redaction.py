@@ -28,7 +28,7 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.line import Line
 
 KEY, OTHER_KEY, WRONG_KEY = "hdr-Zanzibar-7781", "sub-Timbuktu-4417", "bad-Ouagadougou-9021"
 MODEL_KEY = "llm-Antananarivo-3355"

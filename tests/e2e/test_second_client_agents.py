@@ -8,7 +8,7 @@ from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.line import Line
 
 PATIENCE_S = 30.0
 FRAME_SAMPLES = 960  # 40 ms

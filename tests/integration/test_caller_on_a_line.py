@@ -10,16 +10,16 @@ from tests.kit.fake_realtime import Plan, fake_realtime
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.wav import read_wav
-from agentvoicebox.evals.call_report import (
+from agentvoicebox.client.call_report import (
     conversation_text,
     summary,
     sums_that_fail,
     write_events,
     write_recording,
 )
-from agentvoicebox.evals.caller import LiveCall, open_call
-from agentvoicebox.evals.dialing import CallFailed, CallOptions
-from agentvoicebox.evals.line import Line
+from agentvoicebox.client.caller import LiveCall, open_call
+from agentvoicebox.client.dialing import CallFailed, CallOptions
+from agentvoicebox.client.line import Line
 
 RATE_HZ = 24_000
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.kit.gateway import Gateway, Workers, calls_tool
 
-from agentvoicebox.evals.dialing import CallOptions
+from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.evals.play import StoreLogs, play
 from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.evals.replay_live import replay_lines

@@ -8,7 +8,6 @@ import pytest
 from tests.kit.client import until
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.delivery import tool_schema
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import ProviderBrokeOff, ProviderUnavailable
@@ -18,6 +17,7 @@ from agentvoicebox.providers.llm.scripted import Call, Line, Pause, ScriptedLlm
 from agentvoicebox.settings import Settings
 from agentvoicebox.workers.llm import LlmWork, serve_llm
 from agentvoicebox.workers.runner import Runner, Task
+from agentvoicebox_delivery.parcels import tool_schema
 
 CALLER = SessionRef("acme", "sess_1")
 LONG_S = 10.0

@@ -15,15 +15,15 @@ from tests.kit import fault_proxy as fp
 from tests.kit.fault_proxy import FaultProxy
 from tests.kit.sanity import TENANT, document
 
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderUnavailable, SettingsError
 from agentvoicebox.resilience.backoff import Backoff
-from agentvoicebox.shipments.demo_data import parcels
-from agentvoicebox.shipments.sanity import SanityShipments
-from agentvoicebox.shipments.sanity_demo import demo_file
-from agentvoicebox.shipments.sanity_query import SanityDataset, shipments_of
-from agentvoicebox.shipments.unreadable import UnreadableRecord
-from agentvoicebox.supervisor.sanity_local import FOLDER, SanityLocal, missing
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.sources.demo_data import parcels
+from agentvoicebox_delivery.sources.sanity import SanityShipments
+from agentvoicebox_delivery.sources.sanity_demo import demo_file
+from agentvoicebox_delivery.sources.sanity_local import FOLDER, SanityLocal, missing
+from agentvoicebox_delivery.sources.sanity_query import SanityDataset, shipments_of
+from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
 needs_node = pytest.mark.skipif(bool(missing()), reason=missing() or "the local Sanity server is there")
 
@@ -207,7 +207,7 @@ async def test_the_demo_parcels_stand_as_of_today() -> None:
 
 
 def test_the_demo_file_holds_the_facts_of_the_catalogue() -> None:
-    stale = "type: python -m agentvoicebox.shipments.sanity_demo > deploy/sanity-local/documents.json"
+    stale = "type: python -m agentvoicebox_delivery.sources.sanity_demo > deploy/sanity-local/documents.json"
     assert (FOLDER / "documents.json").read_bytes() == demo_file(), stale
 
 

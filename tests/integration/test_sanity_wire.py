@@ -13,14 +13,14 @@ from tests.kit.fault_proxy import Break, Fault, FaultProxy, Request, answer
 from tests.kit.sanity import DOCUMENT, SHIPMENT, TENANT, let_go
 
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.delivery import track
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.backoff import Backoff
-from agentvoicebox.shipments.budget import OUT_OF_TIME, Source, outcome
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.sanity import SanityShipments
-from agentvoicebox.shipments.sanity_answer import Kind
-from agentvoicebox.shipments.sanity_query import SanityDataset
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Source, outcome
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.sanity import SanityShipments
+from agentvoicebox_delivery.sources.sanity_answer import Kind
+from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
 QUICK = Backoff(first_s=0.001, longest_s=0.004, tries=3)
 ATTEMPT_S = 0.4  # a good answer on this machine takes 2 ms

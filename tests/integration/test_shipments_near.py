@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agentvoicebox.delivery.inquiry import Inquiry, Keys
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.evals import id_corpus
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.catalogue import MOST_NEAR, Catalogue
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.definition import ToolContext
-from agentvoicebox.tools.delivery_status import Near, delivery_status
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.workers.tool import look_up
+from agentvoicebox_delivery.evals import id_corpus
+from agentvoicebox_delivery.numbers.inquiry import Inquiry, Keys
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.catalogue import MOST_NEAR, Catalogue
+from agentvoicebox_delivery.tool import Near, delivery_status
 
 IDS = ("PKG004", "PKG0044", "RB123456785GB", "1Z999AA10123456784", "986578788855", "TBA502887274000")
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from tests.kit.speech import catalogue
 
-from agentvoicebox.delivery import track
-from agentvoicebox.delivery.inquiry import Inquiry
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
-from agentvoicebox.evals import id_corpus
-from agentvoicebox.evals.id_caller import Caller, Story
-from agentvoicebox.evals.id_corpus import Person
-from agentvoicebox.evals.id_voices import Ear, Mouths, Speaker
 from agentvoicebox.providers.registry import build_stt
+from agentvoicebox_delivery.evals import id_corpus
+from agentvoicebox_delivery.evals.id_caller import Caller, Story
+from agentvoicebox_delivery.evals.id_corpus import Person
+from agentvoicebox_delivery.evals.id_voices import Ear, Mouths, Speaker
+from agentvoicebox_delivery.numbers.inquiry import Inquiry
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 
 PIPER, ESPEAK = Speaker("piper"), Speaker("espeak", "en-us")
 PEOPLE = (

@@ -6,14 +6,14 @@ from datetime import date
 import asyncpg
 import pytest
 
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.shipments import demo_data
-from agentvoicebox.shipments.catalogue import Catalogue
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import APP_ROLE, Postgres, StorageRefused
 from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.sources import demo_data
+from agentvoicebox_delivery.sources.catalogue import Catalogue
 
 
 @pytest.fixture

@@ -12,9 +12,6 @@ import pytest
 from tests.kit.fault_proxy import FaultProxy, Reply, Request
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.delivery import reply, tool_schema
-from agentvoicebox.delivery.shipment import Shipment
-from agentvoicebox.delivery.tool_result import read
 from agentvoicebox.engine.inputs import ToolReturned
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.errors import SettingsError
@@ -24,17 +21,20 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments import demo_data
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.catalogue import Catalogue
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
-from agentvoicebox.tools.delivery_status import Find, delivery_status
 from agentvoicebox.tools.ledger import RedisLedger
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.workers.runner import Runner
 from agentvoicebox.workers.tool import ToolWork, look_up, serve_tool, tools_of_agents
+from agentvoicebox_delivery.parcels import reply, tool_schema
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.parcels.tool_result import read
+from agentvoicebox_delivery.sources import demo_data
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.catalogue import Catalogue
+from agentvoicebox_delivery.tool import Find, delivery_status
 
 LONG_S = 10.0
 CALLER = SessionRef("acme", "sess_1")

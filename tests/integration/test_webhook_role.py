@@ -23,15 +23,15 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, InfrastructureError, StorageLost
 from agentvoicebox.interactions.day_files import read
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.sanity_webhook import sign
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.webhook.internal import create_internal_app
-from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.role import hotline
 from agentvoicebox.webhook.server import serving
 from agentvoicebox.webhook.vapi import KNOWN
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.look_up import LookUp
+from agentvoicebox_delivery.sources.sanity_webhook import sign
 
 
 @pytest.fixture

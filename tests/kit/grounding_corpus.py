@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from agentvoicebox.delivery import track
-from agentvoicebox.delivery.facts import Facts, gather
-from agentvoicebox.delivery.shipment import Shipment
-from agentvoicebox.delivery.tracking import Candidate
 from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox_delivery.grounding.facts import Facts, gather
+from agentvoicebox_delivery.numbers.tracking import Candidate
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.shipment import Shipment
 
 FOLDER = Path(__file__).parents[1] / "data" / "grounding"
 TODAY = date(2026, 11, 22)  # a Sunday

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from agentvoicebox.delivery import track
-from agentvoicebox.delivery.facts import Facts, gather
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
-from agentvoicebox.delivery.tracking import Candidate
 from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox_delivery.grounding.facts import Facts, gather
+from agentvoicebox_delivery.numbers.tracking import Candidate
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 from tests.kit.grounding_corpus import TODAY
 
 _S = ShipmentStatus

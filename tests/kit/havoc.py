@@ -7,7 +7,7 @@ next. What an answer should be is known from calls that nobody disturbed: equal 
 import asyncio
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -15,10 +15,10 @@ import asyncpg
 import numpy as np
 
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.client.caller import LiveCall, open_call
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
 from agentvoicebox.errors import AgentVoiceBoxError
-from agentvoicebox.evals.caller import LiveCall, open_call
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
 from tests.kit.cluster import Cluster, Server
 from tests.kit.rolling import trail
 from tests.kit.waiting import until
@@ -81,12 +81,17 @@ class Kill:
 
 @dataclass
 class Havoc:
-    """A whole run. `usual` are the answers of undisturbed calls, `recorded` the items that PostgreSQL has in the end."""
+    """A run, as far as it went.
 
-    kills: list[Kill]
-    calls: list[Spoken]
-    usual: list[Answer]
-    recorded: int
+    Attributes:
+        usual: answers of undisturbed calls.
+        recorded: the items that PostgreSQL has in the end; None until then.
+    """
+
+    kills: list[Kill] = field(default_factory=list)
+    calls: list[Spoken] = field(default_factory=list)
+    usual: list[Answer] = field(default_factory=list)
+    recorded: int | None = None
 
 
 async def one_call(url: str, script: Sequence[Line], told: Spoken, chance: random.Random) -> None:
@@ -140,34 +145,39 @@ async def wreak(
     seed: int,
     deck: Sequence[str] = DECK,
     undisturbed: int = 2,
+    tell: Callable[[Havoc], None] = lambda havoc: None,
 ) -> Havoc:
-    """So many kills under so many callers at a time, after some calls that tell what is usual."""
-    chance = random.Random(seed)
+    """So many kills under so many callers at a time, after some calls that tell what is usual.
+
+    `tell` is given the run before the first kill and after each.
+    """
+    havoc, chance = Havoc(), random.Random(seed)
     usual = [Spoken(-1 - number, 0.0) for number in range(undisturbed)]
     for each in usual:
         await one_call(cluster.url, script, each, random.Random(seed))
         assert not each.lost, f"an undisturbed call failed: {each.lost}"
-    calls: list[Spoken] = []
+        havoc.usual += each.answers
+    tell(havoc)
     stop = asyncio.Event()
 
     async def keep_calling(number: int) -> None:
         mine = random.Random(f"{seed} {number}")
         await asyncio.sleep(mine.uniform(0, 3))  # people do not dial in step
         while not stop.is_set():
-            told = Spoken(len(calls), asyncio.get_running_loop().time())
-            calls.append(told)
+            told = Spoken(len(havoc.calls), asyncio.get_running_loop().time())
+            havoc.calls.append(told)
             await one_call(cluster.url, script, told, mine)
 
     talking = [asyncio.create_task(keep_calling(number)) for number in range(callers)]
-    done: list[Kill] = []
     try:
         pile: list[str] = []
-        while len(done) < kills:
+        while len(havoc.kills) < kills:
             if not pile:
                 pile = chance.sample(deck, len(deck))
             await asyncio.sleep(chance.uniform(*LULL_S))
-            done.append(await _kill(cluster, pile.pop(), chance))
-            await _until_answered(calls, done[-1].at_s)  # so that each answer suffers from one kill
+            havoc.kills.append(await _kill(cluster, pile.pop(), chance))
+            await _until_answered(havoc.calls, havoc.kills[-1].at_s)  # so that each answer suffers from one kill
+            tell(havoc)
         stop.set()
         await asyncio.gather(*talking)
     finally:
@@ -175,9 +185,9 @@ async def wreak(
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*talking, return_exceptions=True)
-    ids = sorted({item for each in calls for item in each.items})
-    recorded = await _recorded(cluster.postgres, ids)
-    return Havoc(done, calls, [answer for each in usual for answer in each.answers], recorded)
+    ids = sorted({item for each in havoc.calls for item in each.items})
+    havoc.recorded = await _recorded(cluster.postgres, ids)
+    return havoc
 
 
 async def _until_answered(calls: list[Spoken], at_s: float) -> None:
@@ -296,12 +306,14 @@ def _usual_waits(answers: Sequence[Answer]) -> dict[int, float]:
 
 
 def _undisturbed(havoc: Havoc) -> list[Answer]:
-    """Answers of the run into whose turn no kill fell: they tell the samples of words that the first calls did not hear."""
+    """Whole answers of the run into whose turn no kill fell: they tell the samples of words that the first calls did not hear."""
     return [
         answer
         for call in havoc.calls
         for answer in call.answers
-        if not answer.problem and not any(answer.began_s <= kill.at_s <= answer.ended_s for kill in havoc.kills)
+        if answer.ended_s
+        and not answer.problem
+        and not any(answer.began_s <= kill.at_s <= answer.ended_s for kill in havoc.kills)
     ]
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import httpx
 
 from agentvoicebox.clock import Clock
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments.cache import CachedShipments
 from agentvoicebox.webhook.app import create_app
-from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.role import build, hotline
 from agentvoicebox.webhook.server import serving
 from agentvoicebox.webhook.vapi import KNOWN
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.look_up import LookUp
 
 UPS = "1Z999AA10123456784"
 CALL = "b1223960-1b4d-4585-91b8-a69b0f57ec2f"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from openai import AsyncOpenAI
 from websockets.exceptions import ConnectionClosed
 
+from agentvoicebox.client.caller import LiveCall, open_call
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
 from agentvoicebox.errors import AgentVoiceBoxError
-from agentvoicebox.evals.caller import LiveCall, open_call
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
 from tests.kit.cluster import Cluster
 from tests.kit.witness import Witness
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
-from agentvoicebox.shipments.sanity import SanityShipments
-from agentvoicebox.shipments.sanity_query import SanityDataset
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
+from agentvoicebox_delivery.sources.sanity import SanityShipments
+from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
 DATASET = SanityDataset("abc123", "production", "sk-test-token")
 TENANT = "acme"

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from agentvoicebox.evals.call_record import LoggedEvent
-from agentvoicebox.evals.caller import LiveCall
+from agentvoicebox.client.call_record import LoggedEvent
+from agentvoicebox.client.caller import LiveCall
 
 OWN = "agentvoicebox."
 PATIENCE_S = 10.0

@@ -7,13 +7,15 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentvoicebox.delivery import likeness, phrases, reply, tool_schema, track
-from agentvoicebox.delivery.dialogue import Say, next_move
-from agentvoicebox.delivery.inquiry import DOUBT, Inquiry
-from agentvoicebox.delivery.readback import ending, readback
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
-from agentvoicebox.delivery.tool_result import read
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.dialogue.moves import Say, next_move
+from agentvoicebox_delivery.numbers import likeness
+from agentvoicebox_delivery.numbers.inquiry import DOUBT, Inquiry
+from agentvoicebox_delivery.numbers.readback import ending, readback
+from agentvoicebox_delivery.parcels import reply, tool_schema, track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.parcels.tool_result import read
 
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
 CHARACTERS = "ABCDEGHJKMNPSTVZ0123456789"

@@ -3,15 +3,16 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentvoicebox.delivery import lexicon, tool_schema, track
-from agentvoicebox.delivery.dialogue import CallTool, Say, next_move
-from agentvoicebox.delivery.readback import readback
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
-from agentvoicebox.delivery.tool_result import read
-from agentvoicebox.delivery.tracking import MOST_CANDIDATES, candidates, fragment, is_tracking_id
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
+from agentvoicebox_delivery.dialogue.moves import CallTool, Say, next_move
+from agentvoicebox_delivery.numbers import lexicon
+from agentvoicebox_delivery.numbers.readback import readback
+from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, candidates, fragment, is_tracking_id
+from agentvoicebox_delivery.parcels import tool_schema, track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
+from agentvoicebox_delivery.parcels.tool_result import read
 
 DIGIT_WORDS = {digit: [word for word, each in lexicon.DIGITS.items() if each == digit] for digit in "0123456789"}
 NATO_WORDS = {

@@ -10,10 +10,10 @@ from tests.kit.world import MODES
 from agentvoicebox.engine import answering
 from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.interactions.interaction import Interaction, decode, encode
-from agentvoicebox.interactions.masks import masked_text
 from agentvoicebox.interactions.of_log import decode_log, interaction_of_log
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.interactions.redaction import without_words
+from agentvoicebox.privacy.masks import masked_text
 
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)
 MODE = st.integers(0, len(MODES) - 1)

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.kit.grounding_corpus import corpus, facts_of, scenes
 
-from agentvoicebox.delivery.clauses import Clauses, cut
-from agentvoicebox.delivery.grounding import Grounder, fallback
-from agentvoicebox.delivery.judgement import judge
+from agentvoicebox_delivery.grounding.clauses import Clauses, cut
+from agentvoicebox_delivery.grounding.grounder import Grounder, fallback
+from agentvoicebox_delivery.grounding.judgement import judge
 
 LINES = [line.text for name in ("honest", "adversarial") for line in corpus(name)]
 replies = st.lists(st.sampled_from(LINES), min_size=1, max_size=5).map(" ".join)

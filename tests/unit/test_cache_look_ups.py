@@ -7,12 +7,12 @@ import pytest
 from tests.kit.sanity import SHIPMENT, TENANT
 
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.delivery import track
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, ProviderTimeout, ProviderUnavailable
-from agentvoicebox.shipments.budget import OUT_OF_TIME, Answer, Source, outcome
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.unreadable import UnreadableRecord
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Answer, Source, outcome
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
 ID = "PKG001"
 OTHER = Shipment("PKG002", ShipmentStatus.DELIVERED)

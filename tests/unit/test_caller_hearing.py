@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.evals.call_record import LINE, PARTS, CallRecord, account_from_trace
-from agentvoicebox.evals.call_report import conversation_text, sums_that_fail
-from agentvoicebox.evals.dialing import CallFailed, socket_url
-from agentvoicebox.evals.hearing import Hearing
-from agentvoicebox.evals.line import voiced_range
-from agentvoicebox.evals.playout import Playout
+from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, account_from_trace
+from agentvoicebox.client.call_report import conversation_text, sums_that_fail
+from agentvoicebox.client.dialing import CallFailed, socket_url
+from agentvoicebox.client.hearing import Hearing
+from agentvoicebox.client.line import voiced_range
+from agentvoicebox.client.playout import Playout
 
 RATE_HZ = 24_000
 

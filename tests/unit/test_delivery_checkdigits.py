@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentvoicebox.delivery.carriers import is_unfinished, matches
+from agentvoicebox_delivery.numbers.carriers import is_unfinished, matches
 
 VALID = {
     "1Z999AA10123456784": "UPS", "1Z5R89390357567127": "UPS", "1Z8V92A70367203024": "UPS", "K1506235620": "UPS",

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from agentvoicebox.delivery import phrases, reply, tool_schema, track
-from agentvoicebox.delivery.dialogue import CallTool, Move, Say, next_move
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.dialogue.moves import CallTool, Move, Say, next_move
+from agentvoicebox_delivery.parcels import reply, tool_schema, track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 
 # A look-up that takes readings of a number. What ours does besides, with numbers misheard, is in test_delivery_mishearing.
 OUR_TOOL = ToolSpec(

@@ -5,12 +5,14 @@ import time
 import msgspec
 import pytest
 
-from agentvoicebox.delivery import likeness, phrases, reply, tool_schema, track
-from agentvoicebox.delivery.dialogue import Say, next_move
-from agentvoicebox.delivery.garble import garbled
-from agentvoicebox.delivery.inquiry import Inquiry
-from agentvoicebox.delivery.shipment import Shipment, ShipmentStatus
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.dialogue.moves import Say, next_move
+from agentvoicebox_delivery.numbers import likeness
+from agentvoicebox_delivery.numbers.fuzzy_reading import garbled
+from agentvoicebox_delivery.numbers.inquiry import Inquiry
+from agentvoicebox_delivery.parcels import reply, tool_schema, track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
 

@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from agentvoicebox.delivery import reply, track
-from agentvoicebox.delivery.readback import ending, readback
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
-from agentvoicebox.delivery.tool_result import read
-from agentvoicebox.delivery.words import cardinal, ordinal, spoken_age, spoken_date
+from agentvoicebox_delivery.grounding.words import cardinal, ordinal, spoken_age, spoken_date
+from agentvoicebox_delivery.numbers.readback import ending, readback
+from agentvoicebox_delivery.parcels import reply, track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
+from agentvoicebox_delivery.parcels.tool_result import read
 
 LEEDS = ShipmentEvent(ShipmentStatus.IN_TRANSIT, datetime(2026, 11, 22, 9, tzinfo=UTC), "Leeds")
 MOVING = Shipment("PKG004", ShipmentStatus.IN_TRANSIT, "UPS", date(2026, 11, 24), LEEDS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentvoicebox.delivery.tracking import candidates, fragment, is_certain, normalize, rivals
+from agentvoicebox_delivery.numbers.tracking import candidates, fragment, is_certain, normalize, rivals
 
 FULL_WIDTH = "".join(chr(ord(character) + 0xFEE0) for character in "1Z999AA10123456784")
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from agentvoicebox.cli import demo
-from agentvoicebox.delivery import reply
-from agentvoicebox.delivery.shipment import ShipmentStatus
-from agentvoicebox.delivery.words import spoken_date
-from agentvoicebox.evals.call_record import CallRecord, Turn
+from agentvoicebox.client.call_record import CallRecord, Turn
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments.demo_data import parcels
+from agentvoicebox_delivery.grounding.words import spoken_date
+from agentvoicebox_delivery.parcels import reply
+from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
+from agentvoicebox_delivery.sources.demo_data import parcels
 
 TODAY = date(2026, 11, 22)
 ROWS = {row.tracking_id: row for row in parcels(TODAY)}

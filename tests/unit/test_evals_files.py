@@ -15,11 +15,11 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.interaction import FORMAT, Interaction, decode, encode
-from agentvoicebox.interactions.masks import masked_id
 from agentvoicebox.interactions.of_log import interaction_of_log
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.interactions.redaction import without_words
 from agentvoicebox.interactions.tape import Tape
+from agentvoicebox.privacy.masks import masked_id
 from agentvoicebox.wire import client_events as ce
 
 DAY_S = 86_400.0

@@ -13,7 +13,6 @@ from tests.kit.recorded import NOON_S, rehearsed, scenario, with_agent_line
 from typer.testing import CliRunner
 
 from agentvoicebox.cli.main import app
-from agentvoicebox.delivery import track
 from agentvoicebox.evals.baseline import Baseline, Change, compare
 from agentvoicebox.evals.metric import Metric, Unit
 from agentvoicebox.evals.rehearsal import Rehearsal, Timing
@@ -23,6 +22,7 @@ from agentvoicebox.evals.score import Score, score
 from agentvoicebox.interactions.day_files import DayFiles
 from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.interactions.redaction import without_words
+from agentvoicebox_delivery.parcels import track
 
 SCENARIOS = {each.name: each for each in load(BUILT_IN)}
 runner = CliRunner()

@@ -1,4 +1,4 @@
-from agentvoicebox.delivery.clauses import cut, normal
+from agentvoicebox_delivery.grounding.clauses import cut, normal
 
 
 def test_a_sentence_is_a_clause() -> None:

@@ -2,8 +2,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from agentvoicebox.delivery.days import mention_at
-from agentvoicebox.delivery.words import spoken_date
+from agentvoicebox_delivery.grounding.days import mention_at
+from agentvoicebox_delivery.grounding.words import spoken_date
 
 SUNDAY = date(2026, 11, 22)
 MONDAY = date(2026, 11, 23)

@@ -3,11 +3,11 @@ import json
 import pytest
 from tests.kit.grounding_corpus import TODAY, facts_of
 
-from agentvoicebox.delivery import track
-from agentvoicebox.delivery.facts import gather
-from agentvoicebox.delivery.names import is_name
-from agentvoicebox.delivery.shipment import Shipment, ShipmentEvent, ShipmentStatus
 from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox_delivery.grounding.facts import gather
+from agentvoicebox_delivery.grounding.names import is_name
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import pytest
 from tests.kit.grounding_corpus import Line, corpus, facts_of, scenes
 from tests.kit.grounding_generator import generated
 
-from agentvoicebox.delivery.grounding import Grounder, check_whole
-from agentvoicebox.delivery.judgement import NO_NUMBER_YET, NOT_CERTAIN, judge
+from agentvoicebox_delivery.grounding.grounder import Grounder, check_whole
+from agentvoicebox_delivery.grounding.judgement import NO_NUMBER_YET, NOT_CERTAIN, judge
 
 HONEST_REFUSED_AT_MOST = 0.03
 

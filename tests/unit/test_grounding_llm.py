@@ -4,14 +4,14 @@ import msgspec
 import structlog
 from tests.kit.grounding_corpus import TODAY, facts_of, scenes
 
-from agentvoicebox.delivery import tool_schema
-from agentvoicebox.delivery.judgement import Verdict
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.providers.llm.grounded import GroundedLlm
 from agentvoicebox.providers.llm.scripted import Call, Pause, ScriptedLlm
 from agentvoicebox.workers.llm import continued
+from agentvoicebox_delivery.grounding.judgement import Verdict
+from agentvoicebox_delivery.grounding.language_model import GroundedLlm
+from agentvoicebox_delivery.parcels import tool_schema
 
 NOW_S = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC).timestamp()
 

@@ -1,12 +1,13 @@
 """The deterministic agent as a language model, and the shape of chats for real ones."""
 
-from agentvoicebox.delivery import phrases, tool_schema
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall, ToolSpec
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.providers.llm.chat import NO_RESULT, chat_messages, chat_tool_choice, chat_tools
-from agentvoicebox.providers.llm.dialogue import Delta, DialogueLlm
 from agentvoicebox.providers.llm.registry import LanguageModels
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.dialogue.language_model import Delta, DialogueLlm
+from agentvoicebox_delivery.parcels import tool_schema
 
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
 

@@ -5,7 +5,7 @@ import pytest
 from tests.kit.sanity import DATASET
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.shipments.sanity_answer import AttemptFailed, Kind, result_of, retry_after_s, said
+from agentvoicebox_delivery.sources.sanity_answer import AttemptFailed, Kind, result_of, retry_after_s, said
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 WALL_S = 1_763_978_400.0  # Mon, 24 Nov 2025 10:00:00 GMT

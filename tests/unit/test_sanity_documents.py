@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.kit.sanity import DOCUMENT, SHIPMENT, document
 
-from agentvoicebox.delivery.shipment import ShipmentStatus
-from agentvoicebox.shipments.demo_data import parcels
-from agentvoicebox.shipments.sanity_demo import BASE_DAY, documents
-from agentvoicebox.shipments.sanity_documents import day_of, moment_of, read, status_of
+from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
+from agentvoicebox_delivery.sources.demo_data import parcels
+from agentvoicebox_delivery.sources.sanity_demo import BASE_DAY, documents
+from agentvoicebox_delivery.sources.sanity_documents import day_of, moment_of, read, status_of
 
 IDS = ["PKG001", "PKG002"]
 

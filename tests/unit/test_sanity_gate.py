@@ -5,7 +5,7 @@ import pytest
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.breaker import BreakerState
-from agentvoicebox.shipments.gate import Gate, Ticket, Verdict
+from agentvoicebox_delivery.sources.gate import Gate, Ticket, Verdict
 
 CLOSED, OPEN, HALF = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 

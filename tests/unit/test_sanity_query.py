@@ -6,7 +6,7 @@ import pytest
 from tests.kit.sanity import DATASET
 
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.shipments.sanity_query import COUNT, SanityDataset, how_many, shipments_of
+from agentvoicebox_delivery.sources.sanity_query import COUNT, SanityDataset, how_many, shipments_of
 
 INJECTION = '"] | *[_type == "secret"]{...} //'
 

@@ -12,10 +12,10 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import BreakerState
-from agentvoicebox.shipments.sanity import DEADLINE_S, LONGEST_ANSWER_BYTES, WAITS, SanityShipments
-from agentvoicebox.shipments.sanity_answer import Kind
-from agentvoicebox.shipments.sanity_query import SanityDataset
-from agentvoicebox.shipments.unreadable import UnreadableRecord
+from agentvoicebox_delivery.sources.sanity import DEADLINE_S, LONGEST_ANSWER_BYTES, WAITS, SanityShipments
+from agentvoicebox_delivery.sources.sanity_answer import Kind
+from agentvoicebox_delivery.sources.sanity_query import SanityDataset
+from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
 TRANSIENT: list[Step] = [
     *(httpx.Response(status) for status in (429, 500, 502, 503, 504)),

@@ -7,7 +7,7 @@ import hmac
 import pytest
 
 from agentvoicebox.errors import BadCredentials, InvalidEvent
-from agentvoicebox.shipments.sanity_webhook import changed_ids, sign
+from agentvoicebox_delivery.sources.sanity_webhook import changed_ids, sign
 
 SECRET = "s3cret"
 NOW_S = 1_763_978_400.0

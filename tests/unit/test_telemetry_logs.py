@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
+from agentvoicebox.privacy.redact import without_secrets
 from agentvoicebox.telemetry import logs
-from agentvoicebox.telemetry.redact import without_secrets
 
 SECRET = "my number is 4711"
 

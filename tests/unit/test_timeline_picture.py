@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentvoicebox.evals.call_record import CallRecord, LoggedEvent, ServerAccount, Turn, Work
-from agentvoicebox.evals.timeline import LOOKS, draw_timeline
+from agentvoicebox.client.call_record import CallRecord, LoggedEvent, ServerAccount, Turn, Work
+from agentvoicebox.client.timeline import LOOKS, draw_timeline
 
 RATE_HZ = 24_000
 

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from agentvoicebox.delivery import reply, tool_schema, track
-from agentvoicebox.delivery.tracking import Candidate
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.shipments.budget import Answer, Source
-from agentvoicebox.tools import delivery_status, doors
+from agentvoicebox.tools import doors
 from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
 from agentvoicebox.tools.registry import Registry
+from agentvoicebox_delivery import tool as delivery_status
+from agentvoicebox_delivery.numbers.tracking import Candidate
+from agentvoicebox_delivery.parcels import reply, tool_schema, track
+from agentvoicebox_delivery.sources.budget import Answer, Source
 
 ACME = ToolContext("acme", "sess_1", "call_1")
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.delivery import track
 from agentvoicebox.errors import BadCredentials, SettingsError
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.settings import Settings
@@ -19,6 +18,7 @@ from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.render import status_of
 from agentvoicebox.webhook.signatures import HmacScheme, Seen
+from agentvoicebox_delivery.parcels import track
 
 ROOT = Path(__file__).parents[2]
 BODY = b'{"message":{"type":"tool-calls","toolCallList":[],"toolWithToolCallList":[]}}'

@@ -10,14 +10,14 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.microphone import talk
 from agentvoicebox.cli.places import model_cache
 from agentvoicebox.cli.transcript import live_transcript
+from agentvoicebox.client.call_record import CallRecord
+from agentvoicebox.client.call_report import parts_table, write_events, write_recording
+from agentvoicebox.client.caller import open_call
+from agentvoicebox.client.caller_voice import speak_lines
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import line_from_wav
+from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.errors import ClientError
-from agentvoicebox.evals.call_record import CallRecord
-from agentvoicebox.evals.call_report import parts_table, write_events, write_recording
-from agentvoicebox.evals.caller import open_call
-from agentvoicebox.evals.caller_voice import speak_lines
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import line_from_wav
-from agentvoicebox.evals.timeline import draw_timeline
 from agentvoicebox.settings import Settings
 
 

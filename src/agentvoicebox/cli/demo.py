@@ -22,11 +22,8 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.local_server import local_server
 from agentvoicebox.cli.places import catalogue, model_cache
 from agentvoicebox.cli.transcript import live_transcript
-from agentvoicebox.delivery.readback import ending
-from agentvoicebox.delivery.shipment import Shipment
-from agentvoicebox.delivery.words import spoken_date
-from agentvoicebox.evals.call_record import CallRecord, Turn
-from agentvoicebox.evals.call_report import (
+from agentvoicebox.client.call_record import CallRecord, Turn
+from agentvoicebox.client.call_report import (
     conversation_text,
     parts_table,
     summary,
@@ -34,14 +31,17 @@ from agentvoicebox.evals.call_report import (
     write_events,
     write_recording,
 )
-from agentvoicebox.evals.caller import LiveCall, open_call
-from agentvoicebox.evals.caller_voice import speak_lines
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line
-from agentvoicebox.evals.timeline import draw_timeline
+from agentvoicebox.client.caller import LiveCall, open_call
+from agentvoicebox.client.caller_voice import speak_lines
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line
+from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments.demo_data import parcels
+from agentvoicebox_delivery.grounding.words import spoken_date
+from agentvoicebox_delivery.numbers.readback import ending
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.sources.demo_data import parcels
 
 PARCEL = "PKG004"
 OPENING = "Hi, can you tell me where my parcel is?"

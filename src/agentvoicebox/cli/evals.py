@@ -16,11 +16,11 @@ import typer
 
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.places import model_cache
+from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import ClientError
 from agentvoicebox.evals import baseline as baselines
 from agentvoicebox.evals import play, report
-from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.rehearsal import Rehearsal
 from agentvoicebox.evals.replay import Replay, replay_all
 from agentvoicebox.evals.replay_live import replay_lines, replay_webhook
@@ -32,10 +32,10 @@ from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.interactions.of_log import iso_time
 from agentvoicebox.interactions.redaction import without_words
 from agentvoicebox.settings import Settings
-from agentvoicebox.shipments.catalogue import Catalogue
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry import logs
-from agentvoicebox.tools import delivery_status
+from agentvoicebox_delivery import tool as delivery_status
+from agentvoicebox_delivery.sources.catalogue import Catalogue
 
 app = typer.Typer(help="Record calls, replay them, score them, and compare with a baseline.", no_args_is_help=True)
 

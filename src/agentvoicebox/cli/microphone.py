@@ -14,10 +14,10 @@ import numpy as np
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.transcript import live_transcript
+from agentvoicebox.client.call_record import CallRecord
+from agentvoicebox.client.caller import open_call
+from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.errors import ClientError
-from agentvoicebox.evals.call_record import CallRecord
-from agentvoicebox.evals.caller import open_call
-from agentvoicebox.evals.dialing import CallOptions
 
 BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the line
 WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # a card that runs faster than the line must not build up a delay

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from agentvoicebox.evals.call_record import LoggedEvent
-from agentvoicebox.evals.call_report import spoken
+from agentvoicebox.client.call_record import LoggedEvent
+from agentvoicebox.client.call_report import spoken
 
 
 def live_transcript(console: Console) -> Callable[[LoggedEvent], None]:

@@ -13,12 +13,12 @@ import numpy as np
 from agentvoicebox import __version__
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.broker.connection import Connection
-from agentvoicebox.evals.call_record import CallRecord
-from agentvoicebox.evals.caller import LiveCall, Source, open_call
-from agentvoicebox.evals.caller_voice import speak_lines
-from agentvoicebox.evals.dialing import CallOptions
-from agentvoicebox.evals.line import Line as SpokenLine
-from agentvoicebox.evals.line import line_from_wav, voiced_range
+from agentvoicebox.client.call_record import CallRecord
+from agentvoicebox.client.caller import LiveCall, Source, open_call
+from agentvoicebox.client.caller_voice import speak_lines
+from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.line import Line as SpokenLine
+from agentvoicebox.client.line import line_from_wav, voiced_range
 from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.interactions.interaction import Interaction, Line, Wait
 from agentvoicebox.interactions.of_log import decode_log, interaction_of_log, iso_time

@@ -17,16 +17,16 @@ from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.jobs import CallTool, Generate, Speak
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.evals.backends import MakeTool, RunTool, backend, tool_core
 from agentvoicebox.evals.scenario import SaidLine, Scenario
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.of_log import interaction_of_log
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.providers import Llm
-from agentvoicebox.providers.llm.dialogue import DialogueLlm
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import InputText, MessageItem
 from agentvoicebox.wire.session_config import Transcription
+from agentvoicebox_delivery.dialogue.language_model import DialogueLlm
+from agentvoicebox_delivery.evals.backends import MakeTool, RunTool, backend, tool_core
 
 RATE_HZ = 16_000
 CHUNK_SAMPLES = 2_400  # 100 ms of speech

@@ -11,10 +11,10 @@ import msgspec
 
 from agentvoicebox.engine.inputs import Opened
 from agentvoicebox.engine.invariants import Broken, Invariants
-from agentvoicebox.evals.backends import MakeTool, recorded, tool_core
 from agentvoicebox.interactions.interaction import Interaction, ToolUse
 from agentvoicebox.interactions.rerun import DIGEST_HEX, NotALog, digest, masked_digest, rerun
-from agentvoicebox.ports.shipments import Shipments
+from agentvoicebox_delivery.evals.backends import MakeTool, recorded, tool_core
+from agentvoicebox_delivery.parcels.port import Shipments
 
 Verdict = Literal["same", "different", "impossible"]
 

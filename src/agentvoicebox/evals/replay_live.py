@@ -11,17 +11,17 @@ from typing import Any
 import httpx
 import msgspec
 
+from agentvoicebox.client.caller import open_call
+from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import InfrastructureError
-from agentvoicebox.evals.caller import open_call
-from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.replay import Replay, day_of, different, verdict
 from agentvoicebox.evals.scenario import Tolerance
-from agentvoicebox.evals.told import facts_of, without_days
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox.interactions.masks import SECRET_KEY
 from agentvoicebox.interactions.webhooks import uses_of
-from agentvoicebox.telemetry.redact import HIDDEN
+from agentvoicebox.privacy.masks import SECRET_KEY
+from agentvoicebox.privacy.redact import HIDDEN
+from agentvoicebox_delivery.evals.facts import facts_of, without_days
 
 POST_TIMEOUT_S = 10.0  # a webhook answers within four
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from agentvoicebox.client.timeline import FAINT, INK, LOOKS, PAPER
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.evals.baseline import Baseline
 from agentvoicebox.evals.metric import Metric
 from agentvoicebox.evals.score import Score
-from agentvoicebox.evals.timeline import FAINT, INK, LOOKS, PAPER
 from agentvoicebox.interactions.interaction import Interaction
 
 NOW, BEFORE = "#0072B2", "#999999"

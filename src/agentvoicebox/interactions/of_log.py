@@ -18,13 +18,13 @@ from agentvoicebox.engine.invariants import Broken, Invariants
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.interactions.interaction import Door, Interaction, Line, LogEntry, ToolUse, Wait
-from agentvoicebox.interactions.judging import judged
 from agentvoicebox.interactions.rerun import NotALog, Step, digest, masked_digest, rerun
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tools.definition import INVALID_ARGUMENTS, UNKNOWN_TOOL
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
 from agentvoicebox.wire.server_events import ConversationItemAdded, ResponseDone, ResponseOutputTextDelta
+from agentvoicebox_delivery.grounding.interactions import judged
 
 INPUT_RATE_HZ = 16_000  # of input positions
 FAILED = "FAILED"

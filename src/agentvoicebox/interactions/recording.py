@@ -14,15 +14,15 @@ from pathlib import Path
 import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.delivery import track
 from agentvoicebox.interactions.day_files import DayFiles
 from agentvoicebox.interactions.interaction import Interaction, Judgement, encode
-from agentvoicebox.interactions.judging import speech_faults
 from agentvoicebox.interactions.of_log import interaction_of_log
 from agentvoicebox.interactions.redaction import redacted
 from agentvoicebox.interactions.rerun import NotALog
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox_delivery.grounding.interactions import speech_faults
+from agentvoicebox_delivery.parcels import track
 
 ROOM = 256  # interactions waiting; more calls than that never end within a second on one gateway
 REST_S = 0.0005

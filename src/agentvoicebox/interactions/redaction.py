@@ -10,7 +10,8 @@ import msgspec
 
 from agentvoicebox.engine.inputs import Input, TextDelta, ToolCallDelta
 from agentvoicebox.interactions.interaction import Interaction, Line, LogEntry, ToolUse
-from agentvoicebox.interactions.masks import (
+from agentvoicebox.interactions.rerun import masked_digest, rerun
+from agentvoicebox.privacy.masks import (
     masked_arguments,
     masked_json,
     masked_output,
@@ -19,7 +20,6 @@ from agentvoicebox.interactions.masks import (
     without_secrets,
     without_secrets_and_words,
 )
-from agentvoicebox.interactions.rerun import masked_digest, rerun
 from agentvoicebox.tools.doors import BUILT_IN
 
 _TOOL_NAMES = frozenset(BUILT_IN)

@@ -15,7 +15,7 @@ from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.interactions.interaction import LogEntry
-from agentvoicebox.interactions.masks import masked_words
+from agentvoicebox.privacy.masks import masked_words
 
 DIGEST_BYTES = 8  # a step; an accident has a chance of 2**-64
 DIGEST_HEX = 2 * DIGEST_BYTES

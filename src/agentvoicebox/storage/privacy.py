@@ -6,7 +6,7 @@ Ids, names of tools, times, statuses and counts are no words. Usage is counted b
 from typing import Any
 
 from agentvoicebox.engine.effects import Persist
-from agentvoicebox.interactions.masks import masked_arguments, masked_json, masked_output, masked_words
+from agentvoicebox.privacy.masks import masked_arguments, masked_json, masked_output, masked_words
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.storage.vault import Vault
 

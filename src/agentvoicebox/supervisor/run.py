@@ -20,12 +20,12 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_check import shortcomings
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
 from agentvoicebox.settings import DEFAULT_TENANT, Settings
-from agentvoicebox.shipments import demo_data
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
+from agentvoicebox_delivery.sources import demo_data
 
 _log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-from agentvoicebox.telemetry.redact import Redactor
+from agentvoicebox.privacy.redact import Redactor
 
 REQUIRED_FIELDS = ("timestamp", "level", "service", "tenant_id", "session_id", "correlation_id", "message")
 

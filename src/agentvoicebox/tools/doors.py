@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.engine.inputs import ServerTool
-from agentvoicebox.tools import delivery_status
 from agentvoicebox.tools.definition import Definition
+from agentvoicebox_delivery import tool as delivery_status
 
 BUILT_IN: dict[str, Definition] = {each.name: each for each in (delivery_status.DEFINITION,)}
 """The tools that every deployment has, by name."""

@@ -17,10 +17,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, InvalidEvent, RateLimited
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.memory import SlidingWindow
-from agentvoicebox.shipments.sanity_webhook import HEADER as SANITY_HEADER
-from agentvoicebox.shipments.sanity_webhook import changed_ids
 from agentvoicebox.tools.definition import Definition
-from agentvoicebox.tools.delivery_status import DEFINITION
 from agentvoicebox.tools.doors import to_rest
 from agentvoicebox.webhook import rest
 from agentvoicebox.webhook.contracts import Envelope, Message
@@ -28,13 +25,16 @@ from agentvoicebox.webhook.correlation import Correlated
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.guard import Guard, Source, address_of
 from agentvoicebox.webhook.keep import Keeper
-from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.masking import event_name
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.reading import decode, read_body
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
 from agentvoicebox.webhook.render import as_json
 from agentvoicebox.webhook.vapi import ANSWERED, KNOWN, Vapi
+from agentvoicebox_delivery.sources.look_up import LookUp
+from agentvoicebox_delivery.sources.sanity_webhook import HEADER as SANITY_HEADER
+from agentvoicebox_delivery.sources.sanity_webhook import changed_ids
+from agentvoicebox_delivery.tool import DEFINITION
 
 VAPI_PATH = "/vapi/webhook"
 TRACK_PATH = "/v1/track"

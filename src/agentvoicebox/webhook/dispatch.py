@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.delivery import reply, track
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import refusal
 from agentvoicebox.telemetry.logs import get_logger
@@ -23,6 +22,7 @@ from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import masked
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.render import TOO_MANY_CALLS
+from agentvoicebox_delivery.parcels import reply, track
 
 DEADLINE_S = 4.0  # a platform may be told to wait five
 MOST_CALLS = 16  # of one message that are run

@@ -11,10 +11,10 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from agentvoicebox import __version__
-from agentvoicebox.delivery.tracking import is_tracking_id, normalize
 from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.webhook.look_up import LookUp
 from agentvoicebox.webhook.metrics import HotlineMetrics
+from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
+from agentvoicebox_delivery.sources.look_up import LookUp
 
 log = get_logger(__name__)
 

@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from agentvoicebox.resilience.breaker import BreakerState
-from agentvoicebox.shipments.budget import Source
-from agentvoicebox.shipments.cache import CacheStats
+from agentvoicebox_delivery.sources.budget import Source
+from agentvoicebox_delivery.sources.cache import CacheStats
 
 OTHER = "other"
 DOORS = frozenset({"vapi", "track", "tools", "sanity"})

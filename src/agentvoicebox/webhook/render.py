@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from agentvoicebox.delivery import track
-from agentvoicebox.delivery.reply import STALE_AFTER_S, plain_text
 from agentvoicebox.tools.definition import Outcome
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.reply import STALE_AFTER_S, plain_text
 
 MOST_SPOKEN = 1000  # characters of `results[].message`
 TOO_MANY_CALLS = "TOO_MANY_CALLS"

@@ -12,24 +12,24 @@ from pathlib import Path
 import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.delivery import tool_schema
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding
 from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.tools.delivery_status import delivery_status
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.webhook.app import Hotline, create_app
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.guard import Credentials, Guard
 from agentvoicebox.webhook.internal import create_internal_app
-from agentvoicebox.webhook.look_up import LookUp, look_up
 from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.server import serving
 from agentvoicebox.webhook.signatures import HmacScheme, Seen
 from agentvoicebox.webhook.vapi import KNOWN, Vapi
+from agentvoicebox_delivery.parcels import tool_schema
+from agentvoicebox_delivery.sources.look_up import LookUp, look_up
+from agentvoicebox_delivery.tool import delivery_status
 
 DRAIN_S = 8.0  # below the ten seconds after which the supervisor ends a process
 NOTICES_FOR_A_REQUEST = 20  # a call sends about so many messages that want no answer for each that wants one

@@ -7,7 +7,6 @@ that can be told; only where nothing can be told is a 422 of use. What isn't ask
 from collections.abc import Sequence
 from typing import Any
 
-from agentvoicebox.delivery import reply
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.tools.definition import Outcome
 from agentvoicebox.webhook.contracts import Message
@@ -16,6 +15,7 @@ from agentvoicebox.webhook.extract import ToolCall, function_call, tool_calls
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
 from agentvoicebox.webhook.render import MEANINGLESS, result_text, tool_result
+from agentvoicebox_delivery.parcels import reply
 
 TOOL_CALLS = "tool-calls"
 FUNCTION_CALL = "function-call"

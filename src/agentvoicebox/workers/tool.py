@@ -12,30 +12,30 @@ import structlog
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.delivery.inquiry import Keys
-from agentvoicebox.delivery.shipment import Shipment
-from agentvoicebox.delivery.tracking import Candidate
 from agentvoicebox.engine.inputs import ToolReturned
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.errors import BadProviderAnswer, SettingsError, StorageLost
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding, refusal
 from agentvoicebox.ports.broker import JobKind, SessionRef
-from agentvoicebox.ports.shipments import Shipments
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings, is_loopback
-from agentvoicebox.shipments.budget import Answer
-from agentvoicebox.shipments.cache import CachedShipments
-from agentvoicebox.shipments.catalogue import Catalogue
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.addresses import Addresses
 from agentvoicebox.tools.definition import ToolContext
-from agentvoicebox.tools.delivery_status import Find, Near, delivery_status
 from agentvoicebox.tools.http_tool import HttpTool
 from agentvoicebox.tools.ledger import CallKey, Ledger, RedisLedger
 from agentvoicebox.tools.once import Once
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.workers.runner import Runner, Task, worker_name
+from agentvoicebox_delivery.numbers.inquiry import Keys
+from agentvoicebox_delivery.numbers.tracking import Candidate
+from agentvoicebox_delivery.parcels.port import Shipments
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.sources.budget import Answer
+from agentvoicebox_delivery.sources.cache import CachedShipments
+from agentvoicebox_delivery.sources.catalogue import Catalogue
+from agentvoicebox_delivery.tool import Find, Near, delivery_status
 
 STARTING = Backoff(first_s=0.05, factor=2.0, longest_s=1.0, tries=1_000_000)
 LAST_WAIT_S = 1.0  # for side effects, once the runner has drained; the supervisor kills after ten seconds
@@ -188,8 +188,8 @@ async def _parcels(
 ) -> AsyncIterator[tuple[Shipments, Callable[[], Awaitable[None]] | None, Near | None]]:
     """Where parcels are looked up, what tells that it answers (None when a call need not wait for that), and numbers alike."""
     if settings.shipments == "sanity":
-        from agentvoicebox.shipments.sanity import SanityShipments  # late: the catalogue needs no HTTP client
-        from agentvoicebox.shipments.sanity_query import SanityDataset
+        from agentvoicebox_delivery.sources.sanity import SanityShipments  # late: the catalogue needs no HTTP client
+        from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
         sanity = SanityShipments(
             SanityDataset(

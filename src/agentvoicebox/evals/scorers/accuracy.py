@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from agentvoicebox.delivery.readback import ending
-from agentvoicebox.delivery.shipment import ShipmentStatus
-from agentvoicebox.delivery.statements import STATES
 from agentvoicebox.evals.metric import Fault, Scored, share
 from agentvoicebox.evals.replay import day_of
 from agentvoicebox.evals.scenario import Fact, Scenario
-from agentvoicebox.evals.told import facts_of, plain
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox.interactions.judging import told
+from agentvoicebox_delivery.evals.facts import facts_of, plain
+from agentvoicebox_delivery.grounding.interactions import told
+from agentvoicebox_delivery.grounding.statements import STATES
+from agentvoicebox_delivery.numbers.readback import ending
+from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
 
 
 def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]) -> Scored:

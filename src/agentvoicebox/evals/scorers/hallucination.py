@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from agentvoicebox.evals.metric import Fault, Metric, Scored
 from agentvoicebox.evals.replay import day_of
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox.interactions.judging import read_claims, speech_faults
+from agentvoicebox_delivery.grounding.interactions import read_claims, speech_faults
 
 
 def score(interactions: Sequence[Interaction]) -> Scored:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from agentvoicebox.delivery import track
 from agentvoicebox.evals.metric import Fault, Scored, share
 from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.interactions.interaction import Interaction
+from agentvoicebox_delivery.parcels import track
 
 FAILURES = frozenset(
     {track.UNAVAILABLE, track.ERROR, track.UNKNOWN_TOOL, track.INVALID_ARGUMENTS, "FAILED", "TOO_MANY_CALLS"}

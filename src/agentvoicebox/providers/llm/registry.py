@@ -13,10 +13,10 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.providers.guard import LAST_PATIENCE_S, PATIENCE_S, FailoverLlm, GuardedLlm
-from agentvoicebox.providers.llm.dialogue import DialogueLlm
-from agentvoicebox.providers.llm.grounded import GroundedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.breaker import Breaker
+from agentvoicebox_delivery.dialogue.language_model import DialogueLlm
+from agentvoicebox_delivery.grounding.language_model import GroundedLlm
 
 OPENAI = "openai"
 

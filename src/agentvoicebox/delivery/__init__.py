@@ -1,1 +1,0 @@
-"""The delivery domain, pure: tracking numbers, shipments, the dialogue about them, and the words of each reply."""

@@ -1,0 +1,207 @@
+"""Masks: text without its letters and digits, an id without all but its end, and JSON with its words taken out.
+
+A mask keeps length, spaces, punctuation and capitals, since these alone decide where speech is cut into segments. Pure.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from agentvoicebox.privacy.redact import HIDDEN
+from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
+
+# Fields of inputs and effects that hold what people said or wrote; everything else is structure, ids and numbers.
+WORD_KEYS = frozenset(
+    {
+        "text",
+        "transcript",
+        "delta",
+        "arguments",
+        "output",
+        "instructions",
+        "description",
+        "message",
+        "said",
+        "prompt",
+        "param",  # names a field of the client's, which may be called anything
+    }
+)
+# What a session may hold. A client may send any other name, and anything under it; it is refused, and recorded with its update.
+SESSION_KEYS = frozenset(
+    {
+        "type", "object", "id", "model", "expires_at", "output_modalities", "instructions", "tools", "tool_choice",
+        "max_output_tokens", "tracing", "truncation", "prompt", "include", "audio", "input", "output", "format", "rate",
+        "transcription", "language", "noise_reduction", "strength", "turn_detection", "threshold", "prefix_padding_ms",
+        "silence_duration_ms", "idle_timeout_ms", "create_response", "interrupt_response", "eagerness", "voice", "speed",
+        "degraded", "modalities", "input_audio_format", "output_audio_format", "input_audio_transcription",
+        "input_audio_noise_reduction", "max_response_output_tokens", "temperature", "reasoning", "parallel_tool_calls",
+        "client_secret",
+    }
+)  # fmt: skip
+_SESSION_GROUPS = frozenset({"audio", "input", "output"})
+BULK_KEYS = frozenset({"audio", "image_url", "images"})  # sound and pictures: nothing is kept
+DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects of the client's own making
+# The segmenter does not cut after these, so they stay as they are. They name nobody.
+ABBREVIATIONS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e)\.")
+LAST = 4  # characters of an id or a number that are kept
+SECRET_KEY = re.compile(
+    r"secret|token|passw|signature|credential|authorization|api_?-?key|private|^auth|cookie", re.IGNORECASE
+)
+# Strings under these keys are vocabulary of the platforms, not words of people.
+_PLAIN_KEYS = frozenset(
+    {
+        "type", "role", "status", "provider", "code", "transcriptType", "phoneCallProvider", "phoneCallTransport",
+        "endedReason", "createdAt", "updatedAt", "timestamp", "startedAt", "endedAt", "toolCallId", "call_id",
+    }
+)  # fmt: skip
+_UUID_OR_CALL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:call|toolu)_[A-Za-z0-9]+")
+_PHONE = re.compile(r"\+?[\d\s().-]{7,20}")
+_FACT_KEYS = frozenset({"code", "status", "eta", "at", "updated_at", "carrier"})
+
+
+def masked_text(text: str, *, keeps_abbreviations: bool = True) -> str:
+    """Text of the same length: letters are x (capitals of ASCII X), digits 0; the rest stays."""
+    if not keeps_abbreviations:
+        return "".join(map(_masked, text))
+    pieces, at = [], 0
+    for match in ABBREVIATIONS.finditer(text):
+        pieces += [*map(_masked, text[at : match.start()]), match.group()]
+        at = match.end()
+    return "".join([*pieces, *map(_masked, text[at:])])
+
+
+def _masked(character: str) -> str:
+    if character.isnumeric():
+        return "0"
+    if character.isalpha():
+        return "X" if "A" <= character <= "Z" else "x"
+    return character
+
+
+def masked_words(value: Any, *, keeps_abbreviations: bool = True) -> Any:
+    """JSON-able data of inputs or effects, with every text of people masked; structure stays."""
+    if isinstance(value, dict):
+        return {key: _masked_field(key, each, keeps_abbreviations) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked_words(each, keeps_abbreviations=keeps_abbreviations) for each in value]
+    return value
+
+
+def _masked_field(key: str, value: Any, keeps_abbreviations: bool) -> Any:
+    if key in BULK_KEYS and isinstance(value, str | list | tuple):
+        return "" if isinstance(value, str) else [""] * len(value)
+    if key in WORD_KEYS and isinstance(value, str):
+        return masked_text(value, keeps_abbreviations=keeps_abbreviations)
+    if key == "session" and isinstance(value, dict):
+        return _masked_session(value, keeps_abbreviations)
+    if key in DEEP_KEYS and isinstance(value, dict):
+        return _all_masked(value)
+    return masked_words(value, keeps_abbreviations=keeps_abbreviations)
+
+
+def _masked_session(session: dict[str, Any], keeps_abbreviations: bool) -> dict[str, Any]:
+    masked: dict[str, Any] = {}
+    for key, value in session.items():
+        if key not in SESSION_KEYS:
+            masked[masked_text(key, keeps_abbreviations=False)] = _all_masked(value)
+        elif key in _SESSION_GROUPS and isinstance(value, dict):
+            masked[key] = _masked_session(value, keeps_abbreviations)
+        else:
+            masked[key] = _masked_field(key, value, keeps_abbreviations)
+    return masked
+
+
+def _all_masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked_text(value, keeps_abbreviations=False)
+    if isinstance(value, dict):
+        return {key: _all_masked(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_all_masked(each) for each in value]
+    return value
+
+
+def masked_id(text: str) -> str:
+    """All but the last four characters of an id or a number starred; of other text, also around a number, the shape."""
+    compact = normalize(text)
+    has_words = any(len(word) > 1 and word.isalpha() for word in text.split()) and " " in text.strip()
+    if is_tracking_id(compact) and not has_words:
+        return "*" * (len(compact) - LAST) + compact[-LAST:]
+    if _PHONE.fullmatch(text):
+        digits = re.sub(r"\D", "", text)
+        return "*" * (len(digits) - LAST) + digits[-LAST:]
+    return masked_text(text, keeps_abbreviations=False)
+
+
+def masked_json(text: str, mask: Callable[[Any], Any]) -> str:
+    """JSON text with `mask` applied to what it holds; other text becomes its shape."""
+    try:
+        return msgspec.json.encode(mask(msgspec.json.decode(text.encode()))).decode()
+    except msgspec.DecodeError:
+        return masked_text(text, keeps_abbreviations=False)
+
+
+def masked_arguments(value: Any) -> Any:
+    """What a tool was asked: every string an id or a number masked to its last four, other words to their shape."""
+    if isinstance(value, dict):
+        return {key: masked_arguments(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [masked_arguments(each) for each in value]
+    if isinstance(value, str):
+        return masked_id(value)
+    return masked_id(str(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def masked_output(value: Any, key: str = "") -> Any:
+    """What a tool answered: code, status, days and carrier stay, ids end in their last four, other words go."""
+    if isinstance(value, dict):
+        return {name: masked_output(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [masked_output(each, key) for each in value]
+    if not isinstance(value, str) or key in _FACT_KEYS:
+        return value
+    return "" if key == "speech" else masked_id(value)
+
+
+def without_secrets_and_words(value: Any, known_names: frozenset[str], key: str = "") -> Any:
+    """A platform's request: secrets hidden, numbers and ids masked to the last four, words to their shape."""
+    if SECRET_KEY.search(key) and value is not None:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {
+            masked_id(name) if is_tracking_id(name) and name.upper() == name else name: without_secrets_and_words(
+                each, known_names, name
+            )
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets_and_words(each, known_names, key) for each in value]
+    if isinstance(value, int | float):
+        is_number_of_somebody = isinstance(value, int) and len(str(value)) >= 9 and not key.lower().startswith("time")
+        return masked_id(str(value)) if is_number_of_somebody and not isinstance(value, bool) else value
+    if not isinstance(value, str) or key in _PLAIN_KEYS or value in known_names:
+        return value
+    if key in ("id", "orgId", "assistantId", "phoneNumberId", "squadId") and _UUID_OR_CALL.fullmatch(value):
+        return value
+    return (
+        masked_json(value, lambda each: without_secrets_and_words(each, known_names, key))
+        if _is_json(value)
+        else masked_id(value)
+    )
+
+
+def without_secrets(value: Any, key: str = "") -> Any:
+    """A platform's request with only its secrets hidden: what local mode keeps."""
+    if SECRET_KEY.search(key) and value is not None:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {name: without_secrets(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(each, key) for each in value]
+    return value
+
+
+def _is_json(text: str) -> bool:
+    return text[:1] in ("{", "[", '"')

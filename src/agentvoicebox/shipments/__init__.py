@@ -1,1 +1,0 @@
-"""Where parcels are kept: adapters of the shipments port."""

@@ -1,0 +1,1 @@
+"""The deterministic delivery agent: what to say or which tool to call next."""

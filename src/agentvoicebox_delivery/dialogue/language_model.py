@@ -1,0 +1,52 @@
+"""The deterministic delivery agent behind the Llm port: needs no model, no key, no network.
+
+What to say is decided in `delivery.dialogue`; here it becomes a stream, as any other language model's answer.
+"""
+
+import re
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
+from agentvoicebox.engine.jobs import Generate, ToolSpec
+from agentvoicebox_delivery.dialogue.moves import CallTool, Say, next_move
+
+Delta = TextDelta | ToolCallDelta | Generated
+
+CHARACTERS_A_TOKEN = 4  # OpenAI's rule of thumb for English; only an estimate is possible here
+_WORD = re.compile(r"\s*\S+")
+
+
+class DialogueLlm:
+    """Implements ports.providers.Llm. Without state; the same request always gives the same stream."""
+
+    async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
+        """See ports.providers.Llm. Text comes word by word, a tool call in one piece. Raises nothing."""
+        read = sum(len(message.text) for message in request.messages) // CHARACTERS_A_TOKEN
+        move = next_move(request.messages, offered_tools(request))
+        match move:
+            case CallTool(name, arguments):
+                written = msgspec.json.encode(arguments).decode()
+                yield ToolCallDelta(job_id, 0, name, written)
+                yield Generated(job_id, "tool_calls", read, len(written) // CHARACTERS_A_TOKEN + 1)
+            case Say(text):
+                words = _WORD.findall(text)
+                limit = request.max_output_tokens
+                said = words if limit is None else words[: max(0, limit)]
+                for word in said:
+                    yield TextDelta(job_id, word)
+                yield Generated(job_id, "stop" if len(said) == len(words) else "length", read, len(said))
+
+    async def check(self) -> None:
+        """Always able to answer."""
+
+
+def offered_tools(request: Generate) -> tuple[ToolSpec, ...]:
+    """The tools that `tool_choice` leaves."""
+    if request.tool_choice == "none":
+        return ()
+    if request.tool_choice.startswith("function:"):
+        name = request.tool_choice.removeprefix("function:")
+        return tuple(tool for tool in request.tools if tool.name == name)
+    return request.tools

@@ -1,0 +1,1 @@
+"""Evaluation of the delivery agent: scenario worlds, spoken tracking numbers, facts that were stated."""

@@ -1,0 +1,53 @@
+"""What an agent's words tell, as facts that can be compared: states, numbers, days from now, failures. Wording doesn't count."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+from agentvoicebox_delivery.grounding.claims import Kind, claims
+from agentvoicebox_delivery.grounding.clauses import cut
+from agentvoicebox_delivery.grounding.days import Mention
+
+FAR = 60  # days; parcels don't travel longer
+_FAILURES = {Kind.NOT_FOUND: "not found", Kind.OUTAGE: "can't look up", Kind.INVALID: "no whole number"}
+
+
+def facts_of(lines: Iterable[str], today: date, *, names: Sequence[str] = ()) -> frozenset[str]:
+    """The facts in an agent's lines, each as a short text: `state: on its way`, `day: +2`, `number: 004`, `not found`.
+
+    Args:
+        lines: of the agent.
+        today: the day on which they were spoken; days are told as distances from it.
+        names: places and carriers that may be among the words.
+    """
+    known = {name.lower(): "place" for name in names}
+    found: set[str] = set()
+    for line in lines:
+        for clause in cut(line):
+            for claim in claims(clause, known):
+                match claim.kind:
+                    case Kind.STATE:
+                        found.add(f"state: {'not ' if claim.is_denied else ''}{claim.state}")
+                    case Kind.NUMBER:
+                        found.update(f"number: {number[-3:]}" for number in claim.numbers)
+                    case Kind.DAY if claim.day is not None:
+                        found.update(_distance(claim.day, today))
+                    case kind if kind in _FAILURES:
+                        found.add(_FAILURES[kind])
+    return frozenset(found)
+
+
+def without_days(facts: frozenset[str]) -> frozenset[str]:
+    """The facts whose comparison does not depend on the calendar."""
+    return frozenset(fact for fact in facts if not fact.startswith("day: "))
+
+
+def plain(text: str) -> str:
+    """Words alone, in lower case, for finding a phrase in a line."""
+    return " ".join(
+        "".join(c if c.isalnum() else " " for c in text.lower().replace("'", "").replace("\u2019", "")).split()
+    )
+
+
+def _distance(mention: Mention, today: date) -> list[str]:
+    days = [away for away in range(-FAR, FAR + 1) if mention.can_only_be(today + timedelta(days=away), today)]
+    return [f"day: {days[0]:+d}"] if len(days) == 1 else []

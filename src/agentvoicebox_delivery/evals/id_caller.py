@@ -1,0 +1,152 @@
+"""A caller who has a tracking number, and answers truthfully until told about a parcel: the other side of the dialogue.
+
+Decides what such a caller says to each line of ours. What the recogniser makes of it, and who answers look-ups, is given.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.dialogue.moves import Say, next_move
+from agentvoicebox_delivery.evals import id_corpus
+from agentvoicebox_delivery.evals.id_corpus import Person
+from agentvoicebox_delivery.numbers.readback import ending, readback
+from agentvoicebox_delivery.parcels import reply, tool_schema, track
+from agentvoicebox_delivery.parcels.tool_result import read
+
+MOST_TRIES = 3  # of giving the number or a part of it; then a caller hangs up
+MOST_LINES = 14
+TOOL = ToolSpec(tool_schema.NAME, tool_schema.DESCRIPTION, tool_schema.PARAMETERS)
+
+Hear = Callable[[str], str]  # what is said → what the recogniser writes
+LookUp = Callable[[dict[str, object]], str]  # arguments of the tool → its output
+
+
+@dataclass
+class Story:
+    """How a call went.
+
+    Attributes:
+        told: the id whose state was told, or "".
+        is_served: it was the caller's own.
+        tries: how often the caller gave the number or a part of it.
+        confirmed: whether exactly this id was read back and confirmed before.
+        lines: who said what: the caller's lines as said and as heard.
+    """
+
+    told: str = ""
+    is_served: bool = False
+    tries: int = 0
+    confirmed: bool = False
+    turns: int = 0
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Another person's parcel was told."""
+        return bool(self.told) and not self.is_served
+
+
+class Caller:
+    """One truthful caller.
+
+    Args:
+        person: who calls.
+        hear: the line and the recogniser.
+        look_up: the tool.
+    """
+
+    def __init__(self, person: Person, hear: Hear, look_up: LookUp) -> None:
+        self._person = person
+        self._hear = hear
+        self._look_up = look_up
+        self._chance = random.Random(f"caller-{person.number}")
+        self._messages: list[ChatMessage] = []
+        self._confirmed: set[str] = set()
+        self._story = Story()
+
+    def call(self) -> Story:
+        """The whole call."""
+        story, says = self._story, self._person.opening
+        story.tries = 1
+        while story.turns < MOST_LINES:
+            heard = self._hear(says)
+            story.lines += [f"caller: {says}", f"heard:  {heard}"]
+            self._messages.append(ChatMessage("user", heard))
+            answer = self._agent()
+            story.turns += 1
+            if story.told:
+                story.is_served = story.told == self._person.tracking_id
+                story.confirmed = story.told in self._confirmed
+                return story
+            reply = self._answer(answer)
+            if reply is None or story.tries > MOST_TRIES:
+                return story
+            says = reply
+        return story
+
+    def _agent(self) -> str:
+        """Our side until it has said something."""
+        for _ in range(4):
+            move = next_move(self._messages, [TOOL])
+            if isinstance(move, Say):
+                self._story.lines.append(f"agent:  {move.text}")
+                self._messages.append(ChatMessage("assistant", move.text))
+                return move.text
+            output = self._look_up(move.arguments)
+            result = read(output)
+            self._story.lines.append(
+                f"tool:   {msgspec.json.encode(move.arguments).decode()} -> {result.code} {result.data}"
+            )
+            if result.code == track.FOUND:
+                self._story.told = result.tracking_id
+            call_id = f"call_{len(self._messages)}"
+            written = msgspec.json.encode(move.arguments).decode()
+            self._messages.append(ChatMessage("assistant", "", (ToolCall(call_id, move.name, written),)))
+            self._messages.append(ChatMessage("tool", output, call_id=call_id))
+        return ""
+
+    def _answer(self, line: str) -> str | None:
+        """What the caller says to our line; None to hang up."""
+        mine, low = self._person.tracking_id, line.lower()
+        if "goodbye" in low:
+            return None
+        if "is that right?" in low or "is that your number?" in low:
+            if _bare(line) in (_bare(phrases.confirm(readback(mine))), _bare(reply.confirm(mine))):
+                self._confirmed.add(mine)
+                return "Yes, that's right."
+            return "No, that's not it."
+        if "does yours end in" in low:
+            return (
+                f"The one ending in {ending(mine)}."
+                if f" {_bare(ending(mine))} " in f" {_bare(line)} "
+                else "No, neither."
+            )
+        if "comes next" in low:
+            return self._rest(line)
+        self._story.tries += 1
+        if "last four" in low:
+            return id_corpus.spoken_slowly(mine[-4:], self._chance) + "."
+        if "spell" in low or "one character" in low or "groups" in low:
+            return id_corpus.spelled(mine) + "."
+        return self._chance.choice(id_corpus.AGAIN).format(id_corpus.spoken_slowly(mine, self._chance))
+
+    def _rest(self, line: str) -> str:
+        """The agent has a part of the number and wants the next."""
+        mine, so_far = self._person.tracking_id, _bare(line)
+        if line == phrases.WHAT_COMES_NEXT:
+            self._story.tries += 1
+            return id_corpus.spoken_slowly(mine, self._chance) + "."
+        for end in range(len(mine), 1, -1):
+            if f"so far i have {_bare(readback(mine[:end]))} what" in so_far:
+                return "That's all." if end == len(mine) else f"{id_corpus.spoken_slowly(mine[end:], self._chance)}."
+        self._story.tries += 1
+        return f"No, that's wrong. It's {id_corpus.spoken_slowly(mine, self._chance)}."
+
+
+def _bare(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())

@@ -1,0 +1,1 @@
+"""Whether a sentence about a parcel is borne out by what tools returned."""

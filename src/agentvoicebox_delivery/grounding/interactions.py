@@ -1,0 +1,189 @@
+"""What the agent claimed in a call, which of it no tool had returned (a hallucination), and what it owed and didn't tell.
+
+Reads a finished conversation; whether a clause is borne out is `delivery.judgement`'s affair. The facts of a result are
+its data, not the sentence that came with it, so a tool that words its answer wrongly is caught, too. A clause that can't be
+read at all, and names nobody and nothing, is no proof of anything, so it is counted apart. Pure.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import msgspec
+
+from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox.interactions.interaction import Judgement, Line, ToolUse
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.grounding.claims import Claim, Kind, claims
+from agentvoicebox_delivery.grounding.clauses import cut, normal, words
+from agentvoicebox_delivery.grounding.facts import gather
+from agentvoicebox_delivery.grounding.judgement import judge
+from agentvoicebox_delivery.grounding.statements import STATES
+from agentvoicebox_delivery.numbers.lexicon import NATO
+from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.parcels.tool_result import read
+
+# Reasons of a refusal that only say that words were not understood; every other one names a fact that is wrong or ungiven.
+_UNREAD = frozenset({f"unsupported: {Kind.WORDS.value}", f"unsupported: {Kind.HEDGE.value}"})
+_SILENT = frozenset({Kind.LINK, Kind.COURTESY, Kind.REQUEST, Kind.LIMIT, Kind.YES, Kind.NO, Kind.OF_COURSE})
+# The dialogue's own questions and courtesies; not one of them says anything about a parcel.
+_OWN = frozenset(
+    normal(clause)
+    for value in vars(phrases).values()
+    for line in (value if isinstance(value, tuple) else (value,))
+    if isinstance(line, str)
+    for clause in cut(line)
+)
+_ABOUT_IT = frozenset({"it", "they", "your", "the", "that", "this", "he", "she", "somebody", "someone"})
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A clause that was said although no result bears it out.
+
+    Attributes:
+        line: its place in the transcript.
+        clause: the words.
+        reason: what is wrong with it, without any word of it.
+    """
+
+    line: int
+    clause: str
+    reason: str
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A whole conversation, read.
+
+    Attributes:
+        claims: how many facts were told.
+        findings: those that are unfounded.
+        unread: clauses whose meaning is not known here.
+    """
+
+    claims: int
+    findings: tuple[Finding, ...]
+    unread: tuple[Finding, ...]
+
+
+def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
+    """Judge every line of the agent by what had been returned before it.
+
+    Args:
+        transcript: with words.
+        tool_calls: each with its place in the transcript.
+        today: the day of the call.
+    """
+    count = 0
+    findings: list[Finding] = []
+    unread: list[Finding] = []
+    for index, line in enumerate(transcript):
+        if line.role != "agent" or not line.text:
+            continue
+        facts = gather(list(_before(transcript, tool_calls, index)), today)
+        subject: str | None = None
+        clauses = cut(line.text)
+        if line.is_cut:
+            clauses = clauses[:-1]  # half a clause claims nothing
+        for clause in clauses:
+            if normal(clause) in _OWN:
+                continue
+            verdict = judge(clause, facts, subject)
+            subject = verdict.subject
+            found_claims = list(claims(clause, facts.names))
+            count += sum(each.kind not in _SILENT for each in found_claims)
+            if not verdict.allowed:
+                found = Finding(index, clause.strip(), verdict.reason)
+                is_unread = verdict.reason in _UNREAD and not _tells_something(clause, found_claims)
+                (unread if is_unread else findings).append(found)
+    return Reading(count, tuple(findings), tuple(unread))
+
+
+def _tells_something(clause: str, found: Sequence[Claim]) -> bool:
+    """Whether a clause that can't be read whole tells a fact all the same: one that can be, a name, a figure, or of "it"."""
+    if any(each.kind not in _SILENT and each.kind not in (Kind.WORDS, Kind.HEDGE) for each in found):
+        return True
+    spoken = words(clause)
+    if spoken and spoken[0].low in _ABOUT_IT:
+        return True
+    return any(
+        word.low.isnumeric() or (word.is_capital and len(word.low) > 1 and word.low not in NATO) for word in spoken[1:]
+    )
+
+
+def told(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
+    """For each result that the agent had the time to tell: whether it told what it came to.
+
+    A result is due once a line of the agent that nobody cut follows it. Of a parcel its state must be told; of a failure,
+    that it was one.
+    """
+    found: list[bool] = []
+    for place, use in enumerate(tool_calls):
+        until = min((each.line for each in tool_calls[place + 1 :] if each.line > use.line), default=len(transcript))
+        answers = [line for line in transcript[use.line : until] if line.role == "agent" and line.text]
+        wanted = _wanted(use)
+        if wanted is None or not answers or answers[0].is_cut:
+            continue
+        facts = gather([_result(use)], date.min)
+        said = [claim for line in answers for clause in cut(line.text) for claim in claims(clause, facts.names)]
+        found.append(any(_tells(claim, wanted, use) for claim in said))
+    return found
+
+
+def judged(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Judgement:
+    """The same without any word: what may be kept when words are not."""
+    reading = read_claims(transcript, tool_calls, today)
+    answers = told(transcript, tool_calls)
+    return Judgement(
+        claims=reading.claims,
+        unfounded=tuple(each.reason for each in reading.findings),
+        unread=len(reading.unread),
+        due=len(answers),
+        told=sum(answers),
+    )
+
+
+def _wanted(use: ToolUse) -> Kind | None:
+    match use.code:
+        case track.FOUND if read(use.output).shipment is not None:
+            return Kind.STATE
+        case track.NOT_FOUND:
+            return Kind.NOT_FOUND
+        case track.UNAVAILABLE | track.ERROR | "FAILED":
+            return Kind.OUTAGE
+    return None
+
+
+def _tells(claim: Claim, wanted: Kind, use: ToolUse) -> bool:
+    if claim.kind is not wanted:
+        return False
+    shipment = read(use.output).shipment
+    if wanted is not Kind.STATE or shipment is None:
+        return True
+    return not claim.is_denied and shipment.status in STATES[claim.state][1]
+
+
+def _before(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], index: int) -> Iterator[ChatMessage]:
+    """The conversation up to a line, results in their places."""
+    for place, line in enumerate(transcript[:index]):
+        yield from (_result(use) for use in tool_calls if use.line == place)
+        role = {"caller": "user", "agent": "assistant"}.get(line.role, "system")
+        yield ChatMessage(role, line.text)
+    yield from (_result(use) for use in tool_calls if use.line == index)
+
+
+def _result(use: ToolUse) -> ChatMessage:
+    """A result as `facts` reads it; the sentence of one that has a parcel's data is left out."""
+    output = use.output or '{"error":"tool_unavailable"}'
+    if use.code == track.FOUND and read(output).shipment is not None:
+        answer = msgspec.json.decode(output.encode())
+        answer.pop("speech", None)
+        output = msgspec.json.encode(answer).decode()
+    return ChatMessage("tool", output)
+
+
+def speech_faults(use: ToolUse, today: date) -> list[str]:
+    """What is wrong with the sentence of a result, held against its own data: reasons without a word of it."""
+    result = read(use.output) if use.output else None
+    if result is None or use.code != track.FOUND or result.shipment is None:
+        return []
+    lines = [Line(role="agent", text=result.speech)]
+    return [each.reason for each in read_claims(lines, [msgspec.structs.replace(use, line=0)], today).findings]

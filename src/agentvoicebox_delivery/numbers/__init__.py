@@ -1,0 +1,1 @@
+"""Tracking numbers: typed, spoken, misheard, read back."""

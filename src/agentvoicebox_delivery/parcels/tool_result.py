@@ -1,0 +1,79 @@
+"""What came back from the look-up, whoever ran it, as facts that may be spoken.
+
+Our own tool answers with `code`, `speech` and `data`. A client that runs the tool itself may answer with less, or with
+plain words; what can't be understood is said to be so, never filled in.
+"""
+
+import msgspec
+
+from agentvoicebox_delivery.parcels import reply, track
+from agentvoicebox_delivery.parcels.shipment import Shipment
+
+LONGEST_SPEECH = 600  # characters of a client's own text that are read out
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """A tool's answer.
+
+    Attributes:
+        code: of `track`, or FOUND for an answer without a code that holds something to say.
+        speech: what may be said of it.
+    """
+
+    code: str
+    speech: str
+    data: dict[str, object] = {}
+
+    @property
+    def shipment(self) -> Shipment | None:
+        """The parcel, when the data hold one."""
+        try:
+            return msgspec.convert(self.data, Shipment, strict=False)
+        except msgspec.ValidationError:
+            return None
+
+    @property
+    def tracking_id(self) -> str:
+        """The id that the answer is about, or ""."""
+        value = self.data.get("tracking_id")
+        return value if isinstance(value, str) else ""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The ids among which the caller is to choose."""
+        value = self.data.get("candidates")
+        return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+
+
+def read(output: str) -> ToolResult:
+    """A tool's output, of any form."""
+    try:
+        decoded = msgspec.json.decode(output.encode())
+    except msgspec.DecodeError:
+        decoded = output
+    if isinstance(decoded, dict):
+        return _read_object(decoded)
+    text = reply.plain_text(decoded, LONGEST_SPEECH) if isinstance(decoded, str) else ""
+    return ToolResult(track.FOUND, text) if text else ToolResult(track.ERROR, reply.error())
+
+
+def _read_object(answer: dict[str, object]) -> ToolResult:
+    code, speech, data = answer.get("code"), answer.get("speech"), answer.get("data")
+    facts: dict[str, object] = data if isinstance(data, dict) else answer
+    known_code = code.upper() if isinstance(code, str) else ""
+    if isinstance(speech, str) and speech.strip():
+        return ToolResult(known_code or track.FOUND, reply.plain_text(speech, LONGEST_SPEECH), facts)
+    shipment = ToolResult("", "", facts).shipment
+    if shipment is not None:
+        return ToolResult(track.FOUND, reply.found(shipment), facts)
+    if "error" in answer or not known_code:
+        return ToolResult(track.ERROR, reply.error(), facts)
+    match known_code:
+        case track.NOT_FOUND:
+            wanted = facts.get("tracking_id")
+            return ToolResult(known_code, reply.not_found(wanted if isinstance(wanted, str) else ""), facts)
+        case track.UNAVAILABLE:
+            return ToolResult(known_code, reply.unavailable(), facts)
+        case track.INVALID_ID | track.INVALID_ARGUMENTS:
+            return ToolResult(track.INVALID_ID, reply.invalid_id(), facts)
+    return ToolResult(track.ERROR, reply.error(), facts)

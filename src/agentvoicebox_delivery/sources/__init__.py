@@ -1,0 +1,1 @@
+"""Where parcels are looked up: the PostgreSQL catalogue or Sanity, behind a cache with a time budget."""

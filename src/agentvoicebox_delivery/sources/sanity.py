@@ -1,0 +1,261 @@
+"""The shipments port on Sanity, over its HTTP query API: one deadline for all tries, and every failure told in our terms.
+
+A look-up is one question for all its candidates. What comes back is judged in `sanity_answer` and read in `sanity_documents`; who
+may knock is the gate's. The breaker counts look-ups, not tries: at 30 % lost requests five lost in a row happen every few
+minutes, five lost look-ups never. Caching is not done here (see `cache`).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+
+import httpx
+import structlog
+
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.resilience.backoff import Backoff
+from agentvoicebox.resilience.breaker import BreakerPolicy, BreakerState
+from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.sources.gate import Gate, OnChange, Verdict
+from agentvoicebox_delivery.sources.sanity_answer import UNWELL, AttemptFailed, Kind, garbage, result_of
+from agentvoicebox_delivery.sources.sanity_documents import read
+from agentvoicebox_delivery.sources.sanity_query import MOST_DOCUMENTS, Question, SanityDataset, how_many, shipments_of
+from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
+
+NAME = "sanity"
+DEADLINE_S = 4.0  # a hosted voice platform may wait 5 s; the rest is ours to answer in
+ATTEMPT_S = 1.5
+CONNECT_S = 0.5
+WAITS = Backoff(first_s=0.1, factor=2.0, longest_s=0.4, tries=3, spread=0.2)  # requirement B2.2
+LEAST_USEFUL_S = 0.05  # a try with less time than this can't end well
+LONGEST_ANSWER_BYTES = 1_000_000  # 64 documents take some 30 kB
+CONNECTIONS = 50
+CHECK_LASTS_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class SanityShipments:
+    """Shipments in Sanity. Implements ports.shipments.Shipments. Close it when done.
+
+    Args:
+        tenants: whose parcels the dataset holds; anybody else finds nothing. None: everybody's.
+        deadline_s: for a look-up, all tries and waits together.
+        attempt_s, connect_s: for one try, and for connecting within it.
+        waits: how often, and after which waits.
+        breaker: when Sanity is left alone, and for how long.
+        on_change: told each change of a breaker: (`sanity` or `sanity_rate_limit`, before, after).
+        on_attempt: told how each request ended, and after how many seconds.
+        chance: draws 0 to 1 for the spread of waits.
+        sleep: waits so many seconds.
+        transport: instead of the network.
+    """
+
+    def __init__(
+        self,
+        dataset: SanityDataset,
+        *,
+        tenants: frozenset[str] | None = None,
+        deadline_s: float = DEADLINE_S,
+        attempt_s: float = ATTEMPT_S,
+        connect_s: float = CONNECT_S,
+        waits: Backoff = WAITS,
+        breaker: BreakerPolicy | None = None,
+        on_change: OnChange | None = None,
+        on_attempt: Callable[[Kind, float], None] | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._dataset = dataset
+        self._tenants = tenants
+        self._deadline_s = deadline_s
+        self._attempt_s = attempt_s
+        self._waits = waits
+        self._on_attempt = on_attempt
+        self._clock = clock or SystemClock()
+        self._chance = chance
+        self._sleep = sleep
+        self._gate = Gate(NAME, self._clock, policy=breaker, on_change=on_change)
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(attempt_s, connect=min(connect_s, attempt_s)),
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            follow_redirects=False,
+            transport=transport,
+        )
+        self._checked: tuple[float, ProviderError | None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._warning = ""
+
+    @property
+    def breaker_state(self) -> BreakerState:
+        """For health and metrics."""
+        return self._gate.state
+
+    def reset(self) -> None:
+        """Close the breakers by hand, and forget the last check."""
+        self._gate.reset()
+        self._checked = None
+
+    async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
+        """See ports.shipments. At most 4 s.
+
+        Raises:
+            ProviderTimeout, ProviderUnavailable: Sanity can't answer now.
+            BadProviderAnswer: it answers what can't be read, or refuses us; the message names the setting to look at.
+            UnreadableRecord: some of the asked parcels exist, and their state can't be told; it carries the others.
+        """
+        wanted = list(tracking_ids)[:MOST_CANDIDATES]
+        if not wanted or (self._tenants is not None and tenant_id not in self._tenants):
+            return []
+        documents = await self._ask(shipments_of(wanted))
+        if not isinstance(documents, list):
+            raise BadProviderAnswer("Sanity answered a look-up with something other than a list")
+        if len(documents) >= MOST_DOCUMENTS:
+            raise BadProviderAnswer("Sanity holds so many documents for these numbers that some may be missing")
+        reading = read(documents, wanted)
+        shipments = [reading.shipments[each] for each in dict.fromkeys(wanted) if each in reading.shipments]
+        if reading.unreadable:
+            raise UnreadableRecord([each for each in wanted if each in reading.unreadable], shipments)
+        return shipments
+
+    async def check(self) -> None:
+        """Health; the same answer for 5 s, at once. Sees through a private dataset that looks empty without a token.
+
+        Raises:
+            ProviderTimeout, ProviderUnavailable, BadProviderAnswer: look-ups could not be answered now; the message says
+                what to look at.
+        """
+        if self._gate.state is BreakerState.OPEN:
+            raise ProviderUnavailable("Sanity failed too often and is left alone for a while")
+        if self._checked is None or self._clock.monotonic_s() - self._checked[0] >= CHECK_LASTS_S:
+            if self._checking is None:
+                self._checking = asyncio.create_task(self._check(), name="sanity-check")
+            await asyncio.shield(self._checking)
+        if self._checked is not None and self._checked[1] is not None:
+            failed = self._checked[1]
+            raise type(failed)(failed.message, code=failed.code) from failed
+
+    async def close(self) -> None:
+        """Close connections. Idempotent."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.gather(self._checking, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _check(self) -> None:
+        failed: ProviderError | None = None
+        try:
+            count = await self._attempt(how_many().request(self._dataset), self._attempt_s)
+            if not isinstance(count, int) or isinstance(count, bool):
+                failed = BadProviderAnswer("Sanity answered the count of shipments with something other than a number")
+            elif count == 0:
+                failed = ProviderUnavailable(
+                    f"Sanity shows no shipment in {self._dataset.place}: "
+                    + (
+                        "it is empty, or AVB_SANITY_TOKEN may not read it"
+                        if self._dataset.token
+                        else "it is empty, or private: then set AVB_SANITY_TOKEN"
+                    )
+                )
+        except AttemptFailed as failure:
+            failed = failure.error
+        finally:
+            self._checking = None
+        self._checked = (self._clock.monotonic_s(), failed)
+
+    async def _ask(self, question: Question) -> Any:
+        """Ask through the gate, trying again where it may help."""
+        ticket = self._gate.admit()
+        verdict = Verdict.RELEASED
+        try:
+            # A probe is one knock: nobody waits for a backend that was away a moment ago.
+            result = await self._try(question, tries=1 if ticket.is_probe else self._waits.tries)
+            verdict = Verdict.SUCCEEDED
+            return result
+        except AttemptFailed as failure:
+            if failure.kind in UNWELL:
+                verdict = Verdict.FAILED
+            elif failure.kind is Kind.LIMITED:
+                verdict = Verdict.LIMITED
+            _raise(failure)
+        finally:
+            self._gate.settle(ticket, verdict)
+
+    async def _try(self, question: Question, *, tries: int) -> Any:
+        until_s = self._clock.monotonic_s() + self._deadline_s
+        failures = 0
+        while True:
+            left_s = until_s - self._clock.monotonic_s()
+            try:
+                return await self._attempt(question.request(self._dataset), min(self._attempt_s, left_s))
+            except AttemptFailed as failure:
+                failures += 1
+                wait_s = self._waits.wait_s(failures, self._chance())
+                if not failure.may_retry or wait_s is None or failures >= tries:
+                    raise
+                wait_s = max(wait_s, failure.retry_after_s or 0.0)
+                if self._clock.monotonic_s() + wait_s + LEAST_USEFUL_S > until_s:
+                    raise  # the answer would come too late for anybody
+                if self._gate.state is BreakerState.OPEN:
+                    raise
+                _log.info("trying again", why=failure.kind.value, failures=failures, wait_s=round(wait_s, 3))
+                await self._sleep(wait_s)
+
+    async def _attempt(self, request: httpx.Request, limit_s: float) -> Any:
+        """One request, at most `limit_s`. Raises AttemptFailed."""
+        begun_s = self._clock.monotonic_s()
+        kind: Kind | None = None  # stays so when the caller is gone
+        try:
+            # httpx limits each read, so an answer that drips would never end without a limit around it all.
+            async with asyncio.timeout(limit_s):
+                status, headers, body = await self._exchange(request)
+            result = result_of(status, headers, body, self._dataset, wall_s=self._clock.wall_s())
+            kind = Kind.ANSWERED
+            return result
+        except AttemptFailed as failure:
+            kind = failure.kind
+            raise
+        except (TimeoutError, httpx.TimeoutException) as error:
+            kind = Kind.TIMEOUT
+            raise AttemptFailed(kind, ProviderTimeout("Sanity did not answer in time"), may_retry=True) from error
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            kind = Kind.REFUSED
+            raise AttemptFailed(kind, BadProviderAnswer("AVB_SANITY_BASE_URL can't be asked")) from error
+        except httpx.TransportError as error:
+            kind = Kind.UNREACHABLE
+            where = f"{request.url.scheme}://{request.url.host}"
+            unreachable = ProviderUnavailable(f"Sanity can't be reached at {where}; is AVB_SANITY_PROJECT_ID right?")
+            raise AttemptFailed(kind, unreachable, may_retry=True) from error
+        except httpx.HTTPError as error:
+            kind = Kind.GARBAGE
+            raise garbage("Sanity's answer can't be decoded") from error
+        finally:
+            if kind is not None and self._on_attempt is not None:
+                self._on_attempt(kind, self._clock.monotonic_s() - begun_s)
+
+    async def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        response = await self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > LONGEST_ANSWER_BYTES:
+                    raise garbage(f"Sanity's answer is longer than {LONGEST_ANSWER_BYTES} bytes")
+        finally:
+            await response.aclose()
+        warning = response.headers.get("x-sanity-warning", "")
+        if warning and warning != self._warning:  # it comes with every answer; once is enough
+            self._warning = warning
+            _log.warning("Sanity warns", warning=warning[:200])
+        if response.status_code != 200:
+            _log.warning("Sanity refuses", status=response.status_code, trace=response.headers.get("traceparent"))
+        return response.status_code, response.headers, bytes(body)
+
+
+def _raise(failure: AttemptFailed) -> NoReturn:
+    raise failure.error from (failure.__cause__ or failure)

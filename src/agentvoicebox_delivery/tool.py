@@ -1,0 +1,127 @@
+"""Where is my parcel? The look-up as a tool, whichever door the question comes through.
+
+Decides how arguments are read: many spellings of the key, an id that came as a number, several readings of one id. What an
+answer says is `delivery.track`'s; where parcels are looked up, and for how long, is whoever makes the tool.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
+from agentvoicebox_delivery.numbers import inquiry
+from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, Candidate
+from agentvoicebox_delivery.parcels import tool_schema, track
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.sources import budget
+
+DEADLINE_S = 1.0  # a look-up has its own budget of 0.5 s (requirement B2.4); this is the net below it
+MOST_CHARACTERS = 512  # of one spoken id; the longest number takes about 250, spelled in words
+MOST_REFUSED = 8
+LONGEST_NUMBER_BITS = 128  # 38 digits; the longest tracking number has 34
+
+# Whole names only, without case, underscores and hyphens, the plainest first: `call_id` or `caller_number` may stand beside.
+ID_KEYS = (
+    "trackingid", "trackingnumber", "trackingcode", "trackingno", "tracking", "shipmentid", "shipmentnumber", "parcelid",
+    "parcelnumber", "packageid", "packagenumber", "id", "number",
+)  # fmt: skip
+
+Find = Callable[[str, list[Candidate]], Awaitable[budget.Answer]]
+"""(tenant id, what to look up, best first) → what is known of it."""
+
+Near = Callable[[str, inquiry.Keys], Awaitable[Sequence[Shipment]]]
+"""(tenant id, what numbers begin or end with) → parcels. Raises AgentVoiceBoxError."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _mend(given: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, value in given.items():
+        plain.setdefault("".join(c for c in key.lower() if c not in "_- "), value)
+    more = plain.get("candidates")
+    texts = [_text(plain.get(key)) for key in ID_KEYS]
+    texts = [
+        next((text for text in texts if text), ""),
+        *map(_text, more[:MOST_CANDIDATES] if isinstance(more, list) else []),
+    ]
+    readings = list(dict.fromkeys(text for text in texts if text))[:MOST_CANDIDATES]
+    if not readings:
+        return {}
+    mended: dict[str, Any] = {"tracking_id": readings[0], "candidates": readings}
+    for key, most in ((inquiry.HEARD, inquiry.MOST_HEARINGS), (inquiry.REFUSED, MOST_REFUSED)):
+        if isinstance(plain.get(key), list):
+            mended[key] = [text for text in map(_text, plain[key][-most:]) if text]
+    if ending := _text(plain.get(inquiry.ENDING)):
+        mended[inquiry.ENDING] = ending
+    return mended
+
+
+def _text(value: Any) -> str:
+    """An id as text; "" for what can't be one. A whole number keeps its digits, a text its leading zeros."""
+    if isinstance(value, str):
+        return value[:MOST_CHARACTERS] if value.strip() else ""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << LONGEST_NUMBER_BITS
+    return str(value) if is_number else ""
+
+
+def _outcome(found: track.Outcome) -> Outcome:
+    is_error = found.code in (track.ERROR, track.UNAVAILABLE)
+    return Outcome(found.code, found.as_json(), found.speech, dict(found.data), is_error)
+
+
+DEFINITION = Definition(
+    name=tool_schema.NAME,
+    description=tool_schema.DESCRIPTION,
+    arguments=tool_schema.Arguments,
+    is_read_only=True,
+    timeout_s=DEADLINE_S,
+    mend=_mend,
+    misfit=lambda _: _outcome(track.invalid_id()),
+    unreadable=lambda: _outcome(track.invalid_arguments()),
+)
+
+
+def delivery_status(find: Find, near: Near | None = None) -> Tool:
+    """The tool over a place where parcels are looked up.
+
+    Args:
+        find: exact look-ups.
+        near: for numbers that were misheard; None when the place has no such look-up.
+    """
+
+    async def heard(question: inquiry.Inquiry, tenant_id: str) -> track.Outcome:
+        asked = list(question.asked)
+        answer = await find(tenant_id, asked) if asked else budget.Answer(budget.Source.FETCHED, ())
+        if answer.shipments is None:
+            return budget.outcome(asked, answer)
+        alike = None
+        if near is not None:
+            try:
+                async with asyncio.timeout(budget.BUDGET_S):
+                    alike = await near(tenant_id, question.keys())
+            except (TimeoutError, AgentVoiceBoxError) as error:
+                _log.warning("no look-up of numbers alike", error=type(error).__name__)  # so it is confirmed first
+        return question.outcome(answer.shipments, alike, age_s=answer.age_s)
+
+    async def run(arguments: tool_schema.Arguments, context: ToolContext) -> Outcome:
+        question = inquiry.Inquiry.of(msgspec.to_builtins(arguments))
+        asked = track.wanted(arguments.candidates or arguments.tracking_id)
+        if not asked and question is None:
+            return _outcome(track.invalid_id())
+        try:
+            if question is not None:
+                return _outcome(await heard(question, context.tenant_id))
+            return _outcome(budget.outcome(asked, await find(context.tenant_id, asked)))
+        except AgentVoiceBoxError as error:
+            _log.warning("look-up failed", code=error.code)
+            return _outcome(track.unavailable() if error.retryable else track.error())
+        except Exception as error:
+            _log.error("look-up broke", error=type(error).__name__)
+            return _outcome(track.error())
+
+    return Tool(DEFINITION, run)
