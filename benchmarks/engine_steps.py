@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from tests.kit.kits import AGENTS
 
-from agentvoicebox.agents import Agents
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import Effect, OpenJob
 from agentvoicebox.engine.jobs import CallTool, Generate, Speak, Transcribe
@@ -33,7 +33,7 @@ class Call:
     """One engine that is fed, and the time its steps took (µs)."""
 
     def __init__(self, note: Callable[[Engine, float, i.Input], None] | None) -> None:
-        agent = Agents().default
+        agent = AGENTS.default
         config = agent.session(session_id="sess_bench", model="delivery", expires_at=1_700_003_600)
         self.opened = i.Opened(config, agent.profile(), seed="bench", wall_s=1_700_000_000.0)
         self.now_s = 0.0

@@ -38,8 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.kit.fault_proxy import Break, Fault, FaultProxy, Reply, Request, answer  # noqa: E402
-from tests.kit.hotline import captured  # noqa: E402
 from tests.kit.sanity import document  # noqa: E402
+from tests.kit.webhook import captured  # noqa: E402
 
 from agentvoicebox.cli.local_server import free_port  # noqa: E402
 from agentvoicebox_delivery.sources.sanity_answer import Kind  # noqa: E402

@@ -20,19 +20,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.settings import Settings
+from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.kits.services import KitServices
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.webhook.app import create_app
-from agentvoicebox.webhook.metrics import HotlineMetrics
-from agentvoicebox.webhook.role import build
+from agentvoicebox.webhook.role import build, metrics_of
 from agentvoicebox.webhook.vapi import KNOWN
+from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.routes import track_route
+from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.look_up import LookUp
+from agentvoicebox_delivery.sources.metrics import LookUpMetrics
+from agentvoicebox_delivery.tool import delivery_status
 
 UPS = "1Z999AA10123456784"
 PLANTED = (
@@ -203,14 +209,19 @@ async def fuzz(bodies: int, seed: int, *, settings: dict[str, Any] | None = None
     chance = random.Random(seed)
     lines = io.StringIO()
     configure(service="fuzz", level="debug", out=lines)
-    loaded = Settings.load(
+    loaded = load_settings(
         vapi_secrets="hush-secret-5d", vapi_bearer_tokens="hush-secret-5d", webhook_source_limit=0, **(settings or {})
     )
-    metrics = HotlineMetrics(KNOWN)
-    source = Source(chance)
-    cache = CachedShipments(source, fresh_s=0.0, negative_fresh_s=0.0)
-    shared, dispatch = build(loaded, LookUp("fuzz", source, cache, metrics), metrics)
-    app = create_app(shared)
+    registry = CollectorRegistry()
+    cache = CachedShipments(Source(chance), fresh_s=0.0, negative_fresh_s=0.0)
+    look_up = LookUp("fuzz", Source(chance), cache, LookUpMetrics(registry))
+    services = KitServices(
+        tools=(delivery_status(look_up.find),),
+        aliases=dict.fromkeys(DeliverySettings.of(loaded).tool_names, tool_schema.NAME),
+        tool_routes=(track_route(),),
+    )
+    server = build(loaded, [services], metrics_of([services], registry))
+    app = create_app(server)
     statuses: Counter[str] = Counter()
     broken: list[str] = []
     leaks: list[str] = []
@@ -238,7 +249,7 @@ async def fuzz(bodies: int, seed: int, *, settings: dict[str, Any] | None = None
                 leaks += [line for planted in PLANTED if planted in line]
             lines.seek(0)
             lines.truncate()
-    await dispatch.close()
+    await server.dispatch.close()
     await cache.close()
     seconds = time.perf_counter() - began_s
     return Report(bodies, round(seconds, 1), dict(sorted(statuses.items())), broken, leaks, round(slowest_s * 1000, 1))

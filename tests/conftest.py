@@ -19,11 +19,11 @@ from hypothesis import settings
 
 from agentvoicebox.broker import keys
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.settings import DEFAULT_TENANT
-from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 from agentvoicebox_delivery.sources.demo_data import seed
+from tests.kit.kits import migrate
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
 
 # A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).

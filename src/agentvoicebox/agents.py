@@ -2,28 +2,31 @@
 
     instructions, greeting, language_model, voice, speed, tools or [[tools]], [turn_detection]
 
-Decides what an agent file may say, and which agent a model name means. Built-in files lie in `agent_files/`; a file of the user's
-with the same name takes its place. How a session is changed later by its client is `wire/session_config`.
+Decides what an agent file may say, and which agent a model name means. Built-in files are in `agent_files/`, further ones come
+with agent kits; a file of the user's with the same name replaces either. How a client changes its session later is up to
+`wire/session_config`.
 """
 
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
 from agentvoicebox.engine.inputs import AgentProfile
 from agentvoicebox.errors import ClientError, SettingsError
+from agentvoicebox.kits.registry import Kits, kits_of
+from agentvoicebox.settings import Settings
 from agentvoicebox.tools.declaration import ToolDeclaration
 from agentvoicebox.tools.definition import Definition
-from agentvoicebox.tools.doors import BUILT_IN as TOOLS
-from agentvoicebox.tools.doors import to_engine
+from agentvoicebox.tools.formats import to_engine
 from agentvoicebox.wire.session_config import SessionConfig, apply_update
 
 BUILT_IN = Path(__file__).with_name("agent_files")
 MANUAL = "manual"
+OPENAI = "openai"  # every OpenAI-compatible server that is set up
 AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # OpenAI's conversation models; its transcription and translation models are not this kind.
 OPENAI_MODEL = re.compile(r"gpt-(4o-(mini-)?)?realtime(?!.*(whisper|transcribe|translate))(-[a-z0-9.-]+)?")
@@ -35,27 +38,27 @@ class UnknownModel(ClientError):
     code = "invalid_model"
 
 
-class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an agent's file says.
+class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of an agent's file.
 
     Attributes:
-        instructions: what the language model is told about its task.
+        instructions: the task, as the language model reads it.
         greeting: how a call begins when the client asks for a first answer; empty: as the model likes.
-        language_model: `dialogue`, or `openai` for any OpenAI-compatible server, with an optional model after a slash.
+        language_model: `openai` for any OpenAI-compatible server, with an optional model after a slash, or a model of a kit;
+            empty: the kit's first model when the tools are a kit's, else `openai`.
         voice: a voice of the catalogue or an OpenAI name.
         speed: 0.25 to 1.5.
-        tools: tools that the server runs: the name of one of its own, or the declaration of somebody else's.
+        tools: tools that the server runs: the name of a kit's tool, or the declaration of a tool that is called over HTTP.
         turn_detection: as in the protocol (`type`, `silence_duration_ms`, …), or `"manual"`.
     """
 
     instructions: str
     greeting: str = ""
-    language_model: str = "dialogue"
+    language_model: str = ""
     voice: str = "alloy"
     speed: float = 1.0
     tools: tuple[str | ToolDeclaration, ...] = ()
     turn_detection: dict[str, Any] | Literal["manual"] = {}
-    name: str = ""
 
     @property
     def tool_names(self) -> tuple[str, ...]:
@@ -64,14 +67,20 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def declared_tools(self) -> tuple[ToolDeclaration, ...]:
-        """Those that somebody else runs."""
+        """Tools that are called over HTTP."""
         return tuple(tool for tool in self.tools if isinstance(tool, ToolDeclaration) and not tool.is_reference)
 
-    @property
-    def tool_definitions(self) -> tuple[Definition, ...]:
-        """What is told of its tools. Raises KeyError for a name that is no tool of the server's; `Agents` has checked that."""
-        declared = {tool.name: tool.definition() for tool in self.declared_tools}
-        return tuple(declared.get(name) or TOOLS[name] for name in self.tool_names)
+
+class Agent(AgentFile, frozen=True, kw_only=True):
+    """An agent that can be called.
+
+    Attributes:
+        name: the file's, without its suffix.
+        tool_definitions: of its tools, in the file's order.
+    """
+
+    name: str
+    tool_definitions: tuple[Definition, ...] = ()
 
     def profile(self) -> AgentProfile:
         """What the engine needs of it besides the session."""
@@ -103,31 +112,41 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Agents:
-    """All agents, read once at start."""
+    """All agents, read once at start.
 
-    def __init__(self, *, folder: str = "", default: str = "delivery") -> None:
-        """Read the built-in files and those of `folder`.
+    Args:
+        folder: of the user's own files; empty: none.
+        default: who answers when OpenAI's model names are asked for; empty: the kits' default.
+        kits: whose agents and tools there are.
 
-        Raises:
-            SettingsError: naming every file at fault, a missing folder, or a default that is no agent.
-        """
+    Raises:
+        SettingsError: naming every invalid file, a missing folder, or a default that is no agent.
+    """
+
+    def __init__(self, *, folder: str = "", default: str = "", kits: Kits | None = None) -> None:
+        kits = kits or Kits()
         faults: list[str] = []
         self._agents: dict[str, Agent] = {}
-        folders = [BUILT_IN]
+        folders = [BUILT_IN, *kits.agent_folders]
         if folder:
             folders.append(Path(folder))
             if not Path(folder).is_dir():
                 faults.append(f"AVB_AGENTS_DIR: there is no folder {folder}")
         for path in (path for each in folders for path in sorted(each.glob("*.toml"))):
             try:
-                self._agents[path.stem] = _read(path)
+                self._agents[path.stem] = _read(path, kits)
             except ValueError as error:
                 faults.append(f"{path}: {error}")
-        if default not in self._agents and not faults:
-            faults.append(f"AVB_DEFAULT_AGENT: no agent {default!r}; there are {', '.join(self._agents)}")
+        self._default = default or kits.default_agent
+        if self._default not in self._agents and not faults:
+            faults.append(f"AVB_DEFAULT_AGENT: no agent {self._default!r}; there are {', '.join(self._agents)}")
         if faults:
-            raise SettingsError("these agents need mending:\n  " + "\n  ".join(faults))
-        self._default = default
+            raise SettingsError("invalid agents:\n  " + "\n  ".join(faults))
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """The agents of a deployment. Raises SettingsError, also for kits that can't be loaded."""
+        return cls(folder=settings.agents_dir, default=settings.default_agent, kits=kits_of(settings))
 
     @property
     def by_name(self) -> Mapping[str, Agent]:
@@ -154,25 +173,43 @@ class Agents:
         raise UnknownModel(f"There is no agent '{model[:100]}'. Agents here: {known}.", param="model")
 
 
-def _read(path: Path) -> Agent:
+def _read(path: Path, kits: Kits) -> Agent:
     """One file. Raises ValueError that says what is wrong with it."""
     if not AGENT_NAME.fullmatch(path.stem):
-        raise ValueError("an agent's name is made of small letters, digits, '.', '_' and '-'")
+        raise ValueError("an agent's name is made of lower-case letters, digits, '.', '_' and '-'")
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-        agent = msgspec.convert({**body, "name": path.stem}, type=Agent)
+        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), type=AgentFile)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    declared = {tool.name for tool in agent.declared_tools}
-    unknown = [name for name in agent.tool_names if name not in TOOLS and name not in declared]
-    twice = [name for name in agent.tool_names if agent.tool_names.count(name) > 1]
-    taken = sorted(declared & TOOLS.keys())
-    if twice or taken:
-        raise ValueError(f"two tools are named {[*twice, *taken][0]}")
-    if unknown:
-        raise ValueError(f"no such tool: {', '.join(unknown)}; there are {', '.join(TOOLS)}")
+    agent = Agent(
+        **{**msgspec.structs.asdict(file), "language_model": file.language_model or _language_model(file, kits)},
+        name=path.stem,
+        tool_definitions=_definitions(file, kits),
+    )
     try:
         agent.session(session_id="sess_check", model=agent.name, expires_at=0)
     except ClientError as error:
         raise ValueError(error.message) from error
     return agent
+
+
+def _definitions(file: AgentFile, kits: Kits) -> tuple[Definition, ...]:
+    """Of a file's tools. Raises ValueError."""
+    served = kits.definitions
+    declared = {tool.name: tool.definition() for tool in file.declared_tools}
+    unknown = [name for name in file.tool_names if name not in served and name not in declared]
+    twice = [name for name in file.tool_names if file.tool_names.count(name) > 1]
+    taken = sorted(declared.keys() & served.keys())
+    if twice or taken:
+        raise ValueError(f"two tools are named {[*twice, *taken][0]}")
+    if unknown:
+        there = f"there are {', '.join(served)}" if served else "no kit in AVB_KITS brings tools"
+        raise ValueError(f"no such tool: {', '.join(unknown)}; {there}")
+    kits.of_tools(file.tool_names)  # an agent belongs to one kit
+    return tuple(declared.get(name) or served[name] for name in file.tool_names)
+
+
+def _language_model(file: AgentFile, kits: Kits) -> str:
+    """The language model of a file that names none."""
+    kit = kits.of_tools(file.tool_names)
+    return OPENAI if kit is None else next(iter(kit.language_models()), OPENAI)

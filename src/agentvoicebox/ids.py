@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+DEFAULT_TENANT = "default"  # the tenant of callers and data while no tenants are set up
 ID_HEX = 20  # 80 bits; with the prefix an id stays below OpenAI's 32 characters
 
 

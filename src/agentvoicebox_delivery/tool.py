@@ -1,7 +1,7 @@
-"""Where is my parcel? The look-up as a tool, whichever door the question comes through.
+"""Where is my parcel? The look-up as a tool, whichever protocol the question comes by.
 
 Decides how arguments are read: many spellings of the key, an id that came as a number, several readings of one id. What an
-answer says is `delivery.track`'s; where parcels are looked up, and for how long, is whoever makes the tool.
+answer says is up to `parcels.track`; where parcels are looked up, and for how long, to `sources.look_up`.
 """
 
 import asyncio
@@ -12,10 +12,11 @@ import msgspec
 import structlog
 
 from agentvoicebox.errors import AgentVoiceBoxError
-from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
+from agentvoicebox.tools.definition import TOOL_TIMEOUT, TOOL_UNAVAILABLE, Definition, Outcome, Tool, ToolContext
 from agentvoicebox_delivery.numbers import inquiry
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, Candidate
 from agentvoicebox_delivery.parcels import tool_schema, track
+from agentvoicebox_delivery.parcels.reply import STALE_AFTER_S
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources import budget
 
@@ -29,6 +30,17 @@ ID_KEYS = (
     "trackingid", "trackingnumber", "trackingcode", "trackingno", "tracking", "shipmentid", "shipmentnumber", "parcelid",
     "parcelnumber", "packageid", "packagenumber", "id", "number",
 )  # fmt: skip
+
+STATUS = {
+    track.FOUND: "success",
+    track.NOT_FOUND: "not_found",
+    track.INVALID_ID: "invalid",
+    track.INVALID_ARGUMENTS: "invalid",
+    track.CONFIRM: "confirm",
+    track.AMBIGUOUS: "ambiguous",
+    track.UNAVAILABLE: "unavailable",
+    track.ERROR: "error",
+}
 
 Find = Callable[[str, list[Candidate]], Awaitable[budget.Answer]]
 """(tenant id, what to look up, best first) → what is known of it."""
@@ -71,7 +83,21 @@ def _text(value: Any) -> str:
 
 def _outcome(found: track.Outcome) -> Outcome:
     is_error = found.code in (track.ERROR, track.UNAVAILABLE)
-    return Outcome(found.code, found.as_json(), found.speech, dict(found.data), is_error)
+    return Outcome(found.code, found.as_json(), found.speech, dict(found.data), is_error, _status(found))
+
+
+def _status(found: track.Outcome) -> str:
+    """How it went, in one word (requirement B1.4)."""
+    age_s = found.data.get("age_s")
+    if found.code == track.FOUND and isinstance(age_s, int | float) and age_s >= STALE_AFTER_S:
+        return "stale"
+    return STATUS.get(found.code, "error")
+
+
+def _failed(code: str) -> Outcome:
+    """A failure of the platform's, in the words of this agent."""
+    is_away = code in (TOOL_TIMEOUT, TOOL_UNAVAILABLE)
+    return _outcome(track.unavailable() if is_away else track.error())
 
 
 DEFINITION = Definition(
@@ -83,6 +109,8 @@ DEFINITION = Definition(
     mend=_mend,
     misfit=lambda _: _outcome(track.invalid_id()),
     unreadable=lambda: _outcome(track.invalid_arguments()),
+    failed=_failed,
+    codes=frozenset(STATUS),
 )
 
 

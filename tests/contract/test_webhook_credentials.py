@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.kit.hotline import Backend, Hotline, asking, code, over, parcel
+from tests.kit.webhook import Backend, WebhookClients, asking, code, over, parcel
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.webhook.signatures import HmacScheme
@@ -29,7 +29,7 @@ def signed(scheme: HmacScheme, timestamp: bytes, body: bytes = BODY) -> dict[byt
 
 
 async def send(
-    line: Hotline, headers: dict[bytes, bytes] | list[tuple[bytes, bytes]], path: str = "/vapi/webhook"
+    line: WebhookClients, headers: dict[bytes, bytes] | list[tuple[bytes, bytes]], path: str = "/vapi/webhook"
 ) -> int:
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
     response = await line.public.post(path, content=BODY, headers=[(b"content-type", b"application/json"), *pairs])

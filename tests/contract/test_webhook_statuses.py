@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.kit.hotline import UPS, Backend, Hotline, asking, code, item, over, parcel, running, tool_calls
+from tests.kit.webhook import UPS, Backend, WebhookClients, asking, code, item, over, parcel, running, tool_calls
 
 from agentvoicebox.errors import StorageLost
 
@@ -19,7 +19,7 @@ async def line(parcels_url: str) -> Any:
         yield made
 
 
-async def test_a_known_parcel_is_told_in_a_string_and_in_words(line: Hotline) -> None:
+async def test_a_known_parcel_is_told_in_a_string_and_in_words(line: WebhookClients) -> None:
     (result,) = await line.results(asking())
     assert (result["toolCallId"], result["name"]) == ("call_51kj", "track_shipment")
     assert isinstance(result["result"], str)
@@ -32,18 +32,18 @@ async def test_a_known_parcel_is_told_in_a_string_and_in_words(line: Hotline) ->
 
 
 @pytest.mark.parametrize("tracking_id", ["hello", "", "12", None, 12.5, True, ["1Z"], "0" * 600])
-async def test_an_invalid_id_is_a_result(line: Hotline, tracking_id: Any) -> None:
+async def test_an_invalid_id_is_a_result(line: WebhookClients, tracking_id: Any) -> None:
     (result,) = await line.results(asking(tracking_id))
     assert code(result) == "INVALID_ID"
     assert "whole tracking number" in result["message"]["content"]
 
 
-async def test_a_parcel_that_does_not_exist_is_a_result(line: Hotline) -> None:
+async def test_a_parcel_that_does_not_exist_is_a_result(line: WebhookClients) -> None:
     (result,) = await line.results(asking("PKG999"))
     assert code(result) == "NOT_FOUND"
 
 
-async def test_one_bad_call_does_not_touch_the_others(line: Hotline) -> None:
+async def test_one_bad_call_does_not_touch_the_others(line: WebhookClients) -> None:
     body = tool_calls(
         item({"tracking_id": "PKG004"}, "a"),
         item('{"tracking_id": "PKG0', "b"),
@@ -59,7 +59,7 @@ async def test_one_bad_call_does_not_touch_the_others(line: Hotline) -> None:
 
 
 @pytest.mark.parametrize("arguments", ['{"tracking_id": "1Z999', "[]", "7", '"x"', [UPS], 7, "{'tracking_id': 1}"])
-async def test_arguments_that_cannot_be_read_are_a_result(line: Hotline, arguments: Any) -> None:
+async def test_arguments_that_cannot_be_read_are_a_result(line: WebhookClients, arguments: Any) -> None:
     (result,) = await line.results(tool_calls(item(arguments)))
     assert code(result) == "INVALID_ARGUMENTS"
 
@@ -77,7 +77,9 @@ async def test_arguments_that_cannot_be_read_are_a_result(line: Hotline, argumen
         ({"message": {"type": "function-call"}}, ["functionCall"]),
     ],
 )
-async def test_where_nothing_can_be_answered_the_fault_is_named(line: Hotline, body: Any, where: list[Any]) -> None:
+async def test_where_nothing_can_be_answered_the_fault_is_named(
+    line: WebhookClients, body: Any, where: list[Any]
+) -> None:
     response = await line.vapi(body)
     assert response.status_code == 422
     (fault,) = response.json()["detail"]
@@ -93,13 +95,13 @@ async def test_where_nothing_can_be_answered_the_fault_is_named(line: Hotline, b
         b'{"message":' * 400 + b"1" + b"}" * 400, b'{"tracking_id":"PKG004"}', b'{"message":{"type":"hang"}} x',
     ],
 )  # fmt: skip
-async def test_what_is_no_message_is_a_422_with_details(line: Hotline, body: bytes) -> None:
+async def test_what_is_no_message_is_a_422_with_details(line: WebhookClients, body: bytes) -> None:
     response = await line.vapi(body)
     assert response.status_code == 422
     assert response.json()["detail"][0]["loc"][0] == "body"
 
 
-async def test_a_message_without_a_type_is_still_answered_when_it_holds_a_call(line: Hotline) -> None:
+async def test_a_message_without_a_type_is_still_answered_when_it_holds_a_call(line: WebhookClients) -> None:
     (result,) = await line.results({"message": {"toolCallList": [item({"tracking_id": UPS})]}})
     assert code(result) == "FOUND"
 
@@ -107,7 +109,7 @@ async def test_a_message_without_a_type_is_still_answered_when_it_holds_a_call(l
 @pytest.mark.parametrize(
     "kind", ["status-update", "end-of-call-report", "voice.dreamt", "Ω", "tool-calls ", "x" * 9999]
 )
-async def test_what_wants_no_answer_gets_an_empty_one(line: Hotline, kind: str) -> None:
+async def test_what_wants_no_answer_gets_an_empty_one(line: WebhookClients, kind: str) -> None:
     response = await line.vapi({"message": {"type": kind, "status": None}})
     assert (response.status_code, response.json()) == (200, {})
 
@@ -122,7 +124,7 @@ async def test_what_wants_no_answer_gets_an_empty_one(line: Hotline, kind: str) 
         ("campaign.predial", "eligible"),
     ],
 )
-async def test_what_wants_an_answer_never_gets_an_empty_one(line: Hotline, kind: str, key: str) -> None:
+async def test_what_wants_an_answer_never_gets_an_empty_one(line: WebhookClients, kind: str, key: str) -> None:
     response = await line.vapi({"message": {"type": kind}})
     assert response.status_code == 200
     assert list(response.json()) == [key]
@@ -134,12 +136,12 @@ async def test_a_configured_assistant_takes_the_call(parcels_url: str) -> None:
     assert response.json() == {"assistantId": "asst-1"}
 
 
-async def test_a_body_that_is_too_large_is_a_413(line: Hotline) -> None:
+async def test_a_body_that_is_too_large_is_a_413(line: WebhookClients) -> None:
     response = await line.vapi({"message": {"type": "hang", "artifact": "x" * (2 * 1024 * 1024)}})
     assert response.status_code == 413
 
 
-async def test_a_body_of_almost_two_megabytes_is_answered(line: Hotline) -> None:
+async def test_a_body_of_almost_two_megabytes_is_answered(line: WebhookClients) -> None:
     (result,) = await line.results(asking(artifact={"transcript": "x" * (2 * 1024 * 1024 - 500)}))
     assert code(result) == "FOUND"
 
@@ -154,7 +156,7 @@ async def test_a_body_of_almost_two_megabytes_is_answered(line: Hotline) -> None
         {"content-type": "application/json", "content-encoding": "gzip"},
     ],
 )
-async def test_another_kind_of_content_is_a_415(line: Hotline, headers: dict[str, str]) -> None:
+async def test_another_kind_of_content_is_a_415(line: WebhookClients, headers: dict[str, str]) -> None:
     body = gzip.compress(json.dumps(asking()).encode())
     response = await line.public.post("/vapi/webhook", content=body, headers=headers)
     assert response.status_code == 415
@@ -163,20 +165,20 @@ async def test_another_kind_of_content_is_a_415(line: Hotline, headers: dict[str
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", 'application/json;charset="UTF-8"']
 )
-async def test_json_may_be_named_with_its_charset(line: Hotline, kind: str) -> None:
+async def test_json_may_be_named_with_its_charset(line: WebhookClients, kind: str) -> None:
     response = await line.public.post("/vapi/webhook", content=json.dumps(asking()), headers={"content-type": kind})
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/vapi/webhook", "/v1/track"])
-async def test_another_method_is_a_405(line: Hotline, method: str, path: str) -> None:
+async def test_another_method_is_a_405(line: WebhookClients, method: str, path: str) -> None:
     response = await line.public.request(method, path, content=b"{}", headers=JSON)
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
 
 
-async def test_another_address_is_a_404(line: Hotline) -> None:
+async def test_another_address_is_a_404(line: WebhookClients) -> None:
     for path in ("/", "/docs", "/openapi.json", "/metrics", "/healthz", "/breaker/reset", "/sanity/webhook"):
         assert (await line.public.post(path, json={})).status_code == 404, path
 
@@ -221,14 +223,14 @@ class TestStrict:
 class TestRest:
     """`POST /v1/track`."""
 
-    async def test_it_tells_where_a_parcel_is(self, line: Hotline) -> None:
+    async def test_it_tells_where_a_parcel_is(self, line: WebhookClients) -> None:
         response = await line.public.post("/v1/track", json={"tracking_id": "pkg 004"})
         answer = response.json()
         assert response.status_code == 200
         assert (answer["status"], answer["code"], answer["data"]["status"]) == ("success", "FOUND", "out_for_delivery")
         assert answer["speech"].startswith("Your parcel ending in zero zero four is out for delivery.")
 
-    async def test_no_such_parcel_is_a_200(self, line: Hotline) -> None:
+    async def test_no_such_parcel_is_a_200(self, line: WebhookClients) -> None:
         response = await line.public.post("/v1/track", json={"tracking_id": "PKG999"})
         assert (response.status_code, response.json()["status"]) == (200, "not_found")
 
@@ -245,12 +247,12 @@ class TestRest:
             ([], "dict_type"),
         ],
     )
-    async def test_what_cannot_be_meant_is_a_422(self, line: Hotline, body: Any, kind: str) -> None:
+    async def test_what_cannot_be_meant_is_a_422(self, line: WebhookClients, body: Any, kind: str) -> None:
         response = await line.public.post("/v1/track", json=body)
         assert response.status_code == 422
         assert response.json()["detail"][0]["type"] == kind
 
-    async def test_a_platform_that_reads_only_2xx_gets_its_sentence(self, line: Hotline) -> None:
+    async def test_a_platform_that_reads_only_2xx_gets_its_sentence(self, line: WebhookClients) -> None:
         for args, expected in (
             ({"tracking_id": "PKG004"}, "FOUND"),
             ({"tracking_id": "hm"}, "INVALID_ID"),
@@ -261,7 +263,7 @@ class TestRest:
             assert (response.status_code, response.json()["code"]) == (200, expected)
 
 
-async def test_each_answer_is_json_and_carries_an_id(line: Hotline) -> None:
+async def test_each_answer_is_json_and_carries_an_id(line: WebhookClients) -> None:
     answers: list[httpx.Response] = [
         await line.vapi(asking()),
         await line.vapi(b"x"),
@@ -274,7 +276,7 @@ async def test_each_answer_is_json_and_carries_an_id(line: Hotline) -> None:
     assert len({each.headers["x-correlation-id"] for each in answers}) == len(answers)
 
 
-async def test_the_senders_id_is_kept_when_it_is_sane(line: Hotline) -> None:
+async def test_the_senders_id_is_kept_when_it_is_sane(line: WebhookClients) -> None:
     for name in ("x-correlation-id", "x-request-id"):
         response = await line.vapi(asking(), **{name: "req-42:a.b"})
         assert response.headers["x-correlation-id"] == "req-42:a.b"

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.kit.hotline import UPS, Backend, Hotline, asking, over, parcel, running
+from tests.kit.webhook import UPS, Backend, WebhookClients, asking, over, parcel, running
 
 from agentvoicebox.errors import StorageLost
 
@@ -18,7 +18,7 @@ async def line(parcels_url: str) -> Any:
 
 
 @pytest.mark.parametrize("tracking_id", [UPS, "P K G double zero four", "PKG999", "1Z999AA10123456785"])
-async def test_every_door_gives_one_id_the_same_outcome(line: Hotline, tracking_id: str) -> None:
+async def test_every_door_gives_one_id_the_same_outcome(line: WebhookClients, tracking_id: str) -> None:
     at_tools = (await line.public.post(PATH, json={"tracking_id": tracking_id})).json()
     at_track = (await line.public.post("/v1/track", json={"tracking_id": tracking_id})).json()
     (result,) = await line.results(asking(tracking_id))
@@ -48,20 +48,22 @@ async def test_every_door_tells_the_same_failure(fails: Exception) -> None:
         ("x", "dict_type", ["body"]),
     ],
 )
-async def test_arguments_that_do_not_fit_are_a_422(line: Hotline, body: Any, kind: str, where: list[str]) -> None:
+async def test_arguments_that_do_not_fit_are_a_422(
+    line: WebhookClients, body: Any, kind: str, where: list[str]
+) -> None:
     response = await line.public.post(PATH, json=body)
     assert response.status_code == 422
     (fault,) = response.json()["detail"]
     assert (fault["type"], fault["loc"]) == (kind, where)
 
 
-async def test_words_without_a_number_are_an_outcome(line: Hotline) -> None:
+async def test_words_without_a_number_are_an_outcome(line: WebhookClients) -> None:
     response = await line.public.post(PATH, json={"tracking_id": "hello there"})
     assert (response.status_code, response.json()["code"]) == (200, "INVALID_ID")
 
 
 @pytest.mark.parametrize("name", ["order_pizza", "track", "", "get_delivery_status/x"])
-async def test_an_unknown_tool_is_a_404(line: Hotline, name: str) -> None:
+async def test_an_unknown_tool_is_a_404(line: WebhookClients, name: str) -> None:
     assert (await line.public.post(f"/v1/tools/{name}", json={})).status_code == 404
 
 
@@ -75,7 +77,7 @@ async def test_it_asks_for_the_credential_and_keeps_the_limit_of_v1_track() -> N
     assert statuses == [401, 200, 200, 429]
 
 
-async def test_another_method_is_a_405(line: Hotline) -> None:
+async def test_another_method_is_a_405(line: WebhookClients) -> None:
     assert (await line.public.get(PATH)).status_code == 405
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from tests.kit.speech import CACHE
 from typer.testing import CliRunner
 
-from agentvoicebox.audio.wav import read_wav
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.cli.main import app
+from agentvoicebox.client.wav_files import read_wav
 
 
 def test_the_demo_ends_well_and_writes_the_whole_call(server: LocalServer, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.kits import migrate
 from tests.kit.town import Town, town_of
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import EmbeddedPostgres
 

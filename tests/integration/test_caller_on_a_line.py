@@ -9,7 +9,6 @@ import pytest
 from tests.kit.fake_realtime import Plan, fake_realtime
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.audio.wav import read_wav
 from agentvoicebox.client.call_report import (
     conversation_text,
     summary,
@@ -20,6 +19,7 @@ from agentvoicebox.client.call_report import (
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallFailed, CallOptions
 from agentvoicebox.client.line import Line
+from agentvoicebox.client.wav_files import read_wav
 
 RATE_HZ = 24_000
 

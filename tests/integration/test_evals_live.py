@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.kit.gateway import Gateway, Workers, calls_tool
+from tests.kit.kits import CHOICE, without_words
 
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.evals.play import StoreLogs, play
@@ -11,7 +12,6 @@ from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.evals.replay_live import replay_lines
 from agentvoicebox.evals.scenario import Tolerance, parse
 from agentvoicebox.interactions.interaction import decode, encode
-from agentvoicebox.interactions.redaction import without_words
 
 ASKS = parse('about = "x"\n[[line]]\ntype = "Where is PKG004?"\n[[line]]\ntype = "Thanks"', name="asks")
 SAYS = "Your parcel ending in zero zero four is out for delivery."
@@ -45,10 +45,10 @@ async def test_without_the_store_the_callers_side_is_kept_and_its_lines_replay(
     options = CallOptions(base_url=f"http://127.0.0.1:{served.port}/v1")
     interaction = await play(ASKS, [None, None], options)
     assert interaction.log == () and replay_effects(interaction) is None
-    again = await replay_lines(interaction, options, Tolerance())
+    again = await replay_lines(interaction, options, Tolerance(), CHOICE.default)
     assert (again.verdict, again.why) == ("same", "")
     workers.writes = calls_tool(
         "get_delivery_status", '{"tracking_id":"PKG004"}', SAYS.replace("out for delivery", "delayed")
     )
-    other = await replay_lines(interaction, options, Tolerance())
+    other = await replay_lines(interaction, options, Tolerance(), CHOICE.default)
     assert other.verdict == "different" and "not told any more: state: out for delivery" in other.why

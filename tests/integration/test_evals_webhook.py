@@ -1,4 +1,4 @@
-"""Webhook requests of the running hotline, recorded, redacted, posted again, and compared."""
+"""Webhook requests of the running webhook, recorded, redacted, posted again, and compared."""
 
 import json
 import time
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.contract.test_webhook_shapes import SHAPES
-from tests.kit.hotline import UPS, Backend, Hotline, asking, captured, item, over, parcel, tool_calls
+from tests.kit.kits import CHOICE, DELIVERY, REDACTOR
+from tests.kit.webhook import UPS, Backend, WebhookClients, asking, captured, item, over, parcel, tool_calls
 
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.evals.replay import replay_tools
@@ -17,20 +18,27 @@ from agentvoicebox.evals.scenario import Tolerance
 from agentvoicebox.evals.score import score
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.interactions.webhooks import record_webhook
+from agentvoicebox_delivery.parcels import tool_schema
 
 ETA = date(2026, 11, 24)
 NOW_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 
 
 async def recorded(
-    hotline: Hotline, folder: Path, *bodies: Any, keeps_words: bool, path: str = "/vapi/webhook"
+    webhook: WebhookClients, folder: Path, *bodies: Any, keeps_words: bool, path: str = "/vapi/webhook"
 ) -> list[Interaction]:
-    recording = Recording(folder, keeps_words=keeps_words)
+    recording = InteractionRecorder(
+        folder,
+        keeps_words=keeps_words,
+        redactor=REDACTOR,
+        judge_of=lambda names: DELIVERY.judge_of([tool_schema.NAME]),
+    )
+    )
     for number, body in enumerate(bodies):
         content = json.dumps(body).encode()
-        answer = await hotline.public.post(path, content=content, headers={"content-type": "application/json"})
+        answer = await webhook.public.post(path, content=content, headers={"content-type": "application/json"})
         record_webhook(
             recording,
             began_s=NOW_S + number,
@@ -42,7 +50,7 @@ async def recorded(
             status=answer.status_code,
             answer=answer.content,
             parts_ms={"tool": 9.0},
-            door="webhook" if "vapi" in path else "rest",
+            channel="webhook" if "vapi" in path else "rest",
         )
     recording.start()
     recording.close()
@@ -52,36 +60,42 @@ async def recorded(
 
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_each_shape_is_recorded_with_its_calls_and_replays(shape: str, tmp_path: Path) -> None:
-    async with over(Backend(parcel(eta=ETA, carrier="UPS"))) as hotline:
-        (kept,) = await recorded(hotline, tmp_path, SHAPES[shape], keeps_words=True)
+    async with over(Backend(parcel(eta=ETA, carrier="UPS"))) as webhook:
+        (kept,) = await recorded(webhook, tmp_path, SHAPES[shape], keeps_words=True)
         assert [use.code for use in kept.tool_calls] == ["FOUND"]
         assert UPS in kept.tool_calls[0].arguments
-        (tool,) = await replay_tools(kept)
+        (tool,) = await replay_tools(kept, CHOICE.default)
         assert (tool.verdict, tool.why) == ("same", "")
-        again = await replay_webhook(kept, hotline.public, "/vapi/webhook", Tolerance(), today=date(2026, 11, 22))
+        again = await replay_webhook(
+            kept, webhook.public, "/vapi/webhook", Tolerance(), CHOICE.default, today=date(2026, 11, 22)
+        )
         assert (again.verdict, again.why) == ("same", "")
 
 
 async def test_an_answer_that_has_changed_is_found_within_the_tolerance(tmp_path: Path) -> None:
     backend = Backend(parcel(eta=ETA))
-    async with over(backend, cache_ttl_s=0.0) as hotline:
-        (kept,) = await recorded(hotline, tmp_path, asking(), keeps_words=True)
+    async with over(backend, cache_ttl_s=0.0) as webhook:
+        (kept,) = await recorded(webhook, tmp_path, asking(), keeps_words=True)
     today = date(2026, 11, 22)
-    async with over(Backend(parcel(eta=date(2026, 11, 25)))) as hotline:
-        exact = await replay_webhook(kept, hotline.public, "/vapi/webhook", Tolerance(), today=today)
-        loose = await replay_webhook(kept, hotline.public, "/vapi/webhook", Tolerance(days="any"), today=today)
-        moved = await replay_webhook(kept, hotline.public, "/vapi/webhook", Tolerance(), today=date(2026, 11, 23))
+    async with over(Backend(parcel(eta=date(2026, 11, 25)))) as webhook:
+        exact = await replay_webhook(kept, webhook.public, "/vapi/webhook", Tolerance(), CHOICE.default, today=today)
+        loose = await replay_webhook(
+            kept, webhook.public, "/vapi/webhook", Tolerance(days="any"), CHOICE.default, today=today
+        )
+        moved = await replay_webhook(
+            kept, webhook.public, "/vapi/webhook", Tolerance(), CHOICE.default, today=date(2026, 11, 23)
+        )
     assert (exact.verdict, exact.why) == ("different", "day of arrival is not the same")
     assert loose.verdict == "same" and moved.verdict == "same", "a catalogue that moves with the days is no fault"
-    async with over(Backend()) as hotline:
-        gone = await replay_webhook(kept, hotline.public, "/vapi/webhook", Tolerance())
+    async with over(Backend()) as webhook:
+        gone = await replay_webhook(kept, webhook.public, "/vapi/webhook", Tolerance(), CHOICE.default)
     assert gone.why == "FOUND then, NOT_FOUND now"
 
 
 async def test_by_default_no_secret_number_name_or_word_of_a_request_is_kept(tmp_path: Path) -> None:
-    async with over(Backend(parcel(eta=ETA))) as hotline:
-        (kept,) = await recorded(hotline, tmp_path, captured({"tracking_id": UPS}), keeps_words=False)
-        again = await replay_webhook(kept, hotline.public, "/vapi/webhook", Tolerance())
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        (kept,) = await recorded(webhook, tmp_path, captured({"tracking_id": UPS}), keeps_words=False)
+        again = await replay_webhook(kept, webhook.public, "/vapi/webhook", Tolerance(), CHOICE.default)
     file = DayFiles(tmp_path).path_of(time.time())
     text = file.read_text()
     for private in (
@@ -101,8 +115,8 @@ async def test_by_default_no_secret_number_name_or_word_of_a_request_is_kept(tmp
 
 
 async def test_local_mode_keeps_everything_but_secrets(tmp_path: Path) -> None:
-    async with over(Backend(parcel(eta=ETA))) as hotline:
-        (kept,) = await recorded(hotline, tmp_path, captured({"tracking_id": UPS}), keeps_words=True)
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        (kept,) = await recorded(webhook, tmp_path, captured({"tracking_id": UPS}), keeps_words=True)
     file = DayFiles(tmp_path).path_of(time.time())
     text = file.read_text()
     assert "SENSITIVE" not in text and "TWILIO" not in text
@@ -112,28 +126,28 @@ async def test_local_mode_keeps_everything_but_secrets(tmp_path: Path) -> None:
 
 async def test_a_batch_an_outage_and_rest_are_scored(tmp_path: Path) -> None:
     batch = tool_calls(item({"tracking_id": UPS}, "call_1"), item({"tracking_id": "PKG999"}, "call_2"))
-    async with over(Backend(parcel(eta=ETA))) as hotline:
-        await recorded(hotline, tmp_path, batch, keeps_words=True)
-        await recorded(hotline, tmp_path / "rest", {"tracking_id": UPS}, keeps_words=True, path="/v1/track")
-    async with over(Backend(fails=StorageLost("away"))) as hotline:
-        await recorded(hotline, tmp_path / "down", asking(), keeps_words=True)
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        await recorded(webhook, tmp_path, batch, keeps_words=True)
+        await recorded(webhook, tmp_path / "rest", {"tracking_id": UPS}, keeps_words=True, path="/v1/track")
+    async with over(Backend(fails=StorageLost("away"))) as webhook:
+        await recorded(webhook, tmp_path / "down", asking(), keeps_words=True)
     interactions = list(read(tmp_path))
     assert [[use.code for use in each.tool_calls] for each in interactions] in (
         [["FOUND", "NOT_FOUND"], ["UNAVAILABLE"], ["FOUND"]],
         [["FOUND", "NOT_FOUND"], ["FOUND"], ["UNAVAILABLE"]],
     )
-    found = score(interactions, scenarios={})
+    found = score(interactions, scenarios={}, choice=CHOICE)
     assert found.metrics["tool.success"].value == 0.75
     assert found.metrics["webhook.success"].value == 1.0
     assert {"latency.webhook.total.p95", "latency.rest.total.p95"} <= found.metrics.keys()
 
 
 async def test_a_sentence_that_says_another_day_than_its_data_is_a_hallucination(tmp_path: Path) -> None:
-    async with over(Backend(parcel(eta=ETA))) as hotline:
-        await recorded(hotline, tmp_path, asking(), keeps_words=True)
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        await recorded(webhook, tmp_path, asking(), keeps_words=True)
     file = DayFiles(tmp_path).path_of(time.time())
-    honest = score(list(read(tmp_path)), scenarios={})
+    honest = score(list(read(tmp_path)), scenarios={}, choice=CHOICE)
     file.write_text(file.read_text().replace("the twenty-fourth of November", "the twenty-fifth of November"))
-    planted = score(list(read(tmp_path)), scenarios={})
+    planted = score(list(read(tmp_path)), scenarios={}, choice=CHOICE)
     assert honest.metrics["hallucination.count"].value == 0
     assert planted.metrics["hallucination.count"].value == 1

@@ -12,10 +12,10 @@ from tests.kit.town import CONFIGURED, Town, as_key, town_of
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.policy.bundle import shipped_rules
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
-from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy.api_keys import ApiKeys

@@ -14,8 +14,8 @@ from tests.kit.gateway import Gateway, Workers, gateway
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import Generate
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 from tests.kit.client import until
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
@@ -39,7 +40,7 @@ def submit(model: str = "scripted", *lines: ChatMessage, job_id: str = "job_1") 
 
 def scripted(*lines: Line) -> tuple[LlmWork, ScriptedLlm]:
     llm = ScriptedLlm(*lines)
-    return LlmWork(LanguageModels(others={"scripted": llm})), llm
+    return LlmWork(LanguageModels(others={"scripted": llm}, deterministic=DELIVERY.language_models())), llm
 
 
 async def claimed(broker: RedisBroker, worker: str) -> Task:

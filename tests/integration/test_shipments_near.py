@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.kit.kits import look_up, migrate
 
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.definition import ToolContext
 from agentvoicebox.tools.registry import Registry
-from agentvoicebox.workers.tool import look_up
 from agentvoicebox_delivery.evals import id_corpus
 from agentvoicebox_delivery.numbers.inquiry import Inquiry, Keys
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus

@@ -9,7 +9,7 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.migrate import migrate, pending_sql
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 
-TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "shipments", "usage_entries"}
+TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "usage_entries"}
 
 
 async def test_an_empty_database_gets_every_table_partitioned_and_guarded(postgres_url: str) -> None:
@@ -19,7 +19,7 @@ async def test_an_empty_database_gets_every_table_partitioned_and_guarded(postgr
         rows = await connection.fetch(
             "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'p'"
         )
-        parts = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'shipments'::regclass")
+        parts = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'sessions'::regclass")
     finally:
         await connection.close()
     assert {row["relname"] for row in rows} == TABLES

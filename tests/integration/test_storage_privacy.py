@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
@@ -85,7 +86,9 @@ async def test_no_word_number_or_name_of_a_call_is_stored_unless_the_tenant_keep
 
 
 async def test_masked_records_keep_their_shape_and_the_facts_of_tools(postgres: Postgres) -> None:
-    await Conversations(postgres, RuleBook(postgres, Rules(words="mask"))).write([batch()])
+    await Conversations(postgres, RuleBook(postgres, Rules(words="mask")), mask=DELIVERY.identifier_mask).write(
+        [batch()]
+    )
     page = await History(postgres).items("acme", "sess_1", order="asc")
     assert page is not None
     heard, _, asked, answered, _ = (each.body["item"] for each in page.records)

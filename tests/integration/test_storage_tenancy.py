@@ -5,10 +5,10 @@ from datetime import date
 
 import asyncpg
 import pytest
+from tests.kit.kits import migrate
 
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import APP_ROLE, Postgres, StorageRefused
 from agentvoicebox.supervisor.embedded import EmbeddedPostgres
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus

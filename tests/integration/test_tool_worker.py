@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.kit.fault_proxy import FaultProxy, Reply, Request
+from tests.kit.kits import look_up, migrate
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import ToolReturned
@@ -21,13 +22,12 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
 from agentvoicebox.tools.ledger import RedisLedger
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.workers.runner import Runner
-from agentvoicebox.workers.tool import ToolWork, look_up, serve_tool, tools_of_agents
+from agentvoicebox.workers.tool import ToolWork, serve_tool, tools_of_agents
 from agentvoicebox_delivery.parcels import reply, tool_schema
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.parcels.tool_result import read

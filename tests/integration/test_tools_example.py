@@ -10,6 +10,7 @@ from types import ModuleType
 import msgspec
 import pytest
 import uvicorn
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.tools.addresses import Addresses
@@ -44,7 +45,7 @@ async def url(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
 
 
 def declared(url: str) -> list[ToolDeclaration]:
-    agent = Agents(folder=str(EXAMPLE)).resolve("restaurant")
+    agent = Agents(kits=DELIVERY, folder=str(EXAMPLE)).resolve("restaurant")
     port = url.rpartition(":")[2]
     return [msgspec.structs.replace(each, url=each.url.replace("9000", port)) for each in agent.declared_tools]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.kit.client import calling, until
 from tests.kit.gateway import Workers, gateway
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -100,7 +101,7 @@ async def test_a_barge_in_leaves_one_booking_that_the_next_answer_knows(
 ) -> None:
     (tmp_path / "waiter.toml").write_text(WAITER)
     async with (
-        gateway(redis_broker, agents=Agents(folder=str(tmp_path))) as served,
+        gateway(redis_broker, agents=Agents(kits=DELIVERY, folder=str(tmp_path))) as served,
         calling(served.url("model=waiter")) as client,
     ):
         await client.use(audio=SERVER_VAD)
@@ -129,7 +130,7 @@ async def test_a_caller_who_hangs_up_leaves_one_whole_booking(
     redis_broker: RedisBroker, with_tools: WithRealTools, bookings: Bookings, tmp_path: Path
 ) -> None:
     (tmp_path / "waiter.toml").write_text(WAITER)
-    async with gateway(redis_broker, agents=Agents(folder=str(tmp_path))) as served:
+    async with gateway(redis_broker, agents=Agents(kits=DELIVERY, folder=str(tmp_path))) as served:
         async with calling(served.url("model=waiter")) as client:
             await client.use(audio=SERVER_VAD)
             await client.speak()

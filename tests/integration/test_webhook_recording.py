@@ -1,4 +1,4 @@
-"""What the hotline keeps of its interactions: a line for each that wanted an answer, which replays to the same result."""
+"""What the webhook server records: a line for each request that wanted an answer, which replays to the same result."""
 
 import asyncio
 import fcntl
@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.contract.test_webhook_shapes import SHAPES
-from tests.kit.hotline import CALL, UPS, asking, captured
+from tests.kit.kits import CHOICE
+from tests.kit.webhook import CALL, UPS, asking, captured
 
 from agentvoicebox.evals.replay import replay_tools
 from agentvoicebox.evals.replay_live import replay_webhook
@@ -20,9 +21,8 @@ from agentvoicebox.evals.scenario import Tolerance
 from agentvoicebox.interactions import day_files
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.interaction import Interaction, encode
-from agentvoicebox.interactions.recording import Recording
-from agentvoicebox.settings import Settings
-from agentvoicebox.webhook.role import hotline
+from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.webhook.role import webhook_server
 
 TRACK, TOOLS = "/v1/track", "/v1/tools/get_delivery_status"
 DAY_S = 86_400.0
@@ -38,14 +38,11 @@ async def recorded_line(folder: Path, postgres_url: str, **settings: Any) -> Asy
         "postgres_url": postgres_url,
         **settings,
     }
-    recording = Recording(folder, keeps_words=True)
-    recording.start()
-    async with hotline(Settings.load(**settings), asyncio.Event(), recording=recording) as ports:
+    loaded = load_settings(**settings, data_dir=str(folder), record_words=True)
+    async with webhook_server(loaded, asyncio.Event(), records=True) as ports:
         url = f"http://127.0.0.1:{ports.public}"
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10.0) as client:
             yield client
-    await asyncio.to_thread(recording.close)
-    assert (recording.failed, recording.dropped) == (0, 0)
 
 
 REQUESTS: dict[str, tuple[str, Any]] = {
@@ -66,17 +63,17 @@ async def test_an_interaction_is_one_line_and_replays_to_the_same_result(
     path, body = REQUESTS[name]
     async with recorded_line(tmp_path, parcels_url) as client:
         response = await client.post(path, json=body, headers={"x-correlation-id": "corr-1"})
-    (file,) = DayFiles(tmp_path).open_days()
+    (file,) = DayFiles(tmp_path / "interactions").open_days()
     assert file.read_bytes().count(b"\n") == 1
     (kept,) = read(file)
     assert (kept.status, kept.correlation_id) == (response.status_code, "corr-1")
-    assert kept.door == ("webhook" if "vapi" in path else "rest")
+    assert kept.channel == ("webhook" if "vapi" in path else "rest")
     assert kept.answer == response.json()
-    (tool,) = await replay_tools(kept)
+    (tool,) = await replay_tools(kept, CHOICE.default)
     assert (tool.verdict, tool.why) == ("same", "")
     async with recorded_line(tmp_path / "again", parcels_url) as client:
         today = datetime.fromtimestamp(kept.began_s, UTC).date()
-        again = await replay_webhook(kept, client, path, Tolerance(), today=today)
+        again = await replay_webhook(kept, client, path, Tolerance(), CHOICE.default, today=today)
     assert (again.verdict, again.why) == ("same", "")
 
 
@@ -97,10 +94,10 @@ async def test_what_wants_no_answer_or_may_not_ask_leaves_no_line_and_a_422_does
             response = await client.post(path, content=body, headers={**key, "content-type": "application/json"})
             assert response.status_code == 422
         await client.post("/vapi/webhook", json=captured({"tracking_id": UPS}), headers=key)
-    kept = list(read(tmp_path))
+    kept = list(read(tmp_path / "interactions"))
     assert [each.status for each in kept] == [422, 422, 422, 422, 200]
     assert kept[-1].call_id == CALL
-    assert b"hush" not in DayFiles(tmp_path).open_days()[0].read_bytes()
+    assert b"hush" not in DayFiles(tmp_path / "interactions").open_days()[0].read_bytes()
 
 
 async def test_half_a_surrogate_pair_is_answered_and_kept(parcels_url: str, tmp_path: Path) -> None:
@@ -109,7 +106,7 @@ async def test_half_a_surrogate_pair_is_answered_and_kept(parcels_url: str, tmp_
             body = b'{"tracking_id": "PKG004", "note": "\\ud83d"}'
             response = await client.post(path, content=body, headers={"content-type": "application/json"})
             assert response.json()["code"] == "FOUND"
-    assert len(list(read(tmp_path))) == 2
+    assert len(list(read(tmp_path / "interactions"))) == 2
 
 
 def _append_many(folder: Path, writer: int) -> None:
@@ -154,6 +151,6 @@ def test_a_line_is_not_lost_when_another_process_archives_the_day_meanwhile(
 def a_line(began_s: float) -> bytes:
     return encode(
         Interaction(
-            timestamp="", began_s=began_s, correlation_id="c", call_id="", door="rest", software="", has_words=True
+            timestamp="", began_s=began_s, correlation_id="c", call_id="", channel="rest", software="", has_words=True
         )
     )

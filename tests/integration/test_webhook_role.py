@@ -15,22 +15,18 @@ from typing import Any
 import httpx
 import pytest
 from tests.kit.fault_proxy import Break, FaultProxy, answer, server_error
-from tests.kit.hotline import UPS, Backend, asking, captured, code, over, parcel, running
 from tests.kit.sanity import document
+from tests.kit.webhook import UPS, Backend, asking, captured, code, over, parcel, running, server_over
 
 from agentvoicebox.cli.local_server import free_port
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, InfrastructureError, StorageLost
 from agentvoicebox.interactions.day_files import read
-from agentvoicebox.settings import Settings
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.webhook.internal import create_internal_app
-from agentvoicebox.webhook.metrics import HotlineMetrics
-from agentvoicebox.webhook.role import hotline
+from agentvoicebox.webhook.role import webhook_server
 from agentvoicebox.webhook.server import serving
-from agentvoicebox.webhook.vapi import KNOWN
-from agentvoicebox_delivery.sources.cache import CachedShipments
-from agentvoicebox_delivery.sources.look_up import LookUp
 from agentvoicebox_delivery.sources.sanity_webhook import sign
 
 
@@ -71,12 +67,11 @@ async def test_readiness_tells_a_passing_fault_from_one_to_mend(
     first: Exception | None, then: Exception | None, status: int, told: str
 ) -> None:
     backend = Backend(fails=first)
-    metrics = HotlineMetrics(KNOWN)
-    source = LookUp("test", backend, CachedShipments(backend), metrics)
     leaving = asyncio.Event()
-    app = create_internal_app(source, metrics, leaving)
+    async with server_over(backend) as (server, source):
+        app = create_internal_app([source], [], server.metrics, leaving)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-        assert (await client.get("/readyz")).status_code == 503  # not asked yet
+        assert (await client.get("/readyz")).status_code == 503  # not checked yet
         await source.check()
         backend.fails = then
         await source.check()
@@ -181,9 +176,9 @@ async def test_the_log_holds_no_secret_number_word_or_whole_id(parcels_url: str,
 async def test_an_address_that_is_taken_is_named_with_its_setting(parcels_url: str) -> None:
     async with running(postgres_url=parcels_url) as line:
         port = line.public.base_url.port
-        taken = Settings.load(postgres_url=parcels_url, webhook_port=port, internal_port=0)
+        taken = load_settings(postgres_url=parcels_url, webhook_port=port, internal_port=0)
         with pytest.raises(InfrastructureError, match="AVB_WEBHOOK_PORT"):
-            async with hotline(taken, asyncio.Event()):
+            async with webhook_server(taken, asyncio.Event()):
                 raise AssertionError("it listens twice")
 
 

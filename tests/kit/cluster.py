@@ -19,13 +19,13 @@ import httpx
 from agentvoicebox.cli.local_server import free_port
 from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import AgentVoiceBoxError
-from agentvoicebox.settings import DEFAULT_TENANT
-from agentvoicebox.storage.migrate import migrate
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, shim
 from agentvoicebox.supervisor.roles import children
 from agentvoicebox_delivery.sources.demo_data import seed
 from tests.kit.balancer import READY
+from tests.kit.kits import migrate
 from tests.kit.processes import pid_of
 from tests.kit.waiting import until
 

@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.ports.broker import JobKind, SessionRef
-from agentvoicebox.settings import DEFAULT_TENANT
 from tests.kit.client import SERVER_VAD, Client, calling
 from tests.kit.gateway import Gateway, Workers, gateway, tone
 from tests.kit.laws import PATIENCE_S, brokers

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
@@ -34,6 +33,7 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
+from tests.kit.kits import AGENTS
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz
 CHUNK = (np.sin(np.arange(CHUNK_SAMPLES) * 0.05) * 8_000).astype("<i2").tobytes()
@@ -185,7 +185,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "directory": SessionDirectory(broker.connection, broker.subscriber),
             "past": SessionLog(broker.connection),
             "batcher": batcher,
-            "agents": Agents(),
+            "agents": AGENTS,
             "reception": reception,
             "clock": SystemClock(),
             "metrics": metrics,

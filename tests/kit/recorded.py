@@ -1,4 +1,4 @@
-"""Recorded interactions for tests: random lawful sessions on tape, and rehearsed scenarios."""
+"""Recorded interactions for tests: random lawful sessions on tape, and simulated scenarios."""
 
 import asyncio
 import random
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agentvoicebox.evals.rehearsal import Rehearsal, Timing
-from agentvoicebox.evals.scenario import BUILT_IN, Scenario, load
+from agentvoicebox.evals.scenario import Scenario, load
+from agentvoicebox.evals.simulation import Simulation, Timing
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.tape import Tape
+from tests.kit.kits import AGENTS, CHOICE
 from tests.kit.world import World
 
 MOVES = 23
@@ -34,14 +35,14 @@ def random_script(seed: int, length: int = 60) -> list[tuple[int, int, int]]:
     return [(dice.randrange(MOVES), dice.randrange(10), dice.randrange(10)) for _ in range(length)]
 
 
-def rehearsed(scenario: Scenario, *, wall_s: float = NOON_S, timing: Timing | None = None) -> Interaction:
-    """A scenario, played without sound."""
-    return asyncio.run(Rehearsal(scenario, wall_s=wall_s, timing=timing).play())
+def simulated(scenario: Scenario, *, wall_s: float = NOON_S, timing: Timing | None = None) -> Interaction:
+    """A scenario, simulated without sound."""
+    return asyncio.run(Simulation(scenario, AGENTS, CHOICE, wall_s=wall_s, timing=timing).play())
 
 
 def scenario(name: str) -> Scenario:
     """One of the built-in scenarios."""
-    return next(each for each in load(BUILT_IN) if each.name == name)
+    return next(each for each in load(CHOICE.default.scenarios) if each.name == name)
 
 
 def with_agent_line(interaction: Interaction, old: str, new: str) -> Interaction:

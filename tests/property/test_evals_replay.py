@@ -4,15 +4,15 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kit.kits import without_words
 from tests.kit.recorded import MOVES, random_script, taped
 from tests.kit.world import MODES
 
 from agentvoicebox.engine import answering
 from agentvoicebox.evals.replay import replay_effects
+from agentvoicebox.interactions.from_log import decode_log, interaction_of_log
 from agentvoicebox.interactions.interaction import Interaction, decode, encode
-from agentvoicebox.interactions.of_log import decode_log, interaction_of_log
-from agentvoicebox.interactions.recording import Recording
-from agentvoicebox.interactions.redaction import without_words
+from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.privacy.masks import masked_text
 
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)
@@ -21,8 +21,8 @@ MODE = st.integers(0, len(MODES) - 1)
 
 def kept(tape: object, *, keeps_words: bool, tmp_path_factory: pytest.TempPathFactory) -> Interaction:
     """As it comes back from a file."""
-    recording = Recording(tmp_path_factory.getbasetemp() / "unused", keeps_words=keeps_words)
-    return decode(encode(recording.told(tape)))  # type: ignore[arg-type]
+    recording = InteractionRecorder(tmp_path_factory.getbasetemp() / "unused", keeps_words=keeps_words)
+    return decode(encode(recording.finished(tape)))  # type: ignore[arg-type]
 
 
 @settings(max_examples=200, deadline=None)

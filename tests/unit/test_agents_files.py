@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from tests.kit.kits import AGENTS, DELIVERY
 
 from agentvoicebox.agents import Agents, UnknownModel
 from agentvoicebox.errors import SettingsError
 
 
 def test_the_delivery_agent_is_built_in_and_runs_its_own_tool() -> None:
-    agent = Agents().resolve("delivery")
+    agent = AGENTS.resolve("delivery")
     (tool,) = agent.profile().server_tools
     assert (tool.name, tool.is_read_only) == ("get_delivery_status", True)
     assert tool.parameters["properties"]["tracking_id"]["type"] == "string"
@@ -31,7 +32,7 @@ def test_the_delivery_agent_is_built_in_and_runs_its_own_tool() -> None:
     ],
 )
 def test_openais_conversation_models_mean_the_default_agent(model: str) -> None:
-    agents = Agents(default="assistant")
+    agents = Agents(kits=DELIVERY, default="assistant")
     assert agents.resolve(model) is agents.by_name["assistant"]
 
 
@@ -41,14 +42,14 @@ def test_openais_conversation_models_mean_the_default_agent(model: str) -> None:
 )
 def test_any_other_name_is_refused(model: str) -> None:
     with pytest.raises(UnknownModel) as caught:
-        Agents().resolve(model)
+        AGENTS.resolve(model)
     assert caught.value.code == "invalid_model"
 
 
 def test_a_users_file_joins_and_replaces_the_built_in_ones(tmp_path: Path) -> None:
     (tmp_path / "delivery.toml").write_text('instructions = "Mine."\nturn_detection = "manual"\n')
     (tmp_path / "florist.toml").write_text('instructions = "Flowers."\nvoice = "shimmer"\nspeed = 1.2\n')
-    agents = Agents(folder=str(tmp_path))
+    agents = Agents(kits=DELIVERY, folder=str(tmp_path))
     mine = agents.resolve("delivery").session(session_id="s", model="m", expires_at=0)
     assert (mine.instructions, mine.turn_detection) == ("Mine.", None)
     florist = agents.resolve("florist").session(session_id="s", model="m", expires_at=0)
@@ -68,7 +69,7 @@ def test_every_faulty_file_is_named_with_its_fault(tmp_path: Path) -> None:
     }.items():
         (tmp_path / f"{name}.toml").write_text(text)
     with pytest.raises(SettingsError) as caught:
-        Agents(folder=str(tmp_path))
+        Agents(kits=DELIVERY, folder=str(tmp_path))
     faults = caught.value.message
     assert len(faults.splitlines()) == 8
     for said in (
@@ -85,6 +86,6 @@ def test_every_faulty_file_is_named_with_its_fault(tmp_path: Path) -> None:
 
 def test_a_missing_folder_and_a_missing_default_are_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="AVB_AGENTS_DIR"):
-        Agents(folder=str(tmp_path / "nowhere"))
+        Agents(kits=DELIVERY, folder=str(tmp_path / "nowhere"))
     with pytest.raises(SettingsError, match="AVB_DEFAULT_AGENT"):
-        Agents(default="nobody")
+        Agents(kits=DELIVERY, default="nobody")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentvoicebox.audio.wav import BadWav, format_wav, parse_wav, read_wav, write_wav
+from agentvoicebox.audio.wav import BadWav, format_wav, parse_wav
+from agentvoicebox.client.wav_files import read_wav, write_wav
 
 MONO = np.array([0, 1, -1, 32_767, -32_768], dtype=np.int16)
 STEREO = np.stack((MONO, MONO[::-1]), axis=1)

@@ -8,6 +8,7 @@ import pytest
 from agentvoicebox.cli import demo
 from agentvoicebox.client.call_record import CallRecord, Turn
 from agentvoicebox.settings import Settings
+from agentvoicebox_delivery.demo import NUMBER_AGAIN, PARCEL, YES, DeliveryDemo
 from agentvoicebox_delivery.grounding.words import spoken_date
 from agentvoicebox_delivery.parcels import reply
 from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
@@ -15,6 +16,7 @@ from agentvoicebox_delivery.sources.demo_data import parcels
 
 TODAY = date(2026, 11, 22)
 ROWS = {row.tracking_id: row for row in parcels(TODAY)}
+SCRIPT = DeliveryDemo(ROWS[PARCEL])
 
 
 def record_of(*replies: str) -> CallRecord:
@@ -25,57 +27,57 @@ def record_of(*replies: str) -> CallRecord:
 @pytest.fixture
 def audible(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recording sounds like the words; recognition itself is tested by the demo call."""
-    monkeypatch.setattr(demo, "_heard", lambda record, settings: [turn.replied for turn in record.turns])
+    monkeypatch.setattr(demo, "_transcripts", lambda record, settings: [turn.replied for turn in record.turns])
 
 
 @pytest.mark.usefixtures("audible")
 def test_the_true_report_passes() -> None:
-    told = record_of("What's the tracking number?", reply.found(ROWS[demo.PARCEL]))
-    assert demo.untrue(told, ROWS[demo.PARCEL], Settings()) == []
+    told = record_of("What's the tracking number?", reply.found(ROWS[PARCEL]))
+    assert demo.untrue(told, SCRIPT, Settings()) == []
 
 
 @pytest.mark.usefixtures("audible")
 def test_the_report_of_any_other_parcel_fails() -> None:
     for tracking_id, row in ROWS.items():
-        if tracking_id != demo.PARCEL:
-            assert demo.untrue(record_of(reply.found(row)), ROWS[demo.PARCEL], Settings())
+        if tracking_id != PARCEL:
+            assert demo.untrue(record_of(reply.found(row)), SCRIPT, Settings())
 
 
 @pytest.mark.usefixtures("audible")
 def test_a_wrong_day_fails() -> None:
-    yesterday = next(row for row in parcels(date(2026, 11, 21)) if row.tracking_id == demo.PARCEL)
-    faults = demo.untrue(record_of(reply.found(yesterday)), ROWS[demo.PARCEL], Settings())
+    yesterday = next(row for row in parcels(date(2026, 11, 21)) if row.tracking_id == PARCEL)
+    faults = demo.untrue(record_of(reply.found(yesterday)), SCRIPT, Settings())
     assert faults == [f"the agent never told the day: {spoken_date(TODAY)}"]
 
 
 def test_words_that_were_never_heard_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_heard", lambda record, settings: ["", "mumble"])
-    told = record_of(reply.found(ROWS[demo.PARCEL]))
-    assert demo.untrue(told, ROWS[demo.PARCEL], Settings()) == ["'out for delivery' can't be heard in the recording"]
+    monkeypatch.setattr(demo, "_transcripts", lambda record, settings: ["", "mumble"])
+    told = record_of(reply.found(ROWS[PARCEL]))
+    assert demo.untrue(told, SCRIPT, Settings()) == ["'out for delivery' can't be heard in the recording"]
 
 
 @pytest.mark.usefixtures("audible")
 def test_a_turn_without_a_whole_reply_fails() -> None:
-    told = record_of(reply.found(ROWS[demo.PARCEL]))
+    told = record_of(reply.found(ROWS[PARCEL]))
     told.turns[0].problem = "no whole reply within 30 s"
-    assert demo.untrue(told, ROWS[demo.PARCEL], Settings()) == ["turn 1: no whole reply within 30 s"]
+    assert demo.untrue(told, SCRIPT, Settings()) == ["turn 1: no whole reply within 30 s"]
 
 
 def test_the_demo_parcel_has_a_state_that_is_spoken_as_it_is_written() -> None:
-    assert ROWS[demo.PARCEL].status is ShipmentStatus.OUT_FOR_DELIVERY
+    assert ROWS[PARCEL].status is ShipmentStatus.OUT_FOR_DELIVERY
 
 
 @pytest.mark.parametrize(
     ("replied", "answer"),
     [
-        ("I understood P K G, zero zero four. Is that right?", demo.YES),
-        ("I understood P K G, zero zero nine. Is that right?", demo.NUMBER_AGAIN),
+        ("I understood P K G, zero zero four. Is that right?", YES),
+        ("I understood P K G, zero zero nine. Is that right?", NUMBER_AGAIN),
         (
             "I couldn't find a parcel with the number P K G, zero zero zero four. Could you say it again?",
-            demo.NUMBER_AGAIN,
+            NUMBER_AGAIN,
         ),
-        (reply.found(ROWS[demo.PARCEL]) + " Is there anything else?", ""),
+        (reply.found(ROWS[PARCEL]) + " Is there anything else?", ""),
     ],
 )
 def test_the_caller_answers_questions_about_the_number_as_a_person_would(replied: str, answer: str) -> None:
-    assert demo._answer_to(Turn(2, "", replied=replied)) == answer
+    assert SCRIPT.answer_to(replied) == answer

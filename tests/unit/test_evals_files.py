@@ -8,26 +8,25 @@ from pathlib import Path
 
 import pytest
 from tests.kit.conversation import Talk
-from tests.kit.recorded import random_script, rehearsed, scenario, taped
+from tests.kit.kits import DELIVERY, without_words
+from tests.kit.recorded import random_script, scenario, simulated, taped
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.interactions.day_files import DayFiles, read
+from agentvoicebox.interactions.from_log import interaction_of_log
 from agentvoicebox.interactions.interaction import FORMAT, Interaction, decode, encode
-from agentvoicebox.interactions.of_log import interaction_of_log
-from agentvoicebox.interactions.recording import Recording
-from agentvoicebox.interactions.redaction import without_words
+from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.interactions.tape import Tape
-from agentvoicebox.privacy.masks import masked_id
 from agentvoicebox.wire import client_events as ce
 
 DAY_S = 86_400.0
-LINE = Interaction(timestamp="", began_s=0.0, correlation_id="c", call_id="call", door="rest")
+LINE = Interaction(timestamp="", began_s=0.0, correlation_id="c", call_id="call", channel="rest")
 
 
 def named(call_id: str) -> bytes:
-    return encode(Interaction(timestamp="", began_s=0.0, correlation_id="", call_id=call_id, door="rest"))
+    return encode(Interaction(timestamp="", began_s=0.0, correlation_id="", call_id=call_id, channel="rest"))
 
 
 def ids(path: Path) -> list[str]:
@@ -107,7 +106,7 @@ def test_many_writers_share_a_day_without_tearing_a_line(tmp_path: Path) -> None
 def test_a_recording_keeps_days_by_its_clock(tmp_path: Path) -> None:
     clock = ManualClock(wall_s=0.0)
     for _ in range(3):
-        recording = Recording(tmp_path, keep_days=1, clock=clock)
+        recording = InteractionRecorder(tmp_path, keep_days=1, clock=clock)
         recording.start()
         recording.put(LINE)
         recording.close()
@@ -119,7 +118,7 @@ def test_a_recording_keeps_days_by_its_clock(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_counted_and_never_waited_for(tmp_path: Path) -> None:
-    recording = Recording(tmp_path, room=2)  # not started: nothing leaves
+    recording = InteractionRecorder(tmp_path, room=2)  # not started: nothing leaves
     for _ in range(5):
         recording.put(LINE)
     assert recording.dropped == 3
@@ -130,11 +129,11 @@ def test_what_does_not_fit_is_counted_and_never_waited_for(tmp_path: Path) -> No
 
 def test_a_disk_that_fails_and_a_tape_without_a_beginning_touch_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    recording = Recording(tmp_path / "file")
+    recording = InteractionRecorder(tmp_path / "file")
     recording.put(LINE)
     recording.start()
     recording.close()
-    headless = Recording(tmp_path / "good")
+    headless = InteractionRecorder(tmp_path / "good")
     tape = taped(0, random_script(1))
     orphan = Tape()
     orphan.log, orphan.digests = tape.log[5:], tape.digests[5 * 8 :]
@@ -155,13 +154,13 @@ def test_a_call_that_can_not_be_digested_is_not_ended_by_its_recording(monkeypat
 def test_a_call_that_did_not_replay_when_it_was_written_is_marked(tmp_path: Path) -> None:
     tape = taped(0, random_script(2))
     tape.digests[0] ^= 1
-    interaction = Recording(tmp_path, keeps_words=True).told(tape)
+    interaction = InteractionRecorder(tmp_path, keeps_words=True).finished(tape)
     assert interaction.laws_broken == "same log, same effects"
     assert replay_effects(interaction).verdict == "different"  # type: ignore[union-attr]
 
 
 def test_by_default_no_word_and_no_whole_number_is_kept() -> None:
-    interaction = rehearsed(scenario("happy"))
+    interaction = simulated(scenario("happy"))
     known = encode(interaction).decode()
     hidden = without_words(interaction)
     line = encode(hidden).decode()
@@ -184,7 +183,7 @@ def test_by_default_no_word_and_no_whole_number_is_kept() -> None:
 
 
 def test_digests_of_a_recording_without_words_confirm_no_guess_of_them() -> None:
-    interaction = rehearsed(scenario("happy"))
+    interaction = simulated(scenario("happy"))
     assert not set(chunks(without_words(interaction).digests)) & set(chunks(interaction.digests)) - empty_steps(
         interaction
     )
@@ -250,4 +249,4 @@ def test_a_masked_log_is_cut_into_the_same_segments_wherever_the_model_paused(pi
     ],
 )
 def test_of_a_number_the_last_four_are_kept_and_of_a_sentence_none(text: str, kept: str) -> None:
-    assert masked_id(text) == kept
+    assert DELIVERY.identifier_mask.text(text) == kept

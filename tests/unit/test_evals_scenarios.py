@@ -1,20 +1,21 @@
 """Scenarios: the file format names its faults, and the built-in ones come out as they say."""
 
 import pytest
-from tests.kit.recorded import NOON_S, rehearsed
+from tests.kit.kits import CHOICE
+from tests.kit.recorded import NOON_S, simulated
 
-from agentvoicebox.evals.scenario import BUILT_IN, BadScenario, Scenario, load, parse
+from agentvoicebox.evals.scenario import BadScenario, Scenario, load, parse
 from agentvoicebox.evals.scorers.accuracy import missed
 from agentvoicebox.interactions.interaction import encode
 
-ALL = load(BUILT_IN)
+ALL = load(CHOICE.default.scenarios)
 DAY_S = 86_400.0
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=[each.name for each in ALL])
 def test_a_built_in_scenario_comes_out_as_it_expects(scenario: Scenario) -> None:
-    interaction = rehearsed(scenario)
-    assert missed(interaction, scenario) == []
+    interaction = simulated(scenario)
+    assert missed(interaction, scenario, CHOICE.default) == []
     assert interaction.laws_broken == ""
     assert interaction.judgement is not None and interaction.judgement.unfounded == ()
     assert interaction.responses and set(interaction.responses) <= {"completed", "cancelled"}
@@ -23,16 +24,16 @@ def test_a_built_in_scenario_comes_out_as_it_expects(scenario: Scenario) -> None
 @pytest.mark.parametrize("days", [1, 40, 200])
 def test_expectations_hold_on_any_day(days: int) -> None:
     for scenario in ALL:
-        assert missed(rehearsed(scenario, wall_s=NOON_S + days * DAY_S), scenario) == []
+        assert missed(simulated(scenario, wall_s=NOON_S + days * DAY_S), scenario, CHOICE.default) == []
 
 
-def test_a_rehearsal_is_the_same_to_the_byte_each_time() -> None:
+def test_a_simulation_is_the_same_to_the_byte_each_time() -> None:
     scenario = next(each for each in ALL if each.name == "interruption")
-    assert encode(rehearsed(scenario)) == encode(rehearsed(scenario))
+    assert encode(simulated(scenario)) == encode(simulated(scenario))
 
 
 def test_an_interruption_cuts_the_reply_where_it_was_heard() -> None:
-    interaction = rehearsed(next(each for each in ALL if each.name == "interruption"))
+    interaction = simulated(next(each for each in ALL if each.name == "interruption"))
     cut = [line for line in interaction.transcript if line.is_cut]
     assert len(cut) == 1 and 0 < cut[0].words < 8
     assert "cancelled" in interaction.responses or "completed" in interaction.responses

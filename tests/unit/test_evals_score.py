@@ -9,22 +9,22 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
-from tests.kit.recorded import NOON_S, rehearsed, scenario, with_agent_line
+from tests.kit.kits import AGENTS, CHOICE, without_words
+from tests.kit.recorded import NOON_S, scenario, simulated, with_agent_line
 from typer.testing import CliRunner
 
 from agentvoicebox.cli.main import app
 from agentvoicebox.evals.baseline import Baseline, Change, compare
 from agentvoicebox.evals.metric import Metric, Unit
-from agentvoicebox.evals.rehearsal import Rehearsal, Timing
 from agentvoicebox.evals.replay import replay_tools
-from agentvoicebox.evals.scenario import BUILT_IN, load
+from agentvoicebox.evals.scenario import load
 from agentvoicebox.evals.score import Score, score
+from agentvoicebox.evals.simulation import Simulation, Timing
 from agentvoicebox.interactions.day_files import DayFiles
 from agentvoicebox.interactions.interaction import Interaction, encode
-from agentvoicebox.interactions.redaction import without_words
 from agentvoicebox_delivery.parcels import track
 
-SCENARIOS = {each.name: each for each in load(BUILT_IN)}
+SCENARIOS = {each.name: each for each in load(CHOICE.default.scenarios)}
 runner = CliRunner()
 
 
@@ -36,7 +36,7 @@ def written(folder: Path, *interactions: Interaction) -> Path:
 
 
 def everything(timing: Timing | None = None) -> list[Interaction]:
-    return [rehearsed(each, timing=timing) for each in SCENARIOS.values()]
+    return [simulated(each, timing=timing) for each in SCENARIOS.values()]
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ def test_a_line_that_was_never_told_costs_accuracy(tmp_path: Path, baseline: Pat
     silent = [
         with_agent_line(each, sentence, "Thank you.") if each.scenario == "happy" else each for each in everything()
     ]
-    found = score(silent, scenarios=SCENARIOS)
+    found = score(silent, scenarios=SCENARIOS, choice=CHOICE)
     assert found.metrics["accuracy.told"].value < 1 and found.metrics["accuracy.expected"].value < 1
     whats = [fault.what for fault in found.faults]
     assert "the caller was not told that PKG004 is out_for_delivery" in whats
@@ -123,37 +123,34 @@ def test_a_line_that_was_never_told_costs_accuracy(tmp_path: Path, baseline: Pat
 
 def test_a_backend_that_fails_where_no_scenario_wants_it_costs_tool_success() -> None:
     down = msgspec.structs.replace(scenario("happy"), backend="down", name="unplanned")
-    found = score([rehearsed(down), rehearsed(scenario("backend_down"))], scenarios=SCENARIOS)
+    found = score([simulated(down), simulated(scenario("backend_down"))], scenarios=SCENARIOS, choice=CHOICE)
     assert found.metrics["tool.success"].value == 0.5
     assert [fault.scenario for fault in found.faults_of("tool.success")] == ["unplanned"]
 
 
 def test_hallucinations_are_known_also_of_calls_whose_words_were_not_kept() -> None:
-    honest = rehearsed(scenario("happy"))
+    honest = simulated(scenario("happy"))
     assert honest.judgement is not None
     planted = msgspec.structs.replace(
         honest, judgement=msgspec.structs.replace(honest.judgement, unfounded=("another day of arrival",))
     )
-    found = score([without_words(honest), without_words(planted)], scenarios=SCENARIOS)
+    found = score([without_words(honest), without_words(planted)], scenarios=SCENARIOS, choice=CHOICE)
     assert found.metrics["hallucination.count"].value == 1
     assert found.faults_of("hallucination.count")[0].what == "another day of arrival"
     assert found.metrics["accuracy.told"].value == 1.0
 
 
 async def test_a_tool_core_that_answers_otherwise_is_found() -> None:
-    interaction = await Rehearsal(scenario("happy"), wall_s=NOON_S).play()
-    replays = await replay_tools(interaction)
+    interaction = await Simulation(scenario("happy"), AGENTS, CHOICE, wall_s=NOON_S).play()
+    replays = await replay_tools(interaction, CHOICE.default)
     assert replays and {(each.verdict, each.why) for each in replays} == {("same", "")}
 
-    def other(shipments: object) -> object:
-        async def run(name: str, arguments: str) -> str:
-            return track.Outcome(track.NOT_FOUND, "I couldn't find it.").as_json()
+    async def other(name: str, arguments: str) -> str:
+        return track.Outcome(track.NOT_FOUND, "I couldn't find it.").as_json()
 
-        return run
-
-    *_, different = await replay_tools(interaction, make_tool=other)  # type: ignore[arg-type]
+    *_, different = await replay_tools(interaction, CHOICE.default, run_tool=other)
     assert (different.verdict, different.why) == ("different", "FOUND then, NOT_FOUND now")
-    *_, masked = await replay_tools(without_words(interaction))
+    *_, masked = await replay_tools(without_words(interaction), CHOICE.default)
     assert masked.verdict == "impossible" and "AVB_RECORD_WORDS" in masked.why
 
 
@@ -204,7 +201,7 @@ def test_a_p99_of_few_samples_and_unread_clauses_judge_nothing() -> None:
 
 def test_the_page_needs_nothing_but_itself_and_shows_no_markup_of_a_call(tmp_path: Path, baseline: Path) -> None:
     planted = with_agent_line(
-        rehearsed(scenario("happy")), "Is there anything else?", "<script>alert(1)</script> It is lost."
+        simulated(scenario("happy")), "Is there anything else?", "<script>alert(1)</script> It is lost."
     )
     report(written(tmp_path / "odd", planted), baseline)
     page = baseline.with_suffix(".html").read_text()
@@ -214,7 +211,7 @@ def test_the_page_needs_nothing_but_itself_and_shows_no_markup_of_a_call(tmp_pat
 
 
 def test_a_missing_or_foreign_baseline_is_told_in_a_sentence(tmp_path: Path) -> None:
-    recorded = written(tmp_path / "calls", rehearsed(scenario("happy")))
+    recorded = written(tmp_path / "calls", simulated(scenario("happy")))
     result = report(recorded, tmp_path / "none.json")
     assert result.exit_code == 1 and "--update-baseline" in words(result.output)  # type: ignore[attr-defined]
     (tmp_path / "bad.json").write_text(json.dumps({"metrics": 3}))

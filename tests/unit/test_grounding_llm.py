@@ -10,7 +10,7 @@ from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.providers.llm.scripted import Call, Pause, ScriptedLlm
 from agentvoicebox.workers.llm import continued
 from agentvoicebox_delivery.grounding.judgement import Verdict
-from agentvoicebox_delivery.grounding.language_model import GroundedLlm
+from agentvoicebox_delivery.language_models.grounded import GroundedLlm
 from agentvoicebox_delivery.parcels import tool_schema
 
 NOW_S = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC).timestamp()

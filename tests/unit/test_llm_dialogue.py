@@ -1,12 +1,14 @@
 """The deterministic agent as a language model, and the shape of chats for real ones."""
 
+from tests.kit.kits import DELIVERY
+
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall, ToolSpec
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.providers.llm.chat import NO_RESULT, chat_messages, chat_tool_choice, chat_tools
 from agentvoicebox.providers.llm.registry import LanguageModels
 from agentvoicebox_delivery.dialogue import phrases
-from agentvoicebox_delivery.dialogue.language_model import Delta, DialogueLlm
+from agentvoicebox_delivery.language_models.dialogue import Delta, DialogueLlm
 from agentvoicebox_delivery.parcels import tool_schema
 
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
@@ -82,10 +84,10 @@ def test_tools_and_choices_in_the_chats_own_form() -> None:
 
 
 def test_names_of_language_models_become_providers() -> None:
-    models = LanguageModels()
+    models = LanguageModels(deterministic=DELIVERY.language_models())
     assert models.get("dialogue").is_deterministic
     assert models.get("dialogue") is models.get("dialogue")
-    for name, hint in (("openai", "AVB_LLM"), ("gpt-9", "known"), ("", "dialogue")):
+    for name, hint in (("openai", "AVB_LLM"), ("gpt-9", "known"), ("", "no language model")):
         try:
             models.get(name)
             raise AssertionError(f"{name!r} should not be there")

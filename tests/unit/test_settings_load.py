@@ -5,7 +5,8 @@ import os
 import pytest
 
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.settings import Settings, is_loopback
+from agentvoicebox.loopback import is_loopback
+from agentvoicebox.settings import Settings
 
 
 @pytest.fixture(autouse=True)

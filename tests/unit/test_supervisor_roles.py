@@ -3,7 +3,7 @@
 import pytest
 
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.settings import Settings
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.supervisor.roles import CHILDREN, ROLES, check_needs, children, load
 
 REDIS, POSTGRES = "redis://store:6379/0", "postgresql://records/agentvoicebox"
@@ -43,16 +43,16 @@ def test_an_unknown_role_is_named_beside_the_known_ones() -> None:
 )
 def test_a_role_without_its_server_says_which_setting_it_needs(role: str, given: dict[str, str], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
-        check_needs(children([role]), Settings.load(**given))
+        check_needs(children([role]), load_settings(**given))
 
 
 def test_every_missing_server_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
-        check_needs(children(["gateway", "recorder"]), Settings.load())
+        check_needs(children(["gateway", "recorder"]), load_settings())
     assert "AVB_REDIS_URL" in refused.value.message and "AVB_POSTGRES_URL" in refused.value.message
 
 
 def test_parcels_of_sanity_need_no_postgresql() -> None:
-    settings = Settings.load(redis_url=REDIS, shipments="sanity", sanity_project_id="abc")
+    settings = load_settings(redis_url=REDIS, shipments="sanity", sanity_project_id="abc")
     check_needs(children(["tool", "webhook"]), settings)
-    check_needs(children(ROLES), Settings.load(redis_url=REDIS, postgres_url=POSTGRES))
+    check_needs(children(ROLES), load_settings(redis_url=REDIS, postgres_url=POSTGRES))

@@ -4,14 +4,12 @@ import pytest
 from openai.types.beta.realtime import SessionCreateResponse as BetaSession
 from openai.types.beta.realtime import TranscriptionSession as BetaTranscriptionSession
 from openai.types.realtime import ClientSecretCreateResponse
+from tests.kit.kits import AGENTS
 
-from agentvoicebox.agents import Agents
 from agentvoicebox.errors import ClientError
-from agentvoicebox.tenancy import rest_bodies
-from agentvoicebox.tenancy.rest_bodies import Kind, SecretRequest
+from agentvoicebox.gateway import rest_bodies
+from agentvoicebox.gateway.rest_bodies import Kind, SecretRequest
 from agentvoicebox.wire.session_config import SessionConfig
-
-AGENTS = Agents()
 
 
 def read(body: object) -> SecretRequest:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.errors import SettingsError
@@ -38,7 +39,7 @@ type = "string"
 
 def test_an_agents_file_declares_tools_beside_the_servers_own(tmp_path: Path) -> None:
     (tmp_path / "waiter.toml").write_text(FILE)
-    agent = Agents(folder=str(tmp_path)).resolve("waiter")
+    agent = Agents(kits=DELIVERY, folder=str(tmp_path)).resolve("waiter")
     assert agent.tool_names == ("get_delivery_status", "book_table")
     look_up, book = agent.profile().server_tools
     assert (look_up.is_read_only, book.is_read_only) == (True, False)
@@ -99,7 +100,7 @@ def test_each_fault_is_said(change: dict[str, object], said: str) -> None:
 def test_names_are_known_and_taken_once(tools: str, tmp_path: Path) -> None:
     (tmp_path / "pilot.toml").write_text(f'instructions = "Fly."\n{tools}\n')
     with pytest.raises(SettingsError, match=r"pilot\.toml"):
-        Agents(folder=str(tmp_path))
+        Agents(kits=DELIVERY, folder=str(tmp_path))
 
 
 def test_secrets_come_from_the_environment_of_whoever_calls() -> None:

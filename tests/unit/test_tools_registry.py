@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.tools import doors
+from agentvoicebox.tools import formats
 from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox_delivery import tool as delivery_status
@@ -44,11 +45,10 @@ def test_the_schema_is_the_types_own_and_whole() -> None:
     }
 
 
-def test_every_door_shows_the_same_name_description_and_parameters() -> None:
+def test_every_protocol_shows_the_same_name_description_and_parameters() -> None:
     told = (BOOK.name, BOOK.description, BOOK.parameters)
-    realtime, vapi, rest = doors.to_realtime(BOOK), doors.to_vapi(BOOK, "https://x.example/vapi"), doors.to_rest(BOOK)
-    engine = doors.to_engine(BOOK)
-    assert (realtime["name"], realtime["description"], realtime["parameters"]) == told
+    vapi, rest = formats.to_vapi(BOOK, "https://x.example/vapi"), formats.to_rest(BOOK)
+    engine = formats.to_engine(BOOK)
     assert tuple(vapi["function"].values()) == told
     assert vapi["server"] == {"url": "https://x.example/vapi", "timeoutSeconds": 7}
     assert "messages" not in vapi and vapi["async"] is False
@@ -58,7 +58,7 @@ def test_every_door_shows_the_same_name_description_and_parameters() -> None:
 
 
 def test_the_delivery_tool_is_described_once() -> None:
-    definition = doors.BUILT_IN[tool_schema.NAME]
+    definition = DELIVERY.definitions[tool_schema.NAME]
     assert definition.parameters == tool_schema.PARAMETERS
     assert definition.is_read_only
 

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials, SettingsError
+from agentvoicebox.kits.env_example import example
+from agentvoicebox.kits.registry import load_settings, settings_class
 from agentvoicebox.limits.memory import SlidingWindow
-from agentvoicebox.settings import Settings
+from agentvoicebox.settings.webhook import WebhookSettings
 from agentvoicebox.tools.definition import Outcome
 from agentvoicebox.webhook.contracts import Message
 from agentvoicebox.webhook.guard import address_of
@@ -19,6 +22,8 @@ from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.render import status_of
 from agentvoicebox.webhook.signatures import HmacScheme, Seen
 from agentvoicebox_delivery.parcels import track
+from agentvoicebox_delivery.settings import DeliverySettings
+from agentvoicebox_delivery.tool import _outcome
 
 ROOT = Path(__file__).parents[2]
 BODY = b'{"message":{"type":"tool-calls","toolCallList":[],"toolWithToolCallList":[]}}'
@@ -191,17 +196,18 @@ def test_whose_address_counts(peer: str, written: str, trusted: str, expected: s
 
 
 def test_an_old_answer_is_called_stale() -> None:
-    assert status_of(Outcome(track.FOUND, "", data={"age_s": 60})) == "stale"
-    assert status_of(Outcome(track.FOUND, "")) == "success"
-    assert status_of(Outcome("SOMETHING_NEW", "")) == "error"
+    assert status_of(_outcome(track.Outcome(track.FOUND, "", {"age_s": 60}))) == "stale"
+    assert status_of(_outcome(track.Outcome(track.FOUND, ""))) == "success"
+    assert status_of(_outcome(track.Outcome("SOMETHING_NEW", ""))) == "error"
+    assert status_of(Outcome("OK", "")) == "success" and status_of(Outcome("NO", "", is_error=True)) == "error"
 
 
 class TestSettings:
-    """What the hotline can't be started with."""
+    """What the webhook server can't be started with."""
 
     def test_all_faults_are_named_at_once(self) -> None:
         with pytest.raises(SettingsError) as caught:
-            Settings.load(
+            load_settings(
                 shipments="sanity",
                 sanity_dataset="Big One",
                 sanity_token="a b",
@@ -222,26 +228,25 @@ class TestSettings:
 
     @pytest.mark.parametrize("name", ["vapi_secrets", "vapi_bearer_tokens", "vapi_hmac_secret"])
     def test_any_credential_opens_the_outside(self, name: str) -> None:
-        assert Settings.load(webhook_host="0.0.0.0", **{name: "hush"}).webhook_host == "0.0.0.0"
+        assert load_settings(webhook_host="0.0.0.0", **{name: "hush"}).webhook_host == "0.0.0.0"
 
     def test_a_key_in_base64_must_be_so(self) -> None:
         with pytest.raises(SettingsError, match="AVB_VAPI_HMAC_SECRET is no base64"):
-            Settings.load(vapi_hmac_secret="not base64!", vapi_hmac_secret_is_base64=True)
+            load_settings(vapi_hmac_secret="not base64!", vapi_hmac_secret_is_base64=True)
 
     def test_no_secret_is_printed(self) -> None:
         names = ("vapi_secrets", "vapi_bearer_tokens", "vapi_hmac_secret", "retell_api_key", "sanity_token")
-        assert "hush" not in repr(Settings.load(**dict.fromkeys((*names, "sanity_webhook_secret"), "hush")))
+        assert "hush" not in repr(load_settings(**dict.fromkeys((*names, "sanity_webhook_secret"), "hush")))
 
 
-def test_the_example_names_each_setting_with_its_default() -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    named = dict(line.removeprefix("# ").split("=", 1) for line in lines if re.match(r"# AVB_[A-Z0-9_]+=", line))
-    defaults = {f"AVB_{name.upper()}": str(field.default) for name, field in Settings.model_fields.items()}
-    assert named == defaults
+def test_the_example_of_all_settings_is_made_from_the_code() -> None:
+    named = (ROOT / ".env.example").read_text()
+    assert named == example(DELIVERY), "python -m agentvoicebox.kits.env_example > .env.example"
+    variables = re.findall(r"^# (AVB_[A-Z0-9_]+)=", named, re.MULTILINE)
+    assert sorted(variables) == sorted(f"AVB_{name.upper()}" for name in settings_class(DELIVERY).model_fields)
 
 
-def test_the_guide_names_each_setting_of_the_hotline() -> None:
+def test_the_guide_names_each_setting_of_the_webhook_server_and_the_delivery_kit() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text()
-    names = list(Settings.model_fields)
-    for name in names[names.index("shipments") :]:
+    for name in (*WebhookSettings.model_fields, *DeliverySettings.model_fields):
         assert f"AVB_{name.upper()}" in guide, name

@@ -1,11 +1,10 @@
-"""WAV files of 16-bit PCM, mono or stereo: read them and write them, and say clearly what is wrong with one.
+"""The WAV format with 16-bit PCM, mono or stereo: parsing, formatting, and a clear reason when a file is refused.
 
 Reads plain and "extensible" headers, skips chunks it does not know, and takes what is there of a file that a recorder
 left unfinished (size 0 or 0xFFFFFFFF, or cut short). Other encodings are refused, not guessed.
 """
 
 import struct
-from pathlib import Path
 
 import numpy as np
 
@@ -17,27 +16,18 @@ UNFINISHED_SIZES = (0, 0xFFFFFFFF)
 
 
 class BadWav(ValueError):
-    """The file is no WAV of 16-bit PCM with one or two channels. The message names the file and the reason."""
-
-
-def read_wav(path: Path) -> tuple[Int16Array, int]:
-    """The samples of a file and its rate.
-
-    Returns:
-        (samples, rate in Hz): shape (n,) for mono, (n, 2) for stereo.
-
-    Raises:
-        BadWav: see there.
-        OSError: the file can't be read.
-    """
-    try:
-        return parse_wav(path.read_bytes())
-    except BadWav as error:
-        raise BadWav(f"{path}: {error}") from error
+    """The file is no WAV of 16-bit PCM with one or two channels. The message says why."""
 
 
 def parse_wav(data: bytes) -> tuple[Int16Array, int]:
-    """As read_wav, of a file's bytes."""
+    """The samples of a WAV file's bytes and its rate.
+
+    Returns:
+        (int16 samples of shape (n,) for mono or (n, 2) for stereo; samples a second, per channel).
+
+    Raises:
+        BadWav: it is no WAV of 16-bit PCM with one or two channels.
+    """
     if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise BadWav("not a WAV file (no RIFF/WAVE header)")
     channels, rate_hz, position = 0, 0, 12
@@ -93,8 +83,3 @@ def format_wav(samples: Int16Array, rate_hz: int) -> bytes:
         "<4sIHHIIHH", b"fmt ", 16, PCM_TAG, channels, rate_hz, rate_hz * 2 * channels, 2 * channels, 16
     )
     return header + struct.pack("<4sI", b"data", len(body)) + body
-
-
-def write_wav(path: Path, samples: Int16Array, rate_hz: int) -> None:
-    """Write samples of shape (n,) or (n, 2) to a file. Raises ValueError (see format_wav) or OSError."""
-    path.write_bytes(format_wav(samples, rate_hz))

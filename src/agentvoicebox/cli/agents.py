@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from agentvoicebox.agents import Agents
 from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.places import catalogue
-from agentvoicebox.settings import Settings
+from agentvoicebox.kits.registry import load_settings
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Agents: who answers a call.")
 
@@ -19,15 +19,15 @@ def list_agents() -> None:
 
     An agent is a small file (instructions, tools, voice, language model, turn detection) in the folder AVB_AGENTS_DIR.
     """
-    settings = Settings.load()
-    agents = Agents(folder=settings.agents_dir, default=settings.default_agent)
+    settings = load_settings()
+    agents = Agents.load(settings)
     table = Table("agent", "language model", "voice", "tools", "turn detection", "file")
     for name, agent in agents.by_name.items():
         detection = agent.turn_detection
         turns = detection if isinstance(detection, str) else detection.get("type", "server_vad")
         own = Path(settings.agents_dir) / f"{name}.toml" if settings.agents_dir else None
         where = str(own) if own and own.is_file() else "built in"
-        shown = f"{name} (default)" if name == settings.default_agent else name
+        shown = f"{name} (default)" if name == agents.default.name else name
         table.add_row(shown, agent.language_model, agent.voice, ", ".join(agent.tool_names) or "-", turns, where)
     console.print(table)
 
@@ -35,7 +35,7 @@ def list_agents() -> None:
 def voices() -> None:
     """Every voice that a session or an agent's file may name. OpenAI's names (alloy, …) mean the default voice."""
     table = Table(Column("voice", no_wrap=True), "engine", "language", "what it is", "here, or what to type")
-    for status in catalogue(Settings.load()).list_models():
+    for status in catalogue(load_settings()).list_models():
         for voice in status.model.voices:
             here = "yes" if status.folder else f"agentvoicebox models pull {status.model.name}"
             table.add_row(voice.name, voice.engine, voice.language, voice.description, here)

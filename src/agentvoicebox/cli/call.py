@@ -18,7 +18,7 @@ from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import line_from_wav
 from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.errors import ClientError
-from agentvoicebox.settings import Settings
+from agentvoicebox.kits.registry import load_settings
 
 
 def call(
@@ -74,7 +74,7 @@ def call(
 async def _scripted(options: CallOptions, recordings: list[Path], sentences: list[str], typed: list[str]) -> CallRecord:
     lines = [line_from_wav(path) for path in recordings]
     if sentences:
-        settings = Settings.load()
+        settings = load_settings()
         with console.status("rendering the caller's voice"):
             lines += await asyncio.to_thread(
                 speak_lines, sentences, models_dir=settings.models_dir, cache_dir=model_cache(settings)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.audit import AuditEntry, deed
 from agentvoicebox.storage.migrate import migrate
@@ -31,7 +32,7 @@ def on_database(work: Callable[[Postgres], Awaitable[Found]]) -> Found:
     Raises:
         SettingsError: no database is configured and no server runs here. StorageLost, StorageRefused.
     """
-    url = _url(Settings.load())
+    url = _url(load_settings())
 
     async def run() -> Found:
         await migrate(url)

@@ -1,15 +1,14 @@
 """`agentvoicebox demo`: one whole spoken call on this machine, and the proof of it.
 
-Decides what the demo caller says and what counts as the truth: the facts of the parcel's row in the catalogue must be in
-what the agent said, and its state must be recognisable in the recorded sound. The server is a real `serve` on a free port
-with a temporary data folder, gone at the end.
+What the caller says, and which facts must be in the answers, comes from the first kit that brings a demo call. Its main fact must
+also be recognisable in the recorded sound. The server is a real `serve` on a free port with a temporary data folder, removed at
+the end.
 """
 
 import asyncio
 import json
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.local_server import local_server
 from agentvoicebox.cli.places import catalogue, model_cache
 from agentvoicebox.cli.transcript import live_transcript
-from agentvoicebox.client.call_record import CallRecord, Turn
+from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.call_report import (
     conversation_text,
     parts_table,
@@ -36,22 +35,14 @@ from agentvoicebox.client.caller_voice import speak_lines
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import Line
 from agentvoicebox.client.timeline import draw_timeline
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.kits.demo import KitDemo
+from agentvoicebox.kits.registry import Kits, kits_of, load_settings
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
 from agentvoicebox.settings import Settings
-from agentvoicebox_delivery.grounding.words import spoken_date
-from agentvoicebox_delivery.numbers.readback import ending
-from agentvoicebox_delivery.parcels.shipment import Shipment
-from agentvoicebox_delivery.sources.demo_data import parcels
 
-PARCEL = "PKG004"
-OPENING = "Hi, can you tell me where my parcel is?"
-NUMBER = "It's P, K, G, zero, zero, four."  # dictated: run together, recognisers hear a third zero now and then
-NUMBER_AGAIN = "Sure, it's P K G, double zero four."
-YES = "Yes, that's right."
-FAREWELL = "No, that's all. Thank you."
-LINES = (OPENING, NUMBER, NUMBER_AGAIN, YES, FAREWELL)
 QUESTIONS_ANSWERED = 3  # a caller who is asked more often than this gives up
-EAR_S = 28.0  # the recogniser takes up to 30 s
+LONGEST_REPLY_S = 28.0  # the recogniser takes up to 30 s
 
 
 def demo(
@@ -63,16 +54,17 @@ def demo(
 ) -> None:
     """A whole spoken call, start to end, on this machine: no key, no GPU, no microphone.
 
-    Starts the server, and a caller who asks where a parcel is, is asked for the number, speaks it, and is told. Everything
-    is real: speech recognition, dialogue, look-up in PostgreSQL, speech synthesis, Valkey between them.
+    Starts the server, and a caller of the first kit's agent who speaks, listens and answers its questions. Everything is real:
+    speech recognition, dialogue, tools, speech synthesis, Valkey and PostgreSQL.
 
     Writes conversation.txt, call.wav (stereo: caller left, agent right), events.jsonl, timeline.png and .svg, summary.json.
-    Exit code 0 only if the caller was told the true status.
+    Exit code 0 only if the caller was told the truth.
     """
     out.mkdir(parents=True, exist_ok=True)
-    record = asyncio.run(_demo(url, key))
-    shipment = next(each for each in parcels(datetime.now(UTC).date()) if each.tracking_id == PARCEL)
-    faults = untrue(record, shipment, Settings.load())
+    settings = load_settings()
+    script = demo_of(kits_of(settings))
+    record = asyncio.run(_demo(url, key, script, settings))
+    faults = untrue(record, script, settings)
     _write(record, out, faults)
     console.print()
     console.print(parts_table(record.turns))
@@ -84,25 +76,35 @@ def demo(
         for fault in faults:
             console.print(f"[bold red]not as it should be:[/] {fault}")
         raise typer.Exit(1)
-    console.print(f"[bold green]The caller was told the truth[/] about {PARCEL}: {shipment.status.replace('_', ' ')}.")
+    console.print(f"[bold green]{script.proof()}[/]")
 
 
-async def _demo(url: str, key: str) -> CallRecord:
-    settings = Settings.load()
+def demo_of(kits: Kits) -> KitDemo:
+    """The demo call of the first kit that has one. Raises SettingsError when none has."""
+    for kit in kits:
+        if (found := kit.demo()) is not None:
+            return found
+    raise SettingsError(
+        f"no kit of AVB_KITS ({', '.join(kits.names) or 'none'}) has a demo call; try AVB_KITS=delivery"
+    )
+
+
+async def _demo(url: str, key: str, script: KitDemo, settings: Settings) -> CallRecord:
+    words = (*script.opening, *script.answers, script.farewell)
     with console.status("preparing the caller's voice") as status:
         rendered = await asyncio.to_thread(
-            speak_lines, LINES, models_dir=settings.models_dir, cache_dir=model_cache(settings)
+            speak_lines, words, models_dir=settings.models_dir, cache_dir=model_cache(settings)
         )
-        lines = dict(zip(LINES, rendered, strict=True))
+        lines = dict(zip(words, rendered, strict=True))
         if url:
             status.stop()
-            return await _call(CallOptions(base_url=url, api_key=key), lines)
+            return await _call(CallOptions(base_url=url, api_key=key, model=script.agent), script, lines)
         with tempfile.TemporaryDirectory(prefix="agentvoicebox-demo-", ignore_cleanup_errors=True) as folder:
             _share(model_cache(settings), Path(folder))
             async with local_server(Path(folder), progress=_shown_by(status)) as server:
                 status.stop()
                 console.print(f"the server is ready on {server.url}; the caller dials in\n")
-                return await _call(CallOptions(base_url=server.url), lines)
+                return await _call(CallOptions(base_url=server.url, model=script.agent), script, lines)
 
 
 def _share(cache: Path, folder: Path) -> None:
@@ -118,67 +120,47 @@ def _shown_by(status: Status) -> Callable[[str], None]:
     return show
 
 
-async def _call(options: CallOptions, lines: dict[str, Line]) -> CallRecord:
+async def _call(options: CallOptions, script: KitDemo, lines: dict[str, Line]) -> CallRecord:
     async with open_call(options, live_transcript(console)) as call:
-        await converse(call, lines)
+        await converse(call, script, lines)
         return call.record()
 
 
-async def converse(call: LiveCall, lines: dict[str, Line]) -> None:
-    """The caller's side: asks, gives the number, answers questions about it as a person would, says goodbye."""
+async def converse(call: LiveCall, script: KitDemo, lines: dict[str, Line]) -> None:
+    """The caller's side: the opening lines, answers to the agent's questions as a person would give them, and goodbye."""
     await call.stay(0.5)
-    await call.say(lines[OPENING])
-    turn = await call.say(lines[NUMBER])
+    for words in script.opening:
+        turn = await call.say(lines[words])
     for _ in range(QUESTIONS_ANSWERED):
-        answer = _answer_to(turn)
+        answer = script.answer_to(turn.replied)
         if turn.problem or not answer:
             break
         turn = await call.say(lines[answer])
     if not turn.problem:
-        await call.say(lines[FAREWELL])
+        await call.say(lines[script.farewell])
 
 
-def _answer_to(turn: Turn) -> str:
-    """What the caller says to a question about the number; "" when there is none."""
-    reply = turn.replied.lower()
-    if "is that" in reply:  # "... is that right?", "... is that your number?"
-        understood = ending(PARCEL) in _words(reply)
-        return YES if understood else NUMBER_AGAIN
-    return NUMBER_AGAIN if "parcel ending" not in reply and "number" in reply else ""
-
-
-def facts(shipment: Shipment) -> dict[str, str]:
-    """What the caller must have been told, in the words that are spoken."""
-    told = {"number": ending(shipment.tracking_id), "state": shipment.status.replace("_", " ")}
-    if shipment.eta is not None:
-        told["day"] = spoken_date(shipment.eta)
-    return told
-
-
-def untrue(record: CallRecord, shipment: Shipment, settings: Settings) -> list[str]:
+def untrue(record: CallRecord, script: KitDemo, settings: Settings) -> list[str]:
     """What is wrong with what the caller was told; [] when it was the truth, in words and in sound."""
-    found = [f"turn {turn.index}: {turn.problem}" for turn in record.turns if turn.problem]
-    said = _words(" ".join(turn.replied for turn in record.turns))
-    for name, words in facts(shipment).items():
-        if _words(words) not in said:
-            found.append(f"the agent never told the {name}: {words}")
-    state = facts(shipment)["state"]
-    if not any(state in _words(words) for words in _heard(record, settings)):
-        found.append(f"'{state}' can't be heard in the recording")
-    return found
+    faults = [f"turn {turn.index}: {turn.problem}" for turn in record.turns if turn.problem]
+    faults += script.faults(" ".join(turn.replied for turn in record.turns))
+    main_fact = script.audible()
+    if not any(_words(main_fact) in _words(each) for each in _transcripts(record, settings)):
+        faults.append(f"'{main_fact}' can't be heard in the recording")
+    return faults
 
 
-def _heard(record: CallRecord, settings: Settings) -> list[str]:
-    """Each reply as a recogniser hears it in the recording."""
+def _transcripts(record: CallRecord, settings: Settings) -> list[str]:
+    """Each reply as a recogniser writes it from the recording."""
     recogniser = WhisperShort(catalogue(settings).locate("whisper-tiny-en"))
-    heard = []
+    transcripts = []
     for turn in record.turns:
         if turn.first_audio_s is None or turn.reply_end_s is None:
             continue
-        end_s = min(turn.reply_end_s, turn.first_audio_s + EAR_S)
+        end_s = min(turn.reply_end_s, turn.first_audio_s + LONGEST_REPLY_S)
         pcm = record.agent_pcm[round(turn.first_audio_s * record.rate_hz) : round(end_s * record.rate_hz)]
-        heard.append(recogniser.transcribe(resample(pcm, record.rate_hz, INPUT_RATE_HZ)).text)
-    return heard
+        transcripts.append(recogniser.transcribe(resample(pcm, record.rate_hz, INPUT_RATE_HZ)).text)
+    return transcripts
 
 
 def _words(text: str) -> str:

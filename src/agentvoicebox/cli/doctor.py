@@ -22,6 +22,7 @@ from agentvoicebox.agents import Agents
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.places import catalogue
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor import embedded
@@ -65,7 +66,7 @@ def doctor(
     """
     findings: list[Finding] = []
     with console.status("looking"):
-        for finding in examine(Settings.load(), is_quick=quick):
+        for finding in examine(load_settings(), is_quick=quick):
             findings.append(finding)
     _show(findings, console)
     if any(finding.is_needed and not finding.is_there for finding in findings):
@@ -81,7 +82,7 @@ def examine(settings: Settings, *, is_quick: bool) -> Iterator[Finding]:
         is_there = importlib.util.find_spec(module) is not None
         yield Finding(f"package {module}", is_there, purpose, mend, is_needed)
     yield from _models(settings, is_quick)
-    yield _try("agents", lambda: ", ".join(Agents(folder=settings.agents_dir, default=settings.default_agent).by_name))
+    yield _try("agents", lambda: ", ".join(Agents.load(settings).by_name))
     yield _folder(settings)
     yield _port(settings)
     yield from _servers(settings, is_quick)

@@ -4,8 +4,9 @@ Decides what the commands are called and when they fail; what they do is in `eva
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ import httpx
 import msgspec
 import typer
 
+from agentvoicebox.agents import Agents
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.places import model_cache
 from agentvoicebox.client.dialing import CallOptions
@@ -21,26 +23,26 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import ClientError
 from agentvoicebox.evals import baseline as baselines
 from agentvoicebox.evals import play, report
-from agentvoicebox.evals.rehearsal import Rehearsal
+from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.replay import Replay, replay_all
 from agentvoicebox.evals.replay_live import replay_lines, replay_webhook
 from agentvoicebox.evals.report_plots import pictures
-from agentvoicebox.evals.scenario import BUILT_IN, Scenario, Tolerance, load
+from agentvoicebox.evals.scenario import Scenario, Tolerance, load
 from agentvoicebox.evals.score import Score, score
+from agentvoicebox.evals.simulation import Simulation
 from agentvoicebox.interactions.day_files import DayFiles, read
+from agentvoicebox.interactions.from_log import iso_time
 from agentvoicebox.interactions.interaction import Interaction, encode
-from agentvoicebox.interactions.of_log import iso_time
-from agentvoicebox.interactions.redaction import without_words
-from agentvoicebox.settings import Settings
-from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.kits.recording import redactor
+from agentvoicebox.kits.registry import kits_of, load_settings
 from agentvoicebox.telemetry import logs
-from agentvoicebox_delivery import tool as delivery_status
-from agentvoicebox_delivery.sources.catalogue import Catalogue
 
 app = typer.Typer(help="Record calls, replay them, score them, and compare with a baseline.", no_args_is_help=True)
 
 Recorded = Annotated[Path, typer.Argument(help="A file of interactions, or a folder of them.")]
-Scenarios = Annotated[Path, typer.Option(help="The scenarios' folder, for what their files expect.")]
+Scenarios = Annotated[
+    Path | None, typer.Option(help="The scenarios' folder, for what their files expect; by default those of the kits.")
+]
 SHOWN = 20  # faults
 
 
@@ -48,22 +50,26 @@ SHOWN = 20  # faults
 def quiet() -> None:
     """Record calls, replay them, score them, and compare with a baseline."""
     logs.configure(service="eval", level="warning", format="console")
-    # That a scenario's backend is away is in the report; here only files that can't be read matter.
-    logging.getLogger(delivery_status.__name__).setLevel(logging.ERROR)
 
 
 @app.command()
 def record(
-    scenario: Annotated[list[Path] | None, typer.Argument(help="Scenario files or folders; the built-in ones.")] = None,
+    scenario: Annotated[
+        list[Path] | None, typer.Argument(help="Scenario files or folders; by default the kits'.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder that the interactions are added to.")] = Path("interactions"),
-    url: Annotated[str, typer.Option(help="Speak to this server; without it scenarios are rehearsed, soundless.")] = "",
+    url: Annotated[
+        str, typer.Option(help="Speak to this server; without it scenarios are simulated, without sound.")
+    ] = "",
     key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
     redis_url: Annotated[str, typer.Option(help="The server's store, to keep the engine's log of each call.")] = "",
     backend: Annotated[
-        Literal["up", "down"], typer.Option(help="Whether the server of --url can look parcels up right now.")
+        Literal["up", "down"], typer.Option(help="Whether the tools of the server of --url can answer right now.")
     ] = "up",
-    today: Annotated[str, typer.Option(help="The day of a rehearsal, YYYY-MM-DD; today.")] = "",
-    words: Annotated[bool, typer.Option(help="Keep words and whole numbers, so that every replay is exact.")] = True,
+    today: Annotated[str, typer.Option(help="The day of a simulation, YYYY-MM-DD; today.")] = "",
+    words: Annotated[
+        bool, typer.Option(help="Keep words and whole identifiers, so that every replay is exact.")
+    ] = True,
 ) -> None:
     """Play scenarios and keep what happened, one JSON line a call.
 
@@ -71,28 +77,34 @@ def record(
 
     agentvoicebox eval record scenarios/happy.toml --url http://127.0.0.1:8000/v1
     """
-    found = [each for path in scenario or [BUILT_IN] for each in load(path)]
+    choice = _choice()
+    found = [each for path in scenario or _folders(choice) for each in _load(path, choice)]
     if url:
         left_out = [each.name for each in found if each.backend != backend]
         found = [each for each in found if each.backend == backend]
         for name in left_out:
             console.print(f"left out: {name} needs a backend that is {'down' if backend == 'up' else 'up'}")
-        interactions = asyncio.run(_spoken(found, CallOptions(base_url=url, api_key=key), redis_url))
+        interactions = asyncio.run(_spoken(found, choice, CallOptions(base_url=url, api_key=key), redis_url))
     else:
-        interactions = asyncio.run(_rehearsed(found, _wall_s(today)))
+        interactions = asyncio.run(_simulated(found, choice, _wall_s(today)))
     files = DayFiles(out)
     for interaction in interactions:
-        path = files.append(encode(interaction if words else without_words(interaction)), interaction.began_s)
-        codes = ", ".join(use.code for use in interaction.tool_calls) or "no look-up"
+        path = files.append(
+            encode(interaction if words else redactor(choice.kits).without_words(interaction)), interaction.began_s
+        )
+        codes = ", ".join(use.code for use in interaction.tool_calls) or "no tool call"
         console.print(f"{interaction.scenario}: {len(interaction.transcript)} lines, {codes} → {path}")
 
 
-async def _rehearsed(scenarios: Sequence[Scenario], wall_s: float) -> list[Interaction]:
-    return [await Rehearsal(each, wall_s=wall_s).play() for each in scenarios]
+async def _simulated(scenarios: Sequence[Scenario], choice: KitChoice, wall_s: float) -> list[Interaction]:
+    agents = Agents.load(load_settings())
+    return [await Simulation(each, agents, choice, wall_s=wall_s).play() for each in scenarios]
 
 
-async def _spoken(scenarios: Sequence[Scenario], options: CallOptions, redis_url: str) -> list[Interaction]:
-    settings = Settings.load()
+async def _spoken(
+    scenarios: Sequence[Scenario], choice: KitChoice, options: CallOptions, redis_url: str
+) -> list[Interaction]:
+    settings = load_settings()
     logs_of = play.StoreLogs(redis_url) if redis_url else None
     try:
         interactions = []
@@ -101,7 +113,9 @@ async def _spoken(scenarios: Sequence[Scenario], options: CallOptions, redis_url
                 lines = await asyncio.to_thread(
                     play.lines_of, scenario, models_dir=settings.models_dir, cache_dir=model_cache(settings)
                 )
-            interactions.append(await play.play(scenario, lines, options, log_of=logs_of))
+            interactions.append(
+                await play.play(scenario, lines, options, log_of=logs_of, judge_of=choice.kits.judge_of)
+            )
         return interactions
     finally:
         if logs_of is not None:
@@ -112,27 +126,27 @@ async def _spoken(scenarios: Sequence[Scenario], options: CallOptions, redis_url
 def replay(
     recorded: Recorded,
     tools: Annotated[
-        Literal["recorded", "catalogue"],
-        typer.Option(help="Run tool calls against the answers of then, or against the catalogue of AVB_POSTGRES_URL."),
+        Literal["recorded", "live"],
+        typer.Option(
+            help="Run tool calls against the recorded answers, or against the kits' backends of the settings."
+        ),
     ] = "recorded",
     url: Annotated[str, typer.Option(help="Type the callers' lines into this server, too.")] = "",
     key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
     webhook_url: Annotated[str, typer.Option(help="POST recorded webhook requests here, too.")] = "",
     header: Annotated[list[str] | None, typer.Option(help="For --webhook-url: `Name: value`; repeat it.")] = None,
-    scenarios: Scenarios = BUILT_IN,
+    scenarios: Scenarios = None,
 ) -> None:
-    """Run recorded interactions again; exit code 1 when one comes out differently.
+    """Run recorded interactions again; exit code 1 when an outcome differs.
 
     In process: the engine's effects, byte for byte, and each tool call. With --url and --webhook-url also against running
     servers, where facts and codes are compared, not wording.
     """
     interactions = list(read(_there(recorded)))
-    tolerances = {name: each.tolerance for name, each in _by_name(scenarios).items()}
-    replays = asyncio.run(
-        _replayed(
-            interactions, tools, CallOptions(base_url=url, api_key=key), webhook_url, _headers(header), tolerances
-        )
-    )
+    choice = _choice()
+    tolerances = {name: each.tolerance for name, each in _by_name(scenarios, choice).items()}
+    live = _Live(CallOptions(base_url=url, api_key=key), webhook_url, _headers(header), tolerances)
+    replays = asyncio.run(_replayed(interactions, choice, live, has_live_tools=tools == "live"))
     console.print(report.replay_summary(replays) or "nothing to replay")
     different = [each for each in replays if each.verdict == "different"]
     for each in different[:SHOWN]:
@@ -144,37 +158,49 @@ def replay(
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True)
+class _Live:
+    """Running servers to replay against; empty addresses mean none."""
+
+    options: CallOptions
+    webhook_url: str
+    headers: dict[str, str]
+    tolerances: dict[str, Tolerance]
+
+    def tolerance(self, interaction: Interaction) -> Tolerance:
+        return self.tolerances.get(interaction.scenario, Tolerance())
+
+
 async def _replayed(
-    interactions: Sequence[Interaction],
-    tools: str,
-    options: CallOptions,
-    webhook_url: str,
-    headers: dict[str, str],
-    tolerances: dict[str, Tolerance],
+    interactions: Sequence[Interaction], choice: KitChoice, live: _Live, *, has_live_tools: bool
 ) -> list[Replay]:
-    postgres = await Postgres.open(Settings.load().postgres_url) if tools == "catalogue" else None
-    try:
-        replays = await replay_all(interactions, shipments=Catalogue(postgres) if postgres else None)
-        if options.base_url:
+    async with AsyncExitStack() as stack:
+        run_tool = None
+        if has_live_tools:
+            run_tool = await stack.enter_async_context(choice.default.live(load_settings()))
+        replays = await replay_all(interactions, choice, run_tool=run_tool)
+        if live.options.base_url:
             for each in interactions:
                 if each.transcript:
-                    replays.append(await replay_lines(each, options, tolerances.get(each.scenario, Tolerance())))
-        if webhook_url:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                for each in interactions:
-                    if each.request is not None:
-                        tolerance = tolerances.get(each.scenario, Tolerance())
-                        replays.append(await replay_webhook(each, client, webhook_url, tolerance, headers=headers))
+                    evaluation = choice.evaluation(each)
+                    replays.append(await replay_lines(each, live.options, live.tolerance(each), evaluation))
+        if live.webhook_url:
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+            for each in interactions:
+                if each.request is not None:
+                    evaluation, tolerance = choice.evaluation(each), live.tolerance(each)
+                    replays.append(
+                        await replay_webhook(
+                            each, client, live.webhook_url, tolerance, evaluation, headers=live.headers
+                        )
+                    )
         return replays
-    finally:
-        if postgres is not None:
-            await postgres.close()
 
 
 @app.command("score")
 def score_them(
     recorded: Recorded,
-    scenarios: Scenarios = BUILT_IN,
+    scenarios: Scenarios = None,
     out: Annotated[Path | None, typer.Option(help="Write the score as JSON.")] = None,
 ) -> None:
     """Accuracy, tool success, latency, hallucinations, replays; exit code 1 when something is that must never be."""
@@ -194,7 +220,7 @@ def report_them(
     update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Make this score the baseline.")] = False,
     html: Annotated[Path, typer.Option(help="Write the report as one page.")] = Path("eval-report.html"),
     text: Annotated[Path | None, typer.Option(help="Write it as text, too.")] = None,
-    scenarios: Scenarios = BUILT_IN,
+    scenarios: Scenarios = None,
 ) -> None:
     """Score, compare with the baseline, and write a report with pictures; exit code 1 names what regressed.
 
@@ -208,10 +234,10 @@ def report_them(
         found, changes, made=made, baseline=before, replays=replays, pictures=pictures(found, interactions, before)
     )
     html.write_text(page, encoding="utf-8")
-    told = report.text(found, changes, replays)
+    summary = report.text(found, changes, replays)
     if text is not None:
-        text.write_text(told, encoding="utf-8")
-    console.print(told, markup=False)
+        text.write_text(summary, encoding="utf-8")
+    console.print(summary, markup=False)
     console.print(f"wrote {html}")
     if update_baseline:
         baselines.save(found, baseline, made)
@@ -223,16 +249,32 @@ def report_them(
         raise typer.Exit(1)
 
 
-def _scored(recorded: Path, scenarios: Path) -> tuple[list[Interaction], Score, list[Replay]]:
+def _scored(recorded: Path, scenarios: Path | None) -> tuple[list[Interaction], Score, list[Replay]]:
     interactions = list(read(_there(recorded)))
     if not interactions:
         raise ClientError(f"there are no interactions in {recorded}")
-    replays = asyncio.run(replay_all(interactions))
-    return interactions, score(interactions, scenarios=_by_name(scenarios), replays=replays), replays
+    choice = _choice()
+    replays = asyncio.run(replay_all(interactions, choice))
+    found = score(interactions, scenarios=_by_name(scenarios, choice), choice=choice, replays=replays)
+    return interactions, found, replays
 
 
-def _by_name(folder: Path) -> dict[str, Scenario]:
-    return {each.name: each for each in load(folder)}
+def _choice() -> KitChoice:
+    return KitChoice(kits_of(load_settings()))
+
+
+def _folders(choice: KitChoice) -> list[Path]:
+    """Where the kits keep their scenarios."""
+    return [evaluation.scenarios for kit in choice.kits if (evaluation := choice.of_kit(kit)) is not None]
+
+
+def _load(path: Path, choice: KitChoice) -> list[Scenario]:
+    return load(path, lambda scenario, fact: choice.of_agent(scenario.agent).fact_fault(fact))
+
+
+def _by_name(folder: Path | None, choice: KitChoice) -> dict[str, Scenario]:
+    folders = _folders(choice) if folder is None else [folder]
+    return {each.name: each for path in folders for each in _load(path, choice)}
 
 
 def _there(path: Path) -> Path:

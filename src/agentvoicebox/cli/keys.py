@@ -13,7 +13,7 @@ from rich.table import Table
 from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.database import ACTS_WITHIN, Found, by_command, on_database
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.settings import DEFAULT_TENANT
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey, TenantLimits
 from agentvoicebox.tenancy.key_format import LEAD, key_id, new_key, read_key
 from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right

@@ -10,7 +10,7 @@ from rich.text import Text
 from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.places import catalogue
 from agentvoicebox.errors import ProviderError
-from agentvoicebox.settings import Settings
+from agentvoicebox.kits.registry import load_settings
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Speech models: list, pull, verify.")
 
@@ -19,7 +19,7 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Speech models: list,
 def list_models() -> None:
     """Every model: what it is for, its licence, its size, and where it lies on this machine."""
     table = Table("model", "MB", "where, or what to type", show_lines=True)
-    for status in catalogue(Settings.load()).list_models():
+    for status in catalogue(load_settings()).list_models():
         model = status.model
         what = Text.assemble((model.name, "bold"), f"\n{model.description}\n", (model.licence, "dim"))
         where = Text(str(status.folder), overflow="fold")
@@ -40,14 +40,14 @@ def pull(
     agentvoicebox models pull whisper-base
     """
     with console.status(f"pulling {name}") as status:
-        where = catalogue(Settings.load()).pull(name, status.update, folder=folder, from_hub=from_hub)
+        where = catalogue(load_settings()).pull(name, status.update, folder=folder, from_hub=from_hub)
     console.print(f"{name} is in {where}")
 
 
 @app.command()
 def verify(name: Annotated[str, typer.Argument(help="A model; all that are here, if left out.")] = "") -> None:
     """Compare each file's SHA-256 with the one we know."""
-    models = catalogue(Settings.load())
+    models = catalogue(load_settings())
     names = [name] if name else [status.model.name for status in models.list_models() if status.folder]
     is_good = bool(names)
     for each in names:

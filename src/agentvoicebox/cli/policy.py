@@ -8,9 +8,9 @@ import typer
 
 from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.policy.bundle import read_bundle, shipped_rules
 from agentvoicebox.policy.embedded import EmbeddedPolicy
-from agentvoicebox.settings import Settings
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="The rules (Rego) of what an admitted key may do.")
 
@@ -39,7 +39,7 @@ def check(
     ] = "",
 ) -> None:
     """Say whether rules can be used, or each fault with its file and line."""
-    folder = folder or Settings.load().policy_dir
+    folder = folder or load_settings().policy_dir
     EmbeddedPolicy(folder)
     bundle = read_bundle(folder)
     names = ", ".join(name for name, _ in bundle.modules)

@@ -13,7 +13,8 @@ from rich.table import Table
 from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.database import by_command, on_database
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.settings import DEFAULT_TENANT, Settings
+from agentvoicebox.ids import DEFAULT_TENANT
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import OwnRules, RuleBook, usual_rules
 from agentvoicebox.storage.usage import Usage
@@ -39,7 +40,7 @@ def rules(
 
     agentvoicebox records rules --tenant acme --days 30 --words mask
     """
-    settings = Settings.load()
+    settings = load_settings()
     asked = {"days": days, "audit_days": audit_days, "words": words}
     try:
         given = msgspec.convert({name: value for name, value in asked.items() if value is not None}, OwnRules)

@@ -14,7 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from agentvoicebox.cli.console import console
-from agentvoicebox.settings import Settings, is_loopback
+from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.loopback import is_loopback
+from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor import run
 from agentvoicebox.supervisor.roles import ROLES, check_needs, children
 
@@ -52,9 +54,9 @@ def serve(
     """
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
     given = {name: value for name, value in given.items() if value is not None}
-    settings = Settings.load(**given)
+    settings = load_settings(**given)
     if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
-        settings = Settings.load(**given, log_format="console")  # someone is looking
+        settings = load_settings(**given, log_format="console")  # someone is looking
     if not role:
         asyncio.run(run.serve(settings, on_status=_shown(settings, ROLES)))
         return

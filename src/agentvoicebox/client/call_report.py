@@ -14,8 +14,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from agentvoicebox.audio.wav import write_wav
 from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, Turn
+from agentvoicebox.client.wav_files import write_wav
 
 SUMS_WITHIN_MS = 5.0  # the parts may miss the whole by so much
 NAME_WIDTH = 7

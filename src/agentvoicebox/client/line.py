@@ -11,7 +11,8 @@ import numpy as np
 
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
 from agentvoicebox.audio.resample import resample
-from agentvoicebox.audio.wav import BadWav, read_wav
+from agentvoicebox.audio.wav import BadWav
+from agentvoicebox.client.wav_files import read_wav
 from agentvoicebox.errors import ClientError
 
 FRAME_SAMPLES = OUTPUT_RATE_HZ // 100  # 10 ms: short against a syllable, long against a pitch period

@@ -20,14 +20,15 @@ from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import Line as SpokenLine
 from agentvoicebox.client.line import line_from_wav, voiced_range
 from agentvoicebox.evals.scenario import Scenario
+from agentvoicebox.ids import DEFAULT_TENANT
+from agentvoicebox.interactions.from_log import decode_log, interaction_of_log, iso_time
 from agentvoicebox.interactions.interaction import Interaction, Line, Wait
-from agentvoicebox.interactions.of_log import decode_log, interaction_of_log, iso_time
+from agentvoicebox.interactions.recorder import JudgeOf
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.log import SessionLog
 
 LogOf = Callable[[str], Awaitable[list[bytes] | None]]  # session id → its whole log, or None
 FULL_SCALE = 32_767
-TENANT = "default"
 
 
 def lines_of(scenario: Scenario, *, models_dir: str = "", cache_dir: Path) -> list[SpokenLine | None]:
@@ -76,7 +77,12 @@ def noise_source(level: float, seed: int) -> Source:
 
 
 async def play(
-    scenario: Scenario, lines: list[SpokenLine | None], options: CallOptions, *, log_of: LogOf | None = None
+    scenario: Scenario,
+    lines: list[SpokenLine | None],
+    options: CallOptions,
+    *,
+    log_of: LogOf | None = None,
+    judge_of: JudgeOf = lambda tool_names: None,
 ) -> Interaction:
     """One live call.
 
@@ -84,7 +90,8 @@ async def play(
         scenario: what to do.
         lines: of `lines_of`.
         options: whom to call; the scenario's line decides the audio.
-        log_of: reads a session's log while the call still stands; None: keep the caller's side alone.
+        log_of: reads a session's log while the call is still open; None: keep the caller's side alone.
+        judge_of: the judge of an agent with tools of these names.
 
     Raises:
         CallFailed: no server there, or it refused.
@@ -99,7 +106,11 @@ async def play(
         entries = await log_of(record.session_id) if log_of else None
     if entries:
         return interaction_of_log(
-            decode_log(entries), correlation_id=record.session_id, scenario=scenario.name, wants_masked=False
+            decode_log(entries),
+            correlation_id=record.session_id,
+            scenario=scenario.name,
+            wants_masked=False,
+            judge_of=judge_of,
         ).interaction
     return interaction_of_call(record, scenario.name)
 
@@ -138,7 +149,7 @@ def interaction_of_call(record: CallRecord, scenario: str = "") -> Interaction:
         began_s=record.started_wall_s,
         correlation_id=record.session_id,
         call_id=record.session_id,
-        door="realtime",
+        channel="realtime",
         agent=record.model,
         software=__version__,
         scenario=scenario,
@@ -158,7 +169,7 @@ class StoreLogs:
 
     async def __call__(self, session_id: str) -> list[bytes] | None:
         """The whole log of a session; None once its beginning has been dropped for a snapshot. Raises BrokerLost."""
-        snapshot, entries = await self._logs.load(SessionRef(TENANT, session_id))
+        snapshot, entries = await self._logs.load(SessionRef(DEFAULT_TENANT, session_id))
         return entries if snapshot is None else None
 
     async def close(self) -> None:

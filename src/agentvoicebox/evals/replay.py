@@ -1,20 +1,22 @@
-"""Any past interaction once more, in process: the engine's effects byte for byte, and each tool call's outcome.
+"""Replays past interactions in process: the engine's effects byte for byte, and the outcome of each tool call.
 
-Decides what "the same" is. Needs no server. What is asked of a running server is in `replay_live`.
+Decides what "the same" means. Needs no server; replays against a running server are in `replay_live`.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Literal
 
 import msgspec
 
 from agentvoicebox.engine.inputs import Opened
 from agentvoicebox.engine.invariants import Broken, Invariants
+from agentvoicebox.evals.kit_choice import KitChoice
+from agentvoicebox.interactions.from_log import FAILED
 from agentvoicebox.interactions.interaction import Interaction, ToolUse
+from agentvoicebox.interactions.judge import day_of
 from agentvoicebox.interactions.rerun import DIGEST_HEX, NotALog, digest, masked_digest, rerun
-from agentvoicebox_delivery.evals.backends import MakeTool, recorded, tool_core
-from agentvoicebox_delivery.parcels.port import Shipments
+from agentvoicebox.kits.evaluation import KitEvaluation, RunTool
 
 Verdict = Literal["same", "different", "impossible"]
 
@@ -73,40 +75,34 @@ def replay_effects(interaction: Interaction) -> Replay | None:
 
 
 async def replay_tools(
-    interaction: Interaction, *, make_tool: MakeTool = tool_core, shipments: Shipments | None = None
+    interaction: Interaction, evaluation: KitEvaluation, *, run_tool: RunTool | None = None
 ) -> list[Replay]:
-    """Each tool call of the interaction again, through the tool core; outcome and facts must be the same.
+    """Each tool call of the interaction again; outcome and facts must be the same.
 
     Args:
-        interaction: with words, or its ids find nothing.
-        make_tool: the tool core over a source of parcels.
-        shipments: a real source; None: the answer that the backend gave then, as far as the outcome tells it.
+        interaction: with words, or its identifiers find nothing.
+        evaluation: of the kit that the tools belong to.
+        run_tool: the tools over a real backend; None: over the answer that the backend gave then, as far as the outcome says.
     """
-    return [await _replay_tool(interaction, use, make_tool, shipments) for use in interaction.tool_calls]
+    return [await _replay_tool(interaction, use, evaluation, run_tool) for use in interaction.tool_calls]
 
 
 async def _replay_tool(
-    interaction: Interaction, use: ToolUse, make_tool: MakeTool, shipments: Shipments | None
+    interaction: Interaction, use: ToolUse, evaluation: KitEvaluation, run_tool: RunTool | None
 ) -> Replay:
     if not interaction.has_words:
         return verdict(interaction, "tool", "impossible", "ids are masked (AVB_RECORD_WORDS keeps them)")
     if use.is_client:
         return verdict(interaction, "tool", "impossible", "the client ran it")
-    if use.code == "FAILED":
+    if use.code == FAILED:
         return verdict(interaction, "tool", "impossible", "it never answered")
     try:
-        source = shipments or recorded(use)
+        run = run_tool or evaluation.recorded(use)
     except ValueError as error:
         return verdict(interaction, "tool", "impossible", str(error))
-    name = use.name or "get_delivery_status"
-    output = await make_tool(source)(_own_name(name), use.arguments)
-    differs = different(use, output, day_of(interaction), compares_speech=shipments is None)
-    return verdict(interaction, "tool", "different" if differs else "same", differs)
-
-
-def _own_name(name: str) -> str:
-    """Dashboards know the look-up under names of their own."""
-    return "get_delivery_status" if name in ("track_shipment", "track") else name
+    output = await run(evaluation.tool_name(use.name), use.arguments)
+    difference = different(use, output, day_of(interaction), evaluation=evaluation, compares_speech=run_tool is None)
+    return verdict(interaction, "tool", "different" if difference else "same", difference)
 
 
 def different(
@@ -114,6 +110,7 @@ def different(
     output: str,
     then: date,
     *,
+    evaluation: KitEvaluation,
     compares_speech: bool = True,
     now: date | None = None,
     compares_days: bool = True,
@@ -124,6 +121,7 @@ def different(
         use: as recorded.
         output: the answer now, JSON.
         then: the day of the recording.
+        evaluation: says which facts must be the same.
         compares_speech: the sentence, too, must be the same to the letter.
         now: the day of the answer; days are compared by their distance. None: the same day as then.
         compares_days: False where days may have moved.
@@ -132,8 +130,8 @@ def different(
     came_to = [each.get("code") or each.get("error") or "no code" for each in (before, after)]
     if came_to[0] != came_to[1]:
         return f"{came_to[0]} then, {came_to[1]} now"
-    old = _facts(before.get("data"), then, compares_days)
-    new = _facts(after.get("data"), now or then, compares_days)
+    old = _facts(evaluation, before, then, compares_days)
+    new = _facts(evaluation, after, now or then, compares_days)
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             return f"{name} is not the same"
@@ -151,33 +149,19 @@ def _object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _facts(data: object, today: date, compares_days: bool) -> dict[str, object]:
-    """The facts that must be the same: number, status, carrier, place, and the days counted from today."""
-    if not isinstance(data, dict):
-        return {}
-    facts: dict[str, object] = {
-        name: data.get(name) for name in ("tracking_id", "status", "carrier", "candidates") if name in data
-    }
-    event = data.get("last_event")
-    if isinstance(event, dict):
-        facts["place"] = event.get("location")
-    if compares_days and isinstance(data.get("eta"), str):
-        facts["day of arrival"] = (date.fromisoformat(str(data["eta"])[:10]) - today).days
-    return facts
-
-
-def day_of(interaction: Interaction) -> date:
-    """The day of an interaction, in UTC."""
-    return datetime.fromtimestamp(interaction.began_s, UTC).date()
+def _facts(evaluation: KitEvaluation, output: dict[str, Any], today: date, with_days: bool) -> dict[str, object]:
+    data = output.get("data")
+    return evaluation.result_facts(data, today, with_days=with_days) if isinstance(data, dict) else {}
 
 
 async def replay_all(
-    interactions: Sequence[Interaction], *, make_tool: MakeTool = tool_core, shipments: Shipments | None = None
+    interactions: Sequence[Interaction], choice: KitChoice, *, run_tool: RunTool | None = None
 ) -> list[Replay]:
     """Every replay that needs no server."""
     replays: list[Replay] = []
     for interaction in interactions:
         effects = replay_effects(interaction)
         replays += [effects] if effects else []
-        replays += await replay_tools(interaction, make_tool=make_tool, shipments=shipments)
+        if interaction.tool_calls:
+            replays += await replay_tools(interaction, choice.evaluation(interaction), run_tool=run_tool)
     return replays

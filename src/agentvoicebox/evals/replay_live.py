@@ -15,13 +15,14 @@ from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import InfrastructureError
-from agentvoicebox.evals.replay import Replay, day_of, different, verdict
+from agentvoicebox.evals.replay import Replay, different, verdict
 from agentvoicebox.evals.scenario import Tolerance
 from agentvoicebox.interactions.interaction import Interaction
+from agentvoicebox.interactions.judge import day_of
 from agentvoicebox.interactions.webhooks import uses_of
+from agentvoicebox.kits.evaluation import KitEvaluation
 from agentvoicebox.privacy.masks import SECRET_KEY
 from agentvoicebox.privacy.redact import HIDDEN
-from agentvoicebox_delivery.evals.facts import facts_of, without_days
 
 POST_TIMEOUT_S = 10.0  # a webhook answers within four
 
@@ -33,7 +34,12 @@ class ServerAway(InfrastructureError):
 
 
 async def replay_lines(
-    interaction: Interaction, options: CallOptions, tolerance: Tolerance, *, clock: Clock | None = None
+    interaction: Interaction,
+    options: CallOptions,
+    tolerance: Tolerance,
+    evaluation: KitEvaluation,
+    *,
+    clock: Clock | None = None,
 ) -> Replay:
     """Type the caller's lines into a live call. Every fact that the caller was told then must be told now.
 
@@ -51,11 +57,9 @@ async def replay_lines(
     if problem := next((turn.problem for turn in turns if turn.problem), ""):
         return verdict(interaction, "lines", "different", problem)
     now = datetime.fromtimestamp((clock or SystemClock()).wall_s(), UTC).date()
-    names = names_in(interaction)
-    then_told = facts_of(answers, day_of(interaction), names=names)
-    now_told = facts_of([turn.replied for turn in turns], now, names=names)
-    if tolerance.days == "any":
-        then_told, now_told = without_days(then_told), without_days(now_told)
+    results, with_days = interaction.tool_calls, tolerance.days != "any"
+    then_told = evaluation.stated_facts(answers, day_of(interaction), results, with_days=with_days)
+    now_told = evaluation.stated_facts([turn.replied for turn in turns], now, results, with_days=with_days)
     missing = sorted(then_told - now_told)
     was_cut = any(line.is_cut for line in interaction.transcript)
     extra = [] if was_cut else sorted(fact for fact in now_told - then_told if not fact.startswith("number"))
@@ -69,6 +73,7 @@ async def replay_webhook(
     client: httpx.AsyncClient,
     url: str,
     tolerance: Tolerance,
+    evaluation: KitEvaluation,
     *,
     headers: Mapping[str, str] | None = None,
     today: date | None = None,
@@ -78,8 +83,9 @@ async def replay_webhook(
     Args:
         interaction: of a webhook, with words.
         client: carries the request.
-        url: where to; the door's own path.
+        url: where to, with the path.
         tolerance: with `days = "any"` days are not compared.
+        evaluation: says which facts must be the same.
         headers: credentials of the server under test; those of the recording were never kept.
         today: the day of the answer; the real one by default.
 
@@ -114,6 +120,7 @@ async def replay_webhook(
             before,
             after.output,
             day_of(interaction),
+            evaluation=evaluation,
             now=now,
             compares_speech=False,
             compares_days=tolerance.days == "exact",
@@ -121,22 +128,6 @@ async def replay_webhook(
         if why:
             return verdict(interaction, "webhook", "different", why)
     return verdict(interaction, "webhook", "same")
-
-
-def names_in(interaction: Interaction) -> list[str]:
-    """Places and carriers that the tools of an interaction returned."""
-    names: set[str] = set()
-    for use in interaction.tool_calls:
-        try:
-            output = msgspec.json.decode(use.output.encode()) if use.output else {}
-        except msgspec.DecodeError:
-            continue
-        data = output.get("data") if isinstance(output, dict) else None
-        if isinstance(data, dict):
-            event = data.get("last_event")
-            place = event.get("location") if isinstance(event, dict) else None
-            names |= {name for name in (data.get("carrier"), place) if isinstance(name, str)}
-    return sorted(names)
 
 
 def without_hidden(value: Any) -> Any:

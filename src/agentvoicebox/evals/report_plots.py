@@ -25,10 +25,10 @@ def pictures(score: Score, interactions: Sequence[Interaction], baseline: Baseli
     Raises:
         ProviderUnavailable: matplotlib is not installed.
     """
-    doors = sorted({each.door for each in interactions if each.waits})
+    channels = sorted({each.channel for each in interactions if each.waits})
     before = baseline.metrics if baseline else {}
-    drawn = [_waits(door, interactions, before) for door in doors]
-    return drawn + [_parts(door, score.metrics, before) for door in doors]
+    drawn = [_waits(channel, interactions, before) for channel in channels]
+    return drawn + [_parts(channel, score.metrics, before) for channel in channels]
 
 
 def _figure(height: float) -> tuple[Any, Any]:
@@ -57,10 +57,10 @@ def _svg(figure: Any) -> str:
     return drawn[drawn.index("<svg") :]
 
 
-def _waits(door: str, interactions: Sequence[Interaction], before: dict[str, Metric]) -> str:
+def _waits(channel: str, interactions: Sequence[Interaction], before: dict[str, Metric]) -> str:
     """How many answers came within which time; the baseline's percentiles beside."""
     figure, axes = _figure(3.2)
-    waits = np.sort([wait.total_ms for each in interactions if each.door == door for wait in each.waits])
+    waits = np.sort([wait.total_ms for each in interactions if each.channel == channel for wait in each.waits])
     axes.step(
         np.concatenate([[0.0], waits]),
         np.arange(len(waits) + 1) / len(waits) * 100,
@@ -68,7 +68,7 @@ def _waits(door: str, interactions: Sequence[Interaction], before: dict[str, Met
         color=NOW,
         label="now",
     )
-    old = [before.get(f"latency.{door}.total.p{p}") for p in (50, 95, 99)]
+    old = [before.get(f"latency.{channel}.total.p{p}") for p in (50, 95, 99)]
     if any(old):
         points = [(metric.value, p) for metric, p in zip(old, (50, 95, 99), strict=True) if metric]
         axes.plot(*zip(*points, strict=True), "o", color=BEFORE, markersize=7, label="baseline: p50, p95, p99")
@@ -76,17 +76,17 @@ def _waits(door: str, interactions: Sequence[Interaction], before: dict[str, Met
         axes.axhline(p, color="#e6e6e6", linewidth=0.8, zorder=0)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 102)
-    axes.set_title(f"{door}: how long callers waited for an answer ({len(waits)} answers)", loc="left", color=INK)
+    axes.set_title(f"{channel}: how long callers waited for an answer ({len(waits)} answers)", loc="left", color=INK)
     axes.set_xlabel("ms")
     axes.set_ylabel("% answered by then")
     axes.legend(frameon=False, loc="upper left")
     return _svg(figure)
 
 
-def _parts(door: str, metrics: dict[str, Metric], before: dict[str, Metric]) -> str:
+def _parts(channel: str, metrics: dict[str, Metric], before: dict[str, Metric]) -> str:
     """p50 and p95 of each part's work, now and before."""
-    names = [name for name in metrics if name.startswith(f"latency.{door}.work.") and name.endswith(".p50")]
-    names = names or [name for name in metrics if name.startswith(f"latency.{door}.part.") and name.endswith(".p50")]
+    names = [name for name in metrics if name.startswith(f"latency.{channel}.work.") and name.endswith(".p50")]
+    names = names or [name for name in metrics if name.startswith(f"latency.{channel}.part.") and name.endswith(".p50")]
     figure, axes = _figure(0.9 + 0.55 * max(1, len(names)))
     for row, name in enumerate(names):
         part = name.split(".")[-2]
@@ -104,5 +104,5 @@ def _parts(door: str, metrics: dict[str, Metric], before: dict[str, Metric]) -> 
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.25)
     axes.set_xlabel("ms")
-    axes.set_title(f"{door}: how long each part worked, hidden or not", loc="left", color=INK)
+    axes.set_title(f"{channel}: how long each part worked, hidden or not", loc="left", color=INK)
     return _svg(figure)

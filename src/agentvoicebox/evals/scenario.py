@@ -1,18 +1,17 @@
-"""A scenario: what a caller says and does, on which line, in which world, and what must come of it. One small TOML file.
+"""A scenario: what a caller says and does, on which line, with which backend, and the expected outcome. One small TOML file.
 
-Decides the format and names every fault of a file. Leaves playing to `rehearsal` (no sound) and `play` (a live socket), and
-judging to the scorers.
+Decides the format and names every fault of a file. `simulation` plays it without sound, `play` over a live socket; the scorers
+compare the outcome with what is expected. What an expected fact looks like is up to the agent's kit.
 """
 
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from agentvoicebox.errors import ClientError
-
-BUILT_IN = Path(__file__).with_name("scenarios")
 
 
 class BadScenario(ClientError):
@@ -26,7 +25,7 @@ class SaidLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         say: spoken. type: typed. wav: a recording, relative to the scenario's file.
-        heard: what the recogniser makes of it in a rehearsal, where there is no sound; by default what is said.
+        heard: the transcript in a simulation, where there is no sound; by default what is said.
         pause_ms: silence before it, after the agent has finished.
         interrupt_ms: instead of waiting for the end of the reply, begin once so much of it was heard.
         only_if: say it only when the agent's last reply holds these words (a caller who says yes when asked).
@@ -46,32 +45,18 @@ class SaidLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.say or self.type or Path(self.wav).stem
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something the caller must have been told of a parcel.
-
-    Attributes:
-        number: its whole tracking number; the caller must have heard how it ends.
-        status: its state, as the catalogue spells it (`out_for_delivery`).
-        arrives_in_days: counted from the day of the call; None when no day is due.
-    """
-
-    number: str
-    status: str
-    arrives_in_days: int | None = None
-
-
 class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must come of it.
+    """The expected outcome.
 
     Attributes:
         codes: outcomes of look-ups, in order.
-        facts: told to the caller.
+        facts: that the caller must have been told; the agent's kit defines their fields (`KitEvaluation.fact_fault`).
         says: words that the agent must have said, in any line; case and marks don't count.
         never_says: words that it must not have said.
     """
 
     codes: tuple[str, ...] = ()
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[dict[str, Any], ...] = ()
     says: tuple[str, ...] = ()
     never_says: tuple[str, ...] = ()
 
@@ -96,8 +81,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         seed: of everything random in it (ids, noise).
         audio: format on the wire; `pcmu` and `pcma` are a telephone's.
         noise_snr_db: noise on the caller's side, below the loudness of the speech; None: a quiet line.
-        backend: `up`, or `down`: parcels can't be looked up. A live server must be put in that state by whoever runs it.
+        backend: `up`, or `down`: the tools can't answer. Put a live server into that state before you play the scenario.
         pause_ms: silence before each line.
+        agent: who is called; "": the agent of the first kit that can be evaluated.
     """
 
     name: str
@@ -108,6 +94,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     noise_snr_db: float | None = None
     backend: Literal["up", "down"] = "up"
     pause_ms: int = 300
+    agent: str = ""
     expect: Expect = Expect()
     tolerance: Tolerance = Tolerance()
     folder: str = ""
@@ -137,13 +124,24 @@ def parse(text: str, *, name: str, folder: Path | None = None) -> Scenario:
     return scenario
 
 
-def load(path: Path) -> list[Scenario]:
+def load(
+    path: Path, fact_fault: Callable[[Scenario, Mapping[str, Any]], str] = lambda scenario, fact: ""
+) -> list[Scenario]:
     """The scenario of a file, or all of a folder by name.
 
+    Args:
+        path: of the file or folder.
+        fact_fault: what is wrong with an expected fact of a scenario; "" when it is valid.
+
     Raises:
-        BadScenario: a file is at fault, or there is none.
+        BadScenario: a file is invalid, or there is none.
     """
     files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):
         raise BadScenario(f"there is no scenario at {path}")
-    return [parse(file.read_text(encoding="utf-8"), name=file.stem, folder=file.parent) for file in files]
+    scenarios = [parse(file.read_text(encoding="utf-8"), name=file.stem, folder=file.parent) for file in files]
+    for scenario in scenarios:
+        for fact in scenario.expect.facts:
+            if fault := fact_fault(scenario, fact):
+                raise BadScenario(f"scenario {scenario.name}: [[expect.facts]]: {fault}")
+    return scenarios

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.metric import Fault, Metric, Scored, share
 from agentvoicebox.evals.replay import Replay
 from agentvoicebox.evals.scenario import Scenario
@@ -30,19 +31,24 @@ class Score(msgspec.Struct, frozen=True):
 
 
 def score(
-    interactions: Sequence[Interaction], *, scenarios: Mapping[str, Scenario], replays: Sequence[Replay] = ()
+    interactions: Sequence[Interaction],
+    *,
+    scenarios: Mapping[str, Scenario],
+    choice: KitChoice,
+    replays: Sequence[Replay] = (),
 ) -> Score:
     """Score interactions.
 
     Args:
         interactions: of any doors.
         scenarios: by name, for those that were played.
+        choice: whose judges and facts count.
         replays: of the same interactions, if they were replayed.
     """
     found = [
-        accuracy.score(interactions, scenarios),
-        tool_success.score(interactions, scenarios),
-        hallucination.score(interactions),
+        accuracy.score(interactions, scenarios, choice),
+        tool_success.score(interactions, scenarios, choice),
+        hallucination.score(interactions, choice),
         _laws(interactions),
         _replays(replays),
         latency.score(interactions),

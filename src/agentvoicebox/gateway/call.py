@@ -31,6 +31,7 @@ from agentvoicebox.gateway.open_jobs import OpenJobs
 from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
 from agentvoicebox.gateway.quota import Quota
+from agentvoicebox.gateway.rest_bodies import begin_with
 from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, survey
 from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
@@ -39,7 +40,6 @@ from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRe
 from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.tap import TurnTap
-from agentvoicebox.tenancy.rest_bodies import begin_with
 from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.server_events import ErrorEvent, RateLimitsUpdated, SessionResumed
 from agentvoicebox.wire.session_config import SessionConfig

@@ -16,7 +16,7 @@ from agentvoicebox.errors import BrokerLost, Overloaded
 from agentvoicebox.gateway.modes import Surroundings
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
-from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.ports.broker import Broker, JobKind, SessionRef
 from agentvoicebox.ports.providers import EndOfTurn, Voice
 from agentvoicebox.sessions.directory import SessionDirectory
@@ -89,7 +89,7 @@ class House:
     max_calls: int
     voices: Sequence[Voice] = ()
     end_of_turn: EndOfTurn | None = None
-    recording: Recording | None = None
+    recording: InteractionRecorder | None = None
     history: History | None = None
     usage: Usage | None = None
     postgres: Postgres | None = None

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from agentvoicebox.errors import BodyTooLarge, ClientError
 from agentvoicebox.gateway.call import new_session_id
 from agentvoicebox.gateway.house import House
-from agentvoicebox.tenancy.rest_bodies import (
+from agentvoicebox.gateway.rest_bodies import (
     SecretRequest,
     answer_beta_session,
     answer_client_secrets,

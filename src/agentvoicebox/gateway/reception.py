@@ -14,12 +14,12 @@ from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
 from agentvoicebox.gateway.handshake import key_in
 from agentvoicebox.gateway.quota import Figures, Quota
 from agentvoicebox.limits.redis import Limits
+from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action, Policy
 from agentvoicebox.sessions.counts import Full, SessionCounts
-from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy import client_secrets, key_format

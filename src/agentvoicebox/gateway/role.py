@@ -19,7 +19,8 @@ from agentvoicebox.gateway.quota import Figures
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.gateway.watch import Watch
-from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.kits.recording import interaction_recorder
+from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
@@ -80,7 +81,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         models_dir=Path(settings.models_dir) if settings.models_dir else None,
         cache_dir=Path(settings.data_dir) / "models",
     )
-    agents = Agents(folder=settings.agents_dir, default=settings.default_agent)
+    kits = kits_of(settings)
+    agents = Agents.load(settings)
     if not settings.keys:
         log.info("no keys are configured: every caller on this machine is let in", host=settings.host)
     batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
@@ -98,9 +100,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         gateways=settings.gateways,
         policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
     )
-    recording = Recording(
-        Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
-    )
+    recording = interaction_recorder(settings, kits)
     recording.start()
     house = House(
         broker=broker,
@@ -115,7 +115,9 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         resume_s=settings.resume_s,
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
-        history=History(postgres, Vault(settings.history_key_list), Tail(broker.connection, rules)),
+        history=History(
+            postgres, Vault(settings.history_key_list), Tail(broker.connection, rules, kits.identifier_mask)
+        ),
         usage=Usage(postgres),
         postgres=postgres,
         rules=rules,

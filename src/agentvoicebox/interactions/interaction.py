@@ -12,7 +12,7 @@ from agentvoicebox.engine.inputs import Input
 
 FORMAT = 1  # grows when a line of an older reader would be misread
 
-Door = Literal["realtime", "webhook", "rest", "rehearsal"]
+Channel = Literal["realtime", "webhook", "rest", "rehearsal"]  # `rehearsal` is what stored simulations are called
 LogEntry = tuple[float, Input]  # session time in seconds, and what happened then
 
 
@@ -94,7 +94,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         began_s: the same as Unix time.
         call_id: the session, or the platform's own id of the call.
         tenant_id: whose call it is; empty where nobody said so.
-        door: where it came in; `rehearsal` is a scenario that was played without sound.
+        channel: where it came in; `rehearsal` is a scenario that was simulated without sound.
         software: version of this package that recorded it.
         has_words: people's words and whole numbers are kept, so that every replay is exact.
         is_whole: nothing is missing of the log.
@@ -113,7 +113,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     began_s: float
     correlation_id: str
     call_id: str
-    door: Door
+    channel: Channel = msgspec.field(name="door")  # its name in files of every version
     tenant_id: str = ""
     agent: str = ""
     software: str = ""

@@ -1,7 +1,7 @@
-"""What of an interaction may be kept: by default no words, and of ids and numbers the last four; in local mode all but secrets.
+"""What is kept of an interaction: by default no words, and the last four of an identifier; in local mode all but secrets.
 
-Which replays are left: a spoken call replays in both modes (without words in its masked form); its tools, its lines and a
-webhook's request replay only with words, since a masked id finds no parcel.
+Which replays are left: a spoken call replays in both modes (without words in its masked form). Its tools, its lines and a
+webhook's request replay only with words, since a masked identifier finds nothing.
 """
 
 from typing import Any
@@ -11,57 +11,61 @@ import msgspec
 from agentvoicebox.engine.inputs import Input, TextDelta, ToolCallDelta
 from agentvoicebox.interactions.interaction import Interaction, Line, LogEntry, ToolUse
 from agentvoicebox.interactions.rerun import masked_digest, rerun
-from agentvoicebox.privacy.masks import (
-    masked_arguments,
-    masked_json,
-    masked_output,
-    masked_text,
-    masked_words,
-    without_secrets,
-    without_secrets_and_words,
-)
-from agentvoicebox.tools.doors import BUILT_IN
-
-_TOOL_NAMES = frozenset(BUILT_IN)
+from agentvoicebox.privacy.identifiers import IdentifierMask
+from agentvoicebox.privacy.masks import masked_json, masked_text, masked_words, without_secrets
 
 
-def redacted(interaction: Interaction, *, masked_digests: str, keeps_words: bool) -> Interaction:
-    """An interaction as the policy lets it be kept.
+class Redactor:
+    """Takes out of an interaction what may not be kept.
 
     Args:
-        interaction: with all its words.
-        masked_digests: what takes the place of `digests` when words go, since those would confirm a guess of them.
-        keeps_words: local mode. Secrets of a platform's request go in any case.
+        mask: masks identifiers.
+        tool_names: names that stay in a hosted platform's request.
     """
-    if keeps_words:
-        return msgspec.structs.replace(interaction, request=without_secrets(interaction.request), has_words=True)
-    return msgspec.structs.replace(
-        interaction,
-        has_words=False,
-        transcript=tuple(_without_words(line) for line in interaction.transcript),
-        tool_calls=tuple(masked_use(use) for use in interaction.tool_calls),
-        request=without_secrets_and_words(interaction.request, _TOOL_NAMES),
-        answer=without_secrets_and_words(interaction.answer, _TOOL_NAMES),
-        digests=masked_digests,
-        log=masked_log(interaction.log),
-    )
 
+    def __init__(self, mask: IdentifierMask, tool_names: frozenset[str] = frozenset()) -> None:
+        self._mask = mask
+        self._tool_names = tool_names
 
-def without_words(interaction: Interaction) -> Interaction:
-    """An interaction that was recorded in local mode, as it would have been kept by default."""
-    masked = "".join(masked_digest(step.effects).hex() for step in rerun(interaction.log)) if interaction.log else ""
-    return redacted(interaction, masked_digests=masked, keeps_words=False)
+    def redacted(self, interaction: Interaction, *, masked_digests: str, keeps_words: bool) -> Interaction:
+        """An interaction as it may be kept.
+
+        Args:
+            interaction: with all its words.
+            masked_digests: replaces `digests` when words are removed, since those would confirm a guess of them.
+            keeps_words: local mode. Secrets of a platform's request are removed in any case.
+        """
+        if keeps_words:
+            return msgspec.structs.replace(interaction, request=without_secrets(interaction.request), has_words=True)
+        return msgspec.structs.replace(
+            interaction,
+            has_words=False,
+            transcript=tuple(_without_words(line) for line in interaction.transcript),
+            tool_calls=tuple(self.masked_use(use) for use in interaction.tool_calls),
+            request=self._mask.request(interaction.request, self._tool_names),
+            answer=self._mask.request(interaction.answer, self._tool_names),
+            digests=masked_digests,
+            log=masked_log(interaction.log),
+        )
+
+    def without_words(self, interaction: Interaction) -> Interaction:
+        """An interaction that was recorded in local mode, as it would have been kept by default."""
+        masked = (
+            "".join(masked_digest(step.effects).hex() for step in rerun(interaction.log)) if interaction.log else ""
+        )
+        return self.redacted(interaction, masked_digests=masked, keeps_words=False)
+
+    def masked_use(self, use: ToolUse) -> ToolUse:
+        """A tool call with its identifiers masked to the last four and its sentence left out."""
+        return msgspec.structs.replace(
+            use,
+            arguments=masked_json(use.arguments, self._mask.arguments),
+            output=masked_json(use.output, self._mask.output),
+        )
 
 
 def _without_words(line: Line) -> Line:
     return msgspec.structs.replace(line, text="")
-
-
-def masked_use(use: ToolUse) -> ToolUse:
-    """A tool call with its ids masked to the last four and its sentence left out."""
-    return msgspec.structs.replace(
-        use, arguments=masked_json(use.arguments, masked_arguments), output=masked_json(use.output, masked_output)
-    )
 
 
 def masked_log(log: tuple[LogEntry, ...]) -> tuple[LogEntry, ...]:

@@ -1,4 +1,4 @@
-"""A webhook request and its answer as an interaction. Pure; the front door calls it once the answer is made.
+"""A webhook request and its answer as an interaction. Pure; called once the answer is made.
 
 Which tools were asked, and what came of it, is read from the two bodies: from `results` of the hosted platform's spelling, or
 from an answer that is an outcome itself (REST).
@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from agentvoicebox import __version__
-from agentvoicebox.interactions.interaction import Door, Interaction, ToolUse, Wait
-from agentvoicebox.interactions.of_log import code_of, iso_time
-from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.interactions.from_log import code_of, iso_time
+from agentvoicebox.interactions.interaction import Channel, Interaction, ToolUse, Wait
+from agentvoicebox.interactions.recorder import InteractionRecorder
 
 MOST_BYTES = 256 * 1024  # of a body that is kept; platforms send whole transcripts along
 
@@ -31,7 +31,7 @@ def tool_use(name: str, arguments: object, output: str, *, took_ms: float | None
 
 
 def record_webhook(
-    recording: Recording,
+    recorder: InteractionRecorder,
     *,
     began_s: float,
     took_ms: float,
@@ -43,12 +43,12 @@ def record_webhook(
     answer: bytes,
     tool_calls: Sequence[ToolUse] | None = None,
     parts_ms: Mapping[str, float] | None = None,
-    door: Door = "webhook",
+    channel: Channel = "webhook",
 ) -> None:
     """Keep one request. Never blocks, never raises; secrets in it are cut out before it is written.
 
     Args:
-        recording: this process's.
+        recorder: of this process.
         began_s: Unix time at which the request came.
         took_ms: until the answer was made.
         correlation_id: as the log lines and the answer's header carry it.
@@ -59,7 +59,7 @@ def record_webhook(
         answer: the body answered.
         tool_calls: what was asked in it, each made by `tool_use`; None: as the bodies tell.
         parts_ms: where the time went (`tool`, `queue`, …); the rest counts as `webhook`.
-        door: `rest` for our own route.
+        channel: `rest` for our own routes.
     """
     parts = dict(parts_ms or {})
     parts["webhook"] = took_ms - sum(parts.values())
@@ -70,7 +70,7 @@ def record_webhook(
         began_s=began_s,
         correlation_id=correlation_id,
         call_id=call_id,
-        door=door,
+        channel=channel,
         software=__version__,
         source=source,
         has_words=True,
@@ -80,7 +80,7 @@ def record_webhook(
         request=asked,
         answer=answered,
     )
-    recording.put(interaction)
+    recorder.put(interaction)
 
 
 def uses_of(request: Any, answer: Any) -> list[ToolUse]:
@@ -92,16 +92,17 @@ def uses_of(request: Any, answer: Any) -> list[ToolUse]:
     results = answer.get("results")
     if not isinstance(results, list):
         result = answer.get("result")
-        return [tool_use("", _arguments(request, None), result)] if isinstance(result, str) else []
-    return [
-        tool_use(str(each.get("name", "")), _arguments(request, each.get("toolCallId")), str(each.get("result", "")))
-        for each in results
-        if isinstance(each, dict)
-    ]
+        return [tool_use(*_call(request, None), result)] if isinstance(result, str) else []
+    uses = []
+    for each in results:
+        if isinstance(each, dict):
+            name, arguments = _call(request, each.get("toolCallId"))
+            uses.append(tool_use(str(each.get("name") or name), arguments, str(each.get("result", ""))))
+    return uses
 
 
-def _arguments(request: Any, call_id: object) -> object:
-    """What the call of an id (None: the only one) was asked, wherever a platform put it; {} when that can't be found."""
+def _call(request: Any, call_id: object) -> tuple[str, object]:
+    """Name and arguments of the call with an id (None: the only one), wherever a platform put it; ("", {}) when not found."""
     waiting = [request]
     while waiting:
         value = waiting.pop(0)
@@ -114,9 +115,10 @@ def _arguments(request: Any, call_id: object) -> object:
             for place in (function, value):
                 for key in ("arguments", "parameters"):
                     if isinstance(place, dict) and place.get(key) is not None:
-                        return place[key]
+                        name = function.get("name") if isinstance(function, dict) else None
+                        return str(name or value.get("name") or ""), place[key]
         waiting += value.values()
-    return {}
+    return "", {}
 
 
 def _is_call(value: dict[str, Any], call_id: object) -> bool:

@@ -1,4 +1,4 @@
-"""Masks: text without its letters and digits, an id without all but its end, and JSON with its words taken out.
+"""Masks: text without its letters and digits, and JSON with its words taken out.
 
 A mask keeps length, spaces, punctuation and capitals, since these alone decide where speech is cut into segments. Pure.
 """
@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.privacy.redact import HIDDEN
-from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
 
 # Fields of inputs and effects that hold what people said or wrote; everything else is structure, ids and numbers.
 WORD_KEYS = frozenset(
@@ -45,20 +44,9 @@ BULK_KEYS = frozenset({"audio", "image_url", "images"})  # sound and pictures: n
 DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects of the client's own making
 # The segmenter does not cut after these, so they stay as they are. They name nobody.
 ABBREVIATIONS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e)\.")
-LAST = 4  # characters of an id or a number that are kept
 SECRET_KEY = re.compile(
     r"secret|token|passw|signature|credential|authorization|api_?-?key|private|^auth|cookie", re.IGNORECASE
 )
-# Strings under these keys are vocabulary of the platforms, not words of people.
-_PLAIN_KEYS = frozenset(
-    {
-        "type", "role", "status", "provider", "code", "transcriptType", "phoneCallProvider", "phoneCallTransport",
-        "endedReason", "createdAt", "updatedAt", "timestamp", "startedAt", "endedAt", "toolCallId", "call_id",
-    }
-)  # fmt: skip
-_UUID_OR_CALL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:call|toolu)_[A-Za-z0-9]+")
-_PHONE = re.compile(r"\+?[\d\s().-]{7,20}")
-_FACT_KEYS = frozenset({"code", "status", "eta", "at", "updated_at", "carrier"})
 
 
 def masked_text(text: str, *, keeps_abbreviations: bool = True) -> str:
@@ -123,73 +111,12 @@ def _all_masked(value: Any) -> Any:
     return value
 
 
-def masked_id(text: str) -> str:
-    """All but the last four characters of an id or a number starred; of other text, also around a number, the shape."""
-    compact = normalize(text)
-    has_words = any(len(word) > 1 and word.isalpha() for word in text.split()) and " " in text.strip()
-    if is_tracking_id(compact) and not has_words:
-        return "*" * (len(compact) - LAST) + compact[-LAST:]
-    if _PHONE.fullmatch(text):
-        digits = re.sub(r"\D", "", text)
-        return "*" * (len(digits) - LAST) + digits[-LAST:]
-    return masked_text(text, keeps_abbreviations=False)
-
-
 def masked_json(text: str, mask: Callable[[Any], Any]) -> str:
     """JSON text with `mask` applied to what it holds; other text becomes its shape."""
     try:
         return msgspec.json.encode(mask(msgspec.json.decode(text.encode()))).decode()
     except msgspec.DecodeError:
         return masked_text(text, keeps_abbreviations=False)
-
-
-def masked_arguments(value: Any) -> Any:
-    """What a tool was asked: every string an id or a number masked to its last four, other words to their shape."""
-    if isinstance(value, dict):
-        return {key: masked_arguments(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [masked_arguments(each) for each in value]
-    if isinstance(value, str):
-        return masked_id(value)
-    return masked_id(str(value)) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def masked_output(value: Any, key: str = "") -> Any:
-    """What a tool answered: code, status, days and carrier stay, ids end in their last four, other words go."""
-    if isinstance(value, dict):
-        return {name: masked_output(each, name) for name, each in value.items()}
-    if isinstance(value, list):
-        return [masked_output(each, key) for each in value]
-    if not isinstance(value, str) or key in _FACT_KEYS:
-        return value
-    return "" if key == "speech" else masked_id(value)
-
-
-def without_secrets_and_words(value: Any, known_names: frozenset[str], key: str = "") -> Any:
-    """A platform's request: secrets hidden, numbers and ids masked to the last four, words to their shape."""
-    if SECRET_KEY.search(key) and value is not None:
-        return HIDDEN
-    if isinstance(value, dict):
-        return {
-            masked_id(name) if is_tracking_id(name) and name.upper() == name else name: without_secrets_and_words(
-                each, known_names, name
-            )
-            for name, each in value.items()
-        }
-    if isinstance(value, list):
-        return [without_secrets_and_words(each, known_names, key) for each in value]
-    if isinstance(value, int | float):
-        is_number_of_somebody = isinstance(value, int) and len(str(value)) >= 9 and not key.lower().startswith("time")
-        return masked_id(str(value)) if is_number_of_somebody and not isinstance(value, bool) else value
-    if not isinstance(value, str) or key in _PLAIN_KEYS or value in known_names:
-        return value
-    if key in ("id", "orgId", "assistantId", "phoneNumberId", "squadId") and _UUID_OR_CALL.fullmatch(value):
-        return value
-    return (
-        masked_json(value, lambda each: without_secrets_and_words(each, known_names, key))
-        if _is_json(value)
-        else masked_id(value)
-    )
 
 
 def without_secrets(value: Any, key: str = "") -> Any:
@@ -201,7 +128,3 @@ def without_secrets(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [without_secrets(each, key) for each in value]
     return value
-
-
-def _is_json(text: str) -> bool:
-    return text[:1] in ("{", "[", '"')

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.privacy import protected
@@ -28,12 +29,20 @@ class Conversations:
     Args:
         rules: what becomes of people's words; None: they are kept.
         vault: seals them where a rule says so.
+        mask: masks identifiers where a rule says so.
     """
 
-    def __init__(self, postgres: Postgres, rules: RuleBook | None = None, vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        rules: RuleBook | None = None,
+        vault: Vault | None = None,
+        mask: IdentifierMask | None = None,
+    ) -> None:
         self._postgres = postgres
         self._rules = rules
         self._vault = vault or Vault()
+        self._mask = mask or IdentifierMask()
 
     async def write(self, batches: Sequence[TimedBatch]) -> None:
         """Record batches of one tenant in one transaction: all or nothing.
@@ -47,7 +56,9 @@ class Conversations:
         if len(tenants) != 1:
             raise ValueError(f"one tenant a transaction, not {len(tenants)}")
         tenant_id = tenants.pop()
-        rows = _Rows("keep" if self._rules is None else (await self._rules.of(tenant_id)).words, self._vault)
+        rows = _Rows(
+            "keep" if self._rules is None else (await self._rules.of(tenant_id)).words, self._vault, self._mask
+        )
         for each in batches:
             rows.add(each)
         async with self._postgres.tenant_transaction(tenant_id) as connection:
@@ -72,9 +83,10 @@ class _Rows:
     write the same sessions at the same time wait for each other, but never in a ring.
     """
 
-    def __init__(self, words: Words, vault: Vault) -> None:
+    def __init__(self, words: Words, vault: Vault, mask: IdentifierMask) -> None:
         self._words = words
         self._vault = vault
+        self._mask = mask
         self._written: dict[str, list[tuple[object, ...]]] = {}
         self._sessions: dict[tuple[str, str], _Seen] = {}
         self._usage: dict[tuple[str, str, str], UsageEntry] = {}
@@ -86,7 +98,14 @@ class _Rows:
         seen.opened_at, seen.last_at = min(seen.opened_at, at), max(seen.last_at, at)
         for position, record in timed.placed():
             body = to_jsonb(
-                protected(record, words=self._words, vault=self._vault, tenant_id=head[0], session_id=head[1])
+                protected(
+                    record,
+                    words=self._words,
+                    vault=self._vault,
+                    mask=self._mask,
+                    tenant_id=head[0],
+                    session_id=head[1],
+                )
             )
             match record.kind:
                 case "item":

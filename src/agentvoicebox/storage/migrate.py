@@ -16,14 +16,18 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.postgres import CONNECT_TIMEOUT_S, StorageRefused
 
 _LOCK = 0x61766273  # "avbs": any number that nobody else locks
-_MIGRATIONS = Path(__file__).with_name("migrations")
+_ENVIRONMENT = Path(__file__).with_name("migrations")
+REVISIONS = _ENVIRONMENT / "versions"
+VERSION_TABLE = "alembic_version"  # of the platform; each kit has one of its own
 
 
-async def migrate(postgres_url: str) -> None:
+async def migrate(postgres_url: str, revisions: Path = REVISIONS, *, version_table: str = VERSION_TABLE) -> None:
     """Run every revision that the database lacks, in one transaction.
 
     Args:
         postgres_url: of a role that may create tables and (the first time) roles.
+        revisions: folder of Alembic revisions: the platform's, or a kit's (`KitDatabase.revisions`).
+        version_table: where the database keeps the revision it is at.
 
     Raises:
         StorageLost: the server can't be reached.
@@ -35,7 +39,9 @@ async def migrate(postgres_url: str) -> None:
         raise StorageLost(f"PostgreSQL can't be reached ({type(error).__name__})") from error
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        script = pending_sql(await _revision(connection))
+        script = pending_sql(
+            await _revision(connection, version_table), revisions=revisions, version_table=version_table
+        )
         if script:
             await connection.execute(script)
     except asyncpg.PostgresError as error:
@@ -46,20 +52,28 @@ async def migrate(postgres_url: str) -> None:
         await connection.close()  # which also gives back the lock
 
 
-def pending_sql(revision: str | None, *, until: str = "head") -> str:
+def pending_sql(
+    revision: str | None,
+    *,
+    until: str = "head",
+    revisions: Path = REVISIONS,
+    version_table: str = VERSION_TABLE,
+) -> str:
     """The SQL from `revision` (None: an empty database) to `until`; "" when `revision` is the newest."""
     written = io.StringIO()
     config = Config(output_buffer=written)
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(_ENVIRONMENT).replace("%", "%%"))
+    config.set_main_option("version_locations", str(revisions).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
+    config.set_main_option("version_table", version_table)
     if revision == ScriptDirectory.from_config(config).get_current_head():
         return ""
     command.upgrade(config, f"{revision}:{until}" if revision else until, sql=True)
     return written.getvalue()
 
 
-async def _revision(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
-    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+async def _revision(connection: "asyncpg.Connection[asyncpg.Record]", table: str) -> str | None:
+    if await connection.fetchval("SELECT to_regclass($1)", table) is None:
         return None
-    found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    found: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")
     return found

@@ -6,7 +6,8 @@ Ids, names of tools, times, statuses and counts are no words. Usage is counted b
 from typing import Any
 
 from agentvoicebox.engine.effects import Persist
-from agentvoicebox.privacy.masks import masked_arguments, masked_json, masked_output, masked_words
+from agentvoicebox.privacy.identifiers import IdentifierMask
+from agentvoicebox.privacy.masks import masked_json, masked_words
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.storage.vault import Vault
 
@@ -15,7 +16,9 @@ _SESSION_FACTS = frozenset(
 )  # whatever else a session tells may name somebody
 
 
-def protected(record: Persist, *, words: Words, vault: Vault, tenant_id: str, session_id: str) -> dict[str, object]:
+def protected(
+    record: Persist, *, words: Words, vault: Vault, mask: IdentifierMask, tenant_id: str, session_id: str
+) -> dict[str, object]:
     """The body of a record as it may be stored.
 
     Raises:
@@ -25,7 +28,7 @@ def protected(record: Persist, *, words: Words, vault: Vault, tenant_id: str, se
         case "keep":
             return record.body
         case "mask":
-            return _masked(record)
+            return _masked(record, mask)
         case "encrypt":
             return vault.seal(place_of(tenant_id, session_id, record.kind, record.record_id), record.body)
 
@@ -35,16 +38,14 @@ def place_of(tenant_id: str, session_id: str, kind: str, record_id: str) -> tupl
     return (tenant_id, session_id, kind if kind.startswith("session_") else record_id)
 
 
-def _masked(record: Persist) -> dict[str, object]:
+def _masked(record: Persist, mask: IdentifierMask) -> dict[str, object]:
     if record.kind.startswith("session_"):
-        return {
-            name: value if name in _SESSION_FACTS else masked_arguments(value) for name, value in record.body.items()
-        }
+        return {name: value if name in _SESSION_FACTS else mask.arguments(value) for name, value in record.body.items()}
     masked: dict[str, Any] = masked_words(record.body, keeps_abbreviations=False)
     item: Any = record.body.get("item")
     if isinstance(item, dict):  # of tools the facts are kept, as in recorded interactions
         if isinstance(item.get("arguments"), str):
-            masked["item"]["arguments"] = masked_json(item["arguments"], masked_arguments)
+            masked["item"]["arguments"] = masked_json(item["arguments"], mask.arguments)
         if isinstance(item.get("output"), str):
-            masked["item"]["output"] = masked_json(item["output"], masked_output)
+            masked["item"]["output"] = masked_json(item["output"], mask.output)
     return masked

@@ -13,6 +13,7 @@ from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.job_streams import JobStreams
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.rules import RuleBook, Words
@@ -50,11 +51,13 @@ class Tail:
     Args:
         connection: to the store.
         rules: what is shown of words that are to be masked is what will be stored.
+        mask: masks identifiers, as in what will be stored.
     """
 
-    def __init__(self, connection: Connection, rules: RuleBook) -> None:
+    def __init__(self, connection: Connection, rules: RuleBook, mask: IdentifierMask | None = None) -> None:
         self._streams = JobStreams(connection)
         self._rules = rules
+        self._mask = mask or IdentifierMask()
 
     async def of(self, tenant_id: str, session_id: str) -> dict[str, PlacedItem]:
         """Items of a session that wait, by id; none when the store is away. Raises StorageLost."""
@@ -69,7 +72,14 @@ class Tail:
             for position, record in TimedBatch(_decoder.decode(job.payload), job.submitted_s).placed():
                 match record.kind:
                     case "item":
-                        body = protected(record, words=words, vault=Vault(), tenant_id=tenant_id, session_id=session_id)
+                        body = protected(
+                            record,
+                            words=words,
+                            vault=Vault(),
+                            mask=self._mask,
+                            tenant_id=tenant_id,
+                            session_id=session_id,
+                        )
                         item = PlacedItem(record.record_id, position, position, dict(body))
                     case "item_deleted":
                         item = PlacedItem(record.record_id, position, -1, {}, is_deleted=True)

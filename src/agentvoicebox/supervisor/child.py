@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.roles import load
 from agentvoicebox.telemetry.logs import configure
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> int:
     die_with(int(options["parent"]))
     ready_fd = int(options["ready-fd"])
     try:
-        settings = Settings.load()
+        settings = load_settings()
         configure(service=name, level=settings.log_level, format=settings.log_format)
         uvloop.run(serve(roles, settings, lambda: _tell_ready(ready_fd)))
     except AgentVoiceBoxError as error:

@@ -12,6 +12,7 @@ from typing import cast
 import msgspec
 
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import PREFIX, Settings
 
@@ -50,7 +51,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
 GATEWAY_DRAIN_S = 30.0  # P6: drained and cleaned within 30 s
 WORKER_DRAIN_S = 10.0  # B4.3: in-flight work ends within 10 s
 STORES = ("redis_url", "postgres_url")
-PARCELS = ("tool", "webhook")  # need PostgreSQL for the catalogue alone
+SERVE_KITS = ("tool", "webhook")  # need PostgreSQL only where a kit does
 
 CHILDREN = (
     # Speech has a process each: no model shares an interpreter with the gateway's event loop, or with another model.
@@ -103,9 +104,9 @@ def children(names: Collection[str]) -> tuple[ChildSpec, ...]:
 
 def needs(name: str, specs: Collection[ChildSpec], settings: Settings) -> list[str]:
     """Which roles of these can't run without the setting `name`."""
-    is_spared = name == "postgres_url" and settings.shipments == "sanity"
+    is_spared = name == "postgres_url" and not any(kit.needs_postgres(settings) for kit in kits_of(settings))
     roles = (role for spec in specs for role in spec.roles)
-    return [role.name for role in roles if name in role.needs and not (is_spared and role.name in PARCELS)]
+    return [role.name for role in roles if name in role.needs and not (is_spared and role.name in SERVE_KITS)]
 
 
 def check_needs(specs: Collection[ChildSpec], settings: Settings) -> None:

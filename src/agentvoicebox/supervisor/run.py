@@ -19,13 +19,13 @@ import structlog
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_check import shortcomings
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
-from agentvoicebox.settings import DEFAULT_TENANT, Settings
+from agentvoicebox.kits.registry import kits_of
+from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
-from agentvoicebox_delivery.sources import demo_data
 
 _log = structlog.get_logger(__name__)
 
@@ -186,19 +186,22 @@ class Supervisor:
                 _log.warning("the store is not set up as calls need it", **msgspec.structs.asdict(each))
 
     async def _migrate(self) -> None:
-        from agentvoicebox.storage.migrate import migrate  # late: Alembic takes a third of a second to load
+        from agentvoicebox.kits.migrate import migrate_all  # late: Alembic takes a third of a second to load
 
         self._say("migrations", "starting")
-        await migrate(self.settings.postgres_url)
+        await migrate_all(self.settings.postgres_url, kits_of(self.settings))
         self._say("migrations", "ready")
-        if self.settings.demo_data and any(isinstance(server, EmbeddedPostgres) for server in self._servers):
+        if any(isinstance(server, EmbeddedPostgres) for server in self._servers):
             await self._seed()
 
     async def _seed(self) -> None:
-        """Give an embedded catalogue parcels to ask for. A server of the operator's own is never written to."""
+        """Put the kits' example data into an embedded server. A server of the operator's own is never seeded."""
         postgres = await Postgres.open(self.settings.postgres_url, most_connections=1)
         try:
-            await demo_data.seed(postgres, DEFAULT_TENANT)
+            for kit in kits_of(self.settings):
+                database = kit.database()
+                if database is not None and database.seed is not None:
+                    await database.seed(self.settings, postgres)
         finally:
             await postgres.close()
 

@@ -17,7 +17,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, Overloaded, Refused
-from agentvoicebox.settings import DEFAULT_TENANT
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.key_format import LEAD, is_secret, key_id, nobodys_hash, read_key

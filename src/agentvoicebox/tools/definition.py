@@ -1,6 +1,6 @@
-"""What a tool is: one typed definition, from which every door takes its description, and the function that runs it.
+"""What a tool is: one typed definition, from which every protocol takes its description, and the function that runs it.
 
-Decides how arguments become what `run` is given. How a definition looks at a door is `doors`'; what runs is each tool's affair.
+Decides how arguments become what `run` gets. How a definition looks in a protocol is up to `formats`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,13 +19,13 @@ TOOL_TIMEOUT = "tool_timeout"  # nothing was changed
 TOOL_UNAVAILABLE = "tool_unavailable"  # it could not be asked, so nothing was changed
 TOOL_FAILED = "tool_failed"  # it answered that it failed, or broke
 NOT_ALLOWED = "not_allowed"  # the policy says no; nothing was changed
-OUTCOME_UNKNOWN = "outcome_unknown"  # it was asked to change something, and nobody knows whether it did
+OUTCOME_UNKNOWN = "outcome_unknown"  # it was asked to change something, and it is not known whether it did
 
-TIMEOUT_S = 5.0  # a silence that a caller still bears
+TIMEOUT_S = 5.0  # the longest silence that callers tolerate
 
 
 class ToolContext(msgspec.Struct, frozen=True):
-    """On whose behalf a tool is called.
+    """The caller of a tool.
 
     Attributes:
         session_id: of the spoken call, or the platform's conversation id; "" when there is none.
@@ -38,7 +38,7 @@ class ToolContext(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a call came to.
+    """The outcome of a call.
 
     Attributes:
         code: OK, a code of the tool's own, or one of the errors of this module.
@@ -46,6 +46,8 @@ class Outcome(msgspec.Struct, frozen=True):
         speech: a sentence to say, when the tool wrote one.
         data: facts, when the tool gave some.
         is_error: the tool could not do its work.
+        status: how it went in one word, as a REST answer says it (`success`, `not_found`, `invalid`, `unavailable`, …); ""
+            for `success` or `error`.
     """
 
     code: str
@@ -53,6 +55,7 @@ class Outcome(msgspec.Struct, frozen=True):
     speech: str = ""
     data: dict[str, Any] = {}
     is_error: bool = False
+    status: str = ""
 
 
 def failure(code: str, **details: str | int) -> Outcome:
@@ -62,7 +65,7 @@ def failure(code: str, **details: str | int) -> Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """What is told about a tool, and what it takes.
+    """The description of a tool, and the arguments it takes.
 
     Attributes:
         name: 1 to 64 letters, digits, `_` and `-`.
@@ -74,6 +77,8 @@ class Definition:
         mend: turns arguments in other spellings into those that are taken, before they are checked.
         misfit: the outcome of arguments that can't be meant; by default an error that names the argument.
         unreadable: the outcome of arguments that are no object.
+        failed: the outcome, with a sentence to say, of a failure code of this module; by default a general one.
+        codes: outcome codes of the tool's own, for metrics.
     """
 
     name: str
@@ -85,6 +90,8 @@ class Definition:
     mend: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     misfit: Callable[[Misfit], Outcome] | None = None
     unreadable: Callable[[], Outcome] | None = None
+    failed: Callable[[str], Outcome] | None = None
+    codes: frozenset[str] = frozenset()
 
     @cached_property
     def parameters(self) -> dict[str, Any]:

@@ -84,5 +84,5 @@ class Registry:
 
 
 def _unless_changed(definition: Definition, code: str) -> str:
-    """A tool that was broken off in the middle of changing something leaves nobody the wiser."""
+    """After a side effect was interrupted, it is unknown whether it happened."""
     return code if definition.is_read_only else OUTCOME_UNKNOWN

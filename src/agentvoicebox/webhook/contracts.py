@@ -114,8 +114,8 @@ class Envelope(Lenient):
     message: Maybe[Message] = None
 
 
-class TrackRequest(Lenient):
-    """The body of our own REST door, where it isn't the arguments themselves.
+class WrappedArguments(Lenient):
+    """The body at a kit's REST address, where it isn't the arguments themselves.
 
     Attributes:
         args: the arguments, beside a `name` and a `call`, as Retell sends them.

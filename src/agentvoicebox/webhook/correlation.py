@@ -1,6 +1,6 @@
-"""Around every request: an id that follows it, its line in the log, its place in the numbers, and the last net under a fault.
+"""Around every request: a correlation id, a line in the log, metrics, and the answer when something breaks.
 
-The line holds no word, number or secret of anybody: method, door, status, milliseconds, and who asked by kind of credential.
+The line holds no words, numbers or secrets of people: route, status, milliseconds, and the kind of credential.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
-from agentvoicebox.webhook.metrics import HotlineMetrics
+from agentvoicebox.webhook.metrics import WebhookMetrics
 from agentvoicebox.webhook.render import as_json
 
 HEADER = "X-Correlation-ID"
@@ -26,14 +26,14 @@ class Correlated:
     """ASGI middleware.
 
     Args:
-        doors: path → name of the door; other paths are `other`.
+        labels: path → label of the route; other paths are `other`.
 
     A request's `state` holds `correlation_id`, `began_s` (of `time.perf_counter`) and `noted`, further fields of its line.
     """
 
-    def __init__(self, app: ASGIApp, *, doors: Mapping[str, str], metrics: HotlineMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, labels: Mapping[str, str], metrics: WebhookMetrics) -> None:
         self._app = app
-        self._doors = doors
+        self._labels = labels
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,10 +68,10 @@ class Correlated:
                     await _apologise(send_with_id)
             finally:
                 seconds = time.perf_counter() - began_s
-                door = self._doors.get(scope["path"], "other")
+                route = self._labels.get(scope["path"], "other")
                 if status:
-                    self._metrics.answered(door, status, seconds)
-                log.info("request", door=door, status=status, ms=round(seconds * 1000, 1), **noted)
+                    self._metrics.answered(route, status, seconds)
+                log.info("request", route=route, status=status, ms=round(seconds * 1000, 1), **noted)
 
 
 def correlation_of(headers: Headers) -> str:

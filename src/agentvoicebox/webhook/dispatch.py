@@ -1,7 +1,7 @@
-"""From the doors to the tools: calls in, one outcome for each, within four seconds, whatever happens.
+"""Runs tool calls of webhooks: one outcome for each call, within four seconds, whatever happens.
 
-Runs a batch at once under one deadline, answers the same call twice with the same words, and gives each failure its true
-sentence. What a tool is and how it reads its arguments is `tools.registry`'s; how an outcome is written, `render`'s.
+Runs a batch at once under one deadline, answers the same call twice with the same words, and gives each failure a sentence that
+may be spoken. What a tool is and how it reads its arguments is up to `tools.registry`; how an outcome is written, to `render`.
 """
 
 import asyncio
@@ -15,21 +15,35 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import refusal
 from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.tools.definition import TOOL_TIMEOUT, TOOL_UNAVAILABLE, Outcome, ToolContext
+from agentvoicebox.tools.definition import (
+    INVALID_ARGUMENTS,
+    NOT_ALLOWED,
+    OUTCOME_UNKNOWN,
+    TOOL_FAILED,
+    TOOL_TIMEOUT,
+    TOOL_UNAVAILABLE,
+    Outcome,
+    ToolContext,
+)
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.webhook.extract import ToolCall
 from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import masked
-from agentvoicebox.webhook.metrics import HotlineMetrics
-from agentvoicebox.webhook.render import TOO_MANY_CALLS
-from agentvoicebox_delivery.parcels import reply, track
+from agentvoicebox.webhook.metrics import WebhookMetrics
+from agentvoicebox.webhook.render import TOO_MANY_CALLS, UNKNOWN_TOOL
 
 DEADLINE_S = 4.0  # a platform may be told to wait five
 MOST_CALLS = 16  # of one message that are run
 
-ACTOR = "hotline"  # who calls, in the audit log; the platform's own ids stay out of it
+ACTOR = "webhook"  # the caller in the audit log; the platform's own ids stay out of it
 
-_PASSING = frozenset({track.UNAVAILABLE, track.ERROR})  # asked again, it may come out better
+UNAVAILABLE, ERROR = "UNAVAILABLE", "ERROR"  # codes of failures whose tool has none of its own
+SORRY_UNAVAILABLE = "I'm sorry, I can't reach our records right now. Please try again in a few minutes."
+SORRY_ERROR = "I'm sorry, something went wrong while I was looking that up."
+CODES = frozenset(
+    {"OK", UNKNOWN_TOOL, TOO_MANY_CALLS, UNAVAILABLE, ERROR, OUTCOME_UNKNOWN, INVALID_ARGUMENTS, NOT_ALLOWED}
+)
+_FINAL = frozenset({UNKNOWN_TOOL, OUTCOME_UNKNOWN})  # failures that another try would not change
 
 log = get_logger(__name__)
 
@@ -38,9 +52,10 @@ class Dispatch:
     """Answers tool calls.
 
     Args:
-        registry: the tools. All of them change nothing: a call is begun again when its answer was a failure.
+        registry: the tools. A call is begun again when it comes again and its outcome was a failure; never one that may have
+            changed something.
         aliases: name in a platform's dashboard → the tool's own.
-        tenant_id: on whose behalf.
+        tenant_id: the tenant on whose behalf tools are called.
         deadline_s: for a batch.
         decisions: which tools the tenant may call; None: all of them.
     """
@@ -48,7 +63,7 @@ class Dispatch:
     def __init__(
         self,
         registry: Registry,
-        metrics: HotlineMetrics,
+        metrics: WebhookMetrics,
         *,
         aliases: Mapping[str, str],
         tenant_id: str,
@@ -64,7 +79,9 @@ class Dispatch:
         self._decisions = decisions
         self._clock = clock or SystemClock()
         self._memory: Idempotency[Outcome] = Idempotency(
-            keeps=lambda outcome: outcome.code not in _PASSING, on_replay=metrics.replayed, clock=clock
+            keeps=lambda outcome: not outcome.is_error or outcome.code in _FINAL,
+            on_replay=metrics.replayed,
+            clock=clock,
         )
 
     async def run(self, calls: Sequence[ToolCall], conversation_id: str | None) -> list[Outcome]:
@@ -76,7 +93,7 @@ class Dispatch:
         """
         first = [self._within_deadline(call, conversation_id) for call in calls[:MOST_CALLS]]
         outcomes = await asyncio.gather(*first)
-        rest = [Outcome(TOO_MANY_CALLS, "", reply.error(), is_error=True) for _ in calls[MOST_CALLS:]]
+        rest = [Outcome(TOO_MANY_CALLS, "", SORRY_ERROR, is_error=True) for _ in calls[MOST_CALLS:]]
         for outcome in (*outcomes, *rest):
             self._metrics.tool_answered(outcome.code)
         return [*outcomes, *rest]
@@ -93,36 +110,37 @@ class Dispatch:
                     return await self._answer(call, "")
                 return await self._memory.once(key, lambda: self._answer(call, conversation_id or ""))
         except TimeoutError:
-            return _failed(track.unavailable())
-        except Exception as error:  # a caller is waiting: our own fault has a sentence, too
+            return self._failed(call, TOOL_TIMEOUT)
+        except Exception as error:  # a caller is waiting: a bug of ours has a sentence, too
             log.error("tool call broke", error=type(error).__name__)
-            return _failed(track.error())
+            return self._failed(call, TOOL_FAILED)
 
     async def _answer(self, call: ToolCall, conversation_id: str) -> Outcome:
         """Outlives a caller who leaves; the registry keeps its time."""
         began_s = self._clock.monotonic_s()
         name = self._aliases.get(call.name, call.name)
         if self.registry.get(name) is None:
-            outcome = _failed(track.unknown_tool(call.name))
+            outcome = Outcome(UNKNOWN_TOOL, "", SORRY_ERROR, {"tool": call.name[:64]}, is_error=True)
         else:
             context = ToolContext(self._tenant_id, conversation_id, "" if call.id is None else str(call.id))
             refused = await refusal(self._decisions, self._tenant_id, ACTOR, name)
-            outcome = _spoken(refused or await self.registry.run(name, call.arguments, context))
+            outcome = refused or await self.registry.run(name, call.arguments, context)
+            if outcome.is_error and not outcome.speech:
+                outcome = self._failed(call, outcome.code)
         took_ms = round((self._clock.monotonic_s() - began_s) * 1000, 1)
         log.info("tool call", tool_call=masked(call.id or ""), code=outcome.code, ms=took_ms)
         return outcome
 
-
-def _spoken(outcome: Outcome) -> Outcome:
-    """A failure of the registry's own has a code for models and no sentence; here a caller hears it."""
-    if outcome.speech or not outcome.is_error:
-        return outcome
-    return _failed(track.unavailable() if outcome.code in (TOOL_TIMEOUT, TOOL_UNAVAILABLE) else track.error())
-
-
-def _failed(told: track.Outcome) -> Outcome:
-    # Its name may hold half a surrogate pair, so it is no JSON yet; only a tool's own outcome has an output.
-    return Outcome(told.code, "", told.speech, dict(told.data), is_error=True)
+    def _failed(self, call: ToolCall, code: str) -> Outcome:
+        """A failure, as the tool words it. Without JSON for a model: the call may hold half a surrogate pair."""
+        tool = self.registry.get(self._aliases.get(call.name, call.name))
+        if tool is not None and not tool.definition.is_read_only and code == TOOL_TIMEOUT:
+            code = OUTCOME_UNKNOWN
+        if tool is not None and tool.definition.failed is not None:
+            return msgspec.structs.replace(tool.definition.failed(code), output="")
+        if code in (TOOL_TIMEOUT, TOOL_UNAVAILABLE):
+            return Outcome(UNAVAILABLE, "", SORRY_UNAVAILABLE, is_error=True, status="unavailable")
+        return Outcome(OUTCOME_UNKNOWN if code == OUTCOME_UNKNOWN else ERROR, "", SORRY_ERROR, is_error=True)
 
 
 def _key(call: ToolCall, conversation_id: str | None) -> Hashable | None:

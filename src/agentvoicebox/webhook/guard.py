@@ -13,7 +13,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials
-from agentvoicebox.settings import is_loopback
+from agentvoicebox.loopback import is_loopback
 from agentvoicebox.webhook.signatures import Headers, HmacScheme, Seen, check_retell
 
 SECRET_HEADER = b"x-vapi-secret"

@@ -1,37 +1,24 @@
-"""An outcome → what each door writes. One line, bounded, and nothing in it that the outcome does not hold."""
+"""An outcome in the form of each protocol. One line, bounded, and nothing in it that the outcome does not hold."""
 
 import json
 from typing import Any
 
 import msgspec
 
+from agentvoicebox.text import plain_text
 from agentvoicebox.tools.definition import Outcome
-from agentvoicebox_delivery.parcels import track
-from agentvoicebox_delivery.parcels.reply import STALE_AFTER_S, plain_text
 
 MOST_SPOKEN = 1000  # characters of `results[].message`
 TOO_MANY_CALLS = "TOO_MANY_CALLS"
 
-# Requirement B1.4: every reply says how it went, in one word.
-_STATUS = {
-    track.FOUND: "success",
-    track.NOT_FOUND: "not_found",
-    track.INVALID_ID: "invalid",
-    track.INVALID_ARGUMENTS: "invalid",
-    track.CONFIRM: "confirm",
-    track.AMBIGUOUS: "ambiguous",
-    track.UNAVAILABLE: "unavailable",
-}
-MEANINGLESS = frozenset({track.INVALID_ID, track.INVALID_ARGUMENTS})  # nothing was looked up
-_FAULTS = frozenset({track.UNKNOWN_TOOL, TOO_MANY_CALLS})  # bugs of the assistant, not outcomes of a look-up
+UNKNOWN_TOOL = "UNKNOWN_TOOL"
+INVALID = "invalid"  # the status of arguments with which nothing could be done
+_FAULTS = frozenset({UNKNOWN_TOOL, TOO_MANY_CALLS})  # bugs of the assistant, not outcomes of a tool
 
 
 def status_of(outcome: Outcome) -> str:
-    """`success`, `stale`, `not_found`, `invalid`, `confirm`, `ambiguous`, `unavailable` or `error`."""
-    age_s = outcome.data.get("age_s")
-    if outcome.code == track.FOUND and isinstance(age_s, int | float) and age_s >= STALE_AFTER_S:
-        return "stale"
-    return _STATUS.get(outcome.code, "error")
+    """How it went, in one word (requirement B1.4): the tool's own, else `success` or `error`."""
+    return outcome.status or ("error" if outcome.is_error else "success")
 
 
 def answer(outcome: Outcome) -> dict[str, Any]:
@@ -56,9 +43,7 @@ def tool_result(call_id: str | int, name: str, outcome: Outcome) -> dict[str, An
     """
     speech = one_line(outcome.speech)[:MOST_SPOKEN]
     if outcome.code in _FAULTS:
-        text = (
-            f"unknown tool {plain_text(name, 64)}" if outcome.code == track.UNKNOWN_TOOL else "too many calls at once"
-        )
+        text = f"unknown tool {plain_text(name, 64)}" if outcome.code == UNKNOWN_TOOL else "too many calls at once"
         return {
             "toolCallId": call_id,
             "name": name,

@@ -1,37 +1,37 @@
-"""The webhook as a role: builds what its doors share, opens both ports, and lets callers who wait have their answer.
+"""The webhook role: builds what the routes share, opens both ports, and on shutdown lets waiting callers have their answer.
 
-The one file here that reads Settings (with `look_up`, which chooses the source by them).
+The one file of this package that reads Settings.
 """
 
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.interactions.recording import Recording
+from agentvoicebox.interactions.recorder import InteractionRecorder
+from agentvoicebox.kits.recording import interaction_recorder
+from agentvoicebox.kits.registry import Kits, kits_of
+from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding
 from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.tools.registry import Registry
-from agentvoicebox.webhook.app import Hotline, create_app
-from agentvoicebox.webhook.dispatch import Dispatch
+from agentvoicebox.webhook.app import TOOLS_LABEL, VAPI_LABEL, WebhookServer, create_app
+from agentvoicebox.webhook.dispatch import CODES, Dispatch
 from agentvoicebox.webhook.guard import Credentials, Guard
 from agentvoicebox.webhook.internal import create_internal_app
-from agentvoicebox.webhook.metrics import HotlineMetrics
+from agentvoicebox.webhook.metrics import WebhookMetrics
 from agentvoicebox.webhook.server import serving
 from agentvoicebox.webhook.signatures import HmacScheme, Seen
 from agentvoicebox.webhook.vapi import KNOWN, Vapi
-from agentvoicebox_delivery.parcels import tool_schema
-from agentvoicebox_delivery.sources.look_up import LookUp, look_up
-from agentvoicebox_delivery.tool import delivery_status
 
-DRAIN_S = 8.0  # below the ten seconds after which the supervisor ends a process
+DRAIN_S = 8.0  # below the ten seconds after which the supervisor kills a process
 NOTICES_FOR_A_REQUEST = 20  # a call sends about so many messages that want no answer for each that wants one
 
 log = get_logger(__name__)
@@ -45,111 +45,146 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 async def serve_webhook(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """Run the hotline until `stop` is set, then answer who is waiting, at most 8 s, and return.
+    """Run the webhook server until `stop` is set, then answer waiting callers, at most 8 s, and return.
 
     Args:
-        settings: `postgres_url` must be set unless the parcels are Sanity's; an embedded server has filled it in.
+        settings: with what the kits need.
         announce_ready: called once both ports are open.
         stop: set to drain and return.
 
     Raises:
-        SettingsError: the settings can't be meant.
+        SettingsError: a kit's settings are invalid.
         InfrastructureError: an address can't be listened on.
     """
-    recording = Recording(
-        Path(settings.data_dir) / "interactions", keep_days=settings.record_days, keeps_words=settings.record_words
-    )
-    recording.start()
-    try:
-        async with hotline(settings, stop, recording=recording) as ports:
-            log.info(
-                "hotline open", public_port=ports.public, internal_port=ports.internal, shipments=settings.shipments
-            )
-            announce_ready()
-            await stop.wait()
-    finally:
-        await asyncio.to_thread(recording.close)
+    async with webhook_server(settings, stop, records=True) as ports:
+        kits = ", ".join(settings.kit_names)
+        log.info("webhook server open", public_port=ports.public, internal_port=ports.internal, kits=kits)
+        announce_ready()
+        await stop.wait()
 
 
 @contextlib.asynccontextmanager
-async def hotline(
-    settings: Settings, leaving: asyncio.Event, *, clock: Clock | None = None, recording: Recording | None = None
+async def webhook_server(
+    settings: Settings, leaving: asyncio.Event, *, clock: Clock | None = None, records: bool = False
 ) -> AsyncIterator[Ports]:
-    """Both ports, for the length of the block. `leaving`, when set, says so at `/readyz`; None records nothing."""
-    metrics = HotlineMetrics(KNOWN)
-    async with look_up(settings, metrics) as source, deciding(settings) as decisions:
-        checking = asyncio.create_task(source.keep_checking(leaving), name="health of the source")
-        shared, dispatch = build(settings, source, metrics, clock=clock, recording=recording, decisions=decisions)
-        internal = create_internal_app(source, metrics, leaving)
-        try:
-            async with (
-                serving(
-                    internal,
-                    host=settings.internal_host,
-                    port=settings.internal_port,
-                    drain_s=1.0,
-                    setting="AVB_INTERNAL_PORT",
-                ) as internal_port,
-                serving(
-                    create_app(shared),
-                    host=settings.webhook_host,
-                    port=settings.webhook_port,
-                    drain_s=DRAIN_S,
-                    setting="AVB_WEBHOOK_PORT",
-                ) as port,
-            ):
-                yield Ports(port, internal_port)
-        finally:
-            checking.cancel()
-            await asyncio.gather(checking, return_exceptions=True)
-            await dispatch.close()
+    """Both ports, for the length of the block.
+
+    Args:
+        settings: of the deployment.
+        leaving: when set, `/readyz` says so.
+        clock: for limits, timeouts and records.
+        records: whether interactions are recorded.
+    """
+    kits = kits_of(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        context = KitContext(CollectorRegistry(), clock or SystemClock())
+        served = [await stack.enter_async_context(kit.serve(settings, context)) for kit in kits]
+        metrics = metrics_of(served, context.metrics)
+        decisions = await stack.enter_async_context(deciding(settings))
+        recorder = await stack.enter_async_context(_recording(settings, kits, served)) if records else None
+        dependencies = [each for kit in served for each in kit.dependencies]
+        checking = [
+            asyncio.create_task(each.keep_checking(leaving), name=f"check {each.label}") for each in dependencies
+        ]
+        stack.push_async_callback(_cancel, checking)
+        server = build(settings, served, metrics, clock=clock, recorder=recorder, decisions=decisions)
+        stack.push_async_callback(server.dispatch.close)
+        routers = [each.internal for each in served if each.internal is not None]
+        internal_port = await stack.enter_async_context(
+            serving(
+                create_internal_app(dependencies, routers, metrics, leaving),
+                host=settings.internal_host,
+                port=settings.internal_port,
+                drain_s=1.0,
+                setting="AVB_INTERNAL_PORT",
+            )
+        )
+        port = await stack.enter_async_context(
+            serving(
+                create_app(server),
+                host=settings.webhook_host,
+                port=settings.webhook_port,
+                drain_s=DRAIN_S,
+                setting="AVB_WEBHOOK_PORT",
+            )
+        )
+        yield Ports(port, internal_port)
+
+
+def metrics_of(served: Sequence[KitServices], registry: CollectorRegistry) -> WebhookMetrics:
+    """The metrics of a server for these kits, registered in `registry`."""
+    routes = {route.label for each in served for route in each.tool_routes}
+    routes |= {route.label for each in served for route in each.notice_routes}
+    codes = CODES.union(*(tool.definition.codes for each in served for tool in each.tools))
+    return WebhookMetrics(registry, messages=KNOWN, routes=routes | {VAPI_LABEL, TOOLS_LABEL}, codes=codes)
 
 
 def build(
     settings: Settings,
-    source: LookUp,
-    metrics: HotlineMetrics,
+    served: Sequence[KitServices],
+    metrics: WebhookMetrics,
     *,
     clock: Clock | None = None,
-    recording: Recording | None = None,
+    recorder: InteractionRecorder | None = None,
     decisions: Decisions | None = None,
-) -> tuple[Hotline, Dispatch]:
-    """What the doors share, by the settings."""
+) -> WebhookServer:
+    """What the routes share, as the settings and the kits make it."""
     dispatch = Dispatch(
-        Registry([delivery_status(source.find)]),
+        Registry([tool for each in served for tool in each.tools]),
         metrics,
-        aliases=dict.fromkeys(settings.tool_names, tool_schema.NAME),
+        aliases=_aliases(served),
         tenant_id=settings.webhook_tenant,
         decisions=decisions,
         clock=clock,
     )
     credentials = credentials_of(settings)
     if credentials.is_none:
-        log.warning("no credential is configured: the hotline answers this machine alone", host=settings.webhook_host)
+        log.warning("no credential is configured: only this machine is answered", host=settings.webhook_host)
     seen = Seen()
     with_keys = msgspec.structs.replace(
         credentials, tokens=(*credentials.tokens, *settings.keys), retell_key=settings.retell_api_key
     )
     limit = settings.webhook_source_limit
-    shared = Hotline(
+    return WebhookServer(
         vapi=Vapi(dispatch, assistant_id=settings.assistant_id, is_strict=settings.strict_422),
         dispatch=dispatch,
-        look_up=source,
         metrics=metrics,
         vapi_guard=Guard(credentials, seen, clock),
-        track_guard=Guard(with_keys, seen, clock),
+        rest_guard=Guard(with_keys, seen, clock),
         limit=SlidingWindow(limit, clock=clock),
         notice_limit=SlidingWindow(limit * NOTICES_FOR_A_REQUEST, clock=clock),
-        sanity_secret=settings.sanity_webhook_secret,
+        tool_routes=tuple(route for each in served for route in each.tool_routes),
+        notice_routes=tuple(route for each in served for route in each.notice_routes),
         trusted_proxy_header=settings.trusted_proxy_header,
         clock=clock or SystemClock(),
-        recording=recording,
+        recorder=recorder,
     )
-    return shared, dispatch
+
+
+@contextlib.asynccontextmanager
+async def _recording(
+    settings: Settings, kits: Kits, served: Sequence[KitServices]
+) -> AsyncIterator[InteractionRecorder]:
+    recorder = interaction_recorder(settings, kits, aliases=_aliases(served))
+    recorder.start()
+    try:
+        yield recorder
+    finally:
+        await asyncio.to_thread(recorder.close)
+
+
+def _aliases(served: Sequence[KitServices]) -> dict[str, str]:
+    return {alias: name for each in served for alias, name in each.aliases.items()}
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """What Vapi's door accepts."""
+    """The credentials that Vapi's route accepts."""
     scheme = None
     if settings.vapi_hmac_secret:
         secret = settings.vapi_hmac_secret.encode()

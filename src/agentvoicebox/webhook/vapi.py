@@ -14,8 +14,7 @@ from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.extract import ToolCall, function_call, tool_calls
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
-from agentvoicebox.webhook.render import MEANINGLESS, result_text, tool_result
-from agentvoicebox_delivery.parcels import reply
+from agentvoicebox.webhook.render import INVALID, result_text, status_of, tool_result
 
 TOOL_CALLS = "tool-calls"
 FUNCTION_CALL = "function-call"
@@ -144,9 +143,9 @@ class Vapi:
 
 def _check(calls: Sequence[ToolCall], outcomes: Sequence[Outcome]) -> None:
     details = [
-        {"type": outcome.code.lower(), "loc": [*call.where, "arguments"], "msg": reply.invalid_id()}
+        {"type": outcome.code.lower(), "loc": [*call.where, "arguments"], "msg": outcome.speech}
         for call, outcome in zip(calls, outcomes, strict=True)
-        if outcome.code in MEANINGLESS
+        if status_of(outcome) == INVALID
     ]
     if details:
         raise NotAccepted(422, "unprocessable", "Arguments that can't be meant.", details=details)

@@ -18,6 +18,7 @@ from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
+from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.providers.llm.chat import is_json_object
@@ -236,12 +237,17 @@ async def _in_batches(
 async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """The role: say that it is ready once the store answers, then work until `stop` is set.
 
-    A language model server that is away does not keep it from starting: `dialogue` needs none, and others are guarded.
+    A language model server that is away does not keep it from starting: kits' models need none, and others are guarded.
 
     Raises:
         BrokerLost: the store can't be reached at the start.
     """
-    models = LanguageModels([Server(*server) for server in settings.language_servers])
+    kits = kits_of(settings)
+    models = LanguageModels(
+        [Server(*server) for server in settings.language_servers],
+        deterministic=kits.language_models(),
+        grounded=kits.grounded,
+    )
     broker = RedisBroker(settings.redis_url)
     name = worker_name(JobKind.LLM)
     health = Health(VitalSigns(broker.connection), JobKind.LLM, name, models.ailing)

@@ -20,6 +20,7 @@ from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
+from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
@@ -158,7 +159,7 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
     rules = RuleBook(postgres, usual_rules(settings))
-    conversations = Conversations(postgres, rules, Vault(settings.history_key_list))
+    conversations = Conversations(postgres, rules, Vault(settings.history_key_list), kits_of(settings).identifier_mask)
     name = worker_name(JobKind.RECORD)
     health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check))
     work = RecorderWork(conversations, broker, on_trouble=health.suspect)

@@ -1,12 +1,14 @@
-"""Stand-ins for where parcels are looked up, and the tool core over them: the known world of a scenario or a replay."""
+"""Simulated sources of parcels, and the tool over them: the known world of a scenario or a replay."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import msgspec
 
 from agentvoicebox.errors import BadProviderAnswer, StorageLost
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.interactions.interaction import ToolUse
+from agentvoicebox.kits.evaluation import RunTool
 from agentvoicebox.tools.definition import ToolContext
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox_delivery.numbers.inquiry import Inquiry, Keys
@@ -19,13 +21,9 @@ from agentvoicebox_delivery.sources.budget import Answer, Source
 from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.tool import delivery_status
 
-TENANT = "default"
-RunTool = Callable[[str, str], Awaitable[str]]  # tool and arguments, as a model wrote them → the output it reads
-MakeTool = Callable[[Shipments], RunTool]
-
 
 def tool_core(shipments: Shipments) -> RunTool:
-    """The core behind every door, over a source of parcels; no memory and no budget in between."""
+    """The tool over a source of parcels, without cache and time budget."""
 
     async def find(tenant_id: str, asked: list[Candidate]) -> Answer:
         found = await shipments.find(tenant_id, [each.tracking_id for each in asked])
@@ -39,7 +37,7 @@ def tool_core(shipments: Shipments) -> RunTool:
     registry = Registry([delivery_status(find, near)])
 
     async def run(name: str, arguments: str) -> str:
-        return (await registry.run(name, arguments, ToolContext(TENANT))).output
+        return (await registry.run(name, arguments, ToolContext(DEFAULT_TENANT))).output
 
     return run
 

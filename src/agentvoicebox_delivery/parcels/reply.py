@@ -3,9 +3,9 @@
 Decides every sentence of the tool. The dialogue's own questions are in `dialogue`.
 """
 
-import re
 from collections.abc import Sequence
 
+from agentvoicebox.text import plain_text
 from agentvoicebox_delivery.grounding.words import spoken_age, spoken_date, spoken_moment
 from agentvoicebox_delivery.numbers.readback import ending, readback
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
@@ -109,12 +109,6 @@ def error() -> str:
 def plain(stored: str) -> str:
     """A stored field as it may be read out: one line, no control characters or markup, at most 60 characters."""
     return plain_text(stored, LONGEST_PLACE)
-
-
-def plain_text(text: str, longest: int) -> str:
-    """Text on one line, without control characters and markup, at most `longest` characters."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    return re.sub(r"\s+", " ", re.sub(r"[<>{}\[\]|\\`]", " ", visible)).strip()[:longest].strip()
 
 
 def _in_place(location: str | None) -> str:

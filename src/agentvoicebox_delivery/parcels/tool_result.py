@@ -6,6 +6,7 @@ plain words; what can't be understood is said to be so, never filled in.
 
 import msgspec
 
+from agentvoicebox.text import plain_text
 from agentvoicebox_delivery.parcels import reply, track
 from agentvoicebox_delivery.parcels.shipment import Shipment
 
@@ -53,7 +54,7 @@ def read(output: str) -> ToolResult:
         decoded = output
     if isinstance(decoded, dict):
         return _read_object(decoded)
-    text = reply.plain_text(decoded, LONGEST_SPEECH) if isinstance(decoded, str) else ""
+    text = plain_text(decoded, LONGEST_SPEECH) if isinstance(decoded, str) else ""
     return ToolResult(track.FOUND, text) if text else ToolResult(track.ERROR, reply.error())
 
 
@@ -62,7 +63,7 @@ def _read_object(answer: dict[str, object]) -> ToolResult:
     facts: dict[str, object] = data if isinstance(data, dict) else answer
     known_code = code.upper() if isinstance(code, str) else ""
     if isinstance(speech, str) and speech.strip():
-        return ToolResult(known_code or track.FOUND, reply.plain_text(speech, LONGEST_SPEECH), facts)
+        return ToolResult(known_code or track.FOUND, plain_text(speech, LONGEST_SPEECH), facts)
     shipment = ToolResult("", "", facts).shipment
     if shipment is not None:
         return ToolResult(track.FOUND, reply.found(shipment), facts)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.queries import load
+from agentvoicebox_delivery.database.queries import load
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 

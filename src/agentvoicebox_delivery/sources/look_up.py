@@ -1,71 +1,65 @@
-"""Where the hotline's answers come from: one of the sources of parcels, behind the memory, within a budget.
+"""Where answers about parcels come from: one of the sources, behind the cache, within a time budget.
 
-Decides which source the settings mean and whether it is well. How long an answer is fresh, and what stands in for it, is
-`shipments.cache`'s.
+Decides which source the settings mean and whether it is well. How long an answer is fresh, and what replaces it, is up to
+`sources.cache`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
-import msgspec
+import structlog
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
+from agentvoicebox.kits.services import DependencyState
 from agentvoicebox.resilience.breaker import BreakerState
-from agentvoicebox.settings import Settings
-from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.webhook.metrics import HotlineMetrics
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox_delivery.numbers.inquiry import Keys
 from agentvoicebox_delivery.numbers.tracking import Candidate
 from agentvoicebox_delivery.parcels.port import Shipments
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.sources.budget import BUDGET_S, Answer
 from agentvoicebox_delivery.sources.cache import CachedShipments, CacheStats
+from agentvoicebox_delivery.sources.catalogue import Catalogue
+from agentvoicebox_delivery.sources.metrics import LookUpMetrics
+from agentvoicebox_delivery.tool import Near
 
 CHECK_EVERY_S = 5.0
 CHECK_S = 2.0
 
-log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Source(Shipments, Protocol):
-    """A source of parcels whose health can be asked."""
+    """A source of parcels whose health can be checked."""
 
     async def check(self) -> None:
         """Raises AgentVoiceBoxError when look-ups could not be answered now."""
 
 
-class Health(msgspec.Struct, frozen=True):
-    """What the last check found.
-
-    Attributes:
-        status: `ok`; `away`, when it has answered before and may again; `down`, when somebody must look.
-        reason: for people, "" when well.
-    """
-
-    status: str
-    reason: str = ""
-    checked_s: float = 0.0
-
-
 class LookUp:
-    """Answers questions about parcels.
+    """Answers questions about parcels. Implements kits.services.Dependency.
 
     Args:
         name: of the source, for people.
         source: of parcels.
         cache: over the source.
-        metrics: told of each answer.
+        metrics: count each answer.
         reset: closes the source's breaker by hand; None when it has none.
         breaker: its state; None when it has none.
     """
+
+    label = "shipments"
 
     def __init__(
         self,
         name: str,
         source: Source,
         cache: CachedShipments,
-        metrics: HotlineMetrics,
+        metrics: LookUpMetrics,
         *,
         reset: Callable[[], None] | None = None,
         breaker: Callable[[], BreakerState] | None = None,
@@ -78,8 +72,8 @@ class LookUp:
         self._reset = reset
         self._breaker = breaker
         self._clock = clock or SystemClock()
-        self._was_well = False
-        self.health = Health("down", "not asked yet")
+        self._was_ok = False
+        self.state = DependencyState("down", "not checked yet")
         metrics.watch_cache(lambda: cache.stats)
 
     async def find(self, tenant_id: str, asked: list[Candidate], budget_s: float = BUDGET_S) -> Answer:
@@ -92,9 +86,15 @@ class LookUp:
         self._metrics.looked_up(answer.source)
         return answer
 
+    def report(self) -> dict[str, Any]:
+        """See kits.services.Dependency."""
+        report: dict[str, Any] = {"source": self.name, "status": self.state.status}
+        report |= {"reason": self.state.reason} if self.state.reason else {}
+        return report | ({"breaker": self.breaker.value} if self.breaker is not None else {})
+
     @property
     def stats(self) -> CacheStats:
-        """Of the memory."""
+        """Of the cache."""
         return self._cache.stats
 
     @property
@@ -103,7 +103,7 @@ class LookUp:
         return self._breaker() if self._breaker else None
 
     def reset(self) -> bool:
-        """Close the breaker by hand; False when the source has none."""
+        """Close the breaker now; False when the source has none."""
         if self._reset is None:
             return False
         self._reset()
@@ -113,23 +113,27 @@ class LookUp:
         """Forget a parcel (None: all); how many were remembered."""
         return self._cache.invalidate(tracking_id)
 
-    async def check(self) -> Health:
-        """Ask the source how it is, at most 2 s."""
+    async def source_check(self) -> None:
+        """Raises AgentVoiceBoxError when the source could not answer now."""
+        await self._source.check()
+
+    async def check(self) -> DependencyState:
+        """Check the source, at most 2 s."""
         try:
             async with asyncio.timeout(CHECK_S):
                 await self._source.check()
-            health = Health("ok", checked_s=self._clock.monotonic_s())
-            self._was_well = True
+            state = DependencyState("ok", checked_s=self._clock.monotonic_s())
+            self._was_ok = True
         except TimeoutError:
-            health = Health(self._ill(True), "no answer in time", self._clock.monotonic_s())
+            state = DependencyState(self._away_or_down(True), "no answer in time", self._clock.monotonic_s())
         except AgentVoiceBoxError as error:
-            health = Health(self._ill(error.retryable), error.message, self._clock.monotonic_s())
+            state = DependencyState(self._away_or_down(error.retryable), error.message, self._clock.monotonic_s())
         except Exception as error:
-            health = Health("down", type(error).__name__, self._clock.monotonic_s())
-        if health.status != self.health.status:
-            log.info("source of parcels", source=self.name, status=health.status, reason=health.reason)
-        self.health = health
-        return health
+            state = DependencyState("down", type(error).__name__, self._clock.monotonic_s())
+        if state.status != self.state.status:
+            _log.info("source of parcels", source=self.name, status=state.status, reason=state.reason)
+        self.state = state
+        return state
 
     async def keep_checking(self, stop: asyncio.Event) -> None:
         """Check every 5 s until `stop`, so that readiness is told without asking anybody."""
@@ -139,20 +143,41 @@ class LookUp:
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await stop.wait()
 
-    def _ill(self, may_pass: bool) -> str:
-        return "away" if may_pass and self._was_well else "down"
+    def _away_or_down(self, may_pass: bool) -> str:
+        return "away" if may_pass and self._was_ok else "down"
+
+
+class _RetriedOnce:
+    """A pooled connection may have died with a restarted server; the next one is fresh. Implements parcels.port.Shipments."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
+        """See parcels.port."""
+        try:
+            return await self._catalogue.find(tenant_id, tracking_ids)
+        except StorageLost:
+            return await self._catalogue.find(tenant_id, tracking_ids)
+
+    async def check(self) -> None:
+        """See Source."""
+        await self._catalogue.check()
 
 
 @contextlib.asynccontextmanager
-async def look_up(settings: Settings, metrics: HotlineMetrics) -> AsyncIterator[LookUp]:
-    """The look-up that the settings mean, closed at the end of the block.
+async def open_look_up(
+    settings: DeliverySettings, postgres_url: str, metrics: LookUpMetrics, clock: Clock
+) -> AsyncIterator[tuple[LookUp, Near | None]]:
+    """The look-up that the settings mean, and the look-up of similar numbers where the source has one.
 
     Raises:
-        SettingsError: Sanity's settings can't be meant.
+        SettingsError: Sanity's settings are invalid.
     """
     async with contextlib.AsyncExitStack() as stack:
         source: Source
         more: dict[str, Any] = {}
+        near: Near | None = None
         if settings.shipments == "sanity":
             from agentvoicebox_delivery.sources.sanity import (
                 SanityShipments,  # late: the catalogue needs no HTTP client
@@ -160,30 +185,30 @@ async def look_up(settings: Settings, metrics: HotlineMetrics) -> AsyncIterator[
             from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
             def changed(name: str, before: BreakerState, after: BreakerState) -> None:
-                log.warning("breaker changed", breaker=name, before=before.value, after=after.value)
+                _log.warning("breaker changed", breaker=name, before=before.value, after=after.value)
                 metrics.breaker_changed(name, after)
 
-            sanity = SanityShipments(
-                SanityDataset(
-                    settings.sanity_project_id,
-                    settings.sanity_dataset,
-                    settings.sanity_token,
-                    settings.sanity_api_version,
-                    settings.sanity_base_url,
-                ),
-                on_change=changed,
-                on_attempt=metrics.sanity_attempt,
+            dataset = SanityDataset(
+                settings.sanity_project_id,
+                settings.sanity_dataset,
+                settings.sanity_token,
+                settings.sanity_api_version,
+                settings.sanity_base_url,
             )
+            sanity = SanityShipments(dataset, on_change=changed, on_attempt=metrics.sanity_attempt)
             stack.push_async_callback(sanity.close)
             source = sanity
             more = {"reset": sanity.reset, "breaker": lambda: sanity.breaker_state}
         else:
-            from agentvoicebox.storage.postgres import Postgres
-            from agentvoicebox_delivery.sources.catalogue import Catalogue
-
-            postgres = await Postgres.open(settings.postgres_url)
+            postgres = await Postgres.open(postgres_url)
             stack.push_async_callback(postgres.close)
-            source = Catalogue(postgres)
-        cache = CachedShipments(source, fresh_s=settings.cache_ttl_s, most=settings.cache_size)
+            catalogue = Catalogue(postgres)
+            source = _RetriedOnce(catalogue)
+
+            async def find_near(tenant_id: str, keys: Keys) -> list[Shipment]:
+                return await catalogue.find_near(tenant_id, keys.beginnings, keys.endings)
+
+            near = find_near
+        cache = CachedShipments(source, fresh_s=settings.cache_ttl_s, most=settings.cache_size, clock=clock)
         stack.push_async_callback(cache.close)
-        yield LookUp(settings.shipments, source, cache, metrics, **more)
+        yield LookUp(settings.shipments, source, cache, metrics, clock=clock, **more), near

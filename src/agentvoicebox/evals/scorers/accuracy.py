@@ -2,40 +2,38 @@
 
 from collections.abc import Mapping, Sequence
 
+from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.metric import Fault, Scored, share
-from agentvoicebox.evals.replay import day_of
-from agentvoicebox.evals.scenario import Fact, Scenario
+from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox_delivery.evals.facts import facts_of, plain
-from agentvoicebox_delivery.grounding.interactions import told
-from agentvoicebox_delivery.grounding.statements import STATES
-from agentvoicebox_delivery.numbers.readback import ending
-from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
+from agentvoicebox.interactions.judge import InteractionJudge, day_of
+from agentvoicebox.kits.evaluation import KitEvaluation
 
 
-def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]) -> Scored:
+def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario], choice: KitChoice) -> Scored:
     """`accuracy.told`: results whose state or failure the agent told. `accuracy.expected`: expectations that were met."""
     due = heard = met = wanted = 0
     faults: list[Fault] = []
     for interaction in interactions:
-        count, good = _told(interaction)
+        count, good = _reported(interaction, choice.judge(interaction))
         due, heard = due + count, heard + good
         if good < count:
             what = f"{count - good} of {count} results were not told to the caller"
             faults.append(_fault("accuracy.told", interaction, what))
         scenario = scenarios.get(interaction.scenario)
         if scenario is not None and interaction.has_words:
-            unmet = missed(interaction, scenario)
+            unmet = missed(interaction, scenario, choice.evaluation(interaction))
             wanted += _expectations(scenario)
             met += _expectations(scenario) - len(unmet)
             faults += [_fault("accuracy.expected", interaction, what) for what in unmet]
     return Scored((*share("accuracy.told", heard, due), *share("accuracy.expected", met, wanted)), tuple(faults))
 
 
-def _told(interaction: Interaction) -> tuple[int, int]:
-    if interaction.has_words and interaction.transcript:
-        answers = told(interaction.transcript, interaction.tool_calls)
-        return len(answers), sum(answers)
+def _reported(interaction: Interaction, judge: InteractionJudge | None) -> tuple[int, int]:
+    """How many results were due to be reported, and how many were."""
+    if judge is not None and interaction.has_words and interaction.transcript:
+        reported = judge.reported(interaction.transcript, interaction.tool_calls)
+        return len(reported), sum(reported)
     judgement = interaction.judgement
     return (judgement.due, judgement.told) if judgement else (0, 0)
 
@@ -49,7 +47,7 @@ def _expectations(scenario: Scenario) -> int:
     return 1 + len(expect.facts) + len(expect.says) + len(expect.never_says)
 
 
-def missed(interaction: Interaction, scenario: Scenario) -> list[str]:
+def missed(interaction: Interaction, scenario: Scenario, evaluation: KitEvaluation) -> list[str]:
     """The expectations of a scenario that an interaction does not meet, each as a sentence."""
     expect, tolerance = scenario.expect, scenario.tolerance
     lines = [line.text for line in interaction.transcript if line.role == "agent"]
@@ -60,9 +58,8 @@ def missed(interaction: Interaction, scenario: Scenario) -> list[str]:
     if (interaction.log or codes) and not _codes_fit(codes, list(expect.codes), tolerance.codes == "exact"):
         unmet.append(f"look-ups came to {', '.join(codes) or 'nothing'}, not {', '.join(expect.codes) or 'nothing'}")
     today = day_of(interaction)
-    told_facts = facts_of(lines, today)
     for fact in expect.facts:
-        if fault := _untold(fact, told_facts, said, tolerance.days == "exact"):
+        if fault := evaluation.unmet(fact, lines, today, with_days=tolerance.days == "exact"):
             unmet.append(fault)
     unmet += [f"the agent never said “{words}”" for words in expect.says if plain(words) not in said]
     unmet += [f"the agent said “{words}”" for words in expect.never_says if plain(words) in said]
@@ -76,13 +73,8 @@ def _codes_fit(codes: list[str], wanted: list[str], is_exact: bool) -> bool:
     return all(code in rest for code in wanted)
 
 
-def _untold(fact: Fact, told_facts: frozenset[str], said: str, compares_days: bool) -> str:
-    status = ShipmentStatus(fact.status)
-    states = [name for name, (_, is_true_in, _) in STATES.items() if status in is_true_in]
-    if not any(f"state: {name}" in told_facts for name in states):
-        return f"the caller was not told that {fact.number} is {fact.status}"
-    if plain(ending(fact.number)) not in said:
-        return f"the caller did not hear which parcel ({fact.number}) it is about"
-    if compares_days and fact.arrives_in_days is not None and f"day: {fact.arrives_in_days:+d}" not in told_facts:
-        return f"the caller was not told that {fact.number} arrives in {fact.arrives_in_days} days"
-    return ""
+def plain(text: str) -> str:
+    """Words alone, in lower case, for finding a phrase in a line."""
+    return " ".join(
+        "".join(c if c.isalnum() else " " for c in text.lower().replace("'", "").replace("\u2019", "")).split()
+    )

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.metric import Fault, Metric, Scored
-from agentvoicebox.evals.replay import day_of
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox_delivery.grounding.interactions import read_claims, speech_faults
+from agentvoicebox.interactions.judge import day_of
 
 
-def score(interactions: Sequence[Interaction]) -> Scored:
+def score(interactions: Sequence[Interaction], choice: KitChoice) -> Scored:
     """`hallucination.count` over all claims, and `hallucination.unread`: clauses whose meaning is not known.
 
     Where words were kept they are judged now, by today's rules; else as they were when they were recorded.
@@ -17,14 +17,15 @@ def score(interactions: Sequence[Interaction]) -> Scored:
     faults: list[Fault] = []
     for interaction in interactions:
         reasons: list[str]
-        if interaction.has_words and interaction.transcript:
-            reading = read_claims(interaction.transcript, interaction.tool_calls, day_of(interaction))
+        judge = choice.judge(interaction)
+        if judge is not None and interaction.has_words and interaction.transcript:
+            reading = judge.read(interaction.transcript, interaction.tool_calls, day_of(interaction))
             claims, unread = claims + reading.claims, unread + len(reading.unread)
             reasons = [f"{each.reason}: “{each.clause}”" for each in reading.findings]
-        elif interaction.has_words:
+        elif judge is not None and interaction.has_words:
             today = day_of(interaction)
             claims += len(interaction.tool_calls)
-            reasons = [reason for use in interaction.tool_calls for reason in speech_faults(use, today)]
+            reasons = [reason for use in interaction.tool_calls for reason in judge.speech_faults(use, today)]
         elif interaction.judgement is not None:
             claims, unread = claims + interaction.judgement.claims, unread + interaction.judgement.unread
             reasons = list(interaction.judgement.unfounded)

@@ -9,19 +9,19 @@ LEAST_MS = 0.05  # a part that never took longer is no part of anything
 
 
 def score(interactions: Sequence[Interaction]) -> Scored:
-    """`latency.<door>.total`, `.part.<name>` (on the critical path) and `.work.<name>` (all of it): p50, p95, p99.
+    """`latency.<channel>.total`, `.part.<name>` (on the critical path) and `.work.<name>` (all of it): p50, p95, p99.
 
-    Doors are apart: a webhook's milliseconds say nothing of a spoken answer's.
+    Channels are apart: a webhook's milliseconds say nothing of a spoken answer's.
     """
     values: dict[str, list[float]] = {}
     for interaction in interactions:
         for wait in interaction.waits:
-            door = f"latency.{interaction.door}"
-            values.setdefault(f"{door}.total", []).append(wait.total_ms)
+            channel = f"latency.{interaction.channel}"
+            values.setdefault(f"{channel}.total", []).append(wait.total_ms)
             for part, ms in wait.parts_ms.items():
-                values.setdefault(f"{door}.part.{part}", []).append(ms)
+                values.setdefault(f"{channel}.part.{part}", []).append(ms)
             for part, ms in wait.work_ms.items():
-                values.setdefault(f"{door}.work.{part}", []).append(ms)
+                values.setdefault(f"{channel}.work.{part}", []).append(ms)
     metrics = [
         metric
         for name, found in sorted(values.items())

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
+from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.metric import Fault, Scored, share
 from agentvoicebox.evals.scenario import Scenario
+from agentvoicebox.interactions.from_log import FAILED
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox_delivery.parcels import track
 
-FAILURES = frozenset(
-    {track.UNAVAILABLE, track.ERROR, track.UNKNOWN_TOOL, track.INVALID_ARGUMENTS, "FAILED", "TOO_MANY_CALLS"}
-)
+UNKNOWN_TOOL, INVALID_ARGUMENTS, TOO_MANY_CALLS = "UNKNOWN_TOOL", "INVALID_ARGUMENTS", "TOO_MANY_CALLS"
+FAILURES = frozenset({UNKNOWN_TOOL, INVALID_ARGUMENTS, FAILED, TOO_MANY_CALLS})  # whichever kit the tool is of
 
 
-def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]) -> Scored:
+def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario], choice: KitChoice) -> Scored:
     """`tool.success`: calls that were answered; a failure that its scenario wants counts as one. `webhook.success`: no 5xx."""
+    failures = FAILURES | choice.failures
     good = calls = answered = requests = 0
     faults: list[Fault] = []
     for interaction in interactions:
@@ -21,7 +22,7 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
         wanted = scenario.expect.codes if scenario else ()
         for use in interaction.tool_calls:
             calls += 1
-            if use.code in FAILURES and use.code not in wanted:
+            if use.code in failures and use.code not in wanted:
                 what = f"{use.name or 'a tool'} came to {use.code}"
                 faults.append(_fault("tool.success", interaction, what))
             else:

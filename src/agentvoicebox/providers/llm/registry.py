@@ -1,22 +1,19 @@
 """Language models by name.
 
-As an agent's file writes it: `dialogue`, `openai`, `openai/<model>`, the name of another server, or several in order of
-preference, `openai/<model>,dialogue`. `openai` alone means every server that is set up, in their order.
+As an agent's file writes it: `openai`, `openai/<model>`, the name of another server or of a kit's model, or several in order
+of preference, `openai/<model>,dialogue`. `openai` alone means every server that is set up, in their order.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.providers.guard import LAST_PATIENCE_S, PATIENCE_S, FailoverLlm, GuardedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.breaker import Breaker
-from agentvoicebox_delivery.dialogue.language_model import DialogueLlm
-from agentvoicebox_delivery.grounding.language_model import GroundedLlm
 
 OPENAI = "openai"
 
@@ -55,19 +52,29 @@ class LanguageModels:
     Args:
         servers: in order of preference. The first may be called `openai`; each name is one that agents may write.
         others: further providers by name, guarded like the rest.
-        breaker: what each of them begins with.
+        deterministic: models of the kits by name; the same request always gives the same stream.
+        grounded: wraps each model that is not deterministic, so that it says only what tools returned (`Kits.grounded`).
+        breaker: the initial state of each provider's.
     """
 
     def __init__(
-        self, servers: Sequence[Server] = (), *, others: Mapping[str, Llm] | None = None, breaker: Breaker | None = None
+        self,
+        servers: Sequence[Server] = (),
+        *,
+        others: Mapping[str, Llm] | None = None,
+        deterministic: Mapping[str, Llm] | None = None,
+        grounded: Callable[[Llm], Llm] = lambda llm: llm,
+        breaker: Breaker | None = None,
     ) -> None:
         self._breaker = breaker or Breaker()
+        self._deterministic = frozenset(deterministic or ())
+        self._grounded = grounded
         self._servers = {server.name: server for server in servers}
         self._clients = {
             server.name: OpenAICompatibleLlm(base_url=server.base_url, api_key=server.api_key, model=server.model)
             for server in servers
         }
-        self._providers: dict[str, Llm] = {"dialogue": DialogueLlm(), **(others or {}), **self._clients}
+        self._providers: dict[str, Llm] = {**(deterministic or {}), **(others or {}), **self._clients}
         self._guarded: dict[tuple[str, float], GuardedLlm] = {}
         self._made: dict[str, LanguageModel] = {}
         self._behind: dict[str, tuple[GuardedLlm, ...]] = {}
@@ -116,14 +123,13 @@ class LanguageModels:
         parts = [part.strip() for part in name.split(",") if part.strip()]
         parts = [each for part in parts for each in ((self._servers or (part,)) if part == OPENAI else (part,))]
         if not parts:
-            raise ProviderUnavailable("no language model is named; `dialogue` needs nothing")
-        if parts == ["dialogue"]:
-            return LanguageModel(self._providers["dialogue"], is_deterministic=True)
+            raise ProviderUnavailable("no language model is named, and no language model server is set up")
+        if len(parts) == 1 and parts[0] in self._deterministic:
+            return LanguageModel(self._providers[parts[0]], is_deterministic=True)
         each_s = PATIENCE_S / max(1, len(parts) - 1)
         guarded = [self._guard(part, each_s) for part in parts[:-1]] + [self._guard(parts[-1], LAST_PATIENCE_S)]
         self._behind[name] = tuple(guarded)
-        grounded = GroundedLlm(FailoverLlm(guarded), SystemClock().wall_s)
-        return LanguageModel(grounded, is_deterministic=False)
+        return LanguageModel(self._grounded(FailoverLlm(guarded)), is_deterministic=False)
 
     def _guard(self, part: str, patience_s: float) -> GuardedLlm:
         provider, _, model = part.partition("/")

@@ -1,7 +1,10 @@
-"""The first tables: sessions, conversation items, responses, audit log, shipments.
+"""The first tables: sessions, conversation items, responses, audit log.
 
 Every table carries its tenant, is partitioned by it, and shows a connection only the rows of the tenant that it named
 (row-level security, forced on the owner too). A partition shows nothing by itself, so it can't be read around the policy.
+
+Up to version 0.1 this revision and the next also created the table of shipments. It now belongs to the delivery kit, whose first
+revision takes over a table that is there.
 """
 
 from alembic import op
@@ -55,18 +58,6 @@ TABLES = {
         body        jsonb       NOT NULL DEFAULT '{}',
         PRIMARY KEY (tenant_id, audit_id)
     """,
-    "shipments": """
-        tenant_id        text        NOT NULL,
-        tracking_id_norm text        NOT NULL,
-        status           text        NOT NULL,
-        carrier          text,
-        eta              date,
-        event_status     text,
-        event_at         timestamptz,
-        event_location   text,
-        updated_at       timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (tenant_id, tracking_id_norm)
-    """,
 }
 
 INDEXES = (
@@ -81,7 +72,6 @@ RIGHTS = {
     "conversation_items": "SELECT, INSERT, UPDATE",
     "responses": "SELECT, INSERT, UPDATE",
     "audit_logs": "SELECT, INSERT",  # nobody rewrites the log
-    "shipments": "SELECT, INSERT, UPDATE, DELETE",
 }
 
 

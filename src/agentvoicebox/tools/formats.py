@@ -1,4 +1,4 @@
-"""A definition as each door shows it: the engine, a Realtime client, Vapi, REST."""
+"""A tool's definition in the form of each protocol: the engine, Vapi, REST."""
 
 from typing import Any
 
@@ -6,10 +6,6 @@ import msgspec
 
 from agentvoicebox.engine.inputs import ServerTool
 from agentvoicebox.tools.definition import Definition
-from agentvoicebox_delivery import tool as delivery_status
-
-BUILT_IN: dict[str, Definition] = {each.name: each for each in (delivery_status.DEFINITION,)}
-"""The tools that every deployment has, by name."""
 
 VAPI_TIMEOUTS_S = (1, 300)  # what Vapi allows
 VAPI_SPARE_S = 2.0  # the way there and back
@@ -30,11 +26,6 @@ class RestRoute(msgspec.Struct, frozen=True):
 def to_engine(tool: Definition) -> ServerTool:
     """As the conversation needs it."""
     return ServerTool(tool.name, tool.description, tool.parameters, is_read_only=tool.is_read_only)
-
-
-def to_realtime(tool: Definition) -> dict[str, Any]:
-    """An entry of `session.tools` in the Realtime protocol."""
-    return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
 def to_vapi(tool: Definition, server_url: str) -> dict[str, Any]:

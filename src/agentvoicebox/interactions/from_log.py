@@ -11,28 +11,28 @@ from typing import Any
 import msgspec
 
 from agentvoicebox import __version__
+from agentvoicebox.audio.pcm import INPUT_RATE_HZ
 from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
 from agentvoicebox.engine.effects import OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, JobFailed, Opened, SpeechStopped, ToolReturned
 from agentvoicebox.engine.invariants import Broken, Invariants
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.interactions.interaction import Door, Interaction, Line, LogEntry, ToolUse, Wait
+from agentvoicebox.interactions.interaction import Channel, Interaction, Line, LogEntry, ToolUse, Wait
+from agentvoicebox.interactions.judge import InteractionJudge, judge_call
 from agentvoicebox.interactions.rerun import NotALog, Step, digest, masked_digest, rerun
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tools.definition import INVALID_ARGUMENTS, UNKNOWN_TOOL
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
 from agentvoicebox.wire.server_events import ConversationItemAdded, ResponseDone, ResponseOutputTextDelta
-from agentvoicebox_delivery.grounding.interactions import judged
 
-INPUT_RATE_HZ = 16_000  # of input positions
 FAILED = "FAILED"
 WORKING = ("stt", "dialogue", "tool", "tts")
 _entry_decoder: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])
 
 
-class Told(msgspec.Struct, frozen=True):
+class LoggedCall(msgspec.Struct, frozen=True):
     """An interaction with all its words, and the digests of both kinds, one a log entry."""
 
     interaction: Interaction
@@ -55,21 +55,23 @@ def interaction_of_log(
     log: Sequence[LogEntry],
     *,
     correlation_id: str = "",
-    door: Door = "realtime",
+    channel: Channel = "realtime",
     scenario: str = "",
     is_whole: bool = True,
     wants_masked: bool = True,
+    judge_of: Callable[[Sequence[str]], InteractionJudge | None] = lambda tool_names: None,
     rest: Callable[[], None] = lambda: None,
-) -> Told:
-    """What a log tells.
+) -> LoggedCall:
+    """The interaction that a log holds.
 
     Args:
         log: from its `Opened` on.
         correlation_id: as the call's log lines carry it.
-        door: where the call came in.
+        channel: where the call came in.
         scenario: which one was played, or "".
         is_whole: nothing is missing of the log.
         wants_masked: make the masked digests, too (doubles the work).
+        judge_of: the judge of an agent with tools of these names; None: nobody judges it.
         rest: called after each step, for whoever shares an interpreter with live calls.
 
     Raises:
@@ -85,12 +87,16 @@ def interaction_of_log(
         rest()
     opened = watch.opened
     transcript, calls = watch.told()
+    tool_names = [*(tool.name for tool in opened.agent.server_tools), *(call.name for call in calls)]
+    judge = judge_of(tool_names)
+    today = datetime.fromtimestamp(opened.wall_s, UTC).date()
+    judgement = None if judge is None else judge_call(judge, transcript, calls, today)
     interaction = Interaction(
         timestamp=iso_time(opened.wall_s),
         began_s=opened.wall_s,
         correlation_id=correlation_id,
         call_id=opened.config.id,
-        door=door,
+        channel=channel,
         agent=opened.agent.name,
         software=__version__,
         scenario=scenario,
@@ -100,12 +106,12 @@ def interaction_of_log(
         tool_calls=calls,
         waits=tuple(watch.waits),
         responses=tuple(watch.responses),
-        judgement=judged(transcript, calls, datetime.fromtimestamp(opened.wall_s, UTC).date()),
+        judgement=judgement,
         laws_broken=watch.broken,
         digests=whole.hex(),
         log=tuple(log),
     )
-    return Told(interaction, masked.hex())
+    return LoggedCall(interaction, masked.hex())
 
 
 def iso_time(wall_s: float) -> str:

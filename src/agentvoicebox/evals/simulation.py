@@ -1,7 +1,7 @@
-"""A scenario played without sound: the real engine, the real dialogue and the real tool core, on a clock of its own.
+"""A scenario simulated without sound: the real engine, the kit's real language model and tools, on a clock of its own.
 
-Decides how long each part takes (constants, so that two rehearsals are equal to the byte) and what a caller does meanwhile.
-A call of a minute is over in some 20 ms. What a recogniser would make of noise it can't tell: lines are heard as written.
+Decides how long each part takes (constants, so that two simulations are equal to the byte) and what a caller does meanwhile.
+A call of a minute takes some 20 ms. It can't show what a recogniser makes of noise: transcripts are the lines as written.
 """
 
 import heapq
@@ -17,16 +17,16 @@ from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.jobs import CallTool, Generate, Speak
 from agentvoicebox.engine.session import Engine
+from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.scenario import SaidLine, Scenario
+from agentvoicebox.interactions.from_log import interaction_of_log
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox.interactions.of_log import interaction_of_log
 from agentvoicebox.interactions.tape import Tape
+from agentvoicebox.kits.evaluation import RunTool
 from agentvoicebox.ports.providers import Llm
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import InputText, MessageItem
 from agentvoicebox.wire.session_config import Transcription
-from agentvoicebox_delivery.dialogue.language_model import DialogueLlm
-from agentvoicebox_delivery.evals.backends import MakeTool, RunTool, backend, tool_core
 
 RATE_HZ = 16_000
 CHUNK_SAMPLES = 2_400  # 100 ms of speech
@@ -45,24 +45,36 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     chunk_ms: float = 20.0
 
 
-class Rehearsal:
-    """One call. `play` once."""
+class Simulation:
+    """One call. `play` once.
+
+    Args:
+        scenario: what the caller does.
+        agents: of the deployment.
+        choice: the kits of the deployment.
+        wall_s: Unix time at which the call begins.
+        run_tool: the tools; by default those of the agent's kit over the scenario's backend.
+        timing: how long each part takes.
+        llm: answers instead of the kit's deterministic model.
+    """
 
     def __init__(
         self,
         scenario: Scenario,
+        agents: Agents,
+        choice: KitChoice,
         *,
         wall_s: float,
-        make_tool: MakeTool = tool_core,
+        run_tool: RunTool | None = None,
         timing: Timing | None = None,
         llm: Llm | None = None,
-        agent: str = "delivery",
     ) -> None:
         self._scenario = scenario
         self._timing = timing or Timing()
-        self._llm: Llm = llm or DialogueLlm()
-        today = datetime.fromtimestamp(wall_s, UTC).date()
-        self._tool: RunTool = make_tool(backend(scenario.backend, today))
+        evaluation = choice.of_agent(scenario.agent)
+        self._llm: Llm = llm or choice.kits.language_models()[evaluation.language_model]
+        self._run_tool = run_tool or evaluation.backend(scenario.backend, datetime.fromtimestamp(wall_s, UTC).date())
+        self._judge_of = choice.kits.judge_of
         self._now_s = 0.0
         self._due: list[tuple[float, int, str, Callable[[], i.Input | None]]] = []
         self._count = itertools.count()
@@ -73,10 +85,10 @@ class Rehearsal:
         self._first_audio_s: float | None = None
         self._last_reply = ""
         self.tape = Tape(f"rehearsal-{scenario.name}")
-        profile = Agents().resolve(agent)
-        config = profile.session(session_id=f"sess_{scenario.name}", model=agent, expires_at=int(wall_s + SESSION_S))
+        agent = agents.resolve(scenario.agent or evaluation.agent)
+        config = agent.session(session_id=f"sess_{scenario.name}", model=agent.name, expires_at=int(wall_s + SESSION_S))
         config = msgspec.structs.replace(config, transcription=Transcription())
-        opened = i.Opened(config, profile.profile(), seed=f"{scenario.name}/{scenario.seed}", wall_s=wall_s)
+        opened = i.Opened(config, agent.profile(), seed=f"{scenario.name}/{scenario.seed}", wall_s=wall_s)
         self._engine, effects = Engine.open(opened, 0.0)
         self.tape.note(0.0, opened, effects)
         self._opening = effects
@@ -88,14 +100,14 @@ class Rehearsal:
             await self._meet(line)
         await self._settle()
         await self._give(i.Closing("client_left"))
-        told = interaction_of_log(
+        return interaction_of_log(
             self.tape.log,
             correlation_id=self.tape.correlation_id,
-            door="rehearsal",
+            channel="rehearsal",
             scenario=self._scenario.name,
             wants_masked=False,
-        )
-        return told.interaction
+            judge_of=self._judge_of,
+        ).interaction
 
     # -- the caller --------------------------------------------------------------------------------------------------
 
@@ -196,7 +208,7 @@ class Rehearsal:
                     at_s += timing.chunk_ms / 1000
                 self._later(at_s, job_id, _made(i.SpeechDone(job_id)))
             case CallTool(name=name, arguments=arguments):
-                answer = i.ToolReturned(job_id, await self._tool(name, arguments))
+                answer = i.ToolReturned(job_id, await self._run_tool(name, arguments))
                 self._later(now_s + timing.tool_ms / 1000, job_id, _made(answer))
             case _:
                 self._heard[job_id] = self._said

@@ -1,8 +1,8 @@
-"""What the agent claimed in a call, which of it no tool had returned (a hallucination), and what it owed and didn't tell.
+"""The judge of recorded interactions about parcels: what the agent claimed, which of it no result supports, what it left unsaid.
 
-Reads a finished conversation; whether a clause is borne out is `delivery.judgement`'s affair. The facts of a result are
-its data, not the sentence that came with it, so a tool that words its answer wrongly is caught, too. A clause that can't be
-read at all, and names nobody and nothing, is no proof of anything, so it is counted apart. Pure.
+Reads a finished conversation; whether a clause is supported is up to `grounding.judgement`. The facts of a result are its data,
+not the sentence that came with it, so a tool that words its answer wrongly is caught, too. A clause that can't be read at all,
+and names no person and no thing, proves nothing, so it is counted separately. Pure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,8 @@ from datetime import date
 import msgspec
 
 from agentvoicebox.engine.jobs import ChatMessage
-from agentvoicebox.interactions.interaction import Judgement, Line, ToolUse
+from agentvoicebox.interactions.interaction import Line, ToolUse
+from agentvoicebox.interactions.judge import Finding, Reading
 from agentvoicebox_delivery.dialogue import phrases
 from agentvoicebox_delivery.grounding.claims import Claim, Kind, claims
 from agentvoicebox_delivery.grounding.clauses import cut, normal, words
@@ -36,32 +37,24 @@ _OWN = frozenset(
 _ABOUT_IT = frozenset({"it", "they", "your", "the", "that", "this", "he", "she", "somebody", "someone"})
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """A clause that was said although no result bears it out.
+class ParcelJudge:
+    """Implements interactions.judge.InteractionJudge."""
 
-    Attributes:
-        line: its place in the transcript.
-        clause: the words.
-        reason: what is wrong with it, without any word of it.
-    """
+    def read(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
+        """See InteractionJudge."""
+        return read_claims(transcript, tool_calls, today)
 
-    line: int
-    clause: str
-    reason: str
+    def reported(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
+        """See InteractionJudge. Of a parcel its state must be reported; of a failure, that it was one."""
+        return reported(transcript, tool_calls)
 
+    def speech_faults(self, use: ToolUse, today: date) -> list[str]:
+        """See InteractionJudge."""
+        return speech_faults(use, today)
 
-class Reading(msgspec.Struct, frozen=True):
-    """A whole conversation, read.
-
-    Attributes:
-        claims: how many facts were told.
-        findings: those that are unfounded.
-        unread: clauses whose meaning is not known here.
-    """
-
-    claims: int
-    findings: tuple[Finding, ...]
-    unread: tuple[Finding, ...]
+    def counts_claim(self, use: ToolUse) -> bool:
+        """See InteractionJudge."""
+        return use.code == track.FOUND
 
 
 def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
@@ -109,11 +102,10 @@ def _tells_something(clause: str, found: Sequence[Claim]) -> bool:
     )
 
 
-def told(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
-    """For each result that the agent had the time to tell: whether it told what it came to.
+def reported(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
+    """For each result that the agent had time to report: whether it did.
 
-    A result is due once a line of the agent that nobody cut follows it. Of a parcel its state must be told; of a failure,
-    that it was one.
+    A result is due once a line of the agent follows it that was not interrupted.
     """
     found: list[bool] = []
     for place, use in enumerate(tool_calls):
@@ -126,19 +118,6 @@ def told(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool
         said = [claim for line in answers for clause in cut(line.text) for claim in claims(clause, facts.names)]
         found.append(any(_tells(claim, wanted, use) for claim in said))
     return found
-
-
-def judged(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Judgement:
-    """The same without any word: what may be kept when words are not."""
-    reading = read_claims(transcript, tool_calls, today)
-    answers = told(transcript, tool_calls)
-    return Judgement(
-        claims=reading.claims,
-        unfounded=tuple(each.reason for each in reading.findings),
-        unread=len(reading.unread),
-        due=len(answers),
-        told=sum(answers),
-    )
 
 
 def _wanted(use: ToolUse) -> Kind | None:

@@ -1,4 +1,4 @@
-"""The hotline for tests: the running role on free ports, and messages as the platform writes them."""
+"""The webhook server for tests: the running role on free ports, and messages as the platform writes them."""
 
 import asyncio
 import json
@@ -7,24 +7,30 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import AgentVoiceBoxError
-from agentvoicebox.settings import Settings
-from agentvoicebox.webhook.app import create_app
-from agentvoicebox.webhook.metrics import HotlineMetrics
-from agentvoicebox.webhook.role import build, hotline
+from agentvoicebox.interactions.recorder import InteractionRecorder
+from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.kits.services import KitServices
+from agentvoicebox.webhook.app import WebhookServer, create_app
+from agentvoicebox.webhook.role import build, metrics_of, webhook_server
 from agentvoicebox.webhook.server import serving
-from agentvoicebox.webhook.vapi import KNOWN
+from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.routes import notice_routes, track_route
+from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.look_up import LookUp
+from agentvoicebox_delivery.sources.metrics import LookUpMetrics
+from agentvoicebox_delivery.tool import delivery_status
 
 UPS = "1Z999AA10123456784"
 CALL = "b1223960-1b4d-4585-91b8-a69b0f57ec2f"
 
 
-class Hotline:
+class WebhookClients:
     """One that runs: clients for its two ports."""
 
     def __init__(self, public: httpx.AsyncClient, internal: httpx.AsyncClient) -> None:
@@ -47,41 +53,61 @@ class Hotline:
 
 
 @asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Hotline]:
+async def running(**settings: Any) -> AsyncIterator[WebhookClients]:
     """The role as `serve` runs it, with these settings."""
     settings = {"webhook_port": 0, "internal_port": 0, "webhook_source_limit": 0, **settings}
     async with (
-        hotline(Settings.load(**settings), asyncio.Event()) as ports,
-        _clients(ports.public, ports.internal) as c,
+        webhook_server(load_settings(**settings), asyncio.Event()) as ports,
+        _clients(ports.public, ports.internal) as clients,
     ):
-        yield c
+        yield clients
 
 
 @asynccontextmanager
-async def over(source: Any, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Hotline]:
+async def over(
+    source: Any, *, clock: Clock | None = None, recorder: InteractionRecorder | None = None, **settings: Any
+) -> AsyncIterator[WebhookClients]:
     """The public port over another source of parcels."""
-    metrics = HotlineMetrics(KNOWN)
-    loaded = Settings.load(**{"webhook_source_limit": 0, **settings})
+    async with (
+        server_over(source, clock=clock, recorder=recorder, **settings) as (server, _),
+        serving(create_app(server), host="127.0.0.1", port=0, drain_s=5.0, setting="AVB_WEBHOOK_PORT") as port,
+        _clients(port, port) as clients,
+    ):
+        yield clients
+
+
+@asynccontextmanager
+async def server_over(
+    source: Any, *, clock: Clock | None = None, recorder: InteractionRecorder | None = None, **settings: Any
+) -> AsyncIterator[tuple[WebhookServer, LookUp]]:
+    """What the routes share, over another source of parcels, and its look-up."""
+    registry = CollectorRegistry()
+    loaded = load_settings(**{"webhook_source_limit": 0, **settings})
     cache = CachedShipments(source, clock=clock)
-    shared, dispatch = build(loaded, LookUp("test", source, cache, metrics), metrics, clock=clock)
+    look_up = LookUp("test", source, cache, LookUpMetrics(registry))
+    own = DeliverySettings.of(loaded)
+    services = KitServices(
+        tools=(delivery_status(look_up.find),),
+        aliases=dict.fromkeys(own.tool_names, tool_schema.NAME),
+        dependencies=(look_up,),
+        tool_routes=(track_route(),),
+        notice_routes=notice_routes(look_up, own.sanity_webhook_secret),
+    )
+    server = build(loaded, [services], metrics_of([services], registry), clock=clock, recorder=recorder)
     try:
-        async with (
-            serving(create_app(shared), host="127.0.0.1", port=0, drain_s=5.0, setting="AVB_WEBHOOK_PORT") as port,
-            _clients(port, port) as clients,
-        ):
-            yield clients
+        yield server, look_up
     finally:
-        await dispatch.close()
+        await server.dispatch.close()
         await cache.close()
 
 
 @asynccontextmanager
-async def _clients(public: int, internal: int) -> AsyncIterator[Hotline]:
+async def _clients(public: int, internal: int) -> AsyncIterator[WebhookClients]:
     async with (
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=10.0) as outside,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}", trust_env=False, timeout=10.0) as inside,
     ):
-        yield Hotline(outside, inside)
+        yield WebhookClients(outside, inside)
 
 
 class Backend:

@@ -1,0 +1,19 @@
+"""Brings a database up to this version's tables: the platform's, then those of the chosen kits."""
+
+from agentvoicebox.kits.registry import Kits
+from agentvoicebox.storage.migrate import migrate
+
+
+async def migrate_all(postgres_url: str, kits: Kits) -> None:
+    """Run every revision that the database lacks.
+
+    Raises:
+        StorageLost: the server can't be reached.
+        StorageRefused: a statement failed; the set of revisions that it belongs to changed nothing.
+    """
+    await migrate(postgres_url)
+    for kit in kits:
+        database = kit.database()
+        if database is not None:
+            table = f"alembic_version_{kit.name.replace('-', '_')}"
+            await migrate(postgres_url, database.revisions, version_table=table)

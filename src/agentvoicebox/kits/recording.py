@@ -1,0 +1,42 @@
+"""The recorder of interactions as the settings and the kits make it: how long, with which words, masked and judged by whom."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agentvoicebox.clock import Clock
+from agentvoicebox.interactions.judge import InteractionJudge
+from agentvoicebox.interactions.recorder import InteractionRecorder
+from agentvoicebox.interactions.redaction import Redactor
+from agentvoicebox.kits.registry import Kits
+from agentvoicebox.settings import Settings
+
+
+def interaction_recorder(
+    settings: Settings, kits: Kits, *, aliases: Mapping[str, str] | None = None, clock: Clock | None = None
+) -> InteractionRecorder:
+    """The recorder of one process.
+
+    Args:
+        settings: of the deployment.
+        kits: whose judges and identifiers count.
+        aliases: names under which a hosted platform may know a tool.
+        clock: for the names of files.
+    """
+    own_names = dict(aliases or {})
+
+    def judge_of(tool_names: Sequence[str]) -> InteractionJudge | None:
+        return kits.judge_of([own_names.get(name, name) for name in tool_names])
+
+    return InteractionRecorder(
+        Path(settings.data_dir) / "interactions",
+        keep_days=settings.record_days,
+        keeps_words=settings.record_words,
+        redactor=redactor(kits),
+        judge_of=judge_of,
+        clock=clock,
+    )
+
+
+def redactor(kits: Kits) -> Redactor:
+    """Removes from interactions what may not be kept."""
+    return Redactor(kits.identifier_mask, frozenset(kits.definitions))

@@ -1,0 +1,159 @@
+"""The kits of a deployment: found by entry point, put together, and what they amount to for the rest of the platform."""
+
+import functools
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agentvoicebox.errors import SettingsError
+from agentvoicebox.interactions.judge import InteractionJudge
+from agentvoicebox.kits.agent_kit import AgentKit
+from agentvoicebox.ports.providers import Llm
+from agentvoicebox.privacy.identifiers import IdentifierMask
+from agentvoicebox.settings import PREFIX, Settings
+from agentvoicebox.settings.values import comma_list
+from agentvoicebox.tools.definition import Definition
+
+GROUP = "agentvoicebox.kits"
+
+
+class Kits:
+    """Some kits, in order. Raises SettingsError when two bring the same tool, language model or setting."""
+
+    def __init__(self, kits: Sequence[AgentKit] = ()) -> None:
+        self._kits = tuple(kits)
+        self._of_tool: dict[str, AgentKit] = {}
+        models: set[str] = set()
+        fields: set[str] = set(Settings.model_fields)
+        for kit in kits:
+            own = list(kit.settings.model_fields) if kit.settings is not None else []
+            for kind, names, taken in (
+                ("tool", [tool.name for tool in kit.tools], self._of_tool),
+                ("language model", list(kit.language_models()), models),
+                ("setting", own, fields),
+            ):
+                if twice := sorted(set(names) & set(taken)):
+                    raise SettingsError(f"kit {kit.name}: the {kind} {twice[0]} exists already")
+            self._of_tool |= {tool.name: kit for tool in kit.tools}
+            models |= set(kit.language_models())
+            fields |= set(own)
+
+    def __iter__(self) -> Iterator[AgentKit]:
+        """In order."""
+        return iter(self._kits)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the kits, in order."""
+        return tuple(kit.name for kit in self._kits)
+
+    @property
+    def definitions(self) -> dict[str, Definition]:
+        """The tools of all kits, by name."""
+        return {tool.name: tool for kit in self._kits for tool in kit.tools}
+
+    @property
+    def agent_folders(self) -> tuple[Path, ...]:
+        """Folders of agent files."""
+        return tuple(kit.agents for kit in self._kits if kit.agents is not None)
+
+    @property
+    def default_agent(self) -> str:
+        """The agent of the first kit that brings one under its own name; `assistant` when none does."""
+        own = (kit.name for kit in self._kits if kit.agents is not None and (kit.agents / f"{kit.name}.toml").is_file())
+        return next(own, "assistant")
+
+    def of_tools(self, tool_names: Sequence[str]) -> AgentKit | None:
+        """The kit whose tools these are; None when they are no kit's.
+
+        Raises:
+            ValueError: they are of two kits. Neither could judge what is said about the other's results.
+        """
+        kits = {self._of_tool[name].name: self._of_tool[name] for name in tool_names if name in self._of_tool}
+        if len(kits) > 1:
+            raise ValueError(f"it has tools of two kits, {' and '.join(sorted(kits))}; an agent belongs to one kit")
+        return next(iter(kits.values()), None)
+
+    @property
+    def identifier_mask(self) -> IdentifierMask:
+        """Masks the identifiers of all kits."""
+        return IdentifierMask(self.identifier, frozenset[str]().union(*(kit.fact_keys for kit in self._kits)))
+
+    def language_models(self) -> dict[str, Llm]:
+        """The deterministic language models of all kits, by name."""
+        return {name: llm for kit in self._kits for name, llm in kit.language_models().items()}
+
+    def grounded(self, llm: Llm) -> Llm:
+        """A language model that every kit holds to its own tools' results."""
+        return functools.reduce(lambda inner, kit: kit.grounded(inner), self._kits, llm)
+
+    def identifier(self, text: str) -> str | None:
+        """The compact form of an identifier of any kit; None when `text` is none."""
+        return next((found for kit in self._kits if (found := kit.identifier(text)) is not None), None)
+
+    def judge_of(self, tool_names: Sequence[str]) -> InteractionJudge | None:
+        """Who judges an interaction in which these tools could be called; None when nobody does."""
+        kit = next((self._of_tool[name] for name in tool_names if name in self._of_tool), None)
+        return None if kit is None else kit.judge()
+
+
+@functools.lru_cache(maxsize=8)
+def load_kits(names: tuple[str, ...]) -> Kits:
+    """The kits of these names.
+
+    Args:
+        names: of entry points in the group `agentvoicebox.kits`, or `module:object` (a subclass of AgentKit).
+
+    Raises:
+        SettingsError: there is no such kit, or it can't be imported; the message says what is installed.
+    """
+    return Kits([_load(name) for name in names])
+
+
+def kits_of(settings: Settings) -> Kits:
+    """The kits that the settings choose. Raises as `load_kits`."""
+    return load_kits(settings.kit_names)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of the platform and of the chosen kits, from the environment.
+
+    Args:
+        overrides: settings by field name; they win over the environment.
+
+    Raises:
+        SettingsError: one line for each fault, with its fix.
+    """
+    default = Settings.model_fields["kits"].default
+    chosen = overrides.get("kits", os.environ.get(f"{PREFIX}KITS", default))
+    return settings_class(load_kits(comma_list(chosen))).load(**overrides)
+
+
+def settings_class(kits: Kits) -> type[Settings]:
+    """`Settings` with the fields that these kits add."""
+    own = tuple(kit.settings for kit in kits if kit.settings is not None)
+    return type("Settings", (Settings, *own), {"__doc__": Settings.__doc__}) if own else Settings
+
+
+def installed() -> Mapping[str, str]:
+    """The kits that are installed: name → `module:object`."""
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def _load(name: str) -> AgentKit:
+    known = installed()
+    module, _, attribute = known.get(name, name).partition(":")
+    if not attribute:
+        there = ", ".join(sorted(known)) or "none"
+        raise SettingsError(f"{PREFIX}KITS: there is no agent kit {name!r}; installed: {there}. Install its package.")
+    try:
+        kit = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"{PREFIX}KITS: the agent kit {name!r} can't be imported: {error}") from error
+    made = kit() if isinstance(kit, type) else kit
+    if not isinstance(made, AgentKit):
+        raise SettingsError(f"{PREFIX}KITS: {name!r} is no AgentKit")
+    return made

@@ -1,0 +1,52 @@
+"""What is kept of conversations, for how long, and in which form."""
+
+import base64
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from agentvoicebox.settings.values import comma_list
+
+KEY_BYTES = 32  # AES-256
+
+
+class RecordSettings(BaseModel):
+    """What is kept of conversations, for how long, and in which form.
+
+    Attributes:
+        record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
+        record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
+        history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own figure.
+        audit_days: days that the audit log and usage stay there.
+        history_words: what becomes of people's words before they are stored there: `keep`, `mask` or `encrypt`.
+        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first encrypts, all of them decrypt.
+    """
+
+    record_days: int = Field(default=30, ge=1, le=3_650)
+    record_words: bool = False
+    history_days: int = Field(default=90, ge=1, le=3_650)
+    audit_days: int = Field(default=365, ge=1, le=3_650)
+    history_words: Literal["keep", "mask", "encrypt"] = "keep"
+    history_keys: str = Field(default="", repr=False, validate_default=True)  # after what it is checked together with
+
+    @field_validator("history_keys")
+    @classmethod
+    def _history_keys_encrypt(cls, value: str, info: ValidationInfo) -> str:
+        for place, key in enumerate(comma_list(value), start=1):
+            if not _is_key(key):
+                raise ValueError(f"key {place} is not {KEY_BYTES} bytes in base64; `openssl rand -base64 32` makes one")
+        if info.data.get("history_words") == "encrypt" and not comma_list(value):
+            raise ValueError("AVB_HISTORY_WORDS=encrypt needs a key; `openssl rand -base64 32` makes one")
+        return value
+
+    @property
+    def history_key_list(self) -> tuple[bytes, ...]:
+        """The keys of encrypted records, the one that encrypts first."""
+        return tuple(base64.b64decode(key) for key in comma_list(self.history_keys))
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False

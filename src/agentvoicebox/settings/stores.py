@@ -1,0 +1,33 @@
+"""Where data lives: the servers, and the folder on this machine."""
+
+from pydantic import BaseModel, Field, field_validator
+
+from agentvoicebox.settings.values import with_scheme
+
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+
+
+class StoreSettings(BaseModel):
+    """Where data lives: the servers, and the folder on this machine.
+
+    Attributes:
+        redis_url: Valkey, or Redis 7.2 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
+            `rediss+cluster://…`); empty: an embedded server.
+        postgres_url: PostgreSQL 15 or later (`postgresql://…`); empty: an embedded server.
+        data_dir: where embedded servers, recordings and caches live.
+    """
+
+    redis_url: str = Field(default="", repr=False)  # may carry a password
+    postgres_url: str = Field(default="", repr=False)
+    data_dir: str = Field(default="var", min_length=1)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_has_a_known_scheme(cls, value: str) -> str:
+        return with_scheme(value, REDIS_SCHEMES)
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _postgres_url_has_a_known_scheme(cls, value: str) -> str:
+        return with_scheme(value, POSTGRES_SCHEMES)

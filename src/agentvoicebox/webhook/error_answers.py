@@ -1,0 +1,44 @@
+"""The form of errors at the public port: one JSON object with `error`, and headers that say what to do."""
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from agentvoicebox.errors import BadCredentials, InvalidEvent, RateLimited
+from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
+from agentvoicebox.webhook.render import as_json
+
+
+def add_errors(app: FastAPI) -> None:
+    """Answer each error of ours in this form."""
+
+    @app.exception_handler(NotAccepted)
+    async def not_accepted(request: Request, error: NotAccepted) -> Response:
+        return json_response(error.body, error.status, error.headers)
+
+    @app.exception_handler(InvalidEvent)
+    async def invalid(request: Request, error: InvalidEvent) -> Response:
+        refusal = unprocessable("json_invalid", ["body"], error.message)
+        return json_response(refusal.body, refusal.status)
+
+    @app.exception_handler(BadCredentials)
+    async def unauthorized(request: Request, error: BadCredentials) -> Response:
+        return _error(401, "invalid_credentials", error.message, {"WWW-Authenticate": "Bearer"})
+
+    @app.exception_handler(RateLimited)
+    async def limited(request: Request, error: RateLimited) -> Response:
+        return _error(429, error.code, error.message, {"Retry-After": str(int(error.retry_after_s))})
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        return _error(error.status_code, code, error.detail, dict(error.headers or {}))
+
+
+def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(as_json(body), status, headers, media_type="application/json")
+
+
+def _error(status: int, code: str | None, message: str, headers: dict[str, str]) -> Response:
+    body = {"error": {"code": code, "message": message, "type": "invalid_request_error"}}
+    return json_response(body, status, headers)

@@ -1,0 +1,1 @@
+"""The table of shipments: its revisions and its SQL."""

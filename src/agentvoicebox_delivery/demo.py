@@ -1,0 +1,65 @@
+"""The demo call: a caller who asks where a parcel is, spells its number, and says yes. Implements kits.demo.KitDemo."""
+
+from datetime import UTC, datetime
+
+from agentvoicebox_delivery.grounding.words import spoken_date
+from agentvoicebox_delivery.numbers.readback import ending
+from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.sources.demo_data import parcels
+
+PARCEL = "PKG004"
+NUMBER = "It's P, K, G, zero, zero, four."  # spelled: spoken fluently, recognisers hear a third zero now and then
+NUMBER_AGAIN = "Sure, it's P K G, double zero four."
+YES = "Yes, that's right."
+
+
+class DeliveryDemo:
+    """See kits.demo.KitDemo.
+
+    Args:
+        shipment: the parcel that the caller asks about; by default the demo parcel as it stands today.
+    """
+
+    agent = "delivery"
+    about = "a caller asks where a parcel is, is asked for its number, spells it, and is told"
+    opening = ("Hi, can you tell me where my parcel is?", NUMBER)
+    farewell = "No, that's all. Thank you."
+    answers = (NUMBER_AGAIN, YES)
+
+    def __init__(self, shipment: Shipment | None = None) -> None:
+        today = datetime.now(UTC).date()
+        self.shipment = shipment or next(each for each in parcels(today) if each.tracking_id == PARCEL)
+
+    def answer_to(self, reply: str) -> str:
+        """See KitDemo."""
+        said = reply.lower()
+        if "is that" in said:  # "... is that right?", "... is that your number?"
+            return YES if ending(self.shipment.tracking_id) in words(said) else NUMBER_AGAIN
+        return NUMBER_AGAIN if "parcel ending" not in said and "number" in said else ""
+
+    def facts(self) -> dict[str, str]:
+        """What the caller must have been told, in the words that are spoken."""
+        facts = {"number": ending(self.shipment.tracking_id), "state": self.audible()}
+        if self.shipment.eta is not None:
+            facts["day"] = spoken_date(self.shipment.eta)
+        return facts
+
+    def faults(self, replies: str) -> list[str]:
+        """See KitDemo."""
+        said = words(replies)
+        return [
+            f"the agent never told the {name}: {fact}" for name, fact in self.facts().items() if words(fact) not in said
+        ]
+
+    def audible(self) -> str:
+        """See KitDemo: the parcel's state."""
+        return self.shipment.status.replace("_", " ")
+
+    def proof(self) -> str:
+        """See KitDemo."""
+        return f"The caller was told the truth about {self.shipment.tracking_id}: {self.audible()}."
+
+
+def words(text: str) -> str:
+    """Words alone, in lower case."""
+    return " ".join("".join(c if c.isalnum() else " " for c in text.lower().replace("'", "")).split())

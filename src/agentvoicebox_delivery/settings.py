@@ -1,0 +1,89 @@
+"""Settings of the delivery agent: where parcels are looked up, and how long an answer stays fresh."""
+
+import re
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from agentvoicebox.settings import Settings
+from agentvoicebox.settings.values import comma_list, with_scheme
+
+
+class DeliverySettings(BaseModel):
+    """Settings of the delivery agent. They become fields of `Settings` when the kit is chosen.
+
+    Attributes:
+        demo_data: put the demo parcels (PKG004 and its siblings) into the embedded PostgreSQL's catalogue at each start.
+        shipments: where parcels are looked up: our own PostgreSQL table, or Sanity.
+        sanity_project_id, sanity_dataset, sanity_token, sanity_api_version: of Sanity; the token needs read access.
+        sanity_base_url: another server that speaks Sanity's query API; empty: Sanity's own.
+        sanity_webhook_secret: opens `/sanity/webhook`, which forgets what has changed; empty: closed.
+        cache_ttl_s: how long an answer is as good as new; 0: not at all.
+        cache_size: parcels remembered.
+        vapi_tools: comma-separated names under which a dashboard may know the look-up.
+    """
+
+    demo_data: bool = True
+    shipments: Literal["catalogue", "sanity"] = "catalogue"
+    sanity_base_url: str = ""
+    sanity_project_id: str = Field(default="", validate_default=True)
+    sanity_dataset: str = "production"
+    sanity_token: str = Field(default="", repr=False)
+    sanity_api_version: str = "2025-02-19"  # the first whose default perspective is `published`
+    sanity_webhook_secret: str = Field(default="", repr=False)
+    cache_ttl_s: float = Field(default=60.0, ge=0, le=3600)  # requirement B2.1
+    cache_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    vapi_tools: str = "get_delivery_status,track_shipment,track"
+
+    @field_validator("sanity_base_url")
+    @classmethod
+    def _sanity_base_url_is_http(cls, value: str) -> str:
+        return with_scheme(value, ("http://", "https://"))
+
+    @field_validator("sanity_project_id")
+    @classmethod
+    def _sanity_needs_a_project(cls, value: str, info: ValidationInfo) -> str:
+        if value and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
+            raise ValueError("small letters, digits and hyphens, as on sanity.io/manage")
+        if not value and info.data.get("shipments") == "sanity" and not info.data.get("sanity_base_url"):
+            raise ValueError("the parcels are Sanity's, so name the project, or set AVB_SHIPMENTS=catalogue")
+        return value
+
+    @field_validator("sanity_dataset")
+    @classmethod
+    def _sanity_dataset_is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9~][a-z0-9_~-]*", value):
+            raise ValueError("small letters, digits, hyphens and underscores")
+        return value
+
+    @field_validator("sanity_token")
+    @classmethod
+    def _sanity_token_is_whole(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise ValueError("holds a character that no token has; was it copied whole?")
+        return value
+
+    @field_validator("sanity_api_version")
+    @classmethod
+    def _sanity_api_version_is_a_date(cls, value: str) -> str:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+            raise ValueError("a date like 2025-02-19")
+        return value
+
+    @field_validator("vapi_tools")
+    @classmethod
+    def _a_tool_has_a_name(cls, value: str) -> str:
+        if not comma_list(value):
+            raise ValueError("name at least one tool, for example get_delivery_status")
+        return value
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The kit's own part of a deployment's settings; defaults where they were loaded without the kit."""
+        given = {name: getattr(settings, name) for name in cls.model_fields if hasattr(settings, name)}
+        return cls.model_validate(given)
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """Names of the look-up at the webhook server; at least one."""
+        return comma_list(self.vapi_tools)
