@@ -1,6 +1,9 @@
 """Calls across versions: one that a former version began goes on here, and one of a newer version is left to its peers."""
 
+import asyncio
 import base64
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,8 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.engine import session_format
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
+from agentvoicebox.interactions.interaction import FORMAT as INTERACTION_FORMAT
+from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.sessions.directory import FORMAT, OWNER
 from agentvoicebox.storage.records import RecordBatch
@@ -224,3 +229,24 @@ async def test_a_newer_snapshot_that_is_found_after_the_take_over_is_left_to_pee
     seen = await other.house.directory.find(session)
     assert seen is not None and other.house.calls == 0
     assert await served.house.directory.take_over(session, seen, owner="a peer")
+
+
+async def test_the_commands_name_interactions_of_a_newer_version_and_go_on_with_the_rest(tmp_path: Path) -> None:
+    line = Interaction(timestamp="", began_s=0.0, correlation_id="", call_id="later", door="rest")
+    newer = encode(line).replace(b'"format":%d' % INTERACTION_FORMAT, b'"format":%d' % (INTERACTION_FORMAT + 1))
+    *_, last = (FORMATS / "0e6754a" / "interactions.jsonl").read_bytes().splitlines(keepends=True)
+    file = tmp_path / "interactions-2026-11-29.jsonl"
+    file.write_bytes(newer + b"\n" + last + newer + b"\n")
+    command = [
+        sys.executable,
+        "-m",
+        "agentvoicebox.cli",
+        "eval",
+        "replay",
+        str(file),
+    ]  # its own logging, its own process
+    running = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT)
+    said, _ = await running.communicate()
+    assert running.returncode == 0, said.decode()
+    assert b"written by a newer version" in said and b"lines=2" in said
+    assert b"same" in said
