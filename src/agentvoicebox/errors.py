@@ -166,6 +166,27 @@ class SessionTaken(InfrastructureError):
     retryable = False
 
 
+class NewerFormat(InfrastructureError):
+    """Stored data were written by a newer version of this software. They are left as they are.
+
+    Retryable, because another gateway may be new enough already.
+
+    Attributes:
+        found: the format of the data.
+        newest_read: the newest format that this version reads.
+    """
+
+    code = "newer_format"
+
+    def __init__(self, what: str, found: int, newest_read: int) -> None:
+        super().__init__(
+            f"This {what} was written by a newer version (format {found}); this one reads formats up to {newest_read}. "
+            "Upgrade this server, or try another one that is new enough."
+        )
+        self.found = found
+        self.newest_read = newest_read
+
+
 class StorageLost(InfrastructureError):
     """PostgreSQL can't be reached."""
 

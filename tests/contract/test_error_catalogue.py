@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 import agentvoicebox
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine import requests
+from agentvoicebox.engine import requests, session_format
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.engine.session import Engine
@@ -189,6 +189,9 @@ async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch,
         query = queries.get(str(fault.code), "model=delivery")
         if fault.code == "session_busy":
             query = await contested(served, patch)
+        if fault.code == "newer_format":
+            query = await begun(served)
+            patch.setattr(session_format, "NEWEST_READ", session_format.WRITTEN - 1)
         await turned_away(fault, served.url(query), **options.get(fault.code, {}))
 
 
@@ -198,10 +201,16 @@ async def contested(served: Gateway, patch: pytest.MonkeyPatch) -> str:
     async def lost(*_: object, **__: object) -> bool:
         return False
 
+    query = await begun(served)
+    patch.setattr(served.house.directory, "take_over", lost)
+    return query
+
+
+async def begun(served: Gateway) -> str:
+    """The query that comes back to a session whose line broke."""
     async with connect(served.url("model=delivery&resume=1")) as ws:
         session = json.loads(await ws.recv())["session"]
         ws.transport.abort()
-    patch.setattr(served.house.directory, "take_over", lost)
     return f"session_id={session['id']}&resume=1"
 
 

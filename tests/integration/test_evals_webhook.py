@@ -35,7 +35,6 @@ async def recorded(
         redactor=REDACTOR,
         judge_of=lambda names: DELIVERY.judge_of([tool_schema.NAME]),
     )
-    )
     for number, body in enumerate(bodies):
         content = json.dumps(body).encode()
         answer = await webhook.public.post(path, content=content, headers={"content-type": "application/json"})

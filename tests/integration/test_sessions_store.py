@@ -11,9 +11,10 @@ from tests.kit.store import looking_into
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.errors import SessionTaken
+from agentvoicebox.engine import session_format
+from agentvoicebox.errors import NewerFormat, SessionTaken
 from agentvoicebox.ports.broker import AppendLog, Job, JobKind, SessionRef, Submit
-from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.directory import FORMAT, OWNER, SessionDirectory, format_of
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 
@@ -175,3 +176,62 @@ async def test_a_session_that_ends_during_a_heartbeat_stays_ended(
     has_ended.set()
     await beating
     assert await directory.find(CALL) is None and await directory.count() == 0
+
+
+NEWER = session_format.NEWEST_READ + 1
+
+
+async def test_a_session_that_became_newer_after_it_was_seen_is_not_taken(
+    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, store_url: str
+) -> None:
+    await directory.open(CALL, {"agent": "delivery"}, owner="first")
+    peer = SessionDirectory(broker.connection, broker.subscriber, clock=manual_clock)
+    seen = await peer.find(CALL)
+    assert seen is not None
+    with looking_into(store_url) as redis:
+        redis.hset(keys.session_hash(CALL), FORMAT, NEWER)
+        before = redis.hgetall(keys.session_hash(CALL))
+        with pytest.raises(NewerFormat) as refused:
+            await peer.take_over(CALL, seen, owner="second")
+        assert (refused.value.found, refused.value.newest_read) == (NEWER, session_format.NEWEST_READ)
+        assert redis.hgetall(keys.session_hash(CALL)) == before
+        await peer.heartbeat()
+        assert redis.hget(keys.session_hash(CALL), OWNER) == "first"
+    with pytest.raises(NewerFormat):
+        await SessionLog(broker.connection).past(CALL)
+
+
+async def test_the_format_of_a_session_never_falls(
+    directory: SessionDirectory, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await directory.open(CALL, {}, owner="first")
+    with looking_into(store_url) as redis:
+        redis.hset(keys.session_hash(CALL), FORMAT, 5)
+        monkeypatch.setattr(session_format, "NEWEST_READ", 5)
+        seen = {**(await directory.find(CALL) or {}), FORMAT: "1"}
+        assert await directory.take_over(CALL, seen, owner="second")
+        await directory.heartbeat()
+        assert redis.hget(keys.session_hash(CALL), FORMAT) == "5"
+
+
+async def test_the_format_is_shown_to_gateways_alone(directory: SessionDirectory) -> None:
+    await directory.open(CALL, {"agent": "delivery"})
+    assert format_of(await directory.find(CALL) or {}) == session_format.WRITTEN
+    assert FORMAT not in (await directory.get(CALL) or {})
+
+
+async def test_a_janitor_leaves_an_expired_session_of_a_newer_version_until_no_gateway_can_go_on_with_it(
+    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, store_url: str
+) -> None:
+    await directory.open(CALL, {})
+    await append(broker, b"opened")
+    manual_clock.advance(keys.SESSION_TTL_S + keys.SESSION_HEARTBEAT_S)
+    janitor = Janitor(directory, broker)
+    with looking_into(store_url) as redis:
+        redis.hset(keys.session_hash(CALL), FORMAT, NEWER)
+        assert await janitor.sweep() == 0
+        assert redis.exists(keys.session_hash(CALL)) and redis.xlen(keys.log(CALL)) == 1
+        assert await directory.expired() == [CALL]
+        redis.delete(keys.session_hash(CALL))  # as the store does, 30 s after the last heartbeat
+        assert await janitor.sweep() == 1
+        assert not redis.exists(keys.log(CALL))

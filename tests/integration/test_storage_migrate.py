@@ -42,6 +42,20 @@ def test_an_up_to_date_database_has_nothing_pending() -> None:
     assert "CREATE TABLE sessions" in pending_sql(None)
 
 
+async def test_a_database_that_a_newer_version_migrated_is_used_as_it_is(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await migrate(postgres_url)
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        await migrate(postgres_url)
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == "9999"
+    finally:
+        await connection.close()
+    assert "migrated by a newer version" in capsys.readouterr().out
+
+
 async def test_sessions_of_an_earlier_version_get_the_times_that_they_lacked(postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url)
     try:

@@ -6,6 +6,7 @@ import stat
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.kit.conversation import Talk
 from tests.kit.kits import DELIVERY, without_words
@@ -13,6 +14,7 @@ from tests.kit.recorded import random_script, scenario, simulated, taped
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.errors import NewerFormat
 from agentvoicebox.evals.replay import replay_effects
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.from_log import interaction_of_log
@@ -56,12 +58,32 @@ def test_a_torn_line_is_skipped_with_a_warning_and_nothing_after_it_is_lost(
     assert ids(path) == ["first"]
 
 
-def test_a_line_of_a_later_format_is_not_misread(tmp_path: Path) -> None:
-    later = encode(LINE).replace(b"{", b'{"format":%d,' % (FORMAT + 1), 1)
-    with pytest.raises(ValueError, match="format"):
-        decode(later)
-    path = DayFiles(tmp_path).append(later, 0.0)
-    assert ids(path) == []
+def newer(call_id: str) -> bytes:
+    """A line of the next format, with an input that this version does not know."""
+    fields = msgspec.json.decode(named(call_id)) | {"format": FORMAT + 1, "log": [[0.0, {"type": "thought"}]]}
+    return msgspec.json.encode(fields)
+
+
+def test_lines_of_a_newer_version_are_named_and_the_rest_of_the_file_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NewerFormat, match=rf"newer version \(format {FORMAT + 1}\).* up to {FORMAT}"):
+        decode(newer("later"))
+    files = DayFiles(tmp_path)
+    for line in (named("first"), newer("later"), newer("much later"), named("second")):
+        path = files.append(line, 0.0)
+    assert ids(path) == ["first", "second"]
+    told = capsys.readouterr().out
+    assert told.count("written by a newer version") == 1
+    assert f"lines=2 newest_read={FORMAT}" in told
+
+
+def test_each_line_states_its_format_and_one_without_is_format_0() -> None:
+    line = encode(LINE)
+    assert msgspec.json.decode(line)["format"] == FORMAT
+    assert decode(line) == LINE
+    without = msgspec.json.encode({k: v for k, v in msgspec.json.decode(line).items() if k != "format"})
+    assert decode(without) == msgspec.structs.replace(LINE, format=0)
 
 
 def test_days_are_packed_away_after_so_many_and_can_still_be_read(tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ Time is session time: seconds on a clock that the driver keeps across gateways (
 times give equal effects, byte for byte; that is what replay, recovery and the property tests stand on.
 """
 
-import msgspec
-
-from agentvoicebox.engine import answering, calling, listening, requests, speaking
+from agentvoicebox.engine import answering, calling, listening, requests, session_format, speaking
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.response import LiveResponse
@@ -117,13 +115,18 @@ class Engine:
         return min(due)
 
     def snapshot(self) -> bytes:
-        """Everything, as MessagePack."""
-        return msgspec.msgpack.encode(self.state)
+        """Everything, as MessagePack, with its format."""
+        return session_format.encode(self.state)
 
     @classmethod
     def restore(cls, data: bytes) -> "Engine":
-        """The engine that `snapshot` saw. Raises msgspec.ValidationError for bytes of another shape."""
-        return cls(msgspec.msgpack.decode(data, type=State))
+        """The engine that `snapshot` saw.
+
+        Raises:
+            NewerFormat: a newer version wrote the snapshot.
+            msgspec.ValidationError: bytes of another shape.
+        """
+        return cls(session_format.decode(data))
 
     # -- what workers say ----------------------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ class StoreLogs:
         self._logs = SessionLog(self._connection)
 
     async def __call__(self, session_id: str) -> list[bytes] | None:
-        """The whole log of a session; None once its beginning has been dropped for a snapshot. Raises BrokerLost."""
+        """The whole log of a session; None once its beginning has been dropped for a snapshot. Raises BrokerLost, NewerFormat."""
         snapshot, entries = await self._logs.load(SessionRef(DEFAULT_TENANT, session_id))
         return entries if snapshot is None else None
 

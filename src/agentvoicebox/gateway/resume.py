@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 import msgspec
 
 from agentvoicebox.audio.pcm import INPUT_RATE_HZ, samples_of_ms
+from agentvoicebox.engine import session_format
 from agentvoicebox.engine.effects import Effect, EndUtterance, OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.jobs import JobRequest
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.errors import Overloaded
+from agentvoicebox.errors import AgentVoiceBoxError, Overloaded
 from agentvoicebox.gateway.handshake import NO_SUCH_SESSION, Return, SessionNotFound, Welcome
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.ledger import Ledger
 from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Broker, JobKind, SessionRef
-from agentvoicebox.sessions.directory import KEY
+from agentvoicebox.sessions.directory import KEY, format_of
 from agentvoicebox.sessions.log import Past
 from agentvoicebox.telemetry.logs import get_logger
 
@@ -90,10 +91,17 @@ class Standing:
 
 
 async def find(house: House, session: SessionRef, who: Welcome) -> dict[str, str]:
-    """The session's fields in the directory. Raises SessionNotFound, also when it was opened with another key; StorageLost."""
+    """The session's fields in the directory.
+
+    Raises:
+        SessionNotFound: there is none, or it was opened with another key.
+        NewerFormat: this version can't read it; a newer gateway can go on with it.
+        StorageLost: the key can't be checked now.
+    """
     seen = await house.directory.find(session)
     if seen is None or not await house.reception.is_same_key(who.principal, seen.get(KEY, "")):
         raise SessionNotFound(NO_SUCH_SESSION)
+    session_format.require_readable(format_of(seen))
     return seen
 
 
@@ -103,21 +111,28 @@ async def take_up(house: House, session: SessionRef, seen: Mapping[str, str], ow
     Raises:
         Overloaded: another gateway is taking it over just now.
         SessionNotFound: it is over, or too much of it is lost.
+        NewerFormat: this version can't read it; a newer gateway can go on with it.
+        BrokerLost: the store is away.
     """
     if not await house.directory.take_over(session, seen, owner=owner):
         raise Overloaded("Another connection goes on with this session.", code="session_busy")
     try:
         return restore(await house.past.past(session))
-    except SessionNotFound:
+    except AgentVoiceBoxError:
         house.directory.let_go(session, owner)
         raise
 
 
 def restore(past: Past) -> Restored:
-    """Replay a log. Raises SessionNotFound when there is nothing to go on with."""
+    """Replay a log.
+
+    Raises:
+        SessionNotFound: there is nothing to go on with.
+        NewerFormat: a newer version wrote the snapshot.
+    """
     try:
-        entries = [_entries.decode(each) for each in past.entries]
         engine = None if past.state is None else Engine.restore(past.state)
+        entries = [_entries.decode(each) for each in past.entries]
         ledger = msgspec.msgpack.decode(past.ledger, type=Ledger) if past.ledger else Ledger()
     except msgspec.MsgspecError as error:
         log.error("a session's log can't be read", error=type(error).__name__)

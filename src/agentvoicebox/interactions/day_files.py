@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from agentvoicebox.errors import NewerFormat
 from agentvoicebox.interactions.interaction import Interaction, decode
 from agentvoicebox.telemetry.logs import get_logger
 
@@ -113,7 +114,8 @@ class DayFiles:
 def read(path: Path) -> Iterator[Interaction]:
     """The interactions of a file (`.jsonl` or `.jsonl.gz`), or of all files below a folder, oldest first.
 
-    Lines that can't be read (torn by a crash, or of a later format) are skipped with a warning.
+    Lines that can't be read are skipped with a warning: each one that a crash has torn, and, in one warning a file, all that
+    were written by a newer version.
 
     Raises:
         OSError: there is no such file.
@@ -124,12 +126,16 @@ def read(path: Path) -> Iterator[Interaction]:
             yield from read(each)
         return
     seen: set[tuple[str, float, str]] = set()
+    newer: list[NewerFormat] = []
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
                 interaction = decode(line)
+            except NewerFormat as error:
+                newer.append(error)
+                continue
             except (msgspec.MsgspecError, ValueError) as error:
                 log.warning("a line of interactions was skipped", file=path.name, line=number, error=_said(error))
                 continue
@@ -138,6 +144,14 @@ def read(path: Path) -> Iterator[Interaction]:
                 continue  # packed twice, around a crash
             seen.add(key)
             yield interaction
+    if newer:
+        log.warning(
+            "interactions were written by a newer version and skipped; upgrade to read them",
+            file=path.name,
+            lines=len(newer),
+            format=max(error.found for error in newer),
+            newest_read=newer[0].newest_read,
+        )
 
 
 def _locked(path: Path) -> int:

@@ -9,8 +9,12 @@ from typing import Any, Literal
 import msgspec
 
 from agentvoicebox.engine.inputs import Input
+from agentvoicebox.errors import NewerFormat
 
-FORMAT = 1  # grows when a line of an older reader would be misread
+FORMAT = 1
+"""Of the lines that this version writes, and the newest that it reads. It grows when an older version would misread a line. Lines
+without a number, from versions that wrote none, are format 0.
+"""
 
 Channel = Literal["realtime", "webhook", "rest", "rehearsal"]  # `rehearsal` is what stored simulations are called
 LogEntry = tuple[float, Input]  # session time in seconds, and what happened then
@@ -107,6 +111,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         status: of a webhook: the HTTP status.
         source: of a webhook: which platform's spelling.
         responses: of a spoken call: how each response ended (`completed`, `cancelled`, …).
+        format: of the line it came from; see `FORMAT`.
     """
 
     timestamp: str
@@ -118,7 +123,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     agent: str = ""
     software: str = ""
     scenario: str = ""
-    format: int = FORMAT
+    format: int = msgspec.field(default_factory=lambda: FORMAT)  # with a factory the field is written in every line
     has_words: bool = False
     is_whole: bool = True
     transcript: tuple[Line, ...] = ()
@@ -135,6 +140,11 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     answer: Any = None
 
 
+class _Head(msgspec.Struct):
+    format: int = 0
+
+
+_head = msgspec.json.Decoder(_Head)
 _decoder = msgspec.json.Decoder(Interaction)
 
 
@@ -148,9 +158,9 @@ def decode(line: bytes) -> Interaction:
 
     Raises:
         msgspec.DecodeError: it is no whole JSON, or of another shape.
-        ValueError: a later format, which this version would misread.
+        NewerFormat: a newer version wrote it, and this one would misread it.
     """
-    interaction = _decoder.decode(line)
-    if interaction.format > FORMAT:
-        raise ValueError(f"this interaction has format {interaction.format}; this version reads up to {FORMAT}")
-    return interaction
+    found = _head.decode(line).format
+    if found > FORMAT:
+        raise NewerFormat("interaction", found, FORMAT)
+    return msgspec.structs.replace(_decoder.decode(line), format=found)

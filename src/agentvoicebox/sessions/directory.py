@@ -19,10 +19,13 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import BrokerLost
+from agentvoicebox.engine import session_format
+from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
 
-OWNER, KEY = "owner", "key"  # fields that only gateways see: who writes, and the id of the key it was opened with
+# Fields that only gateways see: who writes, the id of the key it was opened with, and the format that a reader must know.
+OWNER, KEY, FORMAT = "owner", "key", "format"
+FOR_GATEWAYS = (OWNER, KEY, FORMAT)
 NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
 
 
@@ -85,7 +88,7 @@ class SessionDirectory:
         Fields are short facts about ownership and state (gateway, agent, model, …), never words of people. `owner` is the token
         of whoever writes for it (`new_owner`); empty: one of the directory's own.
         """
-        self._ours[session] = dict(fields)
+        self._ours[session] = {**fields, FORMAT: str(session_format.WRITTEN)}
         self._tokens[session] = owner or self._tokens.get(session) or new_owner()
         await self._write([session], "opened")
 
@@ -99,17 +102,23 @@ class SessionDirectory:
     async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
         """Make a session ours that was `seen` (by `find`) with another owner; False when somebody else was faster.
 
-        Raises BrokerLost.
+        Raises:
+            NewerFormat: this version can't read the session; it stays as it is, with its owner.
+            BrokerLost: the store is away.
         """
-        arguments = [seen.get(OWNER, ""), owner, keys.SESSION_TTL_S]
-        took = await self._connection.call(
+        formats = [session_format.NEWEST_READ, session_format.WRITTEN]
+        arguments = [seen.get(OWNER, ""), owner, keys.SESSION_TTL_S, *formats]
+        verdict, found = await self._connection.call(
             lambda: self._take(self._connection.commands, [keys.session_hash(session)], arguments)
         )
-        if took:
-            self._ours[session] = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
+        if verdict < 0:
+            raise NewerFormat("session", found, session_format.NEWEST_READ)
+        if verdict:
+            ours = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
+            self._ours[session] = {**ours, FORMAT: str(found)}
             self._tokens[session] = owner
             await self._write([session], "changed")
-        return bool(took)
+        return bool(verdict)
 
     def let_go(self, session: SessionRef, owner: str) -> None:
         """Renew a session no more: another gateway has it, or may have it until it expires."""
@@ -173,7 +182,7 @@ class SessionDirectory:
             if session not in self._ours:
                 raise
             found = self._ours[session]
-        return found and {name: value for name, value in found.items() if name not in (OWNER, KEY)}
+        return found and {name: value for name, value in found.items() if name not in FOR_GATEWAYS}
 
     async def live(self, tenant_id: str | None = None) -> list[SessionRef]:
         """All live sessions, or those of one tenant. Raises BrokerLost."""
@@ -216,7 +225,7 @@ class SessionDirectory:
             for session in sessions:
                 ours = self._ours.get(session, {})
                 pairs = [part for pair in {"tenant_id": session.tenant_id, **ours}.items() for part in pair]
-                told = {name: value for name, value in ours.items() if name != KEY}
+                told = {name: value for name, value in ours.items() if name not in FOR_GATEWAYS}
                 words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, told))
                 arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
                 pipe.eval(self._hold.text, 1, keys.session_hash(session), *arguments)
@@ -234,6 +243,11 @@ class SessionDirectory:
             lambda: self._connection.commands.zrangebyscore(keys.LIVE_SESSIONS, low, high)
         )
         return [SessionRef(*member.decode().split("/", 1)) for member in members]
+
+
+def format_of(fields: Mapping[str, str]) -> int:
+    """The format of a session, from its fields as `find` gives them; 0 when they name none."""
+    return int(fields.get(FORMAT, 0))
 
 
 def new_owner() -> str:

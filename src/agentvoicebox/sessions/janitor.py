@@ -8,9 +8,10 @@ import contextlib
 
 import structlog
 
+from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Broker
-from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.directory import SessionDirectory, format_of
 
 EVERY_S = 30.0  # plan A1.5
 
@@ -25,9 +26,16 @@ class Janitor:
         self._broker = broker
 
     async def sweep(self) -> int:
-        """Forget every expired session; how many there were for us to close. Raises BrokerLost."""
+        """Forget every expired session; how many there were for us to close. Raises BrokerLost.
+
+        A session of a newer format is left while its hash stands, because its own version may know better when it is over.
+        The store drops the hash 30 s after the last heartbeat. Then no gateway of any version can go on with it.
+        """
         closed = 0
         for session in await self._directory.expired():
+            if format_of(await self._directory.find(session) or {}) > session_format.NEWEST_READ:
+                _log.warning("a session of a newer version is left", session_id=session.session_id)
+                continue
             # Data first: should we die here, the session is still in the directory for the next sweep.
             await self._broker.forget(session)
             if await self._directory.close(session):

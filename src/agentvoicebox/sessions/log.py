@@ -9,7 +9,9 @@ from typing import Any
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, entries_of
+from agentvoicebox.engine import session_format
 from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.sessions.directory import FORMAT
 
 READ_COUNT = 500  # inputs a round trip; some 100 bytes each
 
@@ -76,13 +78,23 @@ class SessionLog:
         """The last snapshot (None when there is none yet) and the inputs since, in order, each once.
 
         Raises:
+            NewerFormat: this version can't read it.
             BrokerLost: the store is away.
         """
         past = await self.past(session)
         return past.state, past.entries
 
     async def past(self, session: SessionRef) -> Past:
-        """Everything that is left of a session. Raises BrokerLost."""
+        """Everything that is left of a session.
+
+        Raises:
+            NewerFormat: this version can't read it.
+            BrokerLost: the store is away.
+        """
+        found_format: Any = await self._connection.call(
+            lambda: self._connection.commands.hget(keys.session_hash(session), FORMAT)
+        )
+        session_format.require_readable(int(found_format or 0))
         through, after, state = await self._read_snapshot(session)
         ledger: Any = await self._connection.call(
             lambda: self._connection.commands.hget(keys.snapshot(session), "ledger")

@@ -2,6 +2,9 @@
 
 Alembic orders the revisions and writes their SQL; asyncpg runs it, so that one driver and one kind of URL (TCP or unix
 socket) serve everything. A revision must therefore be plain SQL (`op.execute`), which is what we want to read anyway.
+
+Two versions use one database while a fleet is upgraded, so a revision only adds: see "Tables" in `docs/upgrading.md`. A database
+that a newer version has migrated is left as it is.
 """
 
 import io
@@ -14,11 +17,14 @@ from alembic.script import ScriptDirectory
 
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.postgres import CONNECT_TIMEOUT_S, StorageRefused
+from agentvoicebox.telemetry.logs import get_logger
 
 _LOCK = 0x61766273  # "avbs": any number that nobody else locks
 _ENVIRONMENT = Path(__file__).with_name("migrations")
 REVISIONS = _ENVIRONMENT / "versions"
 VERSION_TABLE = "alembic_version"  # of the platform; each kit has one of its own
+
+log = get_logger(__name__)
 
 
 async def migrate(postgres_url: str, revisions: Path = REVISIONS, *, version_table: str = VERSION_TABLE) -> None:
@@ -59,14 +65,22 @@ def pending_sql(
     revisions: Path = REVISIONS,
     version_table: str = VERSION_TABLE,
 ) -> str:
-    """The SQL from `revision` (None: an empty database) to `until`; "" when `revision` is the newest."""
+    """The SQL from `revision` (None: an empty database) to `until`.
+
+    Returns:
+        "" when `revision` is the newest, or one of a newer version, which this version does not know.
+    """
     written = io.StringIO()
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(_ENVIRONMENT).replace("%", "%%"))
     config.set_main_option("version_locations", str(revisions).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_table", version_table)
-    if revision == ScriptDirectory.from_config(config).get_current_head():
+    scripts = ScriptDirectory.from_config(config)
+    if revision == scripts.get_current_head():
+        return ""
+    if revision is not None and revision not in {each.revision for each in scripts.walk_revisions()}:
+        log.warning("the database was migrated by a newer version and is used as it is", revision=revision)
         return ""
     command.upgrade(config, f"{revision}:{until}" if revision else until, sql=True)
     return written.getvalue()

@@ -117,6 +117,14 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault("connect", "rate_limit_exceeded", "rate_limit_error", "Too many calls for now.", "Wait as told.", 1013),
     Fault("connect", "storage_lost", "server_error", "PostgreSQL, which holds the key, is away.", "Try again.", 1013),
     Fault("connect", "session_busy", "server_error", "Another connection takes it up just now.", "Try again.", 1013),
+    Fault(
+        "connect",
+        "newer_format",
+        "server_error",
+        "A newer gateway wrote the session to come back to; this one can't read it.",
+        "Try again: another gateway goes on with it.",
+        1013,
+    ),
     Fault("connect", "overloaded", "server_error", "All lines are busy, or work waits.", "Try again in seconds.", 1013),
     Fault(
         "connect", "store_unavailable", "server_error", "The store takes nothing new.", "Try again in seconds.", 1013
