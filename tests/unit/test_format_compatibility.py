@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.kit.kits import CHOICE
 
 from agentvoicebox.broker.envelope import unpack_audio, unpack_job, unpack_record
 from agentvoicebox.engine.inputs import Generated, Heard, Input, SpeechDone, TextDelta, ToolCallDelta, WorkerInput
@@ -88,7 +89,7 @@ async def test_interactions_of_a_former_version_are_read_and_replay_to_the_same_
     effects = [replay for each in interactions if (replay := replay_effects(each))]
     assert len(effects) == sum(bool(each.log) for each in interactions) > 10
     assert [(each.call_id, each.why) for each in effects if each.verdict != "same"] == []
-    tools = [replay for each in interactions for replay in await replay_tools(each)]
+    tools = [replay for each in interactions for replay in await replay_tools(each, CHOICE.default)]
     assert [(each.call_id, each.why) for each in tools if each.verdict == "different"] == []
     assert sum(each.verdict == "same" for each in tools) > 20
     if path.parent.name == "0e6754a":
