@@ -54,7 +54,7 @@ class World:
         self.on_step(self.talk.engine, given, effects, self.talk.now_s)
 
     def client(self, event: ce.ClientEvent) -> None:
-        self.give(i.ClientSaid(event, self.position))
+        self.give(i.ClientEventReceived(event, self.position))
 
     def _job(self, kind: str, pick: int) -> fx.OpenJob | None:
         jobs = [job for job in self.talk.jobs if job.request.__struct_config__.tag == kind]
@@ -129,9 +129,9 @@ class World:
         if job is None:
             return
         if job.job_id in self.talk.engine.state.buffer.owed:
-            self.give(i.Heard(job.job_id, WORDS[b % 4], self.position, is_final=True))
+            self.give(i.Transcribed(job.job_id, WORDS[b % 4], self.position, is_final=True))
         elif self.pause is not None:
-            self.give(i.Heard(job.job_id, WORDS[b % 4], self.pause))
+            self.give(i.Transcribed(job.job_id, WORDS[b % 4], self.pause))
 
     def generate(self, a: int, b: int) -> None:
         job = self._job("generate", a)
@@ -154,9 +154,9 @@ class World:
         job = self._job("speak", a)
         if job is not None:
             self.sequence[job.job_id] = self.sequence.get(job.job_id, 0) + 1
-            self.give(i.Spoken(job.job_id, self.sequence[job.job_id], 240 + b * 2_400))
+            self.give(i.AudioSynthesised(job.job_id, self.sequence[job.job_id], 240 + b * 2_400))
             if a % 3 == 0:
-                self.give(i.SpeechDone(job.job_id))
+                self.give(i.SynthesisDone(job.job_id))
 
     def say_all(self, a: int, b: int) -> None:
         for _ in range(4):

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from tests.kit.conversation import BOOK
 from tests.kit.world import MODES, World, replay
 
-from agentvoicebox.engine import answering, calling
+from agentvoicebox.engine import answering, tool_calls
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.conversation import Conversation
-from agentvoicebox.engine.invariants import Broken, Invariants
+from agentvoicebox.engine.invariants import Invariants, InvariantViolation
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.tool_call import CallPhase
 
 SPEAK, PAUSE, HEAR, GENERATE, CALL, TOOL, FAIL, CREATE, CANCEL, BESIDE, ASK = 0, 1, 2, 3, 4, 7, 8, 12, 13, 18, 20
 LOOKING_UP, BOOKING, BOOKING_GOES_ON = 4, 2, 3  # of CALL: the model books and waits for the result; books and writes on
@@ -68,24 +69,24 @@ def test_the_worlds_above_do_cut_side_effects_off() -> None:
 
 
 def _all_jobs(self: LiveResponse) -> list[str]:
-    return [*([self.llm_job] if self.llm_job else []), *(c.job_id for c in self.calls if c.job_id and c.output is None)]
+    return [*([self.llm_job] if self.llm_job else []), *(c.job_id for c in self.calls if c.job_id and c.is_running)]
 
 
 def _forgets(state: Any, step: Any, job_id: str, output: str) -> None:
     state.detached.pop(job_id)
 
 
-def _eager(state: Any, step: Any, response: Any, original: Callable[..., Any] = calling.run_tools) -> None:
+def _eager(state: Any, step: Any, response: Any, original: Callable[..., Any] = tool_calls.run_tools) -> None:
     held, response.held = response.held, None
     original(state, step, response)
     response.held = held
 
 
-def _forgetful(state: Any, step: Any, response: Any, original: Callable[..., Any] = calling.run_tools) -> None:
+def _forgetful(state: Any, step: Any, response: Any, original: Callable[..., Any] = tool_calls.run_tools) -> None:
     for _ in range(2):
         original(state, step, response)
         for call in response.calls:
-            call.job_id = None
+            call.phase = CallPhase.WRITTEN
 
 
 CUT_OFF = [(CREATE, 0, 0), (CALL, 0, BOOKING), (CANCEL, 0, 0), (TOOL, 0, 0)]
@@ -95,17 +96,17 @@ GUESSED = [(SPEAK, 3, 0), (PAUSE, 0, 0), (HEAR, 0, 2), (CALL, 0, BOOKING), (PAUS
 BROKEN_ENGINES: dict[str, tuple[list[tuple[int, int, int]], Any, str, Any, str]] = {
     "stops with its response": (CUT_OFF, LiveResponse, "jobs", _all_jobs, "a side effect runs to its end"),
     "is forgotten with its response": (
-        CUT_OFF, calling, "detach", lambda *_: None, "the result of a side effect is never lost"),
+        CUT_OFF, tool_calls, "detach", lambda *_: None, "the result of a side effect is never lost"),
     "loses a late result": (
-        CUT_OFF, calling, "settle_detached", _forgets, "the result of a side effect is never lost"),
+        CUT_OFF, tool_calls, "finish_detached", _forgets, "the result of a side effect is never lost"),
     "loses every result": (
         CUT_OFF, Conversation, "add_result", lambda *_: None, "the result of a side effect is never lost"),
     "leaves a model waiting": (
         [*CUT_OFF, (CREATE, 0, 0), (CALL, 0, LOOKING_UP), (CANCEL, 0, 0)],
-        answering, "_forget_unanswered", lambda *_: None, "a call of an ended response has a result"),
+        answering, "_remove_unanswered_calls", lambda *_: None, "a call of an ended response has a result"),
     "runs a call again": (
-        TWO_OF_THEM, calling, "run_tools", _forgetful, "a side effect begins once"),
-    "acts on a guess": (GUESSED, calling, "run_tools", _eager, "speculation has no side effects"),
+        TWO_OF_THEM, tool_calls, "run_tools", _forgetful, "a side effect begins once"),
+    "acts on a guess": (GUESSED, tool_calls, "run_tools", _eager, "speculation has no side effects"),
 }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def test_an_engine_is_caught_that(fault: str, monkeypatch: pytest.MonkeyPatch) -
     script, where, name, broken, law = BROKEN_ENGINES[fault]
     assert len(side_effects(play(script))) == 1  # the sound engine passes, and acts once
     monkeypatch.setattr(where, name, broken)
-    with pytest.raises(Broken, match=law):
+    with pytest.raises(InvariantViolation, match=law):
         play(script)
 
 
@@ -127,4 +128,4 @@ def test_closing_gives_up_what_goes_on_and_records_that_nobody_knows() -> None:
     world.give(i.Closing("client_left"))
     assert fx.CancelJob(job_id) in world.talk.effects
     records = [e for e in world.talk.effects if isinstance(e, fx.Persist) and e.kind == "item"]
-    assert records[-1].body["item"]["output"] == calling.OUTCOME_UNKNOWN  # type: ignore[index]
+    assert records[-1].body["item"]["output"] == tool_calls.OUTCOME_UNKNOWN  # type: ignore[index]

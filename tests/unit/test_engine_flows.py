@@ -202,8 +202,8 @@ def test_a_late_chunk_of_a_cancelled_response_is_silent() -> None:
     talk.chunk(2_400)
     talk.client(ce.ResponseCancel())
     talk.clear()
-    talk.give(i.Spoken(job.job_id, 2, 2_400))
-    talk.give(i.SpeechDone(job.job_id))
+    talk.give(i.AudioSynthesised(job.job_id, 2, 2_400))
+    talk.give(i.SynthesisDone(job.job_id))
     assert talk.events == []
     assert talk.effects == []
 
@@ -386,7 +386,7 @@ def test_an_update_shows_what_does_not_work() -> None:
     talk.give(i.ModeChanged(("records_delayed",)))
     restored = Engine.restore(talk.engine.snapshot())
     for engine in (talk.engine, restored):
-        effects = engine.receive(i.ClientSaid(ce.SessionUpdate(session={"instructions": "Be kind."}), 0), 1.0)
+        effects = engine.receive(i.ClientEventReceived(ce.SessionUpdate(session={"instructions": "Be kind."}), 0), 1.0)
         assert effects[0].event.session["degraded"] == ["records_delayed"]  # type: ignore[union-attr]
 
 
@@ -444,11 +444,11 @@ def test_the_next_segment_waits_until_the_caller_has_heard_enough() -> None:
     talk.speech(0, 16_000, "Hello")
     talk.model("First sentence here. Second sentence here. Third sentence here.")
     first = talk.open_job("speak")
-    talk.give(i.Spoken(first.job_id, 1, 24_000 * 30))
-    talk.give(i.SpeechDone(first.job_id))
+    talk.give(i.AudioSynthesised(first.job_id, 1, 24_000 * 30))
+    talk.give(i.SynthesisDone(first.job_id))
     second = talk.open_job("speak")
-    talk.give(i.Spoken(second.job_id, 1, 24_000 * 30))
-    talk.give(i.SpeechDone(second.job_id))
+    talk.give(i.AudioSynthesised(second.job_id, 1, 24_000 * 30))
+    talk.give(i.SynthesisDone(second.job_id))
     assert talk.open_job("speak").request.text.startswith("Third")
 
 

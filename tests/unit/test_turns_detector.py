@@ -115,17 +115,17 @@ def test_windows_of_dropped_audio_are_ignored() -> None:
 def test_a_commit_behind_an_open_turn_leaves_it_alone() -> None:
     detector = server_vad(silence_ms=200)
     hear(detector, "####")
-    detector.keep_from(2 * WINDOW)
+    detector.raise_floor(2 * WINDOW)
     assert [fact for _, fact in hear(detector, "." * 7, from_window=4)][-1] == SpeechStopped(11 * WINDOW, 4 * WINDOW)
 
 
 def test_manual_mode_finds_nothing() -> None:
     detector = Detector(None)
-    detector.hear("hello")
-    detector.judge(1.0)
+    detector.set_transcript("hello")
+    detector.set_completeness(1.0)
     detector.reset(5)
     assert hear(detector, "#######.......") == []
-    assert not detector.wants_judgement
+    assert not detector.wants_completeness
 
 
 def semantic(eagerness: str = "auto") -> Detector:
@@ -144,7 +144,7 @@ def stops_at(detector: Detector, most_windows: int = 400) -> int | None:
 
 def test_a_finished_sentence_ends_quickly() -> None:
     detector = semantic()
-    detector.hear("Where is my parcel?")
+    detector.set_transcript("Where is my parcel?")
     assert 200 <= (stops_at(detector) or 0) <= 300
 
 
@@ -152,7 +152,7 @@ def test_an_unfinished_sentence_is_waited_for_as_long_as_eagerness_says() -> Non
     waits = {}
     for eagerness in ("high", "medium", "low"):
         detector = semantic(eagerness)
-        detector.hear("My tracking number is")
+        detector.set_transcript("My tracking number is")
         waits[eagerness] = stops_at(detector) or 0
     assert 1_500 < waits["high"] <= 2_016 < waits["medium"] <= 4_032 < waits["low"] <= 8_032
 
@@ -163,29 +163,29 @@ def test_without_any_vote_it_waits_a_middling_while() -> None:
 
 def test_the_model_alone_never_holds_a_turn_beyond_a_second() -> None:
     detector = semantic("low")
-    detector.hear("Yes.")
-    detector.judge(0.0)
+    detector.set_transcript("Yes.")
+    detector.set_completeness(0.0)
     assert 900 < (stops_at(detector) or 0) <= 1_032
 
 
 def test_votes_about_an_earlier_pause_do_not_count() -> None:
     detector = semantic()
-    detector.hear("Where is my parcel?", 4 * WINDOW)
+    detector.set_transcript("Where is my parcel?", 4 * WINDOW)
     assert [fact for _, fact in hear(detector, "##", from_window=9)] == [SpeechResumed()]
     hear(detector, ".....", from_window=11)
-    detector.hear("Where is my parcel?", 4 * WINDOW)
-    detector.judge(1.0, 4 * WINDOW)
+    detector.set_transcript("Where is my parcel?", 4 * WINDOW)
+    detector.set_completeness(1.0, 4 * WINDOW)
     assert hear(detector, "." * 5, from_window=16) == []  # 320 ms: the stale votes would have ended it
 
 
 def test_a_judgement_is_wanted_once_a_pause_and_only_under_semantic_vad() -> None:
     detector = semantic()
-    assert detector.wants_judgement
-    detector.wants_judgement = False
+    assert detector.wants_completeness
+    detector.wants_completeness = False
     hear(detector, "..", from_window=9)
-    assert not detector.wants_judgement
+    assert not detector.wants_completeness
     hear(detector, "##.....", from_window=11)
-    assert detector.wants_judgement
+    assert detector.wants_completeness
     fixed = server_vad()
     hear(fixed, "####......")
-    assert not fixed.wants_judgement
+    assert not fixed.wants_completeness

@@ -7,7 +7,7 @@ Knows what the caller has heard of each assistant item, so that the context neve
 import msgspec
 
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall
-from agentvoicebox.engine.playout import Said, heard_text
+from agentvoicebox.engine.playout import SegmentSpan, played_text
 from agentvoicebox.wire.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -36,7 +36,7 @@ class Entry(msgspec.Struct):
         start_sample, end_sample: user audio, 16 kHz input positions.
         said: how an assistant's audio is divided into segments.
         sent_ms: assistant audio that left for the client.
-        heard_ms: how much of it was heard, once playing was cut short; None: all of it.
+        played_ms: how much of it was heard, once playing was cut short; None: all of it.
         is_truncated: the client said how much was heard.
     """
 
@@ -47,9 +47,9 @@ class Entry(msgspec.Struct):
     transcript: str | None = None
     start_sample: int = 0
     end_sample: int = 0
-    said: tuple[Said, ...] = ()
+    segment_spans: tuple[SegmentSpan, ...] = ()
     sent_ms: float = 0.0
-    heard_ms: float | None = None
+    played_ms: float | None = None
     is_truncated: bool = False
     failure: tuple[str, str] | None = None
 
@@ -106,7 +106,7 @@ class Conversation(msgspec.Struct):
         """Take an entry out."""
         self.entries = [e for e in self.entries if e is not entry]
 
-    def settle(self, response_id: str) -> None:
+    def move_behind_calls(self, response_id: str) -> None:
         """A response ended: its words go behind its hidden tool calls, where a model expects them."""
         own = [e for e in self.entries if e.response_id == response_id and not e.is_hidden]
         hidden = [e for e in self.entries if e.response_id == response_id and e.is_hidden]
@@ -121,7 +121,7 @@ class Conversation(msgspec.Struct):
         """Whether any item still lacks its words."""
         return any(entry.awaits_transcript for entry in self.entries)
 
-    def unheard(self) -> tuple[str, str] | None:
+    def transcript_failure(self) -> tuple[str, str] | None:
         """Why the words of the last item are not known and never will be; None when they are, or it is no user audio."""
         visible = [entry for entry in self.entries if not entry.is_hidden]
         return visible[-1].failure if visible else None
@@ -176,8 +176,8 @@ def user_text(entry: Entry) -> str:
 def assistant_text(entry: Entry) -> str:
     """The words of an assistant's item that the caller heard (or read)."""
     assert isinstance(entry.item, MessageItem)
-    if entry.heard_ms is not None and entry.said:
-        return heard_text(entry.said, entry.heard_ms)
+    if entry.played_ms is not None and entry.segment_spans:
+        return played_text(entry.segment_spans, entry.played_ms)
     words = []
     for part in entry.item.content:
         if isinstance(part, OutputText):

@@ -8,6 +8,10 @@ from typing import Any
 
 import msgspec
 
+from agentvoicebox.turns.facts import SpeechPaused as SpeechPaused
+from agentvoicebox.turns.facts import SpeechResumed as SpeechResumed
+from agentvoicebox.turns.facts import SpeechStarted as SpeechStarted
+from agentvoicebox.turns.facts import SpeechStopped as SpeechStopped
 from agentvoicebox.wire.client_events import ClientEvent
 from agentvoicebox.wire.session_config import SessionConfig
 
@@ -44,7 +48,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     wall_s: float
 
 
-class ClientSaid(msgspec.Struct, frozen=True, tag="client_said"):
+class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
     """A well-formed client event, any but audio appends.
 
     Attributes:
@@ -55,7 +59,7 @@ class ClientSaid(msgspec.Struct, frozen=True, tag="client_said"):
     at_sample: int
 
 
-class ClientErred(msgspec.Struct, frozen=True, tag="client_erred"):
+class ClientEventRejected(msgspec.Struct, frozen=True, tag="client_erred"):
     """A frame the codec refused. The session lives on."""
 
     message: str
@@ -71,40 +75,12 @@ class AudioArrived(msgspec.Struct, frozen=True, tag="audio_arrived"):
     start_sample: int
 
 
-class SpeechStarted(msgspec.Struct, frozen=True, tag="speech_started"):
-    """The caller began to speak. `start_sample` already includes the prefix padding."""
-
-    start_sample: int
-
-
-class SpeechPaused(msgspec.Struct, frozen=True, tag="speech_paused"):
-    """The first silence inside a turn: the turn may be over. `speech_end_sample` is just after the last voiced window."""
-
-    speech_end_sample: int
-
-
-class SpeechResumed(msgspec.Struct, frozen=True, tag="speech_resumed"):
-    """The caller went on after a pause: what was begun on the pause is void."""
-
-
-class SpeechStopped(msgspec.Struct, frozen=True, tag="speech_stopped"):
-    """The turn is over.
-
-    Attributes:
-        end_sample: how far the turn's audio reaches, the silence included.
-        speech_end_sample: just after the last voiced window; equals the last SpeechPaused's if the caller never resumed.
-    """
-
-    end_sample: int
-    speech_end_sample: int
-
-
-class Heard(msgspec.Struct, frozen=True, tag="heard"):
+class Transcribed(msgspec.Struct, frozen=True, tag="heard"):
     """What the recogniser makes of an utterance, from its start to `speech_end_sample`.
 
     Attributes:
         text: the whole text so far, normalised white space; empty when it was no speech.
-        is_final: the worker saw the end mark and this covers it; no further Heard follows.
+        is_final: the worker saw the end mark and this covers it; no further Transcribed follows.
     """
 
     job_id: str
@@ -143,7 +119,7 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     output_tokens: int = 0
 
 
-class Spoken(msgspec.Struct, frozen=True, tag="spoken"):
+class AudioSynthesised(msgspec.Struct, frozen=True, tag="spoken"):
     """A chunk of synthesised audio is ready under (job_id, sequence).
 
     Attributes:
@@ -155,7 +131,7 @@ class Spoken(msgspec.Struct, frozen=True, tag="spoken"):
     sample_count: int
 
 
-class SpeechDone(msgspec.Struct, frozen=True, tag="speech_done"):
+class SynthesisDone(msgspec.Struct, frozen=True, tag="speech_done"):
     """The segment is spoken to its end."""
 
     job_id: str
@@ -207,19 +183,19 @@ class Closing(msgspec.Struct, frozen=True, tag="closing"):
 
 Input = (
     Opened
-    | ClientSaid
-    | ClientErred
+    | ClientEventReceived
+    | ClientEventRejected
     | AudioArrived
     | SpeechStarted
     | SpeechPaused
     | SpeechResumed
     | SpeechStopped
-    | Heard
+    | Transcribed
     | TextDelta
     | ToolCallDelta
     | Generated
-    | Spoken
-    | SpeechDone
+    | AudioSynthesised
+    | SynthesisDone
     | ToolReturned
     | JobFailed
     | TimePassed
@@ -228,4 +204,6 @@ Input = (
     | Closing
 )
 
-WorkerInput = Heard | TextDelta | ToolCallDelta | Generated | Spoken | SpeechDone | ToolReturned | JobFailed
+WorkerInput = (
+    Transcribed | TextDelta | ToolCallDelta | Generated | AudioSynthesised | SynthesisDone | ToolReturned | JobFailed
+)

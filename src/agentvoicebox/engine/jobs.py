@@ -69,7 +69,7 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     max_output_tokens: int | None = None
 
 
-class Speak(msgspec.Struct, frozen=True, tag="speak"):
+class Synthesise(msgspec.Struct, frozen=True, tag="speak"):
     """Say one segment. Audio comes back as int16 mono PCM at 24 kHz.
 
     Attributes:
@@ -98,4 +98,4 @@ class CallTool(msgspec.Struct, frozen=True, tag="call_tool"):
     agent: str = ""
 
 
-JobRequest = Transcribe | Generate | Speak | CallTool
+JobRequest = Transcribe | Generate | Synthesise | CallTool

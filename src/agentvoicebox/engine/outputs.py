@@ -16,17 +16,17 @@ from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import Item, MessageItem, OutputAudio, OutputText
 
 
-def out(response: LiveResponse, step: Step, effect: Effect) -> None:
+def emit(response: LiveResponse, step: Step, effect: Effect) -> None:
     """Do an effect of a response, or withhold it while the turn is uncertain."""
     if response.held is None:
-        step.do(effect)
+        step.emit(effect)
     else:
         response.held.append(effect)
 
 
 def send(response: LiveResponse, step: Step, event: ev.ServerEvent) -> None:
     """Send an event of a response, or withhold it."""
-    out(response, step, Send(event))
+    emit(response, step, Send(event))
 
 
 def part_ids(step: Step, response: LiveResponse, message: Message) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def finish_output(state: State, step: Step, response: LiveResponse, output_index
             previous = conversation.previous_id(entry)
             done = ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=item)
             send(response, step, done)
-            out(response, step, record_item(entry))
+            emit(response, step, record_item(entry))
     send(
         response,
         step,
@@ -96,7 +96,7 @@ def update_entry(
     entry = conversation_of(state, response).find(message.item_id)
     if entry is not None and not entry.is_truncated:
         entry.item = item
-        entry.said = response.speech.said()
+        entry.segment_spans = response.segment_queue.spans()
         entry.sent_ms = message.sent_ms
     return item
 
@@ -109,6 +109,6 @@ def record_item(entry: Entry) -> Persist:
         "transcript": entry.transcript,
         "is_hidden": entry.is_hidden,
         "sent_ms": round(entry.sent_ms),
-        "heard_ms": None if entry.heard_ms is None else round(entry.heard_ms),
+        "heard_ms": None if entry.played_ms is None else round(entry.played_ms),
     }
     return Persist(record_id=entry.item.id, kind="item", body=body)

@@ -11,7 +11,7 @@ import msgspec
 OUTPUT_RATE_HZ = 24_000  # the rate of every synthesised chunk, whatever format the client hears
 
 
-class Said(msgspec.Struct, frozen=True):
+class SegmentSpan(msgspec.Struct, frozen=True):
     """A segment as it lies in an item's audio. `end_ms` may lie beyond what was sent while it is still being spoken."""
 
     text: str
@@ -46,21 +46,21 @@ def samples_ms(sample_count: int) -> float:
     return sample_count * 1000 / OUTPUT_RATE_HZ
 
 
-def heard_text(said: tuple[Said, ...], heard_ms: float) -> str:
-    """The words of an item that lie wholly within its first `heard_ms` milliseconds.
+def played_text(said: tuple[SegmentSpan, ...], played_ms: float) -> str:
+    """The words of an item that lie wholly within its first `played_ms` milliseconds.
 
     Within a segment words are placed in proportion to their letters: a synthesiser's own alignment is not carried over
     the broker, and a word cut in half was not understood.
     """
     words: list[str] = []
     for segment in said:
-        if segment.end_ms <= heard_ms:
+        if segment.end_ms <= played_ms:
             words.append(segment.text)
             continue
         length_ms = segment.end_ms - segment.start_ms
-        if length_ms <= 0 or heard_ms <= segment.start_ms:
+        if length_ms <= 0 or played_ms <= segment.start_ms:
             break
-        letters = math.floor(len(segment.text) * (heard_ms - segment.start_ms) / length_ms)
+        letters = math.floor(len(segment.text) * (played_ms - segment.start_ms) / length_ms)
         cut = segment.text[:letters]
         if letters < len(segment.text) and not segment.text[letters].isspace():
             cut = cut[: cut.rfind(" ")] if " " in cut else ""

@@ -11,7 +11,7 @@ from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, chat_me
 from agentvoicebox.engine.effects import Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.engine.outputs import record_item
-from agentvoicebox.engine.playout import heard_text
+from agentvoicebox.engine.playout import played_text
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
@@ -73,15 +73,15 @@ def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
     """Change what holds from now on; a running response keeps what it began with."""
     before = state.config
     is_answering = state.active is not None and not state.active.is_provisional
-    after = apply_update(before, event.session, voice_locked=state.has_spoken, speed_locked=is_answering)
+    after = apply_update(before, event.session, voice_locked=state.has_sent_audio, speed_locked=is_answering)
     listening.drop_speculation(state, step)
     state.config = after
     if after.input_format != before.input_format:
-        step.do(SetInputFormat(after.input_format))
+        step.emit(SetInputFormat(after.input_format))
     if after.turn_detection != before.turn_detection:
         if after.turn_detection is None or before.turn_detection is None:
-            listening.void_turn(state, step)  # between two detectors an open turn goes on
-        step.do(SetTurnDetection(after.turn_detection))
+            listening.discard_turn(state, step)  # between two detectors an open turn goes on
+        step.emit(SetTurnDetection(after.turn_detection))
         if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
             state.idle_at_s = None
     step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after, state.degraded or None)))
@@ -129,7 +129,7 @@ def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> N
     previous = state.conversation.previous_id(entry)
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
 def client_entry(step: Step, item: Item) -> Entry:
@@ -156,10 +156,10 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
     entry = _entry(state, event.item_id, "item_truncate_invalid_item_id")
     if not isinstance(entry.item, MessageItem) or entry.item.role != "assistant":
         raise InvalidEvent("Only assistant audio messages can be truncated.", code="invalid_value", param="item_id")
-    heard_ms = min(float(event.audio_end_ms), entry.sent_ms)
-    entry.heard_ms, entry.is_truncated = heard_ms, True
-    if entry.said:
-        transcript = heard_text(entry.said, heard_ms)
+    played_ms = min(float(event.audio_end_ms), entry.sent_ms)
+    entry.played_ms, entry.is_truncated = played_ms, True
+    if entry.segment_spans:
+        transcript = played_text(entry.segment_spans, played_ms)
         entry.item = msgspec.structs.replace(entry.item, content=(OutputAudio(transcript=transcript),))
     truncated = ev.ConversationItemTruncated(
         event_id=step.event_id(),
@@ -168,7 +168,7 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
         audio_end_ms=event.audio_end_ms,
     )
     step.send(truncated)
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
 def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> None:
@@ -177,7 +177,7 @@ def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> N
     listening.drop_speculation(state, step)
     state.conversation.remove(entry)
     step.send(ev.ConversationItemDeleted(event_id=step.event_id(), item_id=event.item_id))
-    step.do(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
+    step.emit(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
 
 
 def _entry(state: State, item_id: str, code: str) -> Entry:

@@ -30,16 +30,16 @@ class Segmenter(msgspec.Struct):
         self.pending += text
         segments: list[str] = []
         while (end := self._cut()) is not None:
-            self._take(end, segments)
+            self._emit(end, segments)
         return segments
 
     def flush(self) -> list[str]:
         """No more text; what is left is the last segment."""
         segments: list[str] = []
-        self._take(len(self.pending), segments)
+        self._emit(len(self.pending), segments)
         return segments
 
-    def _take(self, end: int, segments: list[str]) -> None:
+    def _emit(self, end: int, segments: list[str]) -> None:
         segment, self.pending = self.pending[:end].strip(), self.pending[end:]
         if segment:
             self.count += 1

@@ -4,15 +4,13 @@ Time is session time: seconds on a clock that the driver keeps across gateways (
 times give equal effects, byte for byte; that is what replay, recovery and the property tests stand on.
 """
 
-import msgspec
-
-from agentvoicebox.engine import answering, calling, listening, requests, speaking
+from agentvoicebox.engine import answering, listening, requests, snapshots, synthesis, tool_calls
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
-from agentvoicebox.engine.response import LiveResponse
-from agentvoicebox.engine.speech import AHEAD_MS, Chunk
+from agentvoicebox.engine.segment_queue import AHEAD_MS, Chunk
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.engine.turn import TurnEvent
 from agentvoicebox.errors import ClientError
 from agentvoicebox.ids import IdSource
 from agentvoicebox.wire import server_events as ev
@@ -42,10 +40,10 @@ class Engine:
         )
         step = Step(now_s, ids)
         step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config)))
-        step.do(SetInputFormat(config.input_format))
-        step.do(SetTurnDetection(config.turn_detection))
+        step.emit(SetInputFormat(config.input_format))
+        step.emit(SetTurnDetection(config.turn_detection))
         body: dict[str, object] = {"agent": opened.agent.name, "model": config.model, "opened_s": opened.wall_s}
-        step.do(Persist(record_id=config.id, kind="session_opened", body=body))
+        step.emit(Persist(record_id=config.id, kind="session_opened", body=body))
         return cls(state), step.effects
 
     @property
@@ -60,10 +58,10 @@ class Engine:
             return []
         step = Step(now_s, state.ids)
         match given:
-            case i.ClientSaid(event=event, at_sample=at_sample):
+            case i.ClientEventReceived(event=event, at_sample=at_sample):
                 state.last_sample = max(state.last_sample, at_sample)
                 requests.handle(state, step, event, at_sample)
-            case i.ClientErred():
+            case i.ClientEventRejected():
                 body = ev.ErrorBody(
                     type=given.error_type,
                     code=given.code,
@@ -82,12 +80,12 @@ class Engine:
                 listening.speech_resumed(state, step)
             case i.SpeechStopped():
                 listening.speech_stopped(state, step, given)
-            case i.Heard():
-                listening.heard(state, step, given)
+            case i.Transcribed():
+                listening.transcript_received(state, step, given)
             case i.TextDelta() | i.ToolCallDelta() | i.Generated():
-                self._model_said(step, given)
-            case i.Spoken() | i.SpeechDone():
-                self._voice_said(step, given)
+                self._model_output(step, given)
+            case i.AudioSynthesised() | i.SynthesisDone():
+                self._synthesis_output(step, given)
             case i.ToolReturned(job_id=job_id, output=output):
                 self._tool_returned(step, job_id, output)
             case i.JobFailed():
@@ -112,43 +110,43 @@ class Engine:
         due = [state.expires_at_s]
         if state.idle_at_s is not None:
             due.append(state.idle_at_s)
-        if any(self._awaits_credit(response) for response in state.responses.values()):
+        if any(response.segment_queue.awaits_credit for response in state.responses.values()):
             due.append(state.playout.ends_at_s - AHEAD_MS / 1000)
         return min(due)
 
     def snapshot(self) -> bytes:
         """Everything, as MessagePack."""
-        return msgspec.msgpack.encode(self.state)
+        return snapshots.encode(self.state)
 
     @classmethod
     def restore(cls, data: bytes) -> "Engine":
         """The engine that `snapshot` saw. Raises msgspec.ValidationError for bytes of another shape."""
-        return cls(msgspec.msgpack.decode(data, type=State))
+        return cls(snapshots.decode(data))
 
     # -- what workers say ----------------------------------------------------------------------------------------
 
-    def _model_said(self, step: Step, said: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
+    def _model_output(self, step: Step, said: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
         response = next((r for r in self.state.responses.values() if r.llm_job == said.job_id), None)
         if response is None:
             return  # the response ended before: stale by id
         match said:
             case i.TextDelta(text=text):
-                answering.write(self.state, step, response, text)
+                answering.add_text(self.state, step, response, text)
             case i.ToolCallDelta(index=index, name=name, arguments=arguments):
-                calling.write_call(self.state, step, response, index, name, arguments)
+                tool_calls.write_call(self.state, step, response, index, name, arguments)
             case i.Generated(finish_reason=reason, input_tokens=input_tokens, output_tokens=output_tokens):
-                answering.written(self.state, step, response, reason, input_tokens, output_tokens)
+                answering.generation_done(self.state, step, response, reason, input_tokens, output_tokens)
 
-    def _voice_said(self, step: Step, said: i.Spoken | i.SpeechDone) -> None:
+    def _synthesis_output(self, step: Step, said: i.AudioSynthesised | i.SynthesisDone) -> None:
         for response in list(self.state.responses.values()):
-            segment = response.speech.find(said.job_id)
+            segment = response.segment_queue.find(said.job_id)
             if segment is None:
                 continue
-            if isinstance(said, i.Spoken):
+            if isinstance(said, i.AudioSynthesised):
                 chunk = Chunk(said.job_id, said.sequence, said.sample_count)
-                speaking.chunk_ready(self.state, step, response, segment, chunk)
+                synthesis.chunk_ready(self.state, step, response, segment, chunk)
             else:
-                answering.segment_done(self.state, step, response, segment)
+                answering.segment_synthesised(self.state, step, response, segment)
             return
 
     def _tool_returned(self, step: Step, job_id: str, output: str) -> None:
@@ -156,27 +154,22 @@ class Engine:
         if detached is not None:
             if detached.is_default:
                 listening.drop_speculation(self.state, step)  # it was prepared without this result
-            calling.settle_detached(self.state, step, job_id, output)
+            tool_calls.finish_detached(self.state, step, job_id, output)
         for response in list(self.state.responses.values()):
             for call in response.calls:
-                if call.job_id == job_id and call.output is None:
+                if call.is_running and call.job_id == job_id:
                     answering.tool_returned(self.state, step, response, call, output)
                     return
 
     def _job_failed(self, step: Step, failed: i.JobFailed) -> None:
         listening.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
-        self._tool_returned(step, failed.job_id, calling.failed_output(self.state, failed.job_id))
-        self._voice_said(step, i.SpeechDone(failed.job_id))  # no voice: the words alone are sent
+        self._tool_returned(step, failed.job_id, tool_calls.failed_output(self.state, failed.job_id))
+        self._synthesis_output(step, i.SynthesisDone(failed.job_id))  # no voice: the words alone are sent
         for response in list(self.state.responses.values()):
             if response.llm_job == failed.job_id:
                 answering.fail(self.state, step, response, failed.code, failed.message)
 
     # -- time and the end ----------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _awaits_credit(response: LiveResponse) -> bool:
-        segments = response.speech.segments
-        return any(s.job_id is None for s in segments) and all(s.job_id is None or s.is_synthesised for s in segments)
 
     def _time_passed(self, step: Step, at_sample: int) -> None:
         state = self.state
@@ -189,18 +182,19 @@ class Engine:
         if state.idle_at_s is not None and step.now_s >= state.idle_at_s:
             listening.idle_timeout(state, step, at_sample)
         for response in list(state.responses.values()):
-            speaking.open_speech(state, step, response)
+            synthesis.open_synthesis(state, step, response)
 
     def _close(self, step: Step, code: int, reason: str) -> None:
         """End everything that lives, each with its own terminal event, then close."""
         state = self.state
-        listening.void_turn(state, step)
+        listening.discard_turn(state, step)
         for response in list(state.responses.values()):
             answering.end(state, step, response, "cancelled", "client_cancelled")
-        calling.abandon(state, step)
-        for job_id in state.buffer.owed:
-            step.do(CancelJob(job_id))
+        tool_calls.abandon_detached(state, step)
+        for turn in state.buffer.owed.values():
+            turn.apply(TurnEvent.DISCARDED)
+            step.emit(CancelJob(turn.job_id))
         state.buffer.owed = {}
         state.is_closed = True
-        step.do(Persist(record_id=state.config.id, kind="session_closed", body={"code": code, "reason": reason}))
-        step.do(Close(code, reason))
+        step.emit(Persist(record_id=state.config.id, kind="session_closed", body={"code": code, "reason": reason}))
+        step.emit(Close(code, reason))

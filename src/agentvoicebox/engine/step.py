@@ -20,7 +20,7 @@ class Step:
         self.ids = ids
         self.effects: list[Effect] = []
 
-    def do(self, effect: Effect) -> None:
+    def emit(self, effect: Effect) -> None:
         """Ask for an effect."""
         self.effects.append(effect)
 

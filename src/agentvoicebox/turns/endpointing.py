@@ -1,6 +1,6 @@
 """How long a silence must last to end the turn: a fixed time, or one that depends on how finished the words sound.
 
-Pure arithmetic over votes; whoever keeps time (the detector, in samples) asks again whenever a vote comes in.
+Pure arithmetic over evidence; whoever keeps time (the detector, in samples) asks again whenever a vote comes in.
 """
 
 from typing import Protocol
@@ -18,7 +18,7 @@ MODEL_CAP_MS = (
 EAGERNESS_CAP_MS = {"low": 8_000, "medium": 4_000, "high": 2_000, "auto": 4_000}  # OpenAI's documented timers
 
 
-class Votes(msgspec.Struct, frozen=True):
+class TurnEndEvidence(msgspec.Struct, frozen=True):
     """What is known about the words before the present silence.
 
     Attributes:
@@ -33,8 +33,8 @@ class Votes(msgspec.Struct, frozen=True):
 class Endpointing(Protocol):
     """A rule for the end of a turn."""
 
-    def wait_ms(self, votes: Votes) -> float:
-        """How much silence ends the turn, as far as the votes tell."""
+    def wait_ms(self, evidence: TurnEndEvidence) -> float:
+        """How much silence ends the turn, as far as the evidence tell."""
 
 
 class FixedSilence:
@@ -43,7 +43,7 @@ class FixedSilence:
     def __init__(self, silence_ms: float) -> None:
         self._silence_ms = silence_ms
 
-    def wait_ms(self, votes: Votes) -> float:
+    def wait_ms(self, evidence: TurnEndEvidence) -> float:
         """See Endpointing."""
         return self._silence_ms
 
@@ -58,15 +58,15 @@ class SemanticSilence:
     def __init__(self, cap_ms: float) -> None:
         self._cap_ms = cap_ms
 
-    def wait_ms(self, votes: Votes) -> float:
+    def wait_ms(self, evidence: TurnEndEvidence) -> float:
         """See Endpointing."""
-        return min(self._cap_ms, max(self._text_wait_ms(votes), _model_wait_ms(votes.completeness)))
+        return min(self._cap_ms, max(self._text_wait_ms(evidence), _model_wait_ms(evidence.completeness)))
 
-    def _text_wait_ms(self, votes: Votes) -> float:
-        if votes.text is None:
+    def _text_wait_ms(self, evidence: TurnEndEvidence) -> float:
+        if evidence.text is None:
             # No words yet: the model alone may say that it is over.
-            return UNDECIDED_WAIT_MS if votes.completeness is None else FINISHED_WAIT_MS
-        doubt = incompleteness(votes.text)
+            return UNDECIDED_WAIT_MS if evidence.completeness is None else FINISHED_WAIT_MS
+        doubt = incompleteness(evidence.text)
         if doubt < 0.5:
             return _between(FINISHED_WAIT_MS, UNDECIDED_WAIT_MS, doubt / 0.5)
         return _between(UNDECIDED_WAIT_MS, self._cap_ms, (doubt - 0.5) / 0.5)

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, OpenJob
 from agentvoicebox.engine.jobs import CallTool, ChatMessage, ToolSpec
-from agentvoicebox.engine.outputs import add_output, conversation_of, finish_output, out, record_item, send
-from agentvoicebox.engine.response import Call, LiveResponse
-from agentvoicebox.engine.state import DetachedCall, State
+from agentvoicebox.engine.outputs import add_output, conversation_of, emit, finish_output, record_item, send
+from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.engine.tool_call import CallEvent, CallPhase, DetachedCall, LiveCall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem
 
@@ -39,8 +40,8 @@ def write_call(state: State, step: Step, response: LiveResponse, index: int, nam
         send(response, step, delta)
 
 
-def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> Call:
-    call = Call(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
+def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> LiveCall:
+    call = LiveCall(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
     response.calls.append(call)
     if not _is_server_tool(state, response, name):
         call.output_index = len(response.outputs)
@@ -52,19 +53,19 @@ def finish_call(
     state: State,
     step: Step,
     response: LiveResponse,
-    call: Call,
+    call: LiveCall,
     status: Literal["completed", "incomplete"] = "completed",
 ) -> None:
-    """No more of this call will be written; `incomplete` when the model was stopped in the middle of it."""
-    if call.is_written:
+    """No more of this call will be generation_done; `incomplete` when the model was stopped in the middle of it."""
+    if call.phase is not CallPhase.WRITING:
         return
-    call.is_written = True
+    call.apply(CallEvent.WRITTEN if status == "completed" else CallEvent.CUT_OFF)
     if call.output_index is None:
         if status == "completed":
             entry = Entry(_call_item(call, status), response.id, is_hidden=True, is_provisional=response.is_provisional)
             conversation_of(state, response).add(entry)
             if response.is_default:
-                out(response, step, record_item(entry))
+                emit(response, step, record_item(entry))
         return
     done = ev.ResponseFunctionCallArgumentsDone(
         **_call_ids(step, response, call), name=call.name, arguments=call.arguments
@@ -77,18 +78,20 @@ def run_tools(state: State, step: Step, response: LiveResponse) -> None:
     """Start the server tools that may start. While the turn is uncertain only those that merely read may."""
     read_only = {tool.name for tool in state.agent.server_tools if tool.is_read_only}
     for call in response.calls:
-        if call.output_index is not None or call.job_id is not None:
+        if not call.is_server_tool or call.phase is not CallPhase.WRITTEN:
             continue
         call.has_effects = call.name not in read_only
         if call.has_effects and response.is_provisional:
             continue
         call.job_id = step.ids.next("job")
+        call.apply(CallEvent.STARTED)
         request = CallTool(response.id, call.call_id, call.name, call.arguments, state.agent.name)
-        step.do(OpenJob(call.job_id, request))
+        step.emit(OpenJob(call.job_id, request))
 
 
-def note_result(state: State, step: Step, response: LiveResponse, call: Call, output: str) -> None:
+def add_result(state: State, step: Step, response: LiveResponse, call: LiveCall, output: str) -> None:
     """A server tool answered: the model will read it, and the conversation keeps it."""
+    call.apply(CallEvent.RETURNED)
     call.output = output
     response.own.append(ChatMessage(role="tool", text=output, call_id=call.call_id))
     item = FunctionCallOutputItem(id=step.ids.next("item"), call_id=call.call_id, output=output)
@@ -96,36 +99,41 @@ def note_result(state: State, step: Step, response: LiveResponse, call: Call, ou
     conversation = conversation_of(state, response)
     conversation.add_result(entry)
     if response.is_default:
-        out(response, step, record_item(entry))
+        emit(response, step, record_item(entry))
 
 
 def detach(state: State, step: Step, response: LiveResponse) -> None:
     """A response ends: its side effects under way go on without it, and the conversation says so."""
     for call in response.calls:
-        if not call.has_effects or call.job_id is None or call.output is not None:
+        if not call.is_running or call.job_id is None:
             continue
+        if not call.has_effects:
+            call.apply(CallEvent.CANCELLED)
+            continue
+        call.apply(CallEvent.DETACHED)
         item = FunctionCallOutputItem(id=step.ids.next("item"), call_id=call.call_id, output=PENDING)
         state.detached[call.job_id] = DetachedCall(call.call_id, response.id, item.id or "", response.is_default)
         if response.is_default:
             state.conversation.add_result(Entry(item, response.id, is_hidden=True))
 
 
-def settle_detached(state: State, step: Step, job_id: str, output: str) -> None:
+def finish_detached(state: State, step: Step, job_id: str, output: str) -> None:
     """A side effect came to its end after its response did: its result takes its place, and is recorded."""
     call = state.detached.pop(job_id)
+    call.apply(CallEvent.RETURNED)
     item = FunctionCallOutputItem(id=call.output_item_id, call_id=call.call_id, output=output)
     entry = next((e for e in state.conversation.entries if e.is_hidden and e.item.id == item.id), None)
     if entry is None:  # of a response beside the conversation
         entry = Entry(item, call.response_id, is_hidden=True)
     entry.item = item
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
-def abandon(state: State, step: Step) -> None:
+def abandon_detached(state: State, step: Step) -> None:
     """The session ends: nobody will hear how its side effects came out. A worker that has begun one still ends it."""
     for job_id in list(state.detached):
-        step.do(CancelJob(job_id))
-        settle_detached(state, step, job_id, OUTCOME_UNKNOWN)
+        step.emit(CancelJob(job_id))
+        finish_detached(state, step, job_id, OUTCOME_UNKNOWN)
 
 
 def failed_output(state: State, job_id: str) -> str:
@@ -140,12 +148,12 @@ def _is_server_tool(state: State, response: LiveResponse, name: str) -> bool:
     return not is_client and any(tool.name == name for tool in state.agent.server_tools)
 
 
-def _call_item(call: Call, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:
+def _call_item(call: LiveCall, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:
     arguments = "" if status == "in_progress" else call.arguments
     return FunctionCallItem(id=call.item_id, call_id=call.call_id, name=call.name, arguments=arguments, status=status)
 
 
-def _call_ids(step: Step, response: LiveResponse, call: Call) -> dict[str, Any]:
+def _call_ids(step: Step, response: LiveResponse, call: LiveCall) -> dict[str, Any]:
     return {
         "event_id": step.event_id(),
         "response_id": response.id,
@@ -173,6 +181,6 @@ def tool_choice(response: LiveResponse) -> str:
         return "none"
     choice = response.config.tool_choice
     if isinstance(choice, str):
-        # `required` is for the first line; afterwards the model must be free to speak
+        # `required` is for the first line; afterwards the model must be free to add_segments
         return choice if response.generations == 1 or choice != "required" else "auto"
     return f"function:{choice.get('name', '')}" if response.generations == 1 else "auto"
