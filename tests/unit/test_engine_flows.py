@@ -439,17 +439,28 @@ def test_closing_ends_every_response_with_its_own_terminal() -> None:
     assert isinstance(talk.effects[-1], fx.Close)
 
 
-def test_the_next_segment_waits_until_the_caller_has_heard_enough() -> None:
+def test_without_credit_only_the_segment_that_is_due_is_synthesised() -> None:
     talk = Talk()
     talk.speech(0, 16_000, "Hello")
-    talk.model("First sentence here. Second sentence here. Third sentence here.")
-    first = talk.open_job("speak")
-    talk.give(i.AudioSynthesised(first.job_id, 1, 24_000 * 30))
-    talk.give(i.SynthesisDone(first.job_id))
-    second = talk.open_job("speak")
-    talk.give(i.AudioSynthesised(second.job_id, 1, 24_000 * 30))
-    talk.give(i.SynthesisDone(second.job_id))
-    assert talk.open_job("speak").request.text.startswith("Third")
+    talk.hear("Hello", 16_000, is_final=True)
+    talk.model("First sentence here. Second sentence here. Third sentence here. Fourth sentence here.")
+    assert [job.request.text[:6] for job in talk.jobs] == ["First ", "Second"]
+    talk.voice(24_000 * 30)  # far more than AHEAD_MS
+    assert [job.request.text[:6] for job in talk.jobs] == ["Second"]
+    talk.voice(24_000 * 30)
+    assert [job.request.text[:6] for job in talk.jobs] == ["Third "]
+    talk.wait(60.0)
+    talk.voice(24_000)
+    assert [job.request.text[:6] for job in talk.jobs] == ["Fourth"]
+
+
+def test_with_credit_the_next_segment_is_synthesised_meanwhile() -> None:
+    talk = Talk()
+    talk.speech(0, 16_000, "Hello")
+    talk.hear("Hello", 16_000, is_final=True)
+    talk.model("First sentence here. Second sentence here. Third sentence here. Fourth sentence here.")
+    talk.voice(24_000 * 8)  # AHEAD_MS to the millisecond
+    assert [job.request.text[:6] for job in talk.jobs] == ["Second", "Third "]
 
 
 def test_the_voice_is_fixed_once_it_has_spoken() -> None:

@@ -1,7 +1,7 @@
-"""Responses on their way: from the words of a turn to the last chunk of audio, and their end, once.
+"""The life of a response: from the transcript of a turn to the last chunk of audio, and its end, once.
 
-Decides when a response generates, calls, speaks and ends. A provisional response does the same, but what it puts out is
-withheld until `release`, or forgotten by `drop`.
+Decides when a response generates, calls tools, speaks and ends. A provisional response does the same, but its output is
+withheld until `release`, or discarded by `drop`.
 """
 
 from typing import Literal
@@ -41,18 +41,18 @@ def start(
     *,
     metadata: dict[str, str] | None = None,
     side: Conversation | None = None,
-    base: tuple[ChatMessage, ...] | None = None,
-    question: str | None = None,
+    context: tuple[ChatMessage, ...] | None = None,
+    question_item_id: str | None = None,
 ) -> LiveResponse:
-    """Begin a response; `question` makes it provisional (see LiveResponse)."""
+    """Begin a response; `question_item_id` makes it provisional (see LiveResponse)."""
     response = LiveResponse(
         id=step.ids.next("resp"),
         config=config,
         metadata=metadata,
         side=side,
-        base=base,
-        question=question,
-        held=None if question is None else [],
+        context=context,
+        question_item_id=question_item_id,
+        held=None if question_item_id is None else [],
     )
     state.responses[response.id] = response
     if response.is_default:
@@ -64,17 +64,17 @@ def start(
 
 
 def generate_when_ready(state: State, step: Step, response: LiveResponse) -> None:
-    """The words of the turn may be known by now: if so, let the model write."""
+    """Start the first generation, unless the response waits for a transcript that is not known yet."""
     if response.phase is ResponsePhase.WAITING and (
-        response.base is not None or not state.conversation.awaits_transcript()
+        response.context is not None or not state.conversation.awaits_transcript()
     ):
-        failure = state.conversation.transcript_failure() if response.base is None else None
-        if response.base is None:
-            response.base = state.conversation.messages()
+        failure = state.conversation.transcript_failure() if response.context is None else None
+        if response.context is None:
+            response.context = state.conversation.messages()
         response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
         if failure is None:
             _generate(state, step, response)
-        else:  # a model would answer the line before once more
+        else:  # without the text a model would answer the previous line again
             fail(state, step, response, *failure, apology=NOT_UNDERSTOOD)
 
 
@@ -89,7 +89,7 @@ def _generate(state: State, step: Step, response: LiveResponse) -> None:
         response_id=response.id,
         language_model=state.agent.language_model,
         instructions=response.config.instructions,
-        messages=(*(response.base or ()), *response.own),
+        messages=(*(response.context or ()), *response.tool_messages),
         tools=tools,
         tool_choice=tool_calls.tool_choice(response) if tools else "none",
         max_output_tokens=limit if isinstance(limit, int) else None,
@@ -98,7 +98,7 @@ def _generate(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def add_text(state: State, step: Step, response: LiveResponse, text: str) -> None:
-    """The model wrote on."""
+    """The language model wrote more text."""
     if not response.draft:
         text = text.lstrip()
         if not text:
@@ -121,7 +121,7 @@ def add_text(state: State, step: Step, response: LiveResponse, text: str) -> Non
 def generation_done(
     state: State, step: Step, response: LiveResponse, finish_reason: str, input_tokens: int, output_tokens: int
 ) -> None:
-    """The model finished its line: finish its calls, run the server's tools, or only add_segments what is left."""
+    """The model finished its line: finish its calls, then run the server's tools or synthesise what is left."""
     response.llm_job = None
     response.input_tokens += input_tokens
     response.output_tokens += output_tokens
@@ -133,7 +133,7 @@ def generation_done(
         tool_calls.finish_call(state, step, response, call)
     if any(call.is_server_tool for call in response.calls):
         calls = tuple(ToolCall(call.call_id, call.name, call.arguments) for call in response.calls)
-        response.own.append(ChatMessage(role="assistant", text=response.draft.strip(), tool_calls=calls))
+        response.tool_messages.append(ChatMessage(role="assistant", text=response.draft.strip(), tool_calls=calls))
         response.apply(ResponseEvent.TOOLS_CALLED)
         if response.has_audio:
             synthesis.add_segments(state, step, response, response.segmenter.flush())
@@ -159,7 +159,7 @@ def _open_message(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def tool_returned(state: State, step: Step, response: LiveResponse, call: LiveCall, output: str) -> None:
-    """A server tool answered: once all have, the model goes on, unless the client owes results too."""
+    """A server tool returned: once all have, the model goes on, unless the client owes results too."""
     tool_calls.add_result(state, step, response, call, output)
     server_calls = [c for c in response.calls if c.is_server_tool]
     if any(c.phase is not CallPhase.RETURNED for c in server_calls):
@@ -172,13 +172,13 @@ def tool_returned(state: State, step: Step, response: LiveResponse, call: LiveCa
 
 
 def segment_synthesised(state: State, step: Step, response: LiveResponse, segment: Segment) -> None:
-    """A segment is synthesised to its end, or can't be: then only its words are sent."""
+    """A segment is synthesised to its end, or can't be: then only its text is sent."""
     synthesis.segment_synthesised(state, step, response, segment)
     end_if_all_sent(state, step, response)
 
 
 def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
-    """End the response when everything is written and said."""
+    """End the response if all text is written and all audio is sent."""
     if response.phase is ResponsePhase.SPEAKING and response.segment_queue.is_sent and not response.is_provisional:
         if response.failure is not None:
             end(state, step, response, "failed")
@@ -189,8 +189,8 @@ def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def release(state: State, step: Step, response: LiveResponse) -> None:
-    """The turn is over after all: everything withheld happens now, in its order."""
-    held, response.held, response.question = response.held or [], None, None
+    """The turn is over: emit the withheld effects in their order, and go on as a certain response."""
+    held, response.held, response.question_item_id = response.held or [], None, None
     for entry in state.conversation.entries:
         if entry.response_id == response.id:
             entry.is_provisional = False
@@ -205,7 +205,7 @@ def release(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def drop(state: State, step: Step, response: LiveResponse) -> None:
-    """The caller goes on: the response never was."""
+    """The turn goes on: remove a provisional response. The client never knew of it."""
     for job_id in response.jobs():
         step.emit(CancelJob(job_id))
     for call in response.calls:
@@ -216,7 +216,7 @@ def drop(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def fail(state: State, step: Step, response: LiveResponse, code: str, message: str, *, apology: str = APOLOGY) -> None:
-    """There will be no answer: say so, in words if the caller has heard none yet, then end as failed."""
+    """There will be no answer: apologise if nothing was sent yet, then end as failed."""
     response.llm_job = None
     response.failure = ResponseError(type="server_error", code=code, message=message)
     if response.message is None and response.is_default:
@@ -229,7 +229,7 @@ def fail(state: State, step: Step, response: LiveResponse, code: str, message: s
 def end(
     state: State, step: Step, response: LiveResponse, status: ResponseStatus, reason: StatusReason | None = None
 ) -> None:
-    """End a response, once: stop its jobs (but no side effect), close what is open, send `response.done`."""
+    """End a response: stop its jobs (but no side effect), close open parts and items, send `response.done`."""
     for job_id in response.jobs():
         step.emit(CancelJob(job_id))
     message = response.message
@@ -271,7 +271,7 @@ def _close_message(
 
 
 def _remove_unanswered_calls(state: State, response: LiveResponse) -> None:
-    """Hidden calls whose tool never answered leave no trace: a model must not wait for them."""
+    """Remove hidden calls whose tool never returned: a model must not wait for their results."""
     answered = {e.item.call_id for e in state.conversation.entries if isinstance(e.item, FunctionCallOutputItem)}
     state.conversation.entries = [
         e

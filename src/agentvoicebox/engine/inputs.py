@@ -1,7 +1,9 @@
-"""What can happen to a conversation: past facts, the engine's only food. They are stored as they are, for replay.
+"""Inputs of the engine: facts that have happened. The session log stores them as they are, for replay.
 
-Three sources: the client (its events), the detector (facts about its audio), and workers (what became of jobs). Audio
-itself never enters: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
+Three sources: the client (its events), the detector (facts about its audio, from `turns.facts`), and workers (results of jobs).
+Audio itself is no input: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
+
+The tags stand in stored logs. They never change, also where a class has been renamed.
 """
 
 from typing import Any
@@ -26,7 +28,7 @@ class ServerTool(msgspec.Struct, frozen=True):
 
 
 class AgentProfile(msgspec.Struct, frozen=True):
-    """Who answers: what of an agent's file the engine needs."""
+    """The agent of a session: the part of its file that the engine needs."""
 
     name: str
     language_model: str
@@ -60,7 +62,7 @@ class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
 
 
 class ClientEventRejected(msgspec.Struct, frozen=True, tag="client_erred"):
-    """A frame the codec refused. The session lives on."""
+    """A frame that the codec rejected. The session goes on."""
 
     message: str
     code: str | None = None
@@ -76,10 +78,10 @@ class AudioArrived(msgspec.Struct, frozen=True, tag="audio_arrived"):
 
 
 class Transcribed(msgspec.Struct, frozen=True, tag="heard"):
-    """What the recogniser makes of an utterance, from its start to `speech_end_sample`.
+    """The recogniser's text of an utterance, from its start to `speech_end_sample`.
 
     Attributes:
-        text: the whole text so far, normalised white space; empty when it was no speech.
+        text: the whole text so far, with normalised white space; empty when there was no speech.
         is_final: the worker saw the end mark and this covers it; no further Transcribed follows.
     """
 
@@ -90,14 +92,14 @@ class Transcribed(msgspec.Struct, frozen=True, tag="heard"):
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
-    """The language model wrote on."""
+    """The language model wrote more text."""
 
     job_id: str
     text: str
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_call_delta"):
-    """The language model wrote on a tool call. The first of an `index` has the name; arguments are JSON text in pieces."""
+    """The language model wrote more of a tool call. The first of an `index` has the name; arguments are JSON in pieces."""
 
     job_id: str
     index: int
@@ -132,13 +134,13 @@ class AudioSynthesised(msgspec.Struct, frozen=True, tag="spoken"):
 
 
 class SynthesisDone(msgspec.Struct, frozen=True, tag="speech_done"):
-    """The segment is spoken to its end."""
+    """The segment is synthesised to its end."""
 
     job_id: str
 
 
 class ToolReturned(msgspec.Struct, frozen=True, tag="tool_returned"):
-    """A server tool answered. `output` is text, usually compact JSON."""
+    """A server tool returned. `output` is text, usually compact JSON."""
 
     job_id: str
     output: str
@@ -153,29 +155,29 @@ class JobFailed(msgspec.Struct, frozen=True, tag="job_failed"):
 
 
 class TimePassed(msgspec.Struct, frozen=True, tag="time_passed"):
-    """The engine's own deadline came. `at_sample`: the input position then."""
+    """The engine's deadline has passed. `at_sample`: the input position at that time."""
 
     at_sample: int = 0
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
-    """The session has another owner from here on. `seed`: of all ids to come, so that the former owner's never meet them."""
+    """The session has another owner from here on. `seed`: of all later ids, so that they differ from the former owner's."""
 
     seed: str
 
 
 class ModeChanged(msgspec.Struct, frozen=True, tag="mode_changed"):
-    """Something around the call went away or came back.
+    """A service that the call needs went down or came back.
 
     Attributes:
-        degraded: what does not work from now on, by the names that clients are told; empty: everything works.
+        degraded: which services are down from now on, by the names that clients receive; empty: none.
     """
 
     degraded: tuple[str, ...] = ()
 
 
 class Closing(msgspec.Struct, frozen=True, tag="closing"):
-    """The session ends: the client left (`client_left`), or the server must go (`shutdown`, `overloaded`, `protocol`)."""
+    """The session ends: the client left (`client_left`), or the server ends it (`shutdown`, `overloaded`, `protocol`)."""
 
     reason: str
     code: int = 1000

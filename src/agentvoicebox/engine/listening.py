@@ -1,7 +1,7 @@
-"""From the caller's audio to an item with words: turns opened, probed, committed, and what they start.
+"""From the caller's audio to an item with a transcript: user turns are opened, probed and committed, and start responses.
 
-Speculation lives here: on the first silence the recogniser is probed; on its words a provisional response begins; the end of
-the turn makes it certain, resumed speech makes it void.
+Speculation: on the first silence the recogniser is asked for the text so far; on its text a provisional response begins. The
+end of the turn makes it certain, resumed speech drops it.
 """
 
 from agentvoicebox.engine import answering
@@ -25,7 +25,7 @@ from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import InputAudio, MessageItem
 
 INPUT_RATE_HZ = 16_000  # the rate of every input position, whatever format the client sends
-MIN_COMMIT_MS = 100  # OpenAI refuses less
+MIN_COMMIT_MS = 100  # OpenAI rejects less
 
 
 def milliseconds(sample: int) -> int:
@@ -37,14 +37,14 @@ def milliseconds(sample: int) -> int:
 
 
 def audio_arrived(state: State, step: Step, fact: AudioArrived) -> None:
-    """The first audio of a manual buffer: let a recogniser listen along."""
+    """The first audio of a manual buffer: open a turn, so that a recogniser follows."""
     is_stale = fact.start_sample < state.buffer.start_sample  # of a buffer that was committed or cleared meanwhile
     if state.buffer.turn is None and state.config.turn_detection is None and not is_stale:
         _open_turn(state, step, fact.start_sample, is_manual=True)
 
 
 def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
-    """The caller speaks: tell the client first, then interrupt, then listen."""
+    """The caller speaks: open a turn, notify the client, interrupt the response."""
     detection = state.config.turn_detection
     if detection is None or state.buffer.turn is not None:
         return
@@ -60,7 +60,7 @@ def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
 
 
 def interrupt(state: State, step: Step) -> None:
-    """The caller talks over the agent: note what was heard, stop what is being said."""
+    """Barge-in: record what was played, then end the response."""
     _record_played(state, step)
     active = state.active
     if active is not None:
@@ -68,7 +68,7 @@ def interrupt(state: State, step: Step) -> None:
 
 
 def _record_played(state: State, step: Step) -> None:
-    """Of the audio still queued at the client nothing more is heard; the queue may span several items."""
+    """Audio that is still queued at the client will not be played; the queue may span several items."""
     unplayed_ms = state.playout.remaining_ms(step.now_s)
     state.playout.stop(step.now_s)
     for entry in reversed(state.conversation.entries):
@@ -83,7 +83,7 @@ def _record_played(state: State, step: Step) -> None:
 
 
 def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
-    """The turn may be over: ask for the words so far."""
+    """The turn may be over: ask the recogniser for the text so far."""
     turn = state.buffer.turn
     if turn is None or turn.is_manual:
         return
@@ -94,7 +94,7 @@ def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
 
 
 def speech_resumed(state: State, step: Step) -> None:
-    """It was not over."""
+    """The turn was not over: drop what was begun on the pause."""
     turn = state.buffer.turn
     if turn is not None and not turn.is_manual:
         turn.apply(TurnEvent.RESUMED)
@@ -103,7 +103,7 @@ def speech_resumed(state: State, step: Step) -> None:
 
 
 def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
-    """The turn is over: commit it, and answer."""
+    """The turn is over: commit it and answer."""
     turn, detection = state.buffer.turn, state.config.turn_detection
     if turn is None or turn.is_manual or detection is None:
         return
@@ -113,9 +113,6 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
     )
     step.send(stopped)
     provisional = _provisional(state)
-    if turn.text_end_sample != fact.speech_end_sample and provisional is not None:
-        drop_speculation(state, step)
-        provisional = None
     _commit_turn(state, step, turn, end_sample, fact.speech_end_sample)
     step.emit(DropAudio(end_sample))
     if provisional is not None:
@@ -142,7 +139,7 @@ def commit(state: State, step: Step, at_sample: int) -> None:
 
 
 def clear(state: State, step: Step, at_sample: int) -> None:
-    """The client takes back what it has not committed."""
+    """The client clears its uncommitted audio."""
     discard_turn(state, step)
     state.buffer.start_sample = at_sample
     step.emit(DropAudio(at_sample, resets_turn=True))
@@ -150,7 +147,7 @@ def clear(state: State, step: Step, at_sample: int) -> None:
 
 
 def discard_turn(state: State, step: Step) -> None:
-    """Forget the open turn; its audio stays in the buffer."""
+    """Discard the open turn; its audio stays in the buffer."""
     drop_speculation(state, step)
     turn, state.buffer.turn = state.buffer.turn, None
     if turn is None:
@@ -161,7 +158,7 @@ def discard_turn(state: State, step: Step) -> None:
 
 
 def idle_timeout(state: State, step: Step, at_sample: int) -> None:
-    """The caller has been silent for long: commit the silence and add_segments up."""
+    """The caller was silent for the idle timeout: commit the silence and start a response."""
     state.idle_at_s = None
     if state.buffer.turn is not None or state.active is not None:
         return
@@ -226,7 +223,7 @@ def _add_audio_item(
     *,
     before: Entry | None = None,
 ) -> None:
-    """Committed, added, done: in this order, and before the transcript exists."""
+    """Send committed, added and done, in this order, before the transcript is known."""
     item = MessageItem(id=item_id, role="user", content=(InputAudio(transcript=transcript),))
     entry = Entry(item, transcript=transcript, start_sample=start_sample, end_sample=end_sample)
     if before is None:
@@ -240,11 +237,11 @@ def _add_audio_item(
     step.emit(record_item(entry))
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- transcripts ------------------------------------------------------------------------------------------------------
 
 
 def transcript_received(state: State, step: Step, fact: Transcribed) -> None:
-    """The recogniser has words: for an item that waits for them, or for a pause that may be the end."""
+    """The recogniser sent text: of a committed turn, or of the open one up to its pause."""
     committed = state.buffer.owed.get(fact.job_id)
     if committed is not None:
         if fact.is_final:
@@ -292,7 +289,7 @@ def _send_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
 
 
 def transcription_failed(state: State, step: Step, job_id: str, code: str, message: str) -> None:
-    """The recogniser gave up on an utterance: its item has no words, and the call goes on."""
+    """The recogniser gave up on a turn: its item stays without text, and the call goes on."""
     turn = state.buffer.turn
     if turn is not None and turn.job_id == job_id:
         turn.apply(TurnEvent.RECOGNISER_FAILED)
@@ -328,7 +325,7 @@ def _start_waiting_generations(state: State, step: Step) -> None:
 
 
 def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
-    """Begin the answer to words that may be all the caller says."""
+    """Start a provisional response to text that may be the whole turn."""
     detection = state.config.turn_detection
     if (
         state.config.type != "realtime"
@@ -340,11 +337,11 @@ def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
         return
     item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
     state.conversation.add(Entry(item, transcript=text, is_provisional=True))
-    answering.start(state, step, state.config, question=turn.item_id)
+    answering.start(state, step, state.config, question_item_id=turn.item_id)
 
 
 def drop_speculation(state: State, step: Step) -> None:
-    """Forget a provisional answer and its question."""
+    """Drop the provisional response, if any, and the provisional item it answers."""
     response = _provisional(state)
     if response is None:
         return

@@ -1,6 +1,6 @@
-"""What a response puts out: items, parts, and the effects that show them. Withheld while the turn is uncertain.
+"""The output of a response: items, parts, and the effects that send them. Withheld while the turn is uncertain.
 
-The one door from a live response to the client. When something is put out is decided by `answering`, `calling` and `speaking`.
+All output of a response passes here. When it is sent is decided by `answering`, `tool_calls` and `synthesis`.
 """
 
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from agentvoicebox.wire.items import Item, MessageItem, OutputAudio, OutputText
 
 
 def emit(response: LiveResponse, step: Step, effect: Effect) -> None:
-    """Do an effect of a response, or withhold it while the turn is uncertain."""
+    """Emit an effect of a response, or withhold it while the turn is uncertain."""
     if response.held is None:
         step.emit(effect)
     else:
@@ -30,7 +30,7 @@ def send(response: LiveResponse, step: Step, event: ev.ServerEvent) -> None:
 
 
 def part_ids(step: Step, response: LiveResponse, message: Message) -> dict[str, Any]:
-    """What every event about the message's one part has in common."""
+    """The fields that all events about the message's one part share."""
     return {
         "event_id": step.event_id(),
         "response_id": response.id,
@@ -41,12 +41,12 @@ def part_ids(step: Step, response: LiveResponse, message: Message) -> dict[str, 
 
 
 def conversation_of(state: State, response: LiveResponse) -> Conversation:
-    """Where a response's items go: the session's conversation, or its own."""
+    """The conversation of a response's items: the session's, or its own."""
     return state.conversation if response.side is None else response.side
 
 
 def add_output(state: State, step: Step, response: LiveResponse, item: Item) -> None:
-    """A response has a further item: tell the client, twice if it enters the conversation."""
+    """Add an item to a response, and to its conversation."""
     output_index = len(response.outputs)
     response.outputs.append(item)
     entry = Entry(item, response_id=response.id, is_provisional=response.is_provisional)
@@ -66,7 +66,7 @@ def add_output(state: State, step: Step, response: LiveResponse, item: Item) -> 
 
 
 def finish_output(state: State, step: Step, response: LiveResponse, output_index: int, item: Item) -> None:
-    """An item is final: tell the client, and the records."""
+    """An item is final: send and record it."""
     response.outputs[output_index] = item
     conversation = conversation_of(state, response)
     entry = conversation.find(item.id)
@@ -90,7 +90,7 @@ def finish_output(state: State, step: Step, response: LiveResponse, output_index
 def update_entry(
     state: State, response: LiveResponse, message: Message, status: Literal["completed", "incomplete", "in_progress"]
 ) -> MessageItem:
-    """Bring the message's entry up to date with what was sent of it."""
+    """Update the message's entry with what was sent of it."""
     part = OutputAudio(transcript=message.text) if response.has_audio else OutputText(text=message.text)
     item = MessageItem(id=message.item_id, role="assistant", content=(part,), status=status)
     entry = conversation_of(state, response).find(message.item_id)
@@ -102,7 +102,7 @@ def update_entry(
 
 
 def record_item(entry: Entry) -> Persist:
-    """The record of an item as it stands."""
+    """The record of an item in its present state. `heard_ms` is the stored name of `played_ms`."""
     body: dict[str, Any] = {
         "item": msgspec.to_builtins(entry.item),
         "response_id": entry.response_id,

@@ -1,7 +1,6 @@
-"""What a client asks for: each event to its effect, or to one typed error.
+"""Client events: each leads to its effects, or to one typed error.
 
-Whatever a client asks while a provisional answer is being prepared makes that answer void first: it was prepared for another
-conversation.
+An event that changes the conversation or the session first drops a provisional response, which was prepared without it.
 """
 
 import msgspec
@@ -30,18 +29,18 @@ from agentvoicebox.wire.items import (
 )
 from agentvoicebox.wire.session_config import apply_update, resolve_response_options, session_to_wire
 
-MAX_ITEMS = 2_000  # a call of hours; beyond it a client is writing a book into our memory
+MAX_ITEMS = 2_000  # a call of hours; a bound on memory
 
 
 def handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
-    """Carry out a client event, or send the one error it deserves."""
+    """Apply a client event, or send one error."""
     try:
-        _handle(state, step, event, at_sample)
+        _apply(state, step, event, at_sample)
     except ClientError as error:
         step.send(ev.ErrorEvent(event_id=step.event_id(), error=body_of(error, event_id=event.event_id)))
 
 
-def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
     match event:
         case ce.SessionUpdate():
             update_session(state, step, event)
@@ -70,7 +69,7 @@ def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> 
 
 
 def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
-    """Change what holds from now on; a running response keeps what it began with."""
+    """Change the session; a live response keeps the settings it began with."""
     before = state.config
     is_answering = state.active is not None and not state.active.is_provisional
     after = apply_update(before, event.session, voice_locked=state.has_sent_audio, speed_locked=is_answering)
@@ -88,7 +87,7 @@ def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
 
 
 def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
-    """Something around the call went away or came back: tell the client once, with the session as it stands."""
+    """A service went down or came back: send the session once, with what is degraded."""
     if degraded != state.degraded:
         state.degraded = degraded
         step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(state.config, degraded)))
@@ -98,7 +97,7 @@ def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
 
 
 def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> None:
-    """Put a client's item into the conversation."""
+    """Add a client's item to the conversation."""
     after = event.previous_item_id
     if after is not None and after != ROOT and state.conversation.find(after) is None:
         raise UnknownItem(
@@ -133,7 +132,7 @@ def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> N
 
 
 def client_entry(step: Step, item: Item) -> Entry:
-    """A client's item with its id made sure, its audio bytes left out, and assistant audio read as text."""
+    """An entry for a client's item: with an id, without audio bytes, and with assistant audio as text."""
     if isinstance(item, MessageItem):
         parts = tuple(
             OutputText(text=part.transcript)
@@ -147,12 +146,12 @@ def client_entry(step: Step, item: Item) -> Entry:
     item = msgspec.structs.replace(item, id=item.id or step.ids.next("item"), status="completed")
     entry = Entry(item)
     if has_audio(item):
-        entry.transcript = ""  # the words are in the part itself, if the client knew them
+        entry.transcript = ""  # the text is in the part itself, if the client knew it
     return entry
 
 
 def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) -> None:
-    """The caller heard an item only so far: it and the context end there. More than was sent is taken as all of it."""
+    """The client played an item only so far: cut it there. A position beyond what was sent means all of it."""
     entry = _entry(state, event.item_id, "item_truncate_invalid_item_id")
     if not isinstance(entry.item, MessageItem) or entry.item.role != "assistant":
         raise InvalidEvent("Only assistant audio messages can be truncated.", code="invalid_value", param="item_id")
@@ -172,7 +171,7 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
 
 
 def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> None:
-    """Take an item out of the conversation and out of the records."""
+    """Remove an item from the conversation and from the records."""
     entry = _entry(state, event.item_id, "item_delete_invalid_item_id")
     listening.drop_speculation(state, step)
     state.conversation.remove(entry)
@@ -191,17 +190,17 @@ def _entry(state: State, item_id: str, code: str) -> Entry:
 
 
 def create_response(state: State, step: Step, event: ce.ResponseCreate) -> None:
-    """Answer now: in the conversation, or beside it."""
+    """Start a response: in the conversation, or out of band."""
     options = event.response or ce.ResponseOptions()
     if state.config.type == "transcription":
         raise InvalidEvent("A transcription session creates no responses.", code="invalid_value", param="type")
     config = resolve_response_options(state.config, options)
-    is_beside = options.conversation == "none"
-    base = None if options.input is None else _input_messages(state, step, options.input)
+    is_out_of_band = options.conversation == "none"
+    context = None if options.input is None else _input_messages(state, step, options.input)
     listening.drop_speculation(state, step)
-    if is_beside:
-        base = state.conversation.messages() if base is None else base
-        answering.start(state, step, config, metadata=options.metadata, side=Conversation(), base=base)
+    if is_out_of_band:
+        context = state.conversation.messages() if context is None else context
+        answering.start(state, step, config, metadata=options.metadata, side=Conversation(), context=context)
         return
     active = state.active
     if active is not None:
@@ -210,7 +209,7 @@ def create_response(state: State, step: Step, event: ce.ResponseCreate) -> None:
             "Wait until the response is finished before creating a new one.",
             code="conversation_already_has_active_response",
         )
-    answering.start(state, step, config, metadata=options.metadata, base=base)
+    answering.start(state, step, config, metadata=options.metadata, context=context)
 
 
 def _input_messages(state: State, step: Step, items: tuple[Item | ItemReference, ...]) -> tuple[ChatMessage, ...]:
@@ -229,7 +228,7 @@ def _input_messages(state: State, step: Step, items: tuple[Item | ItemReference,
 
 
 def cancel_response(state: State, step: Step, event: ce.ResponseCancel) -> None:
-    """Stop a response. A provisional one is not there yet, as far as the client knows."""
+    """Cancel a response. The client does not know a provisional one, so it can't be cancelled."""
     response: LiveResponse | None
     response = state.responses.get(event.response_id) if event.response_id is not None else state.active
     if response is None or response.is_provisional:

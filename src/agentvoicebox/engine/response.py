@@ -70,7 +70,7 @@ RESPONSE: Machine[ResponsePhase, ResponseEvent] = Machine(
 
 
 class Message(msgspec.Struct):
-    """The one message of a response, while it is open and after.
+    """The one message of a response.
 
     Attributes:
         text: what was sent of it (written text, or the text of the segments sent).
@@ -93,16 +93,16 @@ class LiveResponse(msgspec.Struct):
     """One response.
 
     Attributes:
-        config: the session as it was when the response began, with the response's own options; it reads no other.
+        config: the session as it was when the response began, with the response's own options.
         side: the conversation of an out-of-band response; None for one in the session's conversation.
-        base: the conversation as it was read for the first generation.
-        own: what it added since, as its next generation reads it (calls and their results).
+        context: the conversation as the first generation read it; None before.
+        tool_messages: calls of its earlier generations and their results, for the next generation.
         draft: what the current generation wrote so far.
         outputs: items by output index, as last sent.
         held: effects of a provisional response, withheld until the turn is certain; None once it is.
-        question: item id of the provisional turn this answers.
+        question_item_id: the provisional item that it answers; None once the turn is certain.
         generations: language model jobs so far.
-        failure: why it will end as failed, although it still speaks.
+        failure: why it will end as failed, once its apology is sent.
         incomplete: why it will end as incomplete.
     """
 
@@ -111,8 +111,8 @@ class LiveResponse(msgspec.Struct):
     metadata: dict[str, str] | None = None
     phase: ResponsePhase = ResponsePhase.WAITING
     side: Conversation | None = None
-    base: tuple[ChatMessage, ...] | None = None
-    own: list[ChatMessage] = []
+    context: tuple[ChatMessage, ...] | None = None
+    tool_messages: list[ChatMessage] = []
     draft: str = ""
     outputs: list[Item] = []
     message: Message | None = None
@@ -122,7 +122,7 @@ class LiveResponse(msgspec.Struct):
     llm_job: str | None = None
     generations: int = 0
     held: list[Effect] | None = None
-    question: str | None = None
+    question_item_id: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     failure: ResponseError | None = None
@@ -140,7 +140,7 @@ class LiveResponse(msgspec.Struct):
 
     @property
     def has_audio(self) -> bool:
-        """Whether it speaks."""
+        """Whether its output is audio."""
         return "audio" in self.config.output_modalities
 
     def apply(self, event: ResponseEvent) -> None:
@@ -148,14 +148,14 @@ class LiveResponse(msgspec.Struct):
         self.phase = RESPONSE.next(self.phase, event)
 
     def jobs(self) -> list[str]:
-        """Ids of all jobs that stop with it; a side effect under way is none of them."""
+        """Ids of all jobs that stop with it. Running side effects do not."""
         jobs = [self.llm_job] if self.llm_job else []
         jobs += self.segment_queue.open_jobs()
         jobs += [c.job_id for c in self.calls if c.job_id and c.is_running and not c.has_effects]
         return jobs
 
     def usage(self) -> Usage:
-        """What it cost so far."""
+        """Tokens used so far."""
         audio = round(self.message.sent_ms / AUDIO_TOKEN_MS) if self.message else 0
         return Usage.of(input_text=self.input_tokens, output_text=self.output_tokens, output_audio=audio)
 

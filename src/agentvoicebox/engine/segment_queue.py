@@ -120,6 +120,10 @@ class SegmentQueue(msgspec.Struct):
         """Open the synthesis jobs that credits allow.
 
         Args:
+            step: collects the effects.
+            response_id: the response that the segments belong to.
+            voice: name of a voice.
+            speed: 1 is normal.
             ahead_ms: audio that was sent and is not yet played.
             limit: how many jobs may be open at once.
         """

@@ -1,8 +1,10 @@
-"""The root of the engine: one conversation, fed with inputs, answering with effects.
+"""The root of the engine: one conversation, from inputs to effects.
 
-Time is session time: seconds on a clock that the driver keeps across gateways (it only has to grow). Equal inputs at equal
-times give equal effects, byte for byte; that is what replay, recovery and the property tests stand on.
+Time is session time: seconds on a clock that never runs back and goes on across gateways. Equal inputs at equal times give
+equal effects, byte for byte: replay, recovery and the property tests rely on it.
 """
+
+from typing import assert_never
 
 from agentvoicebox.engine import answering, listening, requests, snapshots, synthesis, tool_calls
 from agentvoicebox.engine import inputs as i
@@ -17,18 +19,18 @@ from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.session_config import session_to_wire
 
-GOING_AWAY = 1001  # what OpenAI closes an expired session with
+GOING_AWAY = 1001  # the close code of an expired session, as OpenAI sends it
 
 
 class Engine:
-    """A conversation. Made by `open` or `restore`; used by one caller at a time."""
+    """A conversation. Made by `open` or `restore`; not for concurrent use."""
 
     def __init__(self, state: State) -> None:
         self.state = state
 
     @classmethod
     def open(cls, opened: i.Opened, now_s: float) -> "tuple[Engine, list[Effect]]":
-        """Begin a session; the first effect sends `session.created`."""
+        """Open a session; the first effect sends `session.created`."""
         config = opened.config
         ids = IdSource(opened.seed)
         state = State(
@@ -48,11 +50,15 @@ class Engine:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can happen any more."""
+        """Whether the session has ended."""
         return self.state.is_closed
 
     def receive(self, given: i.Input, now_s: float) -> list[Effect]:
-        """What follows from a fact. After the session closed: nothing."""
+        """Apply an input; returns its effects. None after the session closed.
+
+        Raises:
+            IllegalTransition: a bug of the engine.
+        """
         state = self.state
         if state.is_closed:
             return []
@@ -100,6 +106,8 @@ class Engine:
                 self._close(step, code, reason)
             case i.Opened():
                 raise ValueError("a session is opened by Engine.open, once")
+            case _:
+                assert_never(given)
         return step.effects
 
     def deadline(self) -> float | None:
@@ -115,20 +123,20 @@ class Engine:
         return min(due)
 
     def snapshot(self) -> bytes:
-        """Everything, as MessagePack."""
+        """The whole state, as MessagePack. See `snapshots`."""
         return snapshots.encode(self.state)
 
     @classmethod
     def restore(cls, data: bytes) -> "Engine":
-        """The engine that `snapshot` saw. Raises msgspec.ValidationError for bytes of another shape."""
+        """The engine of a snapshot, also of an older format. Raises msgspec.ValidationError for other bytes."""
         return cls(snapshots.decode(data))
 
-    # -- what workers say ----------------------------------------------------------------------------------------
+    # -- results of jobs -----------------------------------------------------------------------------------------
 
     def _model_output(self, step: Step, said: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
         response = next((r for r in self.state.responses.values() if r.llm_job == said.job_id), None)
         if response is None:
-            return  # the response ended before: stale by id
+            return  # stale: the response ended before
         match said:
             case i.TextDelta(text=text):
                 answering.add_text(self.state, step, response, text)
@@ -164,7 +172,7 @@ class Engine:
     def _job_failed(self, step: Step, failed: i.JobFailed) -> None:
         listening.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
         self._tool_returned(step, failed.job_id, tool_calls.failed_output(self.state, failed.job_id))
-        self._synthesis_output(step, i.SynthesisDone(failed.job_id))  # no voice: the words alone are sent
+        self._synthesis_output(step, i.SynthesisDone(failed.job_id))  # without audio the text alone is sent
         for response in list(self.state.responses.values()):
             if response.llm_job == failed.job_id:
                 answering.fail(self.state, step, response, failed.code, failed.message)
@@ -185,7 +193,7 @@ class Engine:
             synthesis.open_synthesis(state, step, response)
 
     def _close(self, step: Step, code: int, reason: str) -> None:
-        """End everything that lives, each with its own terminal event, then close."""
+        """End the turn and every response, each with its own terminal event, then close."""
         state = self.state
         listening.discard_turn(state, step)
         for response in list(state.responses.values()):

@@ -17,6 +17,13 @@ FORMAT = 1
 
 Map = dict[str, Any]
 
+RESPONSE_FIELDS = (
+    ("speech", "segment_queue"),
+    ("base", "context"),
+    ("own", "tool_messages"),
+    ("question", "question_item_id"),
+)  # old name → new name
+
 
 class _Snapshot(msgspec.Struct):
     format: int
@@ -61,7 +68,8 @@ def from_version_0(raw: Map) -> Map:
             _upgrade_entry(entry)
         for call in response["calls"]:
             call["phase"] = _call_phase(call)
-        _rename(response, "speech", "segment_queue")
+        for old, new in RESPONSE_FIELDS:
+            _rename(response, old, new)
         queue = response["segment_queue"]
         for number, segment in enumerate(queue["segments"]):
             segment["phase"] = SegmentPhase.SENT if number < queue["current"] else _segment_phase(segment)

@@ -60,7 +60,7 @@ class State(msgspec.Struct):
     is_closed: bool = False
 
     def jobs_out(self) -> dict[str, JobKind]:
-        """Every job whose results are still wanted, and which workers it is for."""
+        """All jobs whose results are still needed, with the kind of worker of each."""
         jobs: dict[str, JobKind] = {}
         turn = self.buffer.turn
         if turn is not None and turn.failure is None:

@@ -1,7 +1,7 @@
-"""What the detector finds out. The engine takes these facts as inputs, as they are, and they are stored in session logs.
+"""The detector's facts. They are inputs of the engine as they are, and stored in session logs.
 
 Positions are absolute caller samples at 16 kHz. Order within one turn, always: SpeechStarted, then any number of
-(SpeechPaused, SpeechResumed), then SpeechPaused and SpeechStopped; or the turn is voided by a reset, without a fact.
+(SpeechPaused, SpeechResumed), then SpeechPaused and SpeechStopped; or a reset discards the turn, without a fact.
 """
 
 import msgspec
