@@ -124,12 +124,12 @@ class Talk:
         self.give(i.SpeechStarted(start))
         self.give(i.SpeechPaused(end))
         if text is not None and is_speculated:
-            self.hear(text, end)
+            self.transcribe(text, end)
         self.give(i.SpeechStopped(end + 8_000, end))
         if text is not None and not is_speculated:
-            self.hear(text, end, is_final=True)
+            self.transcribe(text, end, is_final=True)
 
-    def hear(self, text: str, end: int, *, is_final: bool = False) -> None:
+    def transcribe(self, text: str, end: int, *, is_final: bool = False) -> None:
         """The recogniser answers for the oldest utterance."""
         self.give(i.Transcribed(self.open_job("transcribe").job_id, text, end, is_final))
 

@@ -73,18 +73,18 @@ LONG_ANSWER = " ".join(
 
 def _end_first_utterance(talk: Talk) -> None:
     """The recogniser ends its job for the first turn, whose words were known before."""
-    talk.hear("Where is my parcel?", 16_000, is_final=True)
+    talk.transcribe("Where is my parcel?", 16_000, is_final=True)
 
 
 def _mid_utterance() -> Talk:
     talk = Talk(transcription=True)
     talk.give(i.SpeechStarted(800))
     talk.give(i.SpeechPaused(9_000))
-    talk.hear("Where", 9_000)
+    talk.transcribe("Where", 9_000)
     talk.give(i.SpeechResumed())
     talk.give(i.SpeechPaused(20_000))
     talk.give(i.SpeechStopped(28_000, 20_000))
-    talk.hear("Where is my parcel?", 20_000, is_final=True)
+    talk.transcribe("Where is my parcel?", 20_000, is_final=True)
     talk.model("Which number?")
     talk.voice(12_000)
     return talk
@@ -94,7 +94,7 @@ def _held_effects_released() -> Talk:
     talk = Talk(transcription=True)
     talk.give(i.SpeechStarted(0))
     talk.give(i.SpeechPaused(16_000))
-    talk.hear("Where is my parcel?", 16_000)
+    talk.transcribe("Where is my parcel?", 16_000)
     talk.model("Which number is it? I can look it up for you. Please say it slowly.")
     talk.chunk(12_000)
     talk.give(i.SynthesisDone(talk.open_job("speak").job_id))
@@ -108,12 +108,12 @@ def _held_effects_dropped() -> Talk:
     talk = Talk()
     talk.give(i.SpeechStarted(0))
     talk.give(i.SpeechPaused(16_000))
-    talk.hear("Where is", 16_000)
+    talk.transcribe("Where is", 16_000)
     talk.model("Which number?")
     talk.chunk(4_000)
     talk.give(i.SpeechResumed())
     talk.give(i.SpeechPaused(30_000))
-    talk.hear("Where is my parcel?", 30_000)
+    talk.transcribe("Where is my parcel?", 30_000)
     talk.give(i.SpeechStopped(38_000, 30_000))
     talk.model("Which number?")
     talk.voice(12_000)
@@ -124,7 +124,7 @@ def _read_only_tool_before_the_end_of_the_turn() -> Talk:
     talk = Talk()
     talk.give(i.SpeechStarted(0))
     talk.give(i.SpeechPaused(16_000))
-    talk.hear("Where is one two three?", 16_000)
+    talk.transcribe("Where is one two three?", 16_000)
     talk.model("Let me check.", calls=[Call(LOOKUP, '{"tracking_id":', '"123"}')])
     talk.give(i.SpeechStopped(21_000, 16_000))
     talk.voice(4_000)
@@ -143,7 +143,7 @@ def _side_effect_cut_off() -> Talk:
     talk.wait(0.2)
     talk.give(i.SpeechStarted(40_000))
     talk.give(i.SpeechPaused(50_000))
-    talk.hear("And then?", 50_000)
+    talk.transcribe("And then?", 50_000)
     talk.tool('{"booked":true}')
     talk.give(i.SpeechStopped(58_000, 50_000))
     talk.model("It is booked.")
@@ -187,7 +187,7 @@ def _barge_in() -> Talk:
     talk.client(ce.ConversationItemTruncate(item_id=item_id, audio_end_ms=900), 44_000)
     talk.give(i.SpeechPaused(52_000))
     talk.give(i.SpeechStopped(60_000, 52_000))
-    talk.hear("No, wait.", 52_000, is_final=True)
+    talk.transcribe("No, wait.", 52_000, is_final=True)
     talk.model("Yes?")
     talk.voice(9_000)
     return talk
@@ -200,12 +200,12 @@ def _manual_turns() -> Talk:
     talk.client(ce.ResponseCreate(), 16_000)
     talk.give(i.AudioArrived(16_000))
     talk.client(ce.InputAudioBufferClear(), 20_000)
-    talk.hear("Where is my parcel?", 16_000, is_final=True)
+    talk.transcribe("Where is my parcel?", 16_000, is_final=True)
     talk.model("Which number?")
     talk.voice(9_000)
     talk.give(i.AudioArrived(20_000))
     talk.client(ce.InputAudioBufferCommit(), 40_000)
-    talk.hear("One two three.", 40_000, is_final=True)
+    talk.transcribe("One two three.", 40_000, is_final=True)
     return talk
 
 

@@ -101,7 +101,7 @@ def test_a_late_result_makes_an_answer_void_that_was_prepared_without_it() -> No
     assert [m.text for m in talk.open_job("generate").request.messages if m.role == "tool"] == [DONE]
 
 
-def test_nobody_claims_to_know_what_a_failed_job_has_done() -> None:
+def test_the_outcome_of_a_failed_side_effect_is_unknown() -> None:
     for tool, output in ((BOOK, OUTCOME_UNKNOWN), (LOOKUP, TOOL_FAILED)):
         talk = Talk()
         talk.speech(0, 16_000, "Please.")

@@ -1,4 +1,4 @@
-"""How votes become a wait."""
+"""How evidence becomes a wait."""
 
 import pytest
 

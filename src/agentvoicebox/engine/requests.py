@@ -3,6 +3,8 @@
 An event that changes the conversation or the session first drops a provisional response, which was prepared without it.
 """
 
+from typing import assert_never
+
 import msgspec
 
 from agentvoicebox.engine import answering, listening
@@ -63,6 +65,8 @@ def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> N
             cancel_response(state, step, event)
         case ce.OutputAudioBufferClear() | ce.InputAudioBufferAppend():
             pass  # playback belongs to the client on a WebSocket; appended audio never reaches the engine
+        case _:
+            assert_never(event)
 
 
 # -- session ---------------------------------------------------------------------------------------------------------

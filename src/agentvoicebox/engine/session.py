@@ -54,7 +54,7 @@ class Engine:
         return self.state.is_closed
 
     def receive(self, given: i.Input, now_s: float) -> list[Effect]:
-        """Apply an input; returns its effects. None after the session closed.
+        """Apply an input; returns its effects. After the session closed, there are none.
 
         Raises:
             IllegalTransition: a bug of the engine.

@@ -52,7 +52,7 @@ def decode(data: bytes) -> State:
 
 
 def from_version_0(raw: Map) -> Map:
-    """Format 0 had no number and no phases but the response's: they are told from which fields are set."""
+    """Format 0 had no number and no phases but the response's: they follow from which fields are set."""
     state = dict(raw)
     _rename(state, "has_spoken", "has_sent_audio")
     for entry in state["conversation"]["entries"]:
