@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import pytest
 from tests.kit import broken_engines, stored_sessions
 from tests.kit.broken_engines import FAULTS
@@ -17,7 +16,6 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.machine import IllegalTransition, Machine
 from agentvoicebox.engine.machines import MACHINES
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.engine.snapshots import decode, encode
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.session_config import TurnDetection
 
@@ -166,14 +164,3 @@ def test_a_diagram_is_what_its_table_gives(machine: Machine[Any, Any]) -> None:
 
 def test_there_is_a_diagram_for_each_machine_and_no_other() -> None:
     assert {path.stem for path in (ROOT / "docs" / "diagrams").glob("*.md")} == {machine.name for machine in MACHINES}
-
-
-# -- snapshots -------------------------------------------------------------------------------------------------------
-
-
-def test_a_snapshot_of_an_unknown_format_is_refused() -> None:
-    raw = msgspec.msgpack.decode(encode(Talk().engine.state))
-    with pytest.raises(msgspec.ValidationError, match="unknown snapshot format 99"):
-        decode(msgspec.msgpack.encode(raw | {"format": 99}))
-    with pytest.raises(msgspec.ValidationError, match="not a snapshot of format 0"):
-        decode(msgspec.msgpack.encode({"something": "else"}))

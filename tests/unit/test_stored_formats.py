@@ -4,17 +4,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.kit.conversation import Talk
 from tests.kit.stored_sessions import FORMATS, SUFFIX, digest, load
 
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.session import Engine
 
-FILES = sorted(FORMATS.glob(f"*/*{SUFFIX}"))
+FILES = sorted(FORMATS.glob(f"*/sessions/*{SUFFIX}"))
 ENTRY: msgspec.msgpack.Decoder[tuple[float, i.Input]] = msgspec.msgpack.Decoder(tuple[float, i.Input])
 
 
 def ids(path: Path) -> str:
-    return f"{path.parent.name}/{path.name.removesuffix(SUFFIX)}"
+    return f"{path.parents[1].name}/{path.name.removesuffix(SUFFIX)}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
@@ -56,6 +57,15 @@ def test_the_stored_snapshots_show_every_part_of_a_session() -> None:
         "held effects", "side response", "unopened segment", "open segment", "waiting chunks", "synthesised segment",
         "open call", "running call", "returned call", "closed session",
     }  # fmt: skip
+
+
+def test_a_snapshot_of_an_unknown_format_is_refused() -> None:
+    fields = msgspec.msgpack.decode(Talk().engine.snapshot())
+    assert next(iter(fields)) == "format"
+    with pytest.raises(msgspec.ValidationError, match="unknown snapshot format 99"):
+        Engine.restore(msgspec.msgpack.encode(fields | {"format": 99}))
+    with pytest.raises(msgspec.ValidationError, match="not a snapshot of format 0"):
+        Engine.restore(msgspec.msgpack.encode({"something": "else"}))
 
 
 def _parts(state: dict) -> set[str]:

@@ -6,7 +6,7 @@ equal effects, byte for byte: replay, recovery and the property tests rely on it
 
 from typing import assert_never
 
-from agentvoicebox.engine import answering, listening, requests, snapshots, synthesis, tool_calls
+from agentvoicebox.engine import answering, listening, requests, session_format, synthesis, tool_calls
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.segment_queue import AHEAD_MS, Chunk
@@ -123,13 +123,13 @@ class Engine:
         return min(due)
 
     def snapshot(self) -> bytes:
-        """The whole state, as MessagePack. See `snapshots`."""
-        return snapshots.encode(self.state)
+        """The whole state, as MessagePack. See `session_format`."""
+        return session_format.encode(self.state)
 
     @classmethod
     def restore(cls, data: bytes) -> "Engine":
         """The engine of a snapshot, also of an older format. Raises msgspec.ValidationError for other bytes."""
-        return cls(snapshots.decode(data))
+        return cls(session_format.decode(data))
 
     # -- results of jobs -----------------------------------------------------------------------------------------
 

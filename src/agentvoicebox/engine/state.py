@@ -1,4 +1,4 @@
-"""The whole state of a session, as plain data: what `snapshots` encodes and decodes. The engine keeps no other state."""
+"""The whole state of a session, as plain data: what `session_format` encodes and decodes. The engine keeps no other state."""
 
 from typing import Literal
 

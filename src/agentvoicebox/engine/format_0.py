@@ -1,19 +1,13 @@
-"""The stored form of a session's state: MessagePack, with the number of its format.
+"""Snapshots of format 0, turned into the present form. Format 0 had no number; commit 0e6754a and earlier wrote it.
 
-A snapshot outlives the process that wrote it, and during an upgrade the version. Each older format is turned into the next one
-here, as plain maps and lists; nothing else of the engine knows that they exist. `tests/data/formats` holds snapshots of each.
+Works on plain maps and lists: nothing else of the engine knows the older form. `tests/data/formats/0e6754a` holds such snapshots.
 """
 
 from typing import Any
 
-import msgspec
-
 from agentvoicebox.engine.segment_queue import SegmentPhase
-from agentvoicebox.engine.state import State
 from agentvoicebox.engine.tool_call import CallPhase
 from agentvoicebox.engine.turn import TurnPhase
-
-FORMAT = 1
 
 Map = dict[str, Any]
 
@@ -25,34 +19,14 @@ RESPONSE_FIELDS = (
 )  # old name → new name
 
 
-class _Snapshot(msgspec.Struct):
-    format: int
-    state: State
-
-
-def encode(state: State) -> bytes:
-    """A snapshot of a state."""
-    return msgspec.msgpack.encode(_Snapshot(FORMAT, state))
-
-
-def decode(data: bytes) -> State:
-    """The state of a snapshot of this or an older format. Raises msgspec.ValidationError for anything else."""
-    raw = msgspec.msgpack.decode(data)
-    if not isinstance(raw, dict):
-        raise msgspec.ValidationError("a snapshot is a map")
-    if "format" not in raw:
-        try:
-            raw = {"format": FORMAT, "state": from_version_0(raw)}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise msgspec.ValidationError(f"not a snapshot of format 0: {error!r}") from error
-    snapshot = msgspec.convert(raw, _Snapshot)
-    if snapshot.format != FORMAT:
-        raise msgspec.ValidationError(f"unknown snapshot format {snapshot.format}")
-    return snapshot.state
-
-
 def from_version_0(raw: Map) -> Map:
-    """Format 0 had no number and no phases but the response's: they follow from which fields are set."""
+    """The state of a format 0 snapshot, as the maps of the present form. Changes `raw`.
+
+    Format 0 had a phase for responses alone. The other phases follow from which fields are set.
+
+    Raises:
+        KeyError, TypeError or AttributeError: it is no such snapshot.
+    """
     state = dict(raw)
     _rename(state, "has_spoken", "has_sent_audio")
     for entry in state["conversation"]["entries"]:
