@@ -338,6 +338,16 @@ def test_items_go_where_the_client_wants_them() -> None:
     assert [e.previous_item_id for e in added] == [None, None, "a"]
 
 
+def test_an_item_cannot_follow_a_turn_that_is_not_committed() -> None:
+    talk = Talk()
+    talk.give(i.SpeechStarted(0))
+    item_id = talk.sent[-1].item_id
+    talk.give(i.SpeechPaused(16_000))
+    talk.transcribe("Where is my parcel?", 16_000)  # a provisional item with this id
+    talk.client(ce.ConversationItemCreate(item=user("Hello"), previous_item_id=item_id))
+    assert talk.sent[-1].error.code == "item_create_invalid_previous_item_id"
+
+
 def test_a_failed_language_model_apologises_aloud_and_ends_as_failed() -> None:
     talk = Talk()
     talk.speech(0, 16_000, "Hello")

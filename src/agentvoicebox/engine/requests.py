@@ -103,7 +103,7 @@ def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
 def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> None:
     """Add a client's item to the conversation."""
     after = event.previous_item_id
-    if after is not None and after != ROOT and state.conversation.find(after) is None:
+    if after is not None and after != ROOT and not _is_known(state, after):
         raise UnknownItem(
             f"Error creating item: previous item with id '{after}' not found.",
             code="item_create_invalid_previous_item_id",
@@ -181,6 +181,12 @@ def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> N
     state.conversation.remove(entry)
     step.send(ev.ConversationItemDeleted(event_id=step.event_id(), item_id=event.item_id))
     step.emit(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
+
+
+def _is_known(state: State, item_id: str) -> bool:
+    """Whether the client may name an item. A provisional one is dropped before it could be used."""
+    entry = state.conversation.find(item_id)
+    return entry is not None and not entry.is_provisional
 
 
 def _entry(state: State, item_id: str, code: str) -> Entry:

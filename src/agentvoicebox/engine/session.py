@@ -133,11 +133,11 @@ class Engine:
 
     # -- results of jobs -----------------------------------------------------------------------------------------
 
-    def _model_output(self, step: Step, said: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
-        response = next((r for r in self.state.responses.values() if r.llm_job == said.job_id), None)
+    def _model_output(self, step: Step, result: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
+        response = next((r for r in self.state.responses.values() if r.llm_job == result.job_id), None)
         if response is None:
             return  # stale: the response ended before
-        match said:
+        match result:
             case i.TextDelta(text=text):
                 answering.add_text(self.state, step, response, text)
             case i.ToolCallDelta(index=index, name=name, arguments=arguments):
@@ -145,13 +145,13 @@ class Engine:
             case i.Generated(finish_reason=reason, input_tokens=input_tokens, output_tokens=output_tokens):
                 answering.generation_done(self.state, step, response, reason, input_tokens, output_tokens)
 
-    def _synthesis_output(self, step: Step, said: i.AudioSynthesised | i.SynthesisDone) -> None:
+    def _synthesis_output(self, step: Step, result: i.AudioSynthesised | i.SynthesisDone) -> None:
         for response in list(self.state.responses.values()):
-            segment = response.segment_queue.find(said.job_id)
+            segment = response.segment_queue.find(result.job_id)
             if segment is None:
                 continue
-            if isinstance(said, i.AudioSynthesised):
-                chunk = Chunk(said.job_id, said.sequence, said.sample_count)
+            if isinstance(result, i.AudioSynthesised):
+                chunk = Chunk(result.job_id, result.sequence, result.sample_count)
                 synthesis.chunk_ready(self.state, step, response, segment, chunk)
             else:
                 answering.segment_synthesised(self.state, step, response, segment)
