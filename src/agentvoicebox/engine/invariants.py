@@ -212,9 +212,9 @@ class Invariants:
                 self._turn = event.item_id
                 detection = engine.state.config.turn_detection
                 interrupts = detection is not None and detection.interrupt_response
-                # Interruption that is switched on in the middle of a turn applies to the next one.
                 if interrupts:
                     self._playback_ends_s = min(self._playback_ends_s, now_s)
+                # Interruption that is switched on in the middle of a turn applies to the next one.
                 self._before_turn = {r for r, is_default in self._live.items() if is_default} if interrupts else set()
             case ev.InputAudioBufferSpeechStopped():
                 self._require(Invariant.SPEECH_STOPS_IN_AN_OPEN_TURN, self._turn == event.item_id, event.item_id)
