@@ -1,7 +1,7 @@
 """Engines that are broken on purpose, one for each invariant: what shows that the checker catches a violation.
 
-A fault replaces one attribute of the engine's code. `SCRIPT` of each is the shortest script of `tests.kit.world` moves in which
-the fault shows; the sound engine passes it.
+A fault replaces one attribute of the engine's code. Its script is a list of `tests.kit.world` moves in which the fault shows; the
+sound engine passes it.
 """
 
 from collections.abc import Callable
