@@ -19,7 +19,7 @@ from tests.kit.kits import AGENTS
 
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import Effect, OpenJob
-from agentvoicebox.engine.jobs import CallTool, Generate, Speak, Transcribe
+from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.gateway.driver import SNAPSHOT_EVERY
 
@@ -58,7 +58,7 @@ class Call:
         self.sample = end + 8_000
         stt = opened(self.give(i.SpeechStarted(start)), Transcribe)
         self.give(i.SpeechPaused(end))
-        llm = opened(self.give(i.Heard(stt, "where is P K G zero zero four", end)), Generate)
+        llm = opened(self.give(i.Transcribed(stt, "where is P K G zero zero four", end)), Generate)
         self.give(i.ToolCallDelta(llm, 0, "get_delivery_status", ARGUMENTS))
         tool = opened(self.give(i.Generated(llm, "tool_calls", 100, 10)), CallTool)
         llm = opened(self.give(i.ToolReturned(tool, '{"code":"ok","data":{"status":"in_transit"}}')), Generate)
@@ -67,13 +67,15 @@ class Call:
             effects += self.give(i.TextDelta(llm, f"{word} "))
         effects += self.give(i.Generated(llm, "stop", 100, 20))
         effects += self.give(i.SpeechStopped(end + 8_000, end))
-        effects += self.give(i.Heard(stt, "where is P K G zero zero four", end, True))
-        speaking = [each.job_id for each in effects if isinstance(each, OpenJob) and isinstance(each.request, Speak)]
+        effects += self.give(i.Transcribed(stt, "where is P K G zero zero four", end, True))
+        speaking = [
+            each.job_id for each in effects if isinstance(each, OpenJob) and isinstance(each.request, Synthesise)
+        ]
         while speaking:
             job_id = speaking.pop(0)
             for chunk in range(CHUNKS):
-                self.give(i.Spoken(job_id, chunk + 1, 2_400))
-            done = self.give(i.SpeechDone(job_id))
+                self.give(i.AudioSynthesised(job_id, chunk + 1, 2_400))
+            done = self.give(i.SynthesisDone(job_id))
             speaking += [each.job_id for each in done if isinstance(each, OpenJob)]
         self.now_s += 10.0  # the caller has heard all of it
         self.give(i.TimePassed(self.sample))

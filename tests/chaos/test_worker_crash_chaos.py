@@ -16,7 +16,7 @@ from tests.kit.scripted_roles import CHUNKS
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import JobFailed, WorkerInput
-from agentvoicebox.engine.jobs import Speak
+from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.ports.broker import Job, JobKind, Record, ResultStream, SessionRef, Submit
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
 from agentvoicebox.workers.runner import worker_name
@@ -55,7 +55,7 @@ async def worker_process(redis_url: str, function: str, *, count: int = 1) -> As
 
 
 def speak(number: int, session: SessionRef, kind: JobKind = JobKind.TTS) -> Submit:
-    request = msgspec.msgpack.encode(Speak(response_id="r", text="hello", voice="v"))
+    request = msgspec.msgpack.encode(Synthesise(response_id="r", text="hello", voice="v"))
     return Submit(Job(f"job_{number}", kind, session, request, 0.0))
 
 

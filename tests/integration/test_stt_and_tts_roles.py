@@ -10,7 +10,7 @@ import pytest
 from tests.kit.speech import CACHE, PATIENCE_S, SESSION, Bench, as_caller, audio_of, said
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import Heard, SpeechDone
+from agentvoicebox.engine.inputs import SynthesisDone, Transcribed
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
@@ -66,7 +66,7 @@ async def test_what_one_role_says_the_other_hears(settings: Settings) -> None:
         await ears.close()
         await broker.forget(SESSION)
         await broker.close()
-    assert isinstance(said(spoken[-1]), SpeechDone)
-    assert isinstance(heard, Heard)
+    assert isinstance(said(spoken[-1]), SynthesisDone)
+    assert isinstance(heard, Transcribed)
     assert heard.is_final
     assert heard.text == "Your parcel will arrive tomorrow."

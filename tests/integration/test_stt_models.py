@@ -8,7 +8,7 @@ import pytest
 from tests.kit.speech import CACHE, as_caller, bench, catalogue, said, spoken_by
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.engine.inputs import Heard
+from agentvoicebox.engine.inputs import Transcribed
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Stt
@@ -115,10 +115,10 @@ async def test_a_call_is_heard_through_the_worker_while_it_is_spoken(fast: Stt, 
             await made.mark("end", 5000 + end)
             final = (await made.until_last())[-1]
     heard, settled = said(probe), said(final)
-    assert isinstance(heard, Heard)
+    assert isinstance(heard, Transcribed)
     assert plain(heard.text) == "whereismyparcel"
-    assert heard == Heard("job_1", heard.text, 5000 + end)
-    assert settled == Heard("job_1", heard.text, 5000 + end, is_final=True)
+    assert heard == Transcribed("job_1", heard.text, 5000 + end)
+    assert settled == Transcribed("job_1", heard.text, 5000 + end, is_final=True)
 
 
 async def test_half_a_minute_of_speech_loses_no_word_at_the_cuts(fast: Stt, caller: Piper) -> None:
@@ -130,7 +130,7 @@ async def test_half_a_minute_of_speech_loses_no_word_at_the_cuts(fast: Stt, call
         await made.mark("end", sound.size - 8000)
         report = said((await made.until_last())[-1])
     assert sound.size > 40 * SECOND
-    assert isinstance(report, Heard)
+    assert isinstance(report, Transcribed)
     text = plain(report.text)
     for digit, word in enumerate(WORDS, start=1):
         assert f"sentencenumber{word}" in text or f"sentencenumber{digit}" in text

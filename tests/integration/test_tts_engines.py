@@ -9,7 +9,7 @@ import pytest
 from tests.kit.speech import CACHE, PATIENCE_S, as_caller, audio_of, bench, catalogue, said, settled, spoken_by
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.engine.inputs import SpeechDone
+from agentvoicebox.engine.inputs import SynthesisDone
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.providers.catalogue import Catalogue
@@ -207,7 +207,7 @@ async def test_a_second_worker_goes_on_with_the_real_voice_at_the_very_sample(pi
         async with made.worker(TtsWork(piper, UrgentThreads(1, name="t"))):
             records = await made.until_last()
     assert {record.attempt for record in records} > {1}
-    assert isinstance(said(records[-1]), SpeechDone)
+    assert isinstance(said(records[-1]), SynthesisDone)
     assert np.array_equal(audio_of(records), spoken_by(piper, LONG))
 
 

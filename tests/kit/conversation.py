@@ -94,9 +94,9 @@ class Talk:
         effects = self.engine.receive(given, self.now_s)
         self._take(effects)
         match given:
-            case i.Generated() | i.SpeechDone() | i.ToolReturned() | i.JobFailed():
+            case i.Generated() | i.SynthesisDone() | i.ToolReturned() | i.JobFailed():
                 self._close(given.job_id)
-            case i.Heard(is_final=True):
+            case i.Transcribed(is_final=True):
                 self._close(given.job_id)
         return effects
 
@@ -117,21 +117,21 @@ class Talk:
 
     def client(self, event: ce.ClientEvent, at_sample: int = 0) -> None:
         """The client says something."""
-        self.give(i.ClientSaid(event, at_sample))
+        self.give(i.ClientEventReceived(event, at_sample))
 
     def speech(self, start: int, end: int, text: str | None, *, is_speculated: bool = True) -> None:
         """A whole turn: speech, a pause, its end, its words (None: none yet)."""
         self.give(i.SpeechStarted(start))
         self.give(i.SpeechPaused(end))
         if text is not None and is_speculated:
-            self.hear(text, end)
+            self.transcribe(text, end)
         self.give(i.SpeechStopped(end + 8_000, end))
         if text is not None and not is_speculated:
-            self.hear(text, end, is_final=True)
+            self.transcribe(text, end, is_final=True)
 
-    def hear(self, text: str, end: int, *, is_final: bool = False) -> None:
+    def transcribe(self, text: str, end: int, *, is_final: bool = False) -> None:
         """The recogniser answers for the oldest utterance."""
-        self.give(i.Heard(self.open_job("transcribe").job_id, text, end, is_final))
+        self.give(i.Transcribed(self.open_job("transcribe").job_id, text, end, is_final))
 
     def model(self, text: str = "", *, calls: list[Call] = [], job: str | None = None) -> None:  # noqa: B006
         """The language model writes its line to the oldest generation."""
@@ -150,11 +150,11 @@ class Talk:
 
     def chunk(self, samples: int, sequence: int = 1) -> None:
         """The oldest synthesis delivers a chunk."""
-        self.give(i.Spoken(self.open_job("speak").job_id, sequence, samples))
+        self.give(i.AudioSynthesised(self.open_job("speak").job_id, sequence, samples))
 
     def voice(self, *samples: int) -> None:
         """Each of the next syntheses delivers one chunk of that length and ends."""
         for count in samples:
             job_id = self.open_job("speak").job_id
-            self.give(i.Spoken(job_id, 1, count))
-            self.give(i.SpeechDone(job_id))
+            self.give(i.AudioSynthesised(job_id, 1, count))
+            self.give(i.SynthesisDone(job_id))

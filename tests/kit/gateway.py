@@ -12,16 +12,16 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.engine.inputs import (
+    AudioSynthesised,
     Generated,
-    Heard,
-    SpeechDone,
-    Spoken,
+    SynthesisDone,
     TextDelta,
     ToolCallDelta,
     ToolReturned,
+    Transcribed,
     WorkerInput,
 )
-from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
+from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.role import serve
@@ -123,14 +123,14 @@ class Workers:
                 said = list(self.writes(request, job_id))
                 for index, each in enumerate(said):
                     await task.publish(each, is_last=index == len(said) - 1)
-            case Speak():
+            case Synthesise():
                 self.spoken[job_id] = []
                 for number in range(self.chunks):
                     await asyncio.sleep(self.pace_s)
                     audio = chunk(job_id, number) if self.is_distinct else CHUNK
                     self.spoken[job_id].append(audio)
-                    await task.publish(Spoken(job_id, number + 1, CHUNK_SAMPLES), audio=audio)
-                await task.publish(SpeechDone(job_id), is_last=True)
+                    await task.publish(AudioSynthesised(job_id, number + 1, CHUNK_SAMPLES), audio=audio)
+                await task.publish(SynthesisDone(job_id), is_last=True)
             case CallTool():
                 await task.publish(ToolReturned(job_id, '{"status":"found"}'), is_last=True)
             case _:
@@ -143,9 +143,9 @@ class Workers:
                 self.heard.setdefault(job_id, []).append(entry)
                 if entry.mark == "probe" and entry.at_sample != last:
                     last = entry.at_sample
-                    await task.publish(Heard(job_id, self.hears, entry.at_sample))
+                    await task.publish(Transcribed(job_id, self.hears, entry.at_sample))
                 elif entry.mark == "end":
-                    await task.publish(Heard(job_id, self.hears, entry.at_sample, True), is_last=True)
+                    await task.publish(Transcribed(job_id, self.hears, entry.at_sample, True), is_last=True)
 
 
 class Gateway:

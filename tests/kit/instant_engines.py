@@ -16,8 +16,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import Generated, Heard, SpeechDone, Spoken, TextDelta
-from agentvoicebox.engine.jobs import Generate, Speak
+from agentvoicebox.engine.inputs import AudioSynthesised, Generated, SynthesisDone, TextDelta, Transcribed
+from agentvoicebox.engine.jobs import Generate, Synthesise
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.workers.runner import Runner, Task, worker_name
@@ -39,13 +39,15 @@ def instant(chunks: int = 1) -> Callable[[Task], Awaitable[None]]:
             case Generate():
                 await task.publish(TextDelta(job_id, "It is on its way."))
                 await task.publish(Generated(job_id), is_last=True)
-            case Speak():
+            case Synthesise():
                 due_s = time.monotonic()
                 for _ in range(chunks):
                     await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                     due_s += CHUNK_S
-                    await task.publish(Spoken(job_id, 0, 0), audio=STAMP.pack(time.monotonic()) + CHUNK[STAMP.size :])
-                await task.publish(SpeechDone(job_id), is_last=True)
+                    await task.publish(
+                        AudioSynthesised(job_id, 0, 0), audio=STAMP.pack(time.monotonic()) + CHUNK[STAMP.size :]
+                    )
+                await task.publish(SynthesisDone(job_id), is_last=True)
             case _:
                 await _listen(task)
 
@@ -58,9 +60,9 @@ async def _listen(task: Task) -> None:
         async for entry in entries:
             match entry.mark:
                 case "probe":
-                    await task.publish(Heard(job_id, text, entry.at_sample))
+                    await task.publish(Transcribed(job_id, text, entry.at_sample))
                 case "end":
-                    await task.publish(Heard(job_id, text, entry.at_sample, True), is_last=True)
+                    await task.publish(Transcribed(job_id, text, entry.at_sample, True), is_last=True)
                 case _:
                     pass
 

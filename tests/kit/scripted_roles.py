@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import Generated, Spoken, TextDelta
+from agentvoicebox.engine.inputs import AudioSynthesised, Generated, TextDelta
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
@@ -44,7 +44,9 @@ async def _speak(task: Task) -> None:
     job_id = task.claim.job.job_id
     for number in range(len(await task.published()) + 1, CHUNKS + 1):
         await asyncio.sleep(0.005)
-        await task.publish(Spoken(job_id, number, 1), audio=number.to_bytes(2, "little"), is_last=number == CHUNKS)
+        await task.publish(
+            AudioSynthesised(job_id, number, 1), audio=number.to_bytes(2, "little"), is_last=number == CHUNKS
+        )
 
 
 async def _answer(task: Task) -> None:

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import SpeechDone
-from agentvoicebox.engine.jobs import Speak
+from agentvoicebox.engine.inputs import SynthesisDone
+from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
 from agentvoicebox.ports.providers import Int16Array, Voice
 from agentvoicebox.providers.tts.scripted import ScriptedTts
@@ -176,7 +176,7 @@ class Speaking:
             stream = await self.broker.results(session)
             self._reading.append(asyncio.create_task(self._read(stream, self.spoken[session])))
         self.jobs[job_id] = (session, text)
-        payload = msgspec.msgpack.encode(Speak("resp_1", text, ""))
+        payload = msgspec.msgpack.encode(Synthesise("resp_1", text, ""))
         submit = Submit(Job(job_id, JobKind.TTS, session, payload, 0.0))
         await self.broker.dispatch([submit, *([Cancel(job_id, JobKind.TTS, session)] if cancelled else [])])
 
@@ -216,7 +216,7 @@ class Speaking:
         records = self.spoken[session].of(job_id)
         assert [record.sequence for record in records] == list(range(1, len(records) + 1)), "out of order"
         assert np.array_equal(audio_of(records), spoken_by(ScriptedTts(), text)), "a gap or a repeat"
-        assert [isinstance(said(record), SpeechDone) for record in records] == [False] * (len(records) - 1) + [True]
+        assert [isinstance(said(record), SynthesisDone) for record in records] == [False] * (len(records) - 1) + [True]
         assert await self.kept(job_id) == records, "the store holds something else"
 
     async def close(self) -> None:

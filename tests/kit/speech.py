@@ -13,8 +13,8 @@ import numpy as np
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.broker.memory import MemoryBroker
-from agentvoicebox.engine.inputs import Spoken, WorkerInput
-from agentvoicebox.engine.jobs import JobRequest, Speak, Transcribe
+from agentvoicebox.engine.inputs import AudioSynthesised, WorkerInput
+from agentvoicebox.engine.jobs import JobRequest, Synthesise, Transcribe
 from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Broker, Cancel, Job, JobKind, Record, SessionRef, Submit
 from agentvoicebox.ports.providers import Tts
 from agentvoicebox.providers.catalogue import Catalogue
@@ -61,7 +61,7 @@ def audio_of(records: list[Record]) -> Int16Array:
     """The sound of a segment's records, in the order they came; checks that each says its true length."""
     for record in records:
         report = said(record)
-        assert not isinstance(report, Spoken) or report.sample_count == len(record.audio) // 2
+        assert not isinstance(report, AudioSynthesised) or report.sample_count == len(record.audio) // 2
     return samples_of(b"".join(record.audio for record in records))
 
 
@@ -85,7 +85,7 @@ class Bench:
 
     async def speak(self, text: str, *, job_id: str = "job_1", speed: float = 1.0) -> None:
         """Hand out a segment."""
-        await self.submit(Speak("resp_1", text, "", speed), job_id)
+        await self.submit(Synthesise("resp_1", text, "", speed), job_id)
 
     async def listen(self, job_id: str = "job_1", *, start_sample: int = 0) -> None:
         """Hand out an utterance."""

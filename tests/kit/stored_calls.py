@@ -25,8 +25,8 @@ from websockets.exceptions import ConnectionClosed
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.envelope import pack_job
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine.inputs import SpeechDone, Spoken
-from agentvoicebox.engine.jobs import Speak
+from agentvoicebox.engine.inputs import AudioSynthesised, SynthesisDone
+from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.workers.runner import Task
 from tests.kit.client import SERVER_VAD, Client, calling
@@ -133,7 +133,7 @@ class RecordedWorkers(Workers):
     async def _work(self, task: Task) -> None:
         self.jobs.append(pack_job(task.claim.job))
         job_id = task.claim.job.job_id
-        if not isinstance(task.request, Speak):
+        if not isinstance(task.request, Synthesise):
             await super()._work(task)
             return
         self.spoken[job_id] = []
@@ -141,8 +141,8 @@ class RecordedWorkers(Workers):
             await asyncio.sleep(self.pace_s)
             self.spoken[job_id].append(level_chunk(job_id, number))
             audio = self.spoken[job_id][-1]
-            await task.publish(Spoken(job_id, number + 1, CHUNK_SAMPLES), audio=audio)
-        await task.publish(SpeechDone(job_id), is_last=True)
+            await task.publish(AudioSynthesised(job_id, number + 1, CHUNK_SAMPLES), audio=audio)
+        await task.publish(SynthesisDone(job_id), is_last=True)
 
 
 async def _hear(client: Client, deltas: int) -> None:

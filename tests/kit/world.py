@@ -1,4 +1,4 @@
-"""A random but lawful world around the engine: a detector, workers and a client, all driven by small integers.
+"""A random but possible world around the engine: a detector, workers and a client, all driven by small integers.
 
 Facts come as the real detector and broker would give them (positions grow, records of a job keep their order, a job's last
 record is its last), but in any interleaving, late, early, or never.
@@ -37,7 +37,7 @@ class World:
         self.on_step = on_step
         on_step(self.talk.engine, None, self.talk.effects, self.talk.now_s)
         self.moves = (
-            self.speak, self.pause_or_stop, self.hear, self.generate, self.call, self.chunk, self.say_all, self.tool,
+            self.speak, self.pause_or_stop, self.transcribe, self.generate, self.call, self.chunk, self.say_all, self.tool,
             self.fail, self.wait, self.commit, self.clear, self.create, self.cancel, self.item, self.truncate,
             self.delete, self.update, self.beside, self.output, self.ask, self.answer, self.change_mode,
         )  # fmt: skip
@@ -54,7 +54,7 @@ class World:
         self.on_step(self.talk.engine, given, effects, self.talk.now_s)
 
     def client(self, event: ce.ClientEvent) -> None:
-        self.give(i.ClientSaid(event, self.position))
+        self.give(i.ClientEventReceived(event, self.position))
 
     def _job(self, kind: str, pick: int) -> fx.OpenJob | None:
         jobs = [job for job in self.talk.jobs if job.request.__struct_config__.tag == kind]
@@ -101,8 +101,8 @@ class World:
             self.talk.wait(a * 0.05)
 
     def ask(self, a: int, b: int) -> None:
-        """A whole turn, guessed early or not; sometimes the caller goes on after the guess."""
-        for move in (self.speak, self.pause_or_stop, *((self.hear,) if a % 2 else ())):
+        """A whole turn, with or without speculation; sometimes the caller goes on after it."""
+        for move in (self.speak, self.pause_or_stop, *((self.transcribe,) if a % 2 else ())):
             move(0, b)
         if b % 4 == 0:
             self.answer(a, b)
@@ -111,10 +111,10 @@ class World:
         if b % 4 == 1:
             self.answer(a, b)
         self.pause_or_stop(0, b)
-        self.hear(0, b)
+        self.transcribe(0, b)
 
     def answer(self, a: int, b: int) -> None:
-        """The workers get some of their work done."""
+        """The workers return some results."""
         if a % 3 == 0:
             self.call(0, b)
             self.tool(0, b)
@@ -124,14 +124,14 @@ class World:
 
     # -- the workers ---------------------------------------------------------------------------------------------
 
-    def hear(self, a: int, b: int) -> None:
+    def transcribe(self, a: int, b: int) -> None:
         job = self._job("transcribe", a)
         if job is None:
             return
         if job.job_id in self.talk.engine.state.buffer.owed:
-            self.give(i.Heard(job.job_id, WORDS[b % 4], self.position, is_final=True))
+            self.give(i.Transcribed(job.job_id, WORDS[b % 4], self.position, is_final=True))
         elif self.pause is not None:
-            self.give(i.Heard(job.job_id, WORDS[b % 4], self.pause))
+            self.give(i.Transcribed(job.job_id, WORDS[b % 4], self.pause))
 
     def generate(self, a: int, b: int) -> None:
         job = self._job("generate", a)
@@ -154,9 +154,9 @@ class World:
         job = self._job("speak", a)
         if job is not None:
             self.sequence[job.job_id] = self.sequence.get(job.job_id, 0) + 1
-            self.give(i.Spoken(job.job_id, self.sequence[job.job_id], 240 + b * 2_400))
+            self.give(i.AudioSynthesised(job.job_id, self.sequence[job.job_id], 240 + b * 2_400))
             if a % 3 == 0:
-                self.give(i.SpeechDone(job.job_id))
+                self.give(i.SynthesisDone(job.job_id))
 
     def say_all(self, a: int, b: int) -> None:
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""Laws of the detector over any course of probabilities, votes and resets."""
+"""Invariants of the detector over any course of probabilities, evidence and resets."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,10 +20,10 @@ SETTINGS = st.builds(
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("windows"), st.sampled_from([0.0, 0.4, 0.6, 1.0]), st.integers(1, 30)),
-        st.tuples(st.just("hear"), st.sampled_from(["Yes.", "My number is", "1 2 3", ""]), st.just(0)),
-        st.tuples(st.just("judge"), st.floats(0, 1), st.just(0)),
+        st.tuples(st.just("transcript"), st.sampled_from(["Yes.", "My number is", "1 2 3", ""]), st.just(0)),
+        st.tuples(st.just("completeness"), st.floats(0, 1), st.just(0)),
         st.tuples(st.just("reset"), st.just(0), st.integers(0, 3)),
-        st.tuples(st.just("keep_from"), st.just(0), st.integers(0, 3)),
+        st.tuples(st.just("floor"), st.just(0), st.integers(0, 3)),
         st.tuples(st.just("agent"), st.booleans(), st.just(0)),
     ),
     max_size=25,
@@ -38,17 +38,17 @@ def test_turns_begin_once_end_once_and_never_overlap(detection: TurnDetection, s
     turn = pause = None  # start of the open turn; end of speech while pausing
     for name, value, count in steps:
         match name:
-            case "hear":
-                detector.hear(value)
-            case "judge":
-                detector.judge(value)
+            case "transcript":
+                detector.set_transcript(value)
+            case "completeness":
+                detector.set_completeness(value)
             case "reset":
                 floor = max(floor, window_end - count * 100)
                 detector.reset(floor)
                 turn = pause = None
-            case "keep_from":
+            case "floor":
                 floor = max(floor, window_end - count * 100)
-                detector.keep_from(floor)
+                detector.raise_floor(floor)
             case "agent":
                 detector.agent_is_speaking = value
             case "windows":

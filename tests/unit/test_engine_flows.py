@@ -85,7 +85,7 @@ def test_speculation_shows_nothing_before_the_turn_is_certain_and_everything_aft
     talk.clear()
     talk.give(i.SpeechStarted(0))
     talk.give(i.SpeechPaused(16_000))
-    talk.hear("Where is my parcel?", 16_000)
+    talk.transcribe("Where is my parcel?", 16_000)
     talk.model("Which number?")
     talk.voice(12_000)
     assert talk.events == ["input_audio_buffer.speech_started"]
@@ -107,7 +107,7 @@ def test_resumed_speech_drops_the_speculation_without_a_trace() -> None:
     talk = Talk()
     talk.give(i.SpeechStarted(0))
     talk.give(i.SpeechPaused(16_000))
-    talk.hear("Where is", 16_000)
+    talk.transcribe("Where is", 16_000)
     talk.model("Which number?")
     job = talk.open_job("speak")
     before = len(talk.sent)
@@ -123,7 +123,7 @@ def test_a_read_only_tool_may_run_before_the_turn_is_certain_and_others_wait() -
         talk = Talk(tool_is_read_only=is_read_only)
         talk.give(i.SpeechStarted(0))
         talk.give(i.SpeechPaused(16_000))
-        talk.hear("Where is one two three?", 16_000)
+        talk.transcribe("Where is one two three?", 16_000)
         talk.model(calls=[Call(LOOKUP, '{"tracking_id":"123"}')])
         assert (talk.open_job("call_tool", missing_ok=True) is not None) is is_read_only
         talk.give(i.SpeechStopped(21_000, 16_000))
@@ -202,8 +202,8 @@ def test_a_late_chunk_of_a_cancelled_response_is_silent() -> None:
     talk.chunk(2_400)
     talk.client(ce.ResponseCancel())
     talk.clear()
-    talk.give(i.Spoken(job.job_id, 2, 2_400))
-    talk.give(i.SpeechDone(job.job_id))
+    talk.give(i.AudioSynthesised(job.job_id, 2, 2_400))
+    talk.give(i.SynthesisDone(job.job_id))
     assert talk.events == []
     assert talk.effects == []
 
@@ -245,7 +245,7 @@ def test_push_to_talk_commits_without_answering_until_asked() -> None:
     talk.client(ce.ResponseCreate())
     assert talk.events[-1] == "response.created"
     assert talk.open_job("generate", missing_ok=True) is None  # the words are not known yet
-    talk.hear("Hello", 16_000, is_final=True)
+    talk.transcribe("Hello", 16_000, is_final=True)
     assert talk.open_job("generate").request.messages[-1].text == "Hello"
 
 
@@ -338,6 +338,16 @@ def test_items_go_where_the_client_wants_them() -> None:
     assert [e.previous_item_id for e in added] == [None, None, "a"]
 
 
+def test_an_item_cannot_follow_a_turn_that_is_not_committed() -> None:
+    talk = Talk()
+    talk.give(i.SpeechStarted(0))
+    item_id = talk.sent[-1].item_id
+    talk.give(i.SpeechPaused(16_000))
+    talk.transcribe("Where is my parcel?", 16_000)  # a provisional item with this id
+    talk.client(ce.ConversationItemCreate(item=user("Hello"), previous_item_id=item_id))
+    assert talk.sent[-1].error.code == "item_create_invalid_previous_item_id"
+
+
 def test_a_failed_language_model_apologises_aloud_and_ends_as_failed() -> None:
     talk = Talk()
     talk.speech(0, 16_000, "Hello")
@@ -358,12 +368,12 @@ def test_without_a_voice_the_words_alone_are_sent() -> None:
     assert (done.status, done.output[0].content[0].transcript) == ("completed", "Good day.")
 
 
-def test_a_failed_transcription_is_told_and_the_call_goes_on() -> None:
+def test_a_failed_transcription_is_reported_and_the_call_goes_on() -> None:
     talk = Talk(transcription=True)
     talk.speech(0, 16_000, None)
     talk.give(i.JobFailed(talk.jobs[0].job_id, "provider_timeout", "too slow"))
     assert "conversation.item.input_audio_transcription.failed" in talk.events
-    assert not talk.open_job("generate", missing_ok=True), "no model is asked to answer what nobody heard"
+    assert not talk.open_job("generate", missing_ok=True), "no model is asked to answer a turn without a transcript"
     while talk.open_job("speak", missing_ok=True):
         talk.voice(24_000)
     done = talk.sent[-1].response
@@ -371,12 +381,12 @@ def test_a_failed_transcription_is_told_and_the_call_goes_on() -> None:
     assert "say it again, or type it" in done.output[0].content[0].transcript
 
 
-def test_a_client_is_told_once_what_works_no_more_and_that_it_works_again() -> None:
+def test_a_client_is_notified_once_of_a_degraded_service_and_of_its_return() -> None:
     talk = Talk()
     for degraded in (("speech_synthesis_unavailable",), ("speech_synthesis_unavailable",), ()):
         talk.give(i.ModeChanged(degraded))
-    told = [event.session["degraded"] for event in talk.sent[1:]]
-    assert told == [["speech_synthesis_unavailable"], []]
+    degraded = [event.session["degraded"] for event in talk.sent[1:]]
+    assert degraded == [["speech_synthesis_unavailable"], []]
     talk.client(ce.SessionUpdate(session={"degraded": ["it is the server's"]}))
     assert "degraded" not in talk.sent[-1].session
 
@@ -386,7 +396,7 @@ def test_an_update_shows_what_does_not_work() -> None:
     talk.give(i.ModeChanged(("records_delayed",)))
     restored = Engine.restore(talk.engine.snapshot())
     for engine in (talk.engine, restored):
-        effects = engine.receive(i.ClientSaid(ce.SessionUpdate(session={"instructions": "Be kind."}), 0), 1.0)
+        effects = engine.receive(i.ClientEventReceived(ce.SessionUpdate(session={"instructions": "Be kind."}), 0), 1.0)
         assert effects[0].event.session["degraded"] == ["records_delayed"]  # type: ignore[union-attr]
 
 
@@ -439,17 +449,28 @@ def test_closing_ends_every_response_with_its_own_terminal() -> None:
     assert isinstance(talk.effects[-1], fx.Close)
 
 
-def test_the_next_segment_waits_until_the_caller_has_heard_enough() -> None:
+def test_without_credit_only_the_segment_that_is_due_is_synthesised() -> None:
     talk = Talk()
     talk.speech(0, 16_000, "Hello")
-    talk.model("First sentence here. Second sentence here. Third sentence here.")
-    first = talk.open_job("speak")
-    talk.give(i.Spoken(first.job_id, 1, 24_000 * 30))
-    talk.give(i.SpeechDone(first.job_id))
-    second = talk.open_job("speak")
-    talk.give(i.Spoken(second.job_id, 1, 24_000 * 30))
-    talk.give(i.SpeechDone(second.job_id))
-    assert talk.open_job("speak").request.text.startswith("Third")
+    talk.transcribe("Hello", 16_000, is_final=True)
+    talk.model("First sentence here. Second sentence here. Third sentence here. Fourth sentence here.")
+    assert [job.request.text[:6] for job in talk.jobs] == ["First ", "Second"]
+    talk.voice(24_000 * 30)  # far more than AHEAD_MS
+    assert [job.request.text[:6] for job in talk.jobs] == ["Second"]
+    talk.voice(24_000 * 30)
+    assert [job.request.text[:6] for job in talk.jobs] == ["Third "]
+    talk.wait(60.0)
+    talk.voice(24_000)
+    assert [job.request.text[:6] for job in talk.jobs] == ["Fourth"]
+
+
+def test_with_credit_the_next_segment_is_synthesised_meanwhile() -> None:
+    talk = Talk()
+    talk.speech(0, 16_000, "Hello")
+    talk.transcribe("Hello", 16_000, is_final=True)
+    talk.model("First sentence here. Second sentence here. Third sentence here. Fourth sentence here.")
+    talk.voice(24_000 * 8)  # AHEAD_MS to the millisecond
+    assert [job.request.text[:6] for job in talk.jobs] == ["Second", "Third "]
 
 
 def test_the_voice_is_fixed_once_it_has_spoken() -> None:

@@ -11,8 +11,16 @@ import pytest
 from tests.kit.kits import CHOICE
 
 from agentvoicebox.broker.envelope import unpack_audio, unpack_job, unpack_record
-from agentvoicebox.engine.inputs import Generated, Heard, Input, SpeechDone, TextDelta, ToolCallDelta, WorkerInput
-from agentvoicebox.engine.jobs import CallTool, ChatMessage, Generate, JobRequest, Speak, Transcribe
+from agentvoicebox.engine.inputs import (
+    Generated,
+    Input,
+    SynthesisDone,
+    TextDelta,
+    ToolCallDelta,
+    Transcribed,
+    WorkerInput,
+)
+from agentvoicebox.engine.jobs import CallTool, ChatMessage, Generate, JobRequest, Synthesise, Transcribe
 from agentvoicebox.evals.replay import replay_effects, replay_tools
 from agentvoicebox.interactions.day_files import read
 from agentvoicebox.storage.records import RecordBatch
@@ -23,15 +31,15 @@ LINES_OF = {"0e6754a": 42}
 REQUESTS: list[JobRequest] = [
     Transcribe("item_1", 0),
     Generate("resp_1", "dialogue", "Be kind.", (ChatMessage("user", "Hello"),)),
-    Speak("resp_1", "Hello.", "alloy"),
+    Synthesise("resp_1", "Hello.", "alloy"),
     CallTool("resp_1", "call_1", "look_up", "{}"),
 ]
 RESULTS: list[WorkerInput] = [
-    Heard("job_1", "Hello", 16_000),
+    Transcribed("job_1", "Hello", 16_000),
     TextDelta("job_1", "Hello"),
     ToolCallDelta("job_1", 0, "look_up", "{}"),
     Generated("job_1"),
-    SpeechDone("job_1"),
+    SynthesisDone("job_1"),
 ]
 
 

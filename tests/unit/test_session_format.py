@@ -21,13 +21,6 @@ def test_a_snapshot_begins_with_its_format() -> None:
     assert next(iter(fields.items())) == ("format", session_format.WRITTEN)
 
 
-def test_a_snapshot_without_a_format_is_format_0_and_is_read() -> None:
-    engine = talked()
-    fields = msgspec.msgpack.decode(engine.snapshot())
-    del fields["format"]
-    assert Engine.restore(msgspec.msgpack.encode(fields)).state == engine.state
-
-
 def test_a_snapshot_with_fields_that_this_version_does_not_know_is_read() -> None:
     engine = talked()
     fields = msgspec.msgpack.decode(engine.snapshot()) | {"mood": "good"}

@@ -10,7 +10,7 @@ import pytest
 from tests.kit.speech import PATIENCE_S, Bench, bench, said, settled
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.engine.inputs import Heard, JobFailed
+from agentvoicebox.engine.inputs import JobFailed, Transcribed
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Transcript
@@ -48,10 +48,10 @@ def length(pcm: Int16Array) -> str:
     return f"{pcm.size} samples"
 
 
-async def heard(made: Bench) -> list[Heard]:
+async def heard(made: Bench) -> list[Transcribed]:
     reports = [said(record) for record in await made.until_last()]
-    assert all(isinstance(report, Heard) for report in reports)
-    return [report for report in reports if isinstance(report, Heard)]
+    assert all(isinstance(report, Transcribed) for report in reports)
+    return [report for report in reports if isinstance(report, Transcribed)]
 
 
 async def test_a_probe_is_answered_while_the_utterance_is_open() -> None:
@@ -60,9 +60,9 @@ async def test_a_probe_is_answered_while_the_utterance_is_open() -> None:
         await made.append(1000, sound(1.5))
         await made.mark("probe", 1000 + SECOND)
         records = await made.until(lambda records: len(records) == 1)
-        assert said(records[0]) == Heard("job_1", "hello", 1000 + SECOND)
+        assert said(records[0]) == Transcribed("job_1", "hello", 1000 + SECOND)
         await made.mark("end", 1000 + SECOND)
-        assert (await heard(made))[-1] == Heard("job_1", "hello", 1000 + SECOND, is_final=True)
+        assert (await heard(made))[-1] == Transcribed("job_1", "hello", 1000 + SECOND, is_final=True)
 
 
 async def test_the_end_decodes_nothing_again_when_the_last_probe_reached_as_far() -> None:
@@ -166,7 +166,7 @@ async def test_a_long_utterance_is_decoded_in_pieces_while_the_caller_speaks() -
         text = said((await made.until(lambda records: len(records) == 1))[0])
         await made.mark("end", 60 * SECOND)
         await made.until_last()
-    assert isinstance(text, Heard)
+    assert isinstance(text, Transcribed)
     lengths = [int(word) for word in text.text.split() if word.isdigit()]
     assert sum(lengths) == 60 * SECOND
     assert len(lengths) >= 3

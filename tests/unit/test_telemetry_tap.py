@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import Effect
-from agentvoicebox.engine.jobs import CallTool, Generate, Speak, Transcribe
+from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.telemetry.tap import PARTS, TurnTap
 from agentvoicebox.wire import client_events as ce
@@ -47,7 +47,7 @@ class Told:
 
     def heard(self, at_s: float, *effects: Effect, final: bool = False) -> None:
         stt = record("stt", JobKind.STT, -0.9, at_s - 0.001)
-        self.at(at_s, i.Heard("stt", "hi", END, final), *effects, of=stt)
+        self.at(at_s, i.Transcribed("stt", "hi", END, final), *effects, of=stt)
 
     def write(self, at_s: float, claimed_s: float, *effects: Effect, job: str = "llm") -> None:
         llm = record(job, JobKind.LLM, claimed_s, at_s - 0.001)
@@ -55,7 +55,7 @@ class Told:
 
     def speak(self, at_s: float, claimed_s: float, *effects: Effect) -> None:
         tts = record("tts", JobKind.TTS, claimed_s, at_s - 0.001)
-        self.at(at_s, i.Spoken("tts", 1, 2_400), *effects, of=tts)
+        self.at(at_s, i.AudioSynthesised("tts", 1, 2_400), *effects, of=tts)
 
 
 def parts(trace: dict[str, object] | None) -> dict[str, float]:
@@ -70,7 +70,7 @@ def test_without_speculation_the_path_is_the_chain_of_causes() -> None:
     told = Told()
     told.stop(0.300)
     told.heard(0.400, fx.OpenJob("llm", GENERATE), final=True)
-    told.write(0.420, 0.405, fx.OpenJob("tts", Speak("resp_1", "Hello.", "alloy")))
+    told.write(0.420, 0.405, fx.OpenJob("tts", Synthesise("resp_1", "Hello.", "alloy")))
     told.speak(0.480, 0.430, audio())
     trace = told.tap.output_left("resp_1", 0.482)
     assert trace is not None
@@ -85,7 +85,7 @@ def test_an_answer_that_was_ready_costs_nothing_but_the_gateway() -> None:
     told = Told()
     told.pause()
     told.heard(0.200, fx.OpenJob("llm", GENERATE))
-    told.write(0.210, 0.202, fx.OpenJob("tts", Speak("resp_1", "Hello.", "alloy")))
+    told.write(0.210, 0.202, fx.OpenJob("tts", Synthesise("resp_1", "Hello.", "alloy")))
     told.speak(0.250, 0.212)
     told.stop(0.300, audio())
     trace = told.tap.output_left("resp_1", 0.301)
@@ -101,7 +101,7 @@ def test_an_answer_half_ready_costs_its_other_half() -> None:
     told = Told()
     told.pause()
     told.heard(0.200, fx.OpenJob("llm", GENERATE))
-    told.write(0.210, 0.202, fx.OpenJob("tts", Speak("resp_1", "Hello.", "alloy")))
+    told.write(0.210, 0.202, fx.OpenJob("tts", Synthesise("resp_1", "Hello.", "alloy")))
     told.stop(0.300)
     told.speak(0.350, 0.212, audio())
     found = parts(told.tap.output_left("resp_1", 0.351))
@@ -116,7 +116,7 @@ def test_a_tool_inside_the_turn_has_its_own_part() -> None:
     told.at(0.320, i.Generated("llm", "tool_calls"), fx.OpenJob("tool", CallTool("resp_1", "c", "n", "{}")), of=llm)
     tool = record("tool", JobKind.TOOL, 0.321, 0.399)
     told.at(0.400, i.ToolReturned("tool", "{}"), fx.OpenJob("llm2", GENERATE), of=tool)
-    told.write(0.410, 0.401, fx.OpenJob("tts", Speak("resp_1", "Hello.", "alloy")), job="llm2")
+    told.write(0.410, 0.401, fx.OpenJob("tts", Synthesise("resp_1", "Hello.", "alloy")), job="llm2")
     told.speak(0.430, 0.411, audio())
     trace = told.tap.output_left("resp_1", 0.431)
     assert parts(trace)["tool"] == pytest.approx(78)
@@ -134,7 +134,7 @@ def test_a_dropped_speculation_is_a_miss() -> None:
     told.at(0.220, i.SpeechResumed(), fx.CancelJob("llm"))
     told.stop(0.300)
     told.heard(0.400, fx.OpenJob("llm2", GENERATE), final=True)
-    told.write(0.410, 0.402, fx.OpenJob("tts", Speak("resp_1", "Hello.", "alloy")), job="llm2")
+    told.write(0.410, 0.402, fx.OpenJob("tts", Synthesise("resp_1", "Hello.", "alloy")), job="llm2")
     told.speak(0.450, 0.412, audio())
     trace = told.tap.output_left("resp_1", 0.451)
     assert trace is not None
@@ -143,7 +143,7 @@ def test_a_dropped_speculation_is_a_miss() -> None:
 
 def test_a_typed_turn_waits_from_the_clients_event() -> None:
     told = Told()
-    told.at(5.0, i.ClientSaid(ce.ResponseCreate(), 0), fx.OpenJob("llm", GENERATE))
+    told.at(5.0, i.ClientEventReceived(ce.ResponseCreate(), 0), fx.OpenJob("llm", GENERATE))
     delta = ResponseOutputTextDelta(
         event_id="e", response_id="resp_1", item_id="i", output_index=0, content_index=0, delta="Hello."
     )
@@ -154,7 +154,7 @@ def test_a_typed_turn_waits_from_the_clients_event() -> None:
 
 def test_only_the_first_output_makes_a_ledger_and_a_silent_response_none() -> None:
     told = Told()
-    told.at(5.0, i.ClientSaid(ce.ResponseCreate(), 0), fx.OpenJob("tts", Speak("resp_1", "x", "alloy")))
+    told.at(5.0, i.ClientEventReceived(ce.ResponseCreate(), 0), fx.OpenJob("tts", Synthesise("resp_1", "x", "alloy")))
     told.speak(5.1, 5.05, audio())
     assert told.tap.output_left("resp_1", 5.1) is not None
     assert told.tap.output_left("resp_1", 5.2) is None
@@ -174,11 +174,14 @@ def test_parts_are_never_negative_and_sum_whatever_the_workers_clocks_say(
     told.pause()
     told.stop(stop_s)
     told.at(
-        0.400, i.Heard("stt", "hi", END), fx.OpenJob("llm", GENERATE), of=record("stt", JobKind.STT, stt, stt + 0.1)
+        0.400,
+        i.Transcribed("stt", "hi", END),
+        fx.OpenJob("llm", GENERATE),
+        of=record("stt", JobKind.STT, stt, stt + 0.1),
     )
-    speak = fx.OpenJob("tts", Speak("resp_1", "Hello.", "alloy"))
+    speak = fx.OpenJob("tts", Synthesise("resp_1", "Hello.", "alloy"))
     told.at(0.420, i.TextDelta("llm", "x"), speak, of=record("llm", JobKind.LLM, llm, llm + 0.1))
-    told.at(0.450, i.Spoken("tts", 1, 9), audio(), of=record("tts", JobKind.TTS, tts, tts - 0.1))
+    told.at(0.450, i.AudioSynthesised("tts", 1, 9), audio(), of=record("tts", JobKind.TTS, tts, tts - 0.1))
     trace = told.tap.output_left("resp_1", 0.450 + left)
     found = parts(trace)
     assert all(ms >= 0 for ms in found.values())

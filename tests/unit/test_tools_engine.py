@@ -5,9 +5,9 @@ from tests.kit.conversation import BOOK, LOOKUP, Call, Talk
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
-from agentvoicebox.engine.calling import OUTCOME_UNKNOWN, PENDING, TOOL_FAILED
 from agentvoicebox.engine.jobs import CallTool, ChatMessage, Generate
 from agentvoicebox.engine.session import Engine
+from agentvoicebox.engine.tool_calls import OUTCOME_UNKNOWN, PENDING, TOOL_FAILED
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem
 
@@ -29,7 +29,7 @@ def interrupting(talk: Talk, text: str) -> None:
     talk.give(i.SpeechPaused(56_000))
     turn = talk.engine.state.buffer.turn
     assert turn is not None
-    talk.give(i.Heard(turn.job_id, text, 56_000))
+    talk.give(i.Transcribed(turn.job_id, text, 56_000))
 
 
 def tool_lines(talk: Talk) -> list[str]:
@@ -101,7 +101,7 @@ def test_a_late_result_makes_an_answer_void_that_was_prepared_without_it() -> No
     assert [m.text for m in talk.open_job("generate").request.messages if m.role == "tool"] == [DONE]
 
 
-def test_nobody_claims_to_know_what_a_failed_job_has_done() -> None:
+def test_the_outcome_of_a_failed_side_effect_is_unknown() -> None:
     for tool, output in ((BOOK, OUTCOME_UNKNOWN), (LOOKUP, TOOL_FAILED)):
         talk = Talk()
         talk.speech(0, 16_000, "Please.")

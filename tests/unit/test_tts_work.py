@@ -9,7 +9,7 @@ from tests.kit.speech import PATIENCE_S, audio_of, bench, said, settled, spoken_
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.engine.inputs import JobFailed, SpeechDone, Spoken
+from agentvoicebox.engine.inputs import AudioSynthesised, JobFailed, SynthesisDone
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Voice
@@ -56,13 +56,13 @@ async def test_a_segment_comes_in_order_and_ends_once() -> None:
         records = await made.until_last()
     assert np.array_equal(audio_of(records), spoken_by(tts, TEXT))
     assert [r.sequence for r in records] == list(range(1, len(records) + 1))
-    assert [type(said(r)) for r in records] == [Spoken] * (len(records) - 1) + [SpeechDone]
+    assert [type(said(r)) for r in records] == [AudioSynthesised] * (len(records) - 1) + [SynthesisDone]
 
 
 async def test_nothing_speakable_is_done_at_once() -> None:
     async with bench(JobKind.TTS) as made, made.worker(TtsWork(ScriptedTts(), UrgentThreads(1, name="t"))):
         await made.speak("")
-        assert [said(r) for r in await made.until_last()] == [SpeechDone("job_1")]
+        assert [said(r) for r in await made.until_last()] == [SynthesisDone("job_1")]
 
 
 async def test_a_second_worker_goes_on_at_the_very_sample() -> None:

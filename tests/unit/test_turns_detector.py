@@ -8,7 +8,7 @@ WINDOW = 512
 LEVELS = {"#": 0.9, "-": 0.4, ".": 0.1}  # `-` is between the two thresholds
 
 
-def hear(detector: Detector, timeline: str, *, from_window: int = 0) -> list[tuple[int, Fact]]:
+def feed(detector: Detector, timeline: str, *, from_window: int = 0) -> list[tuple[int, Fact]]:
     """Feed a timeline; give (number of windows fed when it came out, fact)."""
     found = []
     for number, mark in enumerate(timeline, start=from_window + 1):
@@ -21,7 +21,7 @@ def server_vad(silence_ms: int = 500, prefix_ms: int = 0, threshold: float = 0.5
 
 
 def test_a_turn_starts_pauses_and_stops() -> None:
-    assert hear(server_vad(), "....######" + "." * 20) == [
+    assert feed(server_vad(), "....######" + "." * 20) == [
         (6, SpeechStarted(4 * WINDOW)),
         (15, SpeechPaused(10 * WINDOW)),  # 160 ms
         (26, SpeechStopped(26 * WINDOW, 10 * WINDOW)),  # 512 ms, the first window end past 500
@@ -29,24 +29,24 @@ def test_a_turn_starts_pauses_and_stops() -> None:
 
 
 def test_the_prefix_is_added_but_never_reaches_before_the_first_sample() -> None:
-    assert hear(server_vad(prefix_ms=300), "..........##")[0][1] == SpeechStarted(10 * WINDOW - 4_800)
-    assert hear(server_vad(prefix_ms=300), ".##")[0][1] == SpeechStarted(0)
+    assert feed(server_vad(prefix_ms=300), "..........##")[0][1] == SpeechStarted(10 * WINDOW - 4_800)
+    assert feed(server_vad(prefix_ms=300), ".##")[0][1] == SpeechStarted(0)
 
 
 def test_a_click_is_no_speech() -> None:
-    assert hear(server_vad(), "..#....#..#.") == []
+    assert feed(server_vad(), "..#....#..#.") == []
 
 
 def test_a_wavering_voice_is_one_stretch_of_speech() -> None:
-    assert [fact for _, fact in hear(server_vad(), "##-#---#--....")] == [SpeechStarted(0)]
+    assert [fact for _, fact in feed(server_vad(), "##-#---#--....")] == [SpeechStarted(0)]
 
 
 def test_a_faint_sound_does_not_start_a_turn() -> None:
-    assert hear(server_vad(), "-------") == []
+    assert feed(server_vad(), "-------") == []
 
 
 def test_a_pause_inside_a_sentence_resumes_and_does_not_stop() -> None:
-    facts = [fact for _, fact in hear(server_vad(), "####" + "." * 14 + "####" + "." * 16)]
+    facts = [fact for _, fact in feed(server_vad(), "####" + "." * 14 + "####" + "." * 16)]
     assert facts == [
         SpeechStarted(0),
         SpeechPaused(4 * WINDOW),
@@ -57,86 +57,86 @@ def test_a_pause_inside_a_sentence_resumes_and_does_not_stop() -> None:
 
 
 def test_a_click_in_a_pause_neither_resumes_nor_moves_the_end() -> None:
-    facts = hear(server_vad(), "####" + "." * 8 + "#" + "." * 8)
+    facts = feed(server_vad(), "####" + "." * 8 + "#" + "." * 8)
     assert facts[-1] == (20, SpeechStopped(20 * WINDOW, 4 * WINDOW))
     assert SpeechResumed() not in [fact for _, fact in facts]
 
 
 def test_a_turn_does_not_stop_while_the_caller_may_be_resuming() -> None:
-    facts = [fact for _, fact in hear(server_vad(), "####" + "." * 15 + "##" + ".")]
+    facts = [fact for _, fact in feed(server_vad(), "####" + "." * 15 + "##" + ".")]
     assert facts == [SpeechStarted(0), SpeechPaused(4 * WINDOW), SpeechResumed()]
 
 
 def test_a_wait_shorter_than_the_pause_pauses_and_stops_together() -> None:
-    assert hear(server_vad(silence_ms=100), "####....") == [
+    assert feed(server_vad(silence_ms=100), "####....") == [
         (2, SpeechStarted(0)),
         (8, SpeechPaused(4 * WINDOW)),
         (8, SpeechStopped(8 * WINDOW, 4 * WINDOW)),
     ]
-    assert [fact for _, fact in hear(server_vad(silence_ms=0), "###.")][1:] == [
+    assert [fact for _, fact in feed(server_vad(silence_ms=0), "###.")][1:] == [
         SpeechPaused(3 * WINDOW),
         SpeechStopped(4 * WINDOW, 3 * WINDOW),
     ]
 
 
 def test_the_next_turn_begins_no_earlier_than_the_last_one_ended() -> None:
-    facts = [fact for _, fact in hear(server_vad(silence_ms=200, prefix_ms=1_000), "####" + "." * 7 + "####")]
+    facts = [fact for _, fact in feed(server_vad(silence_ms=200, prefix_ms=1_000), "####" + "." * 7 + "####")]
     assert facts[2:] == [SpeechStopped(11 * WINDOW, 4 * WINDOW), SpeechStarted(11 * WINDOW)]
 
 
 def test_it_takes_longer_speech_to_interrupt_the_agent() -> None:
     detector = server_vad()
     detector.agent_is_speaking = True
-    assert hear(detector, "###....") == []
-    assert hear(detector, "####", from_window=7) == [(11, SpeechStarted(7 * WINDOW))]
+    assert feed(detector, "###....") == []
+    assert feed(detector, "####", from_window=7) == [(11, SpeechStarted(7 * WINDOW))]
 
 
 def test_resuming_while_the_agent_speaks_is_no_barge_in() -> None:
     detector = server_vad()
-    hear(detector, "####" + "." * 6)
+    feed(detector, "####" + "." * 6)
     detector.agent_is_speaking = True
-    assert hear(detector, "##", from_window=10) == [(12, SpeechResumed())]
+    assert feed(detector, "##", from_window=10) == [(12, SpeechResumed())]
 
 
 def test_a_reset_voids_the_turn_and_bars_what_came_before() -> None:
     detector = server_vad(prefix_ms=300)
-    hear(detector, "######")
+    feed(detector, "######")
     detector.reset(6 * WINDOW)
     assert detector.turn_start_sample is None
-    assert [fact for _, fact in hear(detector, "##", from_window=6)] == [SpeechStarted(6 * WINDOW)]
+    assert [fact for _, fact in feed(detector, "##", from_window=6)] == [SpeechStarted(6 * WINDOW)]
 
 
 def test_windows_of_dropped_audio_are_ignored() -> None:
     detector = server_vad()
     detector.reset(8 * WINDOW)
-    assert hear(detector, "########") == []
+    assert feed(detector, "########") == []
 
 
 def test_a_commit_behind_an_open_turn_leaves_it_alone() -> None:
     detector = server_vad(silence_ms=200)
-    hear(detector, "####")
-    detector.keep_from(2 * WINDOW)
-    assert [fact for _, fact in hear(detector, "." * 7, from_window=4)][-1] == SpeechStopped(11 * WINDOW, 4 * WINDOW)
+    feed(detector, "####")
+    detector.raise_floor(2 * WINDOW)
+    assert [fact for _, fact in feed(detector, "." * 7, from_window=4)][-1] == SpeechStopped(11 * WINDOW, 4 * WINDOW)
 
 
 def test_manual_mode_finds_nothing() -> None:
     detector = Detector(None)
-    detector.hear("hello")
-    detector.judge(1.0)
+    detector.set_transcript("hello")
+    detector.set_completeness(1.0)
     detector.reset(5)
-    assert hear(detector, "#######.......") == []
-    assert not detector.wants_judgement
+    assert feed(detector, "#######.......") == []
+    assert not detector.wants_completeness
 
 
 def semantic(eagerness: str = "auto") -> Detector:
     detector = Detector(TurnDetection(type="semantic_vad", eagerness=eagerness, prefix_padding_ms=0))  # type: ignore[arg-type]
-    assert hear(detector, "####.....")[-1] == (9, SpeechPaused(4 * WINDOW))
+    assert feed(detector, "####.....")[-1] == (9, SpeechPaused(4 * WINDOW))
     return detector
 
 
 def stops_at(detector: Detector, most_windows: int = 400) -> int | None:
     """Silence in ms, counted from the end of the voice, at which the turn stopped."""
-    for number, fact in hear(detector, "." * most_windows, from_window=9):
+    for number, fact in feed(detector, "." * most_windows, from_window=9):
         if isinstance(fact, SpeechStopped):
             return (number - 4) * 32
     return None
@@ -144,7 +144,7 @@ def stops_at(detector: Detector, most_windows: int = 400) -> int | None:
 
 def test_a_finished_sentence_ends_quickly() -> None:
     detector = semantic()
-    detector.hear("Where is my parcel?")
+    detector.set_transcript("Where is my parcel?")
     assert 200 <= (stops_at(detector) or 0) <= 300
 
 
@@ -152,40 +152,40 @@ def test_an_unfinished_sentence_is_waited_for_as_long_as_eagerness_says() -> Non
     waits = {}
     for eagerness in ("high", "medium", "low"):
         detector = semantic(eagerness)
-        detector.hear("My tracking number is")
+        detector.set_transcript("My tracking number is")
         waits[eagerness] = stops_at(detector) or 0
     assert 1_500 < waits["high"] <= 2_016 < waits["medium"] <= 4_032 < waits["low"] <= 8_032
 
 
-def test_without_any_vote_it_waits_a_middling_while() -> None:
+def test_without_evidence_it_waits_an_intermediate_time() -> None:
     assert 500 < (stops_at(semantic()) or 0) <= 700
 
 
 def test_the_model_alone_never_holds_a_turn_beyond_a_second() -> None:
     detector = semantic("low")
-    detector.hear("Yes.")
-    detector.judge(0.0)
+    detector.set_transcript("Yes.")
+    detector.set_completeness(0.0)
     assert 900 < (stops_at(detector) or 0) <= 1_032
 
 
-def test_votes_about_an_earlier_pause_do_not_count() -> None:
+def test_evidence_about_an_earlier_pause_does_not_count() -> None:
     detector = semantic()
-    detector.hear("Where is my parcel?", 4 * WINDOW)
-    assert [fact for _, fact in hear(detector, "##", from_window=9)] == [SpeechResumed()]
-    hear(detector, ".....", from_window=11)
-    detector.hear("Where is my parcel?", 4 * WINDOW)
-    detector.judge(1.0, 4 * WINDOW)
-    assert hear(detector, "." * 5, from_window=16) == []  # 320 ms: the stale votes would have ended it
+    detector.set_transcript("Where is my parcel?", 4 * WINDOW)
+    assert [fact for _, fact in feed(detector, "##", from_window=9)] == [SpeechResumed()]
+    feed(detector, ".....", from_window=11)
+    detector.set_transcript("Where is my parcel?", 4 * WINDOW)
+    detector.set_completeness(1.0, 4 * WINDOW)
+    assert feed(detector, "." * 5, from_window=16) == []  # 320 ms: the stale evidence would have ended it
 
 
 def test_a_judgement_is_wanted_once_a_pause_and_only_under_semantic_vad() -> None:
     detector = semantic()
-    assert detector.wants_judgement
-    detector.wants_judgement = False
-    hear(detector, "..", from_window=9)
-    assert not detector.wants_judgement
-    hear(detector, "##.....", from_window=11)
-    assert detector.wants_judgement
+    assert detector.wants_completeness
+    detector.wants_completeness = False
+    feed(detector, "..", from_window=9)
+    assert not detector.wants_completeness
+    feed(detector, "##.....", from_window=11)
+    assert detector.wants_completeness
     fixed = server_vad()
-    hear(fixed, "####......")
-    assert not fixed.wants_judgement
+    feed(fixed, "####......")
+    assert not fixed.wants_completeness

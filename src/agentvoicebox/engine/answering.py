@@ -1,22 +1,23 @@
-"""Responses on their way: from the words of a turn to the last chunk of audio, and their end, once.
+"""The life of a response: from the transcript of a turn to the last chunk of audio, and its end, once.
 
-Decides when a response generates, calls, speaks and ends. A provisional response does the same, but what it puts out is
-withheld until `release`, or forgotten by `drop`.
+Decides when a response generates, calls tools, speaks and ends. A provisional response does the same, but its output is
+withheld until `release`, or discarded by `drop`.
 """
 
 from typing import Literal
 
 import msgspec
 
-from agentvoicebox.engine import calling, speaking
+from agentvoicebox.engine import synthesis, tool_calls
 from agentvoicebox.engine.conversation import Conversation
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall
-from agentvoicebox.engine.outputs import add_output, finish_output, out, part_ids, send, update_entry
-from agentvoicebox.engine.response import Call, Happened, LiveResponse, Message, Phase
-from agentvoicebox.engine.speech import Segment
+from agentvoicebox.engine.outputs import add_output, emit, finish_output, part_ids, send, update_entry
+from agentvoicebox.engine.response import LiveResponse, Message, ResponseEvent, ResponsePhase
+from agentvoicebox.engine.segment_queue import Segment
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.engine.tool_call import CallEvent, CallPhase, LiveCall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import (
     AudioPart,
@@ -30,7 +31,7 @@ from agentvoicebox.wire.response import ResponseError, ResponseStatus, StatusRea
 from agentvoicebox.wire.session_config import SessionConfig
 
 APOLOGY = "I'm sorry, I can't answer that right now. Please try again in a moment."
-UNHEARD = "I'm sorry, I couldn't make out what you said. Please say it again, or type it."
+NOT_UNDERSTOOD = "I'm sorry, I couldn't make out what you said. Please say it again, or type it."
 
 
 def start(
@@ -40,39 +41,41 @@ def start(
     *,
     metadata: dict[str, str] | None = None,
     side: Conversation | None = None,
-    base: tuple[ChatMessage, ...] | None = None,
-    question: str | None = None,
+    context: tuple[ChatMessage, ...] | None = None,
+    question_item_id: str | None = None,
 ) -> LiveResponse:
-    """Begin a response; `question` makes it provisional (see LiveResponse)."""
+    """Begin a response; `question_item_id` makes it provisional (see LiveResponse)."""
     response = LiveResponse(
         id=step.ids.next("resp"),
         config=config,
         metadata=metadata,
         side=side,
-        base=base,
-        question=question,
-        held=None if question is None else [],
+        context=context,
+        question_item_id=question_item_id,
+        held=None if question_item_id is None else [],
     )
     state.responses[response.id] = response
     if response.is_default:
         state.idle_at_s = None
     created = response.to_wire(state.conversation_id)
     send(response, step, ev.ResponseCreated(event_id=step.event_id(), response=created))
-    go_on(state, step, response)
+    generate_when_ready(state, step, response)
     return response
 
 
-def go_on(state: State, step: Step, response: LiveResponse) -> None:
-    """The words of the turn may be known by now: if so, let the model write."""
-    if response.phase is Phase.WAITING and (response.base is not None or not state.conversation.awaits_transcript()):
-        unheard = state.conversation.unheard() if response.base is None else None
-        if response.base is None:
-            response.base = state.conversation.messages()
-        response.move(Happened.WORDS_KNOWN)
-        if unheard is None:
+def generate_when_ready(state: State, step: Step, response: LiveResponse) -> None:
+    """Start the first generation, unless the response waits for a transcript that is not known yet."""
+    if response.phase is ResponsePhase.WAITING and (
+        response.context is not None or not state.conversation.awaits_transcript()
+    ):
+        failure = state.conversation.transcript_failure() if response.context is None else None
+        if response.context is None:
+            response.context = state.conversation.messages()
+        response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
+        if failure is None:
             _generate(state, step, response)
-        else:  # a model would answer the line before once more
-            fail(state, step, response, *unheard, apology=UNHEARD)
+        else:  # without the text a model would answer the previous line again
+            fail(state, step, response, *failure, apology=NOT_UNDERSTOOD)
 
 
 def _generate(state: State, step: Step, response: LiveResponse) -> None:
@@ -81,21 +84,21 @@ def _generate(state: State, step: Step, response: LiveResponse) -> None:
     response.llm_job = step.ids.next("job")
     response.draft = ""
     limit = response.config.max_output_tokens
-    tools = calling.offered_tools(state, response)
+    tools = tool_calls.offered_tools(state, response)
     request = Generate(
         response_id=response.id,
         language_model=state.agent.language_model,
         instructions=response.config.instructions,
-        messages=(*(response.base or ()), *response.own),
+        messages=(*(response.context or ()), *response.tool_messages),
         tools=tools,
-        tool_choice=calling.tool_choice(response) if tools else "none",
+        tool_choice=tool_calls.tool_choice(response) if tools else "none",
         max_output_tokens=limit if isinstance(limit, int) else None,
     )
-    step.do(OpenJob(response.llm_job, request))
+    step.emit(OpenJob(response.llm_job, request))
 
 
-def write(state: State, step: Step, response: LiveResponse, text: str) -> None:
-    """The model wrote on."""
+def add_text(state: State, step: Step, response: LiveResponse, text: str) -> None:
+    """The language model wrote more text."""
     if not response.draft:
         text = text.lstrip()
         if not text:
@@ -108,17 +111,17 @@ def write(state: State, step: Step, response: LiveResponse, text: str) -> None:
     message = response.message
     assert message is not None
     if response.has_audio:
-        speaking.speak(state, step, response, response.segmenter.feed(text))
+        synthesis.add_segments(state, step, response, response.segmenter.feed(text))
     else:
         message.text += text
         send(response, step, ev.ResponseOutputTextDelta(**part_ids(step, response, message), delta=text))
         update_entry(state, response, message, "in_progress")
 
 
-def written(
+def generation_done(
     state: State, step: Step, response: LiveResponse, finish_reason: str, input_tokens: int, output_tokens: int
 ) -> None:
-    """The model finished its line: finish its calls, run the server's tools, or only speak what is left."""
+    """The model finished its line: finish its calls, then run the server's tools or synthesise what is left."""
     response.llm_job = None
     response.input_tokens += input_tokens
     response.output_tokens += output_tokens
@@ -127,23 +130,23 @@ def written(
     elif finish_reason == "content_filter":
         response.incomplete = "content_filter"
     for call in response.calls:
-        calling.finish_call(state, step, response, call)
-    if any(call.output_index is None for call in response.calls):
+        tool_calls.finish_call(state, step, response, call)
+    if any(call.is_server_tool for call in response.calls):
         calls = tuple(ToolCall(call.call_id, call.name, call.arguments) for call in response.calls)
-        response.own.append(ChatMessage(role="assistant", text=response.draft.strip(), tool_calls=calls))
-        response.move(Happened.TOOLS_CALLED)
+        response.tool_messages.append(ChatMessage(role="assistant", text=response.draft.strip(), tool_calls=calls))
+        response.apply(ResponseEvent.TOOLS_CALLED)
         if response.has_audio:
-            speaking.speak(state, step, response, response.segmenter.flush())
-        calling.run_tools(state, step, response)
+            synthesis.add_segments(state, step, response, response.segmenter.flush())
+        tool_calls.run_tools(state, step, response)
     else:
-        _all_written(state, step, response)
+        _all_text_written(state, step, response)
 
 
-def _all_written(state: State, step: Step, response: LiveResponse) -> None:
-    response.move(Happened.WRITTEN)
+def _all_text_written(state: State, step: Step, response: LiveResponse) -> None:
+    response.apply(ResponseEvent.TEXT_WRITTEN)
     if response.has_audio:
-        speaking.speak(state, step, response, response.segmenter.flush())
-    finish_if_spoken(state, step, response)
+        synthesis.add_segments(state, step, response, response.segmenter.flush())
+    end_if_all_sent(state, step, response)
 
 
 def _open_message(state: State, step: Step, response: LiveResponse) -> None:
@@ -155,28 +158,28 @@ def _open_message(state: State, step: Step, response: LiveResponse) -> None:
     send(response, step, ev.ResponseContentPartAdded(**part_ids(step, response, message), part=part))
 
 
-def tool_returned(state: State, step: Step, response: LiveResponse, call: Call, output: str) -> None:
-    """A server tool answered: once all have, the model goes on, unless the client owes results too."""
-    calling.note_result(state, step, response, call, output)
-    server_calls = [c for c in response.calls if c.output_index is None]
-    if any(c.output is None for c in server_calls):
+def tool_returned(state: State, step: Step, response: LiveResponse, call: LiveCall, output: str) -> None:
+    """A server tool returned: once all have, the model goes on, unless the client owes results too."""
+    tool_calls.add_result(state, step, response, call, output)
+    server_calls = [c for c in response.calls if c.is_server_tool]
+    if any(c.phase is not CallPhase.RETURNED for c in server_calls):
         return
     if len(server_calls) < len(response.calls):
-        _all_written(state, step, response)
+        _all_text_written(state, step, response)
     else:
-        response.move(Happened.TOOLS_RETURNED)
+        response.apply(ResponseEvent.TOOLS_RETURNED)
         _generate(state, step, response)
 
 
-def segment_done(state: State, step: Step, response: LiveResponse, segment: Segment) -> None:
-    """A segment is synthesised to its end, or can't be: then only its words are sent."""
-    speaking.segment_done(state, step, response, segment)
-    finish_if_spoken(state, step, response)
+def segment_synthesised(state: State, step: Step, response: LiveResponse, segment: Segment) -> None:
+    """A segment is synthesised to its end, or can't be: then only its text is sent."""
+    synthesis.segment_synthesised(state, step, response, segment)
+    end_if_all_sent(state, step, response)
 
 
-def finish_if_spoken(state: State, step: Step, response: LiveResponse) -> None:
-    """End the response when everything is written and said."""
-    if response.phase is Phase.SPEAKING and response.speech.is_idle and not response.is_provisional:
+def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
+    """End the response if all text is written and all audio is sent."""
+    if response.phase is ResponsePhase.SPEAKING and response.segment_queue.is_sent and not response.is_provisional:
         if response.failure is not None:
             end(state, step, response, "failed")
         elif response.incomplete is not None:
@@ -186,61 +189,64 @@ def finish_if_spoken(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def release(state: State, step: Step, response: LiveResponse) -> None:
-    """The turn is over after all: everything withheld happens now, in its order."""
-    held, response.held, response.question = response.held or [], None, None
+    """The turn is over: emit the withheld effects in their order, and go on as a certain response."""
+    held, response.held, response.question_item_id = response.held or [], None, None
     for entry in state.conversation.entries:
         if entry.response_id == response.id:
             entry.is_provisional = False
     for effect in held:
-        step.do(effect)
+        step.emit(effect)
     if response.message is not None and response.message.sent_samples:
-        speaking.note_played(state, step, response.message.sent_samples)
-    if response.phase is Phase.CALLING:
-        calling.run_tools(state, step, response)
-    speaking.open_speech(state, step, response)
-    finish_if_spoken(state, step, response)
+        synthesis.count_sent(state, step, response.message.sent_samples)
+    if response.phase is ResponsePhase.CALLING:
+        tool_calls.run_tools(state, step, response)
+    synthesis.open_synthesis(state, step, response)
+    end_if_all_sent(state, step, response)
 
 
 def drop(state: State, step: Step, response: LiveResponse) -> None:
-    """The caller goes on: the response never was."""
+    """The turn goes on: remove a provisional response. The client never knew of it."""
     for job_id in response.jobs():
-        step.do(CancelJob(job_id))
+        step.emit(CancelJob(job_id))
+    for call in response.calls:
+        if call.is_running:
+            call.apply(CallEvent.CANCELLED)
     state.conversation.entries = [e for e in state.conversation.entries if e.response_id != response.id]
     del state.responses[response.id]
 
 
 def fail(state: State, step: Step, response: LiveResponse, code: str, message: str, *, apology: str = APOLOGY) -> None:
-    """There will be no answer: say so, in words if the caller has heard none yet, then end as failed."""
+    """There will be no answer: apologise if nothing was sent yet, then end as failed."""
     response.llm_job = None
     response.failure = ResponseError(type="server_error", code=code, message=message)
     if response.message is None and response.is_default:
-        write(state, step, response, apology)
+        add_text(state, step, response, apology)
     for call in response.calls:
-        calling.finish_call(state, step, response, call, "incomplete")
-    _all_written(state, step, response)
+        tool_calls.finish_call(state, step, response, call, "incomplete")
+    _all_text_written(state, step, response)
 
 
 def end(
     state: State, step: Step, response: LiveResponse, status: ResponseStatus, reason: StatusReason | None = None
 ) -> None:
-    """End a response, once: stop its jobs (but no side effect), close what is open, send `response.done`."""
+    """End a response: stop its jobs (but no side effect), close open parts and items, send `response.done`."""
     for job_id in response.jobs():
-        step.do(CancelJob(job_id))
+        step.emit(CancelJob(job_id))
     message = response.message
     if message is not None and message.is_open:
         _close_message(state, step, response, message, "completed" if status == "completed" else "incomplete")
     for call in response.calls:
-        calling.finish_call(state, step, response, call, "incomplete")
-    calling.detach(state, step, response)
-    response.move(Happened.ENDED)
+        tool_calls.finish_call(state, step, response, call, "incomplete")
+    tool_calls.detach(state, step, response)
+    response.apply(ResponseEvent.ENDED)
     if response.is_default:
-        _forget_unanswered(state, response)
-        state.conversation.settle(response.id)
-        _plan_idle(state, step)
+        _remove_unanswered_calls(state, response)
+        state.conversation.move_behind_calls(response.id)
+        _schedule_idle_timeout(state, step)
     del state.responses[response.id]
     final = response.to_wire(state.conversation_id, status, reason)
     send(response, step, ev.ResponseDone(event_id=step.event_id(), response=final))
-    out(response, step, Persist(record_id=response.id, kind="response", body=msgspec.to_builtins(final)))
+    emit(response, step, Persist(record_id=response.id, kind="response", body=msgspec.to_builtins(final)))
 
 
 def _close_message(
@@ -264,8 +270,8 @@ def _close_message(
     finish_output(state, step, response, message.output_index, item)
 
 
-def _forget_unanswered(state: State, response: LiveResponse) -> None:
-    """Hidden calls whose tool never answered leave no trace: a model must not wait for them."""
+def _remove_unanswered_calls(state: State, response: LiveResponse) -> None:
+    """Remove hidden calls whose tool never returned: a model must not wait for their results."""
     answered = {e.item.call_id for e in state.conversation.entries if isinstance(e.item, FunctionCallOutputItem)}
     state.conversation.entries = [
         e
@@ -274,7 +280,7 @@ def _forget_unanswered(state: State, response: LiveResponse) -> None:
     ]
 
 
-def _plan_idle(state: State, step: Step) -> None:
+def _schedule_idle_timeout(state: State, step: Step) -> None:
     detection = state.config.turn_detection
     if detection is None or detection.idle_timeout_ms is None or state.config.type != "realtime":
         return

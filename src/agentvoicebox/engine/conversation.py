@@ -1,13 +1,13 @@
 """The items of a conversation, in order, and what a language model may read of them.
 
-Knows what the caller has heard of each assistant item, so that the context never holds a word that was not. Hidden entries
-(calls of server tools) are context for the model and no part of the protocol.
+Knows how much of each assistant item was played, so that the context holds no word that the caller did not hear. Hidden
+entries (calls of server tools) are context for the model and no part of the protocol.
 """
 
 import msgspec
 
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall
-from agentvoicebox.engine.playout import Said, heard_text
+from agentvoicebox.engine.playout import SegmentSpan, played_text
 from agentvoicebox.wire.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -24,20 +24,20 @@ ROOT = "root"  # previous_item_id of an item that goes to the front
 
 
 class Entry(msgspec.Struct):
-    """An item and what only the server knows of it.
+    """An item and what only the server knows about it.
 
     Attributes:
         item: as the client knows it.
         response_id: the response that made it, or None.
         is_hidden: not part of the protocol (server tools).
-        is_provisional: not yet certain; the client has not been told.
-        transcript: words of user audio; None while the recogniser works.
+        is_provisional: not yet certain; not sent to the client.
+        transcript: text of user audio; None while the recogniser works.
         failure: (code, message) of the recogniser that gave up on user audio; then the transcript is empty.
         start_sample, end_sample: user audio, 16 kHz input positions.
-        said: how an assistant's audio is divided into segments.
-        sent_ms: assistant audio that left for the client.
-        heard_ms: how much of it was heard, once playing was cut short; None: all of it.
-        is_truncated: the client said how much was heard.
+        segment_spans: how an assistant's audio is divided into segments.
+        sent_ms: assistant audio sent to the client.
+        played_ms: how much of it was played, if playback was cut short; None: all of it.
+        is_truncated: the client stated how much was played.
     """
 
     item: Item
@@ -47,20 +47,20 @@ class Entry(msgspec.Struct):
     transcript: str | None = None
     start_sample: int = 0
     end_sample: int = 0
-    said: tuple[Said, ...] = ()
+    segment_spans: tuple[SegmentSpan, ...] = ()
     sent_ms: float = 0.0
-    heard_ms: float | None = None
+    played_ms: float | None = None
     is_truncated: bool = False
     failure: tuple[str, str] | None = None
 
     @property
     def awaits_transcript(self) -> bool:
-        """Whether the recogniser still owes the words of this item."""
+        """Whether the recogniser still owes the transcript of this item."""
         return self.transcript is None and has_audio(self.item)
 
 
 class Conversation(msgspec.Struct):
-    """Entries in order. Small by nature (a call), so look-ups are linear."""
+    """Entries in order. A call has few, so look-ups are linear."""
 
     entries: list[Entry] = []
 
@@ -103,11 +103,11 @@ class Conversation(msgspec.Struct):
         self.entries.insert(max(hidden, default=len(self.entries) - 1) + 1, entry)
 
     def remove(self, entry: Entry) -> None:
-        """Take an entry out."""
+        """Remove an entry."""
         self.entries = [e for e in self.entries if e is not entry]
 
-    def settle(self, response_id: str) -> None:
-        """A response ended: its words go behind its hidden tool calls, where a model expects them."""
+    def move_behind_calls(self, response_id: str) -> None:
+        """A response ended: move its message behind its hidden tool calls, where a model expects it."""
         own = [e for e in self.entries if e.response_id == response_id and not e.is_hidden]
         hidden = [e for e in self.entries if e.response_id == response_id and e.is_hidden]
         if not own or not hidden or self.entries.index(own[0]) > self.entries.index(hidden[-1]):
@@ -118,16 +118,16 @@ class Conversation(msgspec.Struct):
         self.entries = rest[:place] + hidden + rest[place:]
 
     def awaits_transcript(self) -> bool:
-        """Whether any item still lacks its words."""
+        """Whether any item still lacks its transcript."""
         return any(entry.awaits_transcript for entry in self.entries)
 
-    def unheard(self) -> tuple[str, str] | None:
-        """Why the words of the last item are not known and never will be; None when they are, or it is no user audio."""
+    def transcript_failure(self) -> tuple[str, str] | None:
+        """(code, message) if the recogniser gave up on the last visible item; None otherwise."""
         visible = [entry for entry in self.entries if not entry.is_hidden]
         return visible[-1].failure if visible else None
 
     def messages(self) -> tuple[ChatMessage, ...]:
-        """The conversation as a language model reads it: only what was really said and heard."""
+        """The conversation as a language model reads it: only what was said and played."""
         return chat_messages(self.entries)
 
 
@@ -162,7 +162,7 @@ def chat_messages(entries: list[Entry]) -> tuple[ChatMessage, ...]:
 
 
 def user_text(entry: Entry) -> str:
-    """The words of a user's or system's item: typed parts and the transcript of spoken ones."""
+    """The text of a user's or system's item: typed parts and the transcript of spoken ones."""
     assert isinstance(entry.item, MessageItem)
     words = []
     for part in entry.item.content:
@@ -174,10 +174,10 @@ def user_text(entry: Entry) -> str:
 
 
 def assistant_text(entry: Entry) -> str:
-    """The words of an assistant's item that the caller heard (or read)."""
+    """The text of an assistant's item that was played (or sent as text)."""
     assert isinstance(entry.item, MessageItem)
-    if entry.heard_ms is not None and entry.said:
-        return heard_text(entry.said, entry.heard_ms)
+    if entry.played_ms is not None and entry.segment_spans:
+        return played_text(entry.segment_spans, entry.played_ms)
     words = []
     for part in entry.item.content:
         if isinstance(part, OutputText):

@@ -1,4 +1,4 @@
-"""What a conversation wants done: verbs, in order. `gateway/perform` carries each to its port; nothing comes back but inputs."""
+"""Effects: what the engine asks the gateway to do, in order. Results come back as inputs only."""
 
 import msgspec
 
@@ -60,7 +60,7 @@ class CancelJob(msgspec.Struct, frozen=True, tag="cancel_job"):
 
 
 class SetTurnDetection(msgspec.Struct, frozen=True, tag="set_turn_detection"):
-    """The detector works by this from now on. None: manual turns, and a turn in progress is void."""
+    """Configure the detector. None: manual turns, and a turn in progress is void."""
 
     turn_detection: TurnDetection | None
 

@@ -1,13 +1,19 @@
-"""What can happen to a conversation: past facts, the engine's only food. They are stored as they are, for replay.
+"""Inputs of the engine: facts that have happened. The session log stores them as they are, for replay.
 
-Three sources: the client (its events), the detector (facts about its audio), and workers (what became of jobs). Audio
-itself never enters: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
+Three sources: the client (its events), the detector (facts about its audio, from `turns.facts`), and workers (results of jobs).
+Audio itself is no input: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
+
+The tags stand in stored logs. They never change, also where a class has been renamed.
 """
 
 from typing import Any
 
 import msgspec
 
+from agentvoicebox.turns.facts import SpeechPaused as SpeechPaused
+from agentvoicebox.turns.facts import SpeechResumed as SpeechResumed
+from agentvoicebox.turns.facts import SpeechStarted as SpeechStarted
+from agentvoicebox.turns.facts import SpeechStopped as SpeechStopped
 from agentvoicebox.wire.client_events import ClientEvent
 from agentvoicebox.wire.session_config import SessionConfig
 
@@ -22,7 +28,7 @@ class ServerTool(msgspec.Struct, frozen=True):
 
 
 class AgentProfile(msgspec.Struct, frozen=True):
-    """Who answers: what of an agent's file the engine needs."""
+    """The agent of a session: the part of its file that the engine needs."""
 
     name: str
     language_model: str
@@ -44,7 +50,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     wall_s: float
 
 
-class ClientSaid(msgspec.Struct, frozen=True, tag="client_said"):
+class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
     """A well-formed client event, any but audio appends.
 
     Attributes:
@@ -55,8 +61,8 @@ class ClientSaid(msgspec.Struct, frozen=True, tag="client_said"):
     at_sample: int
 
 
-class ClientErred(msgspec.Struct, frozen=True, tag="client_erred"):
-    """A frame the codec refused. The session lives on."""
+class ClientEventRejected(msgspec.Struct, frozen=True, tag="client_erred"):
+    """A frame that the codec rejected. The session goes on."""
 
     message: str
     code: str | None = None
@@ -71,40 +77,12 @@ class AudioArrived(msgspec.Struct, frozen=True, tag="audio_arrived"):
     start_sample: int
 
 
-class SpeechStarted(msgspec.Struct, frozen=True, tag="speech_started"):
-    """The caller began to speak. `start_sample` already includes the prefix padding."""
-
-    start_sample: int
-
-
-class SpeechPaused(msgspec.Struct, frozen=True, tag="speech_paused"):
-    """The first silence inside a turn: the turn may be over. `speech_end_sample` is just after the last voiced window."""
-
-    speech_end_sample: int
-
-
-class SpeechResumed(msgspec.Struct, frozen=True, tag="speech_resumed"):
-    """The caller went on after a pause: what was begun on the pause is void."""
-
-
-class SpeechStopped(msgspec.Struct, frozen=True, tag="speech_stopped"):
-    """The turn is over.
+class Transcribed(msgspec.Struct, frozen=True, tag="heard"):
+    """The recogniser's text of an utterance, from its start to `speech_end_sample`.
 
     Attributes:
-        end_sample: how far the turn's audio reaches, the silence included.
-        speech_end_sample: just after the last voiced window; equals the last SpeechPaused's if the caller never resumed.
-    """
-
-    end_sample: int
-    speech_end_sample: int
-
-
-class Heard(msgspec.Struct, frozen=True, tag="heard"):
-    """What the recogniser makes of an utterance, from its start to `speech_end_sample`.
-
-    Attributes:
-        text: the whole text so far, normalised white space; empty when it was no speech.
-        is_final: the worker saw the end mark and this covers it; no further Heard follows.
+        text: the whole text so far, with normalised white space; empty when there was no speech.
+        is_final: the worker saw the end mark and this covers it; no further Transcribed follows.
     """
 
     job_id: str
@@ -114,14 +92,14 @@ class Heard(msgspec.Struct, frozen=True, tag="heard"):
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
-    """The language model wrote on."""
+    """The language model wrote more text."""
 
     job_id: str
     text: str
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_call_delta"):
-    """The language model wrote on a tool call. The first of an `index` has the name; arguments are JSON text in pieces."""
+    """The language model wrote more of a tool call. The first of an `index` has the name; arguments are JSON in pieces."""
 
     job_id: str
     index: int
@@ -143,7 +121,7 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     output_tokens: int = 0
 
 
-class Spoken(msgspec.Struct, frozen=True, tag="spoken"):
+class AudioSynthesised(msgspec.Struct, frozen=True, tag="spoken"):
     """A chunk of synthesised audio is ready under (job_id, sequence).
 
     Attributes:
@@ -155,14 +133,14 @@ class Spoken(msgspec.Struct, frozen=True, tag="spoken"):
     sample_count: int
 
 
-class SpeechDone(msgspec.Struct, frozen=True, tag="speech_done"):
-    """The segment is spoken to its end."""
+class SynthesisDone(msgspec.Struct, frozen=True, tag="speech_done"):
+    """The segment is synthesised to its end."""
 
     job_id: str
 
 
 class ToolReturned(msgspec.Struct, frozen=True, tag="tool_returned"):
-    """A server tool answered. `output` is text, usually compact JSON."""
+    """A server tool returned. `output` is text, usually compact JSON."""
 
     job_id: str
     output: str
@@ -177,29 +155,29 @@ class JobFailed(msgspec.Struct, frozen=True, tag="job_failed"):
 
 
 class TimePassed(msgspec.Struct, frozen=True, tag="time_passed"):
-    """The engine's own deadline came. `at_sample`: the input position then."""
+    """The engine's deadline has passed. `at_sample`: the input position at that time."""
 
     at_sample: int = 0
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
-    """The session has another owner from here on. `seed`: of all ids to come, so that the former owner's never meet them."""
+    """The session has another owner from here on. `seed`: of all later ids, so that they differ from the former owner's."""
 
     seed: str
 
 
 class ModeChanged(msgspec.Struct, frozen=True, tag="mode_changed"):
-    """Something around the call went away or came back.
+    """A service that the call needs went down or came back.
 
     Attributes:
-        degraded: what does not work from now on, by the names that clients are told; empty: everything works.
+        degraded: which services are down from now on, by the names that clients receive; empty: none.
     """
 
     degraded: tuple[str, ...] = ()
 
 
 class Closing(msgspec.Struct, frozen=True, tag="closing"):
-    """The session ends: the client left (`client_left`), or the server must go (`shutdown`, `overloaded`, `protocol`)."""
+    """The session ends: the client left (`client_left`), or the server ends it (`shutdown`, `overloaded`, `protocol`)."""
 
     reason: str
     code: int = 1000
@@ -207,19 +185,19 @@ class Closing(msgspec.Struct, frozen=True, tag="closing"):
 
 Input = (
     Opened
-    | ClientSaid
-    | ClientErred
+    | ClientEventReceived
+    | ClientEventRejected
     | AudioArrived
     | SpeechStarted
     | SpeechPaused
     | SpeechResumed
     | SpeechStopped
-    | Heard
+    | Transcribed
     | TextDelta
     | ToolCallDelta
     | Generated
-    | Spoken
-    | SpeechDone
+    | AudioSynthesised
+    | SynthesisDone
     | ToolReturned
     | JobFailed
     | TimePassed
@@ -228,4 +206,6 @@ Input = (
     | Closing
 )
 
-WorkerInput = Heard | TextDelta | ToolCallDelta | Generated | Spoken | SpeechDone | ToolReturned | JobFailed
+WorkerInput = (
+    Transcribed | TextDelta | ToolCallDelta | Generated | AudioSynthesised | SynthesisDone | ToolReturned | JobFailed
+)

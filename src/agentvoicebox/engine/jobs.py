@@ -1,13 +1,15 @@
-"""What the engine asks workers to do. Each is the payload of one job; it travels as MessagePack.
+"""Requests to workers. Each is the payload of one job, as MessagePack.
 
-A job carries everything a worker needs, so that any worker can take it, and another can start it over.
+A request holds everything that a worker needs, so that any worker can take it, and another one can start again.
+
+The tags stand in stored jobs and logs. They never change, also where a class has been renamed.
 """
 
 import msgspec
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
-    """Turn one utterance into text. The audio comes through the job's own audio stream, as it is spoken (16 kHz)."""
+    """Turn one utterance into text. The audio (16 kHz) comes through the job's own stream while the caller speaks."""
 
     item_id: str
     start_sample: int
@@ -36,7 +38,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
     Attributes:
         role: `system`, `user`, `assistant` or `tool`.
-        text: what was said (for `assistant`: what the caller heard of it), or the tool's output.
+        text: what was said (for `assistant`: what was played of it), or the tool's output.
         tool_calls: calls the assistant made in this line.
         call_id: for `tool`: which call this answers.
         images: data URIs that came with a user's line.
@@ -69,11 +71,11 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     max_output_tokens: int | None = None
 
 
-class Speak(msgspec.Struct, frozen=True, tag="speak"):
-    """Say one segment. Audio comes back as int16 mono PCM at 24 kHz.
+class Synthesise(msgspec.Struct, frozen=True, tag="speak"):
+    """Synthesise one segment. Audio comes back as int16 mono PCM at 24 kHz.
 
     Attributes:
-        voice: name of a voice of the catalogue, or an OpenAI name (`alloy`), which the worker maps.
+        voice: name of a voice in the catalogue, or an OpenAI name (`alloy`), which the worker maps.
         speed: 0.25 to 1.5 on the wire; workers accept 0.25 to 2.0.
     """
 
@@ -98,4 +100,4 @@ class CallTool(msgspec.Struct, frozen=True, tag="call_tool"):
     agent: str = ""
 
 
-JobRequest = Transcribe | Generate | Speak | CallTool
+JobRequest = Transcribe | Generate | Synthesise | CallTool

@@ -1,7 +1,7 @@
-"""From the caller's audio to an item with words: turns opened, probed, committed, and what they start.
+"""From the caller's audio to an item with a transcript: user turns are opened, probed and committed, and start responses.
 
-Speculation lives here: on the first silence the recogniser is probed; on its words a provisional response begins; the end of
-the turn makes it certain, resumed speech makes it void.
+Speculation: on the first silence the recogniser is asked for the text so far; on its text a provisional response begins. The
+end of the turn makes it certain, resumed speech drops it.
 """
 
 from agentvoicebox.engine import answering
@@ -9,22 +9,23 @@ from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, DropAudio, EndUtterance, OpenJob, ProbeUtterance
 from agentvoicebox.engine.inputs import (
     AudioArrived,
-    Heard,
     SpeechPaused,
     SpeechStarted,
     SpeechStopped,
+    Transcribed,
 )
 from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.engine.outputs import record_item
 from agentvoicebox.engine.response import LiveResponse
-from agentvoicebox.engine.state import State, Turn
+from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.engine.turn import Turn, TurnEvent, TurnPhase
 from agentvoicebox.errors import BufferTooSmall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import InputAudio, MessageItem
 
 INPUT_RATE_HZ = 16_000  # the rate of every input position, whatever format the client sends
-MIN_COMMIT_MS = 100  # OpenAI refuses less
+MIN_COMMIT_MS = 100  # OpenAI rejects less
 
 
 def milliseconds(sample: int) -> int:
@@ -36,14 +37,14 @@ def milliseconds(sample: int) -> int:
 
 
 def audio_arrived(state: State, step: Step, fact: AudioArrived) -> None:
-    """The first audio of a manual buffer: let a recogniser listen along."""
+    """The first audio of a manual buffer: open a turn, so that a recogniser follows."""
     is_stale = fact.start_sample < state.buffer.start_sample  # of a buffer that was committed or cleared meanwhile
     if state.buffer.turn is None and state.config.turn_detection is None and not is_stale:
         _open_turn(state, step, fact.start_sample, is_manual=True)
 
 
 def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
-    """The caller speaks: tell the client first, then interrupt, then listen."""
+    """The caller speaks: open a turn, notify the client, interrupt the response."""
     detection = state.config.turn_detection
     if detection is None or state.buffer.turn is not None:
         return
@@ -59,46 +60,50 @@ def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
 
 
 def interrupt(state: State, step: Step) -> None:
-    """The caller talks over the agent: note what was heard, stop what is being said."""
-    _note_heard(state, step)
+    """Barge-in: record what was played, then end the response."""
+    _record_played(state, step)
     active = state.active
     if active is not None:
         answering.end(state, step, active, "cancelled", "turn_detected")
 
 
-def _note_heard(state: State, step: Step) -> None:
-    """Of the audio still queued at the client nothing more is heard; the queue may span several items."""
-    unheard_ms = state.playout.remaining_ms(step.now_s)
+def _record_played(state: State, step: Step) -> None:
+    """Audio that is still queued at the client will not be played; the queue may span several items."""
+    unplayed_ms = state.playout.remaining_ms(step.now_s)
     state.playout.stop(step.now_s)
     for entry in reversed(state.conversation.entries):
-        if unheard_ms <= 0:
+        if unplayed_ms <= 0:
             return
         if entry.sent_ms > 0:
-            heard_ms = max(0.0, entry.sent_ms - unheard_ms)
-            unheard_ms -= entry.sent_ms
+            played_ms = max(0.0, entry.sent_ms - unplayed_ms)
+            unplayed_ms -= entry.sent_ms
             if not entry.is_truncated:
-                entry.heard_ms = heard_ms
-                step.do(record_item(entry))
+                entry.played_ms = played_ms
+                step.emit(record_item(entry))
 
 
 def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
-    """The turn may be over: ask for the words so far."""
+    """The turn may be over: ask the recogniser for the text so far."""
     turn = state.buffer.turn
-    if turn is not None and not turn.is_manual and turn.failure is None:
+    if turn is None or turn.is_manual:
+        return
+    turn.apply(TurnEvent.PAUSED)
+    if turn.failure is None:
         turn.pause_sample = fact.speech_end_sample
-        step.do(ProbeUtterance(turn.job_id, fact.speech_end_sample))
+        step.emit(ProbeUtterance(turn.job_id, fact.speech_end_sample))
 
 
 def speech_resumed(state: State, step: Step) -> None:
-    """It was not over."""
+    """The turn was not over: drop what was begun on the pause."""
     turn = state.buffer.turn
-    if turn is not None:
+    if turn is not None and not turn.is_manual:
+        turn.apply(TurnEvent.RESUMED)
         turn.pause_sample = None
         drop_speculation(state, step)
 
 
 def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
-    """The turn is over: commit it, and answer."""
+    """The turn is over: commit it and answer."""
     turn, detection = state.buffer.turn, state.config.turn_detection
     if turn is None or turn.is_manual or detection is None:
         return
@@ -108,11 +113,8 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
     )
     step.send(stopped)
     provisional = _provisional(state)
-    if turn.text_end_sample != fact.speech_end_sample and provisional is not None:
-        drop_speculation(state, step)
-        provisional = None
     _commit_turn(state, step, turn, end_sample, fact.speech_end_sample)
-    step.do(DropAudio(end_sample))
+    step.emit(DropAudio(end_sample))
     if provisional is not None:
         answering.release(state, step, provisional)
     elif state.config.type == "realtime" and detection.create_response and state.active is None:
@@ -133,27 +135,30 @@ def commit(state: State, step: Step, at_sample: int) -> None:
     drop_speculation(state, step)
     turn = state.buffer.turn or _open_turn(state, step, state.buffer.start_sample, is_manual=True)
     _commit_turn(state, step, turn, at_sample, at_sample)
-    step.do(DropAudio(at_sample, resets_turn=True))
+    step.emit(DropAudio(at_sample, resets_turn=True))
 
 
 def clear(state: State, step: Step, at_sample: int) -> None:
-    """The client takes back what it has not committed."""
-    void_turn(state, step)
+    """The client clears its uncommitted audio."""
+    discard_turn(state, step)
     state.buffer.start_sample = at_sample
-    step.do(DropAudio(at_sample, resets_turn=True))
+    step.emit(DropAudio(at_sample, resets_turn=True))
     step.send(ev.InputAudioBufferCleared(event_id=step.event_id()))
 
 
-def void_turn(state: State, step: Step) -> None:
-    """Forget the open turn; its audio stays in the buffer."""
+def discard_turn(state: State, step: Step) -> None:
+    """Discard the open turn; its audio stays in the buffer."""
     drop_speculation(state, step)
     turn, state.buffer.turn = state.buffer.turn, None
-    if turn is not None and turn.failure is None:
-        step.do(CancelJob(turn.job_id))
+    if turn is None:
+        return
+    turn.apply(TurnEvent.DISCARDED)
+    if turn.failure is None:
+        step.emit(CancelJob(turn.job_id))
 
 
 def idle_timeout(state: State, step: Step, at_sample: int) -> None:
-    """The caller has been silent for long: commit the silence and speak up."""
+    """The caller was silent for the idle timeout: commit the silence and start a response."""
     state.idle_at_s = None
     if state.buffer.turn is not None or state.active is not None:
         return
@@ -168,12 +173,13 @@ def idle_timeout(state: State, step: Step, at_sample: int) -> None:
     step.send(triggered)
     _add_audio_item(state, step, item_id, start_sample, end_sample, transcript="")
     state.buffer.start_sample = end_sample
-    step.do(DropAudio(end_sample))
+    step.emit(DropAudio(end_sample))
     answering.start(state, step, state.config)
 
 
 def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool = False) -> Turn:
-    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, is_manual=is_manual)
+    phase = TurnPhase.MANUAL if is_manual else TurnPhase.SPEAKING
+    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, phase)
     state.buffer.turn = turn
     wanted = state.config.transcription
     request = Transcribe(
@@ -182,14 +188,15 @@ def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool =
         language=wanted.language if wanted else None,
         prompt=wanted.prompt if wanted else None,
     )
-    step.do(OpenJob(turn.job_id, request))
+    step.emit(OpenJob(turn.job_id, request))
     return turn
 
 
 def _commit_turn(state: State, step: Step, turn: Turn, end_sample: int, speech_end_sample: int) -> None:
     buffer = state.buffer
+    turn.apply(TurnEvent.COMMITTED)
     if turn.failure is None:
-        step.do(EndUtterance(turn.job_id, end_sample, speech_end_sample))
+        step.emit(EndUtterance(turn.job_id, end_sample, speech_end_sample))
     provisional = state.conversation.find(turn.item_id)
     if provisional is not None:
         state.conversation.remove(provisional)
@@ -199,11 +206,11 @@ def _commit_turn(state: State, step: Step, turn: Turn, end_sample: int, speech_e
     buffer.start_sample = end_sample
     buffer.turn = None
     if turn.failure is not None:
-        _fail_item(state, step, turn.item_id, *turn.failure)
+        _fail_transcript(state, step, turn, *turn.failure)
     elif is_known and turn.text is not None:
-        transcribed(state, step, turn.item_id, turn.text)
+        set_transcript(state, step, turn, turn.text)
     else:
-        buffer.owed[turn.job_id] = turn.item_id
+        buffer.owed[turn.job_id] = turn
 
 
 def _add_audio_item(
@@ -216,7 +223,7 @@ def _add_audio_item(
     *,
     before: Entry | None = None,
 ) -> None:
-    """Committed, added, done: in this order, and before the transcript exists."""
+    """Send committed, added and done, in this order, before the transcript is known."""
     item = MessageItem(id=item_id, role="user", content=(InputAudio(transcript=transcript),))
     entry = Entry(item, transcript=transcript, start_sample=start_sample, end_sample=end_sample)
     if before is None:
@@ -227,19 +234,19 @@ def _add_audio_item(
     step.send(ev.InputAudioBufferCommitted(event_id=step.event_id(), previous_item_id=previous, item_id=item_id))
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=item))
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- transcripts ------------------------------------------------------------------------------------------------------
 
 
-def heard(state: State, step: Step, fact: Heard) -> None:
-    """The recogniser has words: for an item that waits for them, or for a pause that may be the end."""
-    item_id = state.buffer.owed.get(fact.job_id)
-    if item_id is not None:
+def transcript_received(state: State, step: Step, fact: Transcribed) -> None:
+    """The recogniser sent text: of a committed turn, or of the open one up to its pause."""
+    committed = state.buffer.owed.get(fact.job_id)
+    if committed is not None:
         if fact.is_final:
             del state.buffer.owed[fact.job_id]
-            transcribed(state, step, item_id, fact.text)
+            set_transcript(state, step, committed, fact.text)
         return
     turn = state.buffer.turn
     if turn is None or turn.job_id != fact.job_id:
@@ -249,19 +256,20 @@ def heard(state: State, step: Step, fact: Heard) -> None:
         _speculate(state, step, turn, fact.text)
 
 
-def transcribed(state: State, step: Step, item_id: str, text: str) -> None:
-    """An item has its words: tell a client that asked for them, and go on with what waited."""
-    entry = state.conversation.find(item_id)
+def set_transcript(state: State, step: Step, turn: Turn, text: str) -> None:
+    """A committed turn has its transcript: send it to a client that asked for it, and go on with what waited."""
+    turn.apply(TurnEvent.TRANSCRIBED)
+    entry = state.conversation.find(turn.item_id)
     if entry is not None:
         entry.transcript = text
         assert isinstance(entry.item, MessageItem)
-        entry.item = MessageItem(id=item_id, role="user", content=(InputAudio(transcript=text),))
-        step.do(record_item(entry))
-        _tell_transcript(state, step, entry, text)
-    _go_on(state, step)
+        entry.item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
+        step.emit(record_item(entry))
+        _send_transcript(state, step, entry, text)
+    _start_waiting_generations(state, step)
 
 
-def _tell_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
+def _send_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
     if state.config.transcription is None:
         return
     if text:
@@ -281,41 +289,43 @@ def _tell_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
 
 
 def transcription_failed(state: State, step: Step, job_id: str, code: str, message: str) -> None:
-    """The recogniser gave up on an utterance: its item has no words, and the call goes on."""
+    """The recogniser gave up on a turn: its item stays without text, and the call goes on."""
     turn = state.buffer.turn
     if turn is not None and turn.job_id == job_id:
-        turn.failure = (code, message)  # still being spoken: the item will come, without words
+        turn.apply(TurnEvent.RECOGNISER_FAILED)
+        turn.failure = (code, message)  # still open: its item will come, without a transcript
         return
-    item_id = state.buffer.owed.pop(job_id, None)
-    if item_id is not None:
-        _fail_item(state, step, item_id, code, message)
+    committed = state.buffer.owed.pop(job_id, None)
+    if committed is not None:
+        _fail_transcript(state, step, committed, code, message)
 
 
-def _fail_item(state: State, step: Step, item_id: str, code: str, message: str) -> None:
-    entry = state.conversation.find(item_id)
+def _fail_transcript(state: State, step: Step, turn: Turn, code: str, message: str) -> None:
+    turn.apply(TurnEvent.RECOGNISER_FAILED)
+    entry = state.conversation.find(turn.item_id)
     if entry is not None:
         entry.transcript, entry.failure = "", (code, message)
         if state.config.transcription is not None:
             failed = ev.ConversationItemInputAudioTranscriptionFailed(
                 event_id=step.event_id(),
-                item_id=item_id,
+                item_id=turn.item_id,
                 content_index=0,
                 error=ev.TranscriptionError(type="transcription_error", code=code, message=message),
             )
             step.send(failed)
-    _go_on(state, step)
+    _start_waiting_generations(state, step)
 
 
-def _go_on(state: State, step: Step) -> None:
+def _start_waiting_generations(state: State, step: Step) -> None:
     for response in list(state.responses.values()):
-        answering.go_on(state, step, response)
+        answering.generate_when_ready(state, step, response)
 
 
 # -- speculation -----------------------------------------------------------------------------------------------------
 
 
 def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
-    """Begin the answer to words that may be all the caller says."""
+    """Start a provisional response to text that may be the whole turn."""
     detection = state.config.turn_detection
     if (
         state.config.type != "realtime"
@@ -327,11 +337,11 @@ def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
         return
     item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
     state.conversation.add(Entry(item, transcript=text, is_provisional=True))
-    answering.start(state, step, state.config, question=turn.item_id)
+    answering.start(state, step, state.config, question_item_id=turn.item_id)
 
 
 def drop_speculation(state: State, step: Step) -> None:
-    """Forget a provisional answer and its question."""
+    """Drop the provisional response, if any, and the provisional item it answers."""
     response = _provisional(state)
     if response is None:
         return

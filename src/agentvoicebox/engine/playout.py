@@ -1,18 +1,18 @@
-"""What the caller has heard: how many milliseconds of an item were sent and played, and which words those were.
+"""Playback as the engine estimates it: how many milliseconds of an item were played, and which words those are.
 
-The engine sends audio faster than it is played, so it keeps a play cursor: chunk after chunk, at the caller's real time.
-The caller's client may know better (`conversation.item.truncate`); then its word counts.
+The engine sends audio faster than it is played, so it keeps a play cursor. A client that knows better says so with
+`conversation.item.truncate`; its value then replaces the estimate.
 """
 
 import math
 
 import msgspec
 
-OUTPUT_RATE_HZ = 24_000  # the rate of every synthesised chunk, whatever format the client hears
+OUTPUT_RATE_HZ = 24_000  # the rate of every synthesised chunk, whatever format the client receives
 
 
-class Said(msgspec.Struct, frozen=True):
-    """A segment as it lies in an item's audio. `end_ms` may lie beyond what was sent while it is still being spoken."""
+class SegmentSpan(msgspec.Struct, frozen=True):
+    """Where a segment lies in an item's audio. `end_ms` is an estimate while the segment is still being sent."""
 
     text: str
     start_ms: float
@@ -20,7 +20,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Playout(msgspec.Struct):
-    """The play cursor of a session: one loudspeaker, one queue.
+    """The play cursor of a session: one queue for all its items.
 
     Attributes:
         ends_at_s: session time at which everything sent so far will have been played.
@@ -29,7 +29,7 @@ class Playout(msgspec.Struct):
     ends_at_s: float = 0.0
 
     def sent(self, now_s: float, duration_ms: float) -> None:
-        """More audio left for the caller."""
+        """More audio was sent."""
         self.ends_at_s = max(self.ends_at_s, now_s) + duration_ms / 1000
 
     def remaining_ms(self, now_s: float) -> float:
@@ -37,7 +37,7 @@ class Playout(msgspec.Struct):
         return max(0.0, (self.ends_at_s - now_s) * 1000)
 
     def stop(self, now_s: float) -> None:
-        """The client threw away what it had not played."""
+        """The client discarded what it had not played."""
         self.ends_at_s = min(self.ends_at_s, now_s)
 
 
@@ -46,21 +46,21 @@ def samples_ms(sample_count: int) -> float:
     return sample_count * 1000 / OUTPUT_RATE_HZ
 
 
-def heard_text(said: tuple[Said, ...], heard_ms: float) -> str:
-    """The words of an item that lie wholly within its first `heard_ms` milliseconds.
+def played_text(spans: tuple[SegmentSpan, ...], played_ms: float) -> str:
+    """The words of an item that lie wholly within its first `played_ms` milliseconds.
 
-    Within a segment words are placed in proportion to their letters: a synthesiser's own alignment is not carried over
-    the broker, and a word cut in half was not understood.
+    Within a segment words are placed in proportion to their letters, because jobs return no alignment. A word that was cut
+    off does not count.
     """
     words: list[str] = []
-    for segment in said:
-        if segment.end_ms <= heard_ms:
+    for segment in spans:
+        if segment.end_ms <= played_ms:
             words.append(segment.text)
             continue
         length_ms = segment.end_ms - segment.start_ms
-        if length_ms <= 0 or heard_ms <= segment.start_ms:
+        if length_ms <= 0 or played_ms <= segment.start_ms:
             break
-        letters = math.floor(len(segment.text) * (heard_ms - segment.start_ms) / length_ms)
+        letters = math.floor(len(segment.text) * (played_ms - segment.start_ms) / length_ms)
         cut = segment.text[:letters]
         if letters < len(segment.text) and not segment.text[letters].isspace():
             cut = cut[: cut.rfind(" ")] if " " in cut else ""

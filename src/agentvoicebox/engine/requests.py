@@ -1,8 +1,9 @@
-"""What a client asks for: each event to its effect, or to one typed error.
+"""Client events: each leads to its effects, or to one typed error.
 
-Whatever a client asks while a provisional answer is being prepared makes that answer void first: it was prepared for another
-conversation.
+An event that changes the conversation or the session first drops a provisional response, which was prepared without it.
 """
+
+from typing import assert_never
 
 import msgspec
 
@@ -11,7 +12,7 @@ from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, chat_me
 from agentvoicebox.engine.effects import Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.engine.outputs import record_item
-from agentvoicebox.engine.playout import heard_text
+from agentvoicebox.engine.playout import played_text
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
@@ -30,18 +31,18 @@ from agentvoicebox.wire.items import (
 )
 from agentvoicebox.wire.session_config import apply_update, resolve_response_options, session_to_wire
 
-MAX_ITEMS = 2_000  # a call of hours; beyond it a client is writing a book into our memory
+MAX_ITEMS = 2_000  # a call of hours; a bound on memory
 
 
 def handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
-    """Carry out a client event, or send the one error it deserves."""
+    """Apply a client event, or send one error."""
     try:
-        _handle(state, step, event, at_sample)
+        _apply(state, step, event, at_sample)
     except ClientError as error:
         step.send(ev.ErrorEvent(event_id=step.event_id(), error=body_of(error, event_id=event.event_id)))
 
 
-def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
     match event:
         case ce.SessionUpdate():
             update_session(state, step, event)
@@ -64,31 +65,33 @@ def _handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> 
             cancel_response(state, step, event)
         case ce.OutputAudioBufferClear() | ce.InputAudioBufferAppend():
             pass  # playback belongs to the client on a WebSocket; appended audio never reaches the engine
+        case _:
+            assert_never(event)
 
 
 # -- session ---------------------------------------------------------------------------------------------------------
 
 
 def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
-    """Change what holds from now on; a running response keeps what it began with."""
+    """Change the session; a live response keeps the settings it began with."""
     before = state.config
     is_answering = state.active is not None and not state.active.is_provisional
-    after = apply_update(before, event.session, voice_locked=state.has_spoken, speed_locked=is_answering)
+    after = apply_update(before, event.session, voice_locked=state.has_sent_audio, speed_locked=is_answering)
     listening.drop_speculation(state, step)
     state.config = after
     if after.input_format != before.input_format:
-        step.do(SetInputFormat(after.input_format))
+        step.emit(SetInputFormat(after.input_format))
     if after.turn_detection != before.turn_detection:
         if after.turn_detection is None or before.turn_detection is None:
-            listening.void_turn(state, step)  # between two detectors an open turn goes on
-        step.do(SetTurnDetection(after.turn_detection))
+            listening.discard_turn(state, step)  # between two detectors an open turn goes on
+        step.emit(SetTurnDetection(after.turn_detection))
         if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
             state.idle_at_s = None
     step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after, state.degraded or None)))
 
 
 def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
-    """Something around the call went away or came back: tell the client once, with the session as it stands."""
+    """A service went down or came back: send the session once, with what is degraded."""
     if degraded != state.degraded:
         state.degraded = degraded
         step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(state.config, degraded)))
@@ -98,9 +101,9 @@ def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
 
 
 def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> None:
-    """Put a client's item into the conversation."""
+    """Add a client's item to the conversation."""
     after = event.previous_item_id
-    if after is not None and after != ROOT and state.conversation.find(after) is None:
+    if after is not None and after != ROOT and not _is_known(state, after):
         raise UnknownItem(
             f"Error creating item: previous item with id '{after}' not found.",
             code="item_create_invalid_previous_item_id",
@@ -129,11 +132,11 @@ def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> N
     previous = state.conversation.previous_id(entry)
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
 def client_entry(step: Step, item: Item) -> Entry:
-    """A client's item with its id made sure, its audio bytes left out, and assistant audio read as text."""
+    """An entry for a client's item: with an id, without audio bytes, and with assistant audio as text."""
     if isinstance(item, MessageItem):
         parts = tuple(
             OutputText(text=part.transcript)
@@ -147,19 +150,19 @@ def client_entry(step: Step, item: Item) -> Entry:
     item = msgspec.structs.replace(item, id=item.id or step.ids.next("item"), status="completed")
     entry = Entry(item)
     if has_audio(item):
-        entry.transcript = ""  # the words are in the part itself, if the client knew them
+        entry.transcript = ""  # the text is in the part itself, if the client knew it
     return entry
 
 
 def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) -> None:
-    """The caller heard an item only so far: it and the context end there. More than was sent is taken as all of it."""
+    """The client played an item only so far: cut it there. A position beyond what was sent means all of it."""
     entry = _entry(state, event.item_id, "item_truncate_invalid_item_id")
     if not isinstance(entry.item, MessageItem) or entry.item.role != "assistant":
         raise InvalidEvent("Only assistant audio messages can be truncated.", code="invalid_value", param="item_id")
-    heard_ms = min(float(event.audio_end_ms), entry.sent_ms)
-    entry.heard_ms, entry.is_truncated = heard_ms, True
-    if entry.said:
-        transcript = heard_text(entry.said, heard_ms)
+    played_ms = min(float(event.audio_end_ms), entry.sent_ms)
+    entry.played_ms, entry.is_truncated = played_ms, True
+    if entry.segment_spans:
+        transcript = played_text(entry.segment_spans, played_ms)
         entry.item = msgspec.structs.replace(entry.item, content=(OutputAudio(transcript=transcript),))
     truncated = ev.ConversationItemTruncated(
         event_id=step.event_id(),
@@ -168,16 +171,22 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
         audio_end_ms=event.audio_end_ms,
     )
     step.send(truncated)
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
 def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> None:
-    """Take an item out of the conversation and out of the records."""
+    """Remove an item from the conversation and from the records."""
     entry = _entry(state, event.item_id, "item_delete_invalid_item_id")
     listening.drop_speculation(state, step)
     state.conversation.remove(entry)
     step.send(ev.ConversationItemDeleted(event_id=step.event_id(), item_id=event.item_id))
-    step.do(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
+    step.emit(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
+
+
+def _is_known(state: State, item_id: str) -> bool:
+    """Whether the client may name an item. A provisional one is dropped before it could be used."""
+    entry = state.conversation.find(item_id)
+    return entry is not None and not entry.is_provisional
 
 
 def _entry(state: State, item_id: str, code: str) -> Entry:
@@ -191,17 +200,17 @@ def _entry(state: State, item_id: str, code: str) -> Entry:
 
 
 def create_response(state: State, step: Step, event: ce.ResponseCreate) -> None:
-    """Answer now: in the conversation, or beside it."""
+    """Start a response: in the conversation, or out of band."""
     options = event.response or ce.ResponseOptions()
     if state.config.type == "transcription":
         raise InvalidEvent("A transcription session creates no responses.", code="invalid_value", param="type")
     config = resolve_response_options(state.config, options)
-    is_beside = options.conversation == "none"
-    base = None if options.input is None else _input_messages(state, step, options.input)
+    is_out_of_band = options.conversation == "none"
+    context = None if options.input is None else _input_messages(state, step, options.input)
     listening.drop_speculation(state, step)
-    if is_beside:
-        base = state.conversation.messages() if base is None else base
-        answering.start(state, step, config, metadata=options.metadata, side=Conversation(), base=base)
+    if is_out_of_band:
+        context = state.conversation.messages() if context is None else context
+        answering.start(state, step, config, metadata=options.metadata, side=Conversation(), context=context)
         return
     active = state.active
     if active is not None:
@@ -210,7 +219,7 @@ def create_response(state: State, step: Step, event: ce.ResponseCreate) -> None:
             "Wait until the response is finished before creating a new one.",
             code="conversation_already_has_active_response",
         )
-    answering.start(state, step, config, metadata=options.metadata, base=base)
+    answering.start(state, step, config, metadata=options.metadata, context=context)
 
 
 def _input_messages(state: State, step: Step, items: tuple[Item | ItemReference, ...]) -> tuple[ChatMessage, ...]:
@@ -229,7 +238,7 @@ def _input_messages(state: State, step: Step, items: tuple[Item | ItemReference,
 
 
 def cancel_response(state: State, step: Step, event: ce.ResponseCancel) -> None:
-    """Stop a response. A provisional one is not there yet, as far as the client knows."""
+    """Cancel a response. The client does not know a provisional one, so it can't be cancelled."""
     response: LiveResponse | None
     response = state.responses.get(event.response_id) if event.response_id is not None else state.active
     if response is None or response.is_provisional:

@@ -1,6 +1,6 @@
-"""A response while it lives: what it has put out, which jobs work for it, and which phase it is in.
+"""A response that has not ended: its output so far, its jobs, and its phase.
 
-Knows states and ids; `answering` moves it along and sends its events. All phases change by TRANSITIONS below.
+Knows phases and ids; `answering` applies the events and sends what follows. All phases change by RESPONSE below.
 """
 
 from enum import StrEnum
@@ -11,9 +11,11 @@ import msgspec
 from agentvoicebox.engine.conversation import Conversation
 from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox.engine.machine import Machine
 from agentvoicebox.engine.playout import samples_ms
+from agentvoicebox.engine.segment_queue import SegmentQueue
 from agentvoicebox.engine.segmenter import Segmenter
-from agentvoicebox.engine.speech import Speech
+from agentvoicebox.engine.tool_call import LiveCall
 from agentvoicebox.wire.items import Item
 from agentvoicebox.wire.response import (
     Response,
@@ -30,67 +32,48 @@ from agentvoicebox.wire.session_config import SessionConfig
 AUDIO_TOKEN_MS = 50  # OpenAI counts one token for 50 ms of assistant audio
 
 
-class Phase(StrEnum):
+class ResponsePhase(StrEnum):
     """Where a response is in its life."""
 
-    WAITING = "waiting"  # for the words of the turn it answers
+    WAITING = "waiting"  # for the transcript of the turn it answers
     GENERATING = "generating"  # a language model writes
     CALLING = "calling"  # server tools run; the model goes on with their results
-    SPEAKING = "speaking"  # everything is written; audio is still to come
+    SPEAKING = "speaking"  # all text is written; audio is still to be sent
     DONE = "done"
 
 
-class Happened(StrEnum):
+class ResponseEvent(StrEnum):
     """What moves a response to its next phase."""
 
-    WORDS_KNOWN = "words_known"
+    TRANSCRIPT_KNOWN = "transcript_known"
     TOOLS_CALLED = "tools_called"
     TOOLS_RETURNED = "tools_returned"
-    WRITTEN = "written"
+    TEXT_WRITTEN = "text_written"
     ENDED = "ended"
 
 
-TRANSITIONS: dict[tuple[Phase, Happened], Phase] = {
-    (Phase.WAITING, Happened.WORDS_KNOWN): Phase.GENERATING,
-    (Phase.GENERATING, Happened.TOOLS_CALLED): Phase.CALLING,
-    (Phase.GENERATING, Happened.WRITTEN): Phase.SPEAKING,
-    (Phase.CALLING, Happened.TOOLS_RETURNED): Phase.GENERATING,
-    (Phase.CALLING, Happened.WRITTEN): Phase.SPEAKING,
-    (Phase.WAITING, Happened.ENDED): Phase.DONE,
-    (Phase.GENERATING, Happened.ENDED): Phase.DONE,
-    (Phase.CALLING, Happened.ENDED): Phase.DONE,
-    (Phase.SPEAKING, Happened.ENDED): Phase.DONE,
-}
-
-
-class Call(msgspec.Struct):
-    """A tool call of the current generation.
-
-    Attributes:
-        index: the model's own number for it.
-        output_index: its place in the response's output; None for a server tool, which the client never sees.
-        job_id: the tool job of a server tool, once started.
-        has_effects: its tool changes the world, so what has begun is not stopped.
-        output: what a server tool returned.
-    """
-
-    index: int
-    item_id: str
-    call_id: str
-    name: str
-    arguments: str = ""
-    output_index: int | None = None
-    job_id: str | None = None
-    has_effects: bool = False
-    output: str | None = None
-    is_written: bool = False
+RESPONSE: Machine[ResponsePhase, ResponseEvent] = Machine(
+    "response",
+    initial=(ResponsePhase.WAITING,),
+    transitions={
+        (ResponsePhase.WAITING, ResponseEvent.TRANSCRIPT_KNOWN): ResponsePhase.GENERATING,
+        (ResponsePhase.WAITING, ResponseEvent.ENDED): ResponsePhase.DONE,
+        (ResponsePhase.GENERATING, ResponseEvent.TOOLS_CALLED): ResponsePhase.CALLING,
+        (ResponsePhase.GENERATING, ResponseEvent.TEXT_WRITTEN): ResponsePhase.SPEAKING,
+        (ResponsePhase.GENERATING, ResponseEvent.ENDED): ResponsePhase.DONE,
+        (ResponsePhase.CALLING, ResponseEvent.TOOLS_RETURNED): ResponsePhase.GENERATING,
+        (ResponsePhase.CALLING, ResponseEvent.TEXT_WRITTEN): ResponsePhase.SPEAKING,
+        (ResponsePhase.CALLING, ResponseEvent.ENDED): ResponsePhase.DONE,
+        (ResponsePhase.SPEAKING, ResponseEvent.ENDED): ResponsePhase.DONE,
+    },
+)
 
 
 class Message(msgspec.Struct):
-    """The one message of a response, while it is open and after.
+    """The one message of a response.
 
     Attributes:
-        text: what was sent of it (written text, or the transcript of announced segments).
+        text: what was sent of it (written text, or the text of the segments sent).
         sent_samples: 24 kHz samples sent.
     """
 
@@ -110,36 +93,36 @@ class LiveResponse(msgspec.Struct):
     """One response.
 
     Attributes:
-        config: the session as it was when the response began, with the response's own options; it reads no other.
+        config: the session as it was when the response began, with the response's own options.
         side: the conversation of an out-of-band response; None for one in the session's conversation.
-        base: the conversation as it was read for the first generation.
-        own: what it added since, as its next generation reads it (calls and their results).
+        context: the conversation as the first generation read it; None before.
+        tool_messages: calls of its earlier generations and their results, for the next generation.
         draft: what the current generation wrote so far.
         outputs: items by output index, as last sent.
         held: effects of a provisional response, withheld until the turn is certain; None once it is.
-        question: item id of the provisional turn this answers.
+        question_item_id: the provisional item that it answers; None once the turn is certain.
         generations: language model jobs so far.
-        failure: why it will end as failed, although it still speaks.
+        failure: why it will end as failed, once its apology is sent.
         incomplete: why it will end as incomplete.
     """
 
     id: str
     config: SessionConfig
     metadata: dict[str, str] | None = None
-    phase: Phase = Phase.WAITING
+    phase: ResponsePhase = ResponsePhase.WAITING
     side: Conversation | None = None
-    base: tuple[ChatMessage, ...] | None = None
-    own: list[ChatMessage] = []
+    context: tuple[ChatMessage, ...] | None = None
+    tool_messages: list[ChatMessage] = []
     draft: str = ""
     outputs: list[Item] = []
     message: Message | None = None
     segmenter: Segmenter = msgspec.field(default_factory=Segmenter)
-    speech: Speech = msgspec.field(default_factory=Speech)
-    calls: list[Call] = []
+    segment_queue: SegmentQueue = msgspec.field(default_factory=SegmentQueue)
+    calls: list[LiveCall] = []
     llm_job: str | None = None
     generations: int = 0
     held: list[Effect] | None = None
-    question: str | None = None
+    question_item_id: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     failure: ResponseError | None = None
@@ -157,22 +140,22 @@ class LiveResponse(msgspec.Struct):
 
     @property
     def has_audio(self) -> bool:
-        """Whether it speaks."""
+        """Whether its output is audio."""
         return "audio" in self.config.output_modalities
 
-    def move(self, happened: Happened) -> None:
-        """Go to the next phase. Raises KeyError for a transition that does not exist: a bug, never the client's fault."""
-        self.phase = TRANSITIONS[(self.phase, happened)]
+    def apply(self, event: ResponseEvent) -> None:
+        """Go to the next phase. Raises IllegalTransition."""
+        self.phase = RESPONSE.next(self.phase, event)
 
     def jobs(self) -> list[str]:
-        """Ids of every job that stops with it; a side effect under way is none of them."""
+        """Ids of all jobs that stop with it. Running side effects do not."""
         jobs = [self.llm_job] if self.llm_job else []
-        jobs += [s.job_id for s in self.speech.segments if s.job_id and not s.is_synthesised]
-        jobs += [c.job_id for c in self.calls if c.job_id and c.output is None and not c.has_effects]
+        jobs += self.segment_queue.open_jobs()
+        jobs += [c.job_id for c in self.calls if c.job_id and c.is_running and not c.has_effects]
         return jobs
 
     def usage(self) -> Usage:
-        """What it cost so far."""
+        """Tokens used so far."""
         audio = round(self.message.sent_ms / AUDIO_TOKEN_MS) if self.message else 0
         return Usage.of(input_text=self.input_tokens, output_text=self.output_tokens, output_audio=audio)
 

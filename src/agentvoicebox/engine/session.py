@@ -1,34 +1,36 @@
-"""The root of the engine: one conversation, fed with inputs, answering with effects.
+"""The root of the engine: one conversation, from inputs to effects.
 
-Time is session time: seconds on a clock that the driver keeps across gateways (it only has to grow). Equal inputs at equal
-times give equal effects, byte for byte; that is what replay, recovery and the property tests stand on.
+Time is session time: seconds on a clock that never runs back and goes on across gateways. Equal inputs at equal times give
+equal effects, byte for byte: replay, recovery and the property tests rely on it.
 """
 
-from agentvoicebox.engine import answering, calling, listening, requests, session_format, speaking
+from typing import assert_never
+
+from agentvoicebox.engine import answering, listening, requests, session_format, synthesis, tool_calls
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
-from agentvoicebox.engine.response import LiveResponse
-from agentvoicebox.engine.speech import AHEAD_MS, Chunk
+from agentvoicebox.engine.segment_queue import AHEAD_MS, Chunk
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.engine.turn import TurnEvent
 from agentvoicebox.errors import ClientError
 from agentvoicebox.ids import IdSource
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.session_config import session_to_wire
 
-GOING_AWAY = 1001  # what OpenAI closes an expired session with
+GOING_AWAY = 1001  # the close code of an expired session, as OpenAI sends it
 
 
 class Engine:
-    """A conversation. Made by `open` or `restore`; used by one caller at a time."""
+    """A conversation. Made by `open` or `restore`; not for concurrent use."""
 
     def __init__(self, state: State) -> None:
         self.state = state
 
     @classmethod
     def open(cls, opened: i.Opened, now_s: float) -> "tuple[Engine, list[Effect]]":
-        """Begin a session; the first effect sends `session.created`."""
+        """Open a session; the first effect sends `session.created`."""
         config = opened.config
         ids = IdSource(opened.seed)
         state = State(
@@ -40,28 +42,32 @@ class Engine:
         )
         step = Step(now_s, ids)
         step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config)))
-        step.do(SetInputFormat(config.input_format))
-        step.do(SetTurnDetection(config.turn_detection))
+        step.emit(SetInputFormat(config.input_format))
+        step.emit(SetTurnDetection(config.turn_detection))
         body: dict[str, object] = {"agent": opened.agent.name, "model": config.model, "opened_s": opened.wall_s}
-        step.do(Persist(record_id=config.id, kind="session_opened", body=body))
+        step.emit(Persist(record_id=config.id, kind="session_opened", body=body))
         return cls(state), step.effects
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can happen any more."""
+        """Whether the session has ended."""
         return self.state.is_closed
 
     def receive(self, given: i.Input, now_s: float) -> list[Effect]:
-        """What follows from a fact. After the session closed: nothing."""
+        """Apply an input; returns its effects. After the session closed, there are none.
+
+        Raises:
+            IllegalTransition: a bug of the engine.
+        """
         state = self.state
         if state.is_closed:
             return []
         step = Step(now_s, state.ids)
         match given:
-            case i.ClientSaid(event=event, at_sample=at_sample):
+            case i.ClientEventReceived(event=event, at_sample=at_sample):
                 state.last_sample = max(state.last_sample, at_sample)
                 requests.handle(state, step, event, at_sample)
-            case i.ClientErred():
+            case i.ClientEventRejected():
                 body = ev.ErrorBody(
                     type=given.error_type,
                     code=given.code,
@@ -80,12 +86,12 @@ class Engine:
                 listening.speech_resumed(state, step)
             case i.SpeechStopped():
                 listening.speech_stopped(state, step, given)
-            case i.Heard():
-                listening.heard(state, step, given)
+            case i.Transcribed():
+                listening.transcript_received(state, step, given)
             case i.TextDelta() | i.ToolCallDelta() | i.Generated():
-                self._model_said(step, given)
-            case i.Spoken() | i.SpeechDone():
-                self._voice_said(step, given)
+                self._model_output(step, given)
+            case i.AudioSynthesised() | i.SynthesisDone():
+                self._synthesis_output(step, given)
             case i.ToolReturned(job_id=job_id, output=output):
                 self._tool_returned(step, job_id, output)
             case i.JobFailed():
@@ -100,6 +106,8 @@ class Engine:
                 self._close(step, code, reason)
             case i.Opened():
                 raise ValueError("a session is opened by Engine.open, once")
+            case _:
+                assert_never(given)
         return step.effects
 
     def deadline(self) -> float | None:
@@ -110,17 +118,17 @@ class Engine:
         due = [state.expires_at_s]
         if state.idle_at_s is not None:
             due.append(state.idle_at_s)
-        if any(self._awaits_credit(response) for response in state.responses.values()):
+        if any(response.segment_queue.awaits_credit for response in state.responses.values()):
             due.append(state.playout.ends_at_s - AHEAD_MS / 1000)
         return min(due)
 
     def snapshot(self) -> bytes:
-        """Everything, as MessagePack, with its format."""
+        """The whole state, as MessagePack. See `session_format`."""
         return session_format.encode(self.state)
 
     @classmethod
     def restore(cls, data: bytes) -> "Engine":
-        """The engine that `snapshot` saw.
+        """The engine of a snapshot, also of an older format.
 
         Raises:
             NewerFormat: a newer version wrote the snapshot.
@@ -128,30 +136,30 @@ class Engine:
         """
         return cls(session_format.decode(data))
 
-    # -- what workers say ----------------------------------------------------------------------------------------
+    # -- results of jobs -----------------------------------------------------------------------------------------
 
-    def _model_said(self, step: Step, said: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
-        response = next((r for r in self.state.responses.values() if r.llm_job == said.job_id), None)
+    def _model_output(self, step: Step, result: i.TextDelta | i.ToolCallDelta | i.Generated) -> None:
+        response = next((r for r in self.state.responses.values() if r.llm_job == result.job_id), None)
         if response is None:
-            return  # the response ended before: stale by id
-        match said:
+            return  # stale: the response ended before
+        match result:
             case i.TextDelta(text=text):
-                answering.write(self.state, step, response, text)
+                answering.add_text(self.state, step, response, text)
             case i.ToolCallDelta(index=index, name=name, arguments=arguments):
-                calling.write_call(self.state, step, response, index, name, arguments)
+                tool_calls.write_call(self.state, step, response, index, name, arguments)
             case i.Generated(finish_reason=reason, input_tokens=input_tokens, output_tokens=output_tokens):
-                answering.written(self.state, step, response, reason, input_tokens, output_tokens)
+                answering.generation_done(self.state, step, response, reason, input_tokens, output_tokens)
 
-    def _voice_said(self, step: Step, said: i.Spoken | i.SpeechDone) -> None:
+    def _synthesis_output(self, step: Step, result: i.AudioSynthesised | i.SynthesisDone) -> None:
         for response in list(self.state.responses.values()):
-            segment = response.speech.find(said.job_id)
+            segment = response.segment_queue.find(result.job_id)
             if segment is None:
                 continue
-            if isinstance(said, i.Spoken):
-                chunk = Chunk(said.job_id, said.sequence, said.sample_count)
-                speaking.chunk_ready(self.state, step, response, segment, chunk)
+            if isinstance(result, i.AudioSynthesised):
+                chunk = Chunk(result.job_id, result.sequence, result.sample_count)
+                synthesis.chunk_ready(self.state, step, response, segment, chunk)
             else:
-                answering.segment_done(self.state, step, response, segment)
+                answering.segment_synthesised(self.state, step, response, segment)
             return
 
     def _tool_returned(self, step: Step, job_id: str, output: str) -> None:
@@ -159,27 +167,22 @@ class Engine:
         if detached is not None:
             if detached.is_default:
                 listening.drop_speculation(self.state, step)  # it was prepared without this result
-            calling.settle_detached(self.state, step, job_id, output)
+            tool_calls.finish_detached(self.state, step, job_id, output)
         for response in list(self.state.responses.values()):
             for call in response.calls:
-                if call.job_id == job_id and call.output is None:
+                if call.is_running and call.job_id == job_id:
                     answering.tool_returned(self.state, step, response, call, output)
                     return
 
     def _job_failed(self, step: Step, failed: i.JobFailed) -> None:
         listening.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
-        self._tool_returned(step, failed.job_id, calling.failed_output(self.state, failed.job_id))
-        self._voice_said(step, i.SpeechDone(failed.job_id))  # no voice: the words alone are sent
+        self._tool_returned(step, failed.job_id, tool_calls.failed_output(self.state, failed.job_id))
+        self._synthesis_output(step, i.SynthesisDone(failed.job_id))  # without audio the text alone is sent
         for response in list(self.state.responses.values()):
             if response.llm_job == failed.job_id:
                 answering.fail(self.state, step, response, failed.code, failed.message)
 
     # -- time and the end ----------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _awaits_credit(response: LiveResponse) -> bool:
-        segments = response.speech.segments
-        return any(s.job_id is None for s in segments) and all(s.job_id is None or s.is_synthesised for s in segments)
 
     def _time_passed(self, step: Step, at_sample: int) -> None:
         state = self.state
@@ -192,18 +195,19 @@ class Engine:
         if state.idle_at_s is not None and step.now_s >= state.idle_at_s:
             listening.idle_timeout(state, step, at_sample)
         for response in list(state.responses.values()):
-            speaking.open_speech(state, step, response)
+            synthesis.open_synthesis(state, step, response)
 
     def _close(self, step: Step, code: int, reason: str) -> None:
-        """End everything that lives, each with its own terminal event, then close."""
+        """End the turn and every response, each with its own terminal event, then close."""
         state = self.state
-        listening.void_turn(state, step)
+        listening.discard_turn(state, step)
         for response in list(state.responses.values()):
             answering.end(state, step, response, "cancelled", "client_cancelled")
-        calling.abandon(state, step)
-        for job_id in state.buffer.owed:
-            step.do(CancelJob(job_id))
+        tool_calls.abandon_detached(state, step)
+        for turn in state.buffer.owed.values():
+            turn.apply(TurnEvent.DISCARDED)
+            step.emit(CancelJob(turn.job_id))
         state.buffer.owed = {}
         state.is_closed = True
-        step.do(Persist(record_id=state.config.id, kind="session_closed", body={"code": code, "reason": reason}))
-        step.do(Close(code, reason))
+        step.emit(Persist(record_id=state.config.id, kind="session_closed", body={"code": code, "reason": reason}))
+        step.emit(Close(code, reason))

@@ -9,6 +9,7 @@ Format 0 is a session without a number, as versions before this file wrote it.
 
 import msgspec
 
+from agentvoicebox.engine.format_0 import from_version_0
 from agentvoicebox.engine.state import State
 from agentvoicebox.errors import NewerFormat
 
@@ -43,5 +44,13 @@ def decode(data: bytes) -> State:
         NewerFormat: a newer version wrote it.
         msgspec.ValidationError: it has another shape.
     """
-    require_readable(_head.decode(data).format)
-    return _state.decode(data)
+    found = _head.decode(data).format
+    require_readable(found)
+    return _read_format_0(data) if found == 0 else _state.decode(data)
+
+
+def _read_format_0(data: bytes) -> State:
+    try:
+        return msgspec.convert(from_version_0(msgspec.msgpack.decode(data)), State)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise msgspec.ValidationError(f"not a snapshot of format 0: {error!r}") from error

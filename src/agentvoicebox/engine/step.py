@@ -1,4 +1,4 @@
-"""One step of the engine: the time it happens at, and the effects it collects. Lives for one `receive`, never stored."""
+"""One step of the engine: its time, and the effects it collects. Made for one `receive`, never stored."""
 
 from agentvoicebox.engine.effects import Effect, Send
 from agentvoicebox.ids import IdSource
@@ -10,7 +10,7 @@ class Step:
 
     Attributes:
         now_s: session time of this step (seconds).
-        effects: what was asked for so far.
+        effects: those emitted so far.
     """
 
     __slots__ = ("effects", "ids", "now_s")
@@ -20,14 +20,14 @@ class Step:
         self.ids = ids
         self.effects: list[Effect] = []
 
-    def do(self, effect: Effect) -> None:
-        """Ask for an effect."""
+    def emit(self, effect: Effect) -> None:
+        """Add an effect."""
         self.effects.append(effect)
 
     def send(self, event: ServerEvent) -> None:
-        """Ask for an event to be sent."""
+        """Add an event to send."""
         self.effects.append(Send(event))
 
     def event_id(self) -> str:
-        """A fresh id for a server event."""
+        """A new id for a server event."""
         return self.ids.next("event")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from agentvoicebox.engine.inputs import Opened
-from agentvoicebox.engine.invariants import Broken, Invariants
+from agentvoicebox.engine.invariants import Invariants, InvariantViolation
 from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.interactions.from_log import FAILED
 from agentvoicebox.interactions.interaction import Interaction, ToolUse
@@ -66,7 +66,7 @@ def replay_effects(interaction: Interaction) -> Replay | None:
                 return verdict(interaction, "effects", "different", why)
             given = None if isinstance(step.given, Opened) else step.given
             laws.check(step.engine, given, step.effects, step.now_s)
-    except Broken as broken:
+    except InvariantViolation as broken:
         if str(broken).partition(":")[0] != interaction.laws_broken:
             return verdict(interaction, "effects", "different", f"a law is broken: {broken}")
     except NotALog as error:

@@ -15,7 +15,7 @@ import msgspec
 from agentvoicebox.agents import Agents
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
-from agentvoicebox.engine.jobs import CallTool, Generate, Speak
+from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.scenario import SaidLine, Scenario
@@ -123,8 +123,8 @@ class Simulation:
         self._first_audio_s, self._last_reply = None, ""
         if line.type:
             item = MessageItem(role="user", content=(InputText(text=line.type),))
-            await self._give(i.ClientSaid(ce.ConversationItemCreate(item=item), self._sample()))
-            await self._give(i.ClientSaid(ce.ResponseCreate(), self._sample()))
+            await self._give(i.ClientEventReceived(ce.ConversationItemCreate(item=item), self._sample()))
+            await self._give(i.ClientEventReceived(ce.ResponseCreate(), self._sample()))
             return
         self._said = line.words if line.heard is None else line.heard
         began_s = self._now_s
@@ -182,10 +182,10 @@ class Simulation:
                 case fx.ProbeUtterance(job_id=job_id, speech_end_sample=sample):
                     self._probed[job_id] = sample
                     said = self._heard[job_id]
-                    self._later(self._now_s + timing.stt_ms / 1000, job_id, _made(i.Heard(job_id, said, sample)))
+                    self._later(self._now_s + timing.stt_ms / 1000, job_id, _made(i.Transcribed(job_id, said, sample)))
                 case fx.EndUtterance(job_id=job_id, speech_end_sample=sample):
                     wait_ms = 1.0 if self._probed.get(job_id) == sample else timing.stt_ms
-                    final = i.Heard(job_id, self._heard[job_id], sample, is_final=True)
+                    final = i.Transcribed(job_id, self._heard[job_id], sample, is_final=True)
                     self._later(self._now_s + wait_ms / 1000, job_id, _made(final))
                 case fx.SendAudio() if self._first_audio_s is None:
                     self._first_audio_s = self._now_s
@@ -200,13 +200,13 @@ class Simulation:
                 async for delta in self._llm.generate(request, job_id):
                     self._later(at_s, job_id, _made(delta))
                     at_s += 0.0001
-            case Speak(text=text):
+            case Synthesise(text=text):
                 chunks = max(1, round(len(text) * LETTER_S * 10))
                 at_s = now_s + timing.tts_ms / 1000
                 for number in range(1, chunks + 1):
-                    self._later(at_s, job_id, _made(i.Spoken(job_id, number, CHUNK_SAMPLES)))
+                    self._later(at_s, job_id, _made(i.AudioSynthesised(job_id, number, CHUNK_SAMPLES)))
                     at_s += timing.chunk_ms / 1000
-                self._later(at_s, job_id, _made(i.SpeechDone(job_id)))
+                self._later(at_s, job_id, _made(i.SynthesisDone(job_id)))
             case CallTool(name=name, arguments=arguments):
                 answer = i.ToolReturned(job_id, await self._run_tool(name, arguments))
                 self._later(now_s + timing.tool_ms / 1000, job_id, _made(answer))

@@ -18,7 +18,7 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from agentvoicebox.broker.light_event import LightEvent
-from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
+from agentvoicebox.engine.inputs import ClientEventRejected, Closing, Input, JobFailed, ModeChanged, Opened
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.driver import Driver
 from agentvoicebox.gateway.handshake import LIMITS_MARK, Welcome, close_of
@@ -340,7 +340,7 @@ class Call:
                 quota.follow(await reception.standing(self._welcome.principal))
             except Refused as error:
                 log.info("the call may not go on", code=error.code)
-                self._post(ClientErred(error.message, error.code, error_type=error.error_type))
+                self._post(ClientEventRejected(error.message, error.code, error_type=error.error_type))
                 code, reason = close_of(error)
                 self.end(reason, code)
                 return

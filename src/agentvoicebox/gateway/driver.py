@@ -135,7 +135,7 @@ class Driver:
         if engine is None:
             raise RuntimeError("a session is opened before it is run")
         while not engine.is_closed and not self._is_halted:
-            if self._farewell is not None and not self._letters and engine.state.is_settled:
+            if self._farewell is not None and not self._letters and engine.state.is_idle:
                 self.post(self._farewell)
             letters = await self._next(engine.deadline())
             if self._is_halted:

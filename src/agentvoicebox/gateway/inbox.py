@@ -7,7 +7,7 @@ is shorter. While the caller reads slowly, no further record is taken; the store
 import msgspec
 
 from agentvoicebox.clock import Clock
-from agentvoicebox.engine.inputs import Heard, JobFailed, Spoken, WorkerInput
+from agentvoicebox.engine.inputs import AudioSynthesised, JobFailed, Transcribed, WorkerInput
 from agentvoicebox.gateway.driver import Driver
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.open_jobs import OpenJobs
@@ -58,18 +58,18 @@ class Inbox:
             log.error("a worker's record can't be read", job_id=record.job_id, kind=record.kind)
             given = JobFailed(record.job_id, "bad_provider_answer", "a worker's answer could not be read")
         match given:
-            case Spoken():
+            case AudioSynthesised():
                 await self._writer.room()
                 self._shelf.put(record.job_id, record.sequence, record.audio)
-                given = Spoken(record.job_id, record.sequence, len(record.audio) // PCM_BYTES)
-            case Heard(text=text, speech_end_sample=speech_end_sample):
+                given = AudioSynthesised(record.job_id, record.sequence, len(record.audio) // PCM_BYTES)
+            case Transcribed(text=text, speech_end_sample=speech_end_sample):
                 self._ear.hear(text, speech_end_sample)
             case JobFailed() if record.kind is JobKind.STT:
                 self._ear.close_utterance(record.job_id)
             case _:
                 pass
         self._close_if_over(record, given)
-        if not isinstance(given, Spoken) or given.sample_count > 0:
+        if not isinstance(given, AudioSynthesised) or given.sample_count > 0:
             await self._driver.offer(given, record=record)
 
     def _close_if_over(self, record: Record, given: WorkerInput) -> None:

@@ -21,7 +21,7 @@ from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import inputs
-from agentvoicebox.engine.state import Turn
+from agentvoicebox.engine.turn import Turn
 from agentvoicebox.errors import ProviderError
 from agentvoicebox.gateway.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
@@ -184,7 +184,7 @@ class Ingest:
     def hear(self, text: str, speech_end_sample: int | None = None) -> None:
         """The recogniser's words up to a pause: a vote on whether the turn is over (semantic_vad)."""
         if self._detector is not None:
-            self._detector.hear(text, speech_end_sample)
+            self._detector.set_transcript(text, speech_end_sample)
 
     def drop_before(self, sample: int, resets_turn: bool = False) -> None:
         """What lies before `sample` was committed or cleared: no later turn reaches into it.
@@ -200,7 +200,7 @@ class Ingest:
         elif resets_turn and self._detector.turn_start_sample is not None and self._turn_posted_at <= sample:
             self._detector.reset(sample)
         else:
-            self._detector.keep_from(sample)
+            self._detector.raise_floor(sample)
 
     # -- a session that is taken over ----------------------------------------------------------------------------
 
@@ -210,11 +210,11 @@ class Ingest:
         self._has_announced = turn is not None
         if self._detector is None:
             return
-        self._detector.keep_from(floor_sample)
+        self._detector.raise_floor(floor_sample)
         if turn is not None and not turn.is_manual:
-            self._detector.go_on(turn.start_sample, turn.pause_sample, self._heard_sample)
+            self._detector.restore(turn.start_sample, turn.pause_sample, self._heard_sample)
             if turn.text is not None and turn.pause_sample is not None:
-                self._detector.hear(turn.text, turn.pause_sample)
+                self._detector.set_transcript(turn.text, turn.pause_sample)
 
     def go_on_utterance(self, job_id: str, next_sample: int) -> None:
         """Deliver to a job that another gateway opened, from the sample that it reached."""
@@ -334,21 +334,19 @@ class Ingest:
 
     def _post_fact(self, fact: facts.Fact) -> None:
         match fact:
-            case facts.SpeechStarted(start_sample=start_sample):
+            case facts.SpeechStarted():
                 self._turn_posted_at = self.position_samples
-                self._post(inputs.SpeechStarted(start_sample))
-            case facts.SpeechPaused(speech_end_sample=speech_end_sample):
-                self._post(inputs.SpeechPaused(speech_end_sample))
             case facts.SpeechResumed():
                 for job_id in self._utterances:
                     self._deliver(job_id, AudioEntry("resume", self._heard_sample))
-                self._post(inputs.SpeechResumed())
-            case facts.SpeechStopped(end_sample=end_sample, speech_end_sample=speech_end_sample):
+            case facts.SpeechStopped(end_sample=end_sample):
                 self._last_stop_sample = end_sample
                 for utterance in self._utterances.values():
                     if utterance.limit_sample is None:
                         utterance.limit_sample = end_sample
-                self._post(inputs.SpeechStopped(end_sample, speech_end_sample))
+            case facts.SpeechPaused():
+                pass
+        self._post(fact)
 
     def _flow(self, job_id: str, utterance: _Utterance, *, to_the_last: bool = False) -> None:
         """Deliver what is certain to belong to the utterance: with a detector, what it has judged."""
@@ -369,11 +367,11 @@ class Ingest:
     def _ask_end_of_turn(self) -> None:
         """Have the end-of-turn model judge the present pause, one at a time."""
         model, detector = self._end_of_turn, self._detector
-        if model is None or detector is None or not detector.wants_judgement or self._judging is not None:
+        if model is None or detector is None or not detector.wants_completeness or self._judging is not None:
             return
         turn_start = detector.turn_start_sample
         pause_sample = detector.speech_end_sample
-        detector.wants_judgement = False
+        detector.wants_completeness = False
         if turn_start is None:
             return
         pcm = self._ring.read(max(turn_start, self._heard_sample - JUDGED_SAMPLES), self._heard_sample)
@@ -388,7 +386,7 @@ class Ingest:
             log.warning("no opinion on the end of a turn", error=error.code)
         else:
             if self._detector is not None:
-                self._detector.judge(completeness, pause_sample)
+                self._detector.set_completeness(completeness, pause_sample)
         finally:
             self._judging = None
         self._ask_end_of_turn()

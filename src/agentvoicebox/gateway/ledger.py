@@ -9,20 +9,20 @@ from collections.abc import Container
 import msgspec
 
 from agentvoicebox.engine.inputs import (
-    ClientSaid,
+    AudioSynthesised,
+    ClientEventReceived,
     Generated,
-    Heard,
     Input,
     JobFailed,
-    SpeechDone,
     SpeechPaused,
     SpeechStarted,
     SpeechStopped,
-    Spoken,
+    SynthesisDone,
     TextDelta,
     TimePassed,
     ToolCallDelta,
     ToolReturned,
+    Transcribed,
 )
 
 
@@ -42,11 +42,19 @@ class Ledger(msgspec.Struct):
     def note(self, given: Input) -> None:
         """An input reached the engine. Each record of an open job became one input; a chunk of audio carries its number."""
         match given:
-            case Spoken(job_id=job_id, sequence=sequence):
+            case AudioSynthesised(job_id=job_id, sequence=sequence):
                 self.taken[job_id] = sequence
-            case Heard() | TextDelta() | ToolCallDelta() | Generated() | SpeechDone() | ToolReturned() | JobFailed():
+            case (
+                Transcribed()
+                | TextDelta()
+                | ToolCallDelta()
+                | Generated()
+                | SynthesisDone()
+                | ToolReturned()
+                | JobFailed()
+            ):
                 self.taken[given.job_id] = self.taken.get(given.job_id, 0) + 1
-            case ClientSaid(event=event, at_sample=at_sample):
+            case ClientEventReceived(event=event, at_sample=at_sample):
                 self.last_sample = max(self.last_sample, at_sample)
                 self.last_client_event_id = event.event_id or self.last_client_event_id
             case TimePassed(at_sample=at_sample):

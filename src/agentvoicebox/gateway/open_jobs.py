@@ -4,7 +4,7 @@ from collections.abc import Container
 
 import msgspec
 
-from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak, Transcribe
+from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise, Transcribe
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.telemetry.metrics import Metrics
 
@@ -29,7 +29,7 @@ def kind_of(request: JobRequest) -> JobKind:
             return JobKind.STT
         case Generate():
             return JobKind.LLM
-        case Speak():
+        case Synthesise():
             return JobKind.TTS
         case CallTool():
             return JobKind.TOOL

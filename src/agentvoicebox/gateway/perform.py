@@ -25,7 +25,7 @@ from agentvoicebox.engine.effects import (
     SetTurnDetection,
 )
 from agentvoicebox.engine.inputs import Input, JobFailed
-from agentvoicebox.engine.jobs import Generate, JobRequest, Speak, Transcribe
+from agentvoicebox.engine.jobs import Generate, JobRequest, Synthesise, Transcribe
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.loudspeaker import Loudspeaker
 from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
@@ -107,7 +107,7 @@ class Performer:
         for job_id, kind in state.jobs_out().items():
             self._jobs.go_on(job_id, JobKind(kind), at_s)
         for response in state.responses.values():
-            spoken = [segment.job_id for segment in response.speech.segments if segment.job_id is not None]
+            spoken = [segment.job_id for segment in response.segment_queue.segments if segment.job_id is not None]
             self._shelf.go_on(response.id, spoken, is_provisional=response.is_provisional)
         sent = {(each.job_id, each.sequence) for each in restored.effects if isinstance(each, SendAudio)}
         for (job_id, sequence), pcm in standing.chunks.items():
@@ -226,7 +226,7 @@ class Performer:
                 self._ear.open_utterance(job_id, start_sample)
             case Generate(response_id=response_id):
                 self._shelf.writing_began(response_id)
-            case Speak(response_id=response_id):
+            case Synthesise(response_id=response_id):
                 self._shelf.speaking_began(response_id, job_id)
             case _:
                 pass

@@ -191,7 +191,7 @@ async def survey(broker: Broker, session: SessionRef, restored: Restored, came_b
 
     spoken = {each.job_id for each in unseen(restored.effects, came_back.last_event_id) if isinstance(each, SendAudio)}
     for response in state.responses.values():
-        spoken |= {segment.job_id for segment in response.speech.segments if segment.job_id is not None}
+        spoken |= {segment.job_id for segment in response.segment_queue.segments if segment.job_id is not None}
     for record in await broker.audio(session, spoken):
         standing.chunks[record.job_id, record.sequence] = record.audio
     return standing

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agentvoicebox.broker.light_event import LightEvent
-from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
+from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.ingest import Ingest
 from agentvoicebox.gateway.outbox import Outbox
@@ -180,16 +180,16 @@ class Reader:
                 await self._hear(event)
                 return
             await self._ear.drain()
-            given = ClientSaid(event, self._ear.position_samples)
+            given = ClientEventReceived(event, self._ear.position_samples)
             kind, event_id = str(type(event).__struct_config__.tag), event.event_id
         except ClientError as error:
             await self._ear.drain()
-            given = ClientErred(error.message, error.code, error.param, error.event_id, error.error_type)
+            given = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
             kind, event_id = "invalid", error.event_id
         try:
             await self._quota.take()
         except RateLimited as refusal:
-            given = ClientErred(refusal.message, refusal.code, None, event_id, refusal.error_type)
+            given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
         await self._mailbox.offer(given, client_event=kind)
 
     async def _hear(self, event: InputAudioBufferAppend) -> None:

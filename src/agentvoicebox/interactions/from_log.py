@@ -15,7 +15,7 @@ from agentvoicebox.audio.pcm import INPUT_RATE_HZ
 from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
 from agentvoicebox.engine.effects import OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, JobFailed, Opened, SpeechStopped, ToolReturned
-from agentvoicebox.engine.invariants import Broken, Invariants
+from agentvoicebox.engine.invariants import Invariants, InvariantViolation
 from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.interactions.interaction import Channel, Interaction, Line, LogEntry, ToolUse, Wait
@@ -207,7 +207,7 @@ class _Watch:
             return Line(role=role, text=text, words=len(text.split()), at_s=at_s)
         text = assistant_text(entry)
         # Words of a segment that was never announced are no part of the item, so the text alone does not show a cut.
-        is_cut = entry.is_truncated or entry.heard_ms is not None
+        is_cut = entry.is_truncated or entry.played_ms is not None
         return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=is_cut)
 
     def _check(self, step: Step) -> None:
@@ -216,7 +216,7 @@ class _Watch:
         given = None if isinstance(step.given, Opened) else step.given
         try:
             self._laws.check(step.engine, given, step.effects, step.now_s)
-        except Broken as error:
+        except InvariantViolation as error:
             self.broken = str(error).partition(":")[0]
 
     def _output_left(self, response_id: str, at_s: float) -> None:

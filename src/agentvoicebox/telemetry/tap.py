@@ -14,14 +14,14 @@ from typing import Any
 
 from agentvoicebox.engine.effects import CancelJob, Effect, EndUtterance, OpenJob, ProbeUtterance, Send, SendAudio
 from agentvoicebox.engine.inputs import (
-    ClientSaid,
-    Heard,
+    ClientEventReceived,
     Input,
     SpeechStarted,
     SpeechStopped,
     TimePassed,
+    Transcribed,
 )
-from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak, Transcribe
+from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise, Transcribe
 from agentvoicebox.ports.broker import Record
 from agentvoicebox.wire.server_events import (
     InputAudioBufferCommitted,
@@ -148,14 +148,14 @@ class TurnTap:
 
     def _step_of(self, at_s: float, fact: Input, record: Record | None) -> _Step:
         if record is None:
-            return _Step(at_s, is_client=isinstance(fact, ClientSaid | TimePassed))
+            return _Step(at_s, is_client=isinstance(fact, ClientEventReceived | TimePassed))
         job = self._jobs.get(record.job_id)
         if job is None:
             return _Step(at_s)
         if not job.claimed_s:
             job.claimed_s = record.claimed_s
         job.last_published_s = record.published_s
-        heard = fact.speech_end_sample if isinstance(fact, Heard) else -1
+        heard = fact.speech_end_sample if isinstance(fact, Transcribed) else -1
         step = _Step(at_s, job, record.published_s, heard)
         if job.first_result is None:
             job.first_result = step
@@ -269,7 +269,7 @@ def _part_of(request: JobRequest) -> tuple[str, str | None]:
             return "dialogue", response_id
         case CallTool(response_id=response_id):
             return "tool", response_id
-        case Speak(response_id=response_id):
+        case Synthesise(response_id=response_id):
             return "tts", response_id
 
 

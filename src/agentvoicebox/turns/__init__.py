@@ -1,1 +1,1 @@
-"""When a caller's turn begins and ends: from speech probabilities, silence, and the words heard so far. Pure."""
+"""When a caller's turn begins and ends: from speech probabilities, silence, and the transcript so far. Pure."""

@@ -1,4 +1,4 @@
-"""How much speech it takes to be heard as speech: more while the agent speaks, because then a false start cuts it off."""
+"""How long speech must last to open a turn: longer while the agent speaks, because a false start would interrupt it."""
 
 ONSET_MS = 64  # two windows: Silero gives clicks and knocks none (measured), a breath at most one; "no" gives eleven
 BARGE_IN_MS = 128  # four windows: a cough or the agent's own echo rarely lasts so long, any word does

@@ -1,51 +1,51 @@
-"""The caller's turns: composes gate, endpointing and barge-in as a client's `turn_detection` says.
+"""The caller's turns: combines gate, endpointing and barge-in as configured by a client's `turn_detection`.
 
-Decides when a turn begins, pauses, goes on and ends. Leaves sound to `audio`, probabilities to a model, and what a turn
-means (commit, interrupt, answer) to the engine. Time is counted in samples; nothing here waits.
+Decides when a turn begins, pauses, resumes and ends. Speech probabilities come from a model; what a turn means (commit,
+interrupt, answer) is decided by the engine. Time is counted in samples; nothing here waits.
 
-Law: a turn has one SpeechStarted and at most one SpeechStopped, and turns do not overlap; facts come in the order that
-`facts` promises.
+Invariant: a turn has one SpeechStarted and at most one SpeechStopped, and turns do not overlap; facts come in the order that
+`facts` documents.
 """
 
 from agentvoicebox.audio.pcm import samples_of_ms
 from agentvoicebox.turns.barge_in import least_voiced_ms
-from agentvoicebox.turns.endpointing import SemanticSilence, Votes, endpointing_of
+from agentvoicebox.turns.endpointing import SemanticSilence, TurnEndEvidence, endpointing_of
 from agentvoicebox.turns.facts import Fact, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
-from agentvoicebox.turns.vad import Change, SpeechGate
+from agentvoicebox.turns.vad import GateChange, SpeechGate
 from agentvoicebox.wire.audio_config import TurnDetection
 
 PAUSE_MS = 160  # five windows: longer than the closures inside words, and early enough to hide recognition in the wait
 
 
 class Detector:
-    """One caller's turns. With `turn_detection` None it finds nothing: turns are the client's to mark.
+    """One caller's turns. With `turn_detection` None it finds none: the client marks its turns.
 
     Attributes:
-        agent_is_speaking: set by whoever plays the agent; then it takes more voice to open a turn.
-        wants_judgement: a pause began and an end-of-turn model's opinion would count; whoever asks one clears it.
+        agent_is_speaking: set by the owner; while true, it takes longer speech to open a turn.
+        wants_completeness: a pause began, and an end-of-turn model should be asked; the caller that asks clears it.
     """
 
     def __init__(self, turn_detection: TurnDetection | None, *, floor_sample: int = 0) -> None:
-        """A detector outside any turn. No turn will reach before `floor_sample`."""
+        """A detector outside any turn. No turn will begin before `floor_sample`."""
         self.agent_is_speaking = False
-        self.wants_judgement = False
+        self.wants_completeness = False
         self._floor_sample = floor_sample
         self._turn_start: int | None = None
-        self._votes = Votes()
+        self._evidence = TurnEndEvidence()
         self._gate: SpeechGate | None = None
         if turn_detection is not None:
             self.retune(turn_detection)
 
     def retune(self, turn_detection: TurnDetection) -> None:
-        """Judge by other settings from now on; an open turn goes on under them."""
+        """Use other settings from now on; an open turn goes on under them."""
         self._endpointing = endpointing_of(turn_detection)
         self._is_semantic = isinstance(self._endpointing, SemanticSilence)
         self._prefix_samples = samples_of_ms(turn_detection.prefix_padding_ms)
-        lull_ms = min(PAUSE_MS, PAUSE_MS if self._is_semantic else turn_detection.silence_duration_ms)
+        hangover_ms = min(PAUSE_MS, PAUSE_MS if self._is_semantic else turn_detection.silence_duration_ms)
         if self._gate is None:
-            self._gate = SpeechGate(turn_detection.threshold, lull_ms)
+            self._gate = SpeechGate(turn_detection.threshold, hangover_ms)
         else:
-            self._gate.tune(turn_detection.threshold, lull_ms)
+            self._gate.configure(turn_detection.threshold, hangover_ms)
 
     @property
     def turn_start_sample(self) -> int | None:
@@ -58,62 +58,62 @@ class Detector:
         return 0 if self._gate is None else self._gate.voiced_end_sample
 
     def feed(self, probability: float, window_end_sample: int) -> list[Fact]:
-        """Take the speech probability (0 to 1) of the next 32 ms window; give what it changed, in order."""
+        """Process the speech probability (0 to 1) of the next 32 ms window; returns its facts in order."""
         if self._gate is None or window_end_sample <= self._floor_sample:
             return []
         in_turn = self._turn_start is not None
         least_ms = least_voiced_ms(agent_is_speaking=self.agent_is_speaking and not in_turn)
         facts: list[Fact] = []
         match self._gate.feed(probability, window_end_sample, least_ms):
-            case Change.OPENED if in_turn:
-                self._forget_votes()
+            case GateChange.OPENED if in_turn:
+                self._reset_evidence()
                 facts.append(SpeechResumed())
-            case Change.OPENED:
+            case GateChange.OPENED:
                 self._turn_start = max(self._floor_sample, self._gate.onset_sample - self._prefix_samples)
                 facts.append(SpeechStarted(self._turn_start))
-            case Change.CLOSED:
-                self.wants_judgement = self._is_semantic
+            case GateChange.CLOSED:
+                self.wants_completeness = self._is_semantic
                 facts.append(SpeechPaused(self._gate.voiced_end_sample))
-        if self._is_over(window_end_sample):
+        if self._has_ended(window_end_sample):
             facts.append(SpeechStopped(window_end_sample, self._gate.voiced_end_sample))
             self._turn_start = None
             self._floor_sample = window_end_sample
-            self._forget_votes()
+            self._reset_evidence()
         return facts
 
-    def hear(self, text: str, speech_end_sample: int | None = None) -> None:
-        """The recogniser's text up to the present pause. One that names another `speech_end_sample` is stale, and ignored."""
+    def set_transcript(self, text: str, speech_end_sample: int | None = None) -> None:
+        """Set the recogniser's text up to the present pause. Text of another `speech_end_sample` is stale, and ignored."""
         if self._is_pausing_at(speech_end_sample):
-            self._votes = Votes(text, self._votes.completeness)
+            self._evidence = TurnEndEvidence(text, self._evidence.completeness)
 
-    def judge(self, completeness: float, speech_end_sample: int | None = None) -> None:
-        """The end-of-turn model's opinion of the present pause: 0 (will go on) to 1 (finished). Stale ones as in `hear`."""
+    def set_completeness(self, completeness: float, speech_end_sample: int | None = None) -> None:
+        """Set the end-of-turn model's value for the present pause: 0 (will go on) to 1 (finished). Stale values are ignored."""
         if self._is_pausing_at(speech_end_sample):
-            self._votes = Votes(self._votes.text, completeness)
+            self._evidence = TurnEndEvidence(self._evidence.text, completeness)
 
-    def go_on(self, turn_start_sample: int, pause_sample: int | None, at_sample: int) -> None:
-        """Be inside a turn that another detector opened: speaking at `at_sample`, or pausing since `pause_sample`."""
+    def restore(self, turn_start_sample: int, pause_sample: int | None, at_sample: int) -> None:
+        """Go on with a turn that another detector opened: speaking at `at_sample`, or pausing since `pause_sample`."""
         self._turn_start = turn_start_sample
         if self._gate is not None:
-            self._gate.go_on(pause_sample, at_sample)
+            self._gate.restore(pause_sample, at_sample)
 
     def reset(self, floor_sample: int = 0) -> None:
-        """Void the open turn, if any, without a fact. No later turn reaches before `floor_sample`."""
+        """Discard the open turn, if any, without a fact. No later turn begins before `floor_sample`."""
         if self._gate is not None:
             self._gate.reset()
         self._turn_start = None
-        self._forget_votes()
-        self.keep_from(floor_sample)
+        self._reset_evidence()
+        self.raise_floor(floor_sample)
 
-    def keep_from(self, floor_sample: int) -> None:
-        """No later turn reaches before `floor_sample`; an open one goes on."""
+    def raise_floor(self, floor_sample: int) -> None:
+        """No later turn begins before `floor_sample`; an open one goes on."""
         self._floor_sample = max(self._floor_sample, floor_sample)
 
-    def _is_over(self, window_end_sample: int) -> bool:
+    def _has_ended(self, window_end_sample: int) -> bool:
         gate = self._gate
-        if gate is None or self._turn_start is None or gate.is_open or gate.is_stirring:
+        if gate is None or self._turn_start is None or gate.is_open or gate.may_open:
             return False
-        return gate.silence_ms(window_end_sample) >= self._endpointing.wait_ms(self._votes)
+        return gate.silence_ms(window_end_sample) >= self._endpointing.wait_ms(self._evidence)
 
     def _is_pausing_at(self, speech_end_sample: int | None) -> bool:
         gate = self._gate
@@ -121,6 +121,6 @@ class Detector:
             return False
         return speech_end_sample is None or speech_end_sample == gate.voiced_end_sample
 
-    def _forget_votes(self) -> None:
-        self._votes = Votes()
-        self.wants_judgement = False
+    def _reset_evidence(self) -> None:
+        self._evidence = TurnEndEvidence()
+        self.wants_completeness = False

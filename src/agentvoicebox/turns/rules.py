@@ -1,8 +1,7 @@
-"""How unfinished a caller's words sound, by rule: a number broken off, a dangling "is", an "um", a comma.
+"""How unfinished a caller's text sounds, by rule: an incomplete number, a dangling "is", an "um", a comma.
 
 Works on a recogniser's text, whose full stops prove little (it ends every utterance with one). English only: other
-languages get the value for plain sentences. Knows tracking numbers by their rough shape alone; whether one exists is the
-delivery domain's.
+languages get the value of plain sentences. Knows tracking numbers by their length and first letters only.
 """
 
 import re
@@ -14,7 +13,7 @@ def _words(text: str) -> frozenset[str]:
 
 UNKNOWN = 0.5
 FINISHED = 0.05
-NO_PUNCTUATION = 0.3  # recognisers punctuate finished sentences; one without is a little suspect
+NO_PUNCTUATION = 0.3  # recognisers punctuate finished sentences; one without may go on
 BROKEN_OFF = 0.8  # a comma, a dash, dots
 DANGLING = 0.9
 FILLER = 0.95
@@ -71,7 +70,7 @@ NO_ID_AFTER = _words(  # a time, a date, an address
 
 
 def incompleteness(text: str) -> float:
-    """How likely the speaker of `text` has more to say: 0 (finished) to 1 (in mid-sentence); 0.5 for no words at all."""
+    """How likely the speaker of `text` goes on: 0 (finished) to 1 (mid-sentence); 0.5 for text without words."""
     text = text.replace("\u2019", "'").strip().rstrip("\"')")
     spoken = re.findall(r"[\w']+", text)
     words = [word.lower() for word in spoken]
@@ -87,7 +86,7 @@ def incompleteness(text: str) -> float:
     number = _number_doubt(_symbols_at_end(spoken))
     if number is not None:
         return max(number, BROKEN_OFF) if ending in ",-…" else number
-    asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is", "what it is for" end as they should
+    asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is" and "what it is for" are complete
     answered = words[0] in SHORT_ANSWERS  # "yes, it is"
     if last in AUXILIARIES | PREPOSITIONS and not asked and not answered:
         return DANGLING
@@ -105,7 +104,7 @@ def _is_letter_of_number(spoken: list[str]) -> bool:
 
 
 def _symbols(word: str) -> str:
-    """What a word adds to a number spelled aloud; "" when it is no part of one."""
+    """The symbols that a word adds to a spelled number; "" when it is not part of one."""
     lower = word.lower()
     if any(character.isdigit() for character in word) or len(word) == 1:
         return word.upper()

@@ -1,7 +1,8 @@
-"""Speech probabilities → is somebody speaking. Decides onsets and lulls; what they mean for a turn is the detector's.
+"""Speech probabilities → whether the caller speaks. What that means for a turn is decided by the detector.
 
-Two thresholds keep a wavering voice from flickering; an onset needs several voiced windows in a row, so that a click or a
-knock is no speech; a lull needs `lull_ms` without a voiced window, so that the stop inside "tracking" is none.
+Two thresholds (hysteresis) keep a probability near the threshold from toggling the gate. It opens after several voiced windows
+in a row, so that a click is no speech. It closes after `hangover_ms` without a voiced window, so that the stop inside
+"tracking" does not close it.
 """
 
 from enum import Enum
@@ -10,10 +11,10 @@ from agentvoicebox.audio.pcm import ms_of_samples
 
 WINDOW_SAMPLES = 512  # 32 ms at 16 kHz; fixed by the Silero model
 HYSTERESIS = 0.15  # Silero's own recommendation for the lower threshold
-LEAST_THRESHOLD = 0.01  # the lower threshold stays above the model's floor in silence
+LEAST_THRESHOLD = 0.01  # the lower threshold stays above the model's output in silence
 
 
-class Change(Enum):
+class GateChange(Enum):
     """What a window changed."""
 
     OPENED = "opened"
@@ -21,35 +22,35 @@ class Change(Enum):
 
 
 class SpeechGate:
-    """Open while somebody speaks.
+    """A gate that is open while the caller speaks.
 
     Attributes:
-        is_open: as it says.
+        is_open: whether the caller speaks.
         onset_sample: start of the window in which the current (or last) stretch of speech began.
         voiced_end_sample: just after the last voiced window of that stretch.
     """
 
-    def __init__(self, threshold: float, lull_ms: float) -> None:
+    def __init__(self, threshold: float, hangover_ms: float) -> None:
         """A closed gate.
 
         Args:
             threshold: probability from which a window counts as speech, 0 to 1.
-            lull_ms: how long no window must be voiced for the gate to close.
+            hangover_ms: how long the gate stays open after the last voiced window.
         """
-        self.tune(threshold, lull_ms)
+        self.configure(threshold, hangover_ms)
         self._run_samples = 0
         self.is_open = False
         self.onset_sample = 0
         self.voiced_end_sample = 0
 
-    def tune(self, threshold: float, lull_ms: float) -> None:
-        """Judge by other numbers from now on (see `__init__`); an open gate stays open."""
+    def configure(self, threshold: float, hangover_ms: float) -> None:
+        """Use other values from now on (see `__init__`); an open gate stays open."""
         self._threshold = threshold
         self._lower = min(threshold, max(LEAST_THRESHOLD, threshold - HYSTERESIS))
-        self._lull_ms = lull_ms
+        self._hangover_ms = hangover_ms
 
     @property
-    def is_stirring(self) -> bool:
+    def may_open(self) -> bool:
         """Whether the gate is closed, but the last windows were voiced: it may be about to open."""
         return self._run_samples > 0
 
@@ -57,20 +58,20 @@ class SpeechGate:
         """How long ago the last stretch of speech ended."""
         return ms_of_samples(window_end_sample - self.voiced_end_sample)
 
-    def feed(self, probability: float, window_end_sample: int, least_voiced_ms: float) -> Change | None:
-        """Take the next window.
+    def feed(self, probability: float, window_end_sample: int, least_voiced_ms: float) -> GateChange | None:
+        """Process the next window; returns what it changed.
 
         Args:
             probability: 0 to 1.
             window_end_sample: just after the window; the next call's is 512 more.
-            least_voiced_ms: how long a closed gate must hear speech before it opens.
+            least_voiced_ms: how long speech must last before a closed gate opens.
         """
         if self.is_open:
             if probability >= self._lower:
                 self.voiced_end_sample = window_end_sample
-            elif self.silence_ms(window_end_sample) >= self._lull_ms:
+            elif self.silence_ms(window_end_sample) >= self._hangover_ms:
                 self.is_open = False
-                return Change.CLOSED
+                return GateChange.CLOSED
             return None
         if probability < self._threshold:
             self._run_samples = 0
@@ -82,15 +83,15 @@ class SpeechGate:
         self.onset_sample = window_end_sample - self._run_samples
         self.voiced_end_sample = window_end_sample
         self._run_samples = 0
-        return Change.OPENED
+        return GateChange.OPENED
 
-    def go_on(self, pause_sample: int | None, at_sample: int) -> None:
-        """Take over from another gate: open at `at_sample`, or closed since `pause_sample`."""
+    def restore(self, pause_sample: int | None, at_sample: int) -> None:
+        """Go on from another gate's state: open at `at_sample`, or closed since `pause_sample`."""
         self.is_open = pause_sample is None
         self.voiced_end_sample = at_sample if pause_sample is None else pause_sample
         self._run_samples = 0
 
     def reset(self) -> None:
-        """Close without a word."""
+        """Close."""
         self.is_open = False
         self._run_samples = 0

@@ -68,7 +68,7 @@ class Task:
 
         Args:
             result: what became known.
-            audio: int16 mono PCM at 24 kHz, with Spoken.
+            audio: int16 mono PCM at 24 kHz, with AudioSynthesised.
             is_last: nothing follows; the job is done.
 
         Raises:

@@ -20,7 +20,7 @@ from agentvoicebox.audio.pcm import INPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.engine.inputs import Heard, WorkerInput
+from agentvoicebox.engine.inputs import Transcribed, WorkerInput
 from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
@@ -105,7 +105,7 @@ class _Listening:
     async def run(self) -> None:
         for record in await self._task.published():
             said = msgspec.msgpack.decode(record.body, type=WorkerInput)
-            if isinstance(said, Heard):
+            if isinstance(said, Transcribed):
                 self._texts[said.speech_end_sample] = said.text
                 self._published.add(said.speech_end_sample)
         try:
@@ -174,7 +174,7 @@ class _Listening:
         self._probe_due = self._work.due(PROBE_PATIENCE_S)
         text = await self._text_until(speech_end_sample, self._probe_due)
         self._texts[speech_end_sample] = text
-        await self._task.publish(Heard(self._task.claim.job.job_id, text, speech_end_sample))
+        await self._task.publish(Transcribed(self._task.claim.job.job_id, text, speech_end_sample))
 
     async def _finish(self, speech_end_sample: int) -> None:
         if self._probe is not None and self._probe_sample == speech_end_sample:
@@ -186,7 +186,7 @@ class _Listening:
         text = self._texts.get(speech_end_sample)
         if text is None:
             text = await self._text_until(speech_end_sample, self._work.due(0.0))
-        heard = Heard(self._task.claim.job.job_id, text, speech_end_sample, is_final=True)
+        heard = Transcribed(self._task.claim.job.job_id, text, speech_end_sample, is_final=True)
         await self._task.publish(heard, is_last=True)
 
     async def _text_until(self, speech_end_sample: int, due: Due) -> str:

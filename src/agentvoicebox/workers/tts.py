@@ -18,8 +18,8 @@ from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.engine.inputs import SpeechDone, Spoken, WorkerInput
-from agentvoicebox.engine.jobs import Speak
+from agentvoicebox.engine.inputs import AudioSynthesised, SynthesisDone, WorkerInput
+from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Tts
@@ -53,13 +53,13 @@ class TtsWork:
         self._clock = clock or SystemClock()
 
     async def warm_up(self, text: str = "Hello, how can I help you?") -> None:
-        """Speak a sentence to nobody, so that the first caller doesn't pay for loading the engine."""
+        """Synthesise a sentence to nobody, so that the first caller doesn't pay for loading the engine."""
         await self._threads.run(lambda: sum(c.size for c in self._tts.synthesize(text, voice="")), due=Due(0.0))
 
     async def __call__(self, task: Task) -> None:
-        """Speak one segment; returns when it is spoken or the job is cancelled."""
+        """Synthesise one segment; returns when it is spoken or the job is cancelled."""
         request = task.request
-        if not isinstance(request, Speak):
+        if not isinstance(request, Synthesise):
             raise BadProviderAnswer(f"a tts job must ask to speak, not {type(request).__name__}")
         chunks = iter(self._tts.synthesize(request.text, voice=request.voice, speed=request.speed))
         speaking = asyncio.create_task(self._speak(task, chunks))
@@ -90,16 +90,16 @@ class TtsWork:
             fresh = chunk[min(skip, chunk.size) :]
             skip -= chunk.size - fresh.size
             if fresh.size:
-                await task.publish(Spoken(job_id, 0, fresh.size), audio=bytes_of(fresh))
+                await task.publish(AudioSynthesised(job_id, 0, fresh.size), audio=bytes_of(fresh))
         if not task.is_cancelled:
-            await task.publish(SpeechDone(job_id), is_last=True)
+            await task.publish(SynthesisDone(job_id), is_last=True)
 
     async def _already_published(self, task: Task) -> int:
         """Samples that earlier attempts gave to the caller."""
         count = 0
         for record in await task.published():
             said = msgspec.msgpack.decode(record.body, type=WorkerInput)
-            if isinstance(said, Spoken):
+            if isinstance(said, AudioSynthesised):
                 count += said.sample_count
         return count
 

@@ -1,24 +1,24 @@
-"""From the segments of a message to audio that leaves in order, each segment's words just before its sound."""
+"""From the segments of a message to audio that leaves in order, each segment's text just before its audio."""
 
 from agentvoicebox.engine.effects import SendAudio
-from agentvoicebox.engine.outputs import out, part_ids, send, update_entry
+from agentvoicebox.engine.outputs import emit, part_ids, send, update_entry
 from agentvoicebox.engine.playout import samples_ms
 from agentvoicebox.engine.response import LiveResponse, Message
-from agentvoicebox.engine.speech import OPEN_JOBS, Chunk, Segment
+from agentvoicebox.engine.segment_queue import OPEN_JOBS, Chunk, Segment, SegmentEvent, SegmentPhase
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.wire import server_events as ev
 
 
-def speak(state: State, step: Step, response: LiveResponse, texts: list[str]) -> None:
-    """Further segments to say."""
-    response.speech.add(texts)
-    open_speech(state, step, response)
+def add_segments(state: State, step: Step, response: LiveResponse, texts: list[str]) -> None:
+    """Append segments to what the response says."""
+    response.segment_queue.add(texts)
+    open_synthesis(state, step, response)
 
 
-def open_speech(state: State, step: Step, response: LiveResponse) -> None:
+def open_synthesis(state: State, step: Step, response: LiveResponse) -> None:
     """Open the synthesis jobs that credits allow. A provisional response only gets its first segment ready."""
-    response.speech.open_due(
+    response.segment_queue.open_due(
         step,
         response.id,
         response.config.voice,
@@ -29,39 +29,36 @@ def open_speech(state: State, step: Step, response: LiveResponse) -> None:
 
 
 def chunk_ready(state: State, step: Step, response: LiveResponse, segment: Segment, chunk: Chunk) -> None:
-    """A chunk of audio: send it if its segment's turn has come, else let it wait."""
+    """A chunk of audio: send it when the segments before it are sent, else let it wait."""
     segment.waiting.append(chunk)
     _send_waiting(state, step, response)
 
 
-def segment_done(state: State, step: Step, response: LiveResponse, segment: Segment) -> None:
-    """A segment is synthesised to its end (or can't be: then only its words are sent)."""
-    segment.is_synthesised = True
+def segment_synthesised(state: State, step: Step, response: LiveResponse, segment: Segment) -> None:
+    """A segment is synthesised to its end, or can't be: then only its text is sent."""
+    segment.apply(SegmentEvent.JOB_ENDED)
     _send_waiting(state, step, response)
-    open_speech(state, step, response)
+    open_synthesis(state, step, response)
 
 
 def _send_waiting(state: State, step: Step, response: LiveResponse) -> None:
-    speech, message = response.speech, response.message
+    message = response.message
     assert message is not None
-    while speech.current < len(speech.segments):
-        segment = speech.segments[speech.current]
-        if segment.waiting or segment.is_synthesised:
-            _announce(step, response, message, segment)
+    while (segment := response.segment_queue.current) is not None:
+        is_synthesised = segment.phase is SegmentPhase.SYNTHESISED
+        if is_synthesised or (segment.phase is SegmentPhase.SYNTHESISING and segment.waiting):
+            _send_text(step, response, message, segment)
         for chunk in segment.waiting:
             _send_chunk(state, step, response, message, segment, chunk)
         segment.waiting = []
-        if not segment.is_synthesised:
+        if not is_synthesised:
             break
-        speech.current += 1
     update_entry(state, response, message, "in_progress")
 
 
-def _announce(step: Step, response: LiveResponse, message: Message, segment: Segment) -> None:
-    """Send a segment's words just before its sound, so that the transcript never runs ahead of the voice."""
-    if segment.is_announced:
-        return
-    segment.is_announced = True
+def _send_text(step: Step, response: LiveResponse, message: Message, segment: Segment) -> None:
+    """Send a segment's text just before its audio, so that the transcript never runs ahead of the voice."""
+    segment.apply(SegmentEvent.TEXT_SENT)
     segment.start_ms = message.sent_ms
     delta = segment.text if not message.text else f" {segment.text}"
     message.text += delta
@@ -74,8 +71,8 @@ def _send_chunk(
     segment.sent_samples += chunk.sample_count
     message.sent_samples += chunk.sample_count
     if not response.is_provisional:
-        note_played(state, step, chunk.sample_count)
-    out(
+        count_sent(state, step, chunk.sample_count)
+    emit(
         response,
         step,
         SendAudio(
@@ -91,7 +88,7 @@ def _send_chunk(
     )
 
 
-def note_played(state: State, step: Step, sample_count: int) -> None:
-    """Audio left for the caller."""
+def count_sent(state: State, step: Step, sample_count: int) -> None:
+    """Audio left for the caller: the play cursor's end moves on."""
     state.playout.sent(step.now_s, samples_ms(sample_count))
-    state.has_spoken = True
+    state.has_sent_audio = True

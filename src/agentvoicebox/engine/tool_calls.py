@@ -1,9 +1,9 @@
-"""Tool calls of a response: the client's are shown to it, the server's are run and stay off the wire.
+"""Tool calls of a response: calls of the client's functions are sent to it, the server's tools run and stay off the wire.
 
-A tool that changes the world (`is_read_only` false) is begun only for a certain turn. Once begun it runs to its end whatever
-becomes of the response: the conversation then says that it is pending, and holds its result as soon as that is known. A tool
-that only reads stops with its response. That the same call, made twice, is carried out once is seen to where it is carried out
-(`tools/ledger`): nothing here looks into arguments, so a log with masked words goes the same way.
+A tool that changes the world (`is_read_only` false) starts only when the turn is certain. Once started it runs to its end, also
+when its response ends before: the conversation then shows it as pending, and later holds its result. A tool that only reads
+stops with its response. The tool ledger (`tools/ledger`) carries out a repeated call only once: nothing here looks into
+arguments, so a log with masked text is replayed with the same decisions.
 """
 
 from typing import Any, Literal
@@ -11,21 +11,22 @@ from typing import Any, Literal
 from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, OpenJob
 from agentvoicebox.engine.jobs import CallTool, ChatMessage, ToolSpec
-from agentvoicebox.engine.outputs import add_output, conversation_of, finish_output, out, record_item, send
-from agentvoicebox.engine.response import Call, LiveResponse
-from agentvoicebox.engine.state import DetachedCall, State
+from agentvoicebox.engine.outputs import add_output, conversation_of, emit, finish_output, record_item, send
+from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
+from agentvoicebox.engine.tool_call import CallEvent, CallPhase, DetachedCall, LiveCall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem
 
-MAX_GENERATIONS = 8  # a model that only ever calls tools is stopped here
+MAX_GENERATIONS = 8  # a model that calls tools without end is stopped here
 PENDING = '{"status":"pending"}'
 TOOL_FAILED = '{"error":"tool_unavailable"}'
 OUTCOME_UNKNOWN = '{"error":"outcome_unknown"}'
 
 
 def write_call(state: State, step: Step, response: LiveResponse, index: int, name: str | None, arguments: str) -> None:
-    """The model wrote on a tool call. A call without a name yet unseen is dropped: nothing can be done with it."""
+    """The model wrote more of a tool call. The first piece of a call must have its name, else it is ignored."""
     call = next((c for c in response.calls if c.index == index), None)
     if call is None:
         if not name:
@@ -39,8 +40,8 @@ def write_call(state: State, step: Step, response: LiveResponse, index: int, nam
         send(response, step, delta)
 
 
-def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> Call:
-    call = Call(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
+def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> LiveCall:
+    call = LiveCall(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
     response.calls.append(call)
     if not _is_server_tool(state, response, name):
         call.output_index = len(response.outputs)
@@ -52,19 +53,19 @@ def finish_call(
     state: State,
     step: Step,
     response: LiveResponse,
-    call: Call,
+    call: LiveCall,
     status: Literal["completed", "incomplete"] = "completed",
 ) -> None:
-    """No more of this call will be written; `incomplete` when the model was stopped in the middle of it."""
-    if call.is_written:
+    """Complete a call, or mark it `incomplete` when the model was stopped in the middle of it. Later calls do nothing."""
+    if call.phase is not CallPhase.WRITING:
         return
-    call.is_written = True
+    call.apply(CallEvent.WRITTEN if status == "completed" else CallEvent.CUT_OFF)
     if call.output_index is None:
         if status == "completed":
             entry = Entry(_call_item(call, status), response.id, is_hidden=True, is_provisional=response.is_provisional)
             conversation_of(state, response).add(entry)
             if response.is_default:
-                out(response, step, record_item(entry))
+                emit(response, step, record_item(entry))
         return
     done = ev.ResponseFunctionCallArgumentsDone(
         **_call_ids(step, response, call), name=call.name, arguments=call.arguments
@@ -74,62 +75,69 @@ def finish_call(
 
 
 def run_tools(state: State, step: Step, response: LiveResponse) -> None:
-    """Start the server tools that may start. While the turn is uncertain only those that merely read may."""
+    """Start the server tools that may start: while the turn is uncertain, only those that read."""
     read_only = {tool.name for tool in state.agent.server_tools if tool.is_read_only}
     for call in response.calls:
-        if call.output_index is not None or call.job_id is not None:
+        if not call.is_server_tool or call.phase is not CallPhase.WRITTEN:
             continue
         call.has_effects = call.name not in read_only
         if call.has_effects and response.is_provisional:
             continue
         call.job_id = step.ids.next("job")
+        call.apply(CallEvent.STARTED)
         request = CallTool(response.id, call.call_id, call.name, call.arguments, state.agent.name)
-        step.do(OpenJob(call.job_id, request))
+        step.emit(OpenJob(call.job_id, request))
 
 
-def note_result(state: State, step: Step, response: LiveResponse, call: Call, output: str) -> None:
-    """A server tool answered: the model will read it, and the conversation keeps it."""
+def add_result(state: State, step: Step, response: LiveResponse, call: LiveCall, output: str) -> None:
+    """A server tool returned: add its result to what the model reads and to the conversation."""
+    call.apply(CallEvent.RETURNED)
     call.output = output
-    response.own.append(ChatMessage(role="tool", text=output, call_id=call.call_id))
+    response.tool_messages.append(ChatMessage(role="tool", text=output, call_id=call.call_id))
     item = FunctionCallOutputItem(id=step.ids.next("item"), call_id=call.call_id, output=output)
     entry = Entry(item, response.id, is_hidden=True, is_provisional=response.is_provisional)
     conversation = conversation_of(state, response)
     conversation.add_result(entry)
     if response.is_default:
-        out(response, step, record_item(entry))
+        emit(response, step, record_item(entry))
 
 
 def detach(state: State, step: Step, response: LiveResponse) -> None:
-    """A response ends: its side effects under way go on without it, and the conversation says so."""
+    """A response ends: its running side effects go on without it, with a pending result in the conversation."""
     for call in response.calls:
-        if not call.has_effects or call.job_id is None or call.output is not None:
+        if not call.is_running or call.job_id is None:
             continue
+        if not call.has_effects:
+            call.apply(CallEvent.CANCELLED)
+            continue
+        call.apply(CallEvent.DETACHED)
         item = FunctionCallOutputItem(id=step.ids.next("item"), call_id=call.call_id, output=PENDING)
         state.detached[call.job_id] = DetachedCall(call.call_id, response.id, item.id or "", response.is_default)
         if response.is_default:
             state.conversation.add_result(Entry(item, response.id, is_hidden=True))
 
 
-def settle_detached(state: State, step: Step, job_id: str, output: str) -> None:
-    """A side effect came to its end after its response did: its result takes its place, and is recorded."""
+def finish_detached(state: State, step: Step, job_id: str, output: str) -> None:
+    """A side effect returned after its response ended: its result replaces the pending one, and is recorded."""
     call = state.detached.pop(job_id)
+    call.apply(CallEvent.RETURNED)
     item = FunctionCallOutputItem(id=call.output_item_id, call_id=call.call_id, output=output)
     entry = next((e for e in state.conversation.entries if e.is_hidden and e.item.id == item.id), None)
     if entry is None:  # of a response beside the conversation
         entry = Entry(item, call.response_id, is_hidden=True)
     entry.item = item
-    step.do(record_item(entry))
+    step.emit(record_item(entry))
 
 
-def abandon(state: State, step: Step) -> None:
-    """The session ends: nobody will hear how its side effects came out. A worker that has begun one still ends it."""
+def abandon_detached(state: State, step: Step) -> None:
+    """The session ends: the results of its side effects stay unknown. A worker that has begun one still completes it."""
     for job_id in list(state.detached):
-        step.do(CancelJob(job_id))
-        settle_detached(state, step, job_id, OUTCOME_UNKNOWN)
+        step.emit(CancelJob(job_id))
+        finish_detached(state, step, job_id, OUTCOME_UNKNOWN)
 
 
 def failed_output(state: State, job_id: str) -> str:
-    """What a model reads of a tool whose job failed for good. A side effect may have happened all the same."""
+    """What a model reads of a tool whose job failed for good. A side effect may have happened nevertheless."""
     calls = [call for response in state.responses.values() for call in response.calls]
     has_effects = any(call.job_id == job_id and call.has_effects for call in calls)
     return OUTCOME_UNKNOWN if has_effects or job_id in state.detached else TOOL_FAILED
@@ -140,12 +148,12 @@ def _is_server_tool(state: State, response: LiveResponse, name: str) -> bool:
     return not is_client and any(tool.name == name for tool in state.agent.server_tools)
 
 
-def _call_item(call: Call, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:
+def _call_item(call: LiveCall, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:
     arguments = "" if status == "in_progress" else call.arguments
     return FunctionCallItem(id=call.item_id, call_id=call.call_id, name=call.name, arguments=arguments, status=status)
 
 
-def _call_ids(step: Step, response: LiveResponse, call: Call) -> dict[str, Any]:
+def _call_ids(step: Step, response: LiveResponse, call: LiveCall) -> dict[str, Any]:
     return {
         "event_id": step.event_id(),
         "response_id": response.id,
@@ -156,7 +164,7 @@ def _call_ids(step: Step, response: LiveResponse, call: Call) -> dict[str, Any]:
 
 
 def offered_tools(state: State, response: LiveResponse) -> tuple[ToolSpec, ...]:
-    """The client's functions, then the server's own whose name the client did not take."""
+    """The client's functions, then the server's tools whose name no function of the client has."""
     client = [
         ToolSpec(tool["name"], tool.get("description") or "", tool.get("parameters") or {})
         for tool in response.config.tools
@@ -173,6 +181,6 @@ def tool_choice(response: LiveResponse) -> str:
         return "none"
     choice = response.config.tool_choice
     if isinstance(choice, str):
-        # `required` is for the first line; afterwards the model must be free to speak
+        # `required` is for the first line; afterwards the model must be free to answer
         return choice if response.generations == 1 or choice != "required" else "auto"
     return f"function:{choice.get('name', '')}" if response.generations == 1 else "auto"
