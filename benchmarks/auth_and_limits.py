@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.broker.connection import Connection
+from agentvoicebox.gateway.admission.credential_resolver import Door
 from agentvoicebox.limits.allowance import Allowance, Scope
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
@@ -29,14 +30,15 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.policy import Question
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+from agentvoicebox.tenancy.account_status import Standings
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
-from agentvoicebox.tenancy.standings import Standings
 
 WARM_UP = 50
 COLD_ROUNDS = 40  # each is an Argon2 hash

@@ -32,11 +32,12 @@ from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, TextDelta
-from agentvoicebox.gateway import modes
+from agentvoicebox.gateway.admission import service_health as modes
 from agentvoicebox.gateway.role import serve_gateway
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 

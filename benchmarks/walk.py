@@ -1,8 +1,10 @@
 """How much code a call runs through: `python benchmarks/walk.py [--files] [--json FILE]`.
 
-Counts what a reader has to open to follow a request: distinct source files, functions, and lines of those functions. Two walks over
-a real gateway and a real Valkey, with scripted engines: "connect" (from the WebSocket request until the store is asked for a place
-for the session: authentication, policy, quota, parameters, capacity) and "spoken turn" (connect included, until `response.done`).
+Counts what a reader has to open to follow a request: distinct source files, functions, and lines of those functions. Two walks
+over a real gateway and a real Valkey, with scripted engines: "connect" (from the WebSocket request until the store is asked for
+a place for the session: authentication, policy, quota, parameters, capacity) and "spoken turn" (connect included, until
+`response.done`).
+
 The profiler hook sees everything in the gateway's thread, so the instant workers of the test kit are counted too. A figure about
 the code, not a timing: it gives the same result on a busy machine.
 
@@ -29,7 +31,8 @@ from tests.kit.gateway import Workers, gateway
 import agentvoicebox
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.sessions.counts import SessionCounts
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 SOURCES = str(Path(agentvoicebox.__file__).parent)
 RESERVING = SessionCounts.enter.__code__

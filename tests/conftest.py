@@ -23,7 +23,9 @@ from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.shipments.demo_data import seed
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
 
 # A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).

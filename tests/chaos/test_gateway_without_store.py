@@ -5,7 +5,8 @@ from tests.kit.gateway import gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 
 async def test_a_call_outlives_its_store_and_is_restorable_again_afterwards(own_data_folder: DataFolder) -> None:

@@ -33,14 +33,14 @@ from agentvoicebox.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from agentvoicebox.gateway import call, open_jobs
-from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
-from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.admission.quota import Figures
+from agentvoicebox.gateway.admission.service_health import BAD_LOOKS, Surroundings
+from agentvoicebox.gateway.call import call, open_jobs
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.wire import faults

@@ -12,7 +12,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 
 
 @pytest.fixture

@@ -12,22 +12,22 @@ from fastapi.responses import JSONResponse
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, PolicyDenied, Refused
-from agentvoicebox.gateway.admin import admin_routes
-from agentvoicebox.gateway.admin_route import MOST_BODY_BYTES
+from agentvoicebox.gateway.admission.credential_resolver import Door
+from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.admin_route import MOST_BODY_BYTES
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.account_status import Standings
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal, Right
-from agentvoicebox.tenancy.standings import Standings
 from agentvoicebox.webhook.server import serving
 
 ADMIN = "/v1/admin"

@@ -23,9 +23,9 @@ from agentvoicebox.errors import BadCredentials
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import configure
+from agentvoicebox.tenancy.account_status import FRESH_S
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import FRESH_S
 
 
 async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: Town) -> None:

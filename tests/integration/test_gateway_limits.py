@@ -18,15 +18,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.gateway.quota import Figures
-from agentvoicebox.gateway.reception import Reception
+from agentvoicebox.gateway.admission.admission_control import Reception
+from agentvoicebox.gateway.admission.quota import Figures
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.sessions import counts
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.tenancy.account_status import FRESH_S
 from agentvoicebox.tenancy.api_keys import TenantLimits
-from agentvoicebox.tenancy.standings import FRESH_S
 
 LONG_S = 3_600.0  # a window that no test outlives
 KEY = "a-configured-key"

@@ -14,7 +14,7 @@ from tests.kit.town import Town, as_key, town_of
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.admission.quota import Figures
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.storage.conversations import Conversations

@@ -13,7 +13,7 @@ from agentvoicebox.shipments.catalogue import Catalogue
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import APP_ROLE, Postgres, StorageRefused
-from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from agentvoicebox.cli.keys import app
 from agentvoicebox.errors import BadCredentials, PolicyDenied
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.account_status import Standings
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 Keys = Callable[..., Result]
 

@@ -14,12 +14,12 @@ from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 from agentvoicebox.tenancy import authenticator as module
+from agentvoicebox.tenancy.account_status import ASK_EVERY_S, AWAY_S, FRESH_S, LONGEST_S, Standings, allowance_of
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits, UnknownKey
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import ASK_EVERY_S, AWAY_S, FRESH_S, LONGEST_S, Standings, allowance_of
 
 
 class Gate:

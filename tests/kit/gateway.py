@@ -23,11 +23,11 @@ from agentvoicebox.engine.inputs import (
     WorkerInput,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
-from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.reception import Reception
+from agentvoicebox.gateway.admission.admission_control import Reception
+from agentvoicebox.gateway.admission.health_monitor import Watch
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.role import serve
-from agentvoicebox.gateway.vad_batch import VadBatcher
-from agentvoicebox.gateway.watch import Watch
+from agentvoicebox.gateway.state import House
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
 from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.sessions.directory import SessionDirectory

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from agentvoicebox.audio.pcm import bytes_of, samples_of
 from agentvoicebox.engine.inputs import Input, SpeechStarted, SpeechStopped
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection

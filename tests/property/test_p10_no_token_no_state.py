@@ -18,17 +18,17 @@ from tests.conftest import ServerLoop
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
+from agentvoicebox.gateway.admission.credential_resolver import Door
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy import authenticator
+from agentvoicebox.tenancy.account_status import Standings
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 CONFIGURED = "a-configured-key-of-some-length"
 TABLES = ("sessions", "conversation_items", "responses", "shipments", "tenants", "projects", "api_keys")

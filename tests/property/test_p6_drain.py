@@ -15,8 +15,8 @@ from tests.kit.laws import emptied, examples
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway import role
-from agentvoicebox.gateway.call import Call
-from agentvoicebox.gateway.socket import Writer
+from agentvoicebox.gateway.call.call import Call
+from agentvoicebox.gateway.call.socket import Writer
 
 CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
 ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]

@@ -16,8 +16,8 @@ FLOORS = {
     3: {"engine"},
     4: {"ports"},
     5: {
-        "agents", "broker", "interactions", "limits", "policy", "providers", "sessions", "settings", "shipments", "storage",
-        "telemetry", "tenancy", "tools",
+        "agents", "broker", "http_server", "interactions", "limits", "policy", "processes", "providers", "sessions",
+        "settings", "shipments", "storage", "telemetry", "tenancy", "tools",
     },
     6: {"gateway", "workers", "webhook", "evals"},
     7: {"supervisor", "cli"},

@@ -7,8 +7,8 @@ from agentvoicebox.audio.g711 import decode_alaw, decode_ulaw
 from agentvoicebox.audio.pcm import bytes_of, samples_of
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.engine.effects import SendAudio
-from agentvoicebox.gateway.shelf import ChunkShelf
-from agentvoicebox.gateway.voice import Voice
+from agentvoicebox.gateway.audio.audio_chunk_buffer import ChunkShelf
+from agentvoicebox.gateway.audio.output_audio_encoder import Voice
 from agentvoicebox.wire.audio_config import AudioFormat
 from agentvoicebox.wire.server_events import ResponseOutputAudioDone
 

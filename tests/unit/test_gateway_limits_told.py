@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from starlette.websockets import WebSocket
 
-from agentvoicebox.gateway.call import Call
-from agentvoicebox.gateway.handshake import LIMITS_MARK
-from agentvoicebox.gateway.quota import Quota
-from agentvoicebox.gateway.socket import Writer
+from agentvoicebox.gateway.admission.handshake import LIMITS_MARK
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.call.call import Call
+from agentvoicebox.gateway.call.socket import Writer
 from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.server_events import InputAudioBufferCleared, RateLimit, TurnTrace
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from agentvoicebox.broker.vitals import ALL, Crew, Vitals
-from agentvoicebox.gateway.modes import ABSENT_S, BAD_LOOKS, GOOD_LOOKS, Surroundings
-from agentvoicebox.gateway.pressure import HIGH_LOOKS, HIGH_S, LOW_LOOKS, LOW_S, WARY_LOOKS, Pressure
+from agentvoicebox.gateway.admission.load_shedder import HIGH_LOOKS, HIGH_S, LOW_LOOKS, LOW_S, WARY_LOOKS, Pressure
+from agentvoicebox.gateway.admission.service_health import ABSENT_S, BAD_LOOKS, GOOD_LOOKS, Surroundings
 from agentvoicebox.ports.broker import JobKind
 
 NO_TTS = ("speech_synthesis_unavailable",)

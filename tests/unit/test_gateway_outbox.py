@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.outbox import ROOM, Outbox
+from agentvoicebox.gateway.call.outbox import ROOM, Outbox
 from agentvoicebox.ports.broker import AppendLog, Dispatch, Job, JobKind, SessionRef, Submit
 
 CALL = SessionRef("acme", "sess_1")

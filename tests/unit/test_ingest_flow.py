@@ -11,8 +11,8 @@ from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import AudioArrived, Input, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.gateway.ingest import MOST_WAITING_MS, Ingest
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.ingest import MOST_WAITING_MS, Ingest
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.providers.vad.scripted import EnergyVad, ScriptedEndOfTurn
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection

@@ -18,11 +18,11 @@ import msgspec
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, Overloaded, Refused
 from agentvoicebox.settings import DEFAULT_TENANT
+from agentvoicebox.tenancy.account_status import Standings
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.key_format import LEAD, is_secret, key_id, nobodys_hash, read_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 HOT_S = 30.0
 MOST_HOT, MOST_WRONG = 10_000, 10_000

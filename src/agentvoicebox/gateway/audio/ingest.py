@@ -23,7 +23,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import inputs
 from agentvoicebox.engine.state import Turn
 from agentvoicebox.errors import ProviderError
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.ports.providers import EndOfTurn
 from agentvoicebox.telemetry.logs import get_logger

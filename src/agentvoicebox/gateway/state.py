@@ -13,9 +13,9 @@ from typing import Protocol
 from agentvoicebox.agents import Agents
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import BrokerLost, Overloaded
-from agentvoicebox.gateway.modes import Surroundings
-from agentvoicebox.gateway.reception import Reception
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.admission.admission_control import Reception
+from agentvoicebox.gateway.admission.service_health import Surroundings
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.ports.broker import Broker, JobKind, SessionRef
 from agentvoicebox.ports.providers import EndOfTurn, Voice

@@ -17,9 +17,9 @@ from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.jobs import JobRequest
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import Overloaded
-from agentvoicebox.gateway.handshake import NO_SUCH_SESSION, Return, SessionNotFound, Welcome
-from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.ledger import Ledger
+from agentvoicebox.gateway.admission.handshake import NO_SUCH_SESSION, Return, SessionNotFound, Welcome
+from agentvoicebox.gateway.call.ledger import Ledger
+from agentvoicebox.gateway.state import House
 from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Broker, JobKind, SessionRef
 from agentvoicebox.sessions.directory import KEY
 from agentvoicebox.sessions.log import Past

@@ -15,9 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
 from agentvoicebox.errors import ClientError, RateLimited
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.quota import Quota
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.wire.client_events import InputAudioBufferAppend

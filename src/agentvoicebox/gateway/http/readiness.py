@@ -7,7 +7,7 @@ A kind of worker that was never seen makes it not ready. One that was there and 
 from typing import Any
 
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.state import House
 from agentvoicebox.ports.broker import JobKind
 
 

@@ -14,11 +14,11 @@ from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import Closing, Input, Opened, Resumed, TimePassed
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.ledger import Ledger
-from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.perform import Performer
-from agentvoicebox.gateway.resume import Restored
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.effect_executor import Performer
+from agentvoicebox.gateway.call.ledger import Ledger
+from agentvoicebox.gateway.call.outbox import Outbox
+from agentvoicebox.gateway.call.resume import Restored
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendLog, Record, SessionRef
 from agentvoicebox.sessions.log import SessionLog

@@ -11,11 +11,11 @@ from agentvoicebox.errors import Refused
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.policy import Action
+from agentvoicebox.tenancy.account_status import Standings
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import LEAD, ClientSecrets
 from agentvoicebox.tenancy.principal import Principal, Right
-from agentvoicebox.tenancy.standings import Standings
 
 _ACTION_OF: dict[Right, Action] = {
     "realtime": "session.connect",

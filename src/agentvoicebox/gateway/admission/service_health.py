@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from agentvoicebox.broker.vitals import Crew, Vitals
 from agentvoicebox.errors import Overloaded
-from agentvoicebox.gateway.pressure import Pressure
+from agentvoicebox.gateway.admission.load_shedder import Pressure
 from agentvoicebox.ports.broker import JobKind
 
 # A killed worker is started again and has loaded its model within 3 to 6 s; a caller waits about as long before he hangs up.

@@ -1,10 +1,10 @@
-"""Becomes another program, after what only the new process itself can arrange. Run by path, with nothing imported.
+"""Prepares this process, then replaces it by another program. Run by path, so that nothing of the package is imported.
 
     python -I -S exec_shim.py [--die-with=SIGNAL] [--user-namespace | --setuid=UID:GID] -- program argument…
 
-`--die-with`: the kernel sends that signal (a number) when the parent goes, even by kill -9. `--user-namespace`: root
-outside appears as uid 1000 inside, because PostgreSQL refuses to run as root; files stay root's. This lives in a process
-of its own: between fork and exec of a threaded parent such calls could deadlock.
+`--die-with`: the kernel sends that signal (a number) when the parent ends, even by kill -9. `--user-namespace`: root
+outside is uid 1000 inside, because PostgreSQL refuses to run as root; files still belong to root. This is a program of its
+own because such calls between fork and exec of a threaded parent could deadlock.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ def _enter_user_namespace() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arrange and exec."""
+    """Apply the options, then exec the program."""
     split = arguments.index("--")
     options, program = arguments[:split], arguments[split + 1 :]
     parent = os.getppid()
@@ -47,8 +47,8 @@ def main(arguments: list[str]) -> None:
     for option in options:
         if option.startswith("--die-with=") and sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(option.removeprefix("--die-with=")), 0, 0, 0)
-            if os.getppid() != parent:  # it went while we were busy
-                sys.exit("the parent is gone")
+            if os.getppid() != parent:  # it ended in the meantime
+                sys.exit("the parent has ended")
     os.execv(program[0], program)
 
 

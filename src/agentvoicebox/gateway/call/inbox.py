@@ -8,11 +8,11 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import Heard, JobFailed, Spoken, WorkerInput
-from agentvoicebox.gateway.driver import Driver
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.open_jobs import OpenJobs
-from agentvoicebox.gateway.shelf import ChunkShelf
-from agentvoicebox.gateway.socket import Writer
+from agentvoicebox.gateway.audio.audio_chunk_buffer import ChunkShelf
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.driver import Driver
+from agentvoicebox.gateway.call.open_jobs import OpenJobs
+from agentvoicebox.gateway.call.socket import Writer
 from agentvoicebox.ports.broker import JobKind, Record, ResultStream
 from agentvoicebox.telemetry.logs import get_logger
 

@@ -20,20 +20,20 @@ from starlette.websockets import WebSocket
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
-from agentvoicebox.gateway.driver import Driver
-from agentvoicebox.gateway.handshake import LIMITS_MARK, Welcome, close_of
-from agentvoicebox.gateway.house import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
-from agentvoicebox.gateway.inbox import Inbox
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.loudspeaker import Loudspeaker
-from agentvoicebox.gateway.modes import MODE_OF, Surroundings
-from agentvoicebox.gateway.open_jobs import OpenJobs
-from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.perform import Performer
-from agentvoicebox.gateway.quota import Quota
-from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, survey
-from agentvoicebox.gateway.shelf import ChunkShelf
-from agentvoicebox.gateway.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
+from agentvoicebox.gateway.admission.handshake import LIMITS_MARK, Welcome, close_of
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.admission.service_health import MODE_OF, Surroundings
+from agentvoicebox.gateway.audio.audio_chunk_buffer import ChunkShelf
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.audio.playback_clock import Loudspeaker
+from agentvoicebox.gateway.call.driver import Driver
+from agentvoicebox.gateway.call.effect_executor import Performer
+from agentvoicebox.gateway.call.inbox import Inbox
+from agentvoicebox.gateway.call.open_jobs import OpenJobs
+from agentvoicebox.gateway.call.outbox import Outbox
+from agentvoicebox.gateway.call.resume import MS_SAMPLES, Restored, Standing, place_of, survey
+from agentvoicebox.gateway.call.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
+from agentvoicebox.gateway.state import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.directory import KEY

@@ -12,7 +12,7 @@ import msgspec
 
 from agentvoicebox.agents import Agent, Agents
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError
-from agentvoicebox.tenancy.door import Admitted
+from agentvoicebox.gateway.admission.credential_resolver import Admitted
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.dialect import Dialect
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
-from agentvoicebox.gateway.handshake import key_in
-from agentvoicebox.gateway.quota import Figures, Quota
+from agentvoicebox.gateway.admission.credential_resolver import Admitted, Door
+from agentvoicebox.gateway.admission.handshake import key_in
+from agentvoicebox.gateway.admission.quota import Figures, Quota
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
@@ -23,14 +24,13 @@ from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy import client_secrets, key_format
+from agentvoicebox.tenancy.account_status import ASK_EVERY_S, Standings
 from agentvoicebox.tenancy.api_keys import ApiKeys, Standing
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Admitted, Door
 from agentvoicebox.tenancy.key_format import prefix_of
 from agentvoicebox.tenancy.principal import Principal, Right
-from agentvoicebox.tenancy.standings import ASK_EVERY_S, Standings
 
 ANYTHING = Figures()
 LEADS = (key_format.LEAD, client_secrets.LEAD)

@@ -10,8 +10,8 @@ import msgspec
 from fastapi import FastAPI, Request
 
 from agentvoicebox.errors import BodyTooLarge, ClientError
-from agentvoicebox.gateway.call import new_session_id
-from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.call.call import new_session_id
+from agentvoicebox.gateway.state import House
 from agentvoicebox.tenancy.rest_bodies import (
     SecretRequest,
     answer_beta_session,

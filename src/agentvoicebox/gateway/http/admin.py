@@ -14,7 +14,7 @@ from fastapi.security import HTTPBearer
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import ClientError, PolicyDenied
-from agentvoicebox.gateway.admin_bodies import (
+from agentvoicebox.gateway.http.admin_bodies import (
     AuditBody,
     Each,
     Fault,
@@ -28,8 +28,8 @@ from agentvoicebox.gateway.admin_bodies import (
     TenantBody,
     TenantChange,
 )
-from agentvoicebox.gateway.admin_route import Admit, NotNow, route_class
-from agentvoicebox.gateway.history import MOST_DAYS, USUAL_DAYS, BadParameter, usage_report
+from agentvoicebox.gateway.http.admin_route import Admit, NotNow, route_class
+from agentvoicebox.gateway.http.history import MOST_DAYS, USUAL_DAYS, BadParameter, usage_report
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.storage.audit import AuditEntry, AuditLog, deed

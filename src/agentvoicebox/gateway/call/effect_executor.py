@@ -26,15 +26,15 @@ from agentvoicebox.engine.effects import (
 )
 from agentvoicebox.engine.inputs import Input, JobFailed
 from agentvoicebox.engine.jobs import Generate, JobRequest, Speak, Transcribe
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.loudspeaker import Loudspeaker
-from agentvoicebox.gateway.open_jobs import OpenJobs, kind_of
-from agentvoicebox.gateway.outbox import Outbox
-from agentvoicebox.gateway.quota import Quota
-from agentvoicebox.gateway.resume import MS_SAMPLES, Restored, Standing, place_of, unseen
-from agentvoicebox.gateway.shelf import ChunkShelf
-from agentvoicebox.gateway.socket import Writer
-from agentvoicebox.gateway.voice import Voice
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.audio.audio_chunk_buffer import ChunkShelf
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.audio.output_audio_encoder import Voice
+from agentvoicebox.gateway.audio.playback_clock import Loudspeaker
+from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
+from agentvoicebox.gateway.call.outbox import Outbox
+from agentvoicebox.gateway.call.resume import MS_SAMPLES, Restored, Standing, place_of, unseen
+from agentvoicebox.gateway.call.socket import Writer
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.storage.records import RecordBatch
 from agentvoicebox.telemetry.metrics import Metrics

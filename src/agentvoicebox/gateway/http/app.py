@@ -16,14 +16,14 @@ from starlette.websockets import WebSocketDisconnect
 
 from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
-from agentvoicebox.gateway.admin import admin_routes
-from agentvoicebox.gateway.call import Call, new_session_id
-from agentvoicebox.gateway.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
-from agentvoicebox.gateway.history import history_routes
-from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.minting import add_minting
-from agentvoicebox.gateway.readiness import Readiness
-from agentvoicebox.gateway.resume import Restored, find, take_up
+from agentvoicebox.gateway.admission.handshake import SESSION_ID, Welcome, choose_subprotocol, close_of, welcome
+from agentvoicebox.gateway.call.call import Call, new_session_id
+from agentvoicebox.gateway.call.resume import Restored, find, take_up
+from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.history import history_routes
+from agentvoicebox.gateway.http.minting import add_minting
+from agentvoicebox.gateway.http.readiness import Readiness
+from agentvoicebox.gateway.state import House
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.sessions.directory import new_owner

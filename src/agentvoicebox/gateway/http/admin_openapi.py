@@ -1,6 +1,6 @@
-"""`python -m agentvoicebox.gateway.admin_openapi`: the OpenAPI 3.1 document of `/v1/admin/…`, made from the routes themselves.
+"""`python -m agentvoicebox.gateway.http.admin_openapi`: the OpenAPI 3.1 document of `/v1/admin/…`, generated from the routes.
 
-It lies in `docs/reference/openapi-admin.json`; a test holds that file against the code.
+A copy is in `docs/reference/openapi-admin.json`; a test compares it with the code.
 """
 
 import json
@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 
 from agentvoicebox import __version__
 from agentvoicebox.errors import BadCredentials
-from agentvoicebox.gateway.admin import admin_routes
+from agentvoicebox.gateway.http.admin import admin_routes
 from agentvoicebox.policy.decisions import Decisions, open_policy
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy.principal import Principal

@@ -5,8 +5,8 @@ import contextlib
 
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.modes import Mode
+from agentvoicebox.gateway.admission.service_health import Mode
+from agentvoicebox.gateway.state import House
 from agentvoicebox.telemetry.logs import get_logger
 
 EVERY_S = 0.5

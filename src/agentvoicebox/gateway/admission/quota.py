@@ -14,9 +14,9 @@ from agentvoicebox.errors import RateLimited
 from agentvoicebox.limits.allowance import Allowance, Scope, Verdict
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.tenancy.account_status import allowance_of
 from agentvoicebox.tenancy.api_keys import Standing
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import allowance_of
 from agentvoicebox.wire.server_events import RateLimit
 
 AUDIO_CHARGE_S = 1.0  # of caller audio costs one request, however small the pieces it comes in
