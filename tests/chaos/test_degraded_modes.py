@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import ALL, VitalSigns
-from agentvoicebox.gateway.admission.service_health import Surroundings
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.migrate import migrate
@@ -76,7 +76,7 @@ async def house(url: str, *, has_recorder: bool = False) -> AsyncIterator[tuple[
         stack.push_async_callback(crew.go_all)
         await crew.come(*TALKERS, *(() if has_recorder else (JobKind.RECORD,)))
         served = await stack.enter_async_context(
-            gateway(broker, watches_s=LOOK_S, around=Surroundings(absent_s=ABSENT_S))
+            gateway(broker, check_interval_s=LOOK_S, health=ServiceHealth(absent_s=ABSENT_S))
         )
         yield served, crew
 

@@ -20,10 +20,11 @@ from websockets.typing import Subprotocol
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import BadCredentials
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import configure
-from agentvoicebox.tenancy.account_status import FRESH_S
+from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
 
@@ -31,7 +32,7 @@ from agentvoicebox.tenancy.principal import Principal
 async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: Town) -> None:
     key = await town.key()
     async with calling(town.url(), **as_key(key.text)) as client:
-        (session,) = await town.served.house.directory.live()
+        (session,) = await town.served.state.directory.live()
         assert (session.tenant_id, session.session_id) == ("acme", session_id(client))
         await client.send("response.create")
         assert (await client.until("response.done"))["response"]["status"] == "completed"
@@ -65,7 +66,7 @@ async def test_the_official_client_mints_a_secret_and_another_connects_with_it(t
         created = await connection.recv()
         assert created.type == "session.created" and created.session.type == "realtime"
         assert created.session.instructions == "Be brief."
-        (session,) = await town.served.house.directory.live()
+        (session,) = await town.served.state.directory.live()
         assert session.tenant_id == "acme"
     with pytest.raises(PermissionDeniedError):
         await browser.realtime.client_secrets.create()
@@ -101,7 +102,7 @@ async def test_a_secret_that_is_bound_to_a_session_goes_on_with_that_one_alone(t
     key = await town.key()
     async with calling(town.url("model=delivery&resume=1"), **as_key(key.text)) as client:
         principal = Principal("acme", f"key_{key.prefix}")
-        bound, _ = await town.served.house.reception.secrets.mint(principal, {}, session_id=session_id(client))
+        bound, _ = await town.served.state.admission.secrets.mint(principal, {}, session_id=session_id(client))
         client.ws.transport.abort()
     for query in ("model=delivery", "session_id=sess_" + "0" * 20):
         error, code, _ = await refusal(town.url(query), **as_key(bound))
@@ -130,7 +131,7 @@ async def test_a_suspension_ends_an_open_session_with_its_reason_and_no_other(to
 
 async def test_a_revoked_key_ends_the_sessions_of_its_secrets_too(town: Town) -> None:
     key = await town.key()
-    secret, _ = await town.served.house.reception.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
+    secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
     async with calling(town.url(), **as_key(secret)) as client:
         await town.keys.revoke("acme", key.prefix)
         town.clock.advance(FRESH_S)
@@ -168,19 +169,19 @@ async def test_p10_without_a_valid_token_there_is_a_fatal_refusal_and_nothing_in
         assert {key.decode() for key in redis.scan_iter()} <= {
             keys.job_stream(kind) for kind in JobKind
         }  # the workers'
-    page = town.served.house.metrics.page().decode()
+    page = town.served.state.metrics.page().decode()
     for refused in ("no_credentials", "account_deactivated"):
         assert f'avb_refusals_total{{code="{refused}"}} 1.0' in page
 
 
 async def test_a_surrogate_is_refused_like_any_other_text(town: Town) -> None:
     with pytest.raises(BadCredentials):
-        await town.served.house.reception.receive({"authorization": "Bearer sk-avb-\ud800"})
+        await town.served.state.admission.authorize({"authorization": "Bearer sk-avb-\ud800"})
 
 
 async def test_rest_answers_faults_with_a_status_and_the_same_body(town: Town) -> None:
     key = await town.key()
-    secret, _ = await town.served.house.reception.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
+    secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
     async with town.http(key.text) as http, town.http(secret) as browser, town.http("wrong") as stranger:
         answers = [
             await http.post("/v1/realtime/client_secrets", content=b"{"),
@@ -202,8 +203,8 @@ async def test_without_the_database_configured_keys_and_their_secrets_still_call
     redis_broker: RedisBroker, workers: Workers
 ) -> None:
     away = await Postgres.open("postgresql://nobody@127.0.0.1:1/nothing")
-    options = {"postgres": away, "ask_every_s": 0.01}
-    async with gateway(redis_broker, api_keys=(CONFIGURED,), reception=options) as served:
+    admission = AdmissionConfig((CONFIGURED,), recheck_s=0.01)
+    async with gateway(redis_broker, admission=admission, postgres=away) as served:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", headers=bearer(CONFIGURED)) as http:
             secret = (await http.post("/v1/realtime/client_secrets")).json()["value"]
         for key in (CONFIGURED, secret):

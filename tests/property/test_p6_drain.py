@@ -23,9 +23,9 @@ ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", Fal
 
 
 @pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is still speaking is waited for, but not long."""
-    monkeypatch.setattr(role, "DRAIN_S", 1.0)
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who is still speaking is waited for, but not long."""
+    monkeypatch.setattr(role, "DRAIN_TIMEOUT_S", 1.0)
 
 
 async def play(url: str, callers: list[Who]) -> None:

@@ -1,38 +1,42 @@
-"""Who may come in at this gateway: everybody who wants anything of it shows a key here first, before any state exists.
+"""Who may use this gateway: each request shows a credential here first, before any state exists.
 
-Follows realtime-protocol §1.2. Decides that a key-less server is for this machine's own pages alone, and that whoever comes in
-has asked for one request. Whose key it is, is the door's; whom the caller wants, `handshake`'s; how much there is, `quota`'s.
+Follows realtime-protocol §1.2. Decides that a server without keys is for pages of this machine alone, that each request takes one
+from the limits, and how many sessions may be open. Whose credential it is: `credential_resolver`. What the client wants:
+`handshake`. How much is left: `quota`.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
-from agentvoicebox.gateway.admission.credential_resolver import Admitted, Door
-from agentvoicebox.gateway.admission.handshake import key_in
-from agentvoicebox.gateway.admission.quota import Figures, Quota
+from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
+from agentvoicebox.gateway.admission.handshake import credential_in
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action, Policy
-from agentvoicebox.sessions.counts import Full, SessionCounts
+from agentvoicebox.sessions.counts import AtCapacity, SessionCounts
 from agentvoicebox.settings import is_loopback
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy import client_secrets, key_format
-from agentvoicebox.tenancy.account_status import ASK_EVERY_S, Standings
-from agentvoicebox.tenancy.api_keys import ApiKeys, Standing
+from agentvoicebox.tenancy.account_status_cache import ASK_EVERY_S, AccountStatusCache
+from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
 from agentvoicebox.tenancy.key_format import prefix_of
 from agentvoicebox.tenancy.principal import Principal, Right
 
-ANYTHING = Figures()
 LEADS = (key_format.LEAD, client_secrets.LEAD)
 
 
@@ -42,19 +46,47 @@ class NoCredentials(Refused):
     close_code = 3000
 
 
-class Reception:
-    """The gate of one gateway. Run `run` while callers are taken, and `close` it in the end.
+class AdmissionConfig(msgspec.Struct, frozen=True):
+    """What a deployment configures.
+
+    Attributes:
+        keys: configured API keys; without any, no key is needed, which settings allow on loopback only.
+        limits: how much the deployment allows.
+        gateways: how many share the limits; while the store is away, each keeps to its share.
+        recheck_s: how often an open session checks its account.
+    """
+
+    keys: Sequence[str] = ()
+    limits: LimitConfig = LimitConfig()
+    gateways: int = 1
+    recheck_s: float = ASK_EVERY_S
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """A request that may be served.
+
+    Attributes:
+        account: the status of its tenant and key when it arrived.
+        quota: what it may use.
+        session: the body of the ephemeral secret that it showed; None with a key.
+    """
+
+    principal: Principal
+    account: AccountStatus
+    quota: Quota
+    session: dict[str, Any] | None = None
+
+
+class AdmissionControl:
+    """One gateway's. Run `run` while calls are taken, and `close` it at the end.
 
     Args:
-        connection: the line to the store (`RedisBroker.connection`), where ephemeral secrets are.
-        postgres: where the tenants' keys and the audit log are; it may be away, then configured keys and secrets of those
-            still open the door. None: there are configured keys alone.
+        connection: to the store (`RedisBroker.connection`), which holds ephemeral secrets and counts.
+        postgres: holds tenants' keys and the audit log. While it is away, configured keys and their secrets are still accepted.
+            None: there are configured keys alone.
         metrics: of this gateway.
-        keys: the configured ones; without any, nobody needs a key, which settings allow on loopback only.
-        figures: how much the deployment allows; by default anything.
-        gateways: that share the limits; while the store is away, this one keeps to its part of them.
-        policy: what a good key may do; by default the rules that are shipped decide.
-        ask_every_s: how often an open session asks whether it may go on.
+        config: of the deployment.
+        policy: what a good key may do; by default the shipped rules decide.
     """
 
     def __init__(
@@ -63,43 +95,43 @@ class Reception:
         postgres: Postgres | None,
         *,
         metrics: Metrics,
-        keys: Sequence[str] = (),
-        figures: Figures = ANYTHING,
-        gateways: int = 1,
+        config: AdmissionConfig | None = None,
         policy: Policy | None = None,
-        ask_every_s: float = ASK_EVERY_S,
         clock: Clock | None = None,
     ) -> None:
-        self.is_open = not keys
-        self.ask_every_s = ask_every_s
+        config = config or AdmissionConfig()
+        self.is_open = not config.keys
+        self.recheck_s = config.recheck_s
         self.secrets = ClientSecrets(connection, clock=clock)
         self._api_keys = None if postgres is None else ApiKeys(postgres, clock=clock)
-        self._standings = None if self._api_keys is None else Standings(self._api_keys, clock=clock)
+        self._accounts = None if self._api_keys is None else AccountStatusCache(self._api_keys, clock=clock)
         self._trail = None if postgres is None else AuditTrail(postgres, clock=clock)
         self._authenticator = Authenticator(
-            self._api_keys, self._standings, self._trail, static_keys=keys, is_open=self.is_open, clock=clock
+            self._api_keys, self._accounts, self._trail, static_keys=config.keys, is_open=self.is_open, clock=clock
         )
         self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
-        self._door = Door(self._authenticator, self.secrets, self._standings, self._trail, self.decisions)
+        self._resolver = CredentialResolver(
+            self._authenticator, self.secrets, self._accounts, self._trail, self.decisions
+        )
         self.counts = SessionCounts(connection)
-        self._limits = Limits(connection, peers=gateways, on_local=metrics.limited_locally)
-        self._figures = figures
+        self._limits = Limits(connection, peers=config.gateways, on_local=metrics.limited_locally)
+        self._limit_config = config.limits
         self._metrics = metrics
         self._clock = clock or SystemClock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Hold the places of open sessions, and write the audit log, until `stop`."""
-        keeping = [self.counts.run(stop)]
+        """Renew the places of open sessions and write the audit log, until `stop`."""
+        running = [self.counts.run(stop)]
         if self._trail is not None:
-            keeping.append(self._trail.run(stop))
-        await asyncio.gather(*keeping)
+            running.append(self._trail.run(stop))
+        await asyncio.gather(*running)
 
     async def close(self) -> None:
-        """End checks that nobody waits for any more."""
+        """Cancel checks that no request waits for any more."""
         await self._authenticator.close()
         await self.decisions.close()
 
-    async def receive(
+    async def authorize(
         self,
         headers: Mapping[str, str],
         subprotocols: Sequence[str] = (),
@@ -108,73 +140,70 @@ class Reception:
         session_id: str = "",
         action: Action | None = None,
         resource_id: str = "",
-    ) -> Admitted:
-        """Let a request in. Header names are lower case.
+    ) -> Authorization:
+        """Authenticate a request, authorize it, and take one request from its limits. Asks for its account once.
 
         Args:
-            headers: of the request.
+            headers: of the request; names are lower case.
             subprotocols: that it offers; a browser's carry its key.
             right: what it wants to do.
-            session_id: the session it wants to go on with; empty for a new one.
-            action: what the policy is asked, if that is not what follows from the right.
+            session_id: the session it wants to resume; empty for a new one.
+            action: for the policy, when it does not follow from the right.
             resource_id: of what it wants; see `ports.policy.Action`.
 
         Raises:
             NoCredentials, BadCredentials, PolicyDenied, Overloaded, RateLimited: refused, each with its close code.
-            BrokerLost, StorageLost, PolicyLost: it can't be told now.
+            BrokerLost, StorageLost, PolicyLost: this can't be decided now.
         """
-        key = key_in(headers, subprotocols)
-        if not self.is_open and key is None:
+        bearer = credential_in(headers, subprotocols)
+        if not self.is_open and bearer is None:
             raise NoCredentials("Missing bearer authentication in header.")
-        if self.is_open and not (key or "").startswith(LEADS):
-            # A page of any web site could call a server on its visitor's own machine.
+        if self.is_open and not (bearer or "").startswith(LEADS):
+            # Any web page could otherwise use a server on its visitor's own machine.
             origin = urlsplit(headers.get("origin", "")).hostname
             if origin is not None and not is_loopback(origin):
                 raise PolicyDenied(
                     f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
                 )
-        admitted = await self._door.admit(
-            key or "", right=right, session_id=session_id, action=action, resource_id=resource_id
+        credential = await self._resolver.resolve(
+            bearer or "", right=right, session_id=session_id, action=action, resource_id=resource_id
         )
-        await (await self.quota(admitted.principal)).take()
-        return admitted
+        principal, account = credential.principal, credential.account
+        quota = Quota(self._limits, self._limit_config, principal, account, clock=self._clock, metrics=self._metrics)
+        await quota.take()
+        return Authorization(principal, account, quota, credential.session)
 
-    async def seat(self, session: SessionRef, principal: Principal, *, is_new: bool) -> None:
-        """Take a place for an open session; `is_new` is False for one that goes on, which is never refused.
+    async def reserve_session(self, session: SessionRef, authorization: Authorization, *, is_new: bool) -> None:
+        """Take a place of the tenant's and of the key's open sessions. A resumed session has its place and is never refused.
 
         Raises:
-            RateLimited: the tenant or the key has as many as it may; and as `standing`.
+            RateLimited: the tenant or the key has as many as it may.
         """
-        figures, own = self._figures, (await self.standing(principal)).limits.sessions
-        tenant_limit = figures.tenant_sessions if own is None else own
-        seated = await self.counts.enter(
+        config, own = self._limit_config, authorization.account.limits.sessions
+        tenant_limit = config.tenant_sessions if own is None else own
+        reserved = await self.counts.enter(
             session,
-            principal.key_id,
+            authorization.principal.key_id,
             tenant_limit=tenant_limit if is_new else None,
-            key_limit=figures.key_sessions if is_new else None,
+            key_limit=config.key_sessions if is_new else None,
         )
-        if isinstance(seated, Full):
-            self._metrics.limited(f"{seated.whose}.sessions")
-            message = f"Limit {seated.whose}.sessions is reached: {seated.limit} are open."
+        if isinstance(reserved, AtCapacity):
+            self._metrics.limited(f"{reserved.whose}.sessions")
+            message = f"Limit {reserved.whose}.sessions is reached: {reserved.limit} are open."
             raise RateLimited(
-                f"{message} Please try again in {seated.retry_after_s:.1f} s.", retry_after_s=seated.retry_after_s
+                f"{message} Please try again in {reserved.retry_after_s:.1f} s.", retry_after_s=reserved.retry_after_s
             )
 
-    async def quota(self, principal: Principal) -> Quota:
-        """How much somebody who was let in may ask for. Raises as `standing`."""
-        standing = await self.standing(principal)
-        return Quota(self._limits, self._figures, principal, standing, clock=self._clock, metrics=self._metrics)
-
-    async def standing(self, principal: Principal) -> Standing:
-        """How somebody who was let in stands now.
+    async def account_status(self, principal: Principal) -> AccountStatus:
+        """The account of an open session, at most half a minute old.
 
         Raises:
-            PolicyDenied, BadCredentials: it may go on no more. StorageLost: it can't be told now.
+            PolicyDenied, BadCredentials: it may not continue. StorageLost: this can't be decided now.
         """
-        return Standing() if self._standings is None else await self._standings.require_good(principal)
+        return AccountStatus() if self._accounts is None else await self._accounts.require_active(principal)
 
     async def is_same_key(self, principal: Principal, key_id: str) -> bool:
-        """Whether a session of the principal's tenant was opened with its key, or with one that was rotated to or from it.
+        """Whether `key_id` (of the principal's tenant) is the principal's key, or was rotated to or from it.
 
         Raises StorageLost.
         """

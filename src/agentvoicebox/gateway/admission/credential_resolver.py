@@ -1,6 +1,6 @@
-"""The door of a gateway: any credential in, a principal out, and what its session begins with. No state exists before it.
+"""Credentials of a request → who it is, what its account allows, and what its session begins with.
 
-Who somebody is, the keys tell; whether he may do what he came for, the policy.
+Authentication is by API key or ephemeral secret; authorization is the policy's.
 """
 
 from typing import Any
@@ -11,7 +11,8 @@ from agentvoicebox.errors import Refused
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.policy import Action
-from agentvoicebox.tenancy.account_status import Standings
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
+from agentvoicebox.tenancy.api_keys import AccountStatus
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import LEAD, ClientSecrets
@@ -24,43 +25,45 @@ _ACTION_OF: dict[Right, Action] = {
 }
 
 
-class Admitted(msgspec.Struct, frozen=True):
-    """Somebody who may come in.
+class Credential(msgspec.Struct, frozen=True):
+    """Credentials that were accepted.
 
     Attributes:
+        account: the status of the tenant and key, asked once per request.
         session: a `session.update` body from an ephemeral secret, to be applied to the agent's session; None with a key.
     """
 
     principal: Principal
+    account: AccountStatus = AccountStatus()
     session: dict[str, Any] | None = None
 
 
-class Door:
-    """Keys and ephemeral secrets, told apart by their form.
+class CredentialResolver:
+    """Resolves keys and ephemeral secrets, which differ by their prefix.
 
     Args:
         authenticator: for keys.
         secrets: for `ek_…`.
-        standings: whether the tenant and key behind a secret still stand well; None where there is no PostgreSQL.
-        trail: where attempts with secrets are noted; attempts with keys are the authenticator's.
-        decisions: the policy; None: the rules that are shipped, which go by the keys' scopes.
+        accounts: the status of the tenant and key behind a secret; None where there is no PostgreSQL.
+        trail: where attempts with secrets are recorded; attempts with keys are recorded by the authenticator.
+        decisions: the policy; None: the shipped rules, which follow the keys' scopes.
     """
 
     def __init__(
         self,
         authenticator: Authenticator,
         secrets: ClientSecrets,
-        standings: Standings | None = None,
+        accounts: AccountStatusCache | None = None,
         trail: AuditTrail | None = None,
         decisions: Decisions | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._secrets = secrets
-        self._standings = standings
+        self._accounts = accounts
         self._trail = trail
-        self.decisions = decisions or Decisions(EmbeddedPolicy(), trail)
+        self._decisions = decisions or Decisions(EmbeddedPolicy(), trail)
 
-    async def admit(
+    async def resolve(
         self,
         bearer: str,
         *,
@@ -68,40 +71,43 @@ class Door:
         session_id: str = "",
         action: Action | None = None,
         resource_id: str = "",
-    ) -> Admitted:
-        """Let somebody in.
+    ) -> Credential:
+        """Authenticate and authorize a request.
 
         Args:
-            bearer: what the request carries.
+            bearer: the key or secret.
             right: what it wants to do.
-            session_id: the session it wants to go on with; empty for a new one.
-            action: what the policy is asked, if that is not what follows from the right.
-            resource_id: whom or what it wants it of; see `ports.policy.Action`.
+            session_id: the session it wants to resume; empty for a new one.
+            action: for the policy, when it does not follow from the right.
+            resource_id: of what it wants; see `ports.policy.Action`.
 
         Raises:
             BadCredentials, PolicyDenied, Overloaded: refused, each with its close code.
-            BrokerLost, StorageLost, PolicyLost: it can't be told now.
+            BrokerLost, StorageLost, PolicyLost: this can't be decided now.
         """
         if action is None:
             action = "session.resume" if session_id and right == "realtime" else _ACTION_OF[right]
-        asked = session_id or resource_id
-        if not bearer.startswith(LEAD):
-            principal = await self._authenticator.authenticate(bearer)
-            await self.decisions.require(principal, action, resource_id=asked)
-            return Admitted(principal)
-        tenant_id, actor = GATE, "unknown"
+        resource = session_id or resource_id
+        if bearer.startswith(LEAD):
+            return await self._resolve_secret(bearer, session_id, action, resource)
+        known = await self._authenticator.authenticate(bearer)
+        await self._decisions.require(known.principal, action, resource_id=resource)
+        return Credential(known.principal, known.account)
+
+    async def _resolve_secret(self, bearer: str, session_id: str, action: Action, resource: str) -> Credential:
+        tenant_id, actor, account = GATE, "unknown", AccountStatus()
         try:
             principal, session = await self._secrets.redeem(bearer, session_id=session_id)
             tenant_id, actor = principal.tenant_id, principal.key_id
-            if self._standings is not None:
-                await self._standings.require_good(principal)
-            await self.decisions.require(principal, action, resource_id=asked)
+            if self._accounts is not None:
+                account = await self._accounts.require_active(principal)
+            await self._decisions.require(principal, action, resource_id=resource)
         except Refused as error:
-            self._note(tenant_id, "secret.refused", actor, session_id, error.code or "")
+            self._record(tenant_id, "secret.refused", actor, session_id, error.code or "")
             raise
-        self._note(tenant_id, "secret.accepted", actor, session_id, "")
-        return Admitted(principal, session)
+        self._record(tenant_id, "secret.accepted", actor, session_id, "")
+        return Credential(principal, account, session)
 
-    def _note(self, tenant_id: str, action: str, actor: str, session_id: str, reason: str) -> None:
+    def _record(self, tenant_id: str, action: str, actor: str, session_id: str, reason: str) -> None:
         if self._trail is not None:
             self._trail.note(tenant_id, action, actor=actor, subject=session_id, reason=reason)

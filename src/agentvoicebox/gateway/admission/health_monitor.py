@@ -1,58 +1,80 @@
-"""Looks around twice a second, and tells every call what it should know. What a look means is `modes`'."""
+"""Checks the services beside the calls twice a second and publishes the result. `service_health` decides what it means."""
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.clock import Clock
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.admission.service_health import Mode
-from agentvoicebox.gateway.state import House
+from agentvoicebox.gateway.admission.service_health import Mode, ServiceHealth
 from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
 
-EVERY_S = 0.5
-LOOK_S = 1.5  # a store that takes longer for a glance counts as away
+INTERVAL_S = 0.5
+TIMEOUT_S = 1.5  # a store that takes longer for a check counts as away
 
 log = get_logger(__name__)
 
 
-class Watch:
-    """One gateway's."""
+class HealthMonitor:
+    """One gateway's.
 
-    def __init__(self, house: House, signs: VitalSigns, *, every_s: float = EVERY_S) -> None:
-        self._house = house
+    Args:
+        health: what is updated.
+        signs: where workers and the store are checked.
+        on_checked: called after each check.
+        language_model: the default agent's; its state appears in metrics and logs.
+        interval_s: between two checks.
+    """
+
+    def __init__(
+        self,
+        health: ServiceHealth,
+        signs: VitalSigns,
+        on_checked: Callable[[], None],
+        *,
+        language_model: str,
+        clock: Clock,
+        metrics: Metrics,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._health = health
         self._signs = signs
-        self._every_s = every_s
-        self._told: tuple[str, ...] = ()
+        self._on_checked = on_checked
+        self._language_model = language_model
+        self._clock = clock
+        self._metrics = metrics
+        self._interval_s = interval_s
+        self._modes: tuple[str, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`."""
+        """Check until `stop`."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while not stop.is_set():
-            await self._look(late_s=max(0.0, loop.time() - due_s))
-            self._tell()
-            due_s = loop.time() + self._every_s
+            await self._check(late_s=max(0.0, loop.time() - due_s))
+            self._publish()
+            due_s = loop.time() + self._interval_s
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._every_s):
+                async with asyncio.timeout(self._interval_s):
                     await stop.wait()
 
-    async def _look(self, *, late_s: float) -> None:
-        around, clock = self._house.around, self._house.clock
+    async def _check(self, *, late_s: float) -> None:
         try:
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 vitals = await self._signs.look()
         except (BrokerLost, TimeoutError):
-            around.missed()
+            self._health.store_failed()
             return
-        around.looked(vitals, clock.monotonic_s(), late_s=late_s)
+        self._health.update(vitals, self._clock.monotonic_s(), late_s=late_s)
         for kind, crew in vitals.crews.items():
-            self._house.metrics.queue_age(kind, crew.queue_age_s)
+            self._metrics.queue_age(kind, crew.queue_age_s)
 
-    def _tell(self) -> None:
-        house = self._house
-        modes = house.around.modes(house.agents.default.language_model)
-        if modes != self._told:
-            log.warning("what works has changed", degraded=modes)
-            self._told = modes
-        house.metrics.surroundings({mode.value: mode.value in modes for mode in Mode}, house.around.pressure.wait_s)
-        house.tell()
+    def _publish(self) -> None:
+        modes = self._health.modes(self._language_model)
+        if modes != self._modes:
+            log.warning("degraded modes have changed", degraded=modes)
+            self._modes = modes
+        self._metrics.service_health({mode.value: mode.value in modes for mode in Mode}, self._health.load.wait_s)
+        self._on_checked()

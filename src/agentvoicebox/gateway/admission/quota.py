@@ -1,8 +1,8 @@
-"""How much a session may still ask for: of everybody's limit, its tenant's, and its key's, taken together.
+"""How much a session may still use of the global limit, its tenant's, and its key's, taken together.
 
-Each client event is asked for before it counts; caller audio is charged once a second and a response's tokens when it is over,
-for by then they are used. Whoever has no tokens left gets no new answer from a language model until some come back. The figures
-are the deployment's, and the tenant's own where it has any; counting is `limits`'.
+Each client event takes one request before it counts. Caller audio is charged once a second and a response's tokens when it is
+done, because by then they are used. Without tokens left, no new language model job is started until the window has moved on. The
+limits are the deployment's, and the tenant's own where it has any; `limits` counts.
 """
 
 import asyncio
@@ -11,105 +11,89 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import RateLimited
-from agentvoicebox.limits.allowance import Allowance, Scope, Verdict
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.limits.allowance import Scope, Verdict
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.telemetry.metrics import Metrics
-from agentvoicebox.tenancy.account_status import allowance_of
-from agentvoicebox.tenancy.api_keys import Standing
+from agentvoicebox.tenancy.account_status_cache import allowance_of
+from agentvoicebox.tenancy.api_keys import AccountStatus
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.server_events import RateLimit
 
-AUDIO_CHARGE_S = 1.0  # of caller audio costs one request, however small the pieces it comes in
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """What the deployment allows.
-
-    Attributes:
-        everybody: all tenants together.
-        tenant: each of them; its own row may say otherwise.
-        key: each key.
-        tenant_sessions, key_sessions: open at a time; None sets no limit.
-    """
-
-    everybody: Allowance = Allowance()
-    tenant: Allowance = Allowance()
-    key: Allowance = Allowance()
-    tenant_sessions: int | None = None
-    key_sessions: int | None = None
+AUDIO_CHARGE_S = 1.0  # of caller audio costs one request, in whatever pieces it arrives
 
 
 class _Charge(msgspec.Struct, frozen=True):
-    """Something that was used. `is_told`: the client is told what is left."""
+    """Something that was used. `is_reported`: the client is sent what is left."""
 
     requests: int = 0
     tokens: int = 0
-    is_told: bool = False
+    is_reported: bool = False
 
 
 class Quota:
-    """One session's, or one request's.
+    """The quota of one session, or of one request.
 
     Args:
         limits: counts.
-        figures: the deployment's.
+        config: the deployment's limits.
         principal: whose it is.
-        standing: how that one stands; `follow` tells of changes.
+        account: its tenant's own limits; `set_account` changes them.
     """
 
     def __init__(
         self,
         limits: Limits,
-        figures: Figures,
+        config: LimitConfig,
         principal: Principal,
-        standing: Standing,
+        account: AccountStatus,
         *,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._limits = limits
-        self._figures = figures
+        self._config = config
         self._principal = principal
         self._clock = clock
         self._metrics = metrics
         self._charges: asyncio.Queue[_Charge] = asyncio.Queue()
-        self._heard_s = float("-inf")
+        self._audio_charged_s = float("-inf")
         self._last = Verdict(True)
         self._last_s = float("-inf")
-        self.follow(standing)
+        self.set_account(account)
 
-    def follow(self, standing: Standing) -> None:
-        """Go by a tenant's new figures from now on."""
+    def set_account(self, account: AccountStatus) -> None:
+        """Use the tenant's new limits from now on."""
         scopes = (
-            Scope("global", self._figures.everybody),
-            Scope("tenant", allowance_of(standing, self._figures.tenant), self._principal.tenant_id),
-            Scope("key", self._figures.key, self._principal.key_id),
+            Scope("global", self._config.everybody),
+            Scope("tenant", allowance_of(account, self._config.tenant), self._principal.tenant_id),
+            Scope("key", self._config.key, self._principal.key_id),
         )
         self._scopes = [
             each for each in scopes if each.allowance.requests is not None or each.allowance.tokens is not None
         ]
 
     async def take(self) -> None:
-        """Ask for one request. Raises RateLimited, which says when it may be asked for again."""
-        verdict = self._note(await self._limits.check(self._scopes))
+        """Take one request. Raises RateLimited, which says when to retry."""
+        verdict = self._remember(await self._limits.check(self._scopes))
         if not verdict.allowed:
             self._metrics.limited(verdict.limit_name)
             verdict.require()
 
-    def heard(self) -> None:
-        """Caller audio came."""
+    def charge_audio(self) -> None:
+        """Caller audio arrived."""
         now_s = self._clock.monotonic_s()
-        if self._scopes and now_s >= self._heard_s + AUDIO_CHARGE_S:
-            self._heard_s = now_s
+        if self._scopes and now_s >= self._audio_charged_s + AUDIO_CHARGE_S:
+            self._audio_charged_s = now_s
             self._charges.put_nowait(_Charge(requests=1))
 
-    def used(self, tokens: int) -> None:
-        """A response is over, and its client was told so."""
+    def charge_tokens(self, tokens: int) -> None:
+        """A response is done, and its client knows."""
         if self._scopes:
-            self._charges.put_nowait(_Charge(tokens=tokens, is_told=True))
+            self._charges.put_nowait(_Charge(tokens=tokens, is_reported=True))
 
-    def spent(self) -> RateLimited | None:
-        """Why no language model may be asked now, by what the store said last: no tokens are left. None: it may."""
+    def token_refusal(self) -> RateLimited | None:
+        """Why no language model job may start now, by the store's last answer: no tokens are left. None when one may."""
         age_s = self._clock.monotonic_s() - self._last_s
         for state in self._last.limits:
             wait_s = state.reset_s - age_s
@@ -120,21 +104,21 @@ class Quota:
         return None
 
     async def next_limits(self) -> tuple[RateLimit, ...]:
-        """Charge what was used, as it comes, until there is something to tell the client."""
+        """Charge what was used, as it comes, until there is something to report to the client."""
         while True:
             charge = await self._charges.get()
             verdict = await self._charge(charge)
-            if charge.is_told:
+            if charge.is_reported:
                 return verdict.to_wire()
 
     async def settle(self) -> None:
-        """Charge what is still waiting: the session is over."""
+        """Charge what still waits: the session is over."""
         while not self._charges.empty():
             await self._charge(self._charges.get_nowait())
 
     async def _charge(self, charge: _Charge) -> Verdict:
-        return self._note(await self._limits.charge(self._scopes, requests=charge.requests, tokens=charge.tokens))
+        return self._remember(await self._limits.charge(self._scopes, requests=charge.requests, tokens=charge.tokens))
 
-    def _note(self, verdict: Verdict) -> Verdict:
+    def _remember(self, verdict: Verdict) -> Verdict:
         self._last, self._last_s = verdict, self._clock.monotonic_s()
         return verdict

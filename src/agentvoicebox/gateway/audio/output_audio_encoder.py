@@ -1,7 +1,7 @@
 """Synthesised chunks → `response.output_audio.delta` events in the format that the response was promised.
 
-Decides how audio is cut: frames of at most 100 ms, because whole utterances in one frame break clients' frame limits and make
-barge-in late. Telephone formats are resampled as one stream a response, so that chunk borders don't click.
+Cuts audio into frames of at most 100 ms, because whole utterances in one frame exceed clients' frame limits and delay barge-in.
+Telephone formats are resampled as one stream per response, so that chunk borders don't click.
 """
 
 from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
@@ -14,8 +14,8 @@ from agentvoicebox.wire.server_events import ResponseOutputAudioDelta, ResponseO
 FRAME_MS = 100  # realtime-protocol §10.3, trap 17: 20 to 100 ms are safe
 
 
-class Voice:
-    """One session's outgoing audio."""
+class OutputAudioEncoder:
+    """One session's output audio."""
 
     def __init__(self) -> None:
         self._streams: dict[str, tuple[AudioFormat, Resampler]] = {}  # telephone responses only
@@ -43,7 +43,7 @@ class Voice:
         ]
 
     def tail(self, done: ResponseOutputAudioDone) -> ResponseOutputAudioDelta | None:
-        """The last milliseconds of a telephone response, to be sent just before its `done`."""
+        """The last milliseconds of a telephone response, to be sent just before its `done`; None when there are none."""
         format, stream = self._streams.pop(done.response_id, (None, None))
         if format is None or stream is None:
             return None

@@ -1,10 +1,10 @@
 """Speech probabilities for every session of this gateway, in as few model calls as the load allows.
 
-A call takes one window of every session that has one. It starts as soon as one waits, none is running, and the last one began
-some milliseconds ago: alone, a session waits for nobody; many sessions gather, because each call has a price of its own. The
-model runs in a thread of its own, never on the loop.
+A batch takes one window of every session that has one. It starts when a window waits, no batch is running, and the last batch
+began some milliseconds ago: a single session does not wait for others; many sessions share a batch, because each model call has
+a fixed cost. The model runs in a thread of its own, never on the loop.
 
-Law: a session's windows are judged in order, each against the state that the one before left; sessions never mix.
+Law: a session's windows are judged in order, each with the state that the one before left; sessions never mix.
 """
 
 import asyncio
@@ -20,26 +20,27 @@ from agentvoicebox.errors import BadProviderAnswer, ProviderError
 from agentvoicebox.ports.providers import Vad
 from agentvoicebox.telemetry.logs import get_logger
 
-# From one call's start to the next one's, unless that is urgent: a call costs as much as three windows by itself, and what is
-# heard 8 ms later (of the 32 that a window lasts) is still heard in time.
+# From the start of one batch to the next, unless one is urgent: the fixed cost of a model call is that of three windows, and a
+# delay of 8 ms is short against the 32 ms of a window.
 PACE_S = 0.008
 
 log = get_logger(__name__)
 
-Heard = Callable[[float, int], None]  # (probability, window_end_sample)
+OnWindow = Callable[[float, int], None]
+"""Takes (probability, window_end_sample)."""
 
 
 @dataclass(slots=True)
 class _Window:
     samples: Float32Array
     end_sample: int
-    is_first: bool  # the session's memory starts afresh with it
+    is_first: bool  # the model's state starts anew with it
 
 
 class VadSlot:
     """One session's place in the batches. Used on the event loop only."""
 
-    def __init__(self, batcher: "VadBatcher", heard: Heard) -> None:
+    def __init__(self, batcher: "VadBatcher", on_window: OnWindow) -> None:
         self._batcher = batcher
         self._windows: list[_Window] = []
         self._submitted = 0
@@ -49,7 +50,7 @@ class VadSlot:
         self._failure: ProviderError | None = None
         self._is_closed = False
         self.state: Float32Array | None = None  # before the first window
-        self.heard = heard
+        self.on_window = on_window
 
     @property
     def waiting(self) -> int:
@@ -57,10 +58,10 @@ class VadSlot:
         return self._submitted - self._answered
 
     def submit(self, samples: Float32Array, end_sample: int) -> None:
-        """Put a window of shape (512,), 16 kHz, -1 to 1, in line. `heard` is called with its probability, on the loop.
+        """Put a window of shape (512,), 16 kHz, -1 to 1, in the queue. `on_window` gets its probability, on the loop.
 
         Raises:
-            ProviderError: the model failed before; this slot is of no more use.
+            ProviderError: the model failed before; this slot is unusable.
         """
         if self._failure is not None:
             raise self._failure
@@ -72,7 +73,7 @@ class VadSlot:
             self._batcher.hurry()
 
     def restart(self) -> None:
-        """From the next window on, nothing was heard before."""
+        """The model's state starts anew with the next window."""
         self._is_fresh = True
 
     async def settled(self) -> None:
@@ -90,24 +91,24 @@ class VadSlot:
             await done
 
     def close(self) -> None:
-        """Leave. Windows in line are forgotten, an answer under way is not passed on. Idempotent."""
+        """Leave. Queued windows are dropped, and the result of one in the running batch is ignored. Idempotent."""
         self._is_closed = True
         self._windows.clear()
         self._batcher.leave(self)
         self._settle(self._submitted)
 
     def take(self) -> _Window:
-        """For the batcher: the next window; the caller saw that there is one."""
+        """For the batcher: the next window; only valid while `has_window`."""
         return self._windows.pop(0)
 
     @property
     def is_urgent(self) -> bool:
-        """For the batcher: whether somebody waits for the answers, or the session is behind."""
+        """For the batcher: whether a caller of `settled` waits, or the session is behind."""
         return bool(self._settling) or len(self._windows) > 1
 
     @property
     def has_window(self) -> bool:
-        """For the batcher: whether a window waits in line."""
+        """For the batcher: whether a window is queued."""
         return bool(self._windows)
 
     def answer(self, probability: float, end_sample: int, state: Float32Array) -> None:
@@ -115,11 +116,11 @@ class VadSlot:
         if self._is_closed:
             return
         self.state = state
-        self.heard(probability, end_sample)
+        self.on_window(probability, end_sample)
         self._settle(self._answered + 1)
 
     def fail(self, failure: ProviderError) -> None:
-        """For the batcher: the window taken last could not be judged. Whoever waits or submits learns it."""
+        """For the batcher: the window taken last could not be judged. Callers of `settled` and `submit` get the error."""
         self._failure = failure
         self._windows.clear()
         for _, done in self._settling:
@@ -140,18 +141,18 @@ class VadBatcher:
     """The one model of this gateway, shared by its sessions."""
 
     def __init__(self, vad: Vad, *, pace_s: float = PACE_S) -> None:
-        """No thread is started before the first window. Call `close` in the end."""
+        """The thread starts with the first window. Call `close` at the end."""
         self._vad = vad
         self._pace_s = pace_s
-        self._ready: dict[VadSlot, None] = {}  # in the order in which they came
+        self._ready: dict[VadSlot, None] = {}  # in order of arrival
         self._running: asyncio.Task[None] | None = None
         self._may_begin = asyncio.Event()
         self._began_s = -math.inf
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad")
 
-    def open(self, heard: Heard) -> VadSlot:
-        """A place for one session; `heard(probability, window_end_sample)` is called on the loop, in order."""
-        return VadSlot(self, heard)
+    def open(self, on_window: OnWindow) -> VadSlot:
+        """A slot for one session; `on_window(probability, window_end_sample)` is called on the loop, in order."""
+        return VadSlot(self, on_window)
 
     def wake(self, slot: VadSlot) -> None:
         """For slots: a window waits."""
@@ -160,15 +161,15 @@ class VadBatcher:
             self._running = asyncio.get_running_loop().create_task(self._run(), name="vad-batches")
 
     def hurry(self) -> None:
-        """For slots: it has become urgent; the next call begins at once."""
+        """For slots: a window has become urgent; the next batch begins at once."""
         self._may_begin.set()
 
     def leave(self, slot: VadSlot) -> None:
-        """For slots: nothing of it is wanted any more."""
+        """For slots: drop this slot from the next batch."""
         self._ready.pop(slot, None)
 
     async def close(self) -> None:
-        """End the batch under way and the thread. Idempotent."""
+        """Wait for the running batch, then end the thread. Idempotent."""
         self._ready.clear()
         self.hurry()
         if self._running is not None:
@@ -182,13 +183,13 @@ class VadBatcher:
                 await self._gather(loop)
                 slots, self._ready = list(self._ready), {}
                 if not slots:
-                    break  # they left meanwhile
+                    break  # they were closed in the meantime
                 windows = [slot.take() for slot in slots]
                 states = [
                     self._vad.new_state() if window.is_first or slot.state is None else slot.state
                     for slot, window in zip(slots, windows, strict=True)
                 ]
-                # In line again before the answers come: whoever is called back may submit or leave.
+                # Queued again before the answers come: a callback may submit or close.
                 self._ready = {slot: None for slot in slots if slot.has_window}
                 samples = [window.samples for window in windows]
                 try:
@@ -202,14 +203,14 @@ class VadBatcher:
                 for slot, window, probability, state in zip(slots, windows, probabilities, new_states, strict=True):
                     try:
                         slot.answer(float(probability), window.end_sample, state)
-                    except Exception as error:  # one session's fault must not stop the others' detection
-                        log.exception("a session could not take a probability")
-                        self._fail([slot], BadProviderAnswer(f"voice activity can't be followed: {error!r}"))
+                    except Exception as error:  # an error of one session must not stop the others' detection
+                        log.exception("a session failed on a speech probability")
+                        self._fail([slot], BadProviderAnswer(f"voice activity could not be handled: {error!r}"))
         finally:
             self._running = None
 
     async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let more windows come, if the last call began only just now and nothing is urgent."""
+        """Let more windows arrive, if the last batch began very recently and no window is urgent."""
         wait_s = self._began_s + self._pace_s - loop.time()
         if wait_s > 0 and not any(slot.is_urgent for slot in self._ready):
             self._may_begin.clear()

@@ -1,386 +1,166 @@
-"""One call from its welcome to its last key: builds what a session needs, runs it, and leaves nothing behind.
+"""Runs one call, from the first event of its session until the caller has left or the session is another gateway's.
 
-Knows which tasks a call has (reader, writer, inbox, audio on its way to the store, driver) and that the driver's end is
-the call's end. What each of them does is in its own file.
+Knows which tasks a call has (reader, writer, inbox, outbox, driver, two beside them) and that the driver's end is the call's end.
+What each of them does is in its own file; `session_start` and `session_resume` make the session, `call_assembly` the parts.
 
-A session may outlive its call: when the line breaks and the caller said that he would come back, the call goes on without a
-caller for a while. Whoever goes on with the session, here or at another gateway, takes it over as `resume` says; then this call
-drops.
+A session may outlive its call: when the connection breaks and the client said that it can resume, the call continues without a
+caller for a while. When the session is resumed, here or at another gateway, that call drops.
 """
 
 import asyncio
-import itertools
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from starlette.websockets import WebSocket
-
 from agentvoicebox.broker.light_event import LightEvent
-from agentvoicebox.engine.inputs import ClientErred, Closing, Input, JobFailed, ModeChanged, Opened
+from agentvoicebox.engine.inputs import ClientErred, Closing, ModeChanged
 from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
-from agentvoicebox.gateway.admission.handshake import LIMITS_MARK, Welcome, close_of
-from agentvoicebox.gateway.admission.quota import Quota
-from agentvoicebox.gateway.admission.service_health import MODE_OF, Surroundings
-from agentvoicebox.gateway.audio.audio_chunk_buffer import ChunkShelf
-from agentvoicebox.gateway.audio.ingest import Ingest
-from agentvoicebox.gateway.audio.playback_clock import Loudspeaker
-from agentvoicebox.gateway.call.driver import Driver
-from agentvoicebox.gateway.call.effect_executor import Performer
-from agentvoicebox.gateway.call.inbox import Inbox
-from agentvoicebox.gateway.call.open_jobs import OpenJobs
-from agentvoicebox.gateway.call.outbox import Outbox
-from agentvoicebox.gateway.call.resume import MS_SAMPLES, Restored, Standing, place_of, survey
-from agentvoicebox.gateway.call.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER, Reader, Writer
-from agentvoicebox.gateway.state import GOING_AWAY, SERVICE_RESTART, SHUTDOWN, House
-from agentvoicebox.interactions.tape import Tape
-from agentvoicebox.ports.broker import AppendAudio, Dispatch, JobKind, SessionRef, Submit
-from agentvoicebox.sessions.directory import KEY
+from agentvoicebox.gateway.admission.call_admission import AdmittedCall
+from agentvoicebox.gateway.admission.handshake import close_of
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
+from agentvoicebox.gateway.admission.session_registry import GOING_AWAY, SERVICE_RESTART, SHUTDOWN
+from agentvoicebox.gateway.call.call_parts import CallParts
+from agentvoicebox.gateway.call.limits_report import report_limits
+from agentvoicebox.gateway.call.session_start import SessionStart
+from agentvoicebox.gateway.call.socket import FLUSH_S, POLICY_VIOLATION, SLOW_READER
+from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.telemetry.tap import TurnTap
-from agentvoicebox.tenancy.rest_bodies import begin_with
 from agentvoicebox.wire.faults import body_of
-from agentvoicebox.wire.server_events import ErrorEvent, RateLimitsUpdated, SessionResumed
-from agentvoicebox.wire.session_config import SessionConfig
+from agentvoicebox.wire.server_events import ErrorEvent
 
-SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
 CLIENT_LEFT = 1000
-LEFT_ON_PURPOSE = (1000, 1001)  # 1005 may be either: uvicorn gives it for a broken line, too
+LEFT_ON_PURPOSE = (1000, 1001)  # 1005 may be either: uvicorn also reports it for a broken connection
 INTERNAL_ERROR = 1011
 
 log = get_logger(__name__)
 
 
-def new_session_id() -> str:
-    """A fresh `sess_…` id. Random, not counted: it is also what a client later reconnects by."""
-    return f"sess_{secrets.token_hex(10)}"
-
-
 class Call:
-    """One caller. Made after the upgrade was accepted; `run` once."""
+    """One caller. `run` once."""
 
-    def __init__(
-        self, house: House, websocket: WebSocket, welcome: Welcome, session: SessionRef, *, trace_id: str, owner: str
-    ) -> None:
-        """`trace_id`: 32 hex digits that follow every job of the call. `owner`: its token for the session."""
-        self._house = house
-        self._websocket = websocket
-        self._welcome = welcome
-        self._session = session
-        self._trace_id = trace_id
-        self._driver: Driver | None = None
-        self._performer: Performer | None = None
-        self._early_end: Closing | None = None
-        self._owner = owner
-        self._letting_go = LightEvent()
+    def __init__(self, state: GatewayState, admitted: AdmittedCall, start: SessionStart, parts: CallParts) -> None:
+        self._state = state
+        self._admitted = admitted
+        self._start = start
+        self._parts = parts
+        self._language_model = start.language_model
+        self._modes = start.degraded
+        self._leaving = LightEvent()
         self._is_taken = False
-        self._writer: Writer | None = None
         self._waiting: asyncio.TimerHandle | None = None
-        self._jobs: OpenJobs | None = None
-        self._language_model = welcome.agent.language_model
-        self._modes: tuple[str, ...] = ()
-        self.has_left = False
+        parts.writer.on_slow = self._close_slow_reader
 
     @property
     def is_over(self) -> bool:
         """After `run`: whether the session is over with the call."""
-        return not self._letting_go.is_set()
+        return not self._leaving.is_set()
 
     def hand_over(self) -> None:
-        """Leave, but the session as it is, for another gateway; who can't go there gets what was begun, then the end."""
-        if self._welcome.can_resume:
-            self._letting_go.set()
-        elif self._driver is not None:
-            self._driver.end_when_settled(Closing(SHUTDOWN, GOING_AWAY))
+        """Leave the session to another gateway. When the caller can't resume, end it once nothing is in progress."""
+        if self._admitted.request.can_resume:
+            self._leaving.set()
         else:
-            self._early_end = Closing(SHUTDOWN, GOING_AWAY)
+            self._parts.driver.end_when_settled(Closing(SHUTDOWN, GOING_AWAY))
 
-    def drop(self, owner: str = "") -> None:
-        """The session has another owner: leave at once, and touch nothing of it. With `owner`: if that is our token."""
-        if owner in ("", self._owner):
-            self._is_taken = True
-            self._letting_go.set()
+    def drop(self) -> None:
+        """The session has another owner: leave at once and change nothing of it."""
+        self._is_taken = True
+        self._leaving.set()
 
-    def feel(self, around: Surroundings) -> None:
-        """What works around it: its client is told of changes, and jobs that nobody works on are given up."""
-        if self._driver is None or self._performer is None or self._jobs is None:
-            return
-        modes = around.modes(self._language_model)
+    def on_health_changed(self, health: ServiceHealth) -> None:
+        """Tell the client of changes, and give up jobs that no worker will answer."""
+        modes = health.modes(self._language_model)
         if modes != self._modes:
             self._modes = modes
-            self._driver.post(ModeChanged(modes))
-        self._performer.absent = around.absent
-        for job_id, kind in self._jobs.of(around.absent).items():
-            self._performer.give_up(job_id, kind)
-            self._unanswerable(job_id, kind)
-        for job_id, kind in self._jobs.overdue(self._house.clock.wall_s()).items():
-            self._performer.give_up(job_id, kind)
-            self._driver.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
-
-    def _unanswerable(self, job_id: str, kind: JobKind) -> None:
-        self._post(JobFailed(job_id, MODE_OF[kind].value, "no worker is there for this"))
+            self._parts.mailbox.post(ModeChanged(modes))
+        self._parts.jobs.on_health_checked(health.absent)
 
     def end(self, reason: str, code: int) -> None:
-        """Ask the session to close: its client is told everything that is still due, then the code."""
-        if self._driver is not None:
-            self._driver.post(Closing(reason, code))
-        else:
-            self._early_end = Closing(reason, code)
+        """Close the session: its client is sent everything that is still due, then the code."""
+        self._parts.mailbox.post(Closing(reason, code))
 
-    async def run(self, restored: Restored | None = None) -> None:
-        """Until the caller has left or was sent away, or the session is another's. `restored`: the session that goes on.
-
-        Raises:
-            BrokerLost: the store is away at the start.
-        """
-        house, session, clock = self._house, self._session, self._house.clock
-        came_back = self._welcome.return_of
-        standing = Standing(0)
-        quota = await house.reception.quota(self._welcome.principal)
-        if restored is None or came_back is None:
-            opened = Opened(
-                config=self._config(int(clock.wall_s()) + SESSION_S),
-                agent=self._welcome.agent.profile(),
-                seed=secrets.token_hex(16),
-                wall_s=clock.wall_s(),
-            )
-            config = opened.config
-            fields = {
-                "agent": self._welcome.agent.name,
-                "model": self._welcome.model,
-                "opened_s": f"{opened.wall_s:.3f}",
-                KEY: self._welcome.principal.key_id,
-            }
-            await house.directory.open(session, fields, owner=self._owner)
-            results = await house.broker.results(session)
-        else:
-            config = restored.engine.state.config
-            self._language_model = restored.engine.state.agent.language_model
-            self._modes = restored.engine.state.degraded
-            standing = await survey(house.broker, session, restored, came_back)
-            taken = {job_id: restored.ledger.taken.get(job_id, 0) for job_id in restored.engine.state.jobs_out()}
-            results = await house.broker.results(session, taken=taken)
-
-        outbox = Outbox(house.broker, self._lost, owner=self._owner)
-        ear = Ingest(
-            house.batcher,
-            input_format=config.input_format,
-            turn_detection=config.turn_detection,
-            start_sample=standing.start_sample,
-            post=self._post,
-            deliver=lambda job_id, entry: outbox.put(AppendAudio(session, job_id, entry)),
-            end_of_turn=house.end_of_turn,
-            clock=clock,
-        )
-        jobs, shelf = OpenJobs(house.metrics), ChunkShelf()
-        loudspeaker = Loudspeaker(ear.set_agent_speaking, clock)
-        tape = Tape(self._trace_id, tenant_id=session.tenant_id)
-        tap = TurnTap(lambda sample: self._wall_s(ear.arrival_s(sample)))
-        writer = Writer(self._websocket, self._welcome.dialect, lambda: self.end(SLOW_READER, POLICY_VIOLATION))
-        performer = Performer(
-            session,
-            trace_id=self._trace_id,
-            outbox=outbox,
-            writer=writer,
-            ear=ear,
-            jobs=jobs,
-            shelf=shelf,
-            loudspeaker=loudspeaker,
-            tap=tap,
-            clock=clock,
-            metrics=house.metrics,
-            wants_trace=self._welcome.wants_trace,
-            quota=quota,
-            post=self._post,
-            unanswerable=self._unanswerable,
-        )
-        driver = Driver(
-            session,
-            clock=clock,
-            outbox=outbox,
-            performer=performer,
-            ear=ear,
-            past=house.past,
-            tap=tap,
-            tape=tape,
-            metrics=house.metrics,
-            owner=self._owner,
-        )
-        self._driver, self._performer, self._writer, self._jobs = driver, performer, writer, jobs
-        inbox = Inbox(results, driver=driver, writer=writer, ear=ear, jobs=jobs, shelf=shelf, clock=clock)
-        reader = Reader(
-            self._websocket,
-            self._welcome.dialect,
-            ear=ear,
-            mailbox=driver,
-            outbox=outbox,
-            quota=quota,
-            metrics=house.metrics,
-        )
-
-        writing = asyncio.create_task(self._watched(writer.run()), name=f"{session.session_id} writer")
-        helping: list[asyncio.Task[None]] = []
+    async def run(self) -> None:
+        """Run until the caller has left or was sent away, or the session is another gateway's."""
+        writing = self._task(self._parts.writer.run(), "writer")
+        helpers: list[asyncio.Task[None]] = []
         try:
-            if restored is None or came_back is None:
-                await driver.open(opened)
-            else:
-                driver.go_on(restored)
-                performer.go_on(restored, standing)
-                await driver.resume(secrets.token_hex(16))  # nothing is shown before the session is known to be ours
-                self._welcome_back(writer, performer, restored, standing, came_back.last_event_id)
-                loudspeaker.play_for(restored.engine.state.playout.remaining_ms(driver.now_s) / 1000)
-            self.feel(house.around)
-            if self._early_end is not None:
-                driver.post(self._early_end)
-            helping += [
-                asyncio.create_task(self._watched(self._read(reader)), name=f"{session.session_id} reader"),
-                asyncio.create_task(self._watched(inbox.run()), name=f"{session.session_id} inbox"),
-                asyncio.create_task(self._watched(outbox.run()), name=f"{session.session_id} outbox"),
-                asyncio.create_task(self._watched(self._account(quota, writer)), name=f"{session.session_id} quota"),
-                asyncio.create_task(self._watched(self._stay_welcome(quota)), name=f"{session.session_id} standing"),
+            await self._start.begin(self._parts)
+            self.on_health_changed(self._state.health)
+            self._admitted.slot.attach(self)
+            helpers += [
+                self._task(self._read(), "reader"),
+                self._task(self._parts.inbox.run(), "inbox"),
+                self._task(self._parts.outbox.run(), "outbox"),
+                self._task(report_limits(self._admitted.authorization.quota, self._parts.writer), "limits"),
+                self._task(self._recheck_account(), "account"),
             ]
-            await self._drive(driver)
+            await self._drive()
         except SessionTaken:
             self.drop()
         except Exception:
-            # A fault of ours. The client is told; whatever is out is stopped below; the other calls go on.
-            log.exception("the call broke")
-            broke = AgentVoiceBoxError("The server failed; please call again.", code="internal_error")
-            writer.send(ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(broke)))
-            writer.close(INTERNAL_ERROR, "server_error.internal_error")
+            # Our own bug: the client gets an error, its jobs are cancelled below, and the other calls continue.
+            log.exception("the call failed")
+            error = AgentVoiceBoxError("The server failed; please call again.", code="internal_error")
+            self._parts.writer.send(ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(error)))
+            self._parts.writer.close(INTERNAL_ERROR, "server_error.internal_error")
         finally:
-            # Both end by themselves when told so: a cancellation that arrives just as the store answers may be lost on the way.
-            await results.close()
-            outbox.close()
-            for task in helping:
-                task.cancel()
-            await asyncio.gather(*helping, return_exceptions=True)
-            await driver.close()
-            await quota.settle()
-            if self._waiting is not None:
-                self._waiting.cancel()
-            loudspeaker.stop()
-            ear.close()
+            await self._stop(helpers)
             if self.is_over:
-                performer.cancel_all()
-            if not self._is_taken:
-                with suppress(SessionTaken):
-                    await outbox.flush()
-            if not self.is_over:
-                house.directory.let_go(session, self._owner)
-                writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
-            self.has_left = True
+                await self._end_session()
+            else:
+                await self._leave_session()
             await asyncio.wait([writing], timeout=FLUSH_S)
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            # A call that was handed over is recorded by its last gateway, if that has the whole log.
-            if house.recording is not None and self.is_over and (restored is None or restored.is_whole):
-                house.recording.put(tape)
+            await _cancelled(writing)
 
-    async def _drive(self, driver: Driver) -> None:
-        """Until the session is over, or let go."""
-        letting_go = asyncio.create_task(self._letting_go.wait())
-        driving = asyncio.create_task(driver.run(), name=f"{self._session.session_id} driver")
+    # -- the tasks -----------------------------------------------------------------------------------------------
+
+    async def _drive(self) -> None:
+        """Until the session is over, or left."""
+        driver = self._parts.driver
+        leaving = asyncio.create_task(self._leaving.wait())
+        driving = asyncio.create_task(driver.run(), name=f"{self._admitted.session.session_id} driver")
         try:
-            await asyncio.wait((driving, letting_go), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((driving, leaving), return_when=asyncio.FIRST_COMPLETED)
             if not driving.done():
                 driver.halt()
             await driving
         finally:
-            for task in (letting_go, driving):
-                task.cancel()
-            await asyncio.gather(letting_go, driving, return_exceptions=True)
+            await _cancelled(leaving, driving)
 
-    def _welcome_back(
-        self, writer: Writer, performer: Performer, restored: Restored, standing: Standing, last_event_id: str
-    ) -> None:
-        """Tell a caller who came back where to go on, and what it missed."""
-        if self._welcome.can_resume:
-            resumed = SessionResumed(
-                event_id=f"event_{secrets.token_hex(10)}",
-                session_id=self._session.session_id,
-                audio_start_ms=standing.start_sample // MS_SAMPLES,
-                is_complete=place_of(restored.effects, last_event_id) is not None,
-                last_client_event_id=restored.ledger.last_client_event_id,
-            )
-            writer.send(resumed)
-        is_complete = performer.send_again(restored, standing, last_event_id)
-        log.info("call goes on here", inputs=restored.received - restored.covered, is_complete=is_complete)
-
-    async def _read(self, reader: Reader) -> None:
-        """Until the caller is gone. One who said that he would come back, and did not hang up, is waited for."""
+    async def _read(self) -> None:
+        """Until the caller is gone. A caller that can resume and did not hang up is waited for."""
+        reader = self._parts.reader
         await reader.run()
-        if self._writer is not None:
-            self._writer.leave()
-        resume_s = self._house.resume_s
-        if not self._welcome.can_resume or reader.left_code in LEFT_ON_PURPOSE or not resume_s:
+        self._parts.writer.disconnect()
+        resume_s = self._state.resume_s
+        if not self._admitted.request.can_resume or reader.left_code in LEFT_ON_PURPOSE or not resume_s:
             self.end("client_left", CLIENT_LEFT)
             return
-        log.info("the line broke, the session waits", seconds=resume_s)
+        log.info("the connection broke, the session waits", seconds=resume_s)
         self._waiting = asyncio.get_running_loop().call_later(resume_s, self.end, "client_left", CLIENT_LEFT)
 
-    @staticmethod
-    async def _account(quota: Quota, writer: Writer) -> None:
-        """Charge what is used, and tell the client what is left.
-
-        Under an id by which a client that got this last can be sent what follows: it lies in no log.
-        """
-        for number in itertools.count(1):
-            if limits := await quota.next_limits():
-                event_id = f"{writer.last_event_id}{LIMITS_MARK}{number}"
-                writer.send(RateLimitsUpdated(event_id=event_id, rate_limits=limits))
-
-    async def _stay_welcome(self, quota: Quota) -> None:
-        """Ask now and then whether the caller may go on, and by which limits; who may not is told why, then closed."""
-        reception = self._house.reception
+    async def _recheck_account(self) -> None:
+        """Ask regularly whether the caller may continue, and by which limits. If not, send the reason and close."""
+        admission, authorization = self._state.admission, self._admitted.authorization
         while True:
-            await asyncio.sleep(reception.ask_every_s)
+            await asyncio.sleep(admission.recheck_s)
             try:
-                quota.follow(await reception.standing(self._welcome.principal))
+                authorization.quota.set_account(await admission.account_status(authorization.principal))
             except Refused as error:
-                log.info("the call may not go on", code=error.code)
-                self._post(ClientErred(error.message, error.code, error_type=error.error_type))
+                log.info("the account was refused during the call", code=error.code)
+                self._parts.mailbox.post(ClientErred(error.message, error.code, error_type=error.error_type))
                 code, reason = close_of(error)
                 self.end(reason, code)
                 return
             except InfrastructureError:
-                pass  # who is on the line stays: PostgreSQL is away, and never ends a call
+                pass  # PostgreSQL is away, which never ends a call
 
-    def _config(self, expires_at: int) -> SessionConfig:
-        session_id, model = self._session.session_id, self._welcome.model
-        if self._welcome.is_transcription:  # there is no agent at this end of the line, only ears
-            config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
-        else:
-            config = self._welcome.agent.session(session_id=session_id, model=model, expires_at=expires_at)
-        return begin_with(config, self._welcome.admitted.session)
+    def _task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.create_task(self._guarded(work), name=f"{self._admitted.session.session_id} {name}")
 
-    def _wall_s(self, monotonic_s: float | None) -> float | None:
-        clock = self._house.clock
-        return None if monotonic_s is None else monotonic_s + clock.wall_s() - clock.monotonic_s()
-
-    def _post(self, given: Input) -> None:
-        if self._driver is not None:
-            self._driver.post(given)
-
-    def _lost(self, batch: Sequence[Dispatch]) -> None:
-        """The store did not take a batch: what depended on it has failed (the outbox keeps records by itself)."""
-        broken: dict[str, None] = {}
-        for action in batch:
-            match action:
-                case Submit(job=job) if job.kind is not JobKind.RECORD:
-                    broken[job.job_id] = None
-                case AppendAudio(job_id=job_id):
-                    broken[job_id] = None
-                case _:
-                    pass
-        for job_id in broken:
-            if self._performer is not None:
-                self._performer.job_lost(job_id)
-            self._post(JobFailed(job_id, "broker_lost", "the store can't be reached"))
-
-    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a helper. When it breaks, the session closes; when the session is another's, the call drops."""
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task. When it fails, the session closes; when the session is another gateway's, the call drops."""
         try:
             await work
         except SessionTaken:
@@ -389,5 +169,47 @@ class Call:
             log.warning("a part of the call gave up", error=error.code)
             self.end("server_error", INTERNAL_ERROR)
         except Exception:
-            log.exception("a part of the call broke")
+            log.exception("a part of the call failed")
             self.end("server_error", INTERNAL_ERROR)
+
+    def _close_slow_reader(self) -> None:
+        self.end(SLOW_READER, POLICY_VIOLATION)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    async def _stop(self, helpers: list[asyncio.Task[None]]) -> None:
+        """Stop everything but the writer."""
+        # Closed first: inbox and outbox then end by themselves. A cancellation just as the store answers may get lost on the way.
+        await self._parts.results.close()
+        self._parts.outbox.close()
+        await _cancelled(*helpers)
+        await self._parts.driver.close()
+        await self._admitted.authorization.quota.settle()
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._parts.playback.stop()
+        self._parts.input_audio.close()
+
+    async def _end_session(self) -> None:
+        """The session is over: nothing of it may continue."""
+        self._parts.jobs.cancel_all()
+        with suppress(SessionTaken):
+            await self._parts.outbox.flush()
+        # A session that was resumed is recorded by its last gateway, if that has the whole log.
+        if self._state.recording is not None and self._start.is_recordable:
+            self._state.recording.put(self._parts.tape)
+
+    async def _leave_session(self) -> None:
+        """The session stays as it is, for another gateway or a resumed connection."""
+        if not self._is_taken:
+            with suppress(SessionTaken):
+                await self._parts.outbox.flush()
+        self._state.directory.let_go(self._admitted.session, self._admitted.slot.owner)
+        self._parts.writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and return when they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

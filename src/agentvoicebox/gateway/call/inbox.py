@@ -1,16 +1,16 @@
-"""What workers publish → inputs. Audio is laid on the shelf, its name goes to the driver.
+"""What workers publish → inputs. Audio goes to the chunk buffer, its name to the driver.
 
-Records of jobs that are no longer out (cancelled, or over) are dropped here: they can't matter any more, and a log without them
-is shorter. While the caller reads slowly, no further record is taken; the store holds them.
+Records of jobs that are no longer open are dropped here: they can't matter any more, and the log is shorter without them. While
+the caller reads slowly, no further record is taken; the store holds them.
 """
 
 import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import Heard, JobFailed, Spoken, WorkerInput
-from agentvoicebox.gateway.audio.audio_chunk_buffer import ChunkShelf
+from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
 from agentvoicebox.gateway.audio.ingest import Ingest
-from agentvoicebox.gateway.call.driver import Driver
+from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.open_jobs import OpenJobs
 from agentvoicebox.gateway.call.socket import Writer
 from agentvoicebox.ports.broker import JobKind, Record, ResultStream
@@ -29,19 +29,19 @@ class Inbox:
         self,
         results: ResultStream,
         *,
-        driver: Driver,
+        mailbox: Mailbox,
         writer: Writer,
-        ear: Ingest,
+        input_audio: Ingest,
         jobs: OpenJobs,
-        shelf: ChunkShelf,
+        chunks: AudioChunkBuffer,
         clock: Clock,
     ) -> None:
         self._results = results
-        self._driver = driver
+        self._mailbox = mailbox
         self._writer = writer
-        self._ear = ear
+        self._input_audio = input_audio
         self._jobs = jobs
-        self._shelf = shelf
+        self._chunks = chunks
         self._clock = clock
 
     async def run(self) -> None:
@@ -55,28 +55,28 @@ class Inbox:
         try:
             given = _decoder.decode(record.body)
         except msgspec.MsgspecError:
-            log.error("a worker's record can't be read", job_id=record.job_id, kind=record.kind)
+            log.error("a worker's record can't be decoded", job_id=record.job_id, kind=record.kind)
             given = JobFailed(record.job_id, "bad_provider_answer", "a worker's answer could not be read")
         match given:
             case Spoken():
-                await self._writer.room()
-                self._shelf.put(record.job_id, record.sequence, record.audio)
+                await self._writer.wait_for_room()
+                self._chunks.put(record.job_id, record.sequence, record.audio)
                 given = Spoken(record.job_id, record.sequence, len(record.audio) // PCM_BYTES)
             case Heard(text=text, speech_end_sample=speech_end_sample):
-                self._ear.hear(text, speech_end_sample)
+                self._input_audio.transcript_received(text, speech_end_sample)
             case JobFailed() if record.kind is JobKind.STT:
-                self._ear.close_utterance(record.job_id)
+                self._input_audio.close_utterance(record.job_id)
             case _:
                 pass
-        self._close_if_over(record, given)
+        self._close_if_done(record, given)
         if not isinstance(given, Spoken) or given.sample_count > 0:
-            await self._driver.offer(given, record=record)
+            await self._mailbox.offer(given, record=record)
 
-    def _close_if_over(self, record: Record, given: WorkerInput) -> None:
+    def _close_if_done(self, record: Record, given: WorkerInput) -> None:
         if record.job_id not in self._jobs:
             return  # cancelled while the caller read slowly
         at_s = self._clock.wall_s()
         if isinstance(given, JobFailed):
-            self._jobs.over(record.job_id, "failed", at_s)
+            self._jobs.close(record.job_id, "failed", at_s)
         else:
             self._jobs.answered(record, at_s)

@@ -1,7 +1,7 @@
-"""What a gateway took in for a session, kept beside the engine's state: where whoever goes on with the session must go on.
+"""What a gateway has taken in for a session, stored beside the engine's state: where another gateway has to continue.
 
-The engine forgets how a fact came to it. This remembers of each open job how many records were taken, the furthest input position
-heard of, and the client's last event; all of it follows from the inputs alone, so a replay of the log brings it up to date.
+The engine forgets where an input came from. The ledger holds how many records of each open job were taken, the highest input
+position seen, and the client's last event. All of it follows from the inputs alone, so a replay of the log restores it.
 """
 
 from collections.abc import Container
@@ -40,7 +40,7 @@ class Ledger(msgspec.Struct):
     last_client_event_id: str | None = None
 
     def note(self, given: Input) -> None:
-        """An input reached the engine. Each record of an open job became one input; a chunk of audio carries its number."""
+        """Count an input that the engine received. Each record of a job is one input; a chunk of audio carries its number."""
         match given:
             case Spoken(job_id=job_id, sequence=sequence):
                 self.taken[job_id] = sequence
@@ -59,5 +59,5 @@ class Ledger(msgspec.Struct):
                 pass
 
     def keep_only(self, jobs: Container[str]) -> None:
-        """Forget jobs that are no longer out."""
+        """Drop jobs that are no longer open."""
         self.taken = {job_id: count for job_id, count in self.taken.items() if job_id in jobs}

@@ -1,4 +1,4 @@
-"""Which jobs of a session are out, so that a cancel knows its stream and a late record is known to be late."""
+"""The jobs of a session that are open, so that a cancel knows its stream and a late record is recognised."""
 
 from collections.abc import Container
 
@@ -8,13 +8,13 @@ from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak, Tra
 from agentvoicebox.ports.broker import JobKind, Record
 from agentvoicebox.telemetry.metrics import Metrics
 
-# Until the first result, or for an utterance from its end to its text. Each is longer than what its worker allows itself, so
-# that whoever has a better reason tells it first; what lies beyond has no worker any more that knows of it.
-PATIENCE_S = {JobKind.STT: 30.0, JobKind.LLM: 45.0, JobKind.TTS: 30.0, JobKind.TOOL: 60.0}
+# Until the first result, or for an utterance from its end to its text. Each is longer than the worker's own timeout, so that the
+# worker reports the better reason first; a job beyond it has no worker any more.
+TIMEOUT_S = {JobKind.STT: 30.0, JobKind.LLM: 45.0, JobKind.TTS: 30.0, JobKind.TOOL: 60.0}
 
 
 class OpenedJob(msgspec.Struct):
-    """One job that is out. `due_s`: when it is given up; None while its utterance goes on, and once it has answered."""
+    """`due_s`: when it times out; None while its utterance continues, and once it has answered."""
 
     kind: JobKind
     opened_s: float
@@ -43,54 +43,54 @@ class OpenJobs:
         self._jobs: dict[str, OpenedJob] = {}
 
     def __contains__(self, job_id: str) -> bool:
-        """Whether the job is out: neither over nor cancelled."""
+        """Whether the job is open: neither done nor failed nor cancelled."""
         return job_id in self._jobs
 
     def __len__(self) -> int:
-        """How many are out."""
+        """How many are open."""
         return len(self._jobs)
 
     def ids(self) -> list[str]:
-        """The jobs that are out, oldest first."""
+        """The open jobs, oldest first."""
         return list(self._jobs)
 
     def opened(self, job_id: str, request: JobRequest, at_s: float) -> JobKind:
-        """A job goes out; gives its kind."""
+        """A job was opened; returns its kind."""
         kind = kind_of(request)
         self._jobs[job_id] = OpenedJob(kind, at_s, _due_s(kind, at_s))
         self._metrics.job_opened(kind)
         return kind
 
-    def go_on(self, job_id: str, kind: JobKind, at_s: float) -> None:
-        """A job is out that another gateway opened."""
+    def restore(self, job_id: str, kind: JobKind, at_s: float) -> None:
+        """A job is open that another gateway opened."""
         self._jobs[job_id] = OpenedJob(kind, at_s, _due_s(kind, at_s))
 
-    def ended(self, job_id: str, at_s: float) -> None:
+    def utterance_ended(self, job_id: str, at_s: float) -> None:
         """An utterance has ended: its text is due."""
         job = self._jobs.get(job_id)
         if job is not None:
-            job.due_s = at_s + PATIENCE_S[job.kind]
+            job.due_s = at_s + TIMEOUT_S[job.kind]
 
     def overdue(self, at_s: float) -> dict[str, JobKind]:
-        """Jobs that nothing will come of any more."""
+        """Jobs that have timed out."""
         return {job_id: job.kind for job_id, job in self._jobs.items() if job.due_s is not None and at_s >= job.due_s}
 
-    def of(self, kinds: Container[JobKind]) -> dict[str, JobKind]:
-        """The jobs of some kinds."""
+    def of_kinds(self, kinds: Container[JobKind]) -> dict[str, JobKind]:
+        """The open jobs of these kinds."""
         return {job_id: job.kind for job_id, job in self._jobs.items() if job.kind in kinds}
 
     def answered(self, record: Record, at_s: float) -> None:
-        """A record of an open job came; its last one closes it."""
+        """A record of an open job arrived; the last one closes the job."""
         job = self._jobs[record.job_id]
         if not job.has_answered:
             job.has_answered = True
             job.due_s = job.due_s if job.kind is JobKind.STT else None
             self._metrics.first_result(job.kind, record.published_s - record.claimed_s)
         if record.is_last:
-            self.over(record.job_id, "done", at_s)
+            self.close(record.job_id, "done", at_s)
 
-    def over(self, job_id: str, outcome: str, at_s: float) -> JobKind | None:
-        """A job is `done`, `failed` or `cancelled`; gives its kind, or None when it was over before."""
+    def close(self, job_id: str, outcome: str, at_s: float) -> JobKind | None:
+        """A job is `done`, `failed` or `cancelled`; returns its kind, or None when it was not open."""
         job = self._jobs.pop(job_id, None)
         if job is None:
             return None
@@ -99,4 +99,4 @@ class OpenJobs:
 
 
 def _due_s(kind: JobKind, at_s: float) -> float | None:
-    return None if kind is JobKind.STT else at_s + PATIENCE_S[kind]
+    return None if kind is JobKind.STT else at_s + TIMEOUT_S[kind]

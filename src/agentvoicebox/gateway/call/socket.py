@@ -1,14 +1,15 @@
 """The two ends of one WebSocket: frames in become inputs, events out become frames.
 
-Reader: one frame at a time. Audio goes to the ear at once; before any other event the ear must have heard everything sent so far,
-so that the event's place among the samples is exact. While the ear or the store is behind, nothing is read: TCP does the rest.
+Reader: one frame at a time. Audio goes to the input audio at once; before any other event, everything sent so far must have been
+judged, so that the event's position among the samples is exact. While the input audio or the store is behind, nothing is read,
+and TCP slows the client down.
 Writer: a buffer with water marks. Above the high mark no further audio is fetched for this caller; at the limit the caller is too
 slow to be served and the connection closes. Control events are never dropped.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -17,6 +18,7 @@ from agentvoicebox.engine.inputs import ClientErred, ClientSaid, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
@@ -26,35 +28,32 @@ from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.server_events import RateLimitsUpdated, ServerEvent, SessionResumed, TurnTrace
 
 HIGH_WATER_BYTES = 512 * 1024  # 8 s of PCM as base64: more than any client needs ahead
-LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; whoever is so far behind hears nothing in time any more
-STALLED_S = 20.0  # one frame that can't be written for so long; the client's own pings give up after the same time
-FLUSH_S = 5.0  # how long a closing connection may take for its last events
+LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; a caller that far behind can't follow the conversation any more
+STALLED_S = 20.0  # timeout for writing one frame; the client's own pings time out after the same time
+FLUSH_S = 5.0  # timeout for the last events of a closing connection
 POLICY_VIOLATION = 1008
 SLOW_READER = "slow_reader"
-OUTSIDE_THE_ENGINE = (RateLimitsUpdated, SessionResumed, TurnTrace)  # in no log: nobody can go on after one of these
+OUTSIDE_THE_ENGINE = (
+    RateLimitsUpdated,
+    SessionResumed,
+    TurnTrace,
+)  # in no log: a client can't resume after one of these
 
 log = get_logger(__name__)
-
-
-class Mailbox(Protocol):
-    """Where inputs go: the driver."""
-
-    async def offer(self, given: Input, *, client_event: str = "") -> None:
-        """Hand an input over; waits while the driver is behind. `client_event`: its type, for metrics."""
 
 
 class Writer:
     """The outgoing half. `send` never waits; one task writes.
 
     Attributes:
-        last_event_id: of the last event that the engine made; a client that comes back is sent what follows it.
+        last_event_id: of the last event that the engine made; a client that resumes is sent what follows it.
+        on_slow: called when the caller reads too slowly to be served.
     """
 
-    def __init__(self, websocket: WebSocket, dialect: Dialect, on_slow: Callable[[], None]) -> None:
-        """`on_slow` is called once when the caller reads too slowly to be served."""
+    def __init__(self, websocket: WebSocket, dialect: Dialect) -> None:
         self._websocket = websocket
         self._dialect = dialect
-        self._on_slow = on_slow
+        self.on_slow: Callable[[], None] = _ignore
         self._frames: list[bytes] = []
         self._bytes = 0
         self._has_some = LightEvent()
@@ -65,7 +64,7 @@ class Writer:
         self.last_event_id = ""
 
     def send(self, event: ServerEvent) -> None:
-        """Queue an event. After the close, or to a caller who is gone: nothing."""
+        """Queue an event. Ignored after the close, or when the caller is gone."""
         if self._is_gone or self._close is not None:
             return
         if not isinstance(event, OUTSIDE_THE_ENGINE):
@@ -76,7 +75,7 @@ class Writer:
         if self._bytes > LIMIT_BYTES:
             self.close(POLICY_VIOLATION, SLOW_READER)
             self._drop_frames()
-            self._on_slow()
+            self.on_slow()
         elif self._bytes > HIGH_WATER_BYTES:
             self._has_room.clear()
         self._has_some.set()
@@ -87,13 +86,13 @@ class Writer:
             self._close = (code, reason.encode()[:123].decode(errors="ignore"))
             self._has_some.set()
 
-    def leave(self) -> None:
-        """The caller is gone, maybe to come back elsewhere: events to come go nowhere."""
+    def disconnect(self) -> None:
+        """The caller is gone, maybe to resume elsewhere: later events are dropped."""
         self._is_gone = True
         self._drop_frames()
 
-    async def room(self) -> None:
-        """Wait until the buffer is below its high water mark, or nobody reads it any more."""
+    async def wait_for_room(self) -> None:
+        """Wait until the buffer is below its high water mark, or the caller is gone."""
         await self._has_room.wait()
 
     async def run(self) -> None:
@@ -111,9 +110,9 @@ class Writer:
                 self._has_some.clear()
         except TimeoutError:
             log.warning("caller reads too slowly", waiting_bytes=self._bytes)
-            self._on_slow()
+            self.on_slow()
         except (WebSocketDisconnect, RuntimeError):
-            # Starlette raises RuntimeError for a frame after the other side's close; the reader hears of it, too
+            # Starlette raises RuntimeError for a frame after the other side's close; the reader sees that, too
             log.debug("caller is gone, events dropped", frames=len(self._frames))
         finally:
             self._is_gone = True
@@ -144,7 +143,7 @@ class Reader:
         websocket: WebSocket,
         dialect: Dialect,
         *,
-        ear: Ingest,
+        input_audio: Ingest,
         mailbox: Mailbox,
         outbox: Outbox,
         quota: Quota,
@@ -153,7 +152,7 @@ class Reader:
         self._websocket = websocket
         self._dialect = dialect
         self._quota = quota
-        self._ear = ear
+        self._input_audio = input_audio
         self._mailbox = mailbox
         self._outbox = outbox
         self._metrics = metrics
@@ -177,13 +176,13 @@ class Reader:
             else:
                 event = decode_client(text, dialect=self._dialect)
             if isinstance(event, InputAudioBufferAppend):
-                await self._hear(event)
+                await self._append_audio(event)
                 return
-            await self._ear.drain()
-            given = ClientSaid(event, self._ear.position_samples)
+            await self._input_audio.drain()
+            given = ClientSaid(event, self._input_audio.position_samples)
             kind, event_id = str(type(event).__struct_config__.tag), event.event_id
         except ClientError as error:
-            await self._ear.drain()
+            await self._input_audio.drain()
             given = ClientErred(error.message, error.code, error.param, error.event_id, error.error_type)
             kind, event_id = "invalid", error.event_id
         try:
@@ -192,9 +191,13 @@ class Reader:
             given = ClientErred(refusal.message, refusal.code, None, event_id, refusal.error_type)
         await self._mailbox.offer(given, client_event=kind)
 
-    async def _hear(self, event: InputAudioBufferAppend) -> None:
+    async def _append_audio(self, event: InputAudioBufferAppend) -> None:
         self._metrics.audio_read(len(event.audio))
-        self._quota.heard()
-        await self._ear.feed(event.audio)
+        self._quota.charge_audio()
+        await self._input_audio.feed(event.audio)
         if self._outbox.is_full:
             await self._outbox.flush()
+
+
+def _ignore() -> None:
+    pass

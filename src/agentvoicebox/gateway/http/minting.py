@@ -1,6 +1,6 @@
-"""The routes that mint ephemeral secrets: today's, and the two retired ones that clients still call (realtime-protocol §1.3).
+"""The routes that mint ephemeral secrets: the current one, and two retired ones that clients still use (realtime-protocol §1.3).
 
-Leaves what a body may say to `tenancy.rest_bodies`, and who may mint to the door (right `client_secrets`).
+`tenancy.rest_bodies` decides what a body may contain. Minting needs the right `client_secrets`.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import msgspec
 from fastapi import FastAPI, Request
 
 from agentvoicebox.errors import BodyTooLarge, ClientError
-from agentvoicebox.gateway.call.call import new_session_id
-from agentvoicebox.gateway.state import House
+from agentvoicebox.gateway.admission.call_admission import new_session_id
+from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.tenancy.rest_bodies import (
     SecretRequest,
     answer_beta_session,
@@ -20,20 +20,20 @@ from agentvoicebox.tenancy.rest_bodies import (
     read_client_secrets,
 )
 
-MOST_BODY_BYTES = 256 * 1024  # kept in the store for as long as the secret lives; instructions and tools are a few KiB
+MAX_BODY_BYTES = 256 * 1024  # stored for the life of the secret; instructions and tools are a few KiB
 
 Read = Callable[[object], SecretRequest]
 Answer = Callable[[SecretRequest, str, int], dict[str, Any]]
 
 
-def add_minting(app: FastAPI, house: House) -> None:
+def add_minting(app: FastAPI, state: GatewayState) -> None:
     """Add the routes."""
-    agents = house.agents
+    agents = state.agents
 
     async def mint(request: Request, read: Read, answer: Answer) -> dict[str, Any]:
-        admitted = await house.reception.receive(request.headers, right="client_secrets")
+        authorization = await state.admission.authorize(request.headers, right="client_secrets")
         asked = read(await _json(request))
-        value, expires_at = await house.reception.secrets.mint(admitted.principal, asked.session, asked.seconds)
+        value, expires_at = await state.admission.secrets.mint(authorization.principal, asked.session, asked.seconds)
         return answer(asked, value, expires_at)
 
     @app.post("/v1/realtime/client_secrets", summary="An ephemeral secret, with which a browser opens sessions")
@@ -66,8 +66,8 @@ async def _json(request: Request) -> object:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BODY_BYTES:
-            raise BodyTooLarge(f"The body may hold {MOST_BODY_BYTES // 1024} KiB.")
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"The body may hold {MAX_BODY_BYTES // 1024} KiB.")
     if not body.strip():
         return None
     try:
