@@ -242,6 +242,6 @@ async def test_no_key_and_no_secret_is_in_any_log_line(log: io.StringIO, town: T
     await refusal(town.url(), **as_key(unknown))
     await refusal(town.url(), additional_headers={"api-key": "wrong-" + unknown, "x-correlation-id": "mine"})
     written = log.getvalue()
-    assert "caller turned away" in written and "call ended" in written
+    assert "call refused" in written and "call ended" in written
     for text in (key.text, unknown, secret):
         assert text[-43:] not in written and text[-20:] not in written

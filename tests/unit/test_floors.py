@@ -66,6 +66,32 @@ def violations(room: str, source: str) -> list[str]:
     return found
 
 
+GATEWAY_FLOORS = {
+    0: {"audio", "admission"},
+    1: {"state"},
+    2: {"call"},
+    3: {"http"},
+    4: {"role"},
+}
+"""The rooms of the gateway: imports between them go down only, and two rooms of one floor don't know each other."""
+GATEWAY_FLOOR_OF = {room: floor for floor, rooms in GATEWAY_FLOORS.items() for room in rooms}
+
+
+def gateway_violations(room: str, source: str) -> list[str]:
+    """What the source of a file in the gateway's `room` imports from the gateway's other rooms that it may not."""
+    found = []
+    for name in imports_of(source):
+        parts = name.split(".")
+        if parts[:2] != [PACKAGE, "gateway"] or len(parts) < 3 or parts[2] == room:
+            continue
+        target = parts[2]
+        if target not in GATEWAY_FLOOR_OF:
+            found.append(f"gateway/{room} imports {target}, which stands on no floor of the gateway")
+        elif GATEWAY_FLOOR_OF[target] >= GATEWAY_FLOOR_OF[room]:
+            found.append(f"gateway/{room} imports gateway/{target}")
+    return found
+
+
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT)
 
 
@@ -88,6 +114,36 @@ def test_imports_go_down_only(path: Path) -> None:
 )
 def test_a_planted_violation_is_caught(room: str, source: str) -> None:
     assert len(violations(room, source)) == 1
+
+
+GATEWAY_FILES = [path for path in FILES if room_of(path) == "gateway" and path != ROOT / "gateway" / "__init__.py"]
+
+
+def gateway_room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "gateway").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", GATEWAY_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_between_the_gateways_rooms_go_down_only(path: Path) -> None:
+    assert gateway_violations(gateway_room_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("audio", "from agentvoicebox.gateway.admission.quota import Quota"),
+        ("admission", "from agentvoicebox.gateway.call.call import Call"),
+        ("call", "def f():\n    from agentvoicebox.gateway import http"),
+        ("state", "import agentvoicebox.gateway.role"),
+        ("http", "from agentvoicebox.gateway.cellar import wine"),
+    ],
+)
+def test_a_planted_violation_between_the_gateways_rooms_is_caught(room: str, source: str) -> None:
+    assert len(gateway_violations(room, source)) == 1
+
+
+def test_every_room_of_the_gateway_stands_on_a_floor() -> None:
+    assert {gateway_room_of(path) for path in GATEWAY_FILES} == GATEWAY_FLOOR_OF.keys()
 
 
 def test_every_room_stands_on_a_floor() -> None:

@@ -1,8 +1,8 @@
-"""`/v1/admin/…`: tenants, their projects, keys, usage and audit log, for who holds an admin key.
+"""`/v1/admin/…`: tenants, their projects, keys, usage and audit log, for holders of an admin key.
 
-Decides addresses, and which question each of them puts to the policy: an operator's key reaches every tenant, others their own.
-A tenant that is not there and one that is somebody else's give the same 404. Each change stands in the tenant's audit log, or
-did not happen. What a body may say is `admin_bodies`'; the same from the command line is `cli.tenants` and `cli.keys`.
+Decides addresses, and the policy action of each: an operator's key reaches every tenant, other keys their own. An unknown tenant
+and another tenant's give the same 404. A change and its entry in the tenant's audit log are one transaction. `admin_bodies`
+defines the bodies; `cli.tenants` and `cli.keys` do the same from the command line.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ from agentvoicebox.gateway.http.admin_bodies import (
     TenantBody,
     TenantChange,
 )
-from agentvoicebox.gateway.http.admin_route import Admit, NotNow, route_class
-from agentvoicebox.gateway.http.history import MOST_DAYS, USUAL_DAYS, BadParameter, usage_report
+from agentvoicebox.gateway.http.admin_route import Admit, Conflict, route_class
+from agentvoicebox.gateway.http.history import DEFAULT_DAYS, MAX_DAYS, BadParameter, usage_report
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.storage.audit import AuditEntry, AuditLog, deed
@@ -42,31 +42,31 @@ from agentvoicebox.tenancy.key_format import key_id, new_key, prefix_of
 from agentvoicebox.tenancy.principal import RIGHTS, TENANT_ID, Principal
 from agentvoicebox.tenancy.tenants import Tenants
 
-MOST, USUAL = 100, 20  # entries of a page
+MAX_PAGE, DEFAULT_PAGE = 100, 20  # entries
 
 TenantId = Annotated[str, Path(description="Id of the tenant.")]
 ProjectId = Annotated[str, Path(description="Id of the project.")]
 KeyId = Annotated[str, Path(description="Id of the key (`key_…`).")]
 After = Annotated[
-    str, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]*$", description="Id of the last one of the page before.")
+    str, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]*$", description="Id of the last entry of the previous page.")
 ]
-Limit = Annotated[int, Query(ge=1, le=MOST)]
-FirstDay = Annotated[date | None, Query(alias="from", description=f"{USUAL_DAYS} days back when left out.")]
-LastDay = Annotated[date | None, Query(description="Included; today when left out.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+FirstDay = Annotated[date | None, Query(alias="from", description=f"{DEFAULT_DAYS} days back when absent.")]
+LastDay = Annotated[date | None, Query(description="Included; today when absent.")]
 
 _FAULTS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Fault, "description": "A field can't be meant; it is named."},
-    401: {"model": Fault, "description": "No key, or not a good one."},
+    400: {"model": Fault, "description": "A field is invalid; the error names it."},
+    401: {"model": Fault, "description": "No key, or an invalid one."},
     403: {"model": Fault, "description": "The key may not do this."},
-    404: {"model": Fault, "description": "There is no such thing, or it is not yours."},
-    409: {"model": Fault, "description": "It is there already, or not to be done to this one."},
-    503: {"model": Fault, "description": "The database or the policy is away; nothing was changed."},
+    404: {"model": Fault, "description": "It does not exist, or belongs to another tenant."},
+    409: {"model": Fault, "description": "It exists already, or this can't be done to it."},
+    503: {"model": Fault, "description": "The database or the policy is unavailable; nothing was changed."},
     "default": {"model": Fault, "description": "Any other refusal: 413 a body too long, 429 too often."},
 }
 
 
-class Desk:
-    """Who may do what at the administration, and how it is written down.
+class AdminContext:
+    """Authorization and audit entries of administrative requests.
 
     Args:
         decisions: the policy.
@@ -76,12 +76,12 @@ class Desk:
         self._decisions = decisions
         self._clock = clock or SystemClock()
 
-    async def may(self, request: Request, action: Action, tenant_id: str, resource_id: str = "") -> None:
-        """Go on only if the policy allows it.
+    async def require(self, request: Request, action: Action, tenant_id: str, resource_id: str = "") -> None:
+        """Raise unless the policy allows the action.
 
         Raises:
-            UnknownKey: it is another tenant's, and this key may not know whether it is there.
-            PolicyDenied: the key may not do this to what is its own. PolicyLost.
+            UnknownKey: it belongs to another tenant, and this key may not know whether it exists.
+            PolicyDenied: the key may not do this to its own tenant. PolicyLost.
         """
         principal: Principal = request.state.principal
         if not TENANT_ID.fullmatch(tenant_id):
@@ -93,8 +93,8 @@ class Desk:
                 raise
             raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found") from error
 
-    def deed(self, request: Request, action: str, subject: str, **details: object) -> AuditEntry:
-        """The entry of a change; an operator's names his own tenant too, as it stands in another's log."""
+    def audit_entry(self, request: Request, action: str, subject: str, **details: object) -> AuditEntry:
+        """The audit entry of a change. It also names the caller's tenant, because an operator changes other tenants."""
         principal: Principal = request.state.principal
         return deed(
             self._clock.wall_s(), principal.key_id, action, subject, body={"by_tenant": principal.tenant_id, **details}
@@ -105,7 +105,7 @@ class Desk:
         return datetime.fromtimestamp(self._clock.wall_s(), UTC).date()
 
     def in_s(self, seconds: int | None) -> datetime | None:
-        """The time in so many seconds."""
+        """The time `seconds` from now; None for None."""
         if seconds is None:
             return None
         return datetime.fromtimestamp(self._clock.wall_s(), UTC) + timedelta(seconds=seconds)
@@ -122,13 +122,13 @@ def admin_routes(
     """The routes over one database.
 
     Args:
-        postgres: where everything is.
+        postgres: the database.
         decisions: who may do what.
-        admit: whose key a request shows; raises Refused when it may do nothing here.
-        rules: what becomes of tenants' records; by default nobody's can be encrypted.
+        admit: the owner of a request's key; raises Refused when it has no admin rights.
+        rules: what becomes of tenants' records; by default without encryption.
         clock: for expiry and the audit log.
     """
-    desk, tenants, keys = Desk(decisions, clock=clock), Tenants(postgres), ApiKeys(postgres, clock=clock)
+    admin, tenants, keys = AdminContext(decisions, clock=clock), Tenants(postgres), ApiKeys(postgres, clock=clock)
     router = APIRouter(
         prefix="/v1/admin",
         tags=["admin"],
@@ -136,97 +136,97 @@ def admin_routes(
         responses=_FAULTS,
         dependencies=[Depends(HTTPBearer(auto_error=False, description="An API key with the scope `admin`."))],
     )
-    _add_tenants(router, desk, tenants, keys, rules or RuleBook(postgres, Rules()))
-    _add_projects(router, desk, tenants)
-    _add_keys(router, desk, tenants, keys)
-    _add_audit(router, desk, tenants, AuditLog(postgres))
-    _add_usage(router, desk, tenants, Usage(postgres))
+    _add_tenants(router, admin, tenants, keys, rules or RuleBook(postgres, Rules()))
+    _add_projects(router, admin, tenants)
+    _add_keys(router, admin, tenants, keys)
+    _add_audit(router, admin, tenants, AuditLog(postgres))
+    _add_usage(router, admin, tenants, Usage(postgres))
     return router
 
 
-def _add_tenants(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys, rules: RuleBook) -> None:
+def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: ApiKeys, rules: RuleBook) -> None:
     @router.get("/tenants", summary="Tenants, by id")
-    async def list_tenants(request: Request, after: After = "", limit: Limit = USUAL) -> Listed[TenantBody]:
-        await desk.may(request, "admin.tenant.list", request.state.principal.tenant_id)
+    async def list_tenants(request: Request, after: After = "", limit: Limit = DEFAULT_PAGE) -> Listed[TenantBody]:
+        await admin.require(request, "admin.tenant.list", request.state.principal.tenant_id)
         found = await tenants.list_tenants(after=after, most=limit + 1)
         return _page([TenantBody.of(each) for each in found], limit)
 
-    @router.post("/tenants", summary="Make a tenant", status_code=201)
+    @router.post("/tenants", summary="Create a tenant", status_code=201)
     async def create_tenant(request: Request, body: NewTenant) -> TenantBody:
-        await desk.may(request, "admin.tenant.create", body.id)
-        await tenants.create(body.id, name=body.name, deed=desk.deed(request, "tenant.created", body.id))
+        await admin.require(request, "admin.tenant.create", body.id)
+        await tenants.create(body.id, name=body.name, deed=admin.audit_entry(request, "tenant.created", body.id))
         return TenantBody.of(await tenants.get(body.id))
 
     @router.get("/tenants/{tenant_id}", summary="One tenant")
     async def get_tenant(request: Request, tenant_id: TenantId) -> TenantBody:
-        await desk.may(request, "admin.tenant.read", tenant_id)
+        await admin.require(request, "admin.tenant.read", tenant_id)
         return TenantBody.of(await tenants.get(tenant_id))
 
     @router.patch("/tenants/{tenant_id}", summary="Rename a tenant, or give it limits or rules of its own")
     async def change_tenant(request: Request, tenant_id: TenantId, body: TenantChange) -> TenantBody:
-        await desk.may(request, "admin.tenant.change", tenant_id)
+        await admin.require(request, "admin.tenant.change", tenant_id)
         await tenants.get(tenant_id)
-        if body.history is not None:  # first, as it alone may still be refused
+        if body.history is not None:  # first, because only this one may be refused
             kept = body.history.model_dump(exclude_none=True)
             await rules.set(
-                tenant_id, OwnRules(**kept), deed=desk.deed(request, "tenant.rules", tenant_id, history=kept)
+                tenant_id, OwnRules(**kept), deed=admin.audit_entry(request, "tenant.rules", tenant_id, history=kept)
             )
         if body.name is not None:
-            await tenants.rename(tenant_id, body.name, deed=desk.deed(request, "tenant.renamed", tenant_id))
+            await tenants.rename(tenant_id, body.name, deed=admin.audit_entry(request, "tenant.renamed", tenant_id))
         if body.limits is not None:
             own = body.limits.model_dump(exclude_none=True)
-            entry = desk.deed(request, "tenant.limited", tenant_id, limits=own)
+            entry = admin.audit_entry(request, "tenant.limited", tenant_id, limits=own)
             await keys.set_limits(tenant_id, TenantLimits(**own), deed=entry)
         return TenantBody.of(await tenants.get(tenant_id))
 
-    @router.post("/tenants/{tenant_id}/suspend", summary="Shut a tenant out; its sessions end within a minute")
+    @router.post("/tenants/{tenant_id}/suspend", summary="Suspend a tenant; its sessions end within a minute")
     async def suspend(request: Request, tenant_id: TenantId) -> TenantBody:
-        await desk.may(request, "admin.tenant.change", tenant_id)
+        await admin.require(request, "admin.tenant.change", tenant_id)
         if tenant_id == request.state.principal.tenant_id:
-            raise NotNow("This key would shut itself out.", code="own_tenant")
-        await keys.suspend(tenant_id, deed=desk.deed(request, "tenant.suspended", tenant_id))
+            raise Conflict("A key can't suspend its own tenant.", code="own_tenant")
+        await keys.suspend(tenant_id, deed=admin.audit_entry(request, "tenant.suspended", tenant_id))
         return TenantBody.of(await tenants.get(tenant_id))
 
-    @router.post("/tenants/{tenant_id}/resume", summary="Let a tenant in again")
+    @router.post("/tenants/{tenant_id}/resume", summary="Lift a suspension")
     async def resume(request: Request, tenant_id: TenantId) -> TenantBody:
-        await desk.may(request, "admin.tenant.change", tenant_id)
-        await keys.suspend(tenant_id, is_suspended=False, deed=desk.deed(request, "tenant.restored", tenant_id))
+        await admin.require(request, "admin.tenant.change", tenant_id)
+        await keys.suspend(tenant_id, is_suspended=False, deed=admin.audit_entry(request, "tenant.restored", tenant_id))
         return TenantBody.of(await tenants.get(tenant_id))
 
 
-def _add_projects(router: APIRouter, desk: Desk, tenants: Tenants) -> None:
+def _add_projects(router: APIRouter, admin: AdminContext, tenants: Tenants) -> None:
     @router.get("/tenants/{tenant_id}/projects", summary="Projects of a tenant, by id")
     async def list_projects(
-        request: Request, tenant_id: TenantId, after: After = "", limit: Limit = USUAL
+        request: Request, tenant_id: TenantId, after: After = "", limit: Limit = DEFAULT_PAGE
     ) -> Listed[ProjectBody]:
-        await desk.may(request, "admin.project.read", tenant_id)
+        await admin.require(request, "admin.project.read", tenant_id)
         await tenants.get(tenant_id)
         found = await tenants.projects(tenant_id, after=after, most=limit + 1)
         return _page([ProjectBody.of(each) for each in found], limit)
 
-    @router.put("/tenants/{tenant_id}/projects/{project_id}", summary="Make a project, or find it made")
+    @router.put("/tenants/{tenant_id}/projects/{project_id}", summary="Create a project; idempotent")
     async def add_project(request: Request, tenant_id: TenantId, project_id: ProjectId) -> ProjectBody:
-        await desk.may(request, "admin.project.create", tenant_id, project_id)
-        entry = desk.deed(request, "project.created", project_id)
+        await admin.require(request, "admin.project.create", tenant_id, project_id)
+        entry = admin.audit_entry(request, "project.created", project_id)
         return ProjectBody.of(await tenants.add_project(tenant_id, project_id, deed=entry))
 
 
-def _add_keys(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys) -> None:
+def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: ApiKeys) -> None:
     @router.get("/tenants/{tenant_id}/keys", summary="Keys of a tenant, the oldest first, revoked ones too")
     async def list_keys(
-        request: Request, tenant_id: TenantId, after: After = "", limit: Limit = USUAL
+        request: Request, tenant_id: TenantId, after: After = "", limit: Limit = DEFAULT_PAGE
     ) -> Listed[KeyBody]:
-        await desk.may(request, "admin.key.read", tenant_id)
+        await admin.require(request, "admin.key.read", tenant_id)
         await tenants.get(tenant_id)
         prefix = _prefix(after, tenant_id) if after else ""
         found = await keys.list_keys(tenant_id, after=prefix, most=limit + 1)
         return _page([KeyBody.of(each) for each in found], limit)
 
     @router.post(
-        "/tenants/{tenant_id}/keys", summary="Make a key; its secret is shown in this answer alone", status_code=201
+        "/tenants/{tenant_id}/keys", summary="Create a key; only this answer shows its secret", status_code=201
     )
     async def create_key(request: Request, tenant_id: TenantId, body: NewKeyBody) -> ShownKey:
-        await desk.may(request, "admin.key.create", tenant_id)
+        await admin.require(request, "admin.key.create", tenant_id)
         await tenants.get(tenant_id)
         if body.project_id is not None and not await tenants.has_project(tenant_id, body.project_id):
             raise ClientError("The tenant has no such project.", code="project_not_found", param="project_id")
@@ -238,40 +238,38 @@ def _add_keys(router: APIRouter, desk: Desk, tenants: Tenants, keys: ApiKeys) ->
             name=body.name,
             project_id=body.project_id,
             scopes=scopes,
-            expires_at=desk.in_s(body.expires_after_s),
-            deed=desk.deed(request, "key.created", key_id(key.prefix), scopes=scopes),
+            expires_at=admin.in_s(body.expires_after_s),
+            deed=admin.audit_entry(request, "key.created", key_id(key.prefix), scopes=scopes),
         )
         return _shown(await _key(tenant_id, key.prefix), key.text)
 
     @router.get("/tenants/{tenant_id}/keys/{key_id}", summary="One key")
     async def get_key(request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")]) -> KeyBody:
-        await desk.may(request, "admin.key.read", tenant_id)
+        await admin.require(request, "admin.key.read", tenant_id)
         return await _key(tenant_id, _prefix(id, tenant_id))
 
-    @router.post(
-        "/tenants/{tenant_id}/keys/{key_id}/rotate", summary="Put a new key in the place of one", status_code=201
-    )
+    @router.post("/tenants/{tenant_id}/keys/{key_id}/rotate", summary="Replace a key by a new one", status_code=201)
     async def rotate_key(
         request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")], body: Rotation | None = None
     ) -> ShownKey:
-        await desk.may(request, "admin.key.rotate", tenant_id, id)
+        await admin.require(request, "admin.key.rotate", tenant_id, id)
         key = await asyncio.to_thread(new_key)
-        entry = desk.deed(request, "key.rotated", id, to=key_id(key.prefix))
+        entry = admin.audit_entry(request, "key.rotated", id, to=key_id(key.prefix))
         grace_s = (body or Rotation()).grace_s
         await keys.rotate(tenant_id, _prefix(id, tenant_id), key, grace_s=grace_s, deed=entry)
         return _shown(await _key(tenant_id, key.prefix), key.text)
 
-    @router.delete("/tenants/{tenant_id}/keys/{key_id}", summary="End a key; it is refused within a minute")
+    @router.delete("/tenants/{tenant_id}/keys/{key_id}", summary="Revoke a key; it is refused within a minute")
     async def revoke_key(request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")]) -> KeyBody:
-        await desk.may(request, "admin.key.revoke", tenant_id, id)
-        await keys.revoke(tenant_id, _prefix(id, tenant_id), deed=desk.deed(request, "key.revoked", id))
+        await admin.require(request, "admin.key.revoke", tenant_id, id)
+        await keys.revoke(tenant_id, _prefix(id, tenant_id), deed=admin.audit_entry(request, "key.revoked", id))
         return await _key(tenant_id, _prefix(id, tenant_id))
 
     async def _key(tenant_id: str, prefix: str) -> KeyBody:
         return KeyBody.of(await keys.get(tenant_id, prefix))
 
 
-def _add_audit(router: APIRouter, desk: Desk, tenants: Tenants, audit: AuditLog) -> None:
+def _add_audit(router: APIRouter, admin: AdminContext, tenants: Tenants, audit: AuditLog) -> None:
     async def page(tenant_id: str, after: str, limit: int) -> Listed[AuditBody]:
         if after:
             found = await audit.before(tenant_id, after, limit=limit + 1)
@@ -281,34 +279,34 @@ def _add_audit(router: APIRouter, desk: Desk, tenants: Tenants, audit: AuditLog)
 
     @router.get("/tenants/{tenant_id}/audit", summary="A tenant's audit log, the newest first")
     async def read_audit(
-        request: Request, tenant_id: TenantId, after: After = "", limit: Limit = USUAL
+        request: Request, tenant_id: TenantId, after: After = "", limit: Limit = DEFAULT_PAGE
     ) -> Listed[AuditBody]:
-        await desk.may(request, "admin.audit.read", tenant_id)
+        await admin.require(request, "admin.audit.read", tenant_id)
         await tenants.get(tenant_id)
         return await page(tenant_id, after, limit)
 
-    @router.get("/gate/audit", summary="Attempts with keys that are nobody's, the newest first")
-    async def read_gate(request: Request, after: After = "", limit: Limit = USUAL) -> Listed[AuditBody]:
-        await desk.may(request, "admin.gate.read", request.state.principal.tenant_id)
+    @router.get("/gate/audit", summary="Attempts with unknown keys, the newest first")
+    async def read_gate(request: Request, after: After = "", limit: Limit = DEFAULT_PAGE) -> Listed[AuditBody]:
+        await admin.require(request, "admin.gate.read", request.state.principal.tenant_id)
         return await page(GATE, after, limit)
 
 
-def _add_usage(router: APIRouter, desk: Desk, tenants: Tenants, usage: Usage) -> None:
+def _add_usage(router: APIRouter, admin: AdminContext, tenants: Tenants, usage: Usage) -> None:
     @router.get("/tenants/{tenant_id}/usage", summary="What a tenant used, by day (UTC)")
     async def read_usage(
         request: Request, tenant_id: TenantId, first: FirstDay = None, to: LastDay = None
     ) -> dict[str, Any]:
-        await desk.may(request, "admin.usage.read", tenant_id)
+        await admin.require(request, "admin.usage.read", tenant_id)
         await tenants.get(tenant_id)
-        last_day = to or desk.today()
-        first_day = first or last_day - timedelta(days=USUAL_DAYS - 1)
-        if not timedelta(0) <= last_day - first_day < timedelta(days=MOST_DAYS):
-            raise BadParameter(f"From `from` to `to` there are 1 to {MOST_DAYS} days.", param="from")
+        last_day = to or admin.today()
+        first_day = first or last_day - timedelta(days=DEFAULT_DAYS - 1)
+        if not timedelta(0) <= last_day - first_day < timedelta(days=MAX_DAYS):
+            raise BadParameter(f"From `from` to `to` there are 1 to {MAX_DAYS} days.", param="from")
         return usage_report(first_day, last_day, await usage.by_day(tenant_id, first_day, last_day))
 
 
 def _page(found: list[Each], limit: int) -> Listed[Each]:
-    """A page of what was asked for with one to spare."""
+    """A page; `found` has one entry more when there is a next page."""
     data = found[:limit]
     ends = {"first_id": data[0].id, "last_id": data[-1].id} if data else {"first_id": None, "last_id": None}
     return Listed(data=data, has_more=len(found) > limit, **ends)

@@ -1,6 +1,6 @@
-"""What the administration's requests and answers look like; from these the OpenAPI document is made.
+"""Bodies of the administration's requests and answers; the OpenAPI document is generated from them.
 
-Times are seconds since 1970-01-01 UTC. Unknown fields are refused, so that a misspelt one is not silently without effect.
+Times are seconds since 1970-01-01 UTC. Unknown fields are refused, so that a misspelt one is not silently ignored.
 """
 
 from datetime import datetime
@@ -16,11 +16,13 @@ from agentvoicebox.tenancy.principal import USUAL_RIGHTS, Right
 from agentvoicebox.tenancy.tenants import Project, Tenant
 
 ID_PATTERN = "^[a-z0-9][a-z0-9-]{0,62}$"  # tenancy.principal.TENANT_ID
-LONGEST_NAME = 200
-LONGEST_LIFE_S = 10 * 366 * 86_400
-LONGEST_GRACE_S = 30 * 86_400
+MAX_NAME_LENGTH = 200
+MAX_LIFETIME_S = 10 * 366 * 86_400
+MAX_GRACE_S = 30 * 86_400
 
-Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]*$", description="A note for people.")]
+Name = Annotated[
+    str, Field(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$", description="A note for people.")
+]
 
 
 class _Asked(BaseModel):
@@ -28,7 +30,7 @@ class _Asked(BaseModel):
 
 
 class LimitsBody(_Asked):
-    """Limits of a tenant's own; a figure that is null or left out is the deployment's."""
+    """A tenant's own limits; null or absent means the deployment's."""
 
     requests: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Requests within a window.")
     tokens: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Tokens of responses within a window.")
@@ -37,7 +39,7 @@ class LimitsBody(_Asked):
 
 
 class HistoryBody(_Asked):
-    """What becomes of a tenant's records, from now on; what is null or left out is the deployment's."""
+    """What becomes of a tenant's records from now on; null or absent means the deployment's rule."""
 
     days: StrictInt | None = Field(default=None, ge=1, le=3_650, description="How long sessions and items are kept.")
     audit_days: StrictInt | None = Field(
@@ -47,33 +49,35 @@ class HistoryBody(_Asked):
 
 
 class NewTenant(_Asked):
-    """A tenant to be made."""
+    """A tenant to create."""
 
-    id: str = Field(pattern=ID_PATTERN, description="For good; small letters, digits and '-'.")
+    id: str = Field(pattern=ID_PATTERN, description="Can't be changed; lower-case letters, digits and '-'.")
     name: Name = ""
 
 
 class TenantChange(_Asked):
-    """What is to be otherwise; what is left out stays."""
+    """Changes; absent fields stay as they are."""
 
     name: Name | None = None
-    limits: LimitsBody | None = Field(default=None, description="In the place of all former ones.")
-    history: HistoryBody | None = Field(default=None, description="In the place of all former ones.")
+    limits: LimitsBody | None = Field(default=None, description="Replaces all former ones.")
+    history: HistoryBody | None = Field(default=None, description="Replaces all former ones.")
 
 
 class NewKeyBody(_Asked):
-    """A key to be made."""
+    """A key to create."""
 
     name: Name = ""
     project_id: str | None = Field(default=None, pattern=ID_PATTERN)
     scopes: list[Right] = Field(default=list(USUAL_RIGHTS), min_length=1, max_length=8, description="What it may do.")
-    expires_after_s: StrictInt | None = Field(default=None, ge=1, le=LONGEST_LIFE_S, description="Null: for good.")
+    expires_after_s: StrictInt | None = Field(default=None, ge=1, le=MAX_LIFETIME_S, description="Null: never.")
 
 
 class Rotation(_Asked):
-    """How an older key gives way."""
+    """How a key is replaced."""
 
-    grace_s: StrictInt = Field(default=int(GRACE_S), ge=0, le=LONGEST_GRACE_S, description="How long it stays good.")
+    grace_s: StrictInt = Field(
+        default=int(GRACE_S), ge=0, le=MAX_GRACE_S, description="How long the old key stays valid."
+    )
 
 
 class TenantBody(BaseModel):
@@ -89,7 +93,7 @@ class TenantBody(BaseModel):
 
     @classmethod
     def of(cls, tenant: Tenant) -> "TenantBody":
-        """As it is shown."""
+        """From the stored form."""
         own: TenantLimits = tenant.limits
         limits = LimitsBody(requests=own.requests, tokens=own.tokens, window_s=own.window_s, sessions=own.sessions)
         kept = tenant.history
@@ -112,7 +116,7 @@ class ProjectBody(BaseModel):
 
     @classmethod
     def of(cls, project: Project) -> "ProjectBody":
-        """As it is shown."""
+        """From the stored form."""
         return cls(id=project.project_id, created_at=int(project.created_at.timestamp()))
 
 
@@ -127,11 +131,11 @@ class KeyBody(BaseModel):
     created_at: int
     expires_at: int | None
     revoked_at: int | None
-    rotated_to: str | None = Field(description="The key that came in its place.")
+    rotated_to: str | None = Field(description="The key that replaced it.")
 
     @classmethod
     def of(cls, key: ListedKey) -> "KeyBody":
-        """As it is shown."""
+        """From the stored form."""
         return cls(
             id=key_id(key.prefix),
             name=key.name,
@@ -147,7 +151,7 @@ class KeyBody(BaseModel):
 class ShownKey(KeyBody):
     """A new API key, with its secret, which is shown only now."""
 
-    key: str = Field(description="The whole key. It is kept as a hash alone and never shown again.")
+    key: str = Field(description="The whole key. Only its hash is stored; it is never shown again.")
 
 
 class AuditBody(BaseModel):
@@ -163,7 +167,7 @@ class AuditBody(BaseModel):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> "AuditBody":
-        """As it is shown."""
+        """From the stored form."""
         at = round(entry.at_s, 3)
         about = {"action": entry.action, "subject": entry.subject, "details": entry.body}
         return cls.model_validate({"id": entry.audit_id, "at": at, "actor": entry.actor, **about})
@@ -178,21 +182,21 @@ class Listed(BaseModel, Generic[Each]):
     object: Literal["list"] = "list"
     data: list[Each]
     first_id: str | None
-    last_id: str | None = Field(description="For `after`, to go on.")
+    last_id: str | None = Field(description="For `after`, to get the next page.")
     has_more: bool
 
 
 class FaultBody(BaseModel):
-    """What is wrong."""
+    """The error."""
 
     message: str
     type: str
-    param: str | None = Field(description="The field at fault.")
+    param: str | None = Field(description="The invalid field.")
     code: str | None
 
 
 class Fault(BaseModel):
-    """The answer to a request that is refused."""
+    """The answer to a refused request."""
 
     error: FaultBody
 

@@ -18,18 +18,18 @@ from agentvoicebox.tenancy.principal import Principal
 
 
 def admin_openapi() -> dict[str, Any]:
-    """The document. Nothing is connected to for it."""
+    """The document. Needs no connection."""
     app = FastAPI(title="AgentVoiceBox administration", version=__version__)
-    app.include_router(admin_routes(Postgres(cast(Any, None)), Decisions(open_policy()), _nobody))
+    app.include_router(admin_routes(Postgres(cast(Any, None)), Decisions(open_policy()), _refuse))
     return app.openapi()
 
 
 def as_text(document: dict[str, Any]) -> str:
-    """As it lies in the file."""
+    """As it is stored in the file."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-async def _nobody(request: Request) -> Principal:
+async def _refuse(request: Request) -> Principal:
     raise BadCredentials("This application is a description.")
 
 

@@ -1,6 +1,6 @@
-"""What every route of the administration does before and after its own work: who asks, how long a body may be, how a no looks.
+"""What every route of the administration does before and after its own work: authorization, body size, errors.
 
-Nobody's body is read, and no field of it judged, before the request has shown an admin key.
+No body is read or validated before the request has shown an admin key.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,39 +16,39 @@ from agentvoicebox.tenancy.api_keys import UnknownKey
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.tenants import TenantExists
 
-MOST_BODY_BYTES = 16 * 1024
+MAX_BODY_BYTES = 16 * 1024
 
 Admit = Callable[[Request], Awaitable[Principal]]
 
 
 class BodyTooLong(ClientError):
-    """More than anybody means to send."""
+    """The body exceeds MAX_BODY_BYTES."""
 
     code = "request_too_large"
 
 
-class NotNow(ClientError):
-    """What is asked can be meant, but not of this resource as it is."""
+class Conflict(ClientError):
+    """The request is valid, but not for this resource in its present state."""
 
     code = "conflict"
 
 
 class _Bounded(Request):
-    """A request whose body is not read beyond its bound."""
+    """A request whose body is read up to MAX_BODY_BYTES."""
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             read = bytearray()
             async for chunk in self.stream():
                 read += chunk
-                if len(read) > MOST_BODY_BYTES:
-                    raise BodyTooLong(f"The body may hold {MOST_BODY_BYTES // 1024} KiB.")
+                if len(read) > MAX_BODY_BYTES:
+                    raise BodyTooLong(f"The body may hold {MAX_BODY_BYTES // 1024} KiB.")
             self._body = bytes(read)
         return self._body
 
 
 def route_class(admit: Admit) -> type[APIRoute]:
-    """Routes that admit first, and answer a client's mistake in the API's form of an error."""
+    """Routes that authorize first, and answer client errors in the API's format."""
 
     class AdminRoute(APIRoute):
         """One route."""
@@ -61,7 +61,7 @@ def route_class(admit: Admit) -> type[APIRoute]:
                 request.state.principal = await admit(request)
                 bounded = _Bounded(request.scope, request.receive)
                 try:
-                    await bounded.body()  # here, as FastAPI would make one fault of all that go wrong in it
+                    await bounded.body()  # here, because FastAPI would turn every error in it into one validation error
                     response = await answer(bounded)
                 except RequestValidationError as error:
                     response = refusal(_fault(error))
@@ -76,11 +76,11 @@ def route_class(admit: Admit) -> type[APIRoute]:
 
 
 def refusal(error: ClientError) -> JSONResponse:
-    """The answer to a client's mistake."""
+    """The answer to a client error."""
     match error:
         case UnknownKey():
             status = 404
-        case TenantExists() | NotNow():
+        case TenantExists() | Conflict():
             status = 409
         case BodyTooLong():
             status = 413
@@ -91,7 +91,7 @@ def refusal(error: ClientError) -> JSONResponse:
 
 
 def _fault(error: RequestValidationError) -> ClientError:
-    """The first fault, in a sentence that names its field and does not repeat what came."""
+    """The first validation error, as a sentence that names the field and does not repeat its value."""
     first = error.errors()[0]
     place = [str(each) for each in first["loc"][1:]] if first["type"] != "json_invalid" else []
     field = ".".join(place)

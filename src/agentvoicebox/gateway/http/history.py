@@ -1,8 +1,8 @@
-"""What was recorded, over REST: a tenant's sessions, their items, and what it used.
+"""Records over REST: a tenant's sessions, their items, and its usage.
 
-Decides addresses, parameters and shapes; lists look as in OpenAI's APIs (`object`, `data`, `first_id`, `last_id`, `has_more`, and
-`after` to go on). Who asks is decided by `admit`, and whose rows he sees by the database. A session of somebody else and one that
-never was give the same answer.
+Decides addresses, parameters and shapes; lists are as in OpenAI's APIs (`object`, `data`, `first_id`, `last_id`, `has_more`, and
+`after` for the next page). `admit` authorizes, and the database shows only the tenant's rows. Another tenant's session and an
+unknown one give the same answer.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -20,19 +20,21 @@ from agentvoicebox.storage.usage import DayOfUsage, Usage
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.faults import body_of, status_of
 
-USUAL = 20  # OpenAI's default
-LONGEST_ID = 128
-MOST_DAYS = 366
-USUAL_DAYS = 30
+DEFAULT_PAGE = 20  # as OpenAI
+MAX_ID_LENGTH = 128
+MAX_DAYS = 366
+DEFAULT_DAYS = 30
 
 Admit = Callable[[Request], Awaitable[Principal]]
 Answer = Callable[..., Coroutine[Any, Any, JSONResponse]]
 
-After = Annotated[str | None, Query(description="Id of the last one of the page before.")]
-Limit = Annotated[str | None, Query(description=f"1 to {MOST}; {USUAL} when left out.")]
-Sorting = Annotated[str | None, Query(description="`desc` (the usual) begins with the newest, `asc` with the oldest.")]
+After = Annotated[str | None, Query(description="Id of the last entry of the previous page.")]
+Limit = Annotated[str | None, Query(description=f"1 to {MOST}; {DEFAULT_PAGE} when absent.")]
+Sorting = Annotated[
+    str | None, Query(description="`desc` (the default) begins with the newest, `asc` with the oldest.")
+]
 From = Annotated[str | None, Query(alias="from", description="First day (UTC), as 2026-11-01.")]
-To = Annotated[str | None, Query(description="Last day (UTC), included; today when left out.")]
+To = Annotated[str | None, Query(description="Last day (UTC), included; today when absent.")]
 
 
 class SessionNotFound(ClientError):
@@ -42,7 +44,7 @@ class SessionNotFound(ClientError):
 
 
 class BadParameter(ClientError):
-    """A parameter of the query can't be meant."""
+    """A parameter of the query is invalid."""
 
     code = "invalid_value"
 
@@ -52,8 +54,8 @@ def history_routes(history: History, usage: Usage, admit: Admit) -> APIRouter:
 
     Args:
         history: sessions and items.
-        usage: what they used.
-        admit: whose rows a request may see; raises Refused when nobody's.
+        usage: of tenants.
+        admit: the owner of a request's key; raises Refused.
     """
     router = APIRouter(tags=["history"])
 
@@ -92,23 +94,23 @@ def history_routes(history: History, usage: Usage, admit: Admit) -> APIRouter:
     async def used(request: Request, first: From = None, to: To = None) -> JSONResponse:
         tenant_id = (await admit(request)).tenant_id
         last_day = _day(to, "to") or datetime.now(UTC).date()
-        first_day = _day(first, "from") or last_day - timedelta(days=USUAL_DAYS - 1)
-        if not timedelta(0) <= last_day - first_day < timedelta(days=MOST_DAYS):
-            raise BadParameter(f"From `from` to `to` there are 1 to {MOST_DAYS} days.", param="from")
+        first_day = _day(first, "from") or last_day - timedelta(days=DEFAULT_DAYS - 1)
+        if not timedelta(0) <= last_day - first_day < timedelta(days=MAX_DAYS):
+            raise BadParameter(f"From `from` to `to` there are 1 to {MAX_DAYS} days.", param="from")
         return JSONResponse(usage_report(first_day, last_day, await usage.by_day(tenant_id, first_day, last_day)))
 
     return router
 
 
 def usage_report(first: date, last: date, days: list[DayOfUsage]) -> dict[str, Any]:
-    """Usage as `GET /v1/usage` tells it: the days on which there was any, and their sum."""
-    told = [_figures(each) for each in days]
-    totals = {name: round(sum(each[name] for each in told), 3) for name in _figures(DayOfUsage(first))}
+    """The body of `GET /v1/usage`: the days with any usage, and their sum."""
+    days_figures = [_figures(each) for each in days]
+    totals = {name: round(sum(each[name] for each in days_figures), 3) for name in _figures(DayOfUsage(first))}
     return {
         "object": "usage",
         "from": first.isoformat(),
         "to": last.isoformat(),
-        "data": [{"day": each.day.isoformat(), **figures} for each, figures in zip(days, told, strict=True)],
+        "data": [{"day": each.day.isoformat(), **figures} for each, figures in zip(days, days_figures, strict=True)],
         "total": totals,
     }
 
@@ -137,7 +139,7 @@ def _session(session: StoredSession) -> dict[str, Any]:
 
 
 def _item(item: StoredItem) -> dict[str, Any]:
-    """The item as a client knows it, and what only the server knew: `is_hidden` ones are calls of the server's own tools."""
+    """The item as the client knows it; `is_hidden` marks calls of the server's own tools."""
     known = {name: value for name, value in item.body.items() if name not in ("item", "transcript")}
     return {"id": item.item_id, **item.body.get("item", {}), "object": "realtime.item", **known}
 
@@ -149,7 +151,7 @@ def _list(data: list[dict[str, Any]], page: Page[StoredSession] | Page[StoredIte
 
 
 def _refusing(answer: Answer) -> Answer:
-    """A client's mistake becomes a 404 or a 400 that names the parameter; everything else is the application's affair."""
+    """Turn client errors into a 404, or a 400 that names the parameter. The application handles all others."""
 
     @wraps(answer)
     async def answered(*args: Any, **kwargs: Any) -> JSONResponse:
@@ -164,22 +166,22 @@ def _refusing(answer: Answer) -> Answer:
 
 
 def _no_session(session_id: str) -> SessionNotFound:
-    return SessionNotFound(f"There is no session {session_id[:LONGEST_ID]!r}.")
+    return SessionNotFound(f"There is no session {session_id[:MAX_ID_LENGTH]!r}.")
 
 
 def _can_be_an_id(text: str) -> bool:
-    return len(text) <= LONGEST_ID and text.isprintable()
+    return len(text) <= MAX_ID_LENGTH and text.isprintable()
 
 
 def _id(text: str | None) -> str | None:
     if text is not None and not (text and _can_be_an_id(text)):
-        raise BadParameter("`after` is the id of one of the list.", param="after")
+        raise BadParameter("`after` is the id of an entry of the list.", param="after")
     return text
 
 
 def _limit(text: str | None) -> int:
     if text is None:
-        return USUAL
+        return DEFAULT_PAGE
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
         raise BadParameter(f"`limit` is a number from 1 to {MOST}.", param="limit")
     return int(text)
