@@ -129,7 +129,7 @@ async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
 
 def limited(requests_allowed: int) -> dict[str, Any]:
     """A gateway that allows this many requests to all callers together."""
-    limits = LimitConfig(everybody=Allowance(requests_allowed, None, 3_600.0))
+    limits = LimitConfig(all_tenants=Allowance(requests_allowed, None, 3_600.0))
     return {"admission": AdmissionConfig(limits=limits)}
 
 

@@ -14,7 +14,7 @@ from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, PolicyDenied, Refused
 from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.gateway.http.admin import admin_routes
-from agentvoicebox.gateway.http.admin_route import MOST_BODY_BYTES
+from agentvoicebox.gateway.http.admin_route import MAX_BODY_BYTES
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
@@ -235,7 +235,7 @@ async def test_a_page_that_can_not_be_is_refused(operator: httpx.AsyncClient) ->
 
 
 async def test_a_long_body_is_not_read_to_its_end(operator: httpx.AsyncClient) -> None:
-    refused = await operator.post("/tenants", content=b"{" + b" " * MOST_BODY_BYTES + b"}")
+    refused = await operator.post("/tenants", content=b"{" + b" " * MAX_BODY_BYTES + b"}")
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "request_too_large")
 
 

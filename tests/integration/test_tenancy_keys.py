@@ -9,6 +9,7 @@ import pytest
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials, ClientError, PolicyDenied, StorageLost
+from agentvoicebox.gateway.admission.quota import allowance_of
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
@@ -20,7 +21,6 @@ from agentvoicebox.tenancy.account_status_cache import (
     MAX_AGE_S,
     RETRY_AFTER_S,
     AccountStatusCache,
-    allowance_of,
 )
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits, UnknownKey
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail

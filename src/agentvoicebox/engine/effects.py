@@ -1,4 +1,7 @@
-"""What a conversation wants done: verbs, in order. `gateway/perform` carries each to its port; nothing comes back but inputs."""
+"""What a conversation wants done: verbs, in order.
+
+`gateway/call/effect_executor` carries each to its port; nothing comes back but inputs.
+"""
 
 import msgspec
 

@@ -213,7 +213,7 @@ def _records(settings: Settings, broker: RedisBroker, postgres: Postgres) -> Rec
 def _limits(settings: Settings) -> LimitConfig:
     """The deployment's limits; 0 in a setting means none."""
     return LimitConfig(
-        everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
+        all_tenants=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
         tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
         key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
         tenant_sessions=settings.limit_tenant_sessions or None,

@@ -11,7 +11,6 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, PolicyDenied, StorageLost
-from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.key_format import prefix_of
 from agentvoicebox.tenancy.principal import Principal
@@ -81,13 +80,3 @@ class AccountStatusCache:
         if not account.is_key_good:
             raise BadCredentials("Incorrect API key provided.")
         return account
-
-
-def allowance_of(account: AccountStatus, default: Allowance) -> Allowance:
-    """The limits of a tenant: its own, and the deployment's where it has none."""
-    own = account.limits
-    return Allowance(
-        requests=default.requests if own.requests is None else own.requests,
-        tokens=default.tokens if own.tokens is None else own.tokens,
-        window_s=default.window_s if own.window_s is None else own.window_s,
-    )

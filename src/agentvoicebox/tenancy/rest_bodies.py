@@ -1,7 +1,7 @@
-"""Bodies of the routes that mint ephemeral secrets, today's and the two retired ones: read, checked, answered.
+"""Bodies of the routes that mint ephemeral secrets, the current one and two retired ones: read, checked, answered.
 
-Follows realtime-protocol §1.3. Pure: the route reads JSON, asks `read_…`, mints, and answers with `answer_…`. Who may mint is the
-door's; how a session is checked is `wire.session_config`'s.
+Follows realtime-protocol §1.3. Pure: the route reads JSON, calls `read_…`, mints, and answers with `answer_…`. The gateway
+authorizes; `wire.session_config` checks the session.
 """
 
 from typing import Any, Literal
@@ -79,7 +79,7 @@ def answer_beta_session(request: SecretRequest, value: str, expires_at: int) -> 
 
 
 def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> SessionConfig:
-    """The session of somebody who came with a secret: the agent's, and over it what the secret was minted with.
+    """The session of a caller with a secret: the agent's configuration, overridden by the secret's.
 
     A secret for a transcription session begins nothing else, and the other way round.
 

@@ -9,13 +9,13 @@ class LimitConfig(msgspec.Struct, frozen=True):
     """How much the deployment allows; without arguments there are no limits.
 
     Attributes:
-        everybody: all tenants together.
-        tenant: each tenant; its own row may set other limits.
+        all_tenants: together.
+        tenant: each of them; its own row may set other limits.
         key: each key.
         tenant_sessions, key_sessions: open at a time; None sets no limit.
     """
 
-    everybody: Allowance = Allowance()
+    all_tenants: Allowance = Allowance()
     tenant: Allowance = Allowance()
     key: Allowance = Allowance()
     tenant_sessions: int | None = None

@@ -12,10 +12,9 @@ import msgspec
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import RateLimited
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
-from agentvoicebox.limits.allowance import Scope, Verdict
+from agentvoicebox.limits.allowance import Allowance, Scope, Verdict
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.telemetry.metrics import Metrics
-from agentvoicebox.tenancy.account_status_cache import allowance_of
 from agentvoicebox.tenancy.api_keys import AccountStatus
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.server_events import RateLimit
@@ -65,7 +64,7 @@ class Quota:
     def set_account(self, account: AccountStatus) -> None:
         """Use the tenant's new limits from now on."""
         scopes = (
-            Scope("global", self._config.everybody),
+            Scope("global", self._config.all_tenants),
             Scope("tenant", allowance_of(account, self._config.tenant), self._principal.tenant_id),
             Scope("key", self._config.key, self._principal.key_id),
         )
@@ -122,3 +121,13 @@ class Quota:
     def _remember(self, verdict: Verdict) -> Verdict:
         self._last, self._last_s = verdict, self._clock.monotonic_s()
         return verdict
+
+
+def allowance_of(account: AccountStatus, default: Allowance) -> Allowance:
+    """The limits of a tenant: its own, and the deployment's where it has none."""
+    own = account.limits
+    return Allowance(
+        requests=default.requests if own.requests is None else own.requests,
+        tokens=default.tokens if own.tokens is None else own.tokens,
+        window_s=default.window_s if own.window_s is None else own.window_s,
+    )
