@@ -33,6 +33,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.sessions.counts import SessionCounts
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+from agentvoicebox.telemetry.logs import configure
 
 SOURCES = str(Path(agentvoicebox.__file__).parent)
 RESERVING = SessionCounts.enter.__code__
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the JSON object there")
     parser.add_argument("--files", action="store_true", help="list the files of each walk")
     arguments = parser.parse_args()
+    configure(service="walk", level="warning", out=sys.stderr)
     walk = asyncio.run(measure())
     walks = {"connect": walk.at_reserving, "spoken turn": list(walk.entered)}
     result: dict[str, Any] = {name: figures(codes) for name, codes in walks.items()}
@@ -134,7 +136,7 @@ def main() -> None:
     for name in walks:
         each = result[name]
         table.add_row(name, *(str(each[key]) for key in ("files", "file_lines", "functions", "function_lines")))
-    Console().print(table)
+    Console(stderr=True).print(table)
 
 
 if __name__ == "__main__":

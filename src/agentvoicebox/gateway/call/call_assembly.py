@@ -57,23 +57,9 @@ def assemble(
     log = SessionLogWriter(identity.session, identity.owner, state.session_log, outbox)
     observer = StepObserver(tape, tap, metrics, clock)
     driver = Driver(mailbox, executor, outbox, log, observer, input_audio=input_audio, clock=clock)
-    inbox = Inbox(
-        start.results,
-        mailbox=mailbox,
-        writer=writer,
-        input_audio=input_audio,
-        jobs=open_jobs,
-        chunks=chunks,
-        clock=clock,
-    )
+    inbox = Inbox(start.results, mailbox, writer, input_audio=input_audio, jobs=open_jobs, chunks=chunks, clock=clock)
     reader = Reader(
-        websocket,
-        admitted.request.dialect,
-        input_audio=input_audio,
-        mailbox=mailbox,
-        outbox=outbox,
-        quota=quota,
-        metrics=metrics,
+        websocket, admitted.request.dialect, mailbox, outbox, input_audio=input_audio, quota=quota, metrics=metrics
     )
     return CallParts(
         mailbox=mailbox,

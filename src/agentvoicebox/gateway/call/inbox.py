@@ -28,9 +28,9 @@ class Inbox:
     def __init__(
         self,
         results: ResultStream,
-        *,
         mailbox: Mailbox,
         writer: Writer,
+        *,
         input_audio: Ingest,
         jobs: OpenJobs,
         chunks: AudioChunkBuffer,

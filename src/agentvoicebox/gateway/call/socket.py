@@ -142,10 +142,10 @@ class Reader:
         self,
         websocket: WebSocket,
         dialect: Dialect,
-        *,
-        input_audio: Ingest,
         mailbox: Mailbox,
         outbox: Outbox,
+        *,
+        input_audio: Ingest,
         quota: Quota,
         metrics: Metrics,
     ) -> None:

@@ -37,7 +37,7 @@ From = Annotated[str | None, Query(alias="from", description="First day (UTC), a
 To = Annotated[str | None, Query(description="Last day (UTC), included; today when absent.")]
 
 
-class SessionNotFound(ClientError):
+class UnknownSession(ClientError):
     """The tenant has no such session."""
 
     code = "session_not_found"
@@ -160,13 +160,13 @@ def _refusing(answer: Answer) -> Answer:
         except ClientError as error:
             body = msgspec.to_builtins(body_of(error))
             del body["event_id"]
-            return JSONResponse({"error": body}, 404 if isinstance(error, SessionNotFound) else status_of(error))
+            return JSONResponse({"error": body}, 404 if isinstance(error, UnknownSession) else status_of(error))
 
     return answered
 
 
-def _no_session(session_id: str) -> SessionNotFound:
-    return SessionNotFound(f"There is no session {session_id[:MAX_ID_LENGTH]!r}.")
+def _no_session(session_id: str) -> UnknownSession:
+    return UnknownSession(f"There is no session {session_id[:MAX_ID_LENGTH]!r}.")
 
 
 def _can_be_an_id(text: str) -> bool:
