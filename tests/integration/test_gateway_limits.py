@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.clock import ManualClock
+from agentvoicebox.clock import Clock, ManualClock
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.limits.allowance import Allowance
@@ -39,9 +39,9 @@ def tenant(requests: int | None = None, tokens: int | None = None) -> LimitConfi
 
 
 @asynccontextmanager
-async def limited(broker: RedisBroker, limits: LimitConfig) -> AsyncIterator[Gateway]:
+async def limited(broker: RedisBroker, limits: LimitConfig, *, clock: Clock | None = None) -> AsyncIterator[Gateway]:
     """A gateway with limits."""
-    async with gateway(broker, admission=AdmissionConfig((KEY,), limits), max_calls=1_000) as served:
+    async with gateway(broker, admission=AdmissionConfig((KEY,), limits), clock=clock, max_calls=1_000) as served:
         yield served
 
 
