@@ -208,6 +208,25 @@ async def test_of_two_who_come_back_at_once_one_goes_on(served: Gateway, other: 
     assert_whole(finished[0], slow)
 
 
+async def test_a_refused_resume_leaves_the_first_call_running_with_its_place(
+    served: Gateway, slow: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_lost(*_: object, **__: object) -> bool:
+        return False
+
+    async with calling(served.url(STARTS)) as client:
+        await client.send("response.create")
+        await hear_some(client, 3)
+        with monkeypatch.context() as patch:
+            patch.setattr(served.state.directory, "take_over", is_lost)
+            error, code, _ = await refusal(served.url(return_query(client)))
+            assert (error["code"], code) == ("session_busy", 1013)
+        assert len(served.state.sessions) == 1
+        assert list(served.state.admission.counts._ours) == [SessionRef("default", session_id(client))]
+        await client.until("response.done")
+        assert_whole(client, slow)
+
+
 async def test_the_former_owner_is_dropped_and_its_late_writes_do_not_land(
     served: Gateway, other: Gateway, slow: Workers
 ) -> None:

@@ -155,7 +155,7 @@ async def test_a_session_that_is_inside_is_never_refused_and_counts_once(
     here, there = SessionCounts(connection), SessionCounts(connection)
     assert await here.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1)
     assert await there.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1), "taken over by another gateway"
-    here.let_go(call(1))
+    here.stop_renewing(call(1))
     await here.leave(call(1))
     assert isinstance(await there.enter(call(2), "k", **limits(1, 1)), AtCapacity)
     await there.leave(call(1))

@@ -134,7 +134,7 @@ class SessionCounts:
             self._left[session] = key_id
             await self._strike({session: key_id})
 
-    def let_go(self, session: SessionRef) -> None:
+    def stop_renewing(self, session: SessionRef) -> None:
         """Stop renewing the session: another gateway has it, or may have it until its places expire."""
         self._ours.pop(session, None)
 

@@ -111,7 +111,7 @@ class SessionDirectory:
             await self._write([session], "changed")
         return bool(took)
 
-    def let_go(self, session: SessionRef, owner: str) -> None:
+    def stop_renewing(self, session: SessionRef, owner: str) -> None:
         """Stop renewing a session: another gateway has it, or may have it until it expires."""
         if self._tokens.get(session) == owner:
             self._ours.pop(session, None)
@@ -226,7 +226,7 @@ class SessionDirectory:
         answers = await self._connection.call(write)
         for session, is_ours in zip(sessions, answers, strict=True):
             if not is_ours:
-                self.let_go(session, tokens[session])
+                self.stop_renewing(session, tokens[session])
                 self.on_lost(session, tokens[session])
 
     async def _by_expiry(self, low: str, high: str) -> list[SessionRef]:

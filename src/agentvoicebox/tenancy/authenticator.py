@@ -21,7 +21,7 @@ from agentvoicebox.settings import DEFAULT_TENANT
 from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
-from agentvoicebox.tenancy.key_format import LEAD, is_secret, key_id, nobodys_hash, read_key
+from agentvoicebox.tenancy.key_format import LEAD, dummy_hash, is_secret, key_id, read_key
 from agentvoicebox.tenancy.principal import Principal
 
 HOT_S = 30.0
@@ -70,7 +70,7 @@ class Authenticator:
         self._static = [key.encode() for key in static_keys]
         self._is_open = is_open
         self._clock = clock or SystemClock()
-        self._nobodys_hash = nobodys_hash()  # created now, so that the first unknown key takes no longer than others
+        self._dummy_hash = dummy_hash()  # created now, so that the first unknown key takes no longer than others
         self._pepper = secrets.token_bytes(32)
         self._hot: OrderedDict[bytes, _Hot] = OrderedDict()
         self._wrong: OrderedDict[bytes, float] = OrderedDict()
@@ -132,7 +132,7 @@ class Authenticator:
         async with self._checking:
             began_s = self._clock.monotonic_s()
             stored = await keys.find(prefix)
-            secret_hash = self._nobodys_hash if stored is None else stored.secret_hash
+            secret_hash = self._dummy_hash if stored is None else stored.secret_hash
             is_right = await asyncio.to_thread(is_secret, secret, secret_hash)
         now = datetime.fromtimestamp(self._clock.wall_s(), UTC)
         if stored is None or not is_right or not stored.is_good(now):

@@ -184,7 +184,7 @@ class SessionRegistry:
         if not self._slots:
             self._is_empty.set()
         if not is_over:
-            self._counts.let_go(slot.session)
+            self._counts.stop_renewing(slot.session)
             return
         task = asyncio.create_task(self._clean_up(slot.session), name=f"{slot.session.session_id} clean-up")
         self._cleaning.add(task)

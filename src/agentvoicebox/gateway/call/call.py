@@ -204,7 +204,7 @@ class Call:
         if not self._is_taken:
             with suppress(SessionTaken):
                 await self._parts.outbox.flush()
-        self._state.directory.let_go(self._admitted.session, self._admitted.slot.owner)
+        self._state.directory.stop_renewing(self._admitted.session, self._admitted.slot.owner)
         self._parts.writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
 
 

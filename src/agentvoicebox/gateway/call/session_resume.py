@@ -80,7 +80,7 @@ async def resume_session(state: GatewayState, admitted: AdmittedCall, resume: Re
         taken = {job_id: restored.ledger.taken.get(job_id, 0) for job_id in engine_state.jobs_out()}
         results = await state.broker.results(session, taken=taken)
     except AgentVoiceBoxError:
-        state.directory.let_go(session, owner)
+        state.directory.stop_renewing(session, owner)
         raise
     return ResumedSession(
         config=engine_state.config,

@@ -1,4 +1,4 @@
-"""The door of a real gateway over real sockets: stored keys, ephemeral secrets, rotation, and refusals that leave nothing."""
+"""Credentials at a real gateway over real sockets: stored keys, ephemeral secrets, rotation, and refusals that leave nothing."""
 
 import asyncio
 import io
