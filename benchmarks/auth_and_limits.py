@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.broker.connection import Connection
+from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.limits.allowance import Allowance, Scope
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
@@ -29,14 +30,15 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.policy import Question
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
-from agentvoicebox.tenancy.standings import Standings
 
 WARM_UP = 50
 COLD_ROUNDS = 40  # each is an Argon2 hash
@@ -64,26 +66,26 @@ async def measure(redis_url: str, postgres_url: str, rounds: int) -> dict[str, l
     secrets, figures = ClientSecrets(connection), dict[str, list[float]]()
     cold = []
     for _ in range(COLD_ROUNDS):
-        standings = Standings(keys)
-        who = Authenticator(keys, standings, None)
+        accounts = AccountStatusCache(keys)
+        who = Authenticator(keys, accounts, None)
         began_s = time.perf_counter()
         await who.authenticate(key.text)
         cold.append((time.perf_counter() - began_s) * 1000)
     trail = AuditTrail(postgres)
-    standings = Standings(keys)
-    door = Door(Authenticator(keys, standings, trail), secrets, standings, trail)
-    figures["key, hot"] = await timed(lambda: door.admit(key.text), rounds)
+    accounts = AccountStatusCache(keys)
+    resolver = CredentialResolver(Authenticator(keys, accounts, trail), secrets, accounts, trail)
+    figures["key, hot"] = await timed(lambda: resolver.resolve(key.text), rounds)
     figures["key, cold"] = cold
-    admitted = await door.admit(key.text)
+    credential = await resolver.resolve(key.text)
     policy = EmbeddedPolicy()
     questions = (
         Question("bench", f"key_{n}", ("realtime",), "session.open", "bench", "delivery") for n in itertools.count()
     )
     figures["policy, asked anew"] = await timed(lambda: policy.decide(next(questions)), rounds)
-    decide = partial(Decisions(policy).decide, admitted.principal, "session.open", resource_id="delivery")
+    decide = partial(Decisions(policy).decide, credential.principal, "session.open", resource_id="delivery")
     figures["policy, remembered"] = await timed(decide, rounds)
-    value, _ = await secrets.mint(admitted.principal, {"type": "realtime", "model": "delivery"})
-    figures["ephemeral secret"] = await timed(lambda: door.admit(value), rounds)
+    value, _ = await secrets.mint(credential.principal, {"type": "realtime", "model": "delivery"})
+    figures["ephemeral secret"] = await timed(lambda: resolver.resolve(value), rounds)
 
     limits, much = Limits(connection), Allowance(AMPLE, AMPLE)
     scopes = [Scope("global", much), Scope("tenant", much, "bench"), Scope("key", much, "key_bench")]

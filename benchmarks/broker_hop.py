@@ -21,7 +21,8 @@ from tests.kit.store import ValkeyCluster
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 WARM_UP = 50
 

@@ -21,7 +21,7 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import Effect, OpenJob
 from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.gateway.driver import SNAPSHOT_EVERY
+from agentvoicebox.gateway.call.session_log_writer import SNAPSHOT_EVERY
 
 TURNS_A_CALL = 10
 CHUNKS = 30  # of 100 ms: a three-second answer

@@ -54,10 +54,11 @@ from agentvoicebox.audio.g711 import encode_ulaw  # noqa: E402
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of  # noqa: E402
 from agentvoicebox.audio.resample import resample  # noqa: E402
 from agentvoicebox.client.caller_voice import speak_lines  # noqa: E402
-from agentvoicebox.gateway import ingest  # noqa: E402
+from agentvoicebox.gateway.audio import ingest  # noqa: E402
 from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
 from agentvoicebox.settings import Settings  # noqa: E402
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder  # noqa: E402
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey  # noqa: E402
 
 FRAME_S = 0.02
 PERIOD_S = 10.0  # a caller's turn and its answer

@@ -30,7 +30,8 @@ from agentvoicebox.storage.history import IN_ORDER, History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 
 TENANTS = 40
 LIVE = 200  # calls at a time, whose items come interleaved

@@ -32,7 +32,8 @@ from tests.kit.raw_socket import RawSocket, dial, masked  # noqa: E402
 
 from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
 from agentvoicebox.settings import Settings  # noqa: E402
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey  # noqa: E402
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder  # noqa: E402
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey  # noqa: E402
 
 WARM_UP = 300
 DIALS_AT_ONCE = 10

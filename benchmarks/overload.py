@@ -32,11 +32,12 @@ from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, TextDelta
-from agentvoicebox.gateway import modes
+from agentvoicebox.gateway.admission.load_shedder import LoadShedder
 from agentvoicebox.gateway.role import serve_gateway
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
@@ -84,8 +85,8 @@ async def child(role: str, url: str, port: int) -> None:
         await asyncio.gather(*(runner.run(stop) for runner in runners))
         await broker.close()
         return
-    if role == "open-gateway":  # lets everybody in
-        modes.Pressure.let_in = lambda self, calls: True  # type: ignore[method-assign]
+    if role == "open-gateway":  # admits every call
+        LoadShedder.admit = lambda self, calls: True  # type: ignore[method-assign]
     settings = Settings.load(redis_url=url, port=port, max_calls=10_000, data_dir=tempfile.mkdtemp())
     await serve_gateway(settings, lambda: print(READY, flush=True), stop)
 

@@ -33,7 +33,8 @@ from tests.kit.instant_engines import as_child, instant, process, serve_workers,
 
 from agentvoicebox.gateway.role import serve_gateway
 from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 FRAME_MS = 20
 TURNS_PER_S = 10  # in all, at most: with 50 calls each asks every 5 s, about as often as people do

@@ -36,7 +36,8 @@ from tests.kit.speaking import Speaker, WatchedTts, speaking
 
 from agentvoicebox.broker.keys import KEEP_EVERY_S, RECLAIM_IDLE_S
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.workers.recorder import PATIENT
 

@@ -32,7 +32,9 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.rules import RuleBook, Rules, Words
 from agentvoicebox.storage.vault import Vault
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.recorder import SLOTS, RecorderWork
 from agentvoicebox.workers.runner import Runner
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.audio.pcm import Float32Array
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.providers.vad.silero import SileroVad
 from agentvoicebox.turns.vad import WINDOW_SAMPLES
 

@@ -21,7 +21,9 @@ from agentvoicebox.broker import keys
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox_delivery.sources.demo_data import seed
 from tests.kit.kits import migrate
 from tests.kit.store import ValkeyCluster, connections_to, looking_into

@@ -17,12 +17,14 @@ from websockets.asyncio.client import connect
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import ALL, VitalSigns
-from agentvoicebox.gateway.modes import Surroundings
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner, Task, worker_name
@@ -74,7 +76,7 @@ async def house(url: str, *, has_recorder: bool = False) -> AsyncIterator[tuple[
         stack.push_async_callback(crew.go_all)
         await crew.come(*TALKERS, *(() if has_recorder else (JobKind.RECORD,)))
         served = await stack.enter_async_context(
-            gateway(broker, watches_s=LOOK_S, around=Surroundings(absent_s=ABSENT_S))
+            gateway(broker, check_interval_s=LOOK_S, health=ServiceHealth(absent_s=ABSENT_S))
         )
         yield served, crew
 

@@ -5,7 +5,8 @@ from tests.kit.gateway import gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 
 async def test_a_call_outlives_its_store_and_is_restorable_again_afterwards(own_data_folder: DataFolder) -> None:
@@ -26,7 +27,7 @@ async def test_a_call_outlives_its_store_and_is_restorable_again_afterwards(own_
 
             async def is_restorable() -> bool:
                 await client.use(instructions="Be kind.")
-                return (await served.house.past.load(session))[0] is not None
+                return (await served.state.session_log.load(session))[0] is not None
 
             await until(is_restorable)
     finally:

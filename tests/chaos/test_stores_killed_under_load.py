@@ -22,7 +22,9 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
 
@@ -145,7 +147,7 @@ async def test_calls_go_on_while_their_stores_are_killed_and_come_back(own_data_
     try:
         async with (
             world(valkey.url, postgres.url) as (limits, heard, records),
-            gateway(gateway_side, heartbeats=True) as served,
+            gateway(gateway_side, has_heartbeats=True) as served,
         ):
             lines = [calling(served.url("model=delivery&resume=1")) for _ in range(CALLS)]
             callers = [Caller(await line.__aenter__()) for line in lines]
@@ -169,8 +171,8 @@ async def test_calls_go_on_while_their_stores_are_killed_and_come_back(own_data_
                 return all([set(each.said) <= await recorded(records, each.session) for each in callers])
 
             await until(is_recorded)
-            await served.house.directory.heartbeat()
-            assert {each.session for each in callers} <= set(await served.house.directory.live())
+            await served.state.directory.heartbeat()
+            assert {each.session for each in callers} <= set(await served.state.directory.live())
 
             async def limits_are_shared() -> bool:
                 return not (await limits.check([EVERYBODY])).is_local

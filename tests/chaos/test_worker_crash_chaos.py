@@ -18,7 +18,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import JobFailed, WorkerInput
 from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.ports.broker import Job, JobKind, Record, ResultStream, SessionRef, Submit
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.runner import worker_name
 
 ROOT = Path(__file__).parents[2]

@@ -33,14 +33,18 @@ from agentvoicebox.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from agentvoicebox.gateway import call, open_jobs
-from agentvoicebox.gateway.modes import BAD_LOOKS, Surroundings
-from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.service_health import BAD_CHECKS, ServiceHealth
+from agentvoicebox.gateway.call import open_jobs, session_start
+from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.storage.usage import Usage
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.wire import faults
@@ -48,6 +52,7 @@ from agentvoicebox.wire.faults import CATALOGUE, Fault
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-some-length"
+GUARDED = AdmissionConfig((KEY,))
 GONE = "sess_" + "0" * 20
 TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "where is my parcel"}]}
 AWAY = "unix:///nowhere/valkey.sock"
@@ -95,7 +100,7 @@ EVENTS: dict[str, list[str | bytes]] = {
 async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     patch.setattr(requests, "MAX_ITEMS", 2)
     changes = limited(2) if fault.code == "rate_limit_exceeded" else {}
-    async with house(redis_url, **changes) as (served, workers), calling(served.url()) as client:
+    async with serving(redis_url, **changes) as (served, workers), calling(served.url()) as client:
         workers.pace_s = 0.2 if fault.code == "conversation_already_has_active_response" else 0.0
         for frame in EVENTS[str(fault.code)]:
             if frame == "response.done":
@@ -123,8 +128,9 @@ async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
 
 
 def limited(requests_allowed: int) -> dict[str, Any]:
-    """A gateway that allows everybody together so much."""
-    return {"reception": {"figures": Figures(everybody=Allowance(requests_allowed, None, 3_600.0))}}
+    """A gateway that allows this many requests to all callers together."""
+    limits = LimitConfig(all_tenants=Allowance(requests_allowed, None, 3_600.0))
+    return {"admission": AdmissionConfig(limits=limits)}
 
 
 STORED = {"account_deactivated", "insufficient_permissions", "storage_lost"}  # told of keys that are in PostgreSQL
@@ -146,18 +152,19 @@ async def town(redis_url: str, postgres_url: str, fault: Fault) -> AsyncIterator
         asked = (
             await Postgres.open("postgresql://nobody@127.0.0.1:1/none") if fault.code == "storage_lost" else postgres
         )
-        async with unserved(redis_url, postgres=postgres, reception={"postgres": asked}, api_keys=[KEY]) as served:
+        records = RecordStores(postgres, History(postgres), Usage(postgres))
+        async with unserved(redis_url, postgres=asked, records=records, admission=GUARDED) as served:
             yield served, key.text
         await asked.close()
     finally:
         await postgres.close()
 
 
-def strained() -> Surroundings:
-    around = Surroundings()
-    for _ in range(BAD_LOOKS):
-        around.missed()
-    return around
+def without_store() -> ServiceHealth:
+    health = ServiceHealth()
+    for _ in range(BAD_CHECKS):
+        health.store_failed()
+    return health
 
 
 async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
@@ -169,11 +176,10 @@ async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch,
         "session_not_found": f"session_id={GONE}",
     }
     changes: dict[str | None, dict[str, Any]] = {
-        None: {"api_keys": [KEY]},
-        "invalid_api_key": {"api_keys": [KEY]},
+        None: {"admission": GUARDED},
+        "invalid_api_key": {"admission": GUARDED},
         "overloaded": {"max_calls": 0},
-        "store_unavailable": {"around": strained()},
-        "shutting_down": {"is_leaving": True},
+        "store_unavailable": {"health": without_store()},
         "rate_limit_exceeded": limited(0),
     }
     options: dict[str | None, dict[str, Any]] = {
@@ -192,6 +198,7 @@ async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch,
         if fault.code == "newer_format":
             query = await begun(served)
             patch.setattr(session_format, "NEWEST_READ", session_format.WRITTEN - 1)
+        served.state.sessions.is_draining = fault.code == "shutting_down"
         await turned_away(fault, served.url(query), **options.get(fault.code, {}))
 
 
@@ -202,7 +209,7 @@ async def contested(served: Gateway, patch: pytest.MonkeyPatch) -> str:
         return False
 
     query = await begun(served)
-    patch.setattr(served.house.directory, "take_over", lost)
+    patch.setattr(served.state.directory, "take_over", lost)
     return query
 
 
@@ -216,7 +223,7 @@ async def begun(served: Gateway) -> str:
 
 async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     if fault.code == "session_expired":
-        patch.setattr(call, "SESSION_S", 0)
+        patch.setattr(session_start, "SESSION_S", 0)
     else:
 
         def breaks(*_: object) -> None:
@@ -254,11 +261,11 @@ PROVIDERS: dict[str, Exception] = {
 
 async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     code = str(fault.code)
-    deaf = Surroundings(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
-    patch.setitem(open_jobs.PATIENCE_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
+    health = ServiceHealth(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
+    patch.setitem(open_jobs.TIMEOUT_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
     kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
     async with (
-        house(redis_url, kinds, around=deaf, watches_s=0.05) as (served, workers),
+        serving(redis_url, kinds, health=health, check_interval_s=0.05) as (served, workers),
         calling(served.url()) as client,
     ):
         if code == "speech_recognition_unavailable":
@@ -321,7 +328,7 @@ async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, da
     limits = limited(0) if fault.code == "rate_limit_exceeded" else {}
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with (
-        unserved(url, api_keys=[KEY] if guarded else (), **limits) as served,
+        unserved(url, **({"admission": GUARDED} if guarded else limits)) as served,
         httpx.AsyncClient(trust_env=False) as web,
     ):
         answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
@@ -382,7 +389,9 @@ REACH: dict[str, Callable[[Fault, str, pytest.MonkeyPatch, Callable[[], str]], A
 
 
 @asynccontextmanager
-async def house(url: str, kinds: list[JobKind] | None = None, **changes: Any) -> AsyncIterator[tuple[Gateway, Workers]]:
+async def serving(
+    url: str, kinds: list[JobKind] | None = None, **changes: Any
+) -> AsyncIterator[tuple[Gateway, Workers]]:
     """A gateway, and instant workers of some kinds (None: all that callers wait for)."""
     async with AsyncExitStack() as stack:
         brokers = [RedisBroker(url), RedisBroker(url)]

@@ -12,7 +12,7 @@ from tests.kit.town import Town, town_of
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 
 
 @pytest.fixture

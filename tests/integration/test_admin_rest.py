@@ -12,22 +12,22 @@ from fastapi.responses import JSONResponse
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, PolicyDenied, Refused
-from agentvoicebox.gateway.admin import admin_routes
-from agentvoicebox.gateway.admin_route import MOST_BODY_BYTES
+from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
+from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.admin_route import MAX_BODY_BYTES
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal, Right
-from agentvoicebox.tenancy.standings import Standings
 from agentvoicebox.webhook.server import serving
 
 ADMIN = "/v1/admin"
@@ -40,14 +40,14 @@ class Office:
         self.postgres = postgres
         self.keys = ApiKeys(postgres)
         self.trail = AuditTrail(postgres)
-        self.authenticator = Authenticator(self.keys, Standings(self.keys), self.trail)
+        self.authenticator = Authenticator(self.keys, AccountStatusCache(self.keys), self.trail)
         self.decisions = Decisions(policy or EmbeddedPolicy(), self.trail)
-        door = Door(self.authenticator, ClientSecrets(connection), None, self.trail, self.decisions)
+        resolver = CredentialResolver(self.authenticator, ClientSecrets(connection), None, self.trail, self.decisions)
         app = FastAPI()
 
         async def admit(request: Request) -> Principal:
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-            return (await door.admit(bearer, right="admin")).principal
+            return (await resolver.resolve(bearer, right="admin")).principal
 
         @app.exception_handler(AgentVoiceBoxError)
         async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
@@ -138,7 +138,7 @@ async def test_a_key_is_shown_once_and_opens_the_door_until_it_is_revoked(
     shown = made.json()
     assert made.status_code == 201 and made.headers["cache-control"] == "no-store"
     assert shown["expires_at"] - shown["created_at"] in range(3590, 3611)
-    assert (await office.authenticator.authenticate(shown["key"])).scopes == ("realtime",)
+    assert (await office.authenticator.authenticate(shown["key"])).principal.scopes == ("realtime",)
     listed = await acme.get("/tenants/acme/keys")
     assert shown["id"] in listed.text and shown["key"] not in listed.text and shown["key"][-43:] not in listed.text
     rotated = (await acme.post(f"/tenants/acme/keys/{shown['id']}/rotate", json={"grace_s": 60})).json()
@@ -235,7 +235,7 @@ async def test_a_page_that_can_not_be_is_refused(operator: httpx.AsyncClient) ->
 
 
 async def test_a_long_body_is_not_read_to_its_end(operator: httpx.AsyncClient) -> None:
-    refused = await operator.post("/tenants", content=b"{" + b" " * MOST_BODY_BYTES + b"}")
+    refused = await operator.post("/tenants", content=b"{" + b" " * MAX_BODY_BYTES + b"}")
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "request_too_large")
 
 

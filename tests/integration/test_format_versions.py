@@ -170,7 +170,7 @@ async def test_a_session_of_a_newer_version_is_refused_untouched_and_a_newer_gat
         await client.send("response.create")
         await client.until("response.output_audio.delta")
         session = SessionRef("default", session_id(client))
-        served.house.directory.let_go(
+        served.state.directory.stop_renewing(
             session, field_of(redis_url, session, OWNER)
         )  # its next heartbeat would undo this
         with Redis.from_url(redis_url) as redis:
@@ -182,7 +182,7 @@ async def test_a_session_of_a_newer_version_is_refused_untouched_and_a_newer_gat
             assert f"format {NEWER}" in error["message"] and "Upgrade" in error["message"]
             assert redis.hget(keys.session_hash(session), OWNER) == owner
             assert redis.ttl(keys.session_hash(session)) <= left, "a refusal keeps no session alive"
-        assert other.house.calls == 0
+        assert len(other.state.sessions) == 0
         await client.until("response.output_audio.delta")  # its gateway has noticed nothing
         client.ws.transport.abort()
     monkeypatch.setattr(session_format, "NEWEST_READ", NEWER)
@@ -214,7 +214,7 @@ async def test_a_newer_snapshot_that_is_found_after_the_take_over_is_left_to_pee
         session = SessionRef("default", session_id(client))
         owner = field_of(redis_url, session, OWNER)
         snapshot = msgspec.msgpack.encode({"format": NEWER})
-        await served.house.past.save_snapshot(session, snapshot, 1, owner=owner)
+        await served.state.session_log.save_snapshot(session, snapshot, 1, owner=owner)
         client.ws.transport.abort()
     with looking_into(redis_url, as_text=False) as redis:
         before = read_keys(redis, session)
@@ -225,10 +225,10 @@ async def test_a_newer_snapshot_that_is_found_after_the_take_over_is_left_to_pee
     assert {key: value for key, value in after.items() if key != hash_key} == {
         key: value for key, value in before.items() if key != hash_key
     }
-    await other.house.directory.heartbeat()
-    seen = await other.house.directory.find(session)
-    assert seen is not None and other.house.calls == 0
-    assert await served.house.directory.take_over(session, seen, owner="a peer")
+    await other.state.directory.heartbeat()
+    seen = await other.state.directory.find(session)
+    assert seen is not None and len(other.state.sessions) == 0
+    assert await served.state.directory.take_over(session, seen, owner="a peer")
 
 
 async def test_the_commands_name_interactions_of_a_newer_version_and_go_on_with_the_rest(tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.clock import ManualClock
-from agentvoicebox.gateway.quota import Figures
-from agentvoicebox.gateway.reception import Reception
+from agentvoicebox.clock import Clock, ManualClock
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.sessions import counts
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.api_keys import TenantLimits
-from agentvoicebox.tenancy.standings import FRESH_S
 
 LONG_S = 3_600.0  # a window that no test outlives
 KEY = "a-configured-key"
@@ -34,15 +34,14 @@ AS_KEY = as_key(KEY)
 AT_ONCE = 200
 
 
-def tenant(requests: int | None = None, tokens: int | None = None) -> Figures:
-    return Figures(tenant=Allowance(requests, tokens, LONG_S))
+def tenant(requests: int | None = None, tokens: int | None = None) -> LimitConfig:
+    return LimitConfig(tenant=Allowance(requests, tokens, LONG_S))
 
 
 @asynccontextmanager
-async def limited(broker: RedisBroker, figures: Figures, **options: Any) -> AsyncIterator[Gateway]:
+async def limited(broker: RedisBroker, limits: LimitConfig, *, clock: Clock | None = None) -> AsyncIterator[Gateway]:
     """A gateway with limits."""
-    reception = {"figures": figures, **options}
-    async with gateway(broker, api_keys=(KEY,), reception=reception, max_calls=1_000) as served:
+    async with gateway(broker, admission=AdmissionConfig((KEY,), limits), clock=clock, max_calls=1_000) as served:
         yield served
 
 
@@ -55,7 +54,7 @@ async def three(redis_url: str) -> AsyncIterator[list[Gateway]]:
             broker = RedisBroker(redis_url)
             stack.push_async_callback(broker.close)
             made.append(await stack.enter_async_context(limited(broker, tenant(requests=100))))
-            made[-1].house.reception._limits._patience_s = 30.0  # a busy machine must not look like an absent store
+            made[-1].state.admission._limits._patience_s = 30.0  # a busy machine must not look like an absent store
         yield made
 
 
@@ -73,7 +72,7 @@ async def test_of_200_connects_at_each_of_three_gateways_no_more_come_in_than_th
     assert codes.count("rate_limit_exceeded") == 3 * AT_ONCE - 100
     assert set(codes) <= {"rate_limit_exceeded", "let in", "broker_lost"}
     for served in three:
-        assert "avb_limits_local_total 0.0" in served.house.metrics.page().decode()
+        assert "avb_limits_local_total 0.0" in served.state.metrics.page().decode()
 
 
 async def test_of_200_events_at_each_of_three_gateways_no_more_count_than_the_limit(three: list[Gateway]) -> None:
@@ -100,13 +99,13 @@ async def test_of_200_events_at_each_of_three_gateways_no_more_count_than_the_li
 async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_open(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "PATIENCE_S", 30.0)  # a busy machine must not look like an absent store
-    most, figures = 20, Figures(tenant_sessions=20)
+    monkeypatch.setattr(counts, "TIMEOUT_S", 30.0)  # a busy machine must not look like an absent store
+    most, limits = 20, LimitConfig(tenant_sessions=20)
     async with AsyncExitStack() as stack:
         brokers = [RedisBroker(redis_url) for _ in range(3)]
         for broker in brokers:
             stack.push_async_callback(broker.close)
-        urls = [(await stack.enter_async_context(limited(broker, figures))).url() for broker in brokers]
+        urls = [(await stack.enter_async_context(limited(broker, limits))).url() for broker in brokers]
 
         async def stay(url: str) -> dict[str, Any]:
             ws = await stack.enter_async_context(connect(url, open_timeout=60, **AS_KEY))
@@ -139,8 +138,8 @@ async def test_a_tenants_own_limit_acts_on_an_open_session_and_on_nobody_else(
         await client.send("session.update", session={})
         return (await client.next())["type"] == "session.updated"
 
-    figures = tenant(requests=3)
-    async with town_of(redis_broker, postgres, manual_clock, figures=figures) as town, AsyncExitStack() as stack:
+    limits = tenant(requests=3)
+    async with town_of(redis_broker, postgres, manual_clock, limits=limits) as town, AsyncExitStack() as stack:
         one, other = [
             await stack.enter_async_context(calling(town.url(), **as_key((await town.key(each)).text)))
             for each in ("acme", "umbra")
@@ -253,17 +252,18 @@ async def test_a_caller_who_last_heard_of_limits_comes_back_to_the_right_place(
 
 async def test_without_the_store_this_process_limits_by_its_part_and_counts_it() -> None:
     connection, metrics = Connection("redis://127.0.0.1:1/0"), Metrics()
-    reception = Reception(connection, None, metrics=metrics, keys=(KEY,), figures=tenant(requests=4), gateways=2)
+    config = AdmissionConfig((KEY,), tenant(requests=4), gateways=2)
+    admission = AdmissionControl(connection, None, metrics=metrics, config=config)
     headers = {"authorization": f"Bearer {KEY}"}
     outcomes = []
     for _ in range(3):
         try:
-            await reception.receive(headers)
+            await admission.authorize(headers)
             outcomes.append("let in")
         except Exception as error:
             outcomes.append(type(error).__name__)
     assert outcomes == ["let in", "let in", "RateLimited"]
     page = metrics.page().decode()
     assert "avb_limits_local_total 3.0" in page and 'avb_limited_total{limit="tenant.requests"} 1.0' in page
-    await reception.close()
+    await admission.close()
     await connection.close()

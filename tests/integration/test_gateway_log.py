@@ -22,7 +22,7 @@ async def spoken_turn(client: Client) -> None:
 
 async def replay(served: Gateway, session: SessionRef) -> tuple[bool, Engine, list[Effect]]:
     """Whether a snapshot was used, the engine as it is now, and every effect since the snapshot."""
-    state, raw = await served.house.past.load(session)
+    state, raw = await served.state.session_log.load(session)
     entries = [_entries.decode(each) for each in raw]
     effects: list[Effect] = []
     if state is None:
@@ -61,8 +61,8 @@ async def test_the_log_replays_to_the_events_the_client_got(served: Gateway, wor
 async def test_a_snapshot_and_the_log_since_replay_to_the_same(
     served: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentvoicebox.gateway.driver.SNAPSHOT_EVERY", 10)
-    monkeypatch.setattr("agentvoicebox.gateway.driver.REPLAY_S", 0.0)
+    monkeypatch.setattr("agentvoicebox.gateway.call.session_log_writer.SNAPSHOT_EVERY", 10)
+    monkeypatch.setattr("agentvoicebox.gateway.call.session_log_writer.REPLAY_S", 0.0)
     async with calling(served.url()) as client:
         session = SessionRef("default", client.events[0]["session"]["id"])
         await client.use(audio=SERVER_VAD)
@@ -82,14 +82,14 @@ async def test_a_store_that_lost_the_log_is_mended_by_a_snapshot(
     async with calling(served.url()) as client:
         session = SessionRef("default", client.events[0]["session"]["id"])
         await client.use(audio=SERVER_VAD)
-        guest = served.house._guests[session]
-        guest._driver._outbox.has_lost = True  # type: ignore[attr-defined]
+        slot = served.state.sessions._slots[session]
+        slot._call._parts.outbox.has_lost = True  # type: ignore[union-attr]
         async with Redis.from_url(redis_url) as redis:
             await redis.flushall()
         await client.use(instructions="Be kind.")
 
         async def is_saved() -> bool:
-            return (await served.house.past.load(session))[0] is not None
+            return (await served.state.session_log.load(session))[0] is not None
 
         await until(is_saved)
         is_restored, engine, _ = await replay(served, session)

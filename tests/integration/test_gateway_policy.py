@@ -12,12 +12,16 @@ from tests.kit.town import CONFIGURED, Town, as_key, town_of
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.policy.bundle import shipped_rules
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
+from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.usage import Usage
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 
@@ -84,17 +88,17 @@ async def test_a_policy_that_is_away_lets_nobody_in_and_says_so(redis_broker: Re
         key = (await town.key()).text
         error, code, reason = await refusal(town.url(), **as_key(key))
         assert (error["code"], code, reason) == ("policy_lost", 1013, "server_error.policy_lost")
-        assert "AVB_OPA_URL" in error["message"] and await town.served.house.directory.live() == []
+        assert "AVB_OPA_URL" in error["message"] and await town.served.state.directory.live() == []
         async with town.http(key) as http:
             answer = await http.get("/v1/models")
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "policy_lost")
 
 
 async def test_the_administration_stands_beside_the_calls(redis_broker: RedisBroker, postgres: Postgres) -> None:
-    async with gateway(
-        redis_broker, api_keys=(CONFIGURED,), reception={"postgres": postgres}, postgres=postgres
-    ) as served:
-        town = Town(served, served.house.reception._api_keys, ManualClock())  # type: ignore[arg-type]
+    records = RecordStores(postgres, History(postgres), Usage(postgres))
+    admission = AdmissionConfig((CONFIGURED,))
+    async with gateway(redis_broker, admission=admission, postgres=postgres, records=records) as served:
+        town = Town(served, served.state.admission._api_keys, ManualClock())  # type: ignore[arg-type]
         admin = new_key()
         await ApiKeys(postgres).create(DEFAULT_TENANT, admin, scopes=("admin",))
         async with town.http(CONFIGURED) as configured:
@@ -103,7 +107,7 @@ async def test_the_administration_stands_beside_the_calls(redis_broker: RedisBro
             assert (await operator.post("/v1/admin/tenants", json={"id": "acme"})).status_code == 201
             shown = (await operator.post("/v1/admin/tenants/acme/keys", json={})).json()
             async with calling(town.url(), **as_key(shown["key"])):
-                (session,) = await served.house.directory.live()
+                (session,) = await served.state.directory.live()
                 assert session.tenant_id == "acme"
             assert (await operator.get("/v1/admin/tenants/umbra")).status_code == 404
             assert "/v1/admin/tenants" in (await operator.get("/openapi.json")).json()["paths"]

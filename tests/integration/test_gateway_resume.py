@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import SessionTaken
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.ports.broker import AppendAudio, AppendLog, AudioEntry, Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.log import SessionLog
 
@@ -90,7 +91,7 @@ async def test_what_was_said_while_nobody_was_there_is_heard_on_return(served: G
     session = SessionRef("default", session_id(client))
 
     async def is_written() -> bool:
-        return any(b"speech_done" in raw for raw in (await served.house.past.past(session)).entries)
+        return any(b"speech_done" in raw for raw in (await served.state.session_log.read(session)).entries)
 
     await until(is_written)
     async with back(served.url(return_query(client)), client) as client:
@@ -160,7 +161,7 @@ def unbroken(said: bytes, start_sample: int, length: int) -> bytes:
 async def test_unknown_foreign_and_ended_sessions_are_refused_alike(
     redis_broker: RedisBroker, workers: Workers
 ) -> None:
-    async with gateway(redis_broker, api_keys=("good", "second")) as served:
+    async with gateway(redis_broker, admission=AdmissionConfig(("good", "second"))) as served:
         good = {"additional_headers": {"Authorization": "Bearer good"}}
         async with calling(served.url(STARTS), **good) as client:
             real = session_id(client)
@@ -207,6 +208,25 @@ async def test_of_two_who_come_back_at_once_one_goes_on(served: Gateway, other: 
     assert_whole(finished[0], slow)
 
 
+async def test_a_refused_resume_leaves_the_first_call_running_with_its_place(
+    served: Gateway, slow: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_lost(*_: object, **__: object) -> bool:
+        return False
+
+    async with calling(served.url(STARTS)) as client:
+        await client.send("response.create")
+        await hear_some(client, 3)
+        with monkeypatch.context() as patch:
+            patch.setattr(served.state.directory, "take_over", is_lost)
+            error, code, _ = await refusal(served.url(return_query(client)))
+            assert (error["code"], code) == ("session_busy", 1013)
+        assert len(served.state.sessions) == 1
+        assert list(served.state.admission.counts._ours) == [SessionRef("default", session_id(client))]
+        await client.until("response.done")
+        assert_whole(client, slow)
+
+
 async def test_the_former_owner_is_dropped_and_its_late_writes_do_not_land(
     served: Gateway, other: Gateway, slow: Workers
 ) -> None:
@@ -224,7 +244,7 @@ async def test_the_former_owner_is_dropped_and_its_late_writes_do_not_land(
             assert client.ws.close_code == 1012
             assert all(event in rival.events for event in client.events[seen:])  # nothing that the other did not say
             assert_whole(rival, slow)
-            assert served.house.calls == 0
+            assert len(served.state.sessions) == 0
 
 
 async def test_nothing_of_a_dispatch_without_ownership_happens(redis_broker: RedisBroker, redis_url: str) -> None:
@@ -264,7 +284,7 @@ async def test_a_client_without_the_flag_leaves_nothing_behind_when_its_line_bre
         client.ws.transport.abort()
 
     async def is_gone() -> bool:
-        return await served.house.directory.get(SessionRef("default", session_id(client))) is None
+        return await served.state.directory.get(SessionRef("default", session_id(client))) is None
 
     await until(is_gone)
 
@@ -275,7 +295,7 @@ async def test_a_session_whose_caller_stays_away_ends(redis_broker: RedisBroker,
             client.ws.transport.abort()
 
         async def is_gone() -> bool:
-            return await served.house.directory.get(SessionRef("default", session_id(client))) is None
+            return await served.state.directory.get(SessionRef("default", session_id(client))) is None
 
         await until(is_gone)
         error, code, _ = await refusal(served.url(return_query(client)))
@@ -313,14 +333,14 @@ async def test_a_gateway_that_drains_hands_its_sessions_over(
 async def test_a_snapshot_that_was_saved_and_the_log_since_are_enough(
     served: Gateway, other: Gateway, slow: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentvoicebox.gateway.driver.SNAPSHOT_EVERY", 10)
-    monkeypatch.setattr("agentvoicebox.gateway.driver.REPLAY_S", 0.02)
+    monkeypatch.setattr("agentvoicebox.gateway.call.session_log_writer.SNAPSHOT_EVERY", 10)
+    monkeypatch.setattr("agentvoicebox.gateway.call.session_log_writer.REPLAY_S", 0.02)
     slow.pace_s = 0.03
     async with calling(served.url(STARTS)) as client:
         await client.send("response.create")
         await hear_some(client, 22)
         client.ws.transport.abort()
-    assert (await served.house.past.past(SessionRef("default", session_id(client)))).state is not None
+    assert (await served.state.session_log.read(SessionRef("default", session_id(client)))).state is not None
     async with back(other.url(return_query(client)), client) as client:
         assert (await client.next())["is_complete"]
         await client.until("response.done")

@@ -14,7 +14,7 @@ from tests.kit.town import Town, as_key, town_of
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.gateway.quota import Figures
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.storage.conversations import Conversations
@@ -123,7 +123,7 @@ async def test_the_same_session_id_at_two_tenants_is_two_sessions(town: Town, re
     async with calling(town.url(), **as_key(key.text)) as victim:
         theirs, mine = [SessionRef(tenant, session_id(victim)) for tenant in ("acme", "umbra")]
         results = await redis_broker.results(mine)
-        await town.served.house.directory.open(mine, {})
+        await town.served.state.directory.open(mine, {})
         await victim.send("response.create")
         await victim.until("response.done")
         with pytest.raises(TimeoutError):
@@ -133,9 +133,9 @@ async def test_the_same_session_id_at_two_tenants_is_two_sessions(town: Town, re
         assert await redis_broker.connection.commands.exists(keys.log(theirs))
         assert not await redis_broker.connection.commands.exists(keys.log(mine))
         await redis_broker.forget(mine)
-        await town.served.house.directory.close(mine)
+        await town.served.state.directory.close(mine)
         await victim.nothing_but("rate_limits.updated")
-        assert await town.served.house.directory.get(theirs)
+        assert await town.served.state.directory.get(theirs)
 
 
 async def test_nobody_uses_up_another_tenants_limit(
@@ -143,8 +143,8 @@ async def test_nobody_uses_up_another_tenants_limit(
 ) -> None:
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url, most_connections=2)
-    figures = Figures(tenant=Allowance(requests=20, window_s=3_600.0))
-    async with town_of(redis_broker, postgres, manual_clock, figures=figures) as town, two(town) as (victim, thief):
+    limits = LimitConfig(tenant=Allowance(requests=20, window_s=3_600.0))
+    async with town_of(redis_broker, postgres, manual_clock, limits=limits) as town, two(town) as (victim, thief):
         for _ in range(40):
             await thief.send("session.update", session={})
         while len(thief.of("session.updated")) + len(thief.of("error")) < 40:

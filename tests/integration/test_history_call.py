@@ -14,6 +14,7 @@ from tests.kit.gateway import Gateway, Workers, gateway
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import Generate
+from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.conversations import Conversations
@@ -53,7 +54,7 @@ async def served_and_recorded(
     """A gateway whose calls are recorded twice over, and a client for its REST."""
     workers.writes = looks_up
     async with (
-        gateway(redis_broker, history=History(postgres), usage=Usage(postgres)) as made,
+        gateway(redis_broker, records=RecordStores(postgres, History(postgres), Usage(postgres))) as made,
         recording(redis_broker, postgres),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{made.port}/v1") as client,
     ):

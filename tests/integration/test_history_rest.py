@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from agentvoicebox.engine.effects import Persist
-from agentvoicebox.gateway.history import history_routes
+from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres

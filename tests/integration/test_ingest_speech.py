@@ -10,8 +10,8 @@ from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.engine.inputs import Input, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.ingest import Ingest, InputAudioConfig
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.providers.tts.piper import Piper
 from agentvoicebox.providers.vad.silero import SileroVad
@@ -76,8 +76,7 @@ async def call(vad: SileroVad, sound: Int16Array, detection: TurnDetection, form
 
     ingest = Ingest(
         batcher,
-        input_format=wire,
-        turn_detection=detection,
+        InputAudioConfig(wire, detection),
         post=post,
         deliver=lambda _, entry: made.entries.append(entry),
     )

@@ -44,7 +44,7 @@ async def call_over(redis_url: str, *servers: ChatServer, open_s: float = 0.3) -
         health = Health(VitalSigns(brokers[0].connection), JobKind.LLM, WORKER, models.ailing, every_s=0.1)
         work = LlmWork(models, on_trouble=health.suspect)
         await stack.enter_async_context(health.watching())
-        served = await stack.enter_async_context(gateway(brokers[2], watches_s=0.1))
+        served = await stack.enter_async_context(gateway(brokers[2], check_interval_s=0.1))
         working = [
             asyncio.create_task(Runner(brokers[0], JobKind.LLM, WORKER, slots=4, work=work).run(stop)),
             asyncio.create_task(Workers(brokers[1]).run(stop, [JobKind.TTS])),

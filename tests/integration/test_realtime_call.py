@@ -162,7 +162,7 @@ async def test_a_caller_who_leaves_mid_word_leaves_no_task_and_no_key(
         await until(nothing_left)
         # what is left of the cancelled utterance in the work queue is gone, too
         await until(lambda: _is_empty(redis, keys.job_stream(JobKind.STT)))
-    assert served.house.calls == 0
+    assert len(served.state.sessions) == 0
 
 
 async def _is_empty(redis: Redis, stream: str) -> bool:
@@ -185,7 +185,7 @@ async def test_twenty_calls_in_a_row_leave_as_many_tasks_as_one(served: Gateway,
 
 
 async def _nobody(served: Gateway) -> bool:
-    return served.house.calls == 0
+    return len(served.state.sessions) == 0
 
 
 async def _at_most(count: int) -> bool:
@@ -197,16 +197,16 @@ async def test_a_caller_who_does_not_read_is_closed_and_others_are_not_held_up(
     served: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     other_bound = {"LIMIT_BYTES": ("STALLED_S", 600.0), "STALLED_S": ("LIMIT_BYTES", 10**9)}[bound]
-    monkeypatch.setattr(f"agentvoicebox.gateway.socket.{other_bound[0]}", other_bound[1])
-    monkeypatch.setattr(f"agentvoicebox.gateway.socket.{bound}", {"LIMIT_BYTES": 2**20, "STALLED_S": 0.5}[bound])
-    monkeypatch.setattr("agentvoicebox.gateway.call.FLUSH_S", 0.2)
+    monkeypatch.setattr(f"agentvoicebox.gateway.call.socket.{other_bound[0]}", other_bound[1])
+    monkeypatch.setattr(f"agentvoicebox.gateway.call.socket.{bound}", {"LIMIT_BYTES": 2**20, "STALLED_S": 0.5}[bound])
+    monkeypatch.setattr("agentvoicebox.gateway.call.call.FLUSH_S", 0.2)
     async with calling(served.url(), compression=None) as slow:
         slow.ws.transport.pause_reading()
         # echoes of long instructions fill the line, then the buffer
         await slow.append(tone(20))
         for _ in range(400):
             await slow.send("session.update", session={"instructions": "x" * 50_000})
-            if served.house.calls == 0:
+            if len(served.state.sessions) == 0:
                 break
         await until(lambda: _nobody(served))
         async with calling(served.url()) as other:

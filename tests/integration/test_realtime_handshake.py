@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 
 KEY = "avb-test-key"
 
@@ -29,7 +30,7 @@ async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
 @pytest.fixture
 async def guarded(broker: RedisBroker) -> AsyncIterator[Gateway]:
     """A gateway with a key."""
-    async with gateway(broker, api_keys=("another-key", KEY)) as served:
+    async with gateway(broker, admission=AdmissionConfig(("another-key", KEY))) as served:
         yield served
 
 
@@ -162,7 +163,7 @@ async def test_the_caller_who_is_one_too_many_may_try_later(broker: RedisBroker)
             assert reason == "server_error.overloaded"
 
         async def nobody() -> bool:
-            return served.house.calls == 0
+            return len(served.state.sessions) == 0
 
         await until(nobody)
         async with connect(served.url()) as second:
@@ -214,7 +215,7 @@ async def test_a_shutdown_ends_calls_with_their_closing_events_and_lets_nobody_i
             async with asyncio.timeout(WAIT_S):
                 await ws.recv()
         assert (ws.close_code, ws.close_reason) == (1001, "shutdown")
-    assert guarded.house.is_leaving
+    assert guarded.state.sessions.is_draining
 
 
 async def test_without_the_store_a_caller_is_told_to_try_later_and_the_gateway_is_not_ready() -> None:
@@ -226,5 +227,5 @@ async def test_without_the_store_a_caller_is_told_to_try_later_and_the_gateway_i
             assert (await http.get("/ready")).status_code == 503
             assert (await http.get("/health")).status_code == 200
             assert (await http.get("/metrics")).status_code == 200
-        assert served.house.calls == 0
+        assert len(served.state.sessions) == 0
     await broker.close()

@@ -20,7 +20,8 @@ from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.workers.recorder import RecorderWork, serve_recorder
 from agentvoicebox.workers.runner import Runner
 

@@ -17,7 +17,7 @@ from tests.kit.waiting import until
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.sessions.counts import Entered, Full, SessionCounts
+from agentvoicebox.sessions.counts import AtCapacity, Entered, SessionCounts
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS, CONNECTS, TENANT_LIMIT, KEY_LIMIT = 3, 200, 70, 30
@@ -122,7 +122,7 @@ async def test_racing_gateways_never_overshoot_and_a_dead_ones_places_come_free(
 
             async def knock() -> None:
                 for each in newcomers[len(let_in) :]:
-                    if isinstance(await counts.enter(each, "key_new", **limits(TENANT_LIMIT)), Full):
+                    if isinstance(await counts.enter(each, "key_new", **limits(TENANT_LIMIT)), AtCapacity):
                         return
                     let_in.append(each)
 
@@ -141,12 +141,12 @@ async def test_the_answer_says_what_is_full_and_when_to_come_again(connection: C
     counts = SessionCounts(connection)
     assert await counts.enter(call(1), "k1", **limits(2, 1)) == Entered(1, 1)
     full = await counts.enter(call(2), "k1", **limits(2, 1))
-    assert isinstance(full, Full) and (full.whose, full.limit) == ("key", 1) and 25 < full.retry_after_s <= 30
+    assert isinstance(full, AtCapacity) and (full.whose, full.limit) == ("key", 1) and 25 < full.retry_after_s <= 30
     assert await counts.enter(call(2), "k2", **limits(2, 1)) == Entered(2, 1)
     full = await counts.enter(call(3), "k3", **limits(2, 1))
-    assert isinstance(full, Full) and (full.whose, full.limit) == ("tenant", 2)
+    assert isinstance(full, AtCapacity) and (full.whose, full.limit) == ("tenant", 2)
     assert isinstance(await counts.enter(call(3, "umbra"), "k3", **limits(2, 1)), Entered), "tenants do not meet"
-    assert isinstance(await counts.enter(call(4, "nobody"), "k4", **limits(0)), Full)
+    assert isinstance(await counts.enter(call(4, "nobody"), "k4", **limits(0)), AtCapacity)
 
 
 async def test_a_session_that_is_inside_is_never_refused_and_counts_once(
@@ -155,9 +155,9 @@ async def test_a_session_that_is_inside_is_never_refused_and_counts_once(
     here, there = SessionCounts(connection), SessionCounts(connection)
     assert await here.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1)
     assert await there.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1), "taken over by another gateway"
-    here.let_go(call(1))
+    here.stop_renewing(call(1))
     await here.leave(call(1))
-    assert isinstance(await there.enter(call(2), "k", **limits(1, 1)), Full)
+    assert isinstance(await there.enter(call(2), "k", **limits(1, 1)), AtCapacity)
     await there.leave(call(1))
     assert await there.enter(call(2), "k", **limits(1, 1)) == Entered(1, 1)
 
@@ -195,7 +195,7 @@ async def test_without_a_store_a_process_counts_its_own_and_writes_them_down_lat
         outage.setattr(counts, "_connection", away)
         assert await counts.enter(call(2), "k", **limits(3, 2)) == Entered(2, 2, is_local=True)
         full = await counts.enter(call(3), "k", **limits(3, 2))
-        assert isinstance(full, Full) and full.whose == "key"
+        assert isinstance(full, AtCapacity) and full.whose == "key"
     await away.close()
     with looking_into(store_url) as redis:
         assert redis.zcard(keys.open_of_tenant("acme")) == 1

@@ -10,7 +10,7 @@ from tests.kit.kits import migrate
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import APP_ROLE, Postgres, StorageRefused
-from agentvoicebox.supervisor.embedded import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources import demo_data
 from agentvoicebox_delivery.sources.catalogue import Catalogue

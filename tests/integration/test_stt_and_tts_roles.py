@@ -13,7 +13,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import SynthesisDone, Transcribed
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.stt import serve_stt
 from agentvoicebox.workers.tts import serve_tts
 

@@ -10,7 +10,9 @@ import pytest
 from redis.asyncio import Redis
 
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 
 def leftovers(folder: DataFolder) -> list[str]:
@@ -100,7 +102,9 @@ def test_sockets_move_to_a_short_path_when_the_data_folder_is_deep(tmp_path: Pat
 
 ORPHAN_MAKER = """
 import asyncio, os, sys
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 async def main():
     folder = DataFolder(sys.argv[1])

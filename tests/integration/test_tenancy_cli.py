@@ -12,10 +12,10 @@ from agentvoicebox.cli.keys import app
 from agentvoicebox.errors import BadCredentials, PolicyDenied
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 Keys = Callable[..., Result]
 
@@ -37,7 +37,7 @@ def authenticated(url: str, bearer: str) -> Principal:
         postgres = await Postgres.open(url, most_connections=1)
         try:
             stored = ApiKeys(postgres)
-            return await Authenticator(stored, Standings(stored), None).authenticate(bearer)
+            return (await Authenticator(stored, AccountStatusCache(stored), None).authenticate(bearer)).principal
         finally:
             await postgres.close()
 
@@ -48,7 +48,7 @@ def limits_of(url: str, tenant: str) -> TenantLimits:
     async def ask() -> TenantLimits:
         postgres = await Postgres.open(url, most_connections=1)
         try:
-            return (await ApiKeys(postgres).standing(tenant, None)).limits
+            return (await ApiKeys(postgres).account_status(tenant, None)).limits
         finally:
             await postgres.close()
 

@@ -8,15 +8,15 @@ from tests.kit.store import looking_into
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
+from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 ACME = Principal("acme", "key_000000000001")
 SESSION = {"type": "realtime", "model": "delivery", "instructions": "Be brief."}
@@ -70,7 +70,7 @@ async def test_lives_out_of_range_are_refused(secrets: ClientSecrets, seconds: i
         await secrets.mint(ACME, SESSION, seconds)
 
 
-async def test_the_door_knows_both_kinds_and_shuts_for_the_secrets_of_a_suspended_tenant(
+async def test_both_kinds_of_credential_are_resolved_and_secrets_of_a_suspended_tenant_are_refused(
     secrets: ClientSecrets, postgres_url: str
 ) -> None:
     await migrate(postgres_url)
@@ -78,18 +78,18 @@ async def test_the_door_knows_both_kinds_and_shuts_for_the_secrets_of_a_suspende
     try:
         keys, key = ApiKeys(postgres), new_key()
         await keys.create("acme", key)
-        standings = Standings(keys)
-        door = Door(Authenticator(keys, standings, None), secrets, standings)
-        admitted = await door.admit(key.text, right="client_secrets")
-        assert admitted.session is None
+        accounts = AccountStatusCache(keys)
+        resolver = CredentialResolver(Authenticator(keys, accounts, None), secrets, accounts)
+        credential = await resolver.resolve(key.text, right="client_secrets")
+        assert credential.session is None
         with pytest.raises(PolicyDenied):
-            await door.admit(key.text, right="admin")
-        value, _ = await secrets.mint(admitted.principal, SESSION)
-        assert (await door.admit(value)).session == SESSION
+            await resolver.resolve(key.text, right="admin")
+        value, _ = await secrets.mint(credential.principal, SESSION)
+        assert (await resolver.resolve(value)).session == SESSION
         with pytest.raises(PolicyDenied):
-            await door.admit(value, right="client_secrets")
+            await resolver.resolve(value, right="client_secrets")
         await keys.suspend("acme")
         with pytest.raises(PolicyDenied, match="suspended"):
-            await Door(Authenticator(keys, None, None), secrets, Standings(keys)).admit(value)
+            await CredentialResolver(Authenticator(keys, None, None), secrets, AccountStatusCache(keys)).resolve(value)
     finally:
         await postgres.close()

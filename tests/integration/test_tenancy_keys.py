@@ -9,17 +9,24 @@ import pytest
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials, ClientError, PolicyDenied, StorageLost
+from agentvoicebox.gateway.admission.quota import allowance_of
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 from agentvoicebox.tenancy import authenticator as module
+from agentvoicebox.tenancy.account_status_cache import (
+    ASK_EVERY_S,
+    FRESH_S,
+    MAX_AGE_S,
+    RETRY_AFTER_S,
+    AccountStatusCache,
+)
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits, UnknownKey
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import ASK_EVERY_S, AWAY_S, FRESH_S, LONGEST_S, Standings, allowance_of
 
 
 class Gate:
@@ -28,11 +35,11 @@ class Gate:
     def __init__(self, postgres: Postgres, clock: ManualClock) -> None:
         self.clock = clock
         self.keys = ApiKeys(postgres, clock=clock)
-        self.standings = Standings(self.keys, clock=clock)
+        self.accounts = AccountStatusCache(self.keys, clock=clock)
         self.trail = AuditTrail(postgres, clock=clock)
         self.log = AuditLog(postgres)
         self.who = Authenticator(
-            self.keys, self.standings, self.trail, static_keys=("configured-1", "configured-2"), clock=clock
+            self.keys, self.accounts, self.trail, static_keys=("configured-1", "configured-2"), clock=clock
         )
 
     async def key(self, tenant: str) -> NewKey:
@@ -58,8 +65,8 @@ async def gate(postgres: Postgres, manual_clock: ManualClock) -> AsyncIterator[G
 
 async def test_a_good_key_is_its_tenants_and_a_configured_one_the_defaults(gate: Gate) -> None:
     key = await gate.key("acme")
-    assert await gate.who.authenticate(key.text) == Principal("acme", f"key_{key.prefix}")
-    configured = await gate.who.authenticate("configured-2")
+    assert (await gate.who.authenticate(key.text)).principal == Principal("acme", f"key_{key.prefix}")
+    configured = (await gate.who.authenticate("configured-2")).principal
     assert (configured.tenant_id, configured.key_id) == ("default", "key_env_2")
 
 
@@ -112,7 +119,7 @@ async def test_a_key_is_looked_up_once_and_then_known_for_half_a_minute(
 async def test_a_flood_of_wrong_keys_stays_bounded_and_pushes_no_good_one_out(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WRONG", 3)
+    monkeypatch.setattr(module, "MAX_WRONG", 3)
     key = await gate.key("acme")
     await gate.who.authenticate(key.text)
     for _ in range(6):
@@ -125,7 +132,7 @@ async def test_a_flood_of_wrong_keys_stays_bounded_and_pushes_no_good_one_out(
 
 async def test_suspension_and_revocation_act_within_a_minute_on_new_callers_and_open_sessions(gate: Gate) -> None:
     key, other = await gate.key("acme"), await gate.key("umbra")
-    principal = await gate.who.authenticate(key.text)
+    principal = (await gate.who.authenticate(key.text)).principal
     await gate.who.authenticate(other.text)
     await gate.keys.suspend("acme")
     await gate.keys.revoke("umbra", other.prefix)
@@ -135,10 +142,10 @@ async def test_suspension_and_revocation_act_within_a_minute_on_new_callers_and_
     assert denied.value.code == "account_deactivated"
     with pytest.raises(BadCredentials):
         await gate.who.authenticate(other.text)
-    assert (await gate.standings.of(principal)).is_suspended and FRESH_S + ASK_EVERY_S < 60
+    assert (await gate.accounts.of(principal)).is_suspended and FRESH_S + ASK_EVERY_S < 60
     await gate.keys.suspend("acme", is_suspended=False)
     gate.clock.advance(FRESH_S)
-    assert await gate.who.authenticate(key.text) == principal
+    assert (await gate.who.authenticate(key.text)).principal == principal
 
 
 async def test_configured_keys_can_be_suspended_and_work_without_postgres(gate: Gate, postgres: Postgres) -> None:
@@ -148,8 +155,8 @@ async def test_configured_keys_can_be_suspended_and_work_without_postgres(gate: 
         await gate.who.authenticate("configured-1")
     away = await Postgres.open("postgresql://nobody@127.0.0.1:1/nothing")
     keys = ApiKeys(away, clock=gate.clock)
-    alone = Authenticator(keys, Standings(keys, clock=gate.clock), None, static_keys=("configured-1",))
-    assert (await alone.authenticate("configured-1")).tenant_id == "default"
+    alone = Authenticator(keys, AccountStatusCache(keys, clock=gate.clock), None, static_keys=("configured-1",))
+    assert (await alone.authenticate("configured-1")).principal.tenant_id == "default"
     with pytest.raises(StorageLost):
         await alone.authenticate(new_key().text)
     await away.close()
@@ -158,31 +165,31 @@ async def test_configured_keys_can_be_suspended_and_work_without_postgres(gate: 
 async def test_a_database_that_is_away_is_asked_now_and_then_and_the_last_answer_serves_for_a_minute(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    principal = await gate.who.authenticate((await gate.key("acme")).text)
+    principal = (await gate.who.authenticate((await gate.key("acme")).text)).principal
     asked: list[str] = []
 
     async def lost(tenant_id: str, prefix: str | None) -> object:
         asked.append(tenant_id)
         raise StorageLost("away")
 
-    monkeypatch.setattr(gate.keys, "standing", lost)
+    monkeypatch.setattr(gate.keys, "account_status", lost)
     gate.clock.advance(FRESH_S)
     for _ in range(3):
-        assert not (await gate.standings.of(principal)).is_suspended
+        assert not (await gate.accounts.of(principal)).is_suspended
     assert len(asked) == 1
-    gate.clock.advance(AWAY_S)
-    await gate.standings.of(principal)
+    gate.clock.advance(RETRY_AFTER_S)
+    await gate.accounts.of(principal)
     assert len(asked) == 2
-    gate.clock.advance(LONGEST_S - FRESH_S - AWAY_S)
+    gate.clock.advance(MAX_AGE_S - FRESH_S - RETRY_AFTER_S)
     with pytest.raises(StorageLost):
-        await gate.standings.of(principal)
+        await gate.accounts.of(principal)
 
 
 async def test_both_keys_are_good_for_the_grace_of_a_rotation(gate: Gate) -> None:
     old, new = await gate.key("acme"), new_key()
     ends = await gate.keys.rotate("acme", old.prefix, new, grace_s=3600)
     assert ends.timestamp() == gate.clock.wall_s() + 3600
-    assert {(await gate.who.authenticate(each.text)).tenant_id for each in (old, new)} == {"acme"}
+    assert {(await gate.who.authenticate(each.text)).principal.tenant_id for each in (old, new)} == {"acme"}
     with pytest.raises(UnknownKey):
         await gate.keys.rotate("acme", old.prefix, new_key())
     gate.clock.advance(timedelta(hours=1).total_seconds())
@@ -269,8 +276,8 @@ async def test_attempts_wait_for_a_database_that_is_away(gate: Gate, postgres: P
 async def test_a_tenants_own_limits_replace_the_usual_ones_where_it_has_them(gate: Gate) -> None:
     key = await gate.key("acme")
     await gate.keys.set_limits("acme", TenantLimits(tokens=7))
-    standing = await gate.standings.of(await gate.who.authenticate(key.text))
-    assert allowance_of(standing, Allowance(100, 1000)) == Allowance(100, 7)
+    account = (await gate.who.authenticate(key.text)).account
+    assert allowance_of(account, Allowance(100, 1000)) == Allowance(100, 7)
 
 
 @pytest.mark.parametrize("tenant", ["_gate", "", "a/b", "{x}", "Acme", "x" * 64])

@@ -137,7 +137,7 @@ async def test_a_caller_who_hangs_up_leaves_one_whole_booking(
             async with asyncio.timeout(LONG_S):
                 await bookings.has_begun.wait()
         async with asyncio.timeout(LONG_S):
-            await served.house.leave(LONG_S)
+            await served.state.sessions.drain(LONG_S)
         assert with_tools.tools._once.under_way == 1
         bookings.may_end.set()
         await with_tools.tools.settle()

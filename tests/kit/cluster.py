@@ -20,8 +20,11 @@ from agentvoicebox.cli.local_server import free_port
 from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.ids import DEFAULT_TENANT
+from agentvoicebox.processes.child_command import child_command
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, shim
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.supervisor.roles import children
 from agentvoicebox_delivery.sources.demo_data import seed
 from tests.kit.balancer import READY
@@ -66,7 +69,7 @@ class Node:
         options = [part for role in self.roles for part in ("--role", role)]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *shim([sys.executable, "-m", "agentvoicebox.cli", "serve", *options], die_with=signal.SIGKILL),
+                *child_command([sys.executable, "-m", "agentvoicebox.cli", "serve", *options], die_with=signal.SIGKILL),
                 cwd=ROOT,
                 env={**self._environment, "AVB_PORT": str(self.port)},
                 stdin=DEVNULL,
@@ -273,7 +276,9 @@ async def _stop_all(nodes: list[Node]) -> None:
 @asynccontextmanager
 async def _balancer(port: int, backends: list[int]) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        *shim([sys.executable, "-m", "tests.kit.balancer", str(port), *map(str, backends)], die_with=signal.SIGKILL),
+        *child_command(
+            [sys.executable, "-m", "tests.kit.balancer", str(port), *map(str, backends)], die_with=signal.SIGKILL
+        ),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "src:."},
         stdout=PIPE,

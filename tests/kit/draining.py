@@ -73,7 +73,7 @@ class Draining:
                 async with asyncio.timeout(PATIENCE_S):
                     await asyncio.gather(*closing)
             self.drained_s = time.perf_counter() - began_s
-            assert served.house.calls == 0, "calls are left in a gateway that is gone"
+            assert len(served.state.sessions) == 0, "calls are left in a gateway that is gone"
             for client, (_, can_return) in zip(clients, callers, strict=True):
                 is_over = not can_return or await self._is_over(client)
                 if not is_over:
@@ -89,7 +89,7 @@ class Draining:
         assert client.ws.close_code not in (None, 1005, 1006), "a line was cut"
 
     async def _is_over(self, client: Client) -> bool:
-        return await self.other.house.directory.get(SessionRef(DEFAULT_TENANT, session_id(client))) is None
+        return await self.other.state.directory.get(SessionRef(DEFAULT_TENANT, session_id(client))) is None
 
     async def _go_on(self, client: Client) -> None:
         async with back(self.other.url(return_query(client)), client) as client_there:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
-from agentvoicebox.clock import SystemClock
+from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import (
     AudioSynthesised,
     Generated,
@@ -22,18 +23,21 @@ from agentvoicebox.engine.inputs import (
     WorkerInput,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise
-from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.reception import Reception
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
+from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
+from agentvoicebox.gateway.admission.session_registry import SessionRegistry
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.role import serve
-from agentvoicebox.gateway.vad_batch import VadBatcher
-from agentvoicebox.gateway.watch import Watch
+from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
+from agentvoicebox.ports.policy import Policy
 from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
-from tests.kit.kits import AGENTS
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz
 CHUNK = (np.sin(np.arange(CHUNK_SAMPLES) * 0.05) * 8_000).astype("<i2").tobytes()
@@ -153,11 +157,11 @@ class Gateway:
 
     Attributes:
         port: where.
-        house: what its calls share.
+        state: what its calls share.
     """
 
-    def __init__(self, house: House, port: int, stop: asyncio.Event) -> None:
-        self.house = house
+    def __init__(self, state: GatewayState, port: int, stop: asyncio.Event) -> None:
+        self.state = state
         self.port = port
         self.stop = stop
 
@@ -167,53 +171,92 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
-    """Serve a house over `broker`.
+async def gateway(
+    broker: RedisBroker,
+    *,
+    admission: AdmissionConfig | None = None,
+    postgres: Postgres | None = None,
+    policy: Policy | None = None,
+    clock: Clock | None = None,
+    health: ServiceHealth | None = None,
+    max_calls: int = 24,
+    port: int = 0,
+    has_heartbeats: bool = False,
+    check_interval_s: float = 0.0,
+    **changes: Any,
+) -> AsyncIterator[Gateway]:
+    """Serve a gateway over `broker`.
 
-    `changes` are fields of House, or `api_keys`, `reception` (more arguments of Reception), `port`, `heartbeats`, `watches_s`.
+    Args:
+        broker: of the gateway's state.
+        admission: keys and limits; by default no key is needed.
+        postgres: for tenants' keys.
+        policy: by default the shipped rules.
+        clock: for admission alone.
+        health: what works beside the calls.
+        max_calls: of the gateway.
+        port: 0 chooses a free one.
+        has_heartbeats: renew the sessions' ownership.
+        check_interval_s: between two health checks; 0 for none.
+        changes: fields of GatewayState.
     """
-    metrics = Metrics()
-    options = {"postgres": None, "keys": changes.pop("api_keys", ()), **changes.pop("reception", {})}
-    reception = Reception(broker.connection, metrics=metrics, **options)
-    port: int = changes.pop("port", 0)
-    has_heartbeats: bool = changes.pop("heartbeats", False)
-    watches_s: float = changes.pop("watches_s", 0.0)
-    batcher = VadBatcher(EnergyVad())
-    house = House(
+    metrics, health = Metrics(), health or ServiceHealth()
+    control = AdmissionControl(
+        broker.connection, postgres, metrics=metrics, config=admission, policy=policy, clock=clock
+    )
+    directory = SessionDirectory(broker.connection, broker.subscriber)
+    sessions = SessionRegistry(
+        broker,
+        directory,
+        control.counts,
+        health=health,
+        metrics=metrics,
+        max_calls=max_calls,
+        cleanup_delay_s=0.05,
+    )
+    state = GatewayState(
         **{  # type: ignore[arg-type]
             "broker": broker,
-            "directory": SessionDirectory(broker.connection, broker.subscriber),
-            "past": SessionLog(broker.connection),
-            "batcher": batcher,
-            "agents": AGENTS,
-            "reception": reception,
+            "directory": directory,
+            "session_log": SessionLog(broker.connection),
+            "batcher": VadBatcher(EnergyVad()),
+            "agents": Agents(),
+            "admission": control,
+            "sessions": sessions,
+            "health": health,
             "clock": SystemClock(),
             "metrics": metrics,
-            "max_calls": 24,
-            "grace_s": 0.05,
             **changes,
         }
     )
     stop = asyncio.Event()
     opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(house, host="127.0.0.1", port=port, announce_ready=opened.set_result, stop=stop), name="test gateway"
+        serve(state, host="127.0.0.1", port=port, announce_ready=opened.set_result, stop=stop), name="test gateway"
     )
-    keeping = [asyncio.create_task(house.directory.run(stop))] if has_heartbeats else []
-    if watches_s:
-        watch = Watch(house, VitalSigns(broker.connection), every_s=watches_s)
-        keeping.append(asyncio.create_task(watch.run(stop), name="watch"))
+    running = [asyncio.create_task(state.directory.run(stop))] if has_heartbeats else []
+    if check_interval_s:
+        monitor = HealthMonitor(
+            health,
+            VitalSigns(broker.connection),
+            sessions.publish_health,
+            language_model=state.agents.default.language_model,
+            clock=state.clock,
+            metrics=metrics,
+            interval_s=check_interval_s,
+        )
+        running.append(asyncio.create_task(monitor.run(stop), name="health monitor"))
     try:
         done, _ = await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
         if serving in done:
             await serving
-        yield Gateway(house, await opened, stop)
+        yield Gateway(state, await opened, stop)
     finally:
         stop.set()
         await serving
-        await asyncio.gather(*keeping)
-        await batcher.close()
-        await reception.close()
+        await asyncio.gather(*running)
+        await state.batcher.close()
+        await control.close()
 
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:

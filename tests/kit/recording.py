@@ -22,7 +22,8 @@ from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
 from tests.kit.laws import PATIENCE_S

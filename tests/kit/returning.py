@@ -73,7 +73,7 @@ async def serve_gateway_child(settings: Settings, announce_ready: Callable[[], N
     """Role: a whole gateway with the energy detector, so that it starts fast."""
     broker = RedisBroker(settings.redis_url)
     try:
-        async with gateway(broker, port=settings.port, heartbeats=True) as made:
+        async with gateway(broker, port=settings.port, has_heartbeats=True) as made:
             announce_ready()
             await stop.wait()
             made.stop.set()

@@ -15,7 +15,8 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from agentvoicebox.broker.cluster import SCHEMES
-from agentvoicebox.supervisor.embedded import shim, valkey_binary
+from agentvoicebox.processes.child_command import child_command
+from agentvoicebox.supervisor.embedded.valkey import valkey_binary
 
 NODES = 3
 ONLOOKER = "onlooker"
@@ -50,7 +51,7 @@ class ValkeyNode:
         self._folder.mkdir(parents=True, exist_ok=True)
         program = [valkey_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         self._process = await asyncio.create_subprocess_exec(
-            *shim([*program, "--save", "", *self._options], die_with=signal.SIGKILL),
+            *child_command([*program, "--save", "", *self._options], die_with=signal.SIGKILL),
             cwd=self._folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
         )  # fmt: skip
         await self.until("PING", lambda said: said)

@@ -9,6 +9,10 @@ from openai import AsyncOpenAI
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.state import RecordStores
+from agentvoicebox.ports.policy import Policy
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.usage import Usage
@@ -33,7 +37,7 @@ class Town:
     """What a test of tenants needs.
 
     Attributes:
-        served: the gateway; it asks every 20 ms how its sessions' tenants stand.
+        served: the gateway; it checks its sessions' accounts every 20 ms.
         keys: the tenants' keys.
         clock: by which keys end, and what is known of tenants grows old; the calls' own is the system's.
     """
@@ -63,9 +67,19 @@ class Town:
 
 
 @asynccontextmanager
-async def town_of(broker: RedisBroker, postgres: Postgres, clock: ManualClock, **more: Any) -> AsyncIterator[Town]:
-    """A town; `more` are further arguments of Reception."""
-    options = {"postgres": postgres, "ask_every_s": 0.02, "clock": clock, **more}
-    kept = {"history": History(postgres), "usage": Usage(postgres), "postgres": postgres}
-    async with gateway(broker, api_keys=(CONFIGURED,), reception=options, **kept) as served:
+async def town_of(
+    broker: RedisBroker,
+    postgres: Postgres,
+    clock: ManualClock,
+    *,
+    limits: LimitConfig | None = None,
+    policy: Policy | None = None,
+    recheck_s: float = 0.02,
+) -> AsyncIterator[Town]:
+    """A town; by default without limits, under the shipped rules."""
+    admission = AdmissionConfig((CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s)
+    records = RecordStores(postgres, History(postgres), Usage(postgres))
+    async with gateway(
+        broker, admission=admission, postgres=postgres, policy=policy, clock=clock, records=records
+    ) as served:
         yield Town(served, ApiKeys(postgres, clock=clock), clock)

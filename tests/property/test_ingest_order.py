@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from agentvoicebox.audio.pcm import bytes_of, samples_of
 from agentvoicebox.engine.inputs import Input, SpeechStarted, SpeechStopped
-from agentvoicebox.gateway.ingest import Ingest
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.ingest import Ingest, InputAudioConfig
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
@@ -33,8 +33,7 @@ def test_every_utterance_gets_exactly_the_samples_of_its_turn(
         batcher = VadBatcher(EnergyVad())
         ingest = Ingest(
             batcher,
-            input_format=AudioFormat(),
-            turn_detection=TurnDetection(silence_duration_ms=200),
+            InputAudioConfig(AudioFormat(), TurnDetection(silence_duration_ms=200)),
             post=facts.append,
             deliver=lambda job_id, entry: entries.append((job_id, entry)),
         )

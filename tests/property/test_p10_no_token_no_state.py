@@ -18,17 +18,17 @@ from tests.conftest import ServerLoop
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
+from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy import authenticator
-from agentvoicebox.tenancy.api_keys import ApiKeys
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
+from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
-from agentvoicebox.tenancy.door import Door
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 CONFIGURED = "a-configured-key-of-some-length"
 TABLES = ("sessions", "conversation_items", "responses", "shipments", "tenants", "projects", "api_keys")
@@ -101,14 +101,14 @@ async def knock(redis_url: str, postgres_url: str, bearers: list[str]) -> list[b
     """Whether each was let in."""
     postgres, connection = await Postgres.open(postgres_url, most_connections=2), Connection(redis_url)
     keys = ApiKeys(postgres)
-    standings, trail = Standings(keys), AuditTrail(postgres)
-    who = Authenticator(keys, standings, trail, static_keys=(CONFIGURED,))
-    door = Door(who, ClientSecrets(connection), standings, trail)
+    accounts, trail = AccountStatusCache(keys), AuditTrail(postgres)
+    who = Authenticator(keys, accounts, trail, static_keys=(CONFIGURED,))
+    resolver = CredentialResolver(who, ClientSecrets(connection), accounts, trail)
     let_in = []
     try:
         for bearer in bearers:
             try:
-                await door.admit(bearer)
+                await resolver.resolve(bearer)
                 let_in.append(True)
             except (BadCredentials, PolicyDenied) as error:
                 assert error.close_code in (3000, 1008)
@@ -170,7 +170,7 @@ def test_p10_without_a_valid_token_nothing_begins(
     hold_p10(world, redis_url, postgres_url, owner_url, server_loop)
 
 
-@pytest.mark.parametrize("broken", ["secret", "revoked", "bound", "standing"])
+@pytest.mark.parametrize("broken", ["secret", "revoked", "bound", "account"])
 def test_a_broken_door_is_caught(
     world: World,
     redis_url: str,
@@ -180,21 +180,21 @@ def test_a_broken_door_is_caught(
     monkeypatch: pytest.MonkeyPatch,
     broken: str,
 ) -> None:
-    async def stands_well(self: object, principal: Principal) -> None:
-        return None
+    async def is_active(self: object, principal: Principal) -> AccountStatus:
+        return AccountStatus()
 
     match broken:
         case "secret":  # the prefix alone is enough
             monkeypatch.setattr(authenticator, "is_secret", lambda secret, secret_hash: True)
         case "revoked":
             monkeypatch.setattr("agentvoicebox.tenancy.api_keys.StoredKey.is_good", lambda self, now: True)
-            monkeypatch.setattr(Standings, "require_good", stands_well)
+            monkeypatch.setattr(AccountStatusCache, "require_active", is_active)
         case "bound":
             redeem = ClientSecrets.redeem
             monkeypatch.setattr(
                 ClientSecrets, "redeem", lambda self, value, session_id: redeem(self, value, session_id="sess_1")
             )
-        case "standing":
-            monkeypatch.setattr(Standings, "require_good", stands_well)
+        case "account":
+            monkeypatch.setattr(AccountStatusCache, "require_active", is_active)
     with pytest.raises(AssertionError, match="was let in"):
         hold_p10(world, redis_url, postgres_url, owner_url, server_loop, examples=150)

@@ -20,7 +20,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.job_streams import JobStreams
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.result_reader import ResultReader
-from agentvoicebox.gateway.inbox import Inbox
+from agentvoicebox.gateway.call.inbox import Inbox
 from agentvoicebox.ports.broker import Claim, JobKind, Record
 
 CALLERS = 3

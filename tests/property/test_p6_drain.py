@@ -15,17 +15,17 @@ from tests.kit.laws import emptied, examples
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway import role
-from agentvoicebox.gateway.call import Call
-from agentvoicebox.gateway.socket import Writer
+from agentvoicebox.gateway.call.call import Call
+from agentvoicebox.gateway.call.socket import Writer
 
 CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
 ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]
 
 
 @pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is still speaking is waited for, but not long."""
-    monkeypatch.setattr(role, "DRAIN_S", 1.0)
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who is still speaking is waited for, but not long."""
+    monkeypatch.setattr(role, "DRAIN_TIMEOUT_S", 1.0)
 
 
 async def play(url: str, callers: list[Who]) -> None:

@@ -18,7 +18,7 @@ from tests.kit.recording import recording
 from agentvoicebox.broker import keys
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.conversations import Conversations, TimedBatch
-from agentvoicebox.supervisor.embedded import DataFolder
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.workers import recorder
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Task

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from agentvoicebox.gateway.admin_openapi import admin_openapi, as_text
+from agentvoicebox.gateway.http.admin_openapi import admin_openapi, as_text
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi-admin.json"
 
 
 def test_the_document_is_current() -> None:
-    again = f"python -m agentvoicebox.gateway.admin_openapi > {DOCUMENT.name}"
+    again = f"python -m agentvoicebox.gateway.http.admin_openapi > {DOCUMENT.name}"
     assert DOCUMENT.read_text(encoding="utf-8") == as_text(admin_openapi()), f"write it again: {again}"
 
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from starlette.websockets import WebSocket
 
-from agentvoicebox.gateway.call import Call
-from agentvoicebox.gateway.handshake import LIMITS_MARK
-from agentvoicebox.gateway.quota import Quota
-from agentvoicebox.gateway.socket import Writer
+from agentvoicebox.gateway.admission.handshake import LIMITS_MARK
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.call.limits_report import report_limits
+from agentvoicebox.gateway.call.socket import Writer
 from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.server_events import InputAudioBufferCleared, RateLimit, TurnTrace
 
@@ -44,9 +44,9 @@ class Counting:
 
 async def test_limits_told_late_bear_the_id_of_the_event_before_them_and_no_id_twice() -> None:
     wire, quota = Wire(), Counting()
-    writer = Writer(cast(WebSocket, wire), Dialect.GA, lambda: None)
+    writer = Writer(cast(WebSocket, wire), Dialect.GA)
     limits = (RateLimit(name="requests", limit=10, remaining=9, reset_seconds=1.0),)
-    tasks = [asyncio.create_task(writer.run()), asyncio.create_task(Call._account(cast(Quota, quota), writer))]
+    tasks = [asyncio.create_task(writer.run()), asyncio.create_task(report_limits(cast(Quota, quota), writer))]
     try:
         writer.send(InputAudioBufferCleared(event_id="event_done"))
         writer.send(InputAudioBufferCleared(event_id="event_next"))  # came while the store was counting

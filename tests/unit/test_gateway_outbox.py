@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.outbox import ROOM, Outbox
+from agentvoicebox.gateway.call.outbox import CAPACITY, Outbox
 from agentvoicebox.ports.broker import AppendLog, Dispatch, Job, JobKind, SessionRef, Submit
 
 CALL = SessionRef("acme", "sess_1")
@@ -41,7 +41,7 @@ def submit(kind: JobKind) -> Submit:
 
 async def test_what_waits_while_the_store_is_busy_goes_together() -> None:
     store = Store()
-    outbox = Outbox(store, lambda batch: None)
+    outbox = Outbox(store, CALL)
     store.gate.clear()
     outbox.put(entry(0))
     first = asyncio.create_task(outbox.flush())
@@ -57,7 +57,7 @@ async def test_what_waits_while_the_store_is_busy_goes_together() -> None:
 
 async def test_what_nobody_waits_for_is_sent_too() -> None:
     store = Store()
-    outbox = Outbox(store, lambda batch: None)
+    outbox = Outbox(store, CALL)
     running = asyncio.create_task(outbox.run())
     outbox.put(entry(1))
     async with asyncio.timeout(5):
@@ -70,7 +70,8 @@ async def test_what_nobody_waits_for_is_sent_too() -> None:
 async def test_a_lost_store_loses_the_batch_but_owes_the_records() -> None:
     store = Store()
     lost: list[Dispatch] = []
-    outbox = Outbox(store, lost.extend)
+    outbox = Outbox(store, CALL)
+    outbox.on_lost = lost.extend
     store.is_away = True
     outbox.put(entry(1), submit(JobKind.STT), submit(JobKind.RECORD))
     await outbox.flush()
@@ -83,10 +84,10 @@ async def test_a_lost_store_loses_the_batch_but_owes_the_records() -> None:
 
 
 async def test_it_says_when_too_much_waits() -> None:
-    outbox = Outbox(Store(), lambda batch: None)
-    outbox.put(*(entry(number) for number in range(ROOM - 1)))
+    outbox = Outbox(Store(), CALL)
+    outbox.put(*(entry(number) for number in range(CAPACITY - 1)))
     assert not outbox.is_full
-    outbox.put(entry(ROOM))
+    outbox.put(entry(CAPACITY))
     assert outbox.is_full
     await outbox.flush()
     assert not outbox.is_full

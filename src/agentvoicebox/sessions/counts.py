@@ -1,10 +1,10 @@
-"""How many sessions a tenant and a key have open, over all gateways, so that racing connects can't overshoot their limits.
+"""How many sessions a tenant and a key have open, over all gateways, so that concurrent connects can't exceed their limits.
 
-A session holds a place of its tenant's and one of its key's, both taken by one script or not at all. A place lives for 30 s
-and is renewed by its gateway's heartbeat, so a dead gateway's places come free without anybody's help. While the store is
-away a process lets in by its own sessions alone, and the next heartbeat writes them down.
+A session holds one place of its tenant and one of its key; one script takes both or none. A place expires after 30 s and is
+renewed by its gateway's heartbeat, so places of a dead gateway become free by themselves. While the store is away, a process
+counts its own sessions only, and the next heartbeat stores them.
 
-A session that is taken over enters again at its new gateway: it has its place already and is never refused.
+A resumed session enters again at its new gateway: it has its place already and is never refused.
 """
 
 import asyncio
@@ -19,9 +19,8 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.telemetry.logs import get_logger
 
-PATIENCE_S = (
-    3.0  # a caller waits; then this process answers for itself. Less, and a storm of callers is taken for an outage
-)
+# Then this process decides by itself. With less, a burst of callers would look like an outage.
+TIMEOUT_S = 3.0
 LEAST_RETRY_S = 1.0
 
 log = get_logger(__name__)
@@ -40,13 +39,13 @@ class Entered(msgspec.Struct, frozen=True):
     is_local: bool = False
 
 
-class Full(msgspec.Struct, frozen=True):
-    """There is no place.
+class AtCapacity(msgspec.Struct, frozen=True):
+    """There is no free place.
 
     Attributes:
         whose: the limit that is reached.
-        retry_after_s: 1 to 30; until the place renewed longest ago would come free, should its gateway be dead. A call that
-            ends gives its place back at once.
+        retry_after_s: 1 to 30; when the place renewed longest ago expires, should its gateway be dead. A call that ends frees
+            its place at once.
     """
 
     whose: Literal["tenant", "key"]
@@ -72,17 +71,17 @@ class SessionCounts:
 
     async def enter(
         self, session: SessionRef, key_id: str, *, tenant_limit: int | None, key_limit: int | None
-    ) -> Entered | Full:
-        """Ask for a place, or renew the one that the session has. Never fails.
+    ) -> Entered | AtCapacity:
+        """Take a place, or renew the one that the session has. Never raises.
 
         Args:
-            session: who wants in; its tenant's places are asked.
+            session: whose place it is.
             key_id: the key it was opened with (of an ephemeral secret: the key that minted it); "" for none.
             tenant_limit: most open sessions of the tenant, 0 or more; None for no limit.
             key_limit: of the key.
         """
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 verdict, tenant_open, key_open, wait_ms = await self._connection.call(
                     lambda: self._enter(
                         self._connection.commands,
@@ -98,8 +97,8 @@ class SessionCounts:
             return Entered(tenant_open, key_open)
         retry_after_s = max(LEAST_RETRY_S, wait_ms / 1000)
         if verdict == 1:
-            return Full("tenant", tenant_limit or 0, retry_after_s)
-        return Full("key", key_limit or 0, retry_after_s)
+            return AtCapacity("tenant", tenant_limit or 0, retry_after_s)
+        return AtCapacity("key", key_limit or 0, retry_after_s)
 
     async def beat(self) -> None:
         """Renew all of ours, in one round trip. Call every `ttl_s / 3`. Raises BrokerLost."""
@@ -111,7 +110,7 @@ class SessionCounts:
         async def renew() -> None:
             pipe = self._connection.commands.pipeline(transaction=False)
             for session, key_id in ours:
-                # without limits: whoever is inside stays, also when a limit was lowered or the store lost its memory
+                # without limits: open sessions stay, even if a limit was lowered or the store lost its data
                 pipe.eval(self._enter.text, 2, *_places(session, key_id), session.session_id, "", "", self._ttl_ms)
             await pipe.execute()
 
@@ -129,14 +128,14 @@ class SessionCounts:
                     await stop.wait()
 
     async def leave(self, session: SessionRef) -> None:
-        """The session is over: its places are free at once. Raises BrokerLost; then they come free within `ttl_s`."""
+        """The session is over: its places are free at once. Raises BrokerLost; then they expire within `ttl_s`."""
         key_id = self._ours.pop(session, None)
         if key_id is not None:
             self._left[session] = key_id
             await self._strike({session: key_id})
 
-    def let_go(self, session: SessionRef) -> None:
-        """Renew the session no more: another gateway has it, or may have it until its places come free."""
+    def stop_renewing(self, session: SessionRef) -> None:
+        """Stop renewing the session: another gateway has it, or may have it until its places expire."""
         self._ours.pop(session, None)
 
     async def _strike(self, left: dict[SessionRef, str]) -> None:
@@ -152,15 +151,15 @@ class SessionCounts:
 
     def _enter_here(
         self, session: SessionRef, key_id: str, tenant_limit: int | None, key_limit: int | None
-    ) -> Entered | Full:
+    ) -> Entered | AtCapacity:
         others = [(each, key) for each, key in self._ours.items() if each != session]
         of_tenant = [key for each, key in others if each.tenant_id == session.tenant_id]
         of_key = of_tenant.count(key_id)
         if session not in self._ours:
             if tenant_limit is not None and len(of_tenant) >= tenant_limit:
-                return Full("tenant", tenant_limit, LEAST_RETRY_S)
+                return AtCapacity("tenant", tenant_limit, LEAST_RETRY_S)
             if key_limit is not None and of_key >= key_limit:
-                return Full("key", key_limit, LEAST_RETRY_S)
+                return AtCapacity("key", key_limit, LEAST_RETRY_S)
         if not self._is_alone:
             log.warning("sessions are counted by this process alone: the store is away")
         self._is_alone = True

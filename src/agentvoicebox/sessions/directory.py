@@ -1,10 +1,10 @@
-"""Who owns which session: one hash a session, kept alive by heartbeats, with notices of every change.
+"""Which gateway owns which session: one hash per session, kept alive by heartbeats, with notices of every change.
 
-While the store is away each gateway goes on by what it knows of its own sessions, and the next heartbeat writes that down
-whole. Leaves sweeping up to `janitor`.
+While the store is away each gateway continues with what it knows of its own sessions, and the next heartbeat writes all of that.
+Cleaning up is the `janitor`'s.
 
-Law: a session has one owner, named by a token in its hash. Whoever takes a session over must name the owner it was seen with, so
-of several who try one does; from then on the former owner can write nothing of the session (scripts in `broker/lua` check it).
+Law: a session has one owner, named by a token in its hash. A takeover must name the owner that it saw, so of several concurrent
+ones one succeeds; from then on the former owner can write nothing of the session (scripts in `broker/lua` check it).
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class _Notices:
         self.waiting.put_nowait(_decoder.decode(payload))
 
     def missed(self) -> None:
-        """Whoever needs certainty asks `get`."""
+        """Nothing to do: `get` has the truth."""
 
 
 class SessionDirectory:
@@ -80,27 +80,27 @@ class SessionDirectory:
         self._closed: set[SessionRef] = set()  # since the last heartbeat
         self._hold = Script("hold")
         self._take = Script("take")
-        self.on_lost: Callable[[SessionRef, str], None] = _nobody_cares
+        self.on_lost: Callable[[SessionRef, str], None] = _ignore
 
     async def open(self, session: SessionRef, fields: Mapping[str, str], *, owner: str = "") -> None:
-        """Enter a session of ours. Raises BrokerLost; the session is then known here only, until a heartbeat succeeds.
+        """Add a session of ours. Raises BrokerLost; the session is then known here only, until a heartbeat succeeds.
 
         Fields are short facts about ownership and state (gateway, agent, model, …), never words of people. `owner` is the token
-        of whoever writes for it (`new_owner`); empty: one of the directory's own.
+        of the session's writer (`new_owner`); empty: the directory makes one.
         """
         self._ours[session] = {**fields, FORMAT: str(session_format.WRITTEN)}
         self._tokens[session] = owner or self._tokens.get(session) or new_owner()
         await self._write([session], "opened")
 
     async def find(self, session: SessionRef) -> dict[str, str] | None:
-        """As `get`, with what only gateways see: whoever wants to take the session over needs its owner. Raises BrokerLost."""
+        """As `get`, with the fields that only gateways see: a takeover needs the owner. Raises BrokerLost."""
         found: dict[Any, Any] = await self._connection.call(
             lambda: self._connection.commands.hgetall(keys.session_hash(session))
         )
         return {name.decode(): value.decode() for name, value in found.items()} or None
 
     async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
-        """Make a session ours that was `seen` (by `find`) with another owner; False when somebody else was faster.
+        """Make a session ours that was `seen` (by `find`) with another owner; False when another gateway was faster.
 
         Raises:
             NewerFormat: this version can't read the session; it stays as it is, with its owner.
@@ -120,8 +120,8 @@ class SessionDirectory:
             await self._write([session], "changed")
         return bool(verdict)
 
-    def let_go(self, session: SessionRef, owner: str) -> None:
-        """Renew a session no more: another gateway has it, or may have it until it expires."""
+    def stop_renewing(self, session: SessionRef, owner: str) -> None:
+        """Stop renewing a session: another gateway has it, or may have it until it expires."""
         if self._tokens.get(session) == owner:
             self._ours.pop(session, None)
             self._tokens.pop(session, None)
@@ -235,7 +235,7 @@ class SessionDirectory:
         answers = await self._connection.call(write)
         for session, is_ours in zip(sessions, answers, strict=True):
             if not is_ours:
-                self.let_go(session, tokens[session])
+                self.stop_renewing(session, tokens[session])
                 self.on_lost(session, tokens[session])
 
     async def _by_expiry(self, low: str, high: str) -> list[SessionRef]:
@@ -255,7 +255,7 @@ def new_owner() -> str:
     return secrets.token_hex(8)
 
 
-def _nobody_cares(session: SessionRef, owner: str) -> None:
+def _ignore(session: SessionRef, owner: str) -> None:
     pass
 
 

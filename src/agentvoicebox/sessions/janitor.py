@@ -1,4 +1,4 @@
-"""Sweeps up after sessions whose gateway is gone: every key deleted, `closed` told to whoever listens (plan A1.5).
+"""Cleans up after sessions whose gateway is gone: deletes every key and announces `closed` (plan A1.5).
 
 Any number of janitors may run; each expired session is announced by one of them.
 """

@@ -1,7 +1,7 @@
-"""A session's past: the engine's last snapshot, and every input since. Whoever has both can go on with the call.
+"""A session's log: the engine's last snapshot, and every input since. Any gateway can restore the session from both.
 
-Inputs are written through the broker (`AppendLog`), in the round trip that carries their effects; this file reads them
-back, and trims what a snapshot covers. One writer a session, by the owner's token; what the bytes mean is the engine's affair.
+Inputs are written through the broker (`AppendLog`), in the round trip that carries their effects; this file reads them back, and
+trims what a snapshot covers. Each session has one writer, by the owner's token. Only the gateway knows what the bytes mean.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ _NONCE_BYTES = 8  # of an entry's nonce, what all entries of one dispatch share
 
 
 @dataclass(frozen=True)
-class Past:
+class LoggedSession:
     """What a session can be restored from.
 
     Attributes:
         state: the engine at its last snapshot; None when there is none yet.
-        ledger: what was kept beside it.
+        ledger: the gateway's ledger, saved with the snapshot.
         through: how many inputs the snapshot covers.
         entries: the inputs since.
-        last_batch: how many of them came with the last dispatch, of which the rest may be missing in the store.
+        last_batch: how many of them came with the last dispatch, of which other parts may be missing in the store.
     """
 
     state: bytes | None
@@ -58,13 +58,13 @@ class SessionLog:
             session: whose.
             state: `Engine.snapshot()`.
             through_entry: how many inputs the engine had received since the session's start, the first (`Opened`)
-                counted. All of them must have been dispatched; inputs that the store lost meanwhile are healed by
-                the snapshot.
-            ledger: what the gateway wants back beside the state.
+                counted. All of them must have been dispatched; the snapshot also covers inputs that the store lost
+                in the meantime.
+            ledger: saved beside the state.
             owner: the writer's token; with it nothing is written when the session has another owner.
 
         Raises:
-            BrokerLost: the store is away; the former snapshot and its log still stand.
+            BrokerLost: the store is away; the former snapshot and its log are unchanged.
         """
         covered, after, _ = await self._read_snapshot(session)
         for entry_id, _, _ in await self._read_after(session, after, through_entry - covered):
@@ -81,11 +81,11 @@ class SessionLog:
             NewerFormat: this version can't read it.
             BrokerLost: the store is away.
         """
-        past = await self.past(session)
-        return past.state, past.entries
+        logged = await self.read(session)
+        return logged.state, logged.entries
 
-    async def past(self, session: SessionRef) -> Past:
-        """Everything that is left of a session.
+    async def read(self, session: SessionRef) -> LoggedSession:
+        """Everything that the store has of a session.
 
         Raises:
             NewerFormat: this version can't read it.
@@ -102,7 +102,7 @@ class SessionLog:
         found = await self._read_after(session, after, None)
         last = found[-1][2][:_NONCE_BYTES] if found else b""
         last_batch = sum(1 for _, _, nonce in found if nonce[:_NONCE_BYTES] == last)
-        return Past(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
+        return LoggedSession(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
 
     async def _read_snapshot(self, session: SessionRef) -> tuple[int, bytes, bytes | None]:
         fields: list[Any] = await self._connection.call(

@@ -23,14 +23,16 @@ from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
-from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
 
 _log = structlog.get_logger(__name__)
 
 SERVER_PAUSE_S = 0.5
-BURIAL_PATIENCE_S = 0.5  # a dead worker's successor must not wait for an absent store
+RELEASE_TIMEOUT_S = 0.5  # a dead worker's successor must not wait for an absent store
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -93,7 +95,7 @@ class Supervisor:
         if self._is_whole or needs("postgres_url", self._specs, self.settings):
             await self._migrate()
         if self.settings.redis_url:
-            self._broker = RedisBroker(self.settings.redis_url, patience_s=BURIAL_PATIENCE_S)
+            self._broker = RedisBroker(self.settings.redis_url, patience_s=RELEASE_TIMEOUT_S)
             if not any(isinstance(server, EmbeddedValkey) for server in self._servers):
                 await self._check_store(self._broker)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}

@@ -188,7 +188,7 @@ class Metrics:
         """How long the oldest unclaimed job of a kind has waited."""
         self._queue_age_s.labels(_among(kind, JOB_KINDS)).set(seconds)
 
-    def surroundings(self, modes: Mapping[str, bool], pressure_s: float) -> None:
+    def service_health(self, modes: Mapping[str, bool], pressure_s: float) -> None:
         """What does not work, by mode, and how far work is behind."""
         for mode, holds in modes.items():
             self._degraded.labels(mode).set(holds)

@@ -41,7 +41,7 @@ WITH RECURSIVE line AS (
 SELECT EXISTS (SELECT FROM line WHERE rotated_to IN ($1, $2))
 """
 _REVOKE = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE prefix = $1 RETURNING prefix"
-_STANDING = """
+_ACCOUNT_STATUS = """
 SELECT tenant.suspended_at, tenant.limits, key.prefix, key.expires_at, key.revoked_at
 FROM (VALUES ($1)) AS asked (prefix) LEFT JOIN tenants AS tenant ON true LEFT JOIN api_keys AS key USING (prefix)
 """
@@ -89,8 +89,8 @@ class TenantLimits(msgspec.Struct, frozen=True, omit_defaults=True):
     sessions: int | None = None
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """How a tenant and one of its keys stand now."""
+class AccountStatus(msgspec.Struct, frozen=True):
+    """Whether a tenant and one of its keys may use the service now, and the tenant's own limits."""
 
     is_suspended: bool = False
     is_key_good: bool = True
@@ -220,16 +220,18 @@ class ApiKeys:
                 raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
             await write(connection, tenant_id, deed)
 
-    async def standing(self, tenant_id: str, prefix: str | None) -> Standing:
-        """How a tenant stands, and one of its keys (None: a configured key, which is good). Raises StorageLost."""
+    async def account_status(self, tenant_id: str, prefix: str | None) -> AccountStatus:
+        """The status of a tenant and one of its keys (None: a configured key, which is good). Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
-            row = await connection.fetchrow(_STANDING, prefix or "")
-        if row is None:  # VALUES has one row, so this is no database of ours
-            return Standing(is_key_good=False)
-        is_over = row["expires_at"] is not None and row["expires_at"] <= self._now()
-        is_there = prefix is None or row["prefix"] is not None
+            row = await connection.fetchrow(_ACCOUNT_STATUS, prefix or "")
+        if row is None:  # VALUES always gives one row, so this is not our database
+            return AccountStatus(is_key_good=False)
+        is_expired = row["expires_at"] is not None and row["expires_at"] <= self._now()
+        exists = prefix is None or row["prefix"] is not None
         limits = msgspec.json.decode(row["limits"] or "{}", type=TenantLimits)
-        return Standing(row["suspended_at"] is not None, is_there and row["revoked_at"] is None and not is_over, limits)
+        return AccountStatus(
+            row["suspended_at"] is not None, exists and row["revoked_at"] is None and not is_expired, limits
+        )
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall_s(), UTC)

@@ -1,4 +1,4 @@
-"""Every attempt to come in, written down, without making anybody wait for it.
+"""Writes every authentication attempt to the audit log, without delaying the caller.
 
 Attempts are noted in memory and written in batches a moment later; a PostgreSQL that is away gets them when it is back, as far
 as there is room. Deeds of an administrator are not for here: those are written before they count (`storage.audit`).
@@ -21,7 +21,7 @@ from agentvoicebox.telemetry.logs import get_logger
 GATE = "_gate"
 """Whose log attempts go to that belong to no tenant; no tenant can be called so."""
 
-MOST_WAITING = 20_000  # entries, some 10 MB: minutes of an outage, or of somebody who guesses as fast as he can
+MOST_WAITING = 20_000  # entries, about 10 MB: minutes of an outage, or of keys being guessed as fast as possible
 BATCH = 500
 EVERY_S = 1.0
 

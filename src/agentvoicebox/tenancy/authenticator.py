@@ -1,8 +1,8 @@
-"""Whose key it is: from a bearer text to a principal, or a refusal that tells nothing.
+"""Checks API keys: from a bearer text to a principal, or a refusal that gives nothing away.
 
-A key is checked in PostgreSQL once and then known for half a minute by a keyed hash of it; so is a wrong one, in a cache of its
-own that a flood of guesses can't push the good ones out of. Argon2 runs in threads, two at a time; who would have to wait behind
-too many others is sent away to come later. Wrong, unknown, revoked and over look the same from outside, in words and in time.
+A key is checked in PostgreSQL once and then remembered for half a minute by a keyed hash. Wrong keys are remembered in a cache
+of their own, so a flood of guesses can't evict the good ones. Argon2 runs in threads, two at a time; when too many checks wait,
+further callers are refused. Wrong, unknown, revoked and expired keys get the same answer in the same time.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ import msgspec
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, Overloaded, Refused
 from agentvoicebox.ids import DEFAULT_TENANT
-from agentvoicebox.tenancy.api_keys import ApiKeys
+from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
+from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
-from agentvoicebox.tenancy.key_format import LEAD, is_secret, key_id, nobodys_hash, read_key
+from agentvoicebox.tenancy.key_format import LEAD, dummy_hash, is_secret, key_id, read_key
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.tenancy.standings import Standings
 
 HOT_S = 30.0
-MOST_HOT, MOST_WRONG = 10_000, 10_000
-CHECKS_AT_ONCE = 2  # Argon2 takes 19 MiB and a core each
-MOST_CHECKS_WAITING = 64  # some 0.8 s behind two threads
+MAX_HOT, MAX_WRONG = 10_000, 10_000
+PARALLEL_CHECKS = 2  # Argon2 takes 19 MiB and a core each
+MAX_CHECKS_WAITING = 64  # about 0.8 s of waiting behind two threads
 
 
 class _Hot(msgspec.Struct, frozen=True):
@@ -35,22 +35,29 @@ class _Hot(msgspec.Struct, frozen=True):
     until_s: float
 
 
+class Authenticated(msgspec.Struct, frozen=True):
+    """A caller with a good key, and the status of its account."""
+
+    principal: Principal
+    account: AccountStatus
+
+
 class Authenticator:
-    """The gate's memory and judgement. One a process.
+    """One per process.
 
     Args:
         keys: the tenants' keys; None where there is no PostgreSQL.
-        standings: suspended, revoked; None with `keys`.
-        trail: where every attempt is noted; None writes nothing.
-        static_keys: configured keys (AVB_API_KEYS), all of the tenant `default`, to call with and to
-            mint secrets; they stand in configuration files, so they administer nothing.
-        is_open: on this machine alone, without configured keys: whoever shows no key of ours is the tenant `default`.
+        accounts: suspended tenants, revoked keys; None with `keys`.
+        trail: where every attempt is recorded; None records nothing.
+        static_keys: configured keys (AVB_API_KEYS), all of the tenant `default`, for sessions and for
+            minting secrets; configuration files hold them, so they have no admin rights.
+        is_open: on this machine alone, without configured keys: a caller without one of our keys is the tenant `default`.
     """
 
     def __init__(
         self,
         keys: ApiKeys | None,
-        standings: Standings | None,
+        accounts: AccountStatusCache | None,
         trail: AuditTrail | None,
         *,
         static_keys: Sequence[str] = (),
@@ -58,41 +65,42 @@ class Authenticator:
         clock: Clock | None = None,
     ) -> None:
         self._keys = keys
-        self._standings = standings
+        self._accounts = accounts
         self._trail = trail
         self._static = [key.encode() for key in static_keys]
         self._is_open = is_open
         self._clock = clock or SystemClock()
-        self._nobodys_hash = nobodys_hash()  # made now, so that the first unknown key takes no longer than others
+        self._dummy_hash = dummy_hash()  # created now, so that the first unknown key takes no longer than others
         self._pepper = secrets.token_bytes(32)
         self._hot: OrderedDict[bytes, _Hot] = OrderedDict()
         self._wrong: OrderedDict[bytes, float] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Task[Principal | None]] = {}
-        self._checking = asyncio.Semaphore(CHECKS_AT_ONCE)
+        self._checking = asyncio.Semaphore(PARALLEL_CHECKS)
 
-    async def authenticate(self, bearer: str) -> Principal:
-        """Who shows this key.
+    async def authenticate(self, bearer: str) -> Authenticated:
+        """The owner of a key.
 
         Raises:
-            BadCredentials: a key that is wrong, unknown, revoked or over.
+            BadCredentials: a key that is wrong, unknown, revoked or expired.
             PolicyDenied: a good key of a suspended tenant.
             Overloaded: too many unknown keys are being checked.
             StorageLost: the key is not in memory and PostgreSQL is away.
         """
         principal = None
+        account = AccountStatus()
         try:
-            principal = await self._whose(bearer)
+            principal = await self._principal_of(bearer)
             if principal is None:
                 raise BadCredentials("Incorrect API key provided.")
-            if self._standings is not None:
-                await self._standings.require_good(principal)
+            if self._accounts is not None:
+                account = await self._accounts.require_active(principal)
         except Refused as error:
             self._note("auth.refused", principal, bearer, error.code or "")
             raise
         self._note("auth.accepted", principal, bearer, "")
-        return principal
+        return Authenticated(principal, account)
 
-    async def _whose(self, bearer: str) -> Principal | None:
+    async def _principal_of(self, bearer: str) -> Principal | None:
         text = bearer.encode("utf-8", "surrogatepass")
         # Every configured key is compared, in constant time: how long it takes says nothing about how near a guess was.
         matches = [hmac.compare_digest(text, key) for key in self._static]
@@ -113,39 +121,39 @@ class Authenticator:
             return None
         check = self._under_way.get(digest)
         if check is None:
-            if len(self._under_way) >= MOST_CHECKS_WAITING:
+            if len(self._under_way) >= MAX_CHECKS_WAITING:
                 raise Overloaded("Too many keys are being checked; please call again in a moment.")
             check = asyncio.create_task(self._check(self._keys, digest, *read), name="key check")
             self._under_way[digest] = check
             check.add_done_callback(lambda done: self._checked(digest, done))
-        return await asyncio.shield(check)  # several callers may wait for it; one who leaves ends nothing
+        return await asyncio.shield(check)  # several callers may wait for it; one that leaves must not cancel it
 
     async def _check(self, keys: ApiKeys, digest: bytes, prefix: str, secret: str) -> Principal | None:
         async with self._checking:
             began_s = self._clock.monotonic_s()
             stored = await keys.find(prefix)
-            secret_hash = self._nobodys_hash if stored is None else stored.secret_hash
+            secret_hash = self._dummy_hash if stored is None else stored.secret_hash
             is_right = await asyncio.to_thread(is_secret, secret, secret_hash)
         now = datetime.fromtimestamp(self._clock.wall_s(), UTC)
         if stored is None or not is_right or not stored.is_good(now):
             self._wrong[digest] = began_s + HOT_S
-            if len(self._wrong) > MOST_WRONG:
+            if len(self._wrong) > MAX_WRONG:
                 self._wrong.popitem(last=False)
             return None
         principal = Principal(stored.tenant_id, key_id(prefix), stored.scopes)
         left_s = HOT_S if stored.expires_at is None else min(HOT_S, (stored.expires_at - now).total_seconds())
         self._hot[digest] = _Hot(principal, began_s + left_s)
-        if len(self._hot) > MOST_HOT:
+        if len(self._hot) > MAX_HOT:
             self._hot.popitem(last=False)
         return principal
 
     def _checked(self, digest: bytes, check: asyncio.Task[Principal | None]) -> None:
         self._under_way.pop(digest, None)
         if not check.cancelled():
-            check.exception()  # seen, also when nobody waits any more
+            check.exception()  # retrieved, even when no caller waits any more
 
     async def close(self) -> None:
-        """End checks that nobody waits for any more."""
+        """Cancel the checks that no caller waits for any more."""
         waiting = list(self._under_way.values())
         for check in waiting:
             check.cancel()

@@ -68,6 +68,6 @@ def is_secret(secret: str, secret_hash: str) -> bool:
 
 
 @functools.cache
-def nobodys_hash() -> str:
+def dummy_hash() -> str:
     """Compared with when a prefix is unknown, so that the time of the answer does not tell whether it exists."""
     return _hasher.hash(secrets.token_urlsafe(SECRET_BYTES))

@@ -1,4 +1,4 @@
-"""Who somebody is, once the gate has let him in."""
+"""An authenticated caller."""
 
 import re
 from typing import Literal
@@ -10,17 +10,17 @@ from agentvoicebox.errors import PolicyDenied
 Right = Literal["realtime", "client_secrets", "admin"]
 RIGHTS: tuple[Right, ...] = ("realtime", "client_secrets", "admin")
 USUAL_RIGHTS: tuple[Right, ...] = ("realtime", "client_secrets")
-"""What a key may do that says nothing else: open sessions, and mint secrets for callers' browsers."""
+"""The default rights of a key: open sessions, and mint secrets for callers' browsers."""
 
 TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-"""What tenants (and projects) may be called; ids that we reserve begin with an underscore."""
+"""Valid ids of tenants and projects; reserved ids begin with an underscore."""
 
 
 class Principal(msgspec.Struct, frozen=True):
     """A caller whose credentials were good.
 
     Attributes:
-        key_id: the key it came with, or whose ephemeral secret it came with. Public; stands in the audit log.
+        key_id: the key that it showed, or that minted its ephemeral secret. Public; appears in the audit log.
         scopes: what it may do.
     """
 

@@ -2,35 +2,16 @@
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from agentvoicebox.errors import InfrastructureError
+from agentvoicebox.http_server import HttpServer, listening_socket
 
 KEEP_ALIVE_S = 30
 MOST_CONNECTIONS = 1000  # beyond it 503 at once, so that those admitted keep their latency
 CLOSED_LONG_S = 1.0
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling (the supervisor decides when a role stops), and with a word when it is open."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_open = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        await super().startup(sockets)
-        self.is_open.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs the role."""
-        yield
 
 
 @contextlib.asynccontextmanager
@@ -59,8 +40,8 @@ async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(drain_s),
     )
-    listener = _listen(host, port, setting)
-    server = _Server(config)
+    listener = listening_socket(host, port, setting=setting)
+    server = HttpServer(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name=f"http server {setting}")
     opening = asyncio.create_task(server.is_open.wait(), name="http server opens")
     try:
@@ -72,19 +53,3 @@ async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting
         server.should_exit = True
         await running
         listener.close()
-
-
-def _listen(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, so that asyncio switches Nagle's delay off: without it each answer waits 40 ms for an acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise InfrastructureError(
-            f"can't listen on {host}:{port}: {error.strerror}; is another server running? {setting} chooses another",
-            code="address_unavailable",
-        ) from error
-    return listener

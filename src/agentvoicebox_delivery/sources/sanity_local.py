@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from agentvoicebox.errors import ProviderUnavailable, SettingsError
-from agentvoicebox.supervisor.embedded import shim
+from agentvoicebox.processes.child_command import child_command
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "sanity-local"
 LEAST_NODE = (18, 2)  # what server.mjs is written for
@@ -83,7 +83,7 @@ class SanityLocal:
         node = shutil.which("node") or "node"
         command = [node, "server.mjs", f"--port={self._port}", "--host=127.0.0.1", *self._options]
         self.process = await asyncio.create_subprocess_exec(
-            *shim(command, die_with=signal.SIGTERM),
+            *child_command(command, die_with=signal.SIGTERM),
             cwd=self._folder,
             stdin=DEVNULL,
             stdout=PIPE,

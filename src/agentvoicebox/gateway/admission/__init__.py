@@ -1,0 +1,1 @@
+"""Who may connect, how much they may use, and whether there is capacity."""

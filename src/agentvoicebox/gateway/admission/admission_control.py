@@ -1,0 +1,215 @@
+"""Who may use this gateway: each request shows a credential here first, before any state exists.
+
+Follows realtime-protocol §1.2. Decides that a server without keys is for pages of this machine alone, that each request takes one
+from the limits, and how many sessions may be open. Whose credential it is: `credential_resolver`. What the client wants:
+`handshake`. How much is left: `quota`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from agentvoicebox.broker.connection import Connection
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
+from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
+from agentvoicebox.gateway.admission.handshake import credential_in
+from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.limits.redis import Limits
+from agentvoicebox.loopback import is_loopback
+from agentvoicebox.policy.decisions import Decisions
+from agentvoicebox.policy.embedded import EmbeddedPolicy
+from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.ports.policy import Action, Policy
+from agentvoicebox.sessions.counts import AtCapacity, SessionCounts
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.tenancy import client_secrets, key_format
+from agentvoicebox.tenancy.account_status_cache import ASK_EVERY_S, AccountStatusCache
+from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
+from agentvoicebox.tenancy.audit_trail import AuditTrail
+from agentvoicebox.tenancy.authenticator import Authenticator
+from agentvoicebox.tenancy.client_secrets import ClientSecrets
+from agentvoicebox.tenancy.key_format import prefix_of
+from agentvoicebox.tenancy.principal import Principal, Right
+
+LEADS = (key_format.LEAD, client_secrets.LEAD)
+
+
+class NoCredentials(Refused):
+    """No key at all. OpenAI gives this refusal no code."""
+
+    close_code = 3000
+
+
+class AdmissionConfig(msgspec.Struct, frozen=True):
+    """What a deployment configures.
+
+    Attributes:
+        keys: configured API keys; without any, no key is needed, which settings allow on loopback only.
+        limits: how much the deployment allows.
+        gateways: how many share the limits; while the store is away, each keeps to its share.
+        recheck_s: how often an open session checks its account.
+    """
+
+    keys: Sequence[str] = ()
+    limits: LimitConfig = LimitConfig()
+    gateways: int = 1
+    recheck_s: float = ASK_EVERY_S
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """A request that may be served.
+
+    Attributes:
+        account: the status of its tenant and key when it arrived.
+        quota: what it may use.
+        session: the body of the ephemeral secret that it showed; None with a key.
+    """
+
+    principal: Principal
+    account: AccountStatus
+    quota: Quota
+    session: dict[str, Any] | None = None
+
+
+class AdmissionControl:
+    """One gateway's. Run `run` while calls are taken, and `close` it at the end.
+
+    Args:
+        connection: to the store (`RedisBroker.connection`), which holds ephemeral secrets and counts.
+        postgres: holds tenants' keys and the audit log. While it is away, configured keys and their secrets are still accepted.
+            None: there are configured keys alone.
+        metrics: of this gateway.
+        config: of the deployment.
+        policy: what a good key may do; by default the shipped rules decide.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        postgres: Postgres | None,
+        *,
+        metrics: Metrics,
+        config: AdmissionConfig | None = None,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        config = config or AdmissionConfig()
+        self.is_open = not config.keys
+        self.recheck_s = config.recheck_s
+        self.secrets = ClientSecrets(connection, clock=clock)
+        self._api_keys = None if postgres is None else ApiKeys(postgres, clock=clock)
+        self._accounts = None if self._api_keys is None else AccountStatusCache(self._api_keys, clock=clock)
+        self._trail = None if postgres is None else AuditTrail(postgres, clock=clock)
+        self._authenticator = Authenticator(
+            self._api_keys, self._accounts, self._trail, static_keys=config.keys, is_open=self.is_open, clock=clock
+        )
+        self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
+        self._resolver = CredentialResolver(
+            self._authenticator, self.secrets, self._accounts, self._trail, self.decisions
+        )
+        self.counts = SessionCounts(connection)
+        self._limits = Limits(connection, peers=config.gateways, on_local=metrics.limited_locally)
+        self._limit_config = config.limits
+        self._metrics = metrics
+        self._clock = clock or SystemClock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Renew the places of open sessions and write the audit log, until `stop`."""
+        running = [self.counts.run(stop)]
+        if self._trail is not None:
+            running.append(self._trail.run(stop))
+        await asyncio.gather(*running)
+
+    async def close(self) -> None:
+        """Cancel checks that no request waits for any more."""
+        await self._authenticator.close()
+        await self.decisions.close()
+
+    async def authorize(
+        self,
+        headers: Mapping[str, str],
+        subprotocols: Sequence[str] = (),
+        *,
+        right: Right = "realtime",
+        session_id: str = "",
+        action: Action | None = None,
+        resource_id: str = "",
+    ) -> Authorization:
+        """Authenticate a request, authorize it, and take one request from its limits. Asks for its account once.
+
+        Args:
+            headers: of the request; names are lower case.
+            subprotocols: that it offers; a browser's carry its key.
+            right: what it wants to do.
+            session_id: the session it wants to resume; empty for a new one.
+            action: for the policy, when it does not follow from the right.
+            resource_id: of what it wants; see `ports.policy.Action`.
+
+        Raises:
+            NoCredentials, BadCredentials, PolicyDenied, Overloaded, RateLimited: refused, each with its close code.
+            BrokerLost, StorageLost, PolicyLost: this can't be decided now.
+        """
+        bearer = credential_in(headers, subprotocols)
+        if not self.is_open and bearer is None:
+            raise NoCredentials("Missing bearer authentication in header.")
+        if self.is_open and not (bearer or "").startswith(LEADS):
+            # Any web page could otherwise use a server on its visitor's own machine.
+            origin = urlsplit(headers.get("origin", "")).hostname
+            if origin is not None and not is_loopback(origin):
+                raise PolicyDenied(
+                    f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
+                )
+        credential = await self._resolver.resolve(
+            bearer or "", right=right, session_id=session_id, action=action, resource_id=resource_id
+        )
+        principal, account = credential.principal, credential.account
+        quota = Quota(self._limits, self._limit_config, principal, account, clock=self._clock, metrics=self._metrics)
+        await quota.take()
+        return Authorization(principal, account, quota, credential.session)
+
+    async def reserve_session(self, session: SessionRef, authorization: Authorization, *, is_new: bool) -> None:
+        """Take a place of the tenant's and of the key's open sessions. A resumed session has its place and is never refused.
+
+        Raises:
+            RateLimited: the tenant or the key has as many as it may.
+        """
+        config, own = self._limit_config, authorization.account.limits.sessions
+        tenant_limit = config.tenant_sessions if own is None else own
+        reserved = await self.counts.enter(
+            session,
+            authorization.principal.key_id,
+            tenant_limit=tenant_limit if is_new else None,
+            key_limit=config.key_sessions if is_new else None,
+        )
+        if isinstance(reserved, AtCapacity):
+            self._metrics.limited(f"{reserved.whose}.sessions")
+            message = f"Limit {reserved.whose}.sessions is reached: {reserved.limit} are open."
+            raise RateLimited(
+                f"{message} Please try again in {reserved.retry_after_s:.1f} s.", retry_after_s=reserved.retry_after_s
+            )
+
+    async def account_status(self, principal: Principal) -> AccountStatus:
+        """The account of an open session, at most half a minute old.
+
+        Raises:
+            PolicyDenied, BadCredentials: it may not continue. StorageLost: this can't be decided now.
+        """
+        return AccountStatus() if self._accounts is None else await self._accounts.require_active(principal)
+
+    async def is_same_key(self, principal: Principal, key_id: str) -> bool:
+        """Whether `key_id` (of the principal's tenant) is the principal's key, or was rotated to or from it.
+
+        Raises StorageLost.
+        """
+        if principal.key_id == key_id:
+            return True
+        ours, theirs = prefix_of(principal.key_id), prefix_of(key_id)
+        if self._api_keys is None or ours is None or theirs is None:
+            return False
+        return await self._api_keys.are_of_one_line(principal.tenant_id, ours, theirs)

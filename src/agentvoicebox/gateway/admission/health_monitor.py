@@ -1,0 +1,80 @@
+"""Checks the services beside the calls twice a second and publishes the result. `service_health` decides what it means."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.clock import Clock
+from agentvoicebox.errors import BrokerLost
+from agentvoicebox.gateway.admission.service_health import Mode, ServiceHealth
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
+
+INTERVAL_S = 0.5
+TIMEOUT_S = 1.5  # a store that takes longer for a check counts as away
+
+log = get_logger(__name__)
+
+
+class HealthMonitor:
+    """One gateway's.
+
+    Args:
+        health: what is updated.
+        signs: where workers and the store are checked.
+        on_checked: called after each check.
+        language_model: the default agent's; its state appears in metrics and logs.
+        interval_s: between two checks.
+    """
+
+    def __init__(
+        self,
+        health: ServiceHealth,
+        signs: VitalSigns,
+        on_checked: Callable[[], None],
+        *,
+        language_model: str,
+        clock: Clock,
+        metrics: Metrics,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._health = health
+        self._signs = signs
+        self._on_checked = on_checked
+        self._language_model = language_model
+        self._clock = clock
+        self._metrics = metrics
+        self._interval_s = interval_s
+        self._modes: tuple[str, ...] = ()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Check until `stop`."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while not stop.is_set():
+            await self._check(late_s=max(0.0, loop.time() - due_s))
+            self._publish()
+            due_s = loop.time() + self._interval_s
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval_s):
+                    await stop.wait()
+
+    async def _check(self, *, late_s: float) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                vitals = await self._signs.look()
+        except (BrokerLost, TimeoutError):
+            self._health.store_failed()
+            return
+        self._health.update(vitals, self._clock.monotonic_s(), late_s=late_s)
+        for kind, crew in vitals.crews.items():
+            self._metrics.queue_age(kind, crew.queue_age_s)
+
+    def _publish(self) -> None:
+        modes = self._health.modes(self._language_model)
+        if modes != self._modes:
+            log.warning("degraded modes have changed", degraded=modes)
+            self._modes = modes
+        self._metrics.service_health({mode.value: mode.value in modes for mode in Mode}, self._health.load.wait_s)
+        self._on_checked()

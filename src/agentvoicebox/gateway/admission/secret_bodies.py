@@ -1,0 +1,134 @@
+"""Bodies of the routes that mint ephemeral secrets, the current one and two retired ones: read, checked, answered.
+
+Follows realtime-protocol §1.3. Pure: the route reads JSON, calls `read_…`, mints, and answers with `answer_…`. The gateway
+authorizes; `wire.session_config` checks the session.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from agentvoicebox.agents import Agents
+from agentvoicebox.errors import ClientError
+from agentvoicebox.tenancy.client_secrets import LEAST_S, MOST_S, USUAL_S
+from agentvoicebox.wire import checks, legacy
+from agentvoicebox.wire.dialect import session_to_beta
+from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire
+
+Kind = Literal["realtime", "transcription"]
+
+
+class SecretRequest(msgspec.Struct, frozen=True):
+    """What a body asks for.
+
+    Attributes:
+        seconds: how long the secret is to live.
+        session: what its sessions begin with, in today's spelling, with `type` and (for a conversation) `model`; for `mint`.
+        effective: the whole session that follows from it, to be shown.
+    """
+
+    seconds: int
+    session: dict[str, Any]
+    effective: SessionConfig
+
+
+def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> SecretRequest:
+    """`POST /v1/realtime/client_secrets`: `{expires_after?, session?}`.
+
+    Args:
+        body: the parsed JSON; None or {} asks for the defaults.
+        agents: who may be called; `session.model` names one, and without it the default agent is meant.
+        session_id: a fresh `sess_…`, to be shown.
+
+    Raises:
+        ClientError: the first fault, with its dotted path.
+    """
+    fields = {} if body is None else checks.read_object(body, "body")
+    checks.reject_unknown(fields, ("expires_after", "session"))
+    seconds = _seconds(fields.get("expires_after"), "expires_after")
+    session = {} if fields.get("session") is None else checks.read_object(fields["session"], "session")
+    kind = checks.read_choice(session.get("type") or "realtime", "session.type", ("realtime", "transcription"))
+    return _request(session, "transcription" if kind == "transcription" else "realtime", seconds, agents, session_id)
+
+
+def read_beta_session(body: object, *, kind: Kind, agents: Agents, session_id: str) -> SecretRequest:
+    """Beta's `POST /v1/realtime/sessions` and `/v1/realtime/transcription_sessions`: a flat session, maybe `client_secret`.
+
+    Arguments and errors as in `read_client_secrets`.
+    """
+    session = {} if body is None else dict(checks.read_object(body, "body"))
+    secret = session.pop("client_secret", None)
+    seconds = USUAL_S
+    if secret is not None:
+        secret = checks.read_object(secret, "client_secret")
+        # The transcription route of the retired API calls the same thing `expires_at`.
+        name = "expires_at" if "expires_at" in secret and "expires_after" not in secret else "expires_after"
+        seconds = _seconds(secret.get(name), f"client_secret.{name}")
+    return _request({**legacy.session_to_ga(session), "type": kind}, kind, seconds, agents, session_id)
+
+
+def answer_client_secrets(request: SecretRequest, value: str, expires_at: int) -> dict[str, Any]:
+    """The body of a 200 from `/v1/realtime/client_secrets`."""
+    return {"value": value, "expires_at": expires_at, "session": session_to_wire(request.effective)}
+
+
+def answer_beta_session(request: SecretRequest, value: str, expires_at: int) -> dict[str, Any]:
+    """The body of a 200 from the beta routes: the flat session with its secret."""
+    flat = session_to_beta(session_to_wire(request.effective))
+    return {**flat, "client_secret": {"value": value, "expires_at": expires_at}}
+
+
+def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> SessionConfig:
+    """The session of a caller with a secret: the agent's configuration, overridden by the secret's.
+
+    A secret for a transcription session begins nothing else, and the other way round.
+
+    Raises:
+        InvalidEvent: the secret was minted for the other kind of session, or fields changed their meaning since.
+    """
+    return config if session is None else apply_update(config, session)
+
+
+def _request(session: dict[str, Any], kind: Kind, seconds: int, agents: Agents, session_id: str) -> SecretRequest:
+    session = {name: value for name, value in session.items() if name not in ("id", "object", "expires_at")}
+    session["type"] = kind
+    if kind == "transcription":
+        session.pop("model", None)
+        base = SessionConfig(type="transcription", id=session_id)
+    else:
+        model = session.get("model")
+        model = "" if model is None else checks.read_text(model, "session.model")
+        try:
+            agent = agents.resolve(model) if model else agents.default
+        except ClientError as error:
+            raise ClientError(error.message, code=error.code, param="session.model") from error
+        session["model"] = model or agent.name
+        base = agent.session(session_id=session_id, model=session["model"], expires_at=0)
+    return SecretRequest(seconds, session, apply_update(base, session))
+
+
+def _seconds(value: object, path: str) -> int:
+    if value is None:
+        return USUAL_S
+    fields = checks.read_object(value, path)
+    checks.reject_unknown(fields, ("anchor", "seconds"), path)
+    if fields.get("anchor") is not None:
+        checks.read_choice(fields["anchor"], f"{path}.anchor", ("created_at",))
+    seconds = fields.get("seconds")
+    if seconds is None:
+        return USUAL_S
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise checks.wrong_type(seconds, f"{path}.seconds", "an integer")
+    if seconds < LEAST_S:
+        raise checks.fault(
+            f"Invalid value for '{path}.seconds': {seconds} is less than {LEAST_S}.",
+            "integer_below_min_value",
+            f"{path}.seconds",
+        )
+    if seconds > MOST_S:
+        raise checks.fault(
+            f"Invalid value for '{path}.seconds': {seconds} is more than {MOST_S}.",
+            "integer_above_max_value",
+            f"{path}.seconds",
+        )
+    return seconds

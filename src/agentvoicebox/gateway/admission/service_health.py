@@ -1,0 +1,116 @@
+"""What works beside the calls and what does not, judged from one check after another.
+
+Decides when a service counts as absent and when as back, whether new calls are admitted, and the mode names that clients and
+operators see. Reads no clock and asks no server: `health_monitor` checks.
+
+    mode                             means                                            what a call still has
+    speech_recognition_unavailable   no worker turns speech into text                 typed input
+    language_model_unavailable       the agent's language models are away             an apology, spoken
+    speech_synthesis_unavailable     no worker speaks                                 the words of each answer
+    tools_unavailable                no worker runs tools                             answers without them
+    store_unavailable                the store refuses writes, is full, or is away    what it had; no new calls are admitted
+    records_delayed                  PostgreSQL is away                               everything; its record comes later
+"""
+
+from enum import StrEnum
+
+from agentvoicebox.broker.vitals import Crew, Vitals
+from agentvoicebox.errors import Overloaded
+from agentvoicebox.gateway.admission.load_shedder import LoadShedder
+from agentvoicebox.ports.broker import JobKind
+
+# A killed worker is restarted and has loaded its model within 3 to 6 s; a caller waits about as long before hanging up.
+ABSENT_S = 8.0
+# Checks, twice a second. A store that restarts misses one or two.
+BAD_CHECKS = 4
+GOOD_CHECKS = 6
+MEMORY_FULL = 0.90  # of the store's limit: beyond it new calls would take the room of those that exist
+MEMORY_FREE = 0.85
+RETRY_AFTER_S = 5.0
+QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL)  # what callers wait for
+
+
+class Mode(StrEnum):
+    """What does not work."""
+
+    NO_STT = "speech_recognition_unavailable"
+    NO_LLM = "language_model_unavailable"
+    NO_TTS = "speech_synthesis_unavailable"
+    NO_TOOLS = "tools_unavailable"
+    NO_STORE = "store_unavailable"
+    NO_RECORDS = "records_delayed"
+
+
+MODE_OF = {
+    JobKind.STT: Mode.NO_STT,
+    JobKind.LLM: Mode.NO_LLM,
+    JobKind.TTS: Mode.NO_TTS,
+    JobKind.TOOL: Mode.NO_TOOLS,
+    JobKind.RECORD: Mode.NO_RECORDS,
+}
+
+
+class ServiceHealth:
+    """One gateway's view. Times are monotonic seconds.
+
+    Attributes:
+        absent: kinds of job that no worker takes.
+        is_store_unavailable: the store takes nothing new.
+        load: whether the workers keep up.
+    """
+
+    def __init__(self, *, absent_s: float = ABSENT_S, load: LoadShedder | None = None) -> None:
+        """`absent_s`: after so many seconds without a worker a kind is absent."""
+        self.absent: frozenset[JobKind] = frozenset()
+        self.is_store_unavailable = False
+        self.load = load or LoadShedder()
+        self._absent_s = absent_s
+        self._crews: dict[JobKind, Crew] = {}
+        self._seen_s: dict[JobKind, float] = {}
+        self._in_a_row = 0  # checks that contradict `is_store_unavailable`
+
+    def update(self, vitals: Vitals, now_s: float, *, late_s: float = 0.0) -> None:
+        """The store answered a check. `late_s`: how late the check itself ran, as everything in this process does then."""
+        self._crews = dict(vitals.crews)
+        for kind, crew in vitals.crews.items():
+            if crew.living or kind not in self._seen_s:
+                self._seen_s[kind] = now_s
+        self.absent = frozenset(kind for kind, at_s in self._seen_s.items() if now_s - at_s >= self._absent_s)
+        self._judge_store(vitals.memory_share < (MEMORY_FREE if self.is_store_unavailable else MEMORY_FULL))
+        waits_s = [
+            crew.queue_age_s for kind, crew in vitals.crews.items() if kind in QUEUES and kind not in self.absent
+        ]
+        self.load.observe(max([late_s, *waits_s]))
+
+    def store_failed(self) -> None:
+        """The store did not answer, or takes no writes. Of workers nothing is known, so their absence is timed anew."""
+        self._seen_s = {}
+        self._judge_store(False)
+
+    def _judge_store(self, is_good: bool) -> None:
+        self._in_a_row = self._in_a_row + 1 if is_good == self.is_store_unavailable else 0
+        if self._in_a_row >= (GOOD_CHECKS if self.is_store_unavailable else BAD_CHECKS):
+            self.is_store_unavailable, self._in_a_row = not self.is_store_unavailable, 0
+
+    def modes(self, language_model: str) -> tuple[str, ...]:
+        """What does not work for a call whose agent uses this language model, in the order of `Mode`."""
+        found = {Mode.NO_STORE} if self.is_store_unavailable else set()
+        for kind, mode in MODE_OF.items():
+            crew = self._crews.get(kind, Crew())
+            if kind in self.absent or crew.lacks(language_model if kind is JobKind.LLM else ""):
+                found.add(mode)
+        return tuple(mode.value for mode in Mode if mode in found)
+
+    def refusal(self, calls: int) -> Overloaded | None:
+        """Why no new call is admitted beside `calls` existing ones; None when it is admitted, and counted."""
+        if self.is_store_unavailable:
+            return Overloaded(
+                "This server can't take new calls for a moment; please call again.",
+                code=Mode.NO_STORE.value,
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if not self.load.admit(calls):
+            return Overloaded(
+                "This server is busy with the calls it has; please call again in a moment.", retry_after_s=RETRY_AFTER_S
+            )
+        return None

@@ -1,0 +1,244 @@
+"""The sessions of one gateway: how many it takes, how they are told to leave, and when their keys are deleted.
+
+After a session its keys stay for a moment, because workers may still be at its last job, and are then deleted.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from agentvoicebox.errors import BrokerLost, Overloaded
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
+from agentvoicebox.ports.broker import Broker, SessionRef
+from agentvoicebox.sessions.counts import SessionCounts
+from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
+
+SERVICE_RESTART = 1012  # close code; clients that can resume reconnect at once, to whichever gateway takes them
+GOING_AWAY = 1001  # close code for others: libraries treat it as a clean end, and some reconnect
+SHUTDOWN = "shutdown"
+CLOSE_TIMEOUT_S = 4.0  # for the closing events of calls whose answers took too long
+# Workers learn of a cancel within 50 ms; a later record is refused by its missing fence anyway.
+CLEANUP_DELAY_S = 1.0
+
+log = get_logger(__name__)
+
+
+class ActiveCall(Protocol):
+    """A running call, as the registry sees it."""
+
+    def end(self, reason: str, code: int) -> None:
+        """Close the session."""
+
+    def hand_over(self) -> None:
+        """Leave the session to another gateway. When the caller can't resume, end it once nothing is in progress."""
+
+    def drop(self) -> None:
+        """The session has another owner: leave at once and change nothing of it."""
+
+    def on_health_changed(self, health: ServiceHealth) -> None:
+        """What works beside the call now; called after each health check (twice a second)."""
+
+
+class SessionSlot:
+    """A session's place in this gateway, reserved before its call exists.
+
+    What the call is told before `attach` reaches it then.
+
+    Attributes:
+        session: whose it is.
+        owner: the gateway's token for the session.
+        has_left: nothing of the call runs any more.
+    """
+
+    def __init__(self, session: SessionRef, owner: str, previous: "SessionSlot | None") -> None:
+        """`previous`: the slot that held the session in this gateway, until `displace_previous`."""
+        self.session = session
+        self.owner = owner
+        self.previous = previous
+        self.has_left = False
+        self._call: ActiveCall | None = None
+        self._pending: list[Callable[[ActiveCall], None]] = []
+
+    def attach(self, call: ActiveCall) -> None:
+        """The call runs now."""
+        self._call = call
+        for tell in self._pending:
+            tell(call)
+        self._pending.clear()
+
+    def displace_previous(self) -> None:
+        """The session is ours: the call that held it in this gateway leaves."""
+        if self.previous is not None:
+            self.previous.drop()
+            self.previous = None
+
+    def end(self, reason: str, code: int) -> None:
+        """See ActiveCall."""
+        self._tell(lambda call: call.end(reason, code))
+
+    def hand_over(self) -> None:
+        """See ActiveCall."""
+        self._tell(lambda call: call.hand_over())
+
+    def drop(self) -> None:
+        """See ActiveCall."""
+        self._tell(lambda call: call.drop())
+
+    def on_health_changed(self, health: ServiceHealth) -> None:
+        """See ActiveCall. A call asks for the health itself when it begins."""
+        if self._call is not None:
+            self._call.on_health_changed(health)
+
+    def _tell(self, tell: Callable[[ActiveCall], None]) -> None:
+        if self._call is None:
+            self._pending.append(tell)
+        else:
+            tell(self._call)
+
+
+class SessionRegistry:
+    """The sessions of one gateway process.
+
+    Args:
+        broker: deletes a session's data.
+        directory: who owns which session, over all gateways.
+        counts: places of open sessions, over all gateways.
+        health: whether new calls can be served.
+        max_calls: of this gateway.
+        cleanup_delay_s: how long a session's keys outlive it.
+
+    Attributes:
+        is_draining: no call is taken any more.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        directory: SessionDirectory,
+        counts: SessionCounts,
+        *,
+        health: ServiceHealth,
+        metrics: Metrics,
+        max_calls: int,
+        cleanup_delay_s: float = CLEANUP_DELAY_S,
+    ) -> None:
+        self.is_draining = False
+        self.max_calls = max_calls
+        self._broker = broker
+        self._directory = directory
+        self._counts = counts
+        self._health = health
+        self._metrics = metrics
+        self._cleanup_delay_s = cleanup_delay_s
+        self._slots: dict[SessionRef, SessionSlot] = {}
+        self._cleaning: set[asyncio.Task[None]] = set()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        self._cleans_now = asyncio.Event()
+        directory.on_lost = self._on_lost
+
+    def __len__(self) -> int:
+        """How many calls there are."""
+        return len(self._slots)
+
+    def reserve(self, session: SessionRef, owner: str, *, is_new: bool) -> SessionSlot:
+        """Reserve a place for a call.
+
+        Args:
+            session: the call's.
+            owner: the gateway's token for the session.
+            is_new: False for a resumed session, which is taken even while new calls are refused.
+
+        Raises:
+            Overloaded: there are enough calls, what they need is short, or the gateway is draining.
+        """
+        if self.is_draining:
+            raise Overloaded("This server is shutting down; please call again.", code="shutting_down")
+        previous = self._slots.get(session)
+        if previous is None and len(self._slots) >= self.max_calls:
+            raise Overloaded(f"All {self.max_calls} lines are busy; please call again in a moment.")
+        if is_new and (refusal := self._health.refusal(len(self._slots))) is not None:
+            raise refusal
+        slot = SessionSlot(session, owner, previous)
+        self._set(slot)
+        return slot
+
+    def release(self, slot: SessionSlot, *, is_over: bool) -> None:
+        """A call has left. When its session is over, its keys are deleted soon; else another gateway has them, or may.
+
+        When the session could not be resumed, the call that held it in this gateway keeps it.
+        """
+        slot.has_left = True
+        if self._slots.get(slot.session) is not slot:
+            return  # the session continues here, in another call
+        if slot.previous is not None and not slot.previous.has_left:
+            self._set(slot.previous)
+            if self.is_draining:
+                slot.previous.hand_over()
+            return
+        del self._slots[slot.session]
+        self._metrics.connections.set(len(self._slots))
+        if not self._slots:
+            self._is_empty.set()
+        if not is_over:
+            self._counts.stop_renewing(slot.session)
+            return
+        task = asyncio.create_task(self._clean_up(slot.session), name=f"{slot.session.session_id} clean-up")
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+    def publish_health(self) -> None:
+        """Tell every call what works now."""
+        for slot in list(self._slots.values()):
+            slot.on_health_changed(self._health)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more calls; hand each one over, or let it finish what is in progress.
+
+        Calls that are not finished after `timeout_s` are closed, each with its last events.
+        """
+        self.is_draining = True
+        for slot in list(self._slots.values()):
+            slot.hand_over()
+        if not await self._all_left(timeout_s):
+            log.warning("calls were ended before their answers", calls=len(self._slots))
+            for slot in list(self._slots.values()):
+                slot.end(SHUTDOWN, GOING_AWAY)
+            if not await self._all_left(CLOSE_TIMEOUT_S):
+                log.warning("calls were cut off by the shutdown", calls=len(self._slots))
+        self._cleans_now.set()
+        if self._cleaning:
+            await asyncio.wait(list(self._cleaning), timeout=CLOSE_TIMEOUT_S)
+
+    def _set(self, slot: SessionSlot) -> None:
+        self._slots[slot.session] = slot
+        self._is_empty.clear()
+        self._metrics.connections.set(len(self._slots))
+
+    async def _all_left(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_lost(self, session: SessionRef, owner: str) -> None:
+        slot = self._slots.get(session)
+        if slot is not None and owner in ("", slot.owner):
+            slot.drop()
+
+    async def _clean_up(self, session: SessionRef) -> None:
+        with suppress(BrokerLost):  # its places expire by themselves
+            await self._counts.leave(session)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._cleanup_delay_s):
+                await self._cleans_now.wait()
+        try:
+            await self._broker.forget(session)  # data first: should this process die here, a janitor finds the rest
+            await self._directory.close(session)
+        except BrokerLost:
+            log.warning("keys of a session could not be deleted; they expire by themselves")

@@ -1,0 +1,327 @@
+"""One caller's audio on its way in: bytes → 16 kHz samples → ring, turn detector, recogniser.
+
+Decides positions (every sample since the session began counts, at 16 kHz) and what flows where: windows to the batched voice
+activity model, the turn detector's findings to the engine as facts, an utterance's audio to its job. What a turn is belongs to
+`turns`, what a fact means to the engine. Everything here runs on the event loop; models run elsewhere.
+
+Law: facts are posted in the order of the audio. `utterance_delivery` states the law of the utterances.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array, ms_of_samples, to_float
+from agentvoicebox.audio.ring import AudioRing
+from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.engine import inputs
+from agentvoicebox.engine.turn import Turn
+from agentvoicebox.errors import ProviderError
+from agentvoicebox.gateway.audio.arrival_times import ArrivalTimes
+from agentvoicebox.gateway.audio.input_decoder import InputDecoder
+from agentvoicebox.gateway.audio.utterance_delivery import Deliver, UtteranceDelivery
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.ports.providers import EndOfTurn
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.turns import facts
+from agentvoicebox.turns.detector import Detector
+from agentvoicebox.turns.vad import WINDOW_SAMPLES
+from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
+
+KEPT_S = 120.0  # longest buffer that can be committed, and how far back items can be retrieved; 3.8 MB when full
+MAX_UNJUDGED_MS = 1_000  # audio that the model has not judged; beyond it the socket is not read
+JUDGED_SAMPLES = 8 * INPUT_RATE_HZ  # what an end-of-turn model gets
+
+Post = Callable[[inputs.Input], None]
+
+log = get_logger(__name__)
+
+
+class InputAudioConfig(msgspec.Struct, frozen=True):
+    """How a session's input begins.
+
+    Attributes:
+        input_format: how the client encodes its samples.
+        turn_detection: None for manual turns.
+        start_sample: position of the next sample; beyond 0 in a resumed session.
+        kept_s: how much audio is kept.
+    """
+
+    input_format: AudioFormat
+    turn_detection: TurnDetection | None
+    start_sample: int = 0
+    kept_s: float = KEPT_S
+
+
+class Ingest:
+    """The audio input of one session."""
+
+    def __init__(
+        self,
+        batcher: VadBatcher,
+        config: InputAudioConfig,
+        *,
+        post: Post,
+        deliver: Deliver,
+        end_of_turn: EndOfTurn | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """A session that has sent nothing.
+
+        Args:
+            batcher: shared by all sessions of this gateway.
+            config: the session's format and turn detection.
+            post: takes each fact, in order; must not block.
+            deliver: takes (job id, entry) for each piece of an open utterance; must not block.
+            end_of_turn: asked at each pause under semantic_vad, in a thread; without it words and time decide.
+            clock: for arrival times.
+        """
+        self._post = post
+        self._end_of_turn = end_of_turn
+        self._ring = AudioRing(config.kept_s, start_sample=config.start_sample)
+        self._slot = batcher.open(self._on_vad_window)
+        self._utterances = UtteranceDelivery(self._ring, deliver)
+        self.arrivals = ArrivalTimes(clock or SystemClock())
+        self._judging: asyncio.Task[None] | None = None
+        self._is_agent_speaking = False
+        self._has_announced = False  # manual turns: AudioArrived was posted for the present buffer
+        self._window_start = config.start_sample  # of the next window for the model
+        self._judged_sample = config.start_sample  # end of the last window that the model judged
+        self._floor_sample = 0
+        self._turn_posted_at = 0  # position when the open turn's SpeechStarted was posted
+        self._detector: Detector | None = None
+        self._decoder = InputDecoder(config.input_format, self._ring.end_sample)
+        self.set_turn_detection(config.turn_detection)
+
+    # -- what the caller sends -----------------------------------------------------------------------------------
+
+    @property
+    def position_samples(self) -> int:
+        """How much was appended since the session began, in 16 kHz samples."""
+        return self._decoder.position_samples
+
+    @property
+    def unjudged_ms(self) -> float:
+        """Audio that the voice activity model has not judged yet; 0 with manual turns."""
+        return 0.0 if self._detector is None else ms_of_samples(self.position_samples - self._judged_sample)
+
+    def append(self, audio: bytes) -> None:
+        """Take raw audio in the session's format, cut anywhere.
+
+        Raises:
+            ProviderError: the voice activity model failed; the session can't continue.
+        """
+        # A second at a time: the ring may be smaller than `audio`.
+        step = self._decoder.bytes_per_s
+        for start in range(0, len(audio), step):
+            self._append_some(audio[start : start + step])
+
+    async def feed(self, audio: bytes) -> None:
+        """As `append`, and wait while more than MAX_UNJUDGED_MS is not judged: for the reader of a socket."""
+        step = self._decoder.bytes_per_s
+        for start in range(0, len(audio), step):
+            self._append_some(audio[start : start + step])
+            if self.unjudged_ms > MAX_UNJUDGED_MS:
+                await self._slot.settled()
+            elif start:
+                await asyncio.sleep(0)  # a long append must not keep the loop from other calls
+
+    async def drain(self) -> None:
+        """Return once every whole window of what was appended so far was judged.
+
+        Called before a client's event is posted, so that all facts about the audio before it come first.
+
+        Raises:
+            ProviderError: the voice activity model failed.
+        """
+        await self._slot.settled()
+
+    def audio_between(self, start_sample: int, end_sample: int) -> Int16Array:
+        """16 kHz samples of a stretch, as far as they are still kept, shape (n,)."""
+        return self._ring.read(start_sample, end_sample)
+
+    def close(self) -> None:
+        """The session is over. Idempotent."""
+        self._slot.close()
+        self._utterances.close_all()
+        if self._judging is not None:
+            self._judging.cancel()
+
+    # -- what the engine wants -----------------------------------------------------------------------------------
+
+    def set_format(self, input_format: AudioFormat) -> None:
+        """Audio comes in this format from now on."""
+        if input_format != self._decoder.input_format:
+            self._settle()
+            self._decoder = InputDecoder(input_format, self._ring.end_sample)
+
+    def set_turn_detection(self, turn_detection: TurnDetection | None) -> None:
+        """Turns are found by this from now on. An open turn continues, but manual turns (None) void it."""
+        was_manual = self._detector is None
+        if turn_detection is None:
+            self._detector = None
+            self._has_announced = self._has_announced and was_manual
+            return
+        if self._detector is not None:
+            self._detector.retune(turn_detection)
+            return
+        floor_sample = max(self._floor_sample, self._utterances.last_stop_sample)
+        self._detector = Detector(turn_detection, floor_sample=floor_sample)
+        self._detector.agent_is_speaking = self._is_agent_speaking
+        self._slot.restart()
+        self._window_start = self._judged_sample = self._ring.end_sample
+
+    def set_agent_speaking(self, is_speaking: bool) -> None:
+        """Whether agent audio is playing at the caller now: then it takes more voice to open a turn."""
+        self._is_agent_speaking = is_speaking
+        if self._detector is not None:
+            self._detector.agent_is_speaking = is_speaking
+
+    def transcript_received(self, text: str, speech_end_sample: int | None = None) -> None:
+        """The recogniser's words up to a pause: evidence on whether the turn is over (semantic_vad)."""
+        if self._detector is not None:
+            self._detector.set_transcript(text, speech_end_sample)
+
+    def drop_before(self, sample: int, resets_turn: bool = False) -> None:
+        """What lies before `sample` was committed or cleared: no later turn reaches into it.
+
+        With `resets_turn` an open turn is void, unless its start was posted only after the client's event at `sample`: the
+        client did not know of that turn yet.
+        """
+        self._floor_sample = max(self._floor_sample, sample)
+        if self._detector is None:
+            self._has_announced = False
+            if self.position_samples > sample:
+                self._announce(sample)
+        elif resets_turn and self._detector.turn_start_sample is not None and self._turn_posted_at <= sample:
+            self._detector.reset(sample)
+        else:
+            self._detector.raise_floor(sample)
+
+    # -- a resumed session ---------------------------------------------------------------------------------------
+
+    def restore(self, floor_sample: int, turn: Turn | None) -> None:
+        """Continue where another gateway's input stood: no turn reaches before `floor_sample`, and `turn` is open."""
+        self._floor_sample = self._utterances.last_stop_sample = floor_sample
+        self._has_announced = turn is not None
+        if self._detector is None:
+            return
+        self._detector.raise_floor(floor_sample)
+        if turn is not None and not turn.is_manual:
+            self._detector.restore(turn.start_sample, turn.pause_sample, self._judged_sample)
+            if turn.text is not None and turn.pause_sample is not None:
+                self._detector.set_transcript(turn.text, turn.pause_sample)
+
+    def restore_utterance(self, job_id: str, next_sample: int) -> None:
+        """Deliver to a job that another gateway opened, from the sample after the last delivered one."""
+        self._utterances.restore(job_id, next_sample)
+
+    # -- utterances ----------------------------------------------------------------------------------------------
+
+    def open_utterance(self, job_id: str, start_sample: int) -> None:
+        """From now on audio from `start_sample` is delivered to this job."""
+        self._utterances.open(job_id, start_sample, self._certain_sample)
+
+    def probe(self, job_id: str, speech_end_sample: int) -> None:
+        """Deliver everything certain, then a `probe` mark."""
+        self._utterances.probe(job_id, speech_end_sample, self._certain_sample)
+
+    def end_utterance(self, job_id: str, end_sample: int, speech_end_sample: int) -> None:
+        """Deliver what is missing up to `end_sample`, then the `end` mark; the job is closed."""
+        if job_id in self._utterances and end_sample > self._ring.end_sample:
+            self._settle()
+        self._utterances.end(job_id, end_sample, speech_end_sample)
+
+    def close_utterance(self, job_id: str) -> None:
+        """The job was cancelled or failed: deliver nothing more. Unknown ids are ignored."""
+        self._utterances.close(job_id)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _certain_sample(self) -> int:
+        """Audio before it can be delivered: with a detector, what it has judged."""
+        return self._ring.end_sample if self._detector is None else self._judged_sample
+
+    def _append_some(self, audio: bytes) -> None:
+        start_sample = self.position_samples
+        samples = self._decoder.decode(audio)
+        if samples is None:
+            return
+        self._ring.append(samples)
+        self.arrivals.note(self.position_samples)
+        if self._detector is None and not self._has_announced:
+            self._announce(start_sample)
+        self._pass_on()
+
+    def _settle(self) -> None:
+        """Bring what the resampler holds back into the ring."""
+        self._ring.append(self._decoder.flush())
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """New samples are in the ring: windows to the model, entries to open utterances."""
+        if self._detector is None:
+            self._utterances.deliver_up_to(self._ring.end_sample)
+            return
+        while self._window_start + WINDOW_SAMPLES <= self._ring.end_sample:
+            end_sample = self._window_start + WINDOW_SAMPLES
+            self._slot.submit(to_float(self._ring.read(self._window_start, end_sample)), end_sample)
+            self._window_start = end_sample
+
+    def _announce(self, start_sample: int) -> None:
+        self._has_announced = True
+        self._post(inputs.AudioArrived(start_sample))
+
+    def _on_vad_window(self, probability: float, window_end_sample: int) -> None:
+        """The model judged a window: probability of speech, 0 to 1."""
+        self._judged_sample = max(self._judged_sample, window_end_sample)
+        detector = self._detector
+        if detector is None:
+            return
+        for fact in detector.feed(probability, window_end_sample):
+            self._post_fact(fact)
+        self._utterances.deliver_up_to(self._certain_sample)
+        self._ask_end_of_turn()
+
+    def _post_fact(self, fact: facts.Fact) -> None:
+        match fact:
+            case facts.SpeechStarted(start_sample=start_sample):
+                self._turn_posted_at = self.position_samples
+                self._post(inputs.SpeechStarted(start_sample))
+            case facts.SpeechPaused(speech_end_sample=speech_end_sample):
+                self._post(inputs.SpeechPaused(speech_end_sample))
+            case facts.SpeechResumed():
+                self._utterances.speech_resumed(self._judged_sample)
+                self._post(inputs.SpeechResumed())
+            case facts.SpeechStopped(end_sample=end_sample, speech_end_sample=speech_end_sample):
+                self._utterances.turn_ended(end_sample)
+                self._post(inputs.SpeechStopped(end_sample, speech_end_sample))
+
+    def _ask_end_of_turn(self) -> None:
+        """Have the end-of-turn model judge the present pause, one at a time."""
+        model, detector = self._end_of_turn, self._detector
+        if model is None or detector is None or not detector.wants_completeness or self._judging is not None:
+            return
+        turn_start = detector.turn_start_sample
+        pause_sample = detector.speech_end_sample
+        detector.wants_completeness = False
+        if turn_start is None:
+            return
+        pcm = self._ring.read(max(turn_start, self._judged_sample - JUDGED_SAMPLES), self._judged_sample)
+        self._judging = asyncio.get_running_loop().create_task(
+            self._judge(model, pcm, pause_sample), name="end-of-turn"
+        )
+
+    async def _judge(self, model: EndOfTurn, pcm: Int16Array, pause_sample: int) -> None:
+        try:
+            completeness = await asyncio.to_thread(model.completeness, pcm)
+        except ProviderError as error:
+            log.warning("the end-of-turn model failed", error=error.code)
+        else:
+            if self._detector is not None:
+                self._detector.set_completeness(completeness, pause_sample)
+        finally:
+            self._judging = None
+        self._ask_end_of_turn()

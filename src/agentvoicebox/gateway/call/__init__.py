@@ -1,0 +1,1 @@
+"""One session while its caller is connected: sockets, engine driver, jobs, effects, resumption."""

@@ -1,0 +1,142 @@
+"""What the client gets: events, and audio in the format that its response was promised."""
+
+from collections.abc import Mapping
+
+from agentvoicebox.clock import Clock
+from agentvoicebox.engine.effects import Effect, Send, SendAudio
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
+from agentvoicebox.gateway.audio.output_audio_encoder import OutputAudioEncoder
+from agentvoicebox.gateway.audio.playback_clock import PlaybackClock
+from agentvoicebox.gateway.call.missed_effects import missed_effects, position_of
+from agentvoicebox.gateway.call.replay import RestoredSession
+from agentvoicebox.gateway.call.restore_point import RestorePoint
+from agentvoicebox.gateway.call.socket import Writer
+from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.telemetry.tap import TurnTap
+from agentvoicebox.wire.server_events import (
+    ConversationItemTruncated,
+    ErrorEvent,
+    ResponseDone,
+    ResponseOutputAudioDone,
+    ResponseOutputTextDelta,
+    ServerEvent,
+    TurnTrace,
+)
+
+PCM_BYTES = 2  # a sample
+
+
+class ClientOutput:
+    """One session's output.
+
+    Args:
+        writer: the socket.
+        chunks: where synthesised audio waits.
+        playback: follows what plays at the caller.
+        quota: charged with the tokens of each response.
+        tap: the latency accounts of turns.
+        wants_trace: the client gets these accounts as events.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        chunks: AudioChunkBuffer,
+        playback: PlaybackClock,
+        *,
+        quota: Quota,
+        tap: TurnTap,
+        wants_trace: bool,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._writer = writer
+        self._chunks = chunks
+        self._playback = playback
+        self._encoder = OutputAudioEncoder()
+        self._quota = quota
+        self._tap = tap
+        self._wants_trace = wants_trace
+        self._metrics = metrics
+        self._clock = clock
+
+    def send(self, event: ServerEvent) -> None:
+        """Send an event of the engine, and do what follows from it."""
+        match event:
+            case ResponseOutputAudioDone():
+                tail = self._encoder.tail(event)
+                if tail is not None:
+                    self._writer.send(tail)
+            case ErrorEvent(error=error):
+                self._metrics.error_sent(error.type)
+            case _:
+                pass
+        self._writer.send(event)
+        match event:
+            case ResponseOutputTextDelta(response_id=response_id):
+                self._first_output_sent(response_id)
+            case ConversationItemTruncated():
+                self._playback.stop()
+            case ResponseDone():
+                self._response_done(event)
+            case _:
+                pass
+
+    def send_audio(self, effect: SendAudio) -> None:
+        """Send a chunk."""
+        pcm = self._chunks.take(effect.job_id, effect.sequence)
+        for delta in self._encoder.deltas(effect, pcm):
+            self._writer.send(delta)
+        self._playback.play(len(pcm) // PCM_BYTES)
+        self._first_output_sent(effect.response_id)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket after everything sent so far."""
+        self._writer.close(code, reason)
+
+    def resend(self, restored: RestoredSession, point: RestorePoint, last_event_id: str) -> bool:
+        """Send what the client has not got after its last event. False when that is unknown: then nothing is sent."""
+        effects = missed_effects(restored.effects, last_event_id)
+        position = position_of(effects, last_event_id)
+        if position is None:
+            return False
+        for index, effect in enumerate(effects):
+            events = self._events_of(effect, point.chunks)
+            ids = [event.event_id for event in events]
+            if index == position and last_event_id in ids:
+                events = events[ids.index(last_event_id) + 1 :]
+            for event in events if index >= position else ():
+                self._writer.send(event)
+        return True
+
+    def _events_of(self, effect: Effect, chunks: Mapping[tuple[str, int], bytes]) -> list[ServerEvent]:
+        """The events of an effect; each effect passes the encoder, as audio is one stream per response."""
+        match effect:
+            case Send(event=ResponseOutputAudioDone() as event):
+                tail = self._encoder.tail(event)
+                return [event] if tail is None else [tail, event]
+            case Send(event=event):
+                return [event]
+            case SendAudio():
+                return [*self._encoder.deltas(effect, chunks.get((effect.job_id, effect.sequence), b""))]
+            case _:
+                return []
+
+    def _response_done(self, event: ResponseDone) -> None:
+        response = event.response
+        if response.status == "cancelled" and response.conversation_id is not None:
+            self._playback.stop()
+        self._chunks.response_done(response.id)
+        self._quota.charge_tokens(0 if response.usage is None else response.usage.total_tokens)
+        self._send_trace(response.id, self._tap.response_over(response.id, self._clock.wall_s()))
+
+    def _first_output_sent(self, response_id: str) -> None:
+        turn = self._tap.output_left(response_id, self._clock.wall_s())
+        if turn is not None:
+            self._metrics.turn_answered(turn["parts_ms"], turn["speculation"])
+            self._send_trace(response_id, turn)
+
+    def _send_trace(self, response_id: str, turn: dict[str, object] | None) -> None:
+        if self._wants_trace and turn is not None:
+            self._writer.send(TurnTrace(event_id=f"event_{turn['phase']}_{response_id}", turn=turn))

@@ -1,0 +1,78 @@
+"""Everything that happens to a session, in one queue: the only way to its engine."""
+
+import asyncio
+
+import msgspec
+
+from agentvoicebox.broker.light_event import LightEvent
+from agentvoicebox.clock import Clock
+from agentvoicebox.engine.inputs import Input
+from agentvoicebox.ports.broker import Record
+
+CAPACITY = 256  # inputs; beyond it client and workers have to wait
+MAX_BATCH = 64  # inputs that are handled together: more would only delay the first of them
+
+
+class PostedInput(msgspec.Struct, frozen=True):
+    """An input on its way to the engine.
+
+    Attributes:
+        posted_s: monotonic time.
+        record: the worker's record that it came from, or None.
+        client_event: the type of the client's event that it came from; empty: none.
+    """
+
+    given: Input
+    posted_s: float
+    record: Record | None = None
+    client_event: str = ""
+
+
+class Mailbox:
+    """One session's."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._inputs: list[PostedInput] = []  # an empty deque takes 760 bytes, and most mailboxes are empty
+        self._has_some = LightEvent()
+        self._has_room = LightEvent()
+        self._has_room.set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no input waits."""
+        return not self._inputs
+
+    def post(self, given: Input) -> None:
+        """Add an input that can't wait: a fact of the turn detector, an end."""
+        self._add(PostedInput(given, self._clock.monotonic_s()))
+
+    async def offer(self, given: Input, *, client_event: str = "", record: Record | None = None) -> None:
+        """Add an input of the client or of a worker, once there is room."""
+        posted_s = self._clock.monotonic_s()
+        await self._has_room.wait()
+        self._add(PostedInput(given, posted_s, record, client_event))
+
+    def wake(self) -> None:
+        """Let `next_batch` return, even without inputs."""
+        self._has_some.set()
+
+    async def next_batch(self, wait_s: float | None) -> list[PostedInput] | None:
+        """The next inputs, at most MAX_BATCH; empty after `wake`, None when nothing came within `wait_s`."""
+        if not self._inputs:
+            self._has_some.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._has_some.wait()
+            except TimeoutError:
+                return None
+        batch, self._inputs = self._inputs[:MAX_BATCH], self._inputs[MAX_BATCH:]
+        if len(self._inputs) < CAPACITY:
+            self._has_room.set()
+        return batch
+
+    def _add(self, posted: PostedInput) -> None:
+        self._inputs.append(posted)
+        self._has_some.set()
+        if len(self._inputs) >= CAPACITY:
+            self._has_room.clear()

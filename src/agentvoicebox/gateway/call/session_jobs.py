@@ -1,0 +1,199 @@
+"""The session's jobs: opens, cancels and gives up what workers do for it."""
+
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from agentvoicebox.clock import Clock
+from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist, SendAudio
+from agentvoicebox.engine.inputs import JobFailed
+from agentvoicebox.engine.jobs import Generate, JobRequest, Synthesise, Transcribe
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.admission.service_health import MODE_OF
+from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.mailbox import Mailbox
+from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
+from agentvoicebox.gateway.call.outbox import Outbox
+from agentvoicebox.gateway.call.replay import RestoredSession
+from agentvoicebox.gateway.call.restore_point import MS_SAMPLES, RestorePoint
+from agentvoicebox.ports.broker import AppendAudio, Cancel, Dispatch, Job, JobKind, SessionRef, Submit
+from agentvoicebox.storage.records import RecordBatch
+
+
+class CallIdentity(msgspec.Struct, frozen=True):
+    """What names a call to the store, the workers and the logs.
+
+    Attributes:
+        owner: the gateway's token for the session.
+        trace_id: 32 hex digits, in every job of the call.
+    """
+
+    session: SessionRef
+    owner: str
+    trace_id: str
+
+
+class SessionJobs:
+    """One session's.
+
+    Args:
+        identity: of the call.
+        outbox: by which jobs and cancels reach the store.
+        open_jobs: which jobs are open.
+        input_audio: delivers the audio of utterances.
+        chunks: holds the audio of synthesis jobs.
+        quota: refuses language model jobs when no tokens are left.
+        mailbox: gets the failure of a job that no worker will answer.
+    """
+
+    def __init__(
+        self,
+        identity: CallIdentity,
+        outbox: Outbox,
+        open_jobs: OpenJobs,
+        *,
+        input_audio: Ingest,
+        chunks: AudioChunkBuffer,
+        quota: Quota,
+        mailbox: Mailbox,
+        clock: Clock,
+    ) -> None:
+        self._session = identity.session
+        self._trace_id = identity.trace_id
+        self._outbox = outbox
+        self._open_jobs = open_jobs
+        self._input_audio = input_audio
+        self._chunks = chunks
+        self._quota = quota
+        self._mailbox = mailbox
+        self._clock = clock
+        self._absent: frozenset[JobKind] = frozenset()
+
+    def open(self, job_id: str, request: JobRequest) -> None:
+        """Give a job to its workers, or let it fail at once when there are none, or no tokens are left."""
+        if kind_of(request) in self._absent:
+            self._fail_without_worker(job_id, kind_of(request))
+            return
+        kind = self._open_jobs.opened(job_id, request, self._clock.wall_s())
+        refusal = self._quota.token_refusal() if isinstance(request, Generate) else None
+        if refusal is None:
+            self._submit(job_id, kind, request)
+        match request:
+            case Transcribe(start_sample=start_sample):
+                self._input_audio.open_utterance(job_id, start_sample)
+            case Generate(response_id=response_id):
+                self._chunks.generation_started(response_id)
+            case Synthesise(response_id=response_id):
+                self._chunks.synthesis_started(response_id, job_id)
+            case _:
+                pass
+        if refusal is not None:
+            self._close_failed(job_id)
+            self._mailbox.post(JobFailed(job_id, refusal.code or "", refusal.message))
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job. Unknown ids are ignored."""
+        self._chunks.job_cancelled(job_id)
+        kind = self._open_jobs.close(job_id, "cancelled", self._clock.wall_s())
+        if kind is None:
+            return
+        if kind is JobKind.STT:
+            self._input_audio.close_utterance(job_id)
+        self._outbox.put(Cancel(job_id, kind, self._session))
+
+    def cancel_all(self) -> None:
+        """The session is over: none of its jobs may continue."""
+        for job_id in self._open_jobs.ids():
+            self.cancel(job_id)
+
+    def probe(self, job_id: str, speech_end_sample: int) -> None:
+        """Ask the recogniser for the words up to a pause."""
+        self._input_audio.probe(job_id, speech_end_sample)
+
+    def end_utterance(self, job_id: str, end_sample: int, speech_end_sample: int) -> None:
+        """The utterance ends at `end_sample`: its text is due."""
+        self._input_audio.end_utterance(job_id, end_sample, speech_end_sample)
+        self._open_jobs.utterance_ended(job_id, self._clock.wall_s())
+
+    def record(self, persists: Sequence[Persist]) -> None:
+        """Have records written. They are a job, too, so a slow database never delays a call."""
+        batch = RecordBatch(
+            self._session.tenant_id,
+            self._session.session_id,
+            self._trace_id,
+            tuple(persists),
+            audio_in_ms=self._input_audio.position_samples // MS_SAMPLES,
+        )
+        job_id = f"rec_{secrets.token_hex(10)}"
+        self._put_job(job_id, JobKind.RECORD, msgspec.msgpack.encode(batch))
+
+    def on_health_checked(self, absent: frozenset[JobKind]) -> None:
+        """Give up open jobs whose workers are `absent`, and jobs that have timed out; new jobs of these kinds fail at once."""
+        self._absent = absent
+        for job_id, kind in self._open_jobs.of_kinds(absent).items():
+            self._give_up(job_id, kind)
+            self._fail_without_worker(job_id, kind)
+        for job_id, kind in self._open_jobs.overdue(self._clock.wall_s()).items():
+            self._give_up(job_id, kind)
+            self._mailbox.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
+
+    def on_batch_lost(self, batch: Sequence[Dispatch]) -> None:
+        """The store did not take a batch: jobs in it, and jobs whose audio was in it, have failed. The outbox keeps records."""
+        failed: dict[str, None] = {}
+        for action in batch:
+            match action:
+                case Submit(job=job) if job.kind is not JobKind.RECORD:
+                    failed[job.job_id] = None
+                case AppendAudio(job_id=job_id):
+                    failed[job_id] = None
+                case _:
+                    pass
+        for job_id in failed:
+            self._close_failed(job_id)
+            self._mailbox.post(JobFailed(job_id, "broker_lost", "the store can't be reached"))
+
+    def restore(self, restored: RestoredSession, point: RestorePoint) -> None:
+        """Take over another gateway's jobs, and repeat what its last dispatch may not have done: all of it is idempotent."""
+        at_s = self._clock.wall_s()
+        for job_id, kind in restored.engine.state.jobs_out().items():
+            self._open_jobs.restore(job_id, JobKind(kind), at_s)
+        self._restore_chunks(restored, point)
+        for job_id, request in point.unclaimed.items():
+            self._submit(job_id, kind_of(request), request)
+        self._outbox.put(*point.marks)
+        kinds = {each.job_id: kind_of(each.request) for each in restored.effects if isinstance(each, OpenJob)}
+        for effect in restored.recent:
+            if isinstance(effect, CancelJob) and effect.job_id in kinds:
+                self._outbox.put(Cancel(effect.job_id, kinds[effect.job_id], self._session))
+        persists = [each for each in restored.recent if isinstance(each, Persist)]
+        if persists:
+            self.record(persists)
+
+    def _restore_chunks(self, restored: RestoredSession, point: RestorePoint) -> None:
+        for response in restored.engine.state.responses.values():
+            jobs = [segment.job_id for segment in response.segment_queue.segments if segment.job_id is not None]
+            self._chunks.restore(response.id, jobs, is_provisional=response.is_provisional)
+        sent = {(each.job_id, each.sequence) for each in restored.effects if isinstance(each, SendAudio)}
+        for (job_id, sequence), pcm in point.chunks.items():
+            if (job_id, sequence) not in sent:
+                self._chunks.put(job_id, sequence, pcm)
+
+    def _fail_without_worker(self, job_id: str, kind: JobKind) -> None:
+        self._mailbox.post(JobFailed(job_id, MODE_OF[kind].value, "no worker is there for this"))
+
+    def _give_up(self, job_id: str, kind: JobKind) -> None:
+        """Close a job that will not be answered; a worker that takes it after all finds it cancelled."""
+        self._close_failed(job_id)
+        self._outbox.put(Cancel(job_id, kind, self._session))
+
+    def _close_failed(self, job_id: str) -> None:
+        if self._open_jobs.close(job_id, "failed", self._clock.wall_s()) is JobKind.STT:
+            self._input_audio.close_utterance(job_id)
+
+    def _submit(self, job_id: str, kind: JobKind, request: JobRequest) -> None:
+        self._put_job(job_id, kind, msgspec.msgpack.encode(request))
+
+    def _put_job(self, job_id: str, kind: JobKind, payload: bytes) -> None:
+        self._outbox.put(Submit(Job(job_id, kind, self._session, payload, self._clock.wall_s(), self._trace_id)))

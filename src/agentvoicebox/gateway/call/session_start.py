@@ -1,0 +1,88 @@
+"""How a call's session begins: opened here, or (`session_resume`) restored from another gateway's log.
+
+Both give one value: what the call's parts are made from, and how they begin.
+"""
+
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from agentvoicebox.engine.inputs import Opened
+from agentvoicebox.gateway.admission.call_admission import AdmittedCall
+from agentvoicebox.gateway.admission.secret_bodies import begin_with
+from agentvoicebox.gateway.call.call_parts import CallParts
+from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.ports.broker import ResultStream
+from agentvoicebox.sessions.directory import KEY
+from agentvoicebox.wire.session_config import SessionConfig
+
+SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
+
+
+@dataclass(kw_only=True)
+class SessionStart(ABC):
+    """A session that this gateway owns, about to run.
+
+    Attributes:
+        config: the session's configuration.
+        language_model: of its agent.
+        results: what its workers publish from now on.
+        start_sample: position of the next sample of the caller's audio.
+        degraded: modes that its client already knows.
+        is_recordable: whether the recording has the session from its start.
+    """
+
+    config: SessionConfig
+    language_model: str
+    results: ResultStream
+    start_sample: int = 0
+    degraded: tuple[str, ...] = ()
+    is_recordable: bool = True
+
+    @abstractmethod
+    async def begin(self, parts: CallParts) -> None:
+        """Bring the parts into the session's state and send the client its first events. Raises SessionTaken."""
+
+
+@dataclass(kw_only=True)
+class NewSession(SessionStart):
+    """A session that begins now."""
+
+    opened: Opened
+
+    async def begin(self, parts: CallParts) -> None:
+        """See SessionStart."""
+        await parts.driver.open(self.opened)
+
+
+async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSession:
+    """Create a session. Raises BrokerLost."""
+    request, wall_s = admitted.request, state.clock.wall_s()
+    opened = Opened(
+        config=_config(admitted, int(wall_s) + SESSION_S),
+        agent=request.agent.profile(),
+        seed=secrets.token_hex(16),
+        wall_s=wall_s,
+    )
+    fields = {
+        "agent": request.agent.name,
+        "model": request.model,
+        "opened_s": f"{wall_s:.3f}",
+        KEY: admitted.principal.key_id,
+    }
+    await state.directory.open(admitted.session, fields, owner=admitted.slot.owner)
+    return NewSession(
+        config=opened.config,
+        language_model=request.agent.language_model,
+        results=await state.broker.results(admitted.session),
+        opened=opened,
+    )
+
+
+def _config(admitted: AdmittedCall, expires_at: int) -> SessionConfig:
+    request, session_id = admitted.request, admitted.session.session_id
+    if request.is_transcription:  # no agent answers in such a session
+        config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
+    else:
+        config = request.agent.session(session_id=session_id, model=request.model, expires_at=expires_at)
+    return begin_with(config, admitted.authorization.session)

@@ -1,0 +1,203 @@
+"""The two ends of one WebSocket: frames in become inputs, events out become frames.
+
+Reader: one frame at a time. Audio goes to the input audio at once; before any other event, everything sent so far must have been
+judged, so that the event's position among the samples is exact. While the input audio or the store is behind, nothing is read,
+and TCP slows the client down.
+Writer: a buffer with water marks. Above the high mark no further audio is fetched for this caller; at the limit the caller is too
+slow to be served and the connection closes. Control events are never dropped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agentvoicebox.broker.light_event import LightEvent
+from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Input
+from agentvoicebox.errors import ClientError, RateLimited
+from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.mailbox import Mailbox
+from agentvoicebox.gateway.call.outbox import Outbox
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.wire.client_events import InputAudioBufferAppend
+from agentvoicebox.wire.codec import decode_client, encode_for
+from agentvoicebox.wire.dialect import Dialect
+from agentvoicebox.wire.server_events import RateLimitsUpdated, ServerEvent, SessionResumed, TurnTrace
+
+HIGH_WATER_BYTES = 512 * 1024  # 8 s of PCM as base64: more than any client needs ahead
+LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; a caller that far behind can't follow the conversation any more
+STALLED_S = 20.0  # timeout for writing one frame; the client's own pings time out after the same time
+FLUSH_S = 5.0  # timeout for the last events of a closing connection
+POLICY_VIOLATION = 1008
+SLOW_READER = "slow_reader"
+OUTSIDE_THE_ENGINE = (
+    RateLimitsUpdated,
+    SessionResumed,
+    TurnTrace,
+)  # in no log: a client can't resume after one of these
+
+log = get_logger(__name__)
+
+
+class Writer:
+    """The outgoing half. `send` never waits; one task writes.
+
+    Attributes:
+        last_event_id: of the last event that the engine made; a client that resumes is sent what follows it.
+        on_slow: called when the caller reads too slowly to be served.
+    """
+
+    def __init__(self, websocket: WebSocket, dialect: Dialect) -> None:
+        self._websocket = websocket
+        self._dialect = dialect
+        self.on_slow: Callable[[], None] = _ignore
+        self._frames: list[bytes] = []
+        self._bytes = 0
+        self._has_some = LightEvent()
+        self._has_room = LightEvent()
+        self._has_room.set()
+        self._close: tuple[int, str] | None = None
+        self._is_gone = False
+        self.last_event_id = ""
+
+    def send(self, event: ServerEvent) -> None:
+        """Queue an event. Ignored after the close, or when the caller is gone."""
+        if self._is_gone or self._close is not None:
+            return
+        if not isinstance(event, OUTSIDE_THE_ENGINE):
+            self.last_event_id = event.event_id
+        for frame in encode_for(self._dialect, event):
+            self._frames.append(frame)
+            self._bytes += len(frame)
+        if self._bytes > LIMIT_BYTES:
+            self.close(POLICY_VIOLATION, SLOW_READER)
+            self._drop_frames()
+            self.on_slow()
+        elif self._bytes > HIGH_WATER_BYTES:
+            self._has_room.clear()
+        self._has_some.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after everything queued so far. The first close counts."""
+        if self._close is None:
+            self._close = (code, reason.encode()[:123].decode(errors="ignore"))
+            self._has_some.set()
+
+    def disconnect(self) -> None:
+        """The caller is gone, maybe to resume elsewhere: later events are dropped."""
+        self._is_gone = True
+        self._drop_frames()
+
+    async def wait_for_room(self) -> None:
+        """Wait until the buffer is below its high water mark, or the caller is gone."""
+        await self._has_room.wait()
+
+    async def run(self) -> None:
+        """Write until the close is written or the caller is gone."""
+        try:
+            while True:
+                await self._has_some.wait()
+                while self._frames:
+                    await self._write(self._frames.pop(0))
+                if self._close is not None:
+                    code, reason = self._close
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._websocket.close(code, reason)
+                    return
+                self._has_some.clear()
+        except TimeoutError:
+            log.warning("caller reads too slowly", waiting_bytes=self._bytes)
+            self.on_slow()
+        except (WebSocketDisconnect, RuntimeError):
+            # Starlette raises RuntimeError for a frame after the other side's close; the reader sees that, too
+            log.debug("caller is gone, events dropped", frames=len(self._frames))
+        finally:
+            self._is_gone = True
+            self._drop_frames()
+
+    async def _write(self, frame: bytes) -> None:
+        self._bytes -= len(frame)
+        async with asyncio.timeout(STALLED_S):
+            await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
+        if self._bytes <= HIGH_WATER_BYTES // 2:
+            self._has_room.set()
+
+    def _drop_frames(self) -> None:
+        self._frames.clear()
+        self._bytes = 0
+        self._has_room.set()
+
+
+class Reader:
+    """The incoming half.
+
+    Attributes:
+        left_code: the close code with which the caller left; None before.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        dialect: Dialect,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        *,
+        input_audio: Ingest,
+        quota: Quota,
+        metrics: Metrics,
+    ) -> None:
+        self._websocket = websocket
+        self._dialect = dialect
+        self._quota = quota
+        self._input_audio = input_audio
+        self._mailbox = mailbox
+        self._outbox = outbox
+        self._metrics = metrics
+        self.left_code: int | None = None
+
+    async def run(self) -> None:
+        """Read until the caller is gone."""
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                self.left_code = message.get("code")
+                return
+            await self._take(message)
+
+    async def _take(self, message: Any) -> None:
+        text = message.get("text")
+        given: Input
+        try:
+            if text is None:
+                event = decode_client(message.get("bytes") or b"", is_text=False)
+            else:
+                event = decode_client(text, dialect=self._dialect)
+            if isinstance(event, InputAudioBufferAppend):
+                await self._append_audio(event)
+                return
+            await self._input_audio.drain()
+            given = ClientEventReceived(event, self._input_audio.position_samples)
+            kind, event_id = str(type(event).__struct_config__.tag), event.event_id
+        except ClientError as error:
+            await self._input_audio.drain()
+            given = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
+            kind, event_id = "invalid", error.event_id
+        try:
+            await self._quota.take()
+        except RateLimited as refusal:
+            given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
+        await self._mailbox.offer(given, client_event=kind)
+
+    async def _append_audio(self, event: InputAudioBufferAppend) -> None:
+        self._metrics.audio_read(len(event.audio))
+        self._quota.charge_audio()
+        await self._input_audio.feed(event.audio)
+        if self._outbox.is_full:
+            await self._outbox.flush()
+
+
+def _ignore() -> None:
+    pass

@@ -1,0 +1,127 @@
+"""Routes of the gateway: the Realtime socket, and the REST API beside it.
+
+Decides addresses and the shape of answers. Who may use them: `admission`; how a call runs: `realtime`.
+"""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.routing import WebSocketRoute
+
+from agentvoicebox import __version__
+from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
+from agentvoicebox.gateway.admission.handshake import SESSION_ID
+from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.history import history_routes
+from agentvoicebox.gateway.http.minting import add_minting
+from agentvoicebox.gateway.http.readiness import Readiness
+from agentvoicebox.gateway.http.realtime import realtime_endpoint
+from agentvoicebox.gateway.state import GatewayState, RecordStores
+from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.ports.policy import Action
+from agentvoicebox.tenancy.principal import Principal, Right
+from agentvoicebox.wire.faults import body_of, headers_of, status_of
+
+# Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
+REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
+
+
+def create_app(state: GatewayState) -> FastAPI:
+    """The ASGI application of one gateway."""
+    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
+    for path in REALTIME_PATHS:
+        # Not FastAPI's kind of route: that one keeps 4 kB for each open call.
+        app.router.routes.append(WebSocketRoute(path, realtime_endpoint(state)))
+
+    @app.exception_handler(AgentVoiceBoxError)
+    async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
+        return _error(status_of(error), error)
+
+    _add_operations(app, state)
+    _add_catalogue(app, state)
+    add_minting(app, state)
+    if state.records is not None:
+        _add_records(app, state, state.records)
+    return app
+
+
+def _add_operations(app: FastAPI, state: GatewayState) -> None:
+    readiness = Readiness(state)
+
+    @app.get("/health", summary="Whether the process lives")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
+    async def ready() -> JSONResponse:
+        status, body = await readiness.check()
+        return JSONResponse(body, status_code=status)
+
+    @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        return Response(state.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_catalogue(app: FastAPI, state: GatewayState) -> None:
+    @app.get("/v1/models", summary="The agents that can be called")
+    async def models(request: Request) -> dict[str, Any]:
+        await principal_of(state, request, action="model.list")
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"} for name in state.agents.by_name
+        ]
+        return {"object": "list", "data": data}
+
+    @app.get("/v1/voices", summary="The voices that a session may ask for")
+    async def voices(request: Request) -> dict[str, Any]:
+        await principal_of(state, request, action="model.list")
+        return {"object": "list", "data": [msgspec.to_builtins(voice) for voice in state.voices]}
+
+    @app.get("/v1/sessions/{session_id}", summary="A call that is going on, at whichever gateway")
+    async def session(request: Request, session_id: str) -> Response:
+        is_valid = SESSION_ID.fullmatch(session_id) is not None
+        wanted = session_id if is_valid else ""
+        tenant_id = (await principal_of(state, request, action="session.read", resource_id=wanted)).tenant_id
+        fields = await state.directory.get(SessionRef(tenant_id, session_id)) if is_valid else None
+        if fields is None:
+            return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
+        return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
+
+
+def _add_records(app: FastAPI, state: GatewayState, records: RecordStores) -> None:
+    async def admit(request: Request) -> Principal:
+        return await principal_of(state, request, action="session.read")
+
+    async def admit_admin(request: Request) -> Principal:
+        return await principal_of(state, request, "admin")
+
+    app.include_router(history_routes(records.history, records.usage, admit))
+    decisions = state.admission.decisions
+    app.include_router(admin_routes(records.postgres, decisions, admit_admin, rules=records.rules))
+
+
+async def principal_of(
+    state: GatewayState,
+    request: Request,
+    right: Right = "realtime",
+    *,
+    action: Action | None = None,
+    resource_id: str = "",
+) -> Principal:
+    """The owner of a REST request's key. A browser's ephemeral secret opens sessions only.
+
+    Raises as `AdmissionControl.authorize`.
+    """
+    authorization = await state.admission.authorize(
+        request.headers, right=right, action=action, resource_id=resource_id
+    )
+    if authorization.session is not None:
+        raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
+    return authorization.principal
+
+
+def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
+    body = msgspec.to_builtins(body_of(error))
+    del body["event_id"]
+    return JSONResponse({"error": body}, status_code=status, headers=headers_of(error))

@@ -1,0 +1,76 @@
+"""The routes that mint ephemeral secrets: the current one, and two retired ones that clients still use (realtime-protocol §1.3).
+
+`admission.secret_bodies` decides what a body may contain. Minting needs the right `client_secrets`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+
+from agentvoicebox.errors import BodyTooLarge, ClientError
+from agentvoicebox.gateway.admission.call_admission import new_session_id
+from agentvoicebox.gateway.admission.secret_bodies import (
+    SecretRequest,
+    answer_beta_session,
+    answer_client_secrets,
+    read_beta_session,
+    read_client_secrets,
+)
+from agentvoicebox.gateway.state import GatewayState
+
+MAX_BODY_BYTES = 256 * 1024  # stored for the life of the secret; instructions and tools are a few KiB
+
+Read = Callable[[object], SecretRequest]
+Answer = Callable[[SecretRequest, str, int], dict[str, Any]]
+
+
+def add_minting(app: FastAPI, state: GatewayState) -> None:
+    """Add the routes."""
+    agents = state.agents
+
+    async def mint(request: Request, read: Read, answer: Answer) -> dict[str, Any]:
+        authorization = await state.admission.authorize(request.headers, right="client_secrets")
+        asked = read(await _json(request))
+        value, expires_at = await state.admission.secrets.mint(authorization.principal, asked.session, asked.seconds)
+        return answer(asked, value, expires_at)
+
+    @app.post("/v1/realtime/client_secrets", summary="An ephemeral secret, with which a browser opens sessions")
+    async def client_secrets(request: Request) -> dict[str, Any]:
+        return await mint(
+            request,
+            lambda body: read_client_secrets(body, agents=agents, session_id=new_session_id()),
+            answer_client_secrets,
+        )
+
+    @app.post("/v1/realtime/sessions", summary="The same, as it was in beta")
+    async def beta_session(request: Request) -> dict[str, Any]:
+        return await mint(
+            request,
+            lambda body: read_beta_session(body, kind="realtime", agents=agents, session_id=new_session_id()),
+            answer_beta_session,
+        )
+
+    @app.post("/v1/realtime/transcription_sessions", summary="The same for a transcription session, as it was in beta")
+    async def beta_transcription_session(request: Request) -> dict[str, Any]:
+        return await mint(
+            request,
+            lambda body: read_beta_session(body, kind="transcription", agents=agents, session_id=new_session_id()),
+            answer_beta_session,
+        )
+
+
+async def _json(request: Request) -> object:
+    """The parsed body; None when it is empty. Raises ClientError, BodyTooLarge before all of a long one is read."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"The body may hold {MAX_BODY_BYTES // 1024} KiB.")
+    if not body.strip():
+        return None
+    try:
+        return msgspec.json.decode(bytes(body))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientError("The body is not valid JSON.", code="invalid_json") from error

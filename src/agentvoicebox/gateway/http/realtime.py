@@ -1,0 +1,78 @@
+"""The Realtime WebSocket: accepts the connection, admits the call, runs it, or sends the refusal."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.gateway.admission.call_admission import AdmittedCall, CallAdmission
+from agentvoicebox.gateway.admission.handshake import UpgradeRequest, choose_subprotocol, close_of
+from agentvoicebox.gateway.call.call import Call
+from agentvoicebox.gateway.call.call_assembly import assemble
+from agentvoicebox.gateway.call.session_resume import resume_session
+from agentvoicebox.gateway.call.session_start import SessionStart, open_session
+from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
+from agentvoicebox.wire.codec import encode_server
+from agentvoicebox.wire.faults import body_of
+from agentvoicebox.wire.server_events import ErrorEvent
+
+log = get_logger(__name__)
+
+
+def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[None]]:
+    """The ASGI endpoint."""
+    admission = CallAdmission(state.admission, state.agents, state.directory, state.sessions)
+
+    async def realtime(websocket: WebSocket) -> None:
+        offered: list[str] = websocket.scope.get("subprotocols", [])
+        await websocket.accept(subprotocol=choose_subprotocol(offered))
+        trace_id = secrets.token_hex(16)
+        upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered)
+        with bound(correlation_id=sane_id(upgrade.headers.get("x-correlation-id", "")) or trace_id):
+            try:
+                await _serve(state, websocket, await admission.admit(upgrade), trace_id)
+            except AgentVoiceBoxError as error:
+                await _refuse(state, websocket, error)
+
+    return realtime
+
+
+async def _serve(state: GatewayState, websocket: WebSocket, admitted: AdmittedCall, trace_id: str) -> None:
+    """Run an admitted call, and release its place. Raises what prevents the session from starting."""
+    session, request = admitted.session, admitted.request
+    # A session that could not be resumed is not over: the client may try again, at any gateway.
+    is_over = request.resume is None
+    with bound(tenant_id=session.tenant_id, session_id=session.session_id):
+        try:
+            start = await _start(state, admitted)
+            call = Call(state, admitted, start, assemble(state, websocket, admitted, start, trace_id=trace_id))
+            began_s = state.clock.monotonic_s()
+            log.info("call began", agent=request.agent.name, dialect=request.dialect.value, is_resumed=not is_over)
+            try:
+                await call.run()
+            finally:
+                is_over = call.is_over
+                seconds = round(state.clock.monotonic_s() - began_s, 3)
+                log.info("call ended", seconds=seconds, session_is_over=is_over)
+        finally:
+            state.sessions.release(admitted.slot, is_over=is_over)
+
+
+async def _start(state: GatewayState, admitted: AdmittedCall) -> SessionStart:
+    """The only place that asks whether the session is new or resumed."""
+    resume = admitted.request.resume
+    return await (open_session(state, admitted) if resume is None else resume_session(state, admitted, resume))
+
+
+async def _refuse(state: GatewayState, websocket: WebSocket, error: AgentVoiceBoxError) -> None:
+    """One `error` event, then the close: OpenAI's clients expect both."""
+    state.metrics.refused(error.code or "no_credentials")
+    log.info("call refused", code=error.code)
+    event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(error))
+    code, reason = close_of(error)
+    with suppress(WebSocketDisconnect, RuntimeError):  # the client may have left in the meantime
+        await websocket.send_text(encode_server(event).decode())
+        await websocket.close(code, reason)

@@ -1,0 +1,74 @@
+"""What all calls and requests of one gateway process share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentvoicebox.agents import Agents
+from agentvoicebox.clock import Clock
+from agentvoicebox.gateway.admission.admission_control import AdmissionControl
+from agentvoicebox.gateway.admission.service_health import ServiceHealth
+from agentvoicebox.gateway.admission.session_registry import SessionRegistry
+from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.interactions.recorder import InteractionRecorder
+from agentvoicebox.ports.broker import Broker, JobKind
+from agentvoicebox.ports.providers import EndOfTurn, Voice
+from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.storage.history import History
+from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.rules import RuleBook
+from agentvoicebox.storage.usage import Usage
+from agentvoicebox.telemetry.metrics import Metrics
+
+RESUME_S = 30.0  # a phone needs this long between two networks; as long as a session outlives its gateway
+
+
+@dataclass
+class RecordStores:
+    """What PostgreSQL holds of earlier sessions and of tenants.
+
+    Attributes:
+        rules: what becomes of tenants' records; None: the defaults, without encryption.
+    """
+
+    postgres: Postgres
+    history: History
+    usage: Usage
+    rules: RuleBook | None = None
+
+
+@dataclass
+class GatewayState:
+    """One gateway process.
+
+    Attributes:
+        directory: which sessions exist, and who owns them.
+        session_log: inputs and snapshots, from which a session is restored.
+        batcher: runs the voice activity model for all sessions.
+        admission: checks every request.
+        sessions: the calls of this process.
+        health: what works beside the calls.
+        voices: what sessions may ask for.
+        end_of_turn: a model for semantic_vad, or None.
+        recording: where finished calls are recorded, or None.
+        records: earlier sessions and the administration; None: their routes don't exist.
+        needed: jobs without whose workers no call can be answered.
+        resume_s: how long a session waits for a caller whose connection broke.
+    """
+
+    broker: Broker
+    directory: SessionDirectory
+    session_log: SessionLog
+    batcher: VadBatcher
+    agents: Agents
+    admission: AdmissionControl
+    sessions: SessionRegistry
+    health: ServiceHealth
+    clock: Clock
+    metrics: Metrics
+    voices: Sequence[Voice] = ()
+    end_of_turn: EndOfTurn | None = None
+    recording: InteractionRecorder | None = None
+    records: RecordStores | None = None
+    needed: Sequence[JobKind] = ()
+    resume_s: float = RESUME_S

