@@ -25,6 +25,7 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.engine import session_format
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
+from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.interactions.interaction import FORMAT as INTERACTION_FORMAT
 from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.ports.broker import JobKind, SessionRef
@@ -196,7 +197,7 @@ async def test_a_session_of_a_newer_version_is_refused_untouched_and_a_newer_gat
 async def test_somebody_without_the_sessions_key_does_not_learn_its_format(
     redis_broker: RedisBroker, redis_url: str
 ) -> None:
-    async with gateway(redis_broker, api_keys=("good", "second")) as served:
+    async with gateway(redis_broker, admission=AdmissionConfig(("good", "second"))) as served:
         good, second = ({"additional_headers": {"Authorization": f"Bearer {key}"}} for key in ("good", "second"))
         async with calling(served.url(STARTS), **good) as client:
             with Redis.from_url(redis_url) as redis:

@@ -198,7 +198,7 @@ async def test_a_session_that_became_newer_after_it_was_seen_is_not_taken(
         await peer.heartbeat()
         assert redis.hget(keys.session_hash(CALL), OWNER) == "first"
     with pytest.raises(NewerFormat):
-        await SessionLog(broker.connection).past(CALL)
+        await SessionLog(broker.connection).read(CALL)
 
 
 async def test_the_format_of_a_session_never_falls(

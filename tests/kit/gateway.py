@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import VitalSigns
 from agentvoicebox.clock import Clock, SystemClock
@@ -38,6 +37,7 @@ from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
+from tests.kit.kits import AGENTS
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz
 CHUNK = (np.sin(np.arange(CHUNK_SAMPLES) * 0.05) * 8_000).astype("<i2").tobytes()
@@ -220,7 +220,7 @@ async def gateway(
             "directory": directory,
             "session_log": SessionLog(broker.connection),
             "batcher": VadBatcher(EnergyVad()),
-            "agents": Agents(),
+            "agents": AGENTS,
             "admission": control,
             "sessions": sessions,
             "health": health,
