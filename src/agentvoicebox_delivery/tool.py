@@ -69,7 +69,7 @@ def _text(value: Any) -> str:
     return str(value) if is_number else ""
 
 
-def _outcome(found: track.Outcome) -> Outcome:
+def _outcome(found: track.LookupOutcome) -> Outcome:
     is_error = found.code in (track.ERROR, track.UNAVAILABLE)
     return Outcome(found.code, found.as_json(), found.speech, dict(found.data), is_error)
 
@@ -94,7 +94,7 @@ def delivery_status(find: Find, near: Near | None = None) -> Tool:
         near: for numbers that were misheard; None when the place has no such look-up.
     """
 
-    async def heard(question: inquiry.Inquiry, tenant_id: str) -> track.Outcome:
+    async def heard(question: inquiry.Inquiry, tenant_id: str) -> track.LookupOutcome:
         asked = list(question.asked)
         answer = await find(tenant_id, asked) if asked else budget.Answer(budget.Source.FETCHED, ())
         if answer.shipments is None:

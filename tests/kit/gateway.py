@@ -10,7 +10,7 @@ import numpy as np
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.engine.inputs import (
     Generated,
@@ -201,7 +201,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
     )
     keeping = [asyncio.create_task(house.directory.run(stop))] if has_heartbeats else []
     if watches_s:
-        watch = Watch(house, VitalSigns(broker.connection), every_s=watches_s)
+        watch = Watch(house, StoreHealthMonitor(broker.connection), every_s=watches_s)
         keeping.append(asyncio.create_task(watch.run(stop), name="watch"))
     try:
         done, _ = await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)

@@ -76,7 +76,7 @@ async def _lost_is_written(self: Conversations, batches: list[TimedBatch], write
         (
             recorder,
             "_Waiting",
-            lambda timed, written, attempt, new=recorder._Waiting: new(timed, written, 1),
+            lambda timed, written, attempt, new=recorder._PendingBatch: new(timed, written, 1),
             "given up",
         ),
     ],

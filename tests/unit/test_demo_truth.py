@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agentvoicebox.cli import demo
-from agentvoicebox.client.call_record import CallRecord, Turn
+from agentvoicebox.client.call_record import CallRecord, CallTurn
 from agentvoicebox.settings import Settings
 from agentvoicebox_delivery.grounding.words import spoken_date
 from agentvoicebox_delivery.parcels import reply
@@ -18,7 +18,7 @@ ROWS = {row.tracking_id: row for row in parcels(TODAY)}
 
 
 def record_of(*replies: str) -> CallRecord:
-    turns = [Turn(number, "", replied=words) for number, words in enumerate(replies, 1)]
+    turns = [CallTurn(number, "", replied=words) for number, words in enumerate(replies, 1)]
     return CallRecord("url", "delivery", 24_000, turns=turns, agent_pcm=np.zeros(0, np.int16))
 
 
@@ -78,4 +78,4 @@ def test_the_demo_parcel_has_a_state_that_is_spoken_as_it_is_written() -> None:
     ],
 )
 def test_the_caller_answers_questions_about_the_number_as_a_person_would(replied: str, answer: str) -> None:
-    assert demo._answer_to(Turn(2, "", replied=replied)) == answer
+    assert demo._answer_to(CallTurn(2, "", replied=replied)) == answer

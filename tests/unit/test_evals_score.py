@@ -147,7 +147,7 @@ async def test_a_tool_core_that_answers_otherwise_is_found() -> None:
 
     def other(shipments: object) -> object:
         async def run(name: str, arguments: str) -> str:
-            return track.Outcome(track.NOT_FOUND, "I couldn't find it.").as_json()
+            return track.LookupOutcome(track.NOT_FOUND, "I couldn't find it.").as_json()
 
         return run
 

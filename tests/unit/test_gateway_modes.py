@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agentvoicebox.broker.vitals import ALL, Crew, Vitals
+from agentvoicebox.broker.store_health import ALL, StoreHealth, WorkerPool
 from agentvoicebox.gateway.modes import ABSENT_S, BAD_LOOKS, GOOD_LOOKS, Surroundings
 from agentvoicebox.gateway.pressure import HIGH_LOOKS, HIGH_S, LOW_LOOKS, LOW_S, WARY_LOOKS, Pressure
 from agentvoicebox.ports.broker import JobKind
@@ -10,11 +10,11 @@ from agentvoicebox.ports.broker import JobKind
 NO_TTS = ("speech_synthesis_unavailable",)
 
 
-def seen(*away: JobKind, ailing: Mapping[str, frozenset[str]] | None = None, full: float = 0.0) -> Vitals:
+def seen(*away: JobKind, ailing: Mapping[str, frozenset[str]] | None = None, full: float = 0.0) -> StoreHealth:
     """Two workers of each kind but those that are away; `ailing` are those of the language models."""
-    crews = {kind: Crew(frozenset() if kind in away else frozenset({"a", "b"})) for kind in JobKind}
-    crews[JobKind.LLM] = Crew(frozenset({"a", "b"}), ailing or {})
-    return Vitals(crews, full)
+    crews = {kind: WorkerPool(frozenset() if kind in away else frozenset({"a", "b"})) for kind in JobKind}
+    crews[JobKind.LLM] = WorkerPool(frozenset({"a", "b"}), ailing or {})
+    return StoreHealth(crews, full)
 
 
 def test_a_kind_without_workers_counts_as_away_once_a_restart_would_be_over() -> None:
@@ -76,14 +76,14 @@ def test_a_store_that_is_nearly_full_takes_no_new_calls_until_it_has_room_again(
 
 def test_work_that_waits_keeps_new_calls_out_and_a_dead_kinds_does_not() -> None:
     around = Surroundings()
-    waiting = {kind: Crew(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}
+    waiting = {kind: WorkerPool(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}
     for now_s in range(3):
-        around.looked(Vitals(waiting), float(now_s))
+        around.looked(StoreHealth(waiting), float(now_s))
     refusal = around.refusal(0)
     assert refusal is not None and refusal.code == "overloaded"
-    dead = {kind: Crew(frozenset({"a"})) for kind in JobKind} | {JobKind.TTS: Crew(queue_age_s=99.0)}
+    dead = {kind: WorkerPool(frozenset({"a"})) for kind in JobKind} | {JobKind.TTS: WorkerPool(queue_age_s=99.0)}
     for now_s in range(3, 20):
-        around.looked(Vitals(dead), float(now_s))
+        around.looked(StoreHealth(dead), float(now_s))
     assert around.refusal(0) is None and around.modes("dialogue") == NO_TTS
 
 

@@ -1,7 +1,7 @@
-"""WAV files of 16-bit PCM, mono or stereo: read them and write them, and say clearly what is wrong with one.
+"""WAV files of 16-bit PCM, mono or stereo: read and write them, with clear errors for invalid files.
 
-Reads plain and "extensible" headers, skips chunks it does not know, and takes what is there of a file that a recorder
-left unfinished (size 0 or 0xFFFFFFFF, or cut short). Other encodings are refused, not guessed.
+Reads plain and "extensible" headers, skips unknown chunks, and accepts files that a recorder
+left unfinished (size 0 or 0xFFFFFFFF, or truncated). Other encodings are refused, not guessed.
 """
 
 import struct
@@ -17,7 +17,7 @@ UNFINISHED_SIZES = (0, 0xFFFFFFFF)
 
 
 class BadWav(ValueError):
-    """The file is no WAV of 16-bit PCM with one or two channels. The message names the file and the reason."""
+    """The file is not a WAV of 16-bit PCM with one or two channels. The message names the file and the reason."""
 
 
 def read_wav(path: Path) -> tuple[Int16Array, int]:

@@ -22,7 +22,7 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.local_server import local_server
 from agentvoicebox.cli.places import catalogue, model_cache
 from agentvoicebox.cli.transcript import live_transcript
-from agentvoicebox.client.call_record import CallRecord, Turn
+from agentvoicebox.client.call_record import CallRecord, CallTurn
 from agentvoicebox.client.call_report import (
     conversation_text,
     parts_table,
@@ -34,7 +34,7 @@ from agentvoicebox.client.call_report import (
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.caller_voice import speak_lines
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
 from agentvoicebox.settings import Settings
@@ -118,15 +118,15 @@ def _shown_by(status: Status) -> Callable[[str], None]:
     return show
 
 
-async def _call(options: CallOptions, lines: dict[str, Line]) -> CallRecord:
+async def _call(options: CallOptions, lines: dict[str, SpokenLine]) -> CallRecord:
     async with open_call(options, live_transcript(console)) as call:
         await converse(call, lines)
         return call.record()
 
 
-async def converse(call: LiveCall, lines: dict[str, Line]) -> None:
+async def converse(call: LiveCall, lines: dict[str, SpokenLine]) -> None:
     """The caller's side: asks, gives the number, answers questions about it as a person would, says goodbye."""
-    await call.stay(0.5)
+    await call.stay_connected(0.5)
     await call.say(lines[OPENING])
     turn = await call.say(lines[NUMBER])
     for _ in range(QUESTIONS_ANSWERED):
@@ -138,7 +138,7 @@ async def converse(call: LiveCall, lines: dict[str, Line]) -> None:
         await call.say(lines[FAREWELL])
 
 
-def _answer_to(turn: Turn) -> str:
+def _answer_to(turn: CallTurn) -> str:
     """What the caller says to a question about the number; "" when there is none."""
     reply = turn.replied.lower()
     if "is that" in reply:  # "... is that right?", "... is that your number?"

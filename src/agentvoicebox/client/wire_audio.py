@@ -1,4 +1,4 @@
-"""Audio as it travels on a Realtime line: samples to bytes and back, in one of the three formats."""
+"""Audio on a Realtime connection: samples to bytes and back, in one of the three formats."""
 
 from typing import Any, Literal
 
@@ -15,10 +15,10 @@ _FORMATS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 class WireAudio:
-    """One line's codec, both ways.
+    """The codec of one call, both ways.
 
     Attributes:
-        format: as `session.update` names it.
+        format: its name in `session.update`.
         rate_hz: of the samples.
     """
 
@@ -38,7 +38,7 @@ class WireAudio:
                 return g711.encode_alaw(pcm)
 
     def decode(self, data: bytes) -> Int16Array:
-        """The samples of one piece; a sample cut in two is given with the second half."""
+        """The samples of one piece; a sample split between two pieces is returned with the second."""
         match self._name:
             case "pcm":
                 return self._cutter.feed(data)

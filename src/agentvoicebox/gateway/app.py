@@ -147,7 +147,7 @@ async def _serve(house: House, websocket: WebSocket, who: Welcome, trace_id: str
             await house.reception.seat(session, who.principal, is_new=came_back is None)
         except AgentVoiceBoxError:
             house.dismiss(session, call, is_over=came_back is None)
-            house.directory.let_go(session, owner)
+            house.directory.stop_renewing(session, owner)
             raise
         began_s = house.clock.monotonic_s()
         log.info("call began", agent=who.agent.name, dialect=who.dialect.value, goes_on=restored is not None)

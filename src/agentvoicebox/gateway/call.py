@@ -268,7 +268,7 @@ class Call:
                 with suppress(SessionTaken):
                     await outbox.flush()
             if not self.is_over:
-                house.directory.let_go(session, self._owner)
+                house.directory.stop_renewing(session, self._owner)
                 writer.close(SERVICE_RESTART, "session_taken" if self._is_taken else SHUTDOWN)
             self.has_left = True
             await asyncio.wait([writing], timeout=FLUSH_S)

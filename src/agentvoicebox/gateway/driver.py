@@ -20,7 +20,7 @@ from agentvoicebox.gateway.outbox import Outbox
 from agentvoicebox.gateway.perform import Performer
 from agentvoicebox.gateway.resume import Restored
 from agentvoicebox.interactions.tape import Tape
-from agentvoicebox.ports.broker import AppendLog, Record, SessionRef
+from agentvoicebox.ports.broker import AppendLog, JobResult, SessionRef
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 class _Letter(msgspec.Struct, frozen=True):
     given: Input
     posted_s: float
-    record: Record | None = None
+    record: JobResult | None = None
     client_event: str = ""
 
 
@@ -90,7 +90,7 @@ class Driver:
         """Add an input that can't wait: a fact of the detector, an end."""
         self._add(_Letter(given, self._clock.monotonic_s()))
 
-    async def offer(self, given: Input, *, client_event: str = "", record: Record | None = None) -> None:
+    async def offer(self, given: Input, *, client_event: str = "", record: JobResult | None = None) -> None:
         """Add an input of the client or a worker, once there is room."""
         posted_s = self._clock.monotonic_s()
         await self._has_room.wait()

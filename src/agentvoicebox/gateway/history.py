@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 
 from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.history import MOST, History, Order, Page, StoredItem, StoredSession
-from agentvoicebox.storage.usage import DayOfUsage, Usage
+from agentvoicebox.storage.usage import DailyUsage, UsageReader
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.faults import body_of, status_of
 
@@ -47,7 +47,7 @@ class BadParameter(ClientError):
     code = "invalid_value"
 
 
-def history_routes(history: History, usage: Usage, admit: Admit) -> APIRouter:
+def history_routes(history: History, usage: UsageReader, admit: Admit) -> APIRouter:
     """The routes over one database.
 
     Args:
@@ -100,10 +100,10 @@ def history_routes(history: History, usage: Usage, admit: Admit) -> APIRouter:
     return router
 
 
-def usage_report(first: date, last: date, days: list[DayOfUsage]) -> dict[str, Any]:
-    """Usage as `GET /v1/usage` tells it: the days on which there was any, and their sum."""
+def usage_report(first: date, last: date, days: list[DailyUsage]) -> dict[str, Any]:
+    """UsageReader as `GET /v1/usage` tells it: the days on which there was any, and their sum."""
     told = [_figures(each) for each in days]
-    totals = {name: round(sum(each[name] for each in told), 3) for name in _figures(DayOfUsage(first))}
+    totals = {name: round(sum(each[name] for each in told), 3) for name in _figures(DailyUsage(first))}
     return {
         "object": "usage",
         "from": first.isoformat(),
@@ -113,7 +113,7 @@ def usage_report(first: date, last: date, days: list[DayOfUsage]) -> dict[str, A
     }
 
 
-def _figures(day: DayOfUsage) -> dict[str, Any]:
+def _figures(day: DailyUsage) -> dict[str, Any]:
     return {
         "sessions": day.sessions,
         "connection_minutes": round(day.connected_s / 60, 3),

@@ -24,7 +24,7 @@ from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import RuleBook
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
@@ -91,7 +91,7 @@ class House:
     end_of_turn: EndOfTurn | None = None
     recording: Recording | None = None
     history: History | None = None
-    usage: Usage | None = None
+    usage: UsageReader | None = None
     postgres: Postgres | None = None
     rules: RuleBook | None = None
     needed: Sequence[JobKind] = ()
@@ -151,7 +151,7 @@ class House:
         if not self._guests:
             self._is_empty.set()
         if not is_over:
-            self.reception.counts.let_go(session)
+            self.reception.counts.stop_renewing(session)
             return
         task = asyncio.create_task(self._clean_up(session), name=f"{session.session_id} clean-up")
         self._cleaning.add(task)
@@ -190,7 +190,7 @@ class House:
 
     async def _clean_up(self, session: SessionRef) -> None:
         with suppress(BrokerLost):  # its places come free by themselves
-            await self.reception.counts.leave(session)
+            await self.reception.counts.release(session)
         try:
             async with asyncio.timeout(self.grace_s):
                 await self._cleans_now.wait()

@@ -14,7 +14,7 @@ operators are told. Reads no clock and asks nobody: `watch` looks.
 
 from enum import StrEnum
 
-from agentvoicebox.broker.vitals import Crew, Vitals
+from agentvoicebox.broker.store_health import StoreHealth, WorkerPool
 from agentvoicebox.errors import Overloaded
 from agentvoicebox.gateway.pressure import Pressure
 from agentvoicebox.ports.broker import JobKind
@@ -64,20 +64,20 @@ class Surroundings:
         self.is_strained = False
         self.pressure = pressure or Pressure()
         self._absent_s = absent_s
-        self._crews: dict[JobKind, Crew] = {}
+        self._crews: dict[JobKind, WorkerPool] = {}
         self._seen_s: dict[JobKind, float] = {}
         self._in_a_row = 0  # looks that speak against what is held of the store
 
-    def looked(self, vitals: Vitals, now_s: float, *, late_s: float = 0.0) -> None:
+    def looked(self, vitals: StoreHealth, now_s: float, *, late_s: float = 0.0) -> None:
         """The store answered. `late_s`: by how much the look itself came late, which is what everything here comes late by."""
-        self._crews = dict(vitals.crews)
-        for kind, crew in vitals.crews.items():
-            if crew.living or kind not in self._seen_s:
+        self._crews = dict(vitals.worker_pools)
+        for kind, crew in vitals.worker_pools.items():
+            if crew.alive or kind not in self._seen_s:
                 self._seen_s[kind] = now_s
         self.absent = frozenset(kind for kind, at_s in self._seen_s.items() if now_s - at_s >= self._absent_s)
         self._judge_store(vitals.memory_share < (MEMORY_FREE if self.is_strained else MEMORY_FULL))
         waits_s = [
-            crew.queue_age_s for kind, crew in vitals.crews.items() if kind in QUEUES and kind not in self.absent
+            crew.queue_age_s for kind, crew in vitals.worker_pools.items() if kind in QUEUES and kind not in self.absent
         ]
         self.pressure.note(max([late_s, *waits_s]))
 
@@ -95,7 +95,7 @@ class Surroundings:
         """What does not work for a call whose agent names this language model, in the order of `Mode`."""
         found = {Mode.NO_STORE} if self.is_strained else set()
         for kind, mode in MODE_OF.items():
-            crew = self._crews.get(kind, Crew())
+            crew = self._crews.get(kind, WorkerPool())
             if kind in self.absent or crew.lacks(language_model if kind is JobKind.LLM else ""):
                 found.add(mode)
         return tuple(mode.value for mode in Mode if mode in found)

@@ -11,7 +11,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import RateLimited
-from agentvoicebox.limits.allowance import Allowance, Scope, Verdict
+from agentvoicebox.limits.allowance import Allowance, LimitResult, Scope
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy.api_keys import Standing
@@ -74,7 +74,7 @@ class Quota:
         self._metrics = metrics
         self._charges: asyncio.Queue[_Charge] = asyncio.Queue()
         self._heard_s = float("-inf")
-        self._last = Verdict(True)
+        self._last = LimitResult(True)
         self._last_s = float("-inf")
         self.follow(standing)
 
@@ -132,9 +132,9 @@ class Quota:
         while not self._charges.empty():
             await self._charge(self._charges.get_nowait())
 
-    async def _charge(self, charge: _Charge) -> Verdict:
+    async def _charge(self, charge: _Charge) -> LimitResult:
         return self._note(await self._limits.charge(self._scopes, requests=charge.requests, tokens=charge.tokens))
 
-    def _note(self, verdict: Verdict) -> Verdict:
+    def _note(self, verdict: LimitResult) -> LimitResult:
         self._last, self._last_s = verdict, self._clock.monotonic_s()
         return verdict

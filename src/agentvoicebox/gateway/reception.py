@@ -147,7 +147,7 @@ class Reception:
         """
         figures, own = self._figures, (await self.standing(principal)).limits.sessions
         tenant_limit = figures.tenant_sessions if own is None else own
-        seated = await self.counts.enter(
+        seated = await self.counts.reserve(
             session,
             principal.key_id,
             tenant_limit=tenant_limit if is_new else None,
@@ -183,4 +183,4 @@ class Reception:
         ours, theirs = prefix_of(principal.key_id), prefix_of(key_id)
         if self._api_keys is None or ours is None or theirs is None:
             return False
-        return await self._api_keys.are_of_one_line(principal.tenant_id, ours, theirs)
+        return await self._api_keys.share_rotation(principal.tenant_id, ours, theirs)

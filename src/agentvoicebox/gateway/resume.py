@@ -22,7 +22,7 @@ from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.ledger import Ledger
 from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Broker, JobKind, SessionRef
 from agentvoicebox.sessions.directory import KEY
-from agentvoicebox.sessions.log import Past
+from agentvoicebox.sessions.log import SavedSession
 from agentvoicebox.telemetry.logs import get_logger
 
 MS_SAMPLES = INPUT_RATE_HZ // 1000  # positions told to a client are whole milliseconds: whole samples in each format
@@ -107,13 +107,13 @@ async def take_up(house: House, session: SessionRef, seen: Mapping[str, str], ow
     if not await house.directory.take_over(session, seen, owner=owner):
         raise Overloaded("Another connection goes on with this session.", code="session_busy")
     try:
-        return restore(await house.past.past(session))
+        return restore(await house.past.saved_session(session))
     except SessionNotFound:
-        house.directory.let_go(session, owner)
+        house.directory.stop_renewing(session, owner)
         raise
 
 
-def restore(past: Past) -> Restored:
+def restore(past: SavedSession) -> Restored:
     """Replay a log. Raises SessionNotFound when there is nothing to go on with."""
     try:
         entries = [_entries.decode(each) for each in past.entries]

@@ -10,7 +10,7 @@ import uvicorn
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.gateway.app import create_app
@@ -24,16 +24,16 @@ from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import RuleBook, usual_rules
+from agentvoicebox.storage.rules import RuleBook, default_rules
 from agentvoicebox.storage.tail import Tail
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
@@ -76,7 +76,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         SettingsError: an agent file or the policy is at fault.
         InfrastructureError: the address can't be listened on.
     """
-    catalogue = Catalogue(
+    catalogue = ModelCatalogue(
         models_dir=Path(settings.models_dir) if settings.models_dir else None,
         cache_dir=Path(settings.data_dir) / "models",
     )
@@ -87,7 +87,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     broker = RedisBroker(settings.redis_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
     postgres = await Postgres.open(settings.postgres_url)  # may be away: configured keys and open calls don't need it
-    rules = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list))
+    rules = RuleBook(postgres, default_rules(settings), can_encrypt=bool(settings.history_key_list))
     metrics = Metrics()
     reception = Reception(
         broker.connection,
@@ -116,7 +116,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         voices=voice_list(settings.tts_engines, catalogue),
         recording=recording,
         history=History(postgres, Vault(settings.history_key_list), Tail(broker.connection, rules)),
-        usage=Usage(postgres),
+        usage=UsageReader(postgres),
         postgres=postgres,
         rules=rules,
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
@@ -131,7 +131,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
     keeping = [
         asyncio.create_task(directory.run(resting), name="heartbeats"),
         asyncio.create_task(reception.run(resting), name="audit trail"),
-        asyncio.create_task(Watch(house, VitalSigns(broker.connection)).run(resting), name="watch"),
+        asyncio.create_task(Watch(house, StoreHealthMonitor(broker.connection)).run(resting), name="watch"),
     ]
     try:
         await serve(house, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.house import House
 from agentvoicebox.gateway.modes import Mode
@@ -18,7 +18,7 @@ log = get_logger(__name__)
 class Watch:
     """One gateway's."""
 
-    def __init__(self, house: House, signs: VitalSigns, *, every_s: float = EVERY_S) -> None:
+    def __init__(self, house: House, signs: StoreHealthMonitor, *, every_s: float = EVERY_S) -> None:
         self._house = house
         self._signs = signs
         self._every_s = every_s
@@ -40,12 +40,12 @@ class Watch:
         around, clock = self._house.around, self._house.clock
         try:
             async with asyncio.timeout(LOOK_S):
-                vitals = await self._signs.look()
+                vitals = await self._signs.read()
         except (BrokerLost, TimeoutError):
             around.missed()
             return
         around.looked(vitals, clock.monotonic_s(), late_s=late_s)
-        for kind, crew in vitals.crews.items():
+        for kind, crew in vitals.worker_pools.items():
             self._house.metrics.queue_age(kind, crew.queue_age_s)
 
     def _tell(self) -> None:
@@ -54,5 +54,5 @@ class Watch:
         if modes != self._told:
             log.warning("what works has changed", degraded=modes)
             self._told = modes
-        house.metrics.surroundings({mode.value: mode.value in modes for mode in Mode}, house.around.pressure.wait_s)
+        house.metrics.set_degraded({mode.value: mode.value in modes for mode in Mode}, house.around.pressure.wait_s)
         house.tell()

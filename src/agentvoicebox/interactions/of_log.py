@@ -19,7 +19,7 @@ from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.interactions.interaction import Door, Interaction, Line, LogEntry, ToolUse, Wait
 from agentvoicebox.interactions.rerun import NotALog, Step, digest, masked_digest, rerun
-from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tools.definition import INVALID_ARGUMENTS, UNKNOWN_TOOL
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
@@ -234,10 +234,10 @@ def _work_ms(trace: dict[str, Any]) -> dict[str, float]:
     return {part: round(ms, 3) for part, ms in sums.items()}
 
 
-def _record_of(given: Input, now_s: float) -> Record | None:
+def _record_of(given: Input, now_s: float) -> JobResult | None:
     """A worker's answer as the tap wants it; the log does not say how long it was under way."""
     job_id: Any = getattr(given, "job_id", None)
-    return None if job_id is None else Record(job_id, JobKind.LLM, 0, 1, b"", published_s=now_s)
+    return None if job_id is None else JobResult(job_id, JobKind.LLM, 0, 1, b"", published_s=now_s)
 
 
 def code_of(output: str) -> str:

@@ -25,10 +25,10 @@ WORD_KEYS = frozenset(
         "message",
         "said",
         "prompt",
-        "param",  # names a field of the client's, which may be called anything
+        "param",  # names a field of the client, which may have any name
     }
 )
-# What a session may hold. A client may send any other name, and anything under it; it is refused, and recorded with its update.
+# Known fields of a session. A client may send any other name, and anything under it; it is refused, and recorded with its update.
 SESSION_KEYS = frozenset(
     {
         "type", "object", "id", "model", "expires_at", "output_modalities", "instructions", "tools", "tool_choice",
@@ -42,14 +42,14 @@ SESSION_KEYS = frozenset(
 )  # fmt: skip
 _SESSION_GROUPS = frozenset({"audio", "input", "output"})
 BULK_KEYS = frozenset({"audio", "image_url", "images"})  # sound and pictures: nothing is kept
-DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects of the client's own making
-# The segmenter does not cut after these, so they stay as they are. They name nobody.
+DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects that the client defines
+# The segmenter does not cut after these, so they are kept. They identify no person.
 ABBREVIATIONS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e)\.")
 LAST = 4  # characters of an id or a number that are kept
 SECRET_KEY = re.compile(
     r"secret|token|passw|signature|credential|authorization|api_?-?key|private|^auth|cookie", re.IGNORECASE
 )
-# Strings under these keys are vocabulary of the platforms, not words of people.
+# Strings under these keys are vocabulary of the platforms, not people's words.
 _PLAIN_KEYS = frozenset(
     {
         "type", "role", "status", "provider", "code", "transcriptType", "phoneCallProvider", "phoneCallTransport",
@@ -81,7 +81,7 @@ def _masked(character: str) -> str:
 
 
 def masked_words(value: Any, *, keeps_abbreviations: bool = True) -> Any:
-    """JSON-able data of inputs or effects, with every text of people masked; structure stays."""
+    """JSON-able data of inputs or effects, with people's words masked; the structure stays."""
     if isinstance(value, dict):
         return {key: _masked_field(key, each, keeps_abbreviations) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -124,7 +124,7 @@ def _all_masked(value: Any) -> Any:
 
 
 def masked_id(text: str) -> str:
-    """All but the last four characters of an id or a number starred; of other text, also around a number, the shape."""
+    """An id or number with all but its last four characters starred; of other text, also around a number, the shape."""
     compact = normalize(text)
     has_words = any(len(word) > 1 and word.isalpha() for word in text.split()) and " " in text.strip()
     if is_tracking_id(compact) and not has_words:
@@ -144,7 +144,7 @@ def masked_json(text: str, mask: Callable[[Any], Any]) -> str:
 
 
 def masked_arguments(value: Any) -> Any:
-    """What a tool was asked: every string an id or a number masked to its last four, other words to their shape."""
+    """Arguments of a tool: every id or number masked to its last four, other words to their shape."""
     if isinstance(value, dict):
         return {key: masked_arguments(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -155,7 +155,7 @@ def masked_arguments(value: Any) -> Any:
 
 
 def masked_output(value: Any, key: str = "") -> Any:
-    """What a tool answered: code, status, days and carrier stay, ids end in their last four, other words go."""
+    """Output of a tool: code, status, days and carrier are kept, ids end in their last four, other words are removed."""
     if isinstance(value, dict):
         return {name: masked_output(each, name) for name, each in value.items()}
     if isinstance(value, list):

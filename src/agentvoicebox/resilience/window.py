@@ -1,13 +1,13 @@
-"""A sliding window over recent outcomes: how many calls, how many failed, within the last so many seconds.
+"""A sliding window over recent outcomes: how many calls, how many failed, within the last seconds.
 
-Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot leaves as a whole.
+Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot is dropped as a whole.
 """
 
 import msgspec
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Counts of one stretch of time; `index` is its number since time 0."""
+    """Counts of one time slot; `index` is its number since time 0."""
 
     index: int
     calls: int = 0
@@ -18,8 +18,8 @@ class Window(msgspec.Struct, frozen=True):
     """The state.
 
     Attributes:
-        length_s: how far back it looks.
-        slot_count: how finely, at least 1; the edge is sharp to `length_s / slot_count`.
+        length_s: the length of the window.
+        slot_count: number of slots, at least 1; the edge is exact to `length_s / slot_count`.
         slots: oldest first.
     """
 
@@ -28,7 +28,7 @@ class Window(msgspec.Struct, frozen=True):
     slots: tuple[Slot, ...] = ()
 
     def add(self, now_s: float, *, is_failure: bool) -> "Window":
-        """One more call, at `now_s` (monotonic, never before an earlier one)."""
+        """Add one call, at `now_s` (monotonic, never before an earlier one)."""
         index = self._index(now_s)
         kept = self._kept(index)
         last = kept[-1] if kept and kept[-1].index == index else Slot(index)

@@ -1,4 +1,4 @@
-"""Sweeps up after sessions whose gateway is gone: every key deleted, `closed` told to whoever listens (plan A1.5).
+"""Cleans up sessions whose gateway is gone: deletes every key and announces `closed` (plan A1.5).
 
 Any number of janitors may run; each expired session is announced by one of them.
 """
@@ -18,17 +18,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Janitor:
-    """Args: the directory that knows who expired, and the broker that can forget."""
+    """Args: the directory that lists expired sessions, and the broker that deletes their data."""
 
     def __init__(self, directory: SessionDirectory, broker: Broker) -> None:
         self._directory = directory
         self._broker = broker
 
     async def sweep(self) -> int:
-        """Forget every expired session; how many there were for us to close. Raises BrokerLost."""
+        """Delete every expired session; returns how many this janitor closed. Raises BrokerLost."""
         closed = 0
         for session in await self._directory.expired():
-            # Data first: should we die here, the session is still in the directory for the next sweep.
+            # Data first: if the process dies here, the session is still in the directory for the next sweep.
             await self._broker.forget(session)
             if await self._directory.close(session):
                 closed += 1

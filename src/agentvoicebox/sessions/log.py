@@ -1,7 +1,7 @@
-"""A session's past: the engine's last snapshot, and every input since. Whoever has both can go on with the call.
+"""The stored state of a session: the engine's last snapshot, and every input since. Both together restore the call.
 
 Inputs are written through the broker (`AppendLog`), in the round trip that carries their effects; this file reads them
-back, and trims what a snapshot covers. One writer a session, by the owner's token; what the bytes mean is the engine's affair.
+back, and trims what a snapshot covers. One writer per session, by the owner's token; the engine interprets the bytes.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, entries_of
 from agentvoicebox.ports.broker import SessionRef
 
-READ_COUNT = 500  # inputs a round trip; some 100 bytes each
+READ_COUNT = 500  # inputs per round trip; some 100 bytes each
 
 _NOWHERE = b"0-0"
-_NONCE_BYTES = 8  # of an entry's nonce, what all entries of one dispatch share
+_NONCE_BYTES = 8  # the part of an entry's nonce that all entries of one dispatch share
 
 
 @dataclass(frozen=True)
-class Past:
-    """What a session can be restored from.
+class SavedSession:
+    """The data that a session can be restored from.
 
     Attributes:
         state: the engine at its last snapshot; None when there is none yet.
-        ledger: what was kept beside it.
+        ledger: the gateway's data saved beside it.
         through: how many inputs the snapshot covers.
         entries: the inputs since.
-        last_batch: how many of them came with the last dispatch, of which the rest may be missing in the store.
+        last_batch: how many of them came with the last dispatch, whose remaining effects may be missing in the store.
     """
 
     state: bytes | None
@@ -40,29 +40,29 @@ class SessionLog:
     """Snapshots and logs of all sessions of one store.
 
     Args:
-        connection: the line to the store, shared with the broker (`RedisBroker.connection`).
+        connection: the connection to the store, shared with the broker (`RedisBroker.connection`).
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._snapshot = Script("snapshot")
+        self._snapshot = Script("save_snapshot")
 
     async def save_snapshot(
         self, session: SessionRef, state: bytes, through_entry: int, *, ledger: bytes = b"", owner: str = ""
     ) -> None:
-        """Keep `state` and drop the inputs that it covers.
+        """Save `state` and drop the inputs that it covers.
 
         Args:
-            session: whose.
+            session: the session.
             state: `Engine.snapshot()`.
-            through_entry: how many inputs the engine had received since the session's start, the first (`Opened`)
-                counted. All of them must have been dispatched; inputs that the store lost meanwhile are healed by
+            through_entry: how many inputs the engine had received since the session's start, including the first (`Opened`).
+                All of them must have been dispatched; inputs that the store lost meanwhile are covered by
                 the snapshot.
-            ledger: what the gateway wants back beside the state.
+            ledger: the gateway's data to save beside the state.
             owner: the writer's token; with it nothing is written when the session has another owner.
 
         Raises:
-            BrokerLost: the store is away; the former snapshot and its log still stand.
+            BrokerLost: the store is away; the previous snapshot and its log are still valid.
         """
         covered, after, _ = await self._read_snapshot(session)
         for entry_id, _, _ in await self._read_after(session, after, through_entry - covered):
@@ -78,11 +78,11 @@ class SessionLog:
         Raises:
             BrokerLost: the store is away.
         """
-        past = await self.past(session)
+        past = await self.saved_session(session)
         return past.state, past.entries
 
-    async def past(self, session: SessionRef) -> Past:
-        """Everything that is left of a session. Raises BrokerLost."""
+    async def saved_session(self, session: SessionRef) -> SavedSession:
+        """All stored data of a session. Raises BrokerLost."""
         through, after, state = await self._read_snapshot(session)
         ledger: Any = await self._connection.call(
             lambda: self._connection.commands.hget(keys.snapshot(session), "ledger")
@@ -90,7 +90,7 @@ class SessionLog:
         found = await self._read_after(session, after, None)
         last = found[-1][2][:_NONCE_BYTES] if found else b""
         last_batch = sum(1 for _, _, nonce in found if nonce[:_NONCE_BYTES] == last)
-        return Past(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
+        return SavedSession(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
 
     async def _read_snapshot(self, session: SessionRef) -> tuple[int, bytes, bytes | None]:
         fields: list[Any] = await self._connection.call(
@@ -102,7 +102,7 @@ class SessionLog:
     async def _read_after(
         self, session: SessionRef, after: bytes, count: int | None
     ) -> list[tuple[bytes, bytes, bytes]]:
-        """Entry id, bytes and nonce of at most `count` inputs after an entry. A repeated one carries the nonce of its twin."""
+        """Entry id, bytes and nonce of at most `count` inputs after an entry. A duplicate carries the nonce of its original."""
         found: list[tuple[bytes, bytes, bytes]] = []
         seen: set[bytes] = set()
         while True:

@@ -1,7 +1,7 @@
-"""Brings a database up to this version's tables, from any earlier version, once, however many processes ask at a time.
+"""Migrates a database to this version's schema, from any earlier version, once, even if many processes start at the same time.
 
-Alembic orders the revisions and writes their SQL; asyncpg runs it, so that one driver and one kind of URL (TCP or unix
-socket) serve everything. A revision must therefore be plain SQL (`op.execute`), which is what we want to read anyway.
+Alembic orders the revisions and generates their SQL; asyncpg runs it, so that one driver and one kind of URL (TCP or unix
+socket) serve everything. A revision must therefore be plain SQL (`op.execute`), which is also easier to review.
 """
 
 import io
@@ -15,15 +15,15 @@ from alembic.script import ScriptDirectory
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.postgres import CONNECT_TIMEOUT_S, StorageRefused
 
-_LOCK = 0x61766273  # "avbs": any number that nobody else locks
+_LOCK = 0x61766273  # "avbs": any number that no other program locks
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 async def migrate(postgres_url: str) -> None:
-    """Run every revision that the database lacks, in one transaction.
+    """Run every missing revision, in one transaction.
 
     Args:
-        postgres_url: of a role that may create tables and (the first time) roles.
+        postgres_url: URL with a role that may create tables and (the first time) roles.
 
     Raises:
         StorageLost: the server can't be reached.
@@ -43,11 +43,11 @@ async def migrate(postgres_url: str) -> None:
     except OSError as error:
         raise StorageLost(f"PostgreSQL went away ({type(error).__name__})") from error
     finally:
-        await connection.close()  # which also gives back the lock
+        await connection.close()  # this also releases the lock
 
 
 def pending_sql(revision: str | None, *, until: str = "head") -> str:
-    """The SQL from `revision` (None: an empty database) to `until`; "" when `revision` is the newest."""
+    """The SQL from `revision` (None: an empty database) to `until`; "" when there is nothing to do."""
     written = io.StringIO()
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

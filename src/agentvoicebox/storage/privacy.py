@@ -1,6 +1,6 @@
-"""What of a record is stored under each rule for words: all of it, its shape, or nothing that reads without the key.
+"""Applies a tenant's rule for words to a record: kept, masked, or encrypted.
 
-Ids, names of tools, times, statuses and counts are no words. Usage is counted before anything is masked.
+Ids, names of tools, times, statuses and counts are no words. Usage is counted before masking.
 """
 
 from typing import Any
@@ -10,16 +10,15 @@ from agentvoicebox.privacy.masks import masked_arguments, masked_json, masked_ou
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.storage.vault import Vault
 
-_SESSION_FACTS = frozenset(
-    {"agent", "model", "opened_s", "code", "reason"}
-)  # whatever else a session tells may name somebody
+# whatever else a session tells may name somebody
+_SESSION_FACTS = frozenset({"agent", "model", "opened_s", "code", "reason"})
 
 
 def protected(record: Persist, *, words: Words, vault: Vault, tenant_id: str, session_id: str) -> dict[str, object]:
     """The body of a record as it may be stored.
 
     Raises:
-        NoHistoryKey: it is to be encrypted and there is no key.
+        NoHistoryKey: it must be encrypted and there is no key.
     """
     match words:
         case "keep":
@@ -31,7 +30,7 @@ def protected(record: Persist, *, words: Words, vault: Vault, tenant_id: str, se
 
 
 def place_of(tenant_id: str, session_id: str, kind: str, record_id: str) -> tuple[str, str, str]:
-    """What a sealed record is bound to. A session's records have no id of their own but their kind."""
+    """The context that an encrypted record is bound to. A session's records have no id of their own but their kind."""
     return (tenant_id, session_id, kind if kind.startswith("session_") else record_id)
 
 
@@ -42,7 +41,7 @@ def _masked(record: Persist) -> dict[str, object]:
         }
     masked: dict[str, Any] = masked_words(record.body, keeps_abbreviations=False)
     item: Any = record.body.get("item")
-    if isinstance(item, dict):  # of tools the facts are kept, as in recorded interactions
+    if isinstance(item, dict):  # facts of tools are kept, as in recorded interactions
         if isinstance(item.get("arguments"), str):
             masked["item"]["arguments"] = masked_json(item["arguments"], masked_arguments)
         if isinstance(item.get("output"), str):

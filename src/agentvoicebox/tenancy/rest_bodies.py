@@ -1,7 +1,7 @@
-"""Bodies of the routes that mint ephemeral secrets, today's and the two retired ones: read, checked, answered.
+"""Bodies of the routes that mint ephemeral secrets, the present one and the two retired ones: parsed, checked, answered.
 
-Follows realtime-protocol §1.3. Pure: the route reads JSON, asks `read_…`, mints, and answers with `answer_…`. Who may mint is the
-door's; how a session is checked is `wire.session_config`'s.
+Follows realtime-protocol §1.3. Pure: the route reads JSON, calls `read_…`, mints, and answers with `answer_…`. Authorization is
+done at admission; sessions are checked by `wire.session_config`.
 """
 
 from typing import Any, Literal
@@ -19,12 +19,12 @@ Kind = Literal["realtime", "transcription"]
 
 
 class SecretRequest(msgspec.Struct, frozen=True):
-    """What a body asks for.
+    """What a body requests.
 
     Attributes:
-        seconds: how long the secret is to live.
-        session: what its sessions begin with, in today's spelling, with `type` and (for a conversation) `model`; for `mint`.
-        effective: the whole session that follows from it, to be shown.
+        seconds: lifetime of the secret.
+        session: the initial session of its holder, in the present spelling, with `type` and `model` (of a conversation).
+        effective: the whole session that follows from it, for the answer.
     """
 
     seconds: int
@@ -37,11 +37,11 @@ def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> Sec
 
     Args:
         body: the parsed JSON; None or {} asks for the defaults.
-        agents: who may be called; `session.model` names one, and without it the default agent is meant.
-        session_id: a fresh `sess_…`, to be shown.
+        agents: the available agents; `session.model` names one, and without it the default agent is used.
+        session_id: a fresh `sess_…`, for the answer.
 
     Raises:
-        ClientError: the first fault, with its dotted path.
+        ClientError: the first error, with its dotted path.
     """
     fields = {} if body is None else checks.read_object(body, "body")
     checks.reject_unknown(fields, ("expires_after", "session"))
@@ -79,9 +79,9 @@ def answer_beta_session(request: SecretRequest, value: str, expires_at: int) -> 
 
 
 def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> SessionConfig:
-    """The session of somebody who came with a secret: the agent's, and over it what the secret was minted with.
+    """The session of a caller with a secret: the agent's, overridden by what the secret was minted with.
 
-    A secret for a transcription session begins nothing else, and the other way round.
+    A secret for a transcription session opens no other kind, and vice versa.
 
     Raises:
         InvalidEvent: the secret was minted for the other kind of session, or fields changed their meaning since.

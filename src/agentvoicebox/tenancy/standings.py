@@ -81,11 +81,11 @@ class Standings:
         return standing
 
 
-def allowance_of(standing: Standing, usual: Allowance) -> Allowance:
+def allowance_of(standing: Standing, default: Allowance) -> Allowance:
     """The limits of a tenant: its own figures, and the deployment's where it has none."""
     own = standing.limits
     return Allowance(
-        requests=usual.requests if own.requests is None else own.requests,
-        tokens=usual.tokens if own.tokens is None else own.tokens,
-        window_s=usual.window_s if own.window_s is None else own.window_s,
+        requests=default.requests if own.requests is None else own.requests,
+        tokens=default.tokens if own.tokens is None else own.tokens,
+        window_s=default.window_s if own.window_s is None else own.window_s,
     )

@@ -120,7 +120,7 @@ def _spoken(outcome: Outcome) -> Outcome:
     return _failed(track.unavailable() if outcome.code in (TOOL_TIMEOUT, TOOL_UNAVAILABLE) else track.error())
 
 
-def _failed(told: track.Outcome) -> Outcome:
+def _failed(told: track.LookupOutcome) -> Outcome:
     # Its name may hold half a surrogate pair, so it is no JSON yet; only a tool's own outcome has an output.
     return Outcome(told.code, "", told.speech, dict(told.data), is_error=True)
 

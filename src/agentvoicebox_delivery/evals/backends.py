@@ -116,5 +116,5 @@ def _decoys(use: ToolUse, ids: Sequence[str]) -> list[str]:
         question = Inquiry.of(msgspec.json.decode(use.arguments, type=dict[str, object]))
     except (msgspec.DecodeError, msgspec.ValidationError):
         return []
-    is_plain = question is not None and question.plainly_heard(ids) == ids[0]
+    is_plain = question is not None and question.exact_match(ids) == ids[0]
     return [ids[0] + ids[0][-1]] if is_plain else []

@@ -12,13 +12,13 @@ from enum import StrEnum
 import msgspec
 
 from agentvoicebox_delivery.grounding import frames, statements
-from agentvoicebox_delivery.grounding.clauses import Word, words
+from agentvoicebox_delivery.grounding.clauses import ClauseWord, words
 from agentvoicebox_delivery.grounding.days import Mention, mention_at
 from agentvoicebox_delivery.grounding.words import cardinal
 from agentvoicebox_delivery.numbers import lexicon
 
 
-class Kind(StrEnum):
+class ClaimKind(StrEnum):
     """What a phrase is."""
 
     LINK = "link"
@@ -59,10 +59,10 @@ class Kind(StrEnum):
 
 
 # What says nothing about a parcel.
-HARMLESS = frozenset({Kind.LINK, Kind.COURTESY, Kind.REQUEST, Kind.LIMIT})
+HARMLESS = frozenset({ClaimKind.LINK, ClaimKind.COURTESY, ClaimKind.REQUEST, ClaimKind.LIMIT})
 
 
-class Claim(msgspec.Struct, frozen=True):
+class ClauseClaim(msgspec.Struct, frozen=True):
     """One phrase of a clause.
 
     Attributes:
@@ -75,7 +75,7 @@ class Claim(msgspec.Struct, frozen=True):
         age: for AGE: (count, unit), the unit in seconds.
     """
 
-    kind: Kind
+    kind: ClaimKind
     text: str
     state: str = ""
     names: tuple[str, ...] = ()
@@ -89,34 +89,34 @@ class Claim(msgspec.Struct, frozen=True):
         return " not " in f" {self.text} "
 
 
-_TABLE: tuple[tuple[Kind, str, Sequence[str]], ...] = (
-    *((Kind.STATE, name, (pattern,)) for name, (pattern, _, _) in statements.STATES.items()),
-    (Kind.ARRIVAL, "", statements.ARRIVAL),
-    (Kind.SIGHTING, "", statements.SIGHTING),
-    (Kind.AGE, "", statements.AGE),
-    (Kind.NOTHING_NEWER, "", statements.NOTHING_NEWER),
-    (Kind.NOT_FOUND, "", statements.NOT_FOUND),
-    (Kind.OUTAGE, "", statements.OUTAGE),
-    (Kind.INVALID, "", statements.INVALID),
-    (Kind.FOUND, "", statements.FOUND),
-    (Kind.UNKNOWN_DAY, "", statements.UNKNOWN_DAY),
-    (Kind.UNKNOWN_PLACE, "", statements.UNKNOWN_PLACE),
-    (Kind.UNKNOWN_CARRIER, "", statements.UNKNOWN_CARRIER),
-    (Kind.CARRIER, "", statements.BY_CARRIER),
-    (Kind.PLACE, "", statements.IN_PLACE),
-    (Kind.DAY, "", statements.ON_DAY),
-    (Kind.NUMBER, "", statements.WITH_ID),
-    (Kind.OTHER_PARCEL, "", (frames.OTHER_PARCEL,)),
-    (Kind.FIRST_PARCEL, "", (frames.FIRST_PARCEL,)),
-    (Kind.SECOND_PARCEL, "", (frames.SECOND_PARCEL,)),
-    (Kind.YES, "", frames.YES),
-    (Kind.NO, "", frames.NO),
-    (Kind.OF_COURSE, "", frames.OF_COURSE),
-    (Kind.LIMIT, "", frames.LIMITS),
-    (Kind.REQUEST, "", frames.REQUESTS),
-    (Kind.REQUEST, "", frames.WAITS),
-    (Kind.COURTESY, "", frames.COURTESIES),
-    (Kind.LINK, "", frames.LINKS),
+_TABLE: tuple[tuple[ClaimKind, str, Sequence[str]], ...] = (
+    *((ClaimKind.STATE, name, (pattern,)) for name, (pattern, _, _) in statements.STATES.items()),
+    (ClaimKind.ARRIVAL, "", statements.ARRIVAL),
+    (ClaimKind.SIGHTING, "", statements.SIGHTING),
+    (ClaimKind.AGE, "", statements.AGE),
+    (ClaimKind.NOTHING_NEWER, "", statements.NOTHING_NEWER),
+    (ClaimKind.NOT_FOUND, "", statements.NOT_FOUND),
+    (ClaimKind.OUTAGE, "", statements.OUTAGE),
+    (ClaimKind.INVALID, "", statements.INVALID),
+    (ClaimKind.FOUND, "", statements.FOUND),
+    (ClaimKind.UNKNOWN_DAY, "", statements.UNKNOWN_DAY),
+    (ClaimKind.UNKNOWN_PLACE, "", statements.UNKNOWN_PLACE),
+    (ClaimKind.UNKNOWN_CARRIER, "", statements.UNKNOWN_CARRIER),
+    (ClaimKind.CARRIER, "", statements.BY_CARRIER),
+    (ClaimKind.PLACE, "", statements.IN_PLACE),
+    (ClaimKind.DAY, "", statements.ON_DAY),
+    (ClaimKind.NUMBER, "", statements.WITH_ID),
+    (ClaimKind.OTHER_PARCEL, "", (frames.OTHER_PARCEL,)),
+    (ClaimKind.FIRST_PARCEL, "", (frames.FIRST_PARCEL,)),
+    (ClaimKind.SECOND_PARCEL, "", (frames.SECOND_PARCEL,)),
+    (ClaimKind.YES, "", frames.YES),
+    (ClaimKind.NO, "", frames.NO),
+    (ClaimKind.OF_COURSE, "", frames.OF_COURSE),
+    (ClaimKind.LIMIT, "", frames.LIMITS),
+    (ClaimKind.REQUEST, "", frames.REQUESTS),
+    (ClaimKind.REQUEST, "", frames.WAITS),
+    (ClaimKind.COURTESY, "", frames.COURTESIES),
+    (ClaimKind.LINK, "", frames.LINKS),
 )
 
 
@@ -140,15 +140,15 @@ _PHRASES = tuple(
 )
 
 # Words for reports of what was refused, not for the refusal: anything unknown is refused.
-_SORTS: dict[Kind, str] = {
-    Kind.CONTACT: "http https www com net org phone dial email website link hotline @",
-    Kind.MONEY: "$ € £ dollar dollars euro euros pound pounds cent cents refund refunds refunded compensation compensated money"
-    " fee fees pay paid free voucher charge charges duty duties",
-    Kind.HEDGE: "probably likely maybe perhaps might may could almost nearly soon shortly hopefully about around seem seems"
+_SORTS: dict[ClaimKind, str] = {
+    ClaimKind.CONTACT: "http https www com net org phone dial email website link hotline @",
+    ClaimKind.MONEY: "$ € £ dollar dollars euro euros pound pounds cent cents refund refunds refunded compensation compensated"
+    " money fee fees pay paid free voucher charge charges duty duties",
+    ClaimKind.HEDGE: "probably likely maybe perhaps might may could almost nearly soon shortly hopefully about around seem seems"
     " appear appears think guess should any",
-    Kind.TIME: "morning noon afternoon evening night tonight week weeks weekend hour hours minute minutes month months clock am"
-    " pm midnight later yesterday tomorrow today since until",
-    Kind.PROMISE: "will shall promise guarantee guaranteed definitely going have rescheduled notify arrange arranged",
+    ClaimKind.TIME: "morning noon afternoon evening night tonight week weeks weekend hour hours minute minutes month months clock"
+    " am pm midnight later yesterday tomorrow today since until",
+    ClaimKind.PROMISE: "will shall promise guarantee guaranteed definitely going have rescheduled notify arrange arranged",
 }
 _SORT_OF = {word: kind for kind, listed in _SORTS.items() for word in listed.split()}
 
@@ -173,7 +173,7 @@ _BEFORE_AGE = (
 
 
 class _Folded(msgspec.Struct):
-    """A token: a word, or what stands for several."""
+    """A token: a word, or a group of words."""
 
     text: str
     is_capital: bool
@@ -184,17 +184,17 @@ class _Folded(msgspec.Struct):
     age: tuple[int, int] | None = None
 
 
-def claims(clause: str, names: Mapping[str, str]) -> list[Claim]:
-    """What a clause claims, in its order.
+def claims(clause: str, names: Mapping[str, str]) -> list[ClauseClaim]:
+    """The claims of a clause, in order.
 
     Args:
         clause: as it was written.
-        names: places and carriers that may be named, normalised, and which of the two each is.
+        names: normalised names of places and carriers, and which of the two each is.
     """
     return list(_phrases(_fold(words(clause), names)))
 
 
-def _phrases(tokens: Sequence[_Folded]) -> Iterator[Claim]:
+def _phrases(tokens: Sequence[_Folded]) -> Iterator[ClauseClaim]:
     text = " ".join(token.text for token in tokens)
     starts = []
     at = 0
@@ -216,7 +216,7 @@ def _phrases(tokens: Sequence[_Folded]) -> Iterator[Claim]:
         if found is None or _hides_a_name(tokens, index, last):
             yield _uncovered(covered)
         else:
-            yield Claim(
+            yield ClauseClaim(
                 found[0],
                 " ".join(token.text for token in covered),
                 found[1],
@@ -229,7 +229,7 @@ def _phrases(tokens: Sequence[_Folded]) -> Iterator[Claim]:
 
 
 def _hides_a_name(tokens: Sequence[_Folded], first: int, last: int) -> bool:
-    """Whether an everyday word inside a sentence is written as a name ("in Reading", "from Nice")."""
+    """Whether an everyday word inside a sentence is capitalised as a name ("in Reading", "from Nice")."""
     return any(
         tokens[index].is_capital
         and tokens[index].text.islower()
@@ -240,17 +240,17 @@ def _hides_a_name(tokens: Sequence[_Folded], first: int, last: int) -> bool:
     )
 
 
-def _uncovered(tokens: Sequence[_Folded]) -> Claim:
+def _uncovered(tokens: Sequence[_Folded]) -> ClauseClaim:
     text = " ".join(token.text for token in tokens)
     first = tokens[0]
     if first.text in _SORT_OF:
-        return Claim(_SORT_OF[first.text], text)
+        return ClauseClaim(_SORT_OF[first.text], text)
     if first.text.isdigit() or first.text in _DIGITS or first.text in _COUNTS:
-        return Claim(Kind.COUNT, text)
-    return Claim(Kind.NAME if first.is_capital else Kind.WORDS, text)
+        return ClauseClaim(ClaimKind.COUNT, text)
+    return ClauseClaim(ClaimKind.NAME if first.is_capital else ClaimKind.WORDS, text)
 
 
-def _fold(found: Sequence[Word], names: Mapping[str, str]) -> list[_Folded]:
+def _fold(found: Sequence[ClauseWord], names: Mapping[str, str]) -> list[_Folded]:
     """The words with each name, day, age and tracking number as one token."""
     tokens = [_Folded(word.low, word.is_capital, word.is_shouted) for word in found]
     return _fold_numbers(_fold_days(_fold_names(tokens, names)))
@@ -322,7 +322,7 @@ def _fold_numbers(tokens: list[_Folded]) -> list[_Folded]:
 
 
 def _number_at(tokens: Sequence[_Folded], start: int) -> tuple[str, int]:
-    """The characters of a tracking number that begins here, and where it ends; commas between groups belong to it."""
+    """The characters of a tracking number that begins here, and its end; commas between groups belong to it."""
     characters, end, at = "", start, start
     while at < len(tokens):
         more, taken = _characters(tokens, at)
@@ -336,7 +336,7 @@ def _number_at(tokens: Sequence[_Folded], start: int) -> tuple[str, int]:
 
 
 def _characters(tokens: Sequence[_Folded], at: int) -> tuple[str, int]:
-    """Characters of one word, and how many words they took; ("", 1) for any other word."""
+    """Characters of one word, and how many words were used; ("", 1) for any other word."""
     token = tokens[at]
     low = token.text
     following = tokens[at + 1].text if at + 1 < len(tokens) else ""

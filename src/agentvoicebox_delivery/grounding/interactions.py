@@ -1,8 +1,8 @@
-"""What the agent claimed in a call, which of it no tool had returned (a hallucination), and what it owed and didn't tell.
+"""Scores a finished call: the agent's claims, the unsupported ones (hallucinations), and results that were not reported.
 
-Reads a finished conversation; whether a clause is borne out is `delivery.judgement`'s affair. The facts of a result are
-its data, not the sentence that came with it, so a tool that words its answer wrongly is caught, too. A clause that can't be
-read at all, and names nobody and nothing, is no proof of anything, so it is counted apart. Pure.
+Reads a finished conversation; `judgement` decides whether a clause is supported. The facts of a result are
+its data, not the sentence that came with it, so a wrongly worded tool result is detected, too. A clause that can't be
+parsed, and contains no name or number, proves nothing, so it is counted separately. Pure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ import msgspec
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.interactions.interaction import Judgement, Line, ToolUse
 from agentvoicebox_delivery.dialogue import phrases
-from agentvoicebox_delivery.grounding.claims import Claim, Kind, claims
+from agentvoicebox_delivery.grounding.claims import ClaimKind, ClauseClaim, claims
 from agentvoicebox_delivery.grounding.clauses import cut, normal, words
 from agentvoicebox_delivery.grounding.facts import gather
 from agentvoicebox_delivery.grounding.judgement import judge
@@ -22,10 +22,20 @@ from agentvoicebox_delivery.numbers.lexicon import NATO
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.tool_result import read
 
-# Reasons of a refusal that only say that words were not understood; every other one names a fact that is wrong or ungiven.
-_UNREAD = frozenset({f"unsupported: {Kind.WORDS.value}", f"unsupported: {Kind.HEDGE.value}"})
-_SILENT = frozenset({Kind.LINK, Kind.COURTESY, Kind.REQUEST, Kind.LIMIT, Kind.YES, Kind.NO, Kind.OF_COURSE})
-# The dialogue's own questions and courtesies; not one of them says anything about a parcel.
+# Refusal reasons that only mean unknown words; every other reason is about a wrong or missing fact.
+_UNREAD = frozenset({f"unsupported: {ClaimKind.WORDS.value}", f"unsupported: {ClaimKind.HEDGE.value}"})
+_SILENT = frozenset(
+    {
+        ClaimKind.LINK,
+        ClaimKind.COURTESY,
+        ClaimKind.REQUEST,
+        ClaimKind.LIMIT,
+        ClaimKind.YES,
+        ClaimKind.NO,
+        ClaimKind.OF_COURSE,
+    }
+)
+# The dialogue's own questions and courtesies; none of them states anything about a parcel.
 _OWN = frozenset(
     normal(clause)
     for value in vars(phrases).values()
@@ -36,13 +46,13 @@ _OWN = frozenset(
 _ABOUT_IT = frozenset({"it", "they", "your", "the", "that", "this", "he", "she", "somebody", "someone"})
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """A clause that was said although no result bears it out.
+class UnsupportedClause(msgspec.Struct, frozen=True):
+    """A clause that was said without support by any result.
 
     Attributes:
-        line: its place in the transcript.
+        line: its index in the transcript.
         clause: the words.
-        reason: what is wrong with it, without any word of it.
+        reason: what is wrong, without any word of the clause.
     """
 
     line: int
@@ -50,31 +60,31 @@ class Finding(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """A whole conversation, read.
+class ClaimReport(msgspec.Struct, frozen=True):
+    """The claims of a whole conversation.
 
     Attributes:
-        claims: how many facts were told.
-        findings: those that are unfounded.
-        unread: clauses whose meaning is not known here.
+        claims: number of stated facts.
+        findings: unsupported clauses.
+        unread: clauses that could not be parsed.
     """
 
     claims: int
-    findings: tuple[Finding, ...]
-    unread: tuple[Finding, ...]
+    findings: tuple[UnsupportedClause, ...]
+    unread: tuple[UnsupportedClause, ...]
 
 
-def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
-    """Judge every line of the agent by what had been returned before it.
+def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> ClaimReport:
+    """Check every line of the agent against the results returned before it.
 
     Args:
         transcript: with words.
-        tool_calls: each with its place in the transcript.
+        tool_calls: each with its index in the transcript.
         today: the day of the call.
     """
     count = 0
-    findings: list[Finding] = []
-    unread: list[Finding] = []
+    findings: list[UnsupportedClause] = []
+    unread: list[UnsupportedClause] = []
     for index, line in enumerate(transcript):
         if line.role != "agent" or not line.text:
             continue
@@ -82,7 +92,7 @@ def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today
         subject: str | None = None
         clauses = cut(line.text)
         if line.is_cut:
-            clauses = clauses[:-1]  # half a clause claims nothing
+            clauses = clauses[:-1]  # an incomplete clause states nothing
         for clause in clauses:
             if normal(clause) in _OWN:
                 continue
@@ -91,15 +101,15 @@ def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today
             found_claims = list(claims(clause, facts.names))
             count += sum(each.kind not in _SILENT for each in found_claims)
             if not verdict.allowed:
-                found = Finding(index, clause.strip(), verdict.reason)
-                is_unread = verdict.reason in _UNREAD and not _tells_something(clause, found_claims)
+                found = UnsupportedClause(index, clause.strip(), verdict.reason)
+                is_unread = verdict.reason in _UNREAD and not _states_something(clause, found_claims)
                 (unread if is_unread else findings).append(found)
-    return Reading(count, tuple(findings), tuple(unread))
+    return ClaimReport(count, tuple(findings), tuple(unread))
 
 
-def _tells_something(clause: str, found: Sequence[Claim]) -> bool:
-    """Whether a clause that can't be read whole tells a fact all the same: one that can be, a name, a figure, or of "it"."""
-    if any(each.kind not in _SILENT and each.kind not in (Kind.WORDS, Kind.HEDGE) for each in found):
+def _states_something(clause: str, found: Sequence[ClauseClaim]) -> bool:
+    """Whether a clause that can't be parsed completely still states a fact: a known one, a name, a number, or one about "it"."""
+    if any(each.kind not in _SILENT and each.kind not in (ClaimKind.WORDS, ClaimKind.HEDGE) for each in found):
         return True
     spoken = words(clause)
     if spoken and spoken[0].low in _ABOUT_IT:
@@ -109,11 +119,11 @@ def _tells_something(clause: str, found: Sequence[Claim]) -> bool:
     )
 
 
-def told(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
-    """For each result that the agent had the time to tell: whether it told what it came to.
+def results_reported(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
+    """For each result that the agent had time to report: whether it reported it.
 
-    A result is due once a line of the agent that nobody cut follows it. Of a parcel its state must be told; of a failure,
-    that it was one.
+    A result is due once a line of the agent that was not interrupted follows it. For a parcel its state must be reported; for a
+    failure, the failure.
     """
     found: list[bool] = []
     for place, use in enumerate(tool_calls):
@@ -124,14 +134,14 @@ def told(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool
             continue
         facts = gather([_result(use)], date.min)
         said = [claim for line in answers for clause in cut(line.text) for claim in claims(clause, facts.names)]
-        found.append(any(_tells(claim, wanted, use) for claim in said))
+        found.append(any(_reports(claim, wanted, use) for claim in said))
     return found
 
 
 def judged(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Judgement:
-    """The same without any word: what may be kept when words are not."""
+    """The score without any words: what may be stored when words are not."""
     reading = read_claims(transcript, tool_calls, today)
-    answers = told(transcript, tool_calls)
+    answers = results_reported(transcript, tool_calls)
     return Judgement(
         claims=reading.claims,
         unfounded=tuple(each.reason for each in reading.findings),
@@ -141,28 +151,28 @@ def judged(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: dat
     )
 
 
-def _wanted(use: ToolUse) -> Kind | None:
+def _wanted(use: ToolUse) -> ClaimKind | None:
     match use.code:
         case track.FOUND if read(use.output).shipment is not None:
-            return Kind.STATE
+            return ClaimKind.STATE
         case track.NOT_FOUND:
-            return Kind.NOT_FOUND
+            return ClaimKind.NOT_FOUND
         case track.UNAVAILABLE | track.ERROR | "FAILED":
-            return Kind.OUTAGE
+            return ClaimKind.OUTAGE
     return None
 
 
-def _tells(claim: Claim, wanted: Kind, use: ToolUse) -> bool:
+def _reports(claim: ClauseClaim, wanted: ClaimKind, use: ToolUse) -> bool:
     if claim.kind is not wanted:
         return False
     shipment = read(use.output).shipment
-    if wanted is not Kind.STATE or shipment is None:
+    if wanted is not ClaimKind.STATE or shipment is None:
         return True
     return not claim.is_denied and shipment.status in STATES[claim.state][1]
 
 
 def _before(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], index: int) -> Iterator[ChatMessage]:
-    """The conversation up to a line, results in their places."""
+    """The conversation up to a line, with the results in their places."""
     for place, line in enumerate(transcript[:index]):
         yield from (_result(use) for use in tool_calls if use.line == place)
         role = {"caller": "user", "agent": "assistant"}.get(line.role, "system")
@@ -171,7 +181,7 @@ def _before(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], index: in
 
 
 def _result(use: ToolUse) -> ChatMessage:
-    """A result as `facts` reads it; the sentence of one that has a parcel's data is left out."""
+    """A result as `facts` reads it; the sentence is left out if the result has a parcel's data."""
     output = use.output or '{"error":"tool_unavailable"}'
     if use.code == track.FOUND and read(output).shipment is not None:
         answer = msgspec.json.decode(output.encode())
@@ -181,7 +191,7 @@ def _result(use: ToolUse) -> ChatMessage:
 
 
 def speech_faults(use: ToolUse, today: date) -> list[str]:
-    """What is wrong with the sentence of a result, held against its own data: reasons without a word of it."""
+    """Errors in the sentence of a result, checked against its own data: reasons without a word of it."""
     result = read(use.output) if use.output else None
     if result is None or use.code != track.FOUND or result.shipment is None:
         return []

@@ -1,4 +1,4 @@
-"""Numbers, dates and spans of time in spoken English words, so that every voice says them alike."""
+"""Numbers, dates and time spans in spoken English words, so that all voices say them alike."""
 
 from datetime import date, datetime
 
@@ -35,12 +35,12 @@ def ordinal(number: int) -> str:
 
 
 def spoken_date(day: date) -> str:
-    """As "Tuesday, the twenty-fourth of November". The year is left out: parcels don't travel that long."""
+    """As "Tuesday, the twenty-fourth of November". The year is left out: parcels are not in transit that long."""
     return f"{_WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {_MONTHS[day.month - 1]}"
 
 
 def spoken_moment(moment: date | datetime) -> str:
-    """The day of a moment, in words; the hour is left out, since a stored time rarely says whose clock it is."""
+    """The day of a moment, in words; the hour is left out, since the time zone of a stored time is rarely known."""
     return spoken_date(moment.date() if isinstance(moment, datetime) else moment)
 
 

@@ -43,7 +43,7 @@ class Answer(msgspec.Struct, frozen=True):
 OUT_OF_TIME = "budget_exceeded"
 
 
-def outcome(asked: Sequence[Candidate], answer: Answer) -> track.Outcome:
+def outcome(asked: Sequence[Candidate], answer: Answer) -> track.LookupOutcome:
     """What the answer means to the caller who asked."""
     if answer.shipments is not None:
         return track.outcome(asked, answer.shipments, age_s=answer.age_s)

@@ -7,7 +7,7 @@ from agentvoicebox.evals.replay import day_of
 from agentvoicebox.evals.scenario import Fact, Scenario
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox_delivery.evals.facts import facts_of, plain
-from agentvoicebox_delivery.grounding.interactions import told
+from agentvoicebox_delivery.grounding.interactions import results_reported
 from agentvoicebox_delivery.grounding.statements import STATES
 from agentvoicebox_delivery.numbers.readback import ending
 from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
@@ -34,7 +34,7 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
 
 def _told(interaction: Interaction) -> tuple[int, int]:
     if interaction.has_words and interaction.transcript:
-        answers = told(interaction.transcript, interaction.tool_calls)
+        answers = results_reported(interaction.transcript, interaction.tool_calls)
         return len(answers), sum(answers)
     judgement = interaction.judgement
     return (judgement.due, judgement.told) if judgement else (0, 0)

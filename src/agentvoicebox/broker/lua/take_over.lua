@@ -1,4 +1,4 @@
--- Take a session over from the owner it was seen with. Of several who try, one does.
+-- Take a session over from the owner it was seen with. Of several callers, one succeeds.
 -- KEYS: 1 the session
 -- ARGV: 1 owner it was seen with, 2 owner from now on, 3 ttl s
 local owner = redis.call('HGET', KEYS[1], 'owner')

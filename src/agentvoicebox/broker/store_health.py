@@ -1,8 +1,8 @@
-"""How the store and the workers are: who takes jobs, what ails them, how long work waits, how full the store is.
+"""Health of the store and the workers: live workers, unavailable engines, queue age, memory use.
 
-A worker asks for work at least twice a second and says that it lives while it has its hands full, so a consumer group knows who
-is there: nobody needs a register of workers. What a worker can't do although it lives (an engine that is away) it writes down
-itself, for a few seconds at a time, so that a dead worker's complaint dies with it.
+A worker claims jobs at least twice a second and sends heartbeats while it is busy, so a consumer group knows its live workers
+without a registry. A live worker that lacks an engine reports this itself, with a few seconds of time to live, so that
+the report of a dead worker expires.
 """
 
 from collections.abc import Mapping
@@ -16,78 +16,78 @@ from agentvoicebox.broker.connection import STORE_ERRORS, Connection
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind
 
-ALL = "*"  # what a worker complains of when nothing of its kind works
+ALL = "*"  # reported when no engine of the worker works
 
 
-class Crew(msgspec.Struct, frozen=True):
+class WorkerPool(msgspec.Struct, frozen=True):
     """The workers of one kind.
 
     Attributes:
-        living: their names.
-        ailing: of those, what each can't do: names of engines, or `*` for everything.
-        queue_age_s: age of the oldest job that nobody has claimed.
+        alive: their names.
+        unhealthy: the engines that each of them lacks; `*` for all.
+        queue_age_s: age of the oldest unclaimed job.
     """
 
-    living: frozenset[str] = frozenset()
-    ailing: Mapping[str, frozenset[str]] = {}
+    alive: frozenset[str] = frozenset()
+    unhealthy: Mapping[str, frozenset[str]] = {}
     queue_age_s: float = 0.0
 
     def lacks(self, engine: str = "") -> bool:
-        """Whether none of them, and there are some, can do this: work with `engine`, or work at all."""
-        return bool(self.living) and all(
-            bool(self.ailing.get(worker, frozenset()) & {ALL, engine}) for worker in self.living
+        """Whether there are workers, and none of them can do this: work with `engine`, or work at all."""
+        return bool(self.alive) and all(
+            bool(self.unhealthy.get(worker, frozenset()) & {ALL, engine}) for worker in self.alive
         )
 
 
-class Vitals(msgspec.Struct, frozen=True):
-    """One look at everything.
+class StoreHealth(msgspec.Struct, frozen=True):
+    """The health of everything at one moment.
 
     Attributes:
-        memory_share: how full the store is (of a cluster its fullest node), 0 to 1; 0.0 when it has no limit.
+        memory_share: memory use of the store (of a cluster its fullest node), 0 to 1; 0.0 when it has no limit.
     """
 
-    crews: Mapping[JobKind, Crew]
+    worker_pools: Mapping[JobKind, WorkerPool]
     memory_share: float = 0.0
 
 
-class VitalSigns:
-    """Reads and writes them, over one store."""
+class StoreHealthMonitor:
+    """Reads and writes health reports, over one store."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def look(self) -> Vitals:
-        """What there is to see now, without patience.
+    async def read(self) -> StoreHealth:
+        """The present health, without retries.
 
         Raises:
-            BrokerLost: the store is away, or takes no writes.
+            BrokerLost: the store is away, or accepts no writes.
         """
         pipe = self._connection.commands.pipeline(transaction=False)
         pipe.set(keys.PROBE, b"", ex=keys.PROBE_TTL_S)
         for kind in JobKind:
             pipe.xinfo_consumers(keys.job_stream(kind), keys.group(kind))
-            pipe.hgetall(keys.ailing(kind))
+            pipe.hgetall(keys.unhealthy(kind))
             pipe.xinfo_groups(keys.job_stream(kind))
         store = self._connection.store
         try:
             written, *rest = await self._connection.once(lambda: pipe.execute(raise_on_error=False))
-            memories = await self._connection.once(lambda: store.of_each("INFO", "memory"))
-            times = await self._connection.once(lambda: store.of_each("TIME"))
+            memories = await self._connection.once(lambda: store.on_each_node("INFO", "memory"))
+            times = await self._connection.once(lambda: store.on_each_node("TIME"))
         except STORE_ERRORS as error:
             raise BrokerLost(f"the store is away ({type(error).__name__})") from error
         if isinstance(written, Exception):
-            raise BrokerLost(f"the store takes no writes ({type(written).__name__})") from written
+            raise BrokerLost(f"the store accepts no writes ({type(written).__name__})") from written
         waiting = await self._waiting(rest[2::3])
         now_ms = max(seconds * 1000 + micros // 1000 for seconds, micros in times)
         crews = {}
         for place, kind in enumerate(JobKind):
             since_ms = waiting.get(kind)
             age_s = 0.0 if since_ms is None else max(0, now_ms - since_ms) / 1000
-            crews[kind] = _crew(rest[3 * place], rest[3 * place + 1], age_s)
-        return Vitals(crews, max(_share(memory) for memory in memories))
+            crews[kind] = _worker_pool(rest[3 * place], rest[3 * place + 1], age_s)
+        return StoreHealth(crews, max(_share(memory) for memory in memories))
 
     async def _waiting(self, groups: list[Any]) -> dict[JobKind, int]:
-        """When the oldest entry that nobody has read was added, in ms of the store's clock, for kinds that have one."""
+        """When the oldest unread entry was added, in ms of the store's clock, for kinds that have one."""
         pipe = self._connection.commands.pipeline(transaction=False)
         for kind, known in zip(JobKind, groups, strict=True):
             last = _last_delivered(known, keys.group(kind))
@@ -99,16 +99,16 @@ class VitalSigns:
         first = {kind: entries[0][0] for kind, entries in zip(JobKind, answers, strict=True) if _is_some(entries)}
         return {kind: int(entry_id.partition(b"-")[0]) for kind, entry_id in first.items()}
 
-    async def complain(self, kind: JobKind, worker: str, engines: frozenset[str]) -> None:
-        """Write down what a worker can't do; nothing: it is well. Forgotten after a few seconds. Raises BrokerLost."""
+    async def report_unhealthy(self, kind: JobKind, worker: str, engines: frozenset[str]) -> None:
+        """Report the engines that a worker lacks; none: it is healthy. Expires after a few seconds. Raises BrokerLost."""
 
         async def write() -> None:
             pipe = self._connection.commands.pipeline(transaction=False)
             if engines:
-                pipe.hset(keys.ailing(kind), worker, ",".join(sorted(engines)))
-                pipe.expire(keys.ailing(kind), keys.AILING_TTL_S)
+                pipe.hset(keys.unhealthy(kind), worker, ",".join(sorted(engines)))
+                pipe.expire(keys.unhealthy(kind), keys.UNHEALTHY_TTL_S)
             else:
-                pipe.hdel(keys.ailing(kind), worker)
+                pipe.hdel(keys.unhealthy(kind), worker)
             await pipe.execute()
 
         await self._connection.call(write)
@@ -130,11 +130,11 @@ def _last_delivered(groups: Any, group: str) -> str:
     return "" if found is None else found["last-delivered-id"].decode()
 
 
-def _crew(consumers: Any, complaints: Any, queue_age_s: float) -> Crew:
-    """A kind that never had a worker has no stream, which the store answers with an error: then nobody is there."""
+def _worker_pool(consumers: Any, complaints: Any, queue_age_s: float) -> WorkerPool:
+    """A kind that never had a worker has no stream, and the store answers with an error: then there are no workers."""
     if not isinstance(consumers, list):
-        return Crew(queue_age_s=queue_age_s)
-    living = frozenset(each["name"].decode() for each in consumers if each["idle"] <= keys.LIVING_S * 1000)
+        return WorkerPool(queue_age_s=queue_age_s)
+    living = frozenset(each["name"].decode() for each in consumers if each["idle"] <= keys.ALIVE_FOR_S * 1000)
     told = complaints if isinstance(complaints, dict) else {}
     ailing = {name.decode(): frozenset(engines.decode().split(",")) for name, engines in told.items()}
-    return Crew(living, {name: engines for name, engines in ailing.items() if name in living}, queue_age_s)
+    return WorkerPool(living, {name: engines for name, engines in ailing.items() if name in living}, queue_age_s)

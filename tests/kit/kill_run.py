@@ -17,12 +17,12 @@ import numpy as np
 from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.errors import AgentVoiceBoxError
+from tests.kit.call_checks import CallChecks
 from tests.kit.cluster import Cluster, Server
-from tests.kit.rolling import trail
+from tests.kit.rolling_restart import trail
 from tests.kit.waiting import until
-from tests.kit.witness import Witness
 
 # A gateway holds the calls, so it dies most often.
 DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ("llm", "tool", "recorder", "valkey", "postgres")
@@ -80,7 +80,7 @@ class Kill:
 
 
 @dataclass
-class Havoc:
+class KillRun:
     """A run, as far as it went.
 
     Attributes:
@@ -94,64 +94,68 @@ class Havoc:
     recorded: int | None = None
 
 
-async def one_call(url: str, script: Sequence[Line], told: Spoken, chance: random.Random) -> None:
+async def one_call(url: str, script: Sequence[SpokenLine], call_report: Spoken, chance: random.Random) -> None:
     """Speak the script once, and fill `told`."""
     loop = asyncio.get_running_loop()
-    witness = Witness()
+    witness = CallChecks()
     try:
         async with open_call(CallOptions(url, reply_timeout_s=ANSWER_S, wants_trace=False), witness) as call:
             for index, line in enumerate(script):
-                await _ask(call, line, told, index)
-                told.missed = call.line.missed
-                if told.answers[-1].problem:
-                    told.lost = f"line {index}: {told.answers[-1].problem}; {trail(call)}"
+                await _ask(call, line, call_report, index)
+                call_report.missed = call.connection.gaps
+                if call_report.answers[-1].problem:
+                    call_report.lost = f"line {index}: {call_report.answers[-1].problem}; {trail(call)}"
                     break
-                await call.stay(chance.uniform(*BREATH_S))
-                _note_breaks(call, told)
+                await call.stay_connected(chance.uniform(*BREATH_S))
+                _collect_breaks(call, call_report)
             else:
-                told.items_lost = await witness.ask_for_all(call)
-                _note_breaks(call, told)
+                call_report.items_lost = await witness.ask_for_all(call)
+                _collect_breaks(call, call_report)
     except AgentVoiceBoxError as error:
-        told.lost = error.message
-    told.ended_s = loop.time()
-    told.doubled, told.unfinished, told.items = witness.doubled, len(witness.open_responses), witness.items
+        call_report.lost = error.message
+    call_report.ended_s = loop.time()
+    call_report.doubled, call_report.unfinished, call_report.items = (
+        witness.doubled,
+        len(witness.open_responses),
+        witness.items,
+    )
 
 
-async def _ask(call: LiveCall, line: Line, told: Spoken, index: int) -> None:
+async def _ask(call: LiveCall, line: SpokenLine, call_report: Spoken, index: int) -> None:
     loop = asyncio.get_running_loop()
-    answer = Answer(told.number, index, loop.time())
-    told.answers.append(answer)
+    answer = Answer(call_report.number, index, loop.time())
+    call_report.answers.append(answer)
     clips, gap = len(call.playout.clips), call.playout.gap_samples
     turn = await call.say(line)
     answer.ended_s, answer.replied, answer.problem = loop.time(), turn.replied, turn.problem
     answer.wait_ms = turn.voice_to_voice_ms or 0.0
     answer.gap_ms = (call.playout.gap_samples - gap) * 1000 / OUTPUT_RATE_HZ
     answer.pcm = np.concatenate([answer.pcm, *(clip.pcm for clip in call.playout.clips[clips:])])
-    _note_breaks(call, told)
+    _collect_breaks(call, call_report)
 
 
-def _note_breaks(call: LiveCall, told: Spoken) -> None:
+def _collect_breaks(call: LiveCall, call_report: Spoken) -> None:
     """Those since the last look; a line also breaks while nobody speaks."""
     now_s = asyncio.get_running_loop().time()
-    told.breaks += [(now_s, pause_s) for pause_s in call.line.pauses_s[len(told.breaks) :]]
+    call_report.breaks += [(now_s, pause_s) for pause_s in call.connection.pauses_s[len(call_report.breaks) :]]
 
 
-async def wreak(
+async def run_kills(
     cluster: Cluster,
-    script: Sequence[Line],
+    script: Sequence[SpokenLine],
     *,
     kills: int,
     callers: int,
     seed: int,
     deck: Sequence[str] = DECK,
     undisturbed: int = 2,
-    tell: Callable[[Havoc], None] = lambda havoc: None,
-) -> Havoc:
+    tell: Callable[[KillRun], None] = lambda havoc: None,
+) -> KillRun:
     """So many kills under so many callers at a time, after some calls that tell what is usual.
 
     `tell` is given the run before the first kill and after each.
     """
-    havoc, chance = Havoc(), random.Random(seed)
+    havoc, chance = KillRun(), random.Random(seed)
     usual = [Spoken(-1 - number, 0.0) for number in range(undisturbed)]
     for each in usual:
         await one_call(cluster.url, script, each, random.Random(seed))
@@ -243,7 +247,7 @@ async def _recorded(postgres: Server, ids: list[str]) -> int:
 
 
 @dataclass
-class Reckoning:
+class KillSummary:
     """What one kill did to those who were speaking.
 
     Attributes:
@@ -264,7 +268,7 @@ class Reckoning:
     other_samples: int = 0
 
 
-def reckon(havoc: Havoc) -> list[Reckoning]:
+def summaries(havoc: KillRun) -> list[KillSummary]:
     """Each kill with what followed; an answer counts with every kill that fell into its turn."""
     usual = [*havoc.usual, *_undisturbed(havoc)]
     waits = _usual_waits(usual)
@@ -274,7 +278,7 @@ def reckon(havoc: Havoc) -> list[Reckoning]:
     told = []
     for number, kill in enumerate(havoc.kills):
         until_s = havoc.kills[number + 1].at_s if number + 1 < len(havoc.kills) else float("inf")
-        row = Reckoning(kill)
+        row = KillSummary(kill)
         for call in havoc.calls:
             if not call.began_s <= kill.at_s <= call.ended_s:
                 continue
@@ -293,7 +297,7 @@ def reckon(havoc: Havoc) -> list[Reckoning]:
     return told
 
 
-def jitter_ms(havoc: Havoc) -> list[float]:
+def jitter_ms(havoc: KillRun) -> list[float]:
     """The extra silence of answers that nobody disturbed: what the machine itself adds to the figures of a kill."""
     usual = [*havoc.usual, *_undisturbed(havoc)]
     waits = _usual_waits(usual)
@@ -305,7 +309,7 @@ def _usual_waits(answers: Sequence[Answer]) -> dict[int, float]:
     return {line: statistics.median(each.wait_ms for each in answers if each.line == line) for line in lines}
 
 
-def _undisturbed(havoc: Havoc) -> list[Answer]:
+def _undisturbed(havoc: KillRun) -> list[Answer]:
     """Whole answers of the run into whose turn no kill fell: they tell the samples of words that the first calls did not hear."""
     return [
         answer
@@ -317,7 +321,7 @@ def _undisturbed(havoc: Havoc) -> list[Answer]:
     ]
 
 
-def _compare(answer: Answer, samples: dict[str, Int16Array], row: Reckoning) -> None:
+def _compare(answer: Answer, samples: dict[str, Int16Array], row: KillSummary) -> None:
     usual = samples.get(answer.replied)
     if usual is None:
         return

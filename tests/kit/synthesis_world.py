@@ -17,10 +17,10 @@ import numpy as np
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import SpeechDone
 from agentvoicebox.engine.jobs import Speak
-from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.broker import Cancel, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.ports.providers import Int16Array, Voice
 from agentvoicebox.providers.tts.scripted import ScriptedTts
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.workers.runner import Runner
 from agentvoicebox.workers.tts import TtsWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
@@ -68,8 +68,8 @@ class WatchedTts:
     def voices(self) -> list[Voice]:
         return self._tts.voices()
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
-        return Speech(lambda stop: self._chunks(text, voice, speed, stop))
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
+        return StoppableSpeech(lambda stop: self._chunks(text, voice, speed, stop))
 
     def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         for number, chunk in enumerate(self._tts.synthesize(text, voice=voice, speed=speed)):
@@ -116,7 +116,7 @@ class Speaker:
         name = f"speaker-{next(_numbers)}"
         beat_s = PATIENCE_S if is_deaf else keep_every_s
         self._runner = Runner(
-            self.broker, JobKind.TTS, name, slots=threads, work=work, drain_s=PATIENCE_S, keep_every_s=beat_s
+            self.broker, JobKind.TTS, name, slots=threads, work=work, drain_s=PATIENCE_S, heartbeat_s=beat_s
         )
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(self._runner.run(self._stop), name=name)
@@ -152,13 +152,13 @@ class Spoken:
     """What a session's gateway got, in order, and when (`time.perf_counter`)."""
 
     def __init__(self) -> None:
-        self.records: list[tuple[float, Record]] = []
+        self.records: list[tuple[float, JobResult]] = []
 
-    def of(self, job_id: str) -> list[Record]:
+    def of(self, job_id: str) -> list[JobResult]:
         return [record for _, record in self.records if record.job_id == job_id]
 
 
-class Speaking:
+class SynthesisWorld:
     """The world: a gateway's side of it."""
 
     def __init__(self, broker: RedisBroker, patience_s: float) -> None:
@@ -180,12 +180,12 @@ class Speaking:
         submit = Submit(Job(job_id, JobKind.TTS, session, payload, 0.0))
         await self.broker.dispatch([submit, *([Cancel(job_id, JobKind.TTS, session)] if cancelled else [])])
 
-    async def cancel(self, job_id: str) -> list[Record]:
+    async def cancel(self, job_id: str) -> list[JobResult]:
         """Call a segment off; what is published of it when that is done."""
         await self.broker.dispatch([Cancel(job_id, JobKind.TTS, self.jobs[job_id][0])])
         return await self.kept(job_id)
 
-    async def kept(self, job_id: str) -> list[Record]:
+    async def kept(self, job_id: str) -> list[JobResult]:
         """Its records in the durable stream."""
         return await self.broker.audio(self.jobs[job_id][0], [job_id])
 
@@ -232,10 +232,10 @@ class Speaking:
 
 
 @contextlib.asynccontextmanager
-async def speaking(redis_url: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Speaking]:
+async def synthesis_world(redis_url: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[SynthesisWorld]:
     """A gateway without workers yet."""
     broker = RedisBroker(redis_url)
-    world = Speaking(broker, patience_s)
+    world = SynthesisWorld(broker, patience_s)
     try:
         yield world
     finally:

@@ -11,7 +11,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from tests.kit.gateway import Gateway, gateway
@@ -29,7 +29,7 @@ def as_key(key: str) -> dict[str, Any]:
     return {"additional_headers": bearer(key)}
 
 
-class Town:
+class TenantGateway:
     """What a test of tenants needs.
 
     Attributes:
@@ -63,9 +63,11 @@ class Town:
 
 
 @asynccontextmanager
-async def town_of(broker: RedisBroker, postgres: Postgres, clock: ManualClock, **more: Any) -> AsyncIterator[Town]:
+async def tenant_gateway(
+    broker: RedisBroker, postgres: Postgres, clock: ManualClock, **more: Any
+) -> AsyncIterator[TenantGateway]:
     """A town; `more` are further arguments of Reception."""
     options = {"postgres": postgres, "ask_every_s": 0.02, "clock": clock, **more}
-    kept = {"history": History(postgres), "usage": Usage(postgres), "postgres": postgres}
+    kept = {"history": History(postgres), "usage": UsageReader(postgres), "postgres": postgres}
     async with gateway(broker, api_keys=(CONFIGURED,), reception=options, **kept) as served:
-        yield Town(served, ApiKeys(postgres, clock=clock), clock)
+        yield TenantGateway(served, ApiKeys(postgres, clock=clock), clock)

@@ -57,9 +57,9 @@ class Recogniser:
         self._decodes = itertools.count(1)
         self._loop = asyncio.get_running_loop()
         self._threads = UrgentThreads(1, name="recogniser")
-        work = SttWork(ScriptedStt(self._hear), self._threads)
+        work = SttWork(ScriptedStt(self._recognise), self._threads)
         name = f"recogniser-{next(_numbers)}"
-        self._runner = Runner(self.broker, JobKind.STT, name, slots=slots, work=work, keep_every_s=idle_s / 4)
+        self._runner = Runner(self.broker, JobKind.STT, name, slots=slots, work=work, heartbeat_s=idle_s / 4)
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(self._runner.run(self._stop), name=name)
 
@@ -67,7 +67,7 @@ class Recogniser:
     def has_died(self) -> bool:
         return self._running.done()
 
-    def _hear(self, pcm: Int16Array) -> str:
+    def _recognise(self, pcm: Int16Array) -> str:
         if next(self._decodes) >= self._dies_at:  # before its answer is looked at
             self._loop.call_soon_threadsafe(self._running.cancel)
         text = f"{round(float(np.median(pcm)) / LEVEL) - 1} {round(pcm.size * 1000 / INPUT_RATE_HZ)}"

@@ -42,7 +42,7 @@ def return_query(client: Client, **more: str | int) -> str:
 
 
 @asynccontextmanager
-async def back(url: str, client: Client, **options: Any) -> AsyncIterator[Client]:
+async def reconnected(url: str, client: Client, **options: Any) -> AsyncIterator[Client]:
     """The same caller on a new connection; `events` go on where they were, our own first event aside."""
     async with connect(url, max_size=None, **options) as ws:
         made = Client(ws)
@@ -97,7 +97,7 @@ async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
         *(f"--parent={os.getpid()}", f"--ready-fd={writing}", "gateway"),
-        "gateway=tests.kit.returning:serve_gateway_child",
+        "gateway=tests.kit.resuming_client:serve_gateway_child",
         cwd=ROOT,
         env=environment,
         pass_fds=(writing,),

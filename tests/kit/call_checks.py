@@ -12,7 +12,7 @@ STEP_S = 0.1
 
 
 @dataclass
-class Witness:
+class CallChecks:
     """A listener of one call (see `open_call`).
 
     Attributes:
@@ -63,6 +63,6 @@ class Witness:
             await call.send({"type": "conversation.item.retrieve", "item_id": item})
         waited_s = 0.0
         while len(self.kept | self.gone) < len(set(self.items)) and waited_s < PATIENCE_S:
-            await call.stay(STEP_S)
+            await call.stay_connected(STEP_S)
             waited_s += STEP_S
         return len(set(self.items) - self.kept)
