@@ -15,7 +15,7 @@ class AgentVoiceBoxError(Exception):
         code: machine-readable name, stable across releases; on the wire it is `error.code`.
         error_type: the OpenAI family on the wire (`error.type`).
         retryable: whether the same request may succeed later, unchanged.
-        close_code: WebSocket close code, or None when the session goes on.
+        close_code: WebSocket close code, or None when the session continues.
     """
 
     code: str | None = None

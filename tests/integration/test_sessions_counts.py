@@ -27,7 +27,7 @@ RACER = f"""
 import asyncio, json, sys
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.sessions.counts import Entered, SessionCounts
+from agentvoicebox.sessions.counts import Reserved, SessionCounts
 
 async def main(url, name):
     connection = Connection(url)
@@ -37,8 +37,8 @@ async def main(url, name):
     await asyncio.to_thread(sys.stdin.readline)
     sessions = [SessionRef("acme", f"{{name}}_{{number}}") for number in range({CONNECTS})]
     limits = dict(tenant_limit={TENANT_LIMIT}, key_limit={KEY_LIMIT})
-    answers = await asyncio.gather(*(counts.enter(each, "key_" + name, **limits) for each in sessions))
-    entered = [each for each in answers if isinstance(each, Entered)]
+    answers = await asyncio.gather(*(counts.reserve(each, "key_" + name, **limits) for each in sessions))
+    entered = [each for each in answers if isinstance(each, Reserved)]
     figures = dict(entered=len(entered), local=sum(each.is_local for each in entered),
                    most=max([each.tenant_open for each in entered], default=0))
     print(json.dumps(figures), flush=True)

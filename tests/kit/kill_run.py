@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import asyncpg
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine

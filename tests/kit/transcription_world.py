@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.providers.stt.scripted import ScriptedStt

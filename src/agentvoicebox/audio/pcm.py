@@ -6,12 +6,11 @@ Independent of wire formats and of other sample rates.
 import numpy as np
 import numpy.typing as npt
 
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
+
 Int16Array = npt.NDArray[np.int16]
 Float32Array = npt.NDArray[np.float32]
 
-# the rate that recognisers and detectors were trained on; all caller positions count at this rate
-INPUT_RATE_HZ = 16_000
-OUTPUT_RATE_HZ = 24_000  # OpenAI's PCM rate; synthesised audio travels at it
 FULL_SCALE = 32_768.0  # an int16 of -32768 is -1.0
 
 

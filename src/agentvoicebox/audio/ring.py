@@ -5,7 +5,8 @@ Memory is allocated and freed in blocks, so an idle session holds next to nothin
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 
 BLOCK_SAMPLES = INPUT_RATE_HZ // 2  # 16 kB: an idle session's cost, and the unit in which memory is freed
 

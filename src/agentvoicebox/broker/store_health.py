@@ -79,12 +79,12 @@ class StoreHealthMonitor:
             raise BrokerLost(f"the store accepts no writes ({type(written).__name__})") from written
         waiting = await self._waiting(rest[2::3])
         now_ms = max(seconds * 1000 + micros // 1000 for seconds, micros in times)
-        crews = {}
-        for place, kind in enumerate(JobKind):
+        pools = {}
+        for index, kind in enumerate(JobKind):
             since_ms = waiting.get(kind)
             age_s = 0.0 if since_ms is None else max(0, now_ms - since_ms) / 1000
-            crews[kind] = _worker_pool(rest[3 * place], rest[3 * place + 1], age_s)
-        return StoreHealth(crews, max(_share(memory) for memory in memories))
+            pools[kind] = _worker_pool(rest[3 * index], rest[3 * index + 1], age_s)
+        return StoreHealth(pools, max(_share(memory) for memory in memories))
 
     async def _waiting(self, groups: list[Any]) -> dict[JobKind, int]:
         """When the oldest unread entry was added, in ms of the store's clock, for kinds that have one."""
@@ -130,11 +130,11 @@ def _last_delivered(groups: Any, group: str) -> str:
     return "" if found is None else found["last-delivered-id"].decode()
 
 
-def _worker_pool(consumers: Any, complaints: Any, queue_age_s: float) -> WorkerPool:
+def _worker_pool(consumers: Any, unhealthy_of: Any, queue_age_s: float) -> WorkerPool:
     """A kind that never had a worker has no stream, and the store answers with an error: then there are no workers."""
     if not isinstance(consumers, list):
         return WorkerPool(queue_age_s=queue_age_s)
-    living = frozenset(each["name"].decode() for each in consumers if each["idle"] <= keys.ALIVE_FOR_S * 1000)
-    told = complaints if isinstance(complaints, dict) else {}
-    ailing = {name.decode(): frozenset(engines.decode().split(",")) for name, engines in told.items()}
-    return WorkerPool(living, {name: engines for name, engines in ailing.items() if name in living}, queue_age_s)
+    alive = frozenset(each["name"].decode() for each in consumers if each["idle"] <= keys.ALIVE_FOR_S * 1000)
+    reports = unhealthy_of if isinstance(unhealthy_of, dict) else {}
+    unhealthy = {name.decode(): frozenset(engines.decode().split(",")) for name, engines in reports.items()}
+    return WorkerPool(alive, {name: engines for name, engines in unhealthy.items() if name in alive}, queue_age_s)

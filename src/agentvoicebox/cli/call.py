@@ -57,19 +57,19 @@ def call(
         if path is not None and not path.absolute().parent.is_dir():
             raise ClientError(f"there is no folder {path.absolute().parent} to write {path.name} into")
     is_scripted = bool(wav or say or text)
-    told = asyncio.run(_scripted(options, wav or [], say or [], text or []) if is_scripted else talk(options))
-    if any(turn.account for turn in told.turns):
-        console.print(parts_table(told.turns))
+    recorded = asyncio.run(_scripted(options, wav or [], say or [], text or []) if is_scripted else talk(options))
+    if any(turn.account for turn in recorded.turns):
+        console.print(parts_table(recorded.turns))
     if record is not None:
-        write_recording(told, record)
+        write_recording(recorded, record)
     if events is not None:
-        write_events(told, events)
+        write_events(recorded, events)
     if timeline is not None:
-        draw_timeline(told, timeline)
+        draw_timeline(recorded, timeline)
     for path in (record, timeline, events):
         if path is not None:
             console.print(f"wrote {path}")
-    if any(turn.problem for turn in told.turns):
+    if any(turn.problem for turn in recorded.turns):
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.status import Status
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.local_server import local_server

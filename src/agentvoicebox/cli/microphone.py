@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.client.call_record import CallRecord

@@ -70,7 +70,7 @@ def show(tenant: TenantName) -> None:
 
     found, projects = on_database(read)
     table = Table(show_header=False, box=None)
-    for what, told in (
+    for what, value in (
         ("tenant", found.tenant_id),
         ("name", found.name or "-"),
         ("created", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
@@ -79,7 +79,7 @@ def show(tenant: TenantName) -> None:
         ("records", _retention(found.history)),
         ("projects", ", ".join(each.project_id for each in projects) or "-"),
     ):
-        table.add_row(what, told)
+        table.add_row(what, value)
     console.print(table)
 
 
@@ -136,8 +136,8 @@ def _limits(limits: TenantLimits) -> str:
 
 
 def _retention(own: TenantRules) -> str:
-    told = {"days": own.days, "audit days": own.audit_days, "words": own.words}
-    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "the defaults"
+    rules = {"days": own.days, "audit days": own.audit_days, "words": own.words}
+    return ", ".join(f"{name} {value}" for name, value in rules.items() if value is not None) or "the defaults"
 
 
 def _state(tenant: Tenant) -> str:

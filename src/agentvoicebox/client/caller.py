@@ -17,7 +17,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidHandshake, InvalidURI
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.client.call_record import CallRecord, CallTurn, LoggedEvent
 from agentvoicebox.client.dialing import CallFailed, CallOptions, connect_to, socket_url

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.audio.wav import BadWav, read_wav
 from agentvoicebox.errors import ClientError

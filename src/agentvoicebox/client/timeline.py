@@ -218,8 +218,8 @@ def _draw_bar(axes: Any, row: int, turn: CallTurn, span_ms: float) -> None:
             axes.text(begin + width / 2, row, f"{width:.0f}", ha="center", va="center", fontsize=9, color=ink)
         begin += width
     axes.text(whole, row, f"  {whole:.0f} ms", va="center", fontsize=10, fontweight="bold", color=INK)
-    told = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts[name]) >= 0.05)
-    axes.text(0, row - 0.24, told, va="bottom", fontsize=8, color=FAINT)
+    text = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts[name]) >= 0.05)
+    axes.text(0, row - 0.24, text, va="bottom", fontsize=8, color=FAINT)
     shift = turn.endpointing_shift_ms
     hidden = _hidden(turn)
     for place, name in enumerate(dict.fromkeys(work.name for work in hidden)):

@@ -3,7 +3,8 @@
 from typing import Any, Literal
 
 from agentvoicebox.audio import g711
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, SampleCutter, bytes_of
+from agentvoicebox.audio.pcm import Int16Array, SampleCutter, bytes_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 
 Format = Literal["pcm", "pcmu", "pcma"]
 

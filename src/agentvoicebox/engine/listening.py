@@ -4,6 +4,7 @@ Speculation lives here: on the first silence the recogniser is probed; on its wo
 the turn makes it certain, resumed speech makes it void.
 """
 
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine import answering
 from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, DropAudio, EndUtterance, OpenJob, ProbeUtterance
@@ -23,7 +24,6 @@ from agentvoicebox.errors import BufferTooSmall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import InputAudio, MessageItem
 
-INPUT_RATE_HZ = 16_000  # the rate of every input position, whatever format the client sends
 MIN_COMMIT_MS = 100  # OpenAI refuses less
 
 

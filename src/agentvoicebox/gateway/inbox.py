@@ -6,6 +6,7 @@ is shorter. While the caller reads slowly, no further record is taken; the store
 
 import msgspec
 
+from agentvoicebox.audio.rates import PCM_BYTES
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import Heard, JobFailed, Spoken, WorkerInput
 from agentvoicebox.gateway.driver import Driver
@@ -15,8 +16,6 @@ from agentvoicebox.gateway.shelf import ChunkShelf
 from agentvoicebox.gateway.socket import Writer
 from agentvoicebox.ports.broker import JobKind, JobResult, ResultStream
 from agentvoicebox.telemetry.logs import get_logger
-
-PCM_BYTES = 2  # a sample
 
 _decoder: msgspec.msgpack.Decoder[WorkerInput] = msgspec.msgpack.Decoder(WorkerInput)
 log = get_logger(__name__)

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentvoicebox.audio.g711 import decode_alaw, decode_ulaw
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array, SampleCutter, bytes_of, ms_of_samples, to_float
+from agentvoicebox.audio.pcm import Int16Array, SampleCutter, bytes_of, ms_of_samples, to_float
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.clock import Clock, SystemClock

@@ -6,7 +6,7 @@ Audio leaves faster than it is played; this follows the playing at the caller's 
 import asyncio
 from collections.abc import Callable
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.clock import Clock
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from agentvoicebox.audio.rates import PCM_BYTES
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import (
     CancelJob,
@@ -49,8 +50,6 @@ from agentvoicebox.wire.server_events import (
     ServerEvent,
     TurnTrace,
 )
-
-PCM_BYTES = 2  # a sample
 
 
 class Performer:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, samples_of_ms
+from agentvoicebox.audio.pcm import samples_of_ms
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.effects import Effect, EndUtterance, OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.jobs import JobRequest

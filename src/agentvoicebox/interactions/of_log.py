@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox import __version__
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
 from agentvoicebox.engine.effects import OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, JobFailed, Opened, SpeechStopped, ToolReturned
@@ -26,7 +27,6 @@ from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, M
 from agentvoicebox.wire.server_events import ConversationItemAdded, ResponseDone, ResponseOutputTextDelta
 from agentvoicebox_delivery.grounding.interactions import judged
 
-INPUT_RATE_HZ = 16_000  # of input positions
 FAILED = "FAILED"
 WORKING = ("stt", "dialogue", "tool", "tts")
 _entry_decoder: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])

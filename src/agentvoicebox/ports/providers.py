@@ -22,11 +22,9 @@ class Transcript(msgspec.Struct, frozen=True):
 
     Attributes:
         text: stripped; empty when it heard no speech (hallucination guards applied).
-        no_speech_probability: 0 to 1, or None when the engine has no such number.
     """
 
     text: str
-    no_speech_probability: float | None = None
 
 
 class Stt(Protocol):

@@ -179,8 +179,8 @@ def without_secrets_and_words(value: Any, known_names: frozenset[str], key: str 
     if isinstance(value, list):
         return [without_secrets_and_words(each, known_names, key) for each in value]
     if isinstance(value, int | float):
-        is_number_of_somebody = isinstance(value, int) and len(str(value)) >= 9 and not key.lower().startswith("time")
-        return masked_id(str(value)) if is_number_of_somebody and not isinstance(value, bool) else value
+        is_personal_number = isinstance(value, int) and len(str(value)) >= 9 and not key.lower().startswith("time")
+        return masked_id(str(value)) if is_personal_number and not isinstance(value, bool) else value
     if not isinstance(value, str) or key in _PLAIN_KEYS or value in known_names:
         return value
     if key in ("id", "orgId", "assistantId", "phoneNumberId", "squadId") and _UUID_OR_CALL.fullmatch(value):

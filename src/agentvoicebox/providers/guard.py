@@ -6,7 +6,7 @@ later raises, and the worker continues after the published text.
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -16,6 +16,7 @@ from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.errors import ProviderBrokeOff, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerState
 
@@ -108,7 +109,7 @@ class GuardedLlm:
         self._admit()
         is_settled = False
         try:
-            async with aclosing(_as_generator(self._llm.generate(request, job_id))) as deltas:
+            async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
                 limit_s = max(0.0, until_s - self._clock.monotonic_s())
                 while True:
                     try:
@@ -184,14 +185,3 @@ class FailoverLlm:
             except ProviderError:
                 if place + 1 == len(self.providers):
                     raise
-
-
-async def _as_generator(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
-    """An iterator that can be closed, whatever kind the provider returned."""
-    try:
-        async for delta in deltas:
-            yield delta
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()

@@ -123,11 +123,6 @@ def _installed_voices(order: Sequence[str], catalogue: ModelCatalogue) -> list[V
     return voices
 
 
-def known_tts() -> tuple[str, ...]:
-    """Names that `build_tts` takes."""
-    return ("piper", "kokoro", "espeak", "scripted", *sorted(_plug_ins(TTS_GROUP)))
-
-
 def _tts_factory(name: str, catalogue: ModelCatalogue) -> Callable[[], Tts]:
     def piper() -> Tts:
         from agentvoicebox.providers.tts.piper import Piper

@@ -217,10 +217,10 @@ class SessionDirectory:
             for session in sessions:
                 pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
             for session in sessions:
-                ours = self._own.get(session, {})
-                pairs = [part for pair in {"tenant_id": session.tenant_id, **ours}.items() for part in pair]
-                told = {name: value for name, value in ours.items() if name != KEY}
-                words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, told))
+                own = self._own.get(session, {})
+                pairs = [part for pair in {"tenant_id": session.tenant_id, **own}.items() for part in pair]
+                visible = {name: value for name, value in own.items() if name != KEY}
+                words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, visible))
                 arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
                 pipe.eval(self._write_session.text, 1, keys.session_hash(session), *arguments)
             answers: list[Any] = await pipe.execute()

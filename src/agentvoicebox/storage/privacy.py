@@ -10,7 +10,7 @@ from agentvoicebox.privacy.masks import masked_arguments, masked_json, masked_ou
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.storage.vault import Vault
 
-# whatever else a session tells may name somebody
+# any other field of a session may identify a person
 _SESSION_FACTS = frozenset({"agent", "model", "opened_s", "code", "reason"})
 
 

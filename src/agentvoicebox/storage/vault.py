@@ -48,11 +48,6 @@ class Vault:
         self._first = _key_id(keys[0]) if keys else None
         self._ciphers: dict[tuple[str, str], AESGCM] = {}
 
-    @property
-    def can_seal(self) -> bool:
-        """Whether there is a key."""
-        return self._first is not None
-
     def seal(self, place: tuple[str, str, str], body: dict[str, object]) -> dict[str, object]:
         """Encrypt a body.
 

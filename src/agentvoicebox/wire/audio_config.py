@@ -1,6 +1,6 @@
 """The audio settings of a session: formats, transcription, noise reduction, turn detection.
 
-Each comes with two functions: `merge_*` reads what a client wants over what stands, and `*_to_wire` shows what holds.
+Each comes with two functions: `merge_*` applies a client's request to the present setting, and `*_to_wire` shows the setting.
 Defaults are those of OpenAI's live API, seen in `session.created`.
 """
 

@@ -55,11 +55,11 @@ class WorkerHealth:
         while True:
             await self._is_suspected.wait()
             self._is_suspected.clear()
-            while ailing := await self._check():
-                if ailing != known:
-                    _log.warning("engines are away", kind=self._kind, engines=sorted(ailing))
-                known = ailing
-                await self._report(ailing)
+            while unhealthy := await self._check():
+                if unhealthy != known:
+                    _log.warning("engines are away", kind=self._kind, engines=sorted(unhealthy))
+                known = unhealthy
+                await self._report(unhealthy)
                 await asyncio.sleep(self._every_s)
             if known:
                 _log.info("engines are back", kind=self._kind, engines=sorted(known))

@@ -20,6 +20,7 @@ from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
 from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.providers.llm.chat import is_json_object
 from agentvoicebox.providers.llm.registry import LanguageModels, Server
 from agentvoicebox.settings import Settings
@@ -102,7 +103,7 @@ class LlmWork:
     def _deltas(self, request: Generate, job_id: str, said: PublishedText) -> AsyncGenerator[Delta, None]:
         model = self._models.get(request.language_model)
         if not said.text and not said.calls:
-            return _closing(model.llm.generate(request, job_id))
+            return as_closable(model.llm.generate(request, job_id))
         if model.is_deterministic:
             return skipped(model.llm.generate(request, job_id), said)
         if said.calls:
@@ -133,7 +134,7 @@ async def skipped(deltas: AsyncIterator[Delta], said: PublishedText) -> AsyncGen
     """A repeated stream, without the beginning that was published before."""
     text = len(said.text)
     calls = {index: len(arguments) for index, arguments in said.calls.items()}
-    async with aclosing(_closing(deltas)) as again:
+    async with aclosing(as_closable(deltas)) as again:
         async for delta in again:
             match delta:
                 case TextDelta(job_id, words):
@@ -159,7 +160,7 @@ async def continued(llm: Llm, request: Generate, job_id: str, said: str) -> Asyn
         request, instructions=instructions, messages=(*request.messages, ChatMessage("assistant", said))
     )
     held, is_free = "", False
-    async with aclosing(_closing(llm.generate(asked, job_id))) as deltas:
+    async with aclosing(as_closable(llm.generate(asked, job_id))) as deltas:
         async for delta in deltas:
             if isinstance(delta, TextDelta) and not is_free:
                 held += delta.text
@@ -183,17 +184,6 @@ async def _finished_calls(job_id: str, said: PublishedText) -> AsyncGenerator[De
     if not all(is_json_object(arguments) for arguments in said.calls.values()):
         raise BadProviderAnswer("the language model was interrupted within a tool call")
     yield Generated(job_id, "tool_calls", 0, len(said.calls))
-
-
-async def _closing(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
-    """An iterator that can be closed, whatever kind the provider returned."""
-    try:
-        async for delta in deltas:
-            yield delta
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()
 
 
 async def _in_batches(

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import Clock, SystemClock

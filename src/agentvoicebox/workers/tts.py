@@ -14,7 +14,8 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of
+from agentvoicebox.audio.pcm import Int16Array, bytes_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import Clock, SystemClock

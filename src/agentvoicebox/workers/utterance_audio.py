@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array, samples_of
+from agentvoicebox.audio.pcm import Int16Array, samples_of
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 
 FIRST_ROOM_S = 8  # most utterances are shorter; the buffer doubles when needed
 

@@ -76,9 +76,9 @@ class CallerLine:
         if Intent.REPEAT in self.intent or (Intent.YES in self.intent and state.was_cut):
             return say(state, state.said)
         if self.fragment and not (Intent.YES in self.intent and Intent.NO not in self.intent):
-            mended = tracking.candidates(f"{state.guess}, no, {self.text}")
-            if mended:
-                return self._confirm(mended[0].tracking_id)
+            corrected = tracking.candidates(f"{state.guess}, no, {self.text}")
+            if corrected:
+                return self._confirm(corrected[0].tracking_id)
         if Intent.NO in self.intent:
             return self._refuse((state.guess,))
         if Intent.YES in self.intent or self.fresh:

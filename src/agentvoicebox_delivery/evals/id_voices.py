@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from agentvoicebox.audio import g711
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.providers import Stt, Tts

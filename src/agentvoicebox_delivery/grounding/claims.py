@@ -1,8 +1,8 @@
-"""A clause → what it claims, each word accounted for.
+"""Extracts the claims of a clause; every word of it belongs to a claim or an allowed phrase.
 
-Names, days and numbers are folded into one token each; then the clause is read from left to right as phrases of `frames`
-and `statements`, the longest first. Words that no phrase covers are claims of their own, which nothing can bear out. Whether
-a claim is true is decided in `judgement`.
+`folding` makes names, days and numbers one token each; then the clause is read from left to right as phrases of `frames`
+and `statements`, the longest first. Words outside all phrases are claims of their own, which nothing can support. `judgement`
+decides whether a claim is true.
 """
 
 import re
@@ -12,10 +12,9 @@ from enum import StrEnum
 import msgspec
 
 from agentvoicebox_delivery.grounding import frames, statements
-from agentvoicebox_delivery.grounding.clauses import ClauseWord, words
-from agentvoicebox_delivery.grounding.days import Mention, mention_at
-from agentvoicebox_delivery.grounding.words import cardinal
-from agentvoicebox_delivery.numbers import lexicon
+from agentvoicebox_delivery.grounding.clauses import words
+from agentvoicebox_delivery.grounding.days import Mention
+from agentvoicebox_delivery.grounding.folding import COUNTS, DIGITS, FoldedToken, fold
 
 
 class ClaimKind(StrEnum):
@@ -152,37 +151,6 @@ _SORTS: dict[ClaimKind, str] = {
 }
 _SORT_OF = {word: kind for kind, listed in _SORTS.items() for word in listed.split()}
 
-_DIGITS = dict(lexicon.DIGITS) | {"oh": "0"}
-_AGES = {"minute": 60, "hour": 3_600, "day": 86_400}
-_COUNTS = {cardinal(number).replace("-", " "): number for number in range(1, 100)} | {"a": 1, "an": 1}
-_AGE = re.compile(
-    r"(?:(?:about|roughly|around) )?(?P<count>less than a|\d{1,2}|[a-z]+(?: [a-z]+)?)"
-    r" (?P<unit>minute|hour|day)s? (?:ago|old)(?= |$)"
-)
-_BEFORE_AGE = (
-    "as of ",
-    "this is from ",
-    "that is from ",
-    "that was ",
-    "this was ",
-    "the state ",
-    "the case ",
-    "true ",
-    "information is ",
-)
-
-
-class _Folded(msgspec.Struct):
-    """A token: a word, or a group of words."""
-
-    text: str
-    is_capital: bool
-    is_shouted: bool = False
-    name: str = ""
-    number: str = ""
-    day: Mention | None = None
-    age: tuple[int, int] | None = None
-
 
 def claims(clause: str, names: Mapping[str, str]) -> list[ClauseClaim]:
     """The claims of a clause, in order.
@@ -191,10 +159,10 @@ def claims(clause: str, names: Mapping[str, str]) -> list[ClauseClaim]:
         clause: as it was written.
         names: normalised names of places and carriers, and which of the two each is.
     """
-    return list(_phrases(_fold(words(clause), names)))
+    return list(_phrases(fold(words(clause), names)))
 
 
-def _phrases(tokens: Sequence[_Folded]) -> Iterator[ClauseClaim]:
+def _phrases(tokens: Sequence[FoldedToken]) -> Iterator[ClauseClaim]:
     text = " ".join(token.text for token in tokens)
     starts = []
     at = 0
@@ -228,7 +196,7 @@ def _phrases(tokens: Sequence[_Folded]) -> Iterator[ClauseClaim]:
         index = last
 
 
-def _hides_a_name(tokens: Sequence[_Folded], first: int, last: int) -> bool:
+def _hides_a_name(tokens: Sequence[FoldedToken], first: int, last: int) -> bool:
     """Whether an everyday word inside a sentence is capitalised as a name ("in Reading", "from Nice")."""
     return any(
         tokens[index].is_capital
@@ -240,133 +208,11 @@ def _hides_a_name(tokens: Sequence[_Folded], first: int, last: int) -> bool:
     )
 
 
-def _uncovered(tokens: Sequence[_Folded]) -> ClauseClaim:
+def _uncovered(tokens: Sequence[FoldedToken]) -> ClauseClaim:
     text = " ".join(token.text for token in tokens)
     first = tokens[0]
     if first.text in _SORT_OF:
         return ClauseClaim(_SORT_OF[first.text], text)
-    if first.text.isdigit() or first.text in _DIGITS or first.text in _COUNTS:
+    if first.text.isdigit() or first.text in DIGITS or first.text in COUNTS:
         return ClauseClaim(ClaimKind.COUNT, text)
     return ClauseClaim(ClaimKind.NAME if first.is_capital else ClaimKind.WORDS, text)
-
-
-def _fold(found: Sequence[ClauseWord], names: Mapping[str, str]) -> list[_Folded]:
-    """The words with each name, day, age and tracking number as one token."""
-    tokens = [_Folded(word.low, word.is_capital, word.is_shouted) for word in found]
-    return _fold_numbers(_fold_days(_fold_names(tokens, names)))
-
-
-def _fold_names(tokens: list[_Folded], names: Mapping[str, str]) -> list[_Folded]:
-    folded: list[_Folded] = []
-    at = 0
-    longest_first = sorted(names, key=len, reverse=True)
-    while at < len(tokens):
-        for name in longest_first:
-            parts = name.split()
-            held = tokens[at : at + len(parts)]
-            if [token.text for token in held] == parts and held[0].is_capital:
-                folded.append(_Folded(names[name].upper(), True, name=name))
-                at += len(parts)
-                break
-        else:
-            folded.append(tokens[at])
-            at += 1
-    return folded
-
-
-def _fold_days(tokens: list[_Folded]) -> list[_Folded]:
-    text = " ".join(token.text for token in tokens)
-    folded: list[_Folded] = []
-    start = at = 0
-    while at < len(tokens):
-        taken = None
-        age = _AGE.match(text, start)
-        if age and text[:start].endswith(_BEFORE_AGE) and (span := _age(age)) is not None:
-            taken = _Folded("AGE", False, age=span)
-            end = age.end()
-        elif day := mention_at(text, start):
-            taken = _Folded("DAY", False, day=day)
-            end = day.end
-        if taken is None:
-            folded.append(tokens[at])
-            start += len(tokens[at].text) + 1
-            at += 1
-            continue
-        folded.append(taken)
-        while at < len(tokens) and start < end:
-            start += len(tokens[at].text) + 1
-            at += 1
-    return folded
-
-
-def _age(match: re.Match[str]) -> tuple[int, int] | None:
-    count, unit_s = match["count"], _AGES[match["unit"]]
-    if count == "less than a":
-        return (0, unit_s)
-    number = int(count) if count.isdigit() else _COUNTS.get(count)
-    return None if number is None else (number, unit_s)
-
-
-def _fold_numbers(tokens: list[_Folded]) -> list[_Folded]:
-    folded: list[_Folded] = []
-    at = 0
-    while at < len(tokens):
-        characters, end = _number_at(tokens, at)
-        if len(characters) > 1:
-            folded.append(_Folded("ID", True, number=characters))
-            at = end
-        else:
-            folded.append(tokens[at])
-            at += 1
-    return folded
-
-
-def _number_at(tokens: Sequence[_Folded], start: int) -> tuple[str, int]:
-    """The characters of a tracking number that begins here, and its end; commas between groups belong to it."""
-    characters, end, at = "", start, start
-    while at < len(tokens):
-        more, taken = _characters(tokens, at)
-        if not more:
-            break
-        characters += more
-        end = at = at + taken
-        if at < len(tokens) and tokens[at].text == ",":
-            at += 1
-    return characters, end
-
-
-def _characters(tokens: Sequence[_Folded], at: int) -> tuple[str, int]:
-    """Characters of one word, and how many words were used; ("", 1) for any other word."""
-    token = tokens[at]
-    low = token.text
-    following = tokens[at + 1].text if at + 1 < len(tokens) else ""
-    if low in lexicon.MULTIPLIERS and (following in _DIGITS or (len(following) == 1 and following.isalnum())):
-        return (_DIGITS.get(following) or following.upper()) * lexicon.MULTIPLIERS[low], 2
-    if low in _DIGITS:
-        return _DIGITS[low], 1
-    if not (low.isascii() and low.isalnum()) or token.text.isupper():
-        return "", 1
-    if any(character.isdigit() for character in low):
-        is_quantity = re.fullmatch(r"\d+(?:st|nd|rd|th|am|pm|kg|km|h)", low) or (
-            low.isdigit() and len(low) < 3 and following in ("am", "pm")
-        )
-        return ("", 1) if is_quantity else (low.upper(), 1)
-    if not token.is_capital:
-        return "", 1
-    if len(low) == 1:
-        example = tokens[at + 2].text if at + 2 < len(tokens) and following in ("for", "as") else ""
-        if example == "in" and at + 3 < len(tokens):
-            return (low.upper(), 4) if tokens[at + 3].text.startswith(low) else (low.upper(), 1)
-        if len(example) > 1 and example.startswith(low):
-            return low.upper(), 3
-        return ("", 1) if low == "i" and not _is_character(tokens, at + 1) else (low.upper(), 1)
-    return (low.upper(), 1) if token.is_shouted and len(low) <= 5 and _is_digit(tokens, at + 1) else ("", 1)
-
-
-def _is_digit(tokens: Sequence[_Folded], at: int) -> bool:
-    text = tokens[at].text if at < len(tokens) else ""
-    return text in _DIGITS or text.isdigit()
-
-
-def _is_character(tokens: Sequence[_Folded], at: int) -> bool:
-    return _is_digit(tokens, at) or (at < len(tokens) and len(tokens[at].text) == 1 and tokens[at].text.isalnum())

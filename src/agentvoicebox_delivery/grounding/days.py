@@ -10,16 +10,15 @@ from datetime import date, timedelta
 
 import msgspec
 
+from agentvoicebox_delivery.calendar_names import MONTHS, WEEKDAYS
 from agentvoicebox_delivery.grounding.words import cardinal, ordinal
 
 WEEK = 7
 SEASON = 180  # days; a month and a day without a year mean the nearest one
 UNNAMED_MONTH = 15  # days; "the twenty-fourth" alone means a near one
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
-)  # fmt: skip
+_WEEKDAYS = tuple(name.lower() for name in WEEKDAYS)
+_MONTHS = tuple(name.lower() for name in MONTHS)
 _RELATIVE = {"the day before yesterday": -2, "yesterday": -1, "today": 0, "tomorrow": 1, "the day after tomorrow": 2}
 _NUMBERS = {cardinal(number): number for number in range(1, 21)} | {str(number): number for number in range(1, 21)}
 _ORDINALS = {ordinal(number).replace("-", " "): number for number in range(1, 32)}

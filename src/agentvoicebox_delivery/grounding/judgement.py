@@ -232,8 +232,8 @@ class _ClauseChecker:
             return
         self._need(status in is_true_in, "another state")
         is_past = claim.text.startswith(("was ", "were ", "had "))
-        is_told_so = claim.state in COMPLETED or any(each.kind is ClaimKind.AGE for each in self.claims)
-        self._need(is_told_so or not is_past, "a state described as past")
+        is_reported_as_past = claim.state in COMPLETED or any(each.kind is ClaimKind.AGE for each in self.claims)
+        self._need(is_reported_as_past or not is_past, "a state described as past")
         if not bound:
             return
         event = parcel.shipment.last_event if parcel.shipment else None

@@ -4,7 +4,7 @@
 answer pass unchanged, and so does every answer of an agent without the look-up tool.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 
@@ -13,6 +13,7 @@ import structlog
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.closable import as_closable
 from agentvoicebox_delivery.grounding.facts import gather
 from agentvoicebox_delivery.grounding.grounder import Grounder
 from agentvoicebox_delivery.grounding.judgement import ClauseVerdict
@@ -42,14 +43,14 @@ class GroundedLlm:
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
         """See ports.providers.Llm. Text comes clause by clause, each as soon as it is certain."""
         if not speaks_of_parcels(request):
-            async with aclosing(_closing(self._llm.generate(request, job_id))) as deltas:
+            async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
                 async for delta in deltas:
                     yield delta
             return
         lines, spoken = _parted(request.messages)
         grounder = Grounder(gather(lines, self._today()), spoken)
-        told = 0
-        async with aclosing(_closing(self._llm.generate(request, job_id))) as deltas:
+        reported = 0
+        async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
             async for delta in deltas:
                 match delta:
                     case TextDelta(_, text):
@@ -58,9 +59,9 @@ class GroundedLlm:
                         clauses = grounder.flush(is_replacing=False)
                     case _:
                         clauses = grounder.flush()
-                for verdict in grounder.verdicts[told:]:
+                for verdict in grounder.verdicts[reported:]:
                     self._report(verdict, job_id)
-                told = len(grounder.verdicts)
+                reported = len(grounder.verdicts)
                 for clause in clauses:
                     yield TextDelta(job_id, clause)
                 if not isinstance(delta, TextDelta):
@@ -91,14 +92,3 @@ def _parted(messages: Sequence[ChatMessage]) -> tuple[Sequence[ChatMessage], str
     if messages and messages[-1].role == "assistant" and not messages[-1].tool_calls:
         return messages[:-1], messages[-1].text
     return messages, ""
-
-
-async def _closing(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
-    """An iterator that can be closed, whatever kind the provider returned."""
-    try:
-        async for delta in deltas:
-            yield delta
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()

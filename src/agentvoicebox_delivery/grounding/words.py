@@ -2,6 +2,8 @@
 
 from datetime import date, datetime
 
+from agentvoicebox_delivery.calendar_names import MONTHS, WEEKDAYS
+
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
     "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
@@ -11,10 +13,6 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 
 def cardinal(number: int) -> str:
@@ -36,7 +34,7 @@ def ordinal(number: int) -> str:
 
 def spoken_date(day: date) -> str:
     """As "Tuesday, the twenty-fourth of November". The year is left out: parcels are not in transit that long."""
-    return f"{_WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {_MONTHS[day.month - 1]}"
+    return f"{WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {MONTHS[day.month - 1]}"
 
 
 def spoken_moment(moment: date | datetime) -> str:

@@ -4,6 +4,8 @@ Only tables: `tokens` (word by word) and `spoken` (all together) combine them. A
 everyday word too ("to", "are", "I"); it counts as a character only among others. English.
 """
 
+from agentvoicebox_delivery import calendar_names
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -79,7 +81,7 @@ COUNTED = _words(
     "am pound pounds dollar dollars euro euros digits numbers characters letters percent of more"
 )
 ONE_MARKERS = _words("this that which another other new old every any some only no each right wrong same")
-MONTHS = _words("january february march april june july august september october november december of")
+MONTHS = frozenset(name.lower() for name in calendar_names.MONTHS) - {"may"} | {"of"}
 POSITIONS = {"last": -1, "final": -1, "first": 1}
 CHARACTER_NOUNS = _words("digit digits number numbers character characters letter letters one ones figure figures")
 

@@ -1,4 +1,4 @@
-"""The data of a parcel that a caller may be told. Without name and address, so the recipient can't be revealed."""
+"""The data of a parcel that a caller may receive. Without name and address, so the recipient can't be revealed."""
 
 from datetime import date, datetime
 from enum import StrEnum

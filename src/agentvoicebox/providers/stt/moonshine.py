@@ -20,7 +20,7 @@ RATE_HZ = 16_000
 START, END = 1, 2  # token numbers
 TOKENS_PER_S = 6.5  # from the model's own documentation: more means that it is looping
 TOKENS_SPARE = 6
-LAYERS, HEADS, HEAD_SIZE = 6, 8, 36  # tiny
+HEADS, HEAD_SIZE = 8, 36  # of the tiny model
 SHORTEST_S = 0.15  # below it, the encoder's convolutions have no output
 WORD_START = b"\xe2\x96\x81"  # SentencePiece's mark for a space
 # Without a no-speech probability, loudness decides: 20 ms frames this far above the floor count as voice.
@@ -60,7 +60,7 @@ class Moonshine:
     def transcribe(self, pcm: Int16Array, *, language: str | None = None, prompt: str | None = None) -> Transcript:
         """See ports.providers.Stt. Language and prompt are ignored: the model knows English alone."""
         if pcm.size < SHORTEST_S * RATE_HZ or guards.is_silent(pcm) or not _has_voice(pcm):
-            return Transcript("", None)
+            return Transcript("")
         samples = (pcm.astype(np.float32) / 32768.0)[None]
         try:
             tokens = self._decode(samples)
@@ -69,7 +69,7 @@ class Moonshine:
         loop = guards.loop_start(tokens)
         raw = b"".join(self._tokens[token] for token in (tokens if loop is None else tokens[:loop]))
         text = raw.replace(WORD_START, b" ").decode("utf-8", errors="replace")
-        return Transcript(" ".join(text.split()), None)
+        return Transcript(" ".join(text.split()))
 
     def _decode(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> list[int]:
         mask = np.ones(samples.shape, np.int64)  # per sample, for the decoder too: it downsamples the mask itself

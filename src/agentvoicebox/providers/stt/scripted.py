@@ -22,9 +22,9 @@ class ScriptedStt:
             number = len(self.calls)
             self.calls.append(pcm.size)
         if is_silent(pcm):
-            return Transcript("", 1.0)
+            return Transcript("")
         if callable(self._answer):
-            return Transcript(self._answer(pcm), 0.0)
+            return Transcript(self._answer(pcm))
         if isinstance(self._answer, str):
-            return Transcript(self._answer, 0.0)
-        return Transcript(self._answer[min(number, len(self._answer) - 1)], 0.0)
+            return Transcript(self._answer)
+        return Transcript(self._answer[min(number, len(self._answer) - 1)])

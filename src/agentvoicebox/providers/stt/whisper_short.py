@@ -87,19 +87,19 @@ class WhisperShort:
     def transcribe(self, pcm: Int16Array, *, language: str | None = None, prompt: str | None = None) -> Transcript:
         """See ports.providers.Stt. `prompt` is ignored, see the file's header."""
         if guards.is_silent(pcm):
-            return Transcript("", 1.0)
+            return Transcript("")
         samples = pcm[: int(LONGEST_S * RATE_HZ)].astype(np.float32) / 32768.0
         duration_s = samples.size / RATE_HZ
         window_s = min(LONGEST_S, max(self._floor_s, float(np.ceil(duration_s + TAIL_S))))
         tokens, no_speech = self._decode(samples, window_s, language)
         if no_speech > guards.NO_SPEECH_LIMIT:
-            return Transcript("", no_speech)
+            return Transcript("")
         if guards.may_loop(tokens) and window_s < LONGEST_S:
             tokens, no_speech = self._decode(samples, LONGEST_S, language)  # the trained window is more reliable
         loop = guards.loop_start(tokens)
         if loop is not None:
             tokens = tokens[:loop]
-        return Transcript(" ".join(self._vocabulary.text(tokens).split()), no_speech)
+        return Transcript(" ".join(self._vocabulary.text(tokens).split()))
 
     def _decode(self, samples: Float32Array, window_s: float, language: str | None) -> tuple[list[int], float]:
         """Tokens, and the model's no-speech probability."""

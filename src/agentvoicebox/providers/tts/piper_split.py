@@ -52,7 +52,7 @@ def split_voice(model: Path, cache: Path) -> tuple[Path, Path]:
 
 
 def _head_digest(model: Path) -> str:
-    """A cheap fingerprint: graph structure and the first weights lie in the first MiB and tell voices apart."""
+    """A cheap fingerprint: graph structure and the first weights are in the first MiB and differ between voices."""
     with model.open("rb") as file:
         return hashlib.sha256(file.read(1 << 20)).hexdigest()
 

@@ -8,7 +8,6 @@ import re
 
 GROUP = 3  # a listener holds three to four characters at a time
 SPELLED_FROM = 5  # shorter numbers are quantities or years
-LONGEST_WORD = 6  # longer runs of capitals are words being shouted, not abbreviations
 
 _MARKUP = re.compile(r"[*_`#<>|~]+")
 _LINK = re.compile(r"https?://\S+")
