@@ -55,29 +55,29 @@ class TestLimit:
     def test_it_slides(self) -> None:
         clock = ManualClock()
         window = SlidingWindow(2, clock=clock)
-        assert window.take("a").remaining == 1
+        assert window.admit("a").remaining == 1
         clock.advance(30)
-        assert window.take("a").is_admitted
-        refused = window.take("a")
+        assert window.admit("a").is_admitted
+        refused = window.admit("a")
         assert (refused.is_admitted, refused.retry_after_s) == (False, 30)
         clock.advance(29.5)
-        assert window.take("a").retry_after_s == 1
+        assert window.admit("a").retry_after_s == 1
         clock.advance(0.5)
-        assert window.take("a").is_admitted
-        assert not window.take("a").is_admitted
+        assert window.admit("a").is_admitted
+        assert not window.admit("a").is_admitted
 
     def test_sources_are_apart_and_the_quietest_is_forgotten(self) -> None:
         clock = ManualClock()
         window = SlidingWindow(1, most_sources=2, clock=clock)
-        assert all(window.take(source).is_admitted for source in "ab")
-        assert not window.take("a").is_admitted
-        assert window.take("c").is_admitted  # b has to go
-        assert not window.take("a").is_admitted
-        assert window.take("b").is_admitted
+        assert all(window.admit(source).is_admitted for source in "ab")
+        assert not window.admit("a").is_admitted
+        assert window.admit("c").is_admitted  # b has to go
+        assert not window.admit("a").is_admitted
+        assert window.admit("b").is_admitted
 
     def test_zero_is_no_limit(self) -> None:
         window = SlidingWindow(0)
-        assert all(window.take("a").is_admitted for _ in range(1000))
+        assert all(window.admit("a").is_admitted for _ in range(1000))
 
 
 class TestMemory:

@@ -100,13 +100,13 @@ class Resampler:
             return samples
         # Output k looks ahead to input k * down // up + half: certain while k * down // up < in_count - half.
         certain = -(-max(0, self._in_count - self._half) * self._up // self._down)
-        return self._give(max(certain, self._out_count), samples)
+        return self._emit(max(certain, self._out_count), samples)
 
     def flush(self) -> Int16Array:
         """The output held back, as if silence followed. The stream may continue afterwards, at the right positions."""
-        return self._give(self.due_count, np.empty(0, dtype=np.int16))
+        return self._emit(self.due_count, np.empty(0, dtype=np.int16))
 
-    def _give(self, until: int, fresh: Int16Array) -> Int16Array:
+    def _emit(self, until: int, fresh: Int16Array) -> Int16Array:
         """Outputs from out_count to `until`, with `fresh` input; forgets inputs that no later output needs."""
         count = until - self._out_count
         known = len(self._held) + len(fresh)

@@ -45,7 +45,9 @@ class LocalLimits:
         self._clock = clock or SystemClock()
         self._windows: OrderedDict[tuple[str, str, str, int], _Window] = OrderedDict()
 
-    def take(self, scopes: Sequence[Scope], *, requests: int, tokens: int, is_forced: bool = False) -> list[LimitUsage]:
+    def consume(
+        self, scopes: Sequence[Scope], *, requests: int, tokens: int, is_forced: bool = False
+    ) -> list[LimitUsage]:
         """Take from all of them or from none; `is_forced`: from all, regardless of the limits. See lua/consume.lua."""
         now_ms = int(self._clock.monotonic_s() * 1000)
         amounts = {"requests": requests, "tokens": tokens}

@@ -50,7 +50,7 @@ class SlidingWindow:
         self._clock = clock or SystemClock()
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def take(self, source: str) -> WindowResult:
+    def admit(self, source: str) -> WindowResult:
         """Admit one more request of `source`, or refuse it."""
         if self._most_requests == 0:
             return WindowResult(True, remaining=0)

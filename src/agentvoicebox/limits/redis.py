@@ -80,13 +80,13 @@ class Limits:
             requests: 0 or more; with 0 this measure is checked and not taken from.
             tokens: as `requests`.
         """
-        return await self._take(scopes, requests, tokens, is_forced=False)
+        return await self._consume(scopes, requests, tokens, is_forced=False)
 
     async def charge(self, scopes: Sequence[Scope], *, requests: int = 0, tokens: int = 0) -> LimitResult:
         """Count what was used already, also beyond the limit: later checks pay for it. Never fails."""
-        return await self._take(scopes, requests, tokens, is_forced=True)
+        return await self._consume(scopes, requests, tokens, is_forced=True)
 
-    async def _take(self, scopes: Sequence[Scope], requests: int, tokens: int, *, is_forced: bool) -> LimitResult:
+    async def _consume(self, scopes: Sequence[Scope], requests: int, tokens: int, *, is_forced: bool) -> LimitResult:
         if requests < 0 or tokens < 0:
             raise ValueError("an amount is 0 or more")
         amounts = {"requests": requests, "tokens": tokens}
@@ -103,22 +103,22 @@ class Limits:
         if not keys:
             return LimitResult(True)
         now_ms = "" if self._given_clock is None else str(int(self._given_clock.monotonic_s() * 1000))
-        found = await self._ask(keys, [now_ms, SLOTS, int(is_forced), *figures])
+        found = await self._query(keys, [now_ms, SLOTS, int(is_forced), *figures])
         if found is None:
             self.local_answers += 1
             if self._on_local is not None:
                 self._on_local()
-            answers = self._local.take(scopes, requests=requests, tokens=tokens, is_forced=is_forced)
+            answers = self._local.consume(scopes, requests=requests, tokens=tokens, is_forced=is_forced)
             return limit_result_of(answers, is_local=True)
         verdict = limit_result_of(
             [LimitUsage(name, limit, *map(int, each)) for (name, limit), each in zip(names, found, strict=True)],
             is_local=False,
         )
         if verdict.allowed:
-            self._local.take(scopes, requests=requests, tokens=tokens, is_forced=True)
+            self._local.consume(scopes, requests=requests, tokens=tokens, is_forced=True)
         return verdict
 
-    async def _ask(self, keys: list[str], arguments: list[Any]) -> list[list[int]] | None:
+    async def _query(self, keys: list[str], arguments: list[Any]) -> list[list[int]] | None:
         """The script's answer, or None while the store is away. Never retried: a retry could take twice."""
         answer: asyncio.Future[list[list[int]] | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_PendingCheck(keys, arguments, answer))

@@ -40,7 +40,7 @@ class OpaPolicy:
         self._version = ""
         self._client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {token}"} if token else {},
-            timeout=None,  # see _ask
+            timeout=None,  # see _post
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             follow_redirects=False,
             trust_env=False,  # answers of a proxy from the environment must not count as policy
@@ -57,7 +57,7 @@ class OpaPolicy:
         if not may_ask:
             raise PolicyLost(f"The OPA server failed repeatedly and is paused for now; {HINT}")
         try:
-            answer = await self._ask(request)
+            answer = await self._post(request)
             decision = self._read(answer)
         except PolicyLost:
             self._breaker = self._breaker.failed(self._clock.monotonic_s())
@@ -72,7 +72,7 @@ class OpaPolicy:
         """See ports.policy."""
         await self._client.aclose()
 
-    async def _ask(self, question: PolicyRequest) -> bytes:
+    async def _post(self, question: PolicyRequest) -> bytes:
         body = msgspec.json.encode({"input": question.to_input()})
         headers = {"content-type": "application/json"}
         got = bytearray()

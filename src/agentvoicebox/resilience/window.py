@@ -1,6 +1,6 @@
 """A sliding window over recent outcomes: how many calls, how many failed, within the last seconds.
 
-Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot is dropped as a whole.
+Counts are slots in slots, so memory and time don't grow with the number of calls; the oldest slot is dropped as a whole.
 """
 
 import msgspec
@@ -30,19 +30,19 @@ class Window(msgspec.Struct, frozen=True):
     def add(self, now_s: float, *, is_failure: bool) -> "Window":
         """Add one call, at `now_s` (monotonic, never before an earlier one)."""
         index = self._index(now_s)
-        kept = self._kept(index)
-        last = kept[-1] if kept and kept[-1].index == index else Slot(index)
-        head = kept[:-1] if kept and kept[-1].index == index else kept
+        slots = self._within(index)
+        last = slots[-1] if slots and slots[-1].index == index else Slot(index)
+        head = slots[:-1] if slots and slots[-1].index == index else slots
         last = Slot(index, last.calls + 1, last.failures + int(is_failure))
         return msgspec.structs.replace(self, slots=(*head, last))
 
     def counts(self, now_s: float) -> tuple[int, int]:
         """(calls, failures) within the window that ends at `now_s`."""
-        kept = self._kept(self._index(now_s))
-        return sum(slot.calls for slot in kept), sum(slot.failures for slot in kept)
+        slots = self._within(self._index(now_s))
+        return sum(slot.calls for slot in slots), sum(slot.failures for slot in slots)
 
     def _index(self, now_s: float) -> int:
         return int(now_s * self.slot_count / self.length_s)
 
-    def _kept(self, index: int) -> tuple[Slot, ...]:
+    def _within(self, index: int) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if slot.index > index - self.slot_count)

@@ -167,7 +167,7 @@ def _address(hotline: Hotline, request: Request) -> str:
 
 
 def _count(limit: SlidingWindow, source: Source) -> None:
-    verdict = limit.take(source.key)
+    verdict = limit.admit(source.key)
     if not verdict.is_admitted:
         raise RateLimited("Too many requests; see Retry-After.", retry_after_s=verdict.retry_after_s)
 

@@ -75,7 +75,7 @@ class WorkerHealth:
 def single_engine_check(check: Callable[[], Awaitable[object]]) -> HealthCheck:
     """The check of a worker with one engine: everything is away when `check` raises."""
 
-    async def look() -> frozenset[str]:
+    async def check_once() -> frozenset[str]:
         try:
             await check()
         except Exception as error:
@@ -83,4 +83,4 @@ def single_engine_check(check: Callable[[], Awaitable[object]]) -> HealthCheck:
             return frozenset({ALL})
         return frozenset()
 
-    return look
+    return check_once

@@ -98,7 +98,7 @@ class Facts:
         return found
 
     @cached_property
-    def said_numbers(self) -> tuple[str, ...]:
+    def spoken_numbers(self) -> tuple[str, ...]:
         """Characters that the caller spelled, line by line and joined, and the numbers in tool results."""
         pieces = [fragment for line in self.asked if (fragment := tracking.fragment(line))]
         whole = [each.tracking_id for line in self.asked for each in tracking.candidates(line) if each.cost < 2]
@@ -117,7 +117,7 @@ class Facts:
 
     def may_read_back(self, characters: str) -> bool:
         """Whether the caller said these characters, or a tool result contains them."""
-        return any(characters in number for number in self.said_numbers)
+        return any(characters in number for number in self.spoken_numbers)
 
 
 def gather(lines: Sequence[ChatLine], today: date) -> Facts:

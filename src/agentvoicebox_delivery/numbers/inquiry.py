@@ -91,7 +91,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         joined = ", ".join(heard[-2:])  # the last one may be the rest of a number
         if len(heard) > 1 and len(max((text for text, _ in hearings[-1]), key=len, default="")) < MOST_OF_A_REST:
             hearings[-1] += tuple((text, cost + JOINED) for text, cost in _readings(joined))
-        asked = _asked([joined, *heard] if len(heard) > 1 else heard, refused)
+        asked = _exact_candidates([joined, *heard] if len(heard) > 1 else heard, refused)
         return cls(
             asked,
             tuple(each for each in hearings if each),
@@ -188,7 +188,7 @@ def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
-def _asked(heard: Sequence[str], refused: frozenset[str]) -> tuple[Candidate, ...]:
+def _exact_candidates(heard: Sequence[str], refused: frozenset[str]) -> tuple[Candidate, ...]:
     """The newest utterance's readings first, then further ones of earlier utterances."""
     found: dict[str, Candidate] = {}
     for place, text in enumerate(reversed(heard)):

@@ -119,10 +119,10 @@ def _all_readings(text: str) -> list[IdReading]:
 
 
 def _rank(costs: dict[str, float]) -> list[Candidate]:
-    return sorted((_judge(text, cost) for text, cost in costs.items()), key=lambda each: (-each.score, each.cost))
+    return sorted((_score(text, cost) for text, cost in costs.items()), key=lambda each: (-each.score, each.cost))
 
 
-def _judge(text: str, cost: float) -> Candidate:
+def _score(text: str, cost: float) -> Candidate:
     shapes = carriers.matches(text)
     carrier = shapes[0].carrier if shapes else None
     check_digit_ok = shapes[0].check_digit_ok if shapes else None

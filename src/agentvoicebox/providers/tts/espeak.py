@@ -105,7 +105,7 @@ class Espeak:
         """The whole text, at the library's rate."""
         parts: list[Int16Array] = []
 
-        def take(samples: Any, count: int, _events: Any) -> int:
+        def collect(samples: Any, count: int, _events: Any) -> int:
             if samples and count > 0:
                 parts.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
             return 1 if stop.is_set else 0
@@ -113,7 +113,7 @@ class Espeak:
         wanted = round(USUAL_WORDS_PER_MINUTE * speed)
         rate = min(FASTEST_WORDS_PER_MINUTE, max(SLOWEST_WORDS_PER_MINUTE, wanted))
         data = text.encode()
-        callback = _CALLBACK(take)
+        callback = _CALLBACK(collect)
         with _lock:
             library, _ = _library()
             library.espeak_ng_SetRandSeed(RANDOM_SEED)  # its noise is random
