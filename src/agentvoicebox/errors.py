@@ -2,7 +2,7 @@
 
 The party at fault decides the branch: the client (ClientError), admission (Refused), an engine that we call (ProviderError)
 or a server that we depend on (InfrastructureError). Adapters translate foreign exceptions once, at their edge, with `from`.
-A client's mistake becomes an `error` event and the session lives on; only an error with a `close_code` ends it.
+A client's mistake becomes an `error` event and the session continues; only an error with a `close_code` ends it.
 """
 
 from typing import ClassVar

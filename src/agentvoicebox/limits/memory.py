@@ -1,7 +1,7 @@
 """A sliding window for each source, in this process's memory: the exact times of its last requests.
 
 Decides whether one more request fits, and when the next one will. The caller defines sources and costs. A window
-stores at most `most_requests` times, and the least recently active source is forgotten when there are too many.
+stores at most `most_requests` times, and the least recently active source is dropped when there are too many.
 """
 
 import math

@@ -1,6 +1,6 @@
 """A sliding window over recent outcomes: how many calls, how many failed, within the last seconds.
 
-Counts are slots in slots, so memory and time don't grow with the number of calls; the oldest slot is dropped as a whole.
+Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot is dropped as a whole.
 """
 
 import msgspec

@@ -174,7 +174,7 @@ def _read_turn_detection_key(key: str, value: object, path: str) -> object:
 def merge_turn_detection(value: object, current: TurnDetection | None, path: str) -> TurnDetection | None:
     """None means manual turns. With `type` the object replaces the setting; without, it changes the present one.
 
-    (A server that dropped `type` in a shallow merge switched detection off by that.) A null inside means absent, but
+    (A server that dropped `type` in a shallow merge switched detection off this way.) A null inside means absent, except
     for `idle_timeout_ms`. A key of the other kind of detection is an unknown parameter unless it is null.
     """
     if value is None:

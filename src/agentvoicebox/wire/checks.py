@@ -1,7 +1,7 @@
 """Reads single fields of a client's event; each error has its own code and the dotted path of the field.
 
-Every reader takes the value and its path and gives back the value in our own type, or raises InvalidEvent. What a field
-does to the session is decided by the callers.
+Every reader takes the value and its path and returns the value in our own type, or raises InvalidEvent. The callers
+decide what a field does to the session.
 """
 
 import re

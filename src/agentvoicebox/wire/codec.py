@@ -1,7 +1,7 @@
 """Frames ↔ events. Any bytes from a client become a well-formed event or an InvalidEvent, and nothing else.
 
-Order of judgement: a text frame, JSON, an object, a known `type`, then the fields. Each kind of fault has its own code,
-and the client's `event_id` is handed back whenever it could be read, because clients settle their futures by it.
+Checks run in this order: a text frame, JSON, an object, a known `type`, then the fields. Each kind of error has its own code,
+and the client's `event_id` is returned whenever it could be read, because clients match errors to requests by it.
 """
 
 from collections.abc import Callable
@@ -132,8 +132,8 @@ def _decode_any(frame: str | bytes, dialect: Dialect) -> ClientEvent:
 def _decode_append(frame: str | bytes) -> InputAudioBufferAppend | None:
     """Fast path for an append, the most frequent frame. None for everything else, invalid appends included.
 
-    The decoder reads base64 by itself, in a third of the time (1.4 µs for 20 ms of pcm), and forgives nothing that
-    `decode_audio` does not forgive.
+    The decoder reads base64 by itself, in a third of the time (1.4 µs for 20 ms of pcm), and accepts nothing that
+    `decode_audio` does not accept.
     """
     try:
         event = _APPEND.decode(frame)

@@ -1,10 +1,10 @@
 """The two spellings of the protocol: GA, which everything inside uses, and the retired beta, for old clients.
 
-A connection has one dialect for life; the handshake chooses it. Both directions work on plain JSON objects, keep no
-state and never fail: what can't be translated is passed on and named by the codec. `wire/codec` calls them.
+A connection has one dialect for its lifetime; the handshake chooses it. Both directions work on plain JSON objects, have no
+state and never fail: what can't be translated is passed on, and the codec reports it. `wire/codec` calls them.
 
-Two things a beta client sees differently from what OpenAI once sent: `rate_limits.updated` comes after `response.done`,
-not before the answer, and `temperature` is taken without effect and not shown.
+Two differences from OpenAI's retired beta: `rate_limits.updated` comes after `response.done`,
+not before the response, and `temperature` is accepted without effect and not shown.
 """
 
 import enum

@@ -1,7 +1,7 @@
 """The catalogue of all errors that a client may receive, and the one factory of their wire form.
 
 An error becomes the body of an `error` event, or the answer of a REST route, here and nowhere else. `CATALOGUE` lists each
-code with where it is shown, when it comes and what to do; `docs/reference/errors.md` is written from it, and a test reaches
+code with its place, its cause and its remedy; `docs/reference/errors.md` is generated from it, and a test provokes
 every entry from outside.
 """
 

@@ -1,6 +1,6 @@
 """Conversation items and their content parts, as both sides write them.
 
-Only shapes are decided here: which parts a role may have is decided in `wire/bodies`, what an item means in the engine.
+Only shapes are defined here: `wire/bodies` decides which parts a role may have, the engine what an item means.
 Keys that don't apply to an item are left out (UNSET); strict clients drop events that carry them as null.
 """
 

@@ -2,7 +2,7 @@
 
 Old clients are recognised by `wire/dialect`; but flat fields and old part types also arrive on GA connections, and
 a server that ignores them silently leaves the client with an unexpected session. So they are always accepted.
-Where both spellings are given, today's wins. Faults are named by today's path.
+Where both spellings are given, GA wins. Errors name the GA path.
 """
 
 from typing import Any

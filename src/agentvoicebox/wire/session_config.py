@@ -1,7 +1,7 @@
 """The session: its settings, their wire form, and the changes that a client may make.
 
-An update is judged as a whole: the first fault raises and nothing changed. When an update takes effect (the next
-response, the next turn) is the engine's.
+An update is applied as a whole: the first error raises and nothing is changed. The engine decides when an update takes
+effect (the next response, the next turn).
 """
 
 from collections.abc import Callable, Sequence
@@ -157,9 +157,9 @@ def apply_update(
     """The session after a `session.update`; or an error, and no change at all.
 
     Absent keys stay; null clears `tracing`, `prompt`, `include`, `transcription`, `noise_reduction` and
-    `turn_detection` and elsewhere means absent. `tools`, `include` and a `turn_detection` with its `type` replace what
-    stood; the rest of `audio` merges. `model` is fixed by the connection: clients resend it always, so another one is
-    ignored, and the answer shows which one holds. Flat retired fields are understood.
+    `turn_detection` and elsewhere means absent. `tools`, `include` and a `turn_detection` with its `type` replace the
+    present value; the rest of `audio` merges. `model` is fixed by the connection: clients always resend it, so another one is
+    ignored, and the answer shows the one in use. Flat beta fields are accepted.
 
     Args:
         config: what holds.

@@ -3,7 +3,7 @@
 Group commit: during one transaction, further batches gather for the next. While PostgreSQL is away, claimed batches
 wait here and the rest in the stream; nothing is acknowledged before it is written, and writing twice changes nothing.
 A batch whose recorder died while PostgreSQL was away is submitted again, so that waiting never counts as failing. One that
-outlived several recorders may have killed them: it is written alone and in random order, so that about half of the other
+outlived several recorders may have killed them: it is written alone and in no fixed order, so that about half of the other
 batches are written before it is tried again.
 """
 
