@@ -1,4 +1,4 @@
-"""UsageReader adds up to what sessions did: in whatever order records come, however often, tenant by tenant and day by day."""
+"""Usage adds up to what sessions did: in whatever order records come, however often, tenant by tenant and day by day."""
 
 import random
 from datetime import UTC, date, datetime

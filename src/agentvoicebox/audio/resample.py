@@ -89,7 +89,7 @@ class Resampler:
 
     @property
     def due_count(self) -> int:
-        """Samples that all input so far stands for, given out or still held back."""
+        """Output samples for all input so far, returned or still held back."""
         return -(-self._in_count * self._up // self._down)
 
     def feed(self, samples: Int16Array) -> Int16Array:

@@ -101,7 +101,7 @@ def history_routes(history: History, usage: UsageReader, admit: Admit) -> APIRou
 
 
 def usage_report(first: date, last: date, days: list[DailyUsage]) -> dict[str, Any]:
-    """UsageReader as `GET /v1/usage` tells it: the days on which there was any, and their sum."""
+    """Usage as `GET /v1/usage` tells it: the days on which there was any, and their sum."""
     told = [_figures(each) for each in days]
     totals = {name: round(sum(each[name] for each in told), 3) for name in _figures(DailyUsage(first))}
     return {

@@ -45,7 +45,7 @@ def decode_audio(text: str, param: str = "audio") -> bytes:
 
     Args:
         text: standard alphabet, padded, no white space; empty is no audio.
-        param: the field that a fault names.
+        param: the field that an error names.
 
     Raises:
         InvalidEvent: `invalid_value` when it is not base64 or holds more than 15 MiB.

@@ -252,7 +252,7 @@ def read_truncation(value: object, path: str) -> str | dict[str, Any]:
 
 
 def read_include(value: object, path: str) -> tuple[str, ...]:
-    """What else to send; log probabilities are the only thing that may be asked for."""
+    """Additional output; only log probabilities are accepted."""
     if not isinstance(value, list | tuple):
         raise wrong_type(value, path, "an array")
     return tuple(read_choice(word, f"{path}[{index}]", (LOGPROBS,)) for index, word in enumerate(value))

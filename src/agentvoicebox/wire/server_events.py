@@ -79,7 +79,7 @@ class SessionResumed(_Event, frozen=True, kw_only=True, tag="agentvoicebox.resum
     """The first event of a connection that resumes a session. An extension of ours: only sent on request.
 
     Attributes:
-        audio_start_ms: the caller's audio is wanted from here on, counted from the first sample ever appended.
+        audio_start_ms: the caller's audio must be sent from here on, counted from the first sample ever appended.
         is_complete: everything after the client's last event follows; else that event was too long ago, and nothing does.
         last_client_event_id: of the client's own events (those with an id) the last that the session knows of.
     """

@@ -168,7 +168,7 @@ def apply_update(
         speed_locked: a response is running, so the speed can't change now.
 
     Raises:
-        InvalidEvent: with the code and dotted path (`session.audio.input.format.rate`) of the first fault.
+        InvalidEvent: with the code and dotted path (`session.audio.input.format.rate`) of the first error.
     """
     _check_type(config, patch)
     patch = legacy.session_to_ga(patch)

@@ -1,7 +1,7 @@
-"""Parcels by how their numbers begin or end, for numbers that were misheard.
+"""Indexes on the beginning and ending of parcel numbers, for misheard numbers.
 
 The ending is a column of its own: behind row-level security an index serves only comparisons that can't leak, and a function
-of a column is none. Beginnings are compared byte by byte, whatever the database's language.
+of a column does not qualify. Beginnings are compared byte by byte, whatever the database's language.
 """
 
 from alembic import op
