@@ -144,7 +144,7 @@ async def test_a_server_that_goes_away_is_a_problem_of_the_turn_not_a_crash() ->
     async with fake_realtime(Plan(closes_after_turn=1)) as server, open_call(CallOptions(server.url)) as call:
         turn = await spoken(call)
         record = call.record()
-    assert turn.problem == "the server closed the line: 1011 broken"
+    assert turn.problem == "the server closed the connection: 1011 broken"
     assert "1011 broken" in conversation_text(record)
 
 

@@ -110,7 +110,7 @@ async def _not_the_last(self: Inbox, record: JobResult, take: Any = Inbox._take)
 @pytest.mark.parametrize(
     ("what", "name", "broken"),
     [
-        (ResultReader, "heard", lambda self, payload: None),
+        (ResultReader, "on_message", lambda self, payload: None),
         (RedisBroker, "claim", _acknowledged_first),
         (Inbox, "_take", _not_the_last),
         (JobStreams, "remove", _nothing_removed),

@@ -99,6 +99,16 @@ def test_a_public_class_name_stands_in_one_file_only() -> None:
     assert DUPLICATES - found.keys() == set(), "these are unique by now: delete them from DUPLICATES"
 
 
+def test_the_glossary_names_classes_that_exist() -> None:
+    glossary = (SOURCES.parent / "ARCHITECTURE.md").read_text().partition("## Words")[2]
+    rows = [line.split("|")[1] for line in glossary.splitlines() if line.startswith("| `")]
+    terms = {term for row in rows for term in re.findall(r"`(\w+)`", row)}
+    classes = {
+        node.name for path in FILES for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
+    }
+    assert terms and terms <= classes
+
+
 @pytest.mark.parametrize("path", plain_files(), ids=relative)
 def test_no_banned_word_stands_in_a_plain_room(path: Path) -> None:
     found = banned_words(path.read_text())
