@@ -1,4 +1,4 @@
-"""The broker in one process, for tests, benchmarks and single-process use: the same laws as over Valkey, nothing durable.
+"""The broker port in one process, for tests: the same laws as over Valkey, without durability.
 
 Everything lives in dictionaries of one instance, which gateway and workers share.
 """
@@ -48,7 +48,7 @@ class _Pending:
 
 
 class _Bell:
-    """Wakes everybody who waits. Look first, then wait: nothing runs in between."""
+    """Wakes all waiters. Check first, then wait: nothing runs in between."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -68,7 +68,7 @@ class _Utterance:
 
 
 class _Reader:
-    """See ResultStream. It points into the session's list of records, so a slow consumer costs nothing."""
+    """See ResultStream. It indexes the session's list of results, so a slow consumer costs nothing."""
 
     def __init__(self, session: "_Session", taken: Mapping[str, int]) -> None:
         self._session = session
@@ -135,7 +135,7 @@ class MemoryBroker:
     # -- for gateways ------------------------------------------------------------------------------------------
 
     async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
-        """See Broker. In one process nobody takes a session over."""
+        """See Broker. In one process no session is taken over."""
         for action in actions:
             match action:
                 case Submit(job):
@@ -173,7 +173,7 @@ class MemoryBroker:
         return {job_id: fence.attempt for job_id, fence in fences.items() if fence is not None}
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are left: they outlive their session."""
+        """See Broker. Record jobs are kept: they outlive their session."""
         self._sessions.pop(session, None)
 
     def log(self, session: SessionRef) -> list[bytes]:
@@ -193,7 +193,7 @@ class MemoryBroker:
             left_s = until_s - loop.time()
             if claims or left_s <= 0:
                 return claims
-            with contextlib.suppress(TimeoutError):  # then look for dead workers again
+            with contextlib.suppress(TimeoutError):  # then check for dead workers again
                 async with asyncio.timeout(min(left_s, self._idle_s / 4)):
                     await self._work.wait()
 
@@ -269,7 +269,7 @@ class MemoryBroker:
         return list(fence.records) if fence else []
 
     async def release(self, claim: Claim) -> None:
-        """See Broker. The utterance's audio goes with it."""
+        """See Broker. Also deletes the utterance's audio."""
         self._finish(claim.job, claim.entry_id)
 
     async def hand_back(self, claim: Claim) -> None:
@@ -317,7 +317,7 @@ class MemoryBroker:
             self._listeners[kind].remove(ids)
 
     async def is_cancelled(self, claim: Claim) -> bool:
-        """See Broker. A job whose session was forgotten counts as cancelled; a record job belongs to no session."""
+        """See Broker. A job whose session was deleted counts as cancelled; a record job belongs to no session."""
         fence = self._fence(claim.job.kind, claim.job.session, claim.job.job_id)
         return claim.job.kind is not JobKind.RECORD if fence is None else fence.is_cancelled
 

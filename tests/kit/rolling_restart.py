@@ -1,4 +1,4 @@
-"""A rolling restart of a cluster's gateways under calls: callers of ours that come back, stock clients, and the reckoning."""
+"""A rolling restart of a cluster's gateways under calls: resuming callers, official clients, and the report."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ QUESTION = "Where is parcel PKG004?"
 
 @dataclass
 class ResumingCall:
-    """What became of a call by `evals.caller`, from the first restart to its end.
+    """The result of a call by `client.caller`, from the first restart to its end.
 
     Attributes:
         lost: why it was lost, or "".
@@ -41,7 +41,7 @@ class ResumingCall:
 
 @dataclass
 class StockCalls:
-    """What became of an official client, over as many connections as it made.
+    """The result of an official client, over all its connections.
 
     Attributes:
         cuts: connections that ended between an answer's first event and its last.
@@ -56,7 +56,7 @@ class StockCalls:
 
 
 async def our_call(url: str, line: SpokenLine | None, stop: asyncio.Event, call_report: ResumingCall) -> None:
-    """Ask again and again until `stop`, then once more; `line` is spoken, None typed."""
+    """Ask repeatedly until `stop`, then once more; `line` is spoken, None is typed."""
     witness = CallChecks()
     try:
         async with open_call(CallOptions(url, reply_timeout_s=ANSWER_S), witness) as call:
@@ -81,7 +81,7 @@ async def our_call(url: str, line: SpokenLine | None, stop: asyncio.Event, call_
 
 
 async def stock_calls(url: str, stop: asyncio.Event, call_report: StockCalls) -> None:
-    """An official client that asks again and again until `stop`, and dials anew when the server ends its call."""
+    """An official client that asks repeatedly until `stop`, and reconnects when the server ends its call."""
     async with AsyncOpenAI(base_url=url, api_key="local", max_retries=0) as client:
         while not stop.is_set():
             try:
@@ -96,7 +96,7 @@ async def stock_calls(url: str, stop: asyncio.Event, call_report: StockCalls) ->
 
 
 async def _stock_turn(connection: object, call_report: StockCalls) -> None:
-    """One typed question to the end of its answer. Raises ConnectionClosed; when an answer is not whole then, it is a cut."""
+    """One typed question to the end of its answer. Raises ConnectionClosed; an incomplete answer then counts as cut."""
     content = [{"type": "input_text", "text": QUESTION}]
     item = {"type": "message", "role": "user", "content": content}
     is_open = False
@@ -120,7 +120,7 @@ async def _stock_turn(connection: object, call_report: StockCalls) -> None:
 
 
 def trail(call: LiveCall) -> str:
-    """The last events of a call, for whoever looks for a fault."""
+    """The last events of a call, for debugging."""
     events = [each for each in call.record().events if each.type != "response.output_audio_transcript.delta"]
     return ", ".join(f"{each.at_s:.1f} {each.sender} {each.type}" for each in events[-TRAIL:])
 
@@ -144,14 +144,14 @@ class RestartReport:
 async def calls_in_progress(
     url: str, lines: list[SpokenLine | None], stock: int, *, stagger_s: float
 ) -> AsyncIterator[tuple[list[ResumingCall], list[StockCalls]]]:
-    """Callers of both kinds, each well under way; at the end of the block they finish."""
+    """Callers of both kinds, each in the middle of a call; at the end of the block they finish."""
     ours, others = [ResumingCall() for _ in lines], [StockCalls() for _ in range(stock)]
     stop = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
     try:
         for line, told in zip(lines, ours, strict=True):
             tasks.append(asyncio.create_task(our_call(url, line, stop, told)))
-            await asyncio.sleep(stagger_s)  # people do not dial in step
+            await asyncio.sleep(stagger_s)  # people do not dial at the same moment
         for each in others:
             tasks.append(asyncio.create_task(stock_calls(url, stop, each)))
             await asyncio.sleep(stagger_s)

@@ -1,6 +1,6 @@
-"""The world of P3 and P5: sessions that have segments spoken by workers over a real store, and workers that die or go deaf.
+"""The world of P3 and P5: segments synthesised by workers over a real store, and workers that die or lose their heartbeat.
 
-The voice is scripted, so what a segment must sound like is known to the sample, and watched: a test decides at which of its
+The voice is scripted, so the audio of each segment is known exactly; a test decides at which of its
 chunks a model's run lasts until it is interrupted.
 """
 
@@ -37,7 +37,7 @@ _numbers = itertools.count()
 
 
 class WatchedTts:
-    """The scripted voice, one model's run a chunk.
+    """The scripted voice, one model run per chunk.
 
     Args:
         chunk_ms: of its chunks.
@@ -62,7 +62,7 @@ class WatchedTts:
         self.on_run = lambda runs: None
 
     def hang(self, text: str, at_chunk: int) -> None:
-        """Let the run of one chunk of a text go on until it is interrupted."""
+        """Block the run of one chunk of a text until it is interrupted."""
         self.hangs_at[text], self.hanging[text] = at_chunk, threading.Event()
 
     def voices(self) -> list[Voice]:
@@ -91,7 +91,7 @@ class WatchedTts:
 
 
 class Speaker:
-    """One worker as a process would be: with a line of its own to the store. It can die, and it can lose its heartbeat.
+    """One worker as a process would be: with a store connection of its own. It can die, or lose its heartbeat.
 
     Args:
         dies_at_run: as the engine begins this run, the worker is gone without a word.
@@ -149,7 +149,7 @@ class Speaker:
 
 
 class Spoken:
-    """What a session's gateway got, in order, and when (`time.perf_counter`)."""
+    """The results that a session's gateway received, in order, with times (`time.perf_counter`)."""
 
     def __init__(self) -> None:
         self.records: list[tuple[float, JobResult]] = []
@@ -159,7 +159,7 @@ class Spoken:
 
 
 class SynthesisWorld:
-    """The world: a gateway's side of it."""
+    """The gateway's side of the world."""
 
     def __init__(self, broker: RedisBroker, patience_s: float) -> None:
         self.broker = broker
@@ -170,7 +170,7 @@ class SynthesisWorld:
         self._grown = asyncio.Condition()
 
     async def speak(self, job_id: str, session: SessionRef, text: str, *, cancelled: bool = False) -> None:
-        """Submit a segment; with `cancelled`, and call it off in the same breath."""
+        """Submit a segment; with `cancelled`, cancel it at once."""
         if session not in self.spoken:
             self.spoken[session] = Spoken()
             stream = await self.broker.results(session)
@@ -181,20 +181,20 @@ class SynthesisWorld:
         await self.broker.dispatch([submit, *([Cancel(job_id, JobKind.TTS, session)] if cancelled else [])])
 
     async def cancel(self, job_id: str) -> list[JobResult]:
-        """Call a segment off; what is published of it when that is done."""
+        """Cancel a segment; returns what is published of it by then."""
         await self.broker.dispatch([Cancel(job_id, JobKind.TTS, self.jobs[job_id][0])])
         return await self.kept(job_id)
 
     async def kept(self, job_id: str) -> list[JobResult]:
-        """Its records in the durable stream."""
+        """Its results in the durable stream."""
         return await self.broker.audio(self.jobs[job_id][0], [job_id])
 
     def are_over(self, job_ids: Iterable[str]) -> bool:
-        """Whether each of them is spoken to its end."""
+        """Whether each of them is synthesised to its end."""
         return all(any(r.is_last for r in self.spoken[self.jobs[each][0]].of(each)) for each in job_ids)
 
     async def until_over(self, job_ids: Iterable[str]) -> None:
-        """Until each of them is spoken to its end; fails when patience ends."""
+        """Wait until each of them is synthesised to its end; fails after the timeout."""
         try:
             async with asyncio.timeout(self.patience_s), self._grown:
                 await self._grown.wait_for(lambda: self.are_over(job_ids))
@@ -202,7 +202,7 @@ class SynthesisWorld:
             raise AssertionError("a segment was not spoken to its end") from None
 
     async def until_idle(self) -> None:
-        """Until no job is left in the stream, or patience ends."""
+        """Wait until no job is left in the stream, up to the timeout."""
         try:
             async with asyncio.timeout(self.patience_s):
                 while await self.broker.connection.commands.xlen(f"avb:{JobKind.TTS}"):  # noqa: ASYNC110
@@ -211,7 +211,7 @@ class SynthesisWorld:
             raise AssertionError("a job is still in some worker's hands") from None
 
     async def assert_whole(self, job_id: str) -> None:
-        """It came in order, without gap or repeat, to the gateway and into the store."""
+        """It arrived in order, without gaps or duplicates, at the gateway and in the store."""
         session, text = self.jobs[job_id]
         records = self.spoken[session].of(job_id)
         assert [record.sequence for record in records] == list(range(1, len(records) + 1)), "out of order"

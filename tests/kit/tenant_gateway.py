@@ -1,4 +1,4 @@
-"""A gateway over a database with tenants: makes keys, and clients that show them."""
+"""A gateway over a database with tenants: creates keys, and clients that use them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,17 +20,17 @@ CONFIGURED = "a-configured-key"
 
 
 def bearer(key: str) -> dict[str, str]:
-    """The header that shows a key."""
+    """The header with a key."""
     return {"Authorization": f"Bearer {key}"}
 
 
 def as_key(key: str) -> dict[str, Any]:
-    """Options of a connection that shows a key."""
+    """Options of a connection with a key."""
     return {"additional_headers": bearer(key)}
 
 
 class TenantGateway:
-    """What a test of tenants needs.
+    """The gateway, its keys and its clock.
 
     Attributes:
         served: the gateway; it asks every 20 ms how its sessions' tenants stand.
@@ -58,7 +58,7 @@ class TenantGateway:
         return AsyncOpenAI(api_key=key, base_url=f"http://127.0.0.1:{self.served.port}/v1", max_retries=0)
 
     def http(self, key: str) -> httpx.AsyncClient:
-        """For the pages beside the socket."""
+        """An HTTP client for the REST routes."""
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.served.port}", headers=bearer(key))
 
 
@@ -66,7 +66,7 @@ class TenantGateway:
 async def tenant_gateway(
     broker: RedisBroker, postgres: Postgres, clock: ManualClock, **more: Any
 ) -> AsyncIterator[TenantGateway]:
-    """A town; `more` are further arguments of Reception."""
+    """A running TenantGateway; `more` are further arguments of the gateway."""
     options = {"postgres": postgres, "ask_every_s": 0.02, "clock": clock, **more}
     kept = {"history": History(postgres), "usage": UsageReader(postgres), "postgres": postgres}
     async with gateway(broker, api_keys=(CONFIGURED,), reception=options, **kept) as served:
