@@ -311,7 +311,7 @@ def _usual_waits(answers: Sequence[Answer]) -> dict[int, float]:
 
 
 def _undisturbed(run: KillRun) -> list[Answer]:
-    """Whole answers of the run into whose turn no kill fell: they on_kill the samples of words that the first calls did not hear."""
+    """Complete answers of the run without a kill in their turn: they provide the samples of words that the first calls lack."""
     return [
         answer
         for call in run.calls
