@@ -27,7 +27,7 @@ from agentvoicebox.limits.allowance import Allowance, Scope
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
-from agentvoicebox.ports.policy import Question
+from agentvoicebox.ports.policy import PolicyRequest
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
@@ -79,7 +79,8 @@ async def measure(redis_url: str, postgres_url: str, rounds: int) -> dict[str, l
     credential = await resolver.resolve(key.text)
     policy = EmbeddedPolicy()
     questions = (
-        Question("bench", f"key_{n}", ("realtime",), "session.open", "bench", "delivery") for n in itertools.count()
+        PolicyRequest("bench", f"key_{n}", ("realtime",), "session.open", "bench", "delivery")
+        for n in itertools.count()
     )
     figures["policy, asked anew"] = await timed(lambda: policy.decide(next(questions)), rounds)
     decide = partial(Decisions(policy).decide, credential.principal, "session.open", resource_id="delivery")

@@ -25,7 +25,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the cluster lives with the tests
 
 from tests.kit.cluster import cluster
-from tests.kit.havoc import Havoc, Reckoning, jitter_ms, reckon, wreak
+from tests.kit.kill_run import KillRun, KillSummary, jitter_ms, run_kills, summaries
 
 from agentvoicebox.client.caller_voice import speak_lines
 
@@ -41,7 +41,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {name: round(float(np.percentile(values, p)), 1) for name, p in (("p50", 50), ("p95", 95), ("max", 100))}
 
 
-def figures(havoc: Havoc, rows: Sequence[Reckoning], *, seed: int) -> dict[str, Any]:
+def figures(havoc: KillRun, rows: Sequence[KillSummary], *, seed: int) -> dict[str, Any]:
     """Everything measured, as one JSON-able object."""
     items = {item for call in havoc.calls for item in call.items}
     told: dict[str, Any] = {
@@ -127,7 +127,7 @@ def show(told: dict[str, Any]) -> None:
     )
 
 
-def draw(rows: Sequence[Reckoning], path: Path) -> None:
+def draw(rows: Sequence[KillSummary], path: Path) -> None:
     """Left: each kill and the longest silence it cost anyone. Right: how many kills cost no more than that."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -163,12 +163,12 @@ def draw(rows: Sequence[Reckoning], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-async def run(kills: int, callers: int, seed: int) -> Havoc:
+async def run(kills: int, callers: int, seed: int) -> KillRun:
     """Start everything, kill, stop everything."""
     lines = await asyncio.to_thread(speak_lines, SCRIPT, cache_dir=MODELS)
     with tempfile.TemporaryDirectory(prefix="avb-chaos-") as folder:
         async with cluster(Path(folder), models_cache=MODELS) as made:
-            return await wreak(made, lines, kills=kills, callers=callers, seed=seed)
+            return await run_kills(made, lines, kills=kills, callers=callers, seed=seed)
 
 
 def main() -> None:
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="draw the kills (.png or .svg)")
     options = parser.parse_args()
     havoc = uvloop.run(run(options.kills, options.callers, options.seed))
-    rows = reckon(havoc)
+    rows = summaries(havoc)
     result = figures(havoc, rows, seed=options.seed)
     told = json.dumps(result)
     print(told)

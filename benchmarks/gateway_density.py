@@ -51,7 +51,8 @@ from tests.kit.instant_engines import (  # noqa: E402
 from tests.kit.raw_socket import RawSocket, dial, masked  # noqa: E402
 
 from agentvoicebox.audio.g711 import encode_ulaw  # noqa: E402
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of  # noqa: E402
+from agentvoicebox.audio.pcm import Int16Array, bytes_of  # noqa: E402
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ  # noqa: E402
 from agentvoicebox.audio.resample import resample  # noqa: E402
 from agentvoicebox.client.caller_voice import speak_lines  # noqa: E402
 from agentvoicebox.gateway.audio import ingest  # noqa: E402

@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the worlds live with the t
 
 from tests.kit.draining import DOING, draining
 from tests.kit.gateway import gateway
-from tests.kit.hearing import Recogniser, caller, utterance
 from tests.kit.laws import brokers, emptied
 from tests.kit.recording import recording
 from tests.kit.seen_sessions import SESSIONS, seen_sessions
-from tests.kit.speaking import Speaker, WatchedTts, speaking
+from tests.kit.synthesis_world import Speaker, WatchedTts, synthesis_world
+from tests.kit.transcription_world import Recogniser, caller, utterance
 
-from agentvoicebox.broker.keys import KEEP_EVERY_S, RECLAIM_IDLE_S
+from agentvoicebox.broker.keys import HEARTBEAT_S, RECLAIM_IDLE_S
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
@@ -62,14 +62,14 @@ async def p3(url: str, folder: DataFolder, rounds: int) -> Figures:
     """The pause in a segment whose worker dies, with the idle time of production; order and samples are checked."""
     pauses = []
     text = "your parcel is on its way to you"
-    async with speaking(emptied(url)) as world:
+    async with synthesis_world(emptied(url)) as world:
         for number in range(DEATHS):
             job_id = f"job_{number}"
-            first = Speaker(url, WatchedTts(), dies_at_run=4, idle_s=RECLAIM_IDLE_S, keep_every_s=KEEP_EVERY_S)
+            first = Speaker(url, WatchedTts(), dies_at_run=4, idle_s=RECLAIM_IDLE_S, keep_every_s=HEARTBEAT_S)
             await world.speak(job_id, CALL, text)
             while not first.has_died:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
-            second = Speaker(url, WatchedTts(), idle_s=RECLAIM_IDLE_S, keep_every_s=KEEP_EVERY_S)
+            second = Speaker(url, WatchedTts(), idle_s=RECLAIM_IDLE_S, keep_every_s=HEARTBEAT_S)
             await world.until_over([job_id])
             await world.assert_whole(job_id)
             came_s = [at_s for at_s, record in world.spoken[CALL].records if record.job_id == job_id]
@@ -105,9 +105,9 @@ async def p4(url: str, folder: DataFolder, rounds: int) -> Figures:
 async def p5(url: str, folder: DataFolder, rounds: int) -> Figures:
     """A cancel until the engine stands, in the middle of a model's run."""
     taken = []
-    async with speaking(emptied(url)) as world:
+    async with synthesis_world(emptied(url)) as world:
         tts = WatchedTts()
-        speaker = Speaker(url, tts, idle_s=RECLAIM_IDLE_S, keep_every_s=KEEP_EVERY_S)
+        speaker = Speaker(url, tts, idle_s=RECLAIM_IDLE_S, keep_every_s=HEARTBEAT_S)
         for number in range(rounds):
             text = f"segment {number}"
             tts.hang(text, 1)

@@ -30,7 +30,7 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.rules import RuleBook, Rules, Words
+from agentvoicebox.storage.rules import RetentionRules, RuleBook, Words
 from agentvoicebox.storage.vault import Vault
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
@@ -48,7 +48,7 @@ class Counted(Conversations):
     """Notes how large each transaction was, and when each item was in."""
 
     def __init__(self, postgres: Postgres, words: Words) -> None:
-        super().__init__(postgres, RuleBook(postgres, Rules(words=words)), Vault([os.urandom(32)]))
+        super().__init__(postgres, RuleBook(postgres, RetentionRules(words=words)), Vault([os.urandom(32)]))
         self.sizes: list[int] = []
         self.late_ms: list[float] = []
 

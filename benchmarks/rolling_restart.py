@@ -25,7 +25,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the cluster lives with the tests
 
 from tests.kit.cluster import SCRIPTED, cluster
-from tests.kit.rolling import Rolled, rolling_restart
+from tests.kit.rolling_restart import RestartReport, rolling_restart
 
 from agentvoicebox.client.caller_voice import speak_lines
 
@@ -33,7 +33,7 @@ MODELS = Path("var/models").resolve()  # prepared voices are kept where `serve` 
 LINE = "Where is my parcel?"
 
 
-def figures(told: Rolled) -> dict[str, Any]:
+def figures(told: RestartReport) -> dict[str, Any]:
     """Everything measured, as one JSON-able object."""
     pauses = [pause * 1000 for each in told.ours for pause in each.pauses_s]
     return {

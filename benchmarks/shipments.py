@@ -36,7 +36,7 @@ from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import BreakerPolicy, BreakerState
 from agentvoicebox_delivery.numbers.tracking import candidates
 from agentvoicebox_delivery.parcels.shipment import Shipment
-from agentvoicebox_delivery.sources.budget import Source
+from agentvoicebox_delivery.sources.budget import AnswerSource
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.sources.sanity import WAITS, SanityShipments
@@ -228,9 +228,9 @@ def figures(name: str, looks: list[Look], changes: list[Change]) -> dict[str, An
         "p95_ms": round(float(np.percentile(taken, 95)), 1),
         "p99_ms": round(float(np.percentile(taken, 99)), 1),
         "longest_ms": round(max(taken), 1),
-        **{f"{each.value}_share": round(sources[each.value] / len(looks), 4) for each in Source},
+        **{f"{each.value}_share": round(sources[each.value] / len(looks), 4) for each in AnswerSource},
         "known_parcels_unanswered_share": round(
-            sum(look.source == Source.NOWHERE for look in known) / max(1, len(known)), 4
+            sum(look.source == AnswerSource.NOWHERE for look in known) / max(1, len(known)), 4
         ),
         "breaker": [[round(change.at_s, 2), change.state] for change in changes],
     }
@@ -243,7 +243,8 @@ def draw(looks: list[Look], changes: list[Change], seconds: float, path: Path) -
 
     ink, paper = "#222222", "#ffffff"
     colours = {
-        Source.FETCHED: "#2f7d4f", Source.CACHED: "#3b6fb6", Source.LAST_KNOWN: "#d98a1f", Source.NOWHERE: "#b8322a",
+        AnswerSource.FETCHED: "#2f7d4f", AnswerSource.CACHED: "#3b6fb6", AnswerSource.LAST_KNOWN: "#d98a1f",
+    AnswerSource.NOWHERE: "#b8322a",
     }  # fmt: skip
     states = {"closed": "#cfe6d6", "half_open": "#f4d58d", "open": "#eab5b0"}
     figure = Figure(figsize=(13, 5.6), facecolor=paper, layout="constrained")
@@ -342,7 +343,15 @@ def show(result: dict[str, Any]) -> None:
             f"{row['lost_requests']:.0%} of requests lost, {row['tries']} tries: {row['answered_share']:.1%} of look-ups "
             f"answered; {row['rescued_share']:.1%} of the {row['troubled']} in trouble rescued"
         )
-    headings = ("weather", "look-ups", "p50 ms", "p95 ms", "p99 ms", "longest ms", *(each.value for each in Source))
+    headings = (
+        "weather",
+        "look-ups",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "longest ms",
+        *(each.value for each in AnswerSource),
+    )
     table = Table(title=f"{CALLERS} callers, {result['seconds_a_weather']:g} s a weather")
     for heading in (*headings, "known parcel unanswered"):
         table.add_column(heading, justify="left" if heading == "weather" else "right")

@@ -17,7 +17,7 @@ import numpy as np
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.errors import ProviderError
 from agentvoicebox.ports.providers import Int16Array, Tts
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_stt, build_tts
 from agentvoicebox.providers.tts.cache import PhraseCache
 
@@ -39,7 +39,7 @@ def median_ms(action: Callable[[], object], runs: int) -> float:
     return round(statistics.median(durations), 1)
 
 
-def measure_tts(catalogue: Catalogue, runs: int) -> dict[str, dict[str, float]]:
+def measure_tts(catalogue: ModelCatalogue, runs: int) -> dict[str, dict[str, float]]:
     """First chunk of a short and a long sentence, and real-time factor, by engine."""
     results = {}
     for name in ENGINES:
@@ -57,7 +57,7 @@ def measure_tts(catalogue: Catalogue, runs: int) -> dict[str, dict[str, float]]:
     return results
 
 
-def measure_stt(catalogue: Catalogue, runs: int) -> dict[str, dict[str, float]]:
+def measure_stt(catalogue: ModelCatalogue, runs: int) -> dict[str, dict[str, float]]:
     """Time to the text of 1.5, 3 and 6 s of speech, by profile."""
     voice = build_tts(ENGINES, catalogue)
     speech = resample(everything(voice, f"{LONG} {LONG}"), 24_000, 16_000)
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--models-dir", type=Path)
     options = parser.parse_args()
-    catalogue = Catalogue(models_dir=options.models_dir, cache_dir=Path("var/models"))
+    catalogue = ModelCatalogue(models_dir=options.models_dir, cache_dir=Path("var/models"))
     results = {"tts": measure_tts(catalogue, options.runs), "stt": measure_stt(catalogue, options.runs)}
     if options.json:
         print(json.dumps(results, indent=2))

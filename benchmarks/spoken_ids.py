@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track as with_progress
 from rich.table import Table
 
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_stt
 from agentvoicebox_delivery.evals import id_corpus
 from agentvoicebox_delivery.evals.id_caller import Caller, LookUp, Story
@@ -199,7 +199,7 @@ def main() -> int:
     callers, lines = (24, ["clean", "telephone µ-law"]) if options.quick else (options.callers, options.lines)
     console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
     MODELS.mkdir(parents=True, exist_ok=True)
-    catalogue = Catalogue(cache_dir=MODELS)
+    catalogue = ModelCatalogue(cache_dir=MODELS)
     mouths = Mouths(catalogue, options.cache / "sounds", kokoro_voices=options.kokoro_voices)
     speakers = [speaker for speaker in SPEAKERS if mouths.can_speak(speaker)]
     ear = Ear(build_stt(options.profile, catalogue, threads=1), options.profile, mouths, options.cache / "heard")

@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.cli.local_server import local_server
-from agentvoicebox.client.call_record import LINE, PARTS, Turn
+from agentvoicebox.client.call_record import LINE, PARTS, CallTurn
 from agentvoicebox.client.call_report import hidden_ms
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.caller_voice import speak_lines
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 OPENING = "Hi, can you tell me where my parcel is?"
 NUMBERS = range(1, 21)  # PKG001 to PKG020, one in every state
@@ -39,23 +39,23 @@ HEARD_S = 0.6  # of the last answer, before hanging up
 MODELS = Path("var/models").resolve()  # prepared voices are kept where `serve` keeps them
 
 
-async def call(url: str, lines: Sequence[Line]) -> tuple[list[Turn], float]:
+async def call(url: str, lines: Sequence[SpokenLine]) -> tuple[list[CallTurn], float]:
     """One call: its turns, and the ms by which audio came too late to be played without a gap."""
     async with open_call(CallOptions(url)) as line:
         for spoken in lines[:-1]:
             await line.say(spoken)
         line.start_saying(lines[-1])
-        await line.hear_for(HEARD_S)
+        await line.wait_until_heard(HEARD_S)
         record = line.record()
     return record.turns, record.gap_ms
 
 
-async def all_calls(url: str, lines: Sequence[Line], *, callers: int, calls: int) -> tuple[list[Turn], float]:
+async def all_calls(url: str, lines: Sequence[SpokenLine], *, callers: int, calls: int) -> tuple[list[CallTurn], float]:
     """`calls` calls, `callers` at a time; `lines` are the opening and the numbers."""
     opening, *numbers = lines
     waiting = iter(range(calls))
     chance = random.Random(0)
-    turns: list[Turn] = []
+    turns: list[CallTurn] = []
     gaps_ms = 0.0
 
     async def keep_calling(delay_s: float) -> None:
@@ -81,7 +81,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "max": round(max(values), 1)}
 
 
-def figures(turns: Sequence[Turn], gaps_ms: float, *, callers: int, calls: int) -> dict[str, Any]:
+def figures(turns: Sequence[CallTurn], gaps_ms: float, *, callers: int, calls: int) -> dict[str, Any]:
     """Everything measured, as one JSON-able object."""
     answered = [turn for turn in turns if turn.voice_to_voice_ms is not None]
     accounted = [turn for turn in answered if turn.account is not None]
@@ -110,14 +110,14 @@ def show(result: dict[str, Any]) -> None:
         "first audio after the caller's last sample": result["first_audio_after_last_sample_ms"],
         "first audio after the decision": result["first_audio_after_decision_ms"],
         **{f"  {name}": row for name, row in result["parts_ms"].items()},
-        **{f"  {name}, done meanwhile": row for name, row in result["done_meanwhile_ms"].items() if row},
+        **{f"  {name}, concurrent": row for name, row in result["done_meanwhile_ms"].items() if row},
     }
     for name, row in rows.items():
         table.add_row(name, *(f"{row[key]:.1f}" if row else "" for key in ("p50", "p95", "max")))
     Console(stderr=True).print(table)
 
 
-def draw(turns: Sequence[Turn], path: Path) -> None:
+def draw(turns: Sequence[CallTurn], path: Path) -> None:
     """Left: how many turns were answered within which time. Right: where the time went, turn by turn."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -153,7 +153,7 @@ def draw(turns: Sequence[Turn], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-async def measure(url: str, *, callers: int, calls: int) -> tuple[list[Turn], float]:
+async def measure(url: str, *, callers: int, calls: int) -> tuple[list[CallTurn], float]:
     """Against a server of our own, unless `url` names one."""
     texts = [OPENING, *(f"It's P, K, G, {', '.join(DIGITS[int(digit)] for digit in f'{n:03}')}." for n in NUMBERS)]
     lines = await asyncio.to_thread(speak_lines, texts, cache_dir=MODELS)

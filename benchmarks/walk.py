@@ -36,7 +36,7 @@ from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.telemetry.logs import configure
 
 SOURCES = str(Path(agentvoicebox.__file__).parent)
-RESERVING = SessionCounts.enter.__code__
+RESERVING = SessionCounts.reserve.__code__
 """The end of "connect": everything before it decides whether the caller may have a session; no state of one exists yet."""
 
 

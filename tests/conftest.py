@@ -149,7 +149,7 @@ def emptied(url: str) -> Iterator[str]:
         store.flushall()
         known = connections_to(store)
         yield url
-        lasting = [key for key in store.scan_iter() if store.ttl(key) == -1 and key not in keys.LASTING]
+        lasting = [key for key in store.scan_iter() if store.ttl(key) == -1 and key not in keys.WITHOUT_TTL]
         left = [command for client, command in connections_to(store).items() if client not in known]
         store.flushall()
     assert not lasting, f"the test left keys without a time to live: {sorted(lasting)}"

@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """A source of time."""
 
     def monotonic_s(self) -> float:
         """Seconds since an arbitrary start; never goes back."""
@@ -31,7 +31,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that a test moves by hand. Both times advance together; wall time starts at `wall_s`."""
+    """A clock that a test sets. Both times advance together; wall time starts at `wall_s`."""
 
     def __init__(self, now_s: float = 0.0, wall_s: float = 1_700_000_000.0) -> None:
         self._now_s = now_s

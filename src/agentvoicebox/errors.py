@@ -1,8 +1,8 @@
 """Every error this system raises on purpose, as one tree.
 
-Who broke the rule decides the branch: the client (ClientError), the gate (Refused), an engine that we call (ProviderError)
-or the ground we stand on (InfrastructureError). Adapters translate foreign exceptions once, at their edge, with `from`.
-A client's mistake becomes an `error` event and the session lives on; only an error with a `close_code` ends it.
+The party at fault decides the branch: the client (ClientError), admission (Refused), an engine that we call (ProviderError)
+or a server that we depend on (InfrastructureError). Adapters translate foreign exceptions once, at their edge, with `from`.
+A client's mistake becomes an `error` event and the session continues; only an error with a `close_code` ends it.
 """
 
 from typing import ClassVar
@@ -15,7 +15,7 @@ class AgentVoiceBoxError(Exception):
         code: machine-readable name, stable across releases; on the wire it is `error.code`.
         error_type: the OpenAI family on the wire (`error.type`).
         retryable: whether the same request may succeed later, unchanged.
-        close_code: WebSocket close code, or None when the session goes on.
+        close_code: WebSocket close code, or None when the session continues.
     """
 
     code: str | None = None
@@ -31,11 +31,11 @@ class AgentVoiceBoxError(Exception):
 
 
 class ClientError(AgentVoiceBoxError):
-    """The client asked for something that can't be meant.
+    """The client's request is invalid.
 
     Attributes:
-        param: dotted path of the field at fault (`session.audio.input.format.rate`), or None.
-        event_id: the client's own id of the event at fault, or None.
+        param: dotted path of the invalid field (`session.audio.input.format.rate`), or None.
+        event_id: the client's own id of the invalid event, or None.
     """
 
     error_type = "invalid_request_error"
@@ -49,7 +49,7 @@ class ClientError(AgentVoiceBoxError):
 
 
 class InvalidEvent(ClientError):
-    """An event that is no JSON, of no known type, or with a wrong field."""
+    """An event that is not JSON, of no known type, or with an invalid field."""
 
     code = "invalid_event"
 
@@ -67,13 +67,13 @@ class BufferTooSmall(ClientError):
 
 
 class BodyTooLarge(ClientError):
-    """More than anybody means to send."""
+    """The body is larger than allowed."""
 
     code = "request_too_large"
 
 
 class Refused(AgentVoiceBoxError):
-    """The gate says no. Nothing was begun."""
+    """Admission refused the request. Nothing was begun."""
 
     error_type = "invalid_request_error"
 
@@ -86,14 +86,14 @@ class BadCredentials(Refused):
 
 
 class PolicyDenied(Refused):
-    """The key is good; the policy does not allow this."""
+    """The key is valid; the policy does not allow this."""
 
     code = "policy_denied"
     close_code = 1008
 
 
 class RateLimited(Refused):
-    """Too much, too soon. `retry_after_s` says when it may be tried again."""
+    """Too many requests. `retry_after_s` says when to retry."""
 
     code = "rate_limit_exceeded"
     error_type = "rate_limit_error"
@@ -105,7 +105,7 @@ class RateLimited(Refused):
 
 
 class Overloaded(Refused):
-    """Admitted calls keep their latency; this one comes later. `retry_after_s` says when it may be tried again."""
+    """The server is at capacity; admitted calls keep their latency. `retry_after_s` says when to retry."""
 
     code = "overloaded"
     error_type = "server_error"
@@ -122,33 +122,33 @@ class ProviderError(AgentVoiceBoxError):
 
 
 class ProviderTimeout(ProviderError):
-    """It did not answer in time."""
+    """The engine did not answer in time."""
 
     code = "provider_timeout"
     retryable = True
 
 
 class ProviderUnavailable(ProviderError):
-    """It can't be reached, or its model is not installed. The message says what to type."""
+    """The engine can't be reached, or its model is not installed. The message says what to type."""
 
     code = "provider_unavailable"
     retryable = True
 
 
 class ProviderBrokeOff(ProviderUnavailable):
-    """It began to answer and then failed: whoever asks again must go on from what was passed on."""
+    """The engine failed in the middle of an answer: a retry must continue after the part that was passed on."""
 
     code = "provider_broke_off"
 
 
 class BadProviderAnswer(ProviderError):
-    """It answered, and the answer makes no sense."""
+    """The engine's answer is invalid."""
 
     code = "bad_provider_answer"
 
 
 class InfrastructureError(AgentVoiceBoxError):
-    """A server that we stand on is away."""
+    """A server that this system depends on is away."""
 
     retryable = True
 
@@ -160,7 +160,7 @@ class BrokerLost(InfrastructureError):
 
 
 class SessionTaken(InfrastructureError):
-    """A session of ours is another gateway's by now: whatever we still want for it must not happen."""
+    """Another gateway owns the session: nothing may be written for it here."""
 
     code = "session_taken"
     retryable = False
@@ -194,12 +194,12 @@ class StorageLost(InfrastructureError):
 
 
 class PolicyLost(InfrastructureError):
-    """The policy can't be asked, or gave no decision; then nothing is allowed. The message says what to mend."""
+    """The policy can't be evaluated, or gave no decision; then nothing is allowed. The message says how to fix it."""
 
     code = "policy_lost"
 
 
 class SettingsError(AgentVoiceBoxError):
-    """The settings don't make a system. The message names each setting at fault and its mend."""
+    """The settings are invalid. The message names each invalid setting and its fix."""
 
     code = "bad_settings"

@@ -1,4 +1,4 @@
-"""Ids that a conversation gives out: unique, opaque, and the same again in every replay."""
+"""Ids that a conversation generates: unique, opaque, and the same again in every replay."""
 
 import hashlib
 
@@ -12,8 +12,8 @@ class IdSource(msgspec.Struct):
     """A counted, seeded source of ids. Part of the engine's state, so a restored session never repeats one.
 
     Attributes:
-        seed: random text chosen once a session by whoever opens it (never by the engine).
-        count: how many ids were given out.
+        seed: random text chosen once per session by its opener (never by the engine).
+        count: how many ids were generated.
     """
 
     seed: str

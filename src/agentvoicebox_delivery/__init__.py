@@ -1,1 +1,1 @@
-"""The delivery agent: tells callers where their parcel is, and says nothing about it that no look-up returned."""
+"""The delivery agent: reports where a parcel is, and states nothing about it that no look-up returned."""

@@ -12,9 +12,9 @@ import msgspec
 
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.interactions.interaction import Line, ToolUse
-from agentvoicebox.interactions.judge import Finding, Reading
+from agentvoicebox.interactions.judge import ClaimReport, UnsupportedClause
 from agentvoicebox_delivery.dialogue import phrases
-from agentvoicebox_delivery.grounding.claims import Claim, Kind, claims
+from agentvoicebox_delivery.grounding.claims import ClaimKind, ClauseClaim, claims
 from agentvoicebox_delivery.grounding.clauses import cut, normal, words
 from agentvoicebox_delivery.grounding.facts import gather
 from agentvoicebox_delivery.grounding.judgement import judge
@@ -23,10 +23,20 @@ from agentvoicebox_delivery.numbers.lexicon import NATO
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.tool_result import read
 
-# Reasons of a refusal that only say that words were not understood; every other one names a fact that is wrong or ungiven.
-_UNREAD = frozenset({f"unsupported: {Kind.WORDS.value}", f"unsupported: {Kind.HEDGE.value}"})
-_SILENT = frozenset({Kind.LINK, Kind.COURTESY, Kind.REQUEST, Kind.LIMIT, Kind.YES, Kind.NO, Kind.OF_COURSE})
-# The dialogue's own questions and courtesies; not one of them says anything about a parcel.
+# Refusal reasons that only mean unknown words; every other reason is about a wrong or missing fact.
+_UNREAD = frozenset({f"unsupported: {ClaimKind.WORDS.value}", f"unsupported: {ClaimKind.HEDGE.value}"})
+_SILENT = frozenset(
+    {
+        ClaimKind.LINK,
+        ClaimKind.COURTESY,
+        ClaimKind.REQUEST,
+        ClaimKind.LIMIT,
+        ClaimKind.YES,
+        ClaimKind.NO,
+        ClaimKind.OF_COURSE,
+    }
+)
+# The dialogue's own questions and courtesies; none of them states anything about a parcel.
 _OWN = frozenset(
     normal(clause)
     for value in vars(phrases).values()
@@ -40,13 +50,13 @@ _ABOUT_IT = frozenset({"it", "they", "your", "the", "that", "this", "he", "she",
 class ParcelJudge:
     """Implements interactions.judge.InteractionJudge."""
 
-    def read(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
+    def read(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> ClaimReport:
         """See InteractionJudge."""
         return read_claims(transcript, tool_calls, today)
 
     def reported(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
-        """See InteractionJudge. Of a parcel its state must be reported; of a failure, that it was one."""
-        return reported(transcript, tool_calls)
+        """See InteractionJudge. Of a parcel its state must be results_reported; of a failure, that it was one."""
+        return results_reported(transcript, tool_calls)
 
     def speech_faults(self, use: ToolUse, today: date) -> list[str]:
         """See InteractionJudge."""
@@ -57,17 +67,17 @@ class ParcelJudge:
         return use.code == track.FOUND
 
 
-def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
-    """Judge every line of the agent by what had been returned before it.
+def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> ClaimReport:
+    """Check every line of the agent against the results returned before it.
 
     Args:
         transcript: with words.
-        tool_calls: each with its place in the transcript.
+        tool_calls: each with its index in the transcript.
         today: the day of the call.
     """
     count = 0
-    findings: list[Finding] = []
-    unread: list[Finding] = []
+    findings: list[UnsupportedClause] = []
+    unread: list[UnsupportedClause] = []
     for index, line in enumerate(transcript):
         if line.role != "agent" or not line.text:
             continue
@@ -75,7 +85,7 @@ def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today
         subject: str | None = None
         clauses = cut(line.text)
         if line.is_cut:
-            clauses = clauses[:-1]  # half a clause claims nothing
+            clauses = clauses[:-1]  # an incomplete clause states nothing
         for clause in clauses:
             if normal(clause) in _OWN:
                 continue
@@ -84,15 +94,15 @@ def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today
             found_claims = list(claims(clause, facts.names))
             count += sum(each.kind not in _SILENT for each in found_claims)
             if not verdict.allowed:
-                found = Finding(index, clause.strip(), verdict.reason)
-                is_unread = verdict.reason in _UNREAD and not _tells_something(clause, found_claims)
+                found = UnsupportedClause(index, clause.strip(), verdict.reason)
+                is_unread = verdict.reason in _UNREAD and not _states_something(clause, found_claims)
                 (unread if is_unread else findings).append(found)
-    return Reading(count, tuple(findings), tuple(unread))
+    return ClaimReport(count, tuple(findings), tuple(unread))
 
 
-def _tells_something(clause: str, found: Sequence[Claim]) -> bool:
-    """Whether a clause that can't be read whole tells a fact all the same: one that can be, a name, a figure, or of "it"."""
-    if any(each.kind not in _SILENT and each.kind not in (Kind.WORDS, Kind.HEDGE) for each in found):
+def _states_something(clause: str, found: Sequence[ClauseClaim]) -> bool:
+    """Whether a clause that can't be parsed completely still states a fact: a known one, a name, a number, or one about "it"."""
+    if any(each.kind not in _SILENT and each.kind not in (ClaimKind.WORDS, ClaimKind.HEDGE) for each in found):
         return True
     spoken = words(clause)
     if spoken and spoken[0].low in _ABOUT_IT:
@@ -102,7 +112,7 @@ def _tells_something(clause: str, found: Sequence[Claim]) -> bool:
     )
 
 
-def reported(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
+def results_reported(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
     """For each result that the agent had time to report: whether it did.
 
     A result is due once a line of the agent follows it that was not interrupted.
@@ -116,32 +126,32 @@ def reported(transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[
             continue
         facts = gather([_result(use)], date.min)
         said = [claim for line in answers for clause in cut(line.text) for claim in claims(clause, facts.names)]
-        found.append(any(_tells(claim, wanted, use) for claim in said))
+        found.append(any(_reports(claim, wanted, use) for claim in said))
     return found
 
 
-def _wanted(use: ToolUse) -> Kind | None:
+def _wanted(use: ToolUse) -> ClaimKind | None:
     match use.code:
         case track.FOUND if read(use.output).shipment is not None:
-            return Kind.STATE
+            return ClaimKind.STATE
         case track.NOT_FOUND:
-            return Kind.NOT_FOUND
+            return ClaimKind.NOT_FOUND
         case track.UNAVAILABLE | track.ERROR | "FAILED":
-            return Kind.OUTAGE
+            return ClaimKind.OUTAGE
     return None
 
 
-def _tells(claim: Claim, wanted: Kind, use: ToolUse) -> bool:
+def _reports(claim: ClauseClaim, wanted: ClaimKind, use: ToolUse) -> bool:
     if claim.kind is not wanted:
         return False
     shipment = read(use.output).shipment
-    if wanted is not Kind.STATE or shipment is None:
+    if wanted is not ClaimKind.STATE or shipment is None:
         return True
     return not claim.is_denied and shipment.status in STATES[claim.state][1]
 
 
 def _before(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], index: int) -> Iterator[ChatMessage]:
-    """The conversation up to a line, results in their places."""
+    """The conversation up to a line, with the results in their places."""
     for place, line in enumerate(transcript[:index]):
         yield from (_result(use) for use in tool_calls if use.line == place)
         role = {"caller": "user", "agent": "assistant"}.get(line.role, "system")
@@ -150,7 +160,7 @@ def _before(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], index: in
 
 
 def _result(use: ToolUse) -> ChatMessage:
-    """A result as `facts` reads it; the sentence of one that has a parcel's data is left out."""
+    """A result as `facts` reads it; the sentence is left out if the result has a parcel's data."""
     output = use.output or '{"error":"tool_unavailable"}'
     if use.code == track.FOUND and read(output).shipment is not None:
         answer = msgspec.json.decode(output.encode())
@@ -160,7 +170,7 @@ def _result(use: ToolUse) -> ChatMessage:
 
 
 def speech_faults(use: ToolUse, today: date) -> list[str]:
-    """What is wrong with the sentence of a result, held against its own data: reasons without a word of it."""
+    """Errors in the sentence of a result, checked against its own data: reasons without a word of it."""
     result = read(use.output) if use.output else None
     if result is None or use.code != track.FOUND or result.shipment is None:
         return []

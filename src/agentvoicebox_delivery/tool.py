@@ -81,12 +81,12 @@ def _text(value: Any) -> str:
     return str(value) if is_number else ""
 
 
-def _outcome(found: track.Outcome) -> Outcome:
+def _outcome(found: track.LookupOutcome) -> Outcome:
     is_error = found.code in (track.ERROR, track.UNAVAILABLE)
     return Outcome(found.code, found.as_json(), found.speech, dict(found.data), is_error, _status(found))
 
 
-def _status(found: track.Outcome) -> str:
+def _status(found: track.LookupOutcome) -> str:
     """How it went, in one word (requirement B1.4)."""
     age_s = found.data.get("age_s")
     if found.code == track.FOUND and isinstance(age_s, int | float) and age_s >= STALE_AFTER_S:
@@ -122,9 +122,9 @@ def delivery_status(find: Find, near: Near | None = None) -> Tool:
         near: for numbers that were misheard; None when the place has no such look-up.
     """
 
-    async def heard(question: inquiry.Inquiry, tenant_id: str) -> track.Outcome:
+    async def heard(question: inquiry.Inquiry, tenant_id: str) -> track.LookupOutcome:
         asked = list(question.asked)
-        answer = await find(tenant_id, asked) if asked else budget.Answer(budget.Source.FETCHED, ())
+        answer = await find(tenant_id, asked) if asked else budget.Answer(budget.AnswerSource.FETCHED, ())
         if answer.shipments is None:
             return budget.outcome(asked, answer)
         alike = None

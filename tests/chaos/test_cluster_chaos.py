@@ -7,8 +7,8 @@ import asyncio
 from pathlib import Path
 
 from tests.kit.cluster import COMPACT, SCRIPTED, cluster
-from tests.kit.havoc import reckon, wreak
-from tests.kit.rolling import rolling_restart
+from tests.kit.kill_run import run_kills, summaries
+from tests.kit.rolling_restart import rolling_restart
 from tests.kit.speech import CACHE
 
 from agentvoicebox.client.caller_voice import speak_lines
@@ -19,8 +19,8 @@ DECK = ("gateway", "gateway", "stt", "valkey")
 async def test_calls_go_on_through_kills_and_a_rolling_restart(tmp_path: Path) -> None:
     (line,) = await asyncio.to_thread(speak_lines, ["Where is my parcel?"], cache_dir=CACHE)
     async with cluster(tmp_path, gateways=2, workers=COMPACT, settings=SCRIPTED) as made:
-        havoc = await wreak(made, [line], kills=len(DECK), callers=2, seed=4, deck=DECK, undisturbed=1)
-        rows = reckon(havoc)
+        havoc = await run_kills(made, [line], kills=len(DECK), callers=2, seed=4, deck=DECK, undisturbed=1)
+        rows = summaries(havoc)
         assert [(row.kill.victim, row.resumed) for row in rows] == [(row.kill.victim, row.calls) for row in rows]
         assert not [call.lost for call in havoc.calls if call.lost]
         assert sum(len(call.breaks) for call in havoc.calls) > 0  # the gateways did hold calls

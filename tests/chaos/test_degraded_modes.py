@@ -16,7 +16,7 @@ from tests.kit.gateway import Gateway, Workers, gateway
 from websockets.asyncio.client import connect
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import ALL, VitalSigns
+from agentvoicebox.broker.store_health import ALL, StoreHealthMonitor
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.conversations import Conversations
@@ -25,7 +25,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
-from agentvoicebox.workers.health import Health, whole
+from agentvoicebox.workers.health import WorkerHealth, single_engine_check
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
@@ -70,7 +70,7 @@ async def _record_nowhere(broker: RedisBroker, stop: asyncio.Event) -> None:
 async def house(url: str, *, has_recorder: bool = False) -> AsyncIterator[tuple[Gateway, Crew]]:
     """A gateway that looks around ten times a second, and workers of every kind."""
     async with AsyncExitStack() as stack:
-        broker = RedisBroker(url, patience_s=0.5)
+        broker = RedisBroker(url, retry_for_s=0.5)
         stack.push_async_callback(broker.close)
         crew = Crew(url)
         stack.push_async_callback(crew.go_all)
@@ -215,8 +215,10 @@ async def test_without_postgresql_calls_go_on_and_every_record_comes_later(
     await migrate(server.url)
     postgres, broker = await Postgres.open(server.url), RedisBroker(redis_url)
     name, stop = worker_name(JobKind.RECORD), asyncio.Event()
-    health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check), every_s=LOOK_S)
-    work = RecorderWork(Conversations(postgres), broker, on_trouble=health.suspect)
+    health = WorkerHealth(
+        StoreHealthMonitor(broker.connection), JobKind.RECORD, name, single_engine_check(postgres.check), every_s=LOOK_S
+    )
+    work = RecorderWork(Conversations(postgres), broker, on_failure=health.suspect)
 
     async def record() -> None:
         async with health.watching():
@@ -253,12 +255,12 @@ async def test_without_postgresql_calls_go_on_and_every_record_comes_later(
 async def test_an_engine_that_is_away_is_told_by_its_living_worker(redis_url: str) -> None:
     async with house(redis_url) as (served, _), calling(served.url()) as client:
         broker = RedisBroker(redis_url)
-        signs = VitalSigns(broker.connection)
-        crew = (await signs.look()).crews[JobKind.TTS]
-        for worker in crew.living:
-            await signs.complain(JobKind.TTS, worker, frozenset({ALL}))
+        signs = StoreHealthMonitor(broker.connection)
+        crew = (await signs.read()).worker_pools[JobKind.TTS]
+        for worker in crew.alive:
+            await signs.report_unhealthy(JobKind.TTS, worker, frozenset({ALL}))
         await told(client, "speech_synthesis_unavailable")
-        for worker in crew.living:
-            await signs.complain(JobKind.TTS, worker, frozenset())
+        for worker in crew.alive:
+            await signs.report_unhealthy(JobKind.TTS, worker, frozenset())
         await told(client)
         await broker.close()

@@ -15,12 +15,12 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 from tests.kit.gateway import CHUNK_SAMPLES, Workers, says
-from tests.kit.returning import free_port, gateway_process
+from tests.kit.resuming_client import free_port, gateway_process
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 KILLS = int(os.environ.get("AVB_CHAOS_KILLS", "5"))
 RATE_HZ = 24_000
@@ -40,9 +40,9 @@ async def workers(redis_url: str) -> AsyncIterator[Workers]:
     await broker.close()
 
 
-def tone(seconds: float) -> Line:
+def tone(seconds: float) -> SpokenLine:
     """Something that the energy detector takes for speech."""
-    return Line("tone", (9_000 * np.sin(np.arange(int(seconds * RATE_HZ)) * 0.2)).astype(np.int16))
+    return SpokenLine("tone", (9_000 * np.sin(np.arange(int(seconds * RATE_HZ)) * 0.2)).astype(np.int16))
 
 
 def server_events(call: LiveCall) -> list[dict[str, object]]:
@@ -63,11 +63,11 @@ async def test_a_call_survives_its_gateways(redis_url: str, workers: Workers) ->
         for _ in range(KILLS):
             line = tone(chance.uniform(0.6, 1.2))
             turn = call.start_saying(line)
-            await call.stay(chance.uniform(0.05, line.duration_s + 2.5))
-            holder = call.line.server_port
+            await call.stay_connected(chance.uniform(0.05, line.duration_s + 2.5))
+            holder = call.connection.server_port
             running[holder].kill()
             await running[holder].wait()
-            await call.hear_reply(turn)
+            await call.wait_for_reply(turn)
             assert not turn.problem, turn.problem
             running[holder] = await stack.enter_async_context(gateway_process(redis_url, holder))
         events, record = server_events(call), call.record()
@@ -78,16 +78,17 @@ async def test_a_call_survives_its_gateways(redis_url: str, workers: Workers) ->
     doubled = [event_id for event_id, count in ids.items() if count > 1]
     spoken_ms = sum(len(chunks) for chunks in workers.spoken.values()) * CHUNK_SAMPLES * 1000 // RATE_HZ
     heard_ms = sum(int(str(e["delta"])[1:].split()[0]) for e in events if e["type"] == "response.output_audio.delta")
-    pauses = sorted(pause * 1000 for pause in call.line.pauses_s)
+    pauses = sorted(pause * 1000 for pause in call.connection.pauses_s)
     p95 = pauses[min(len(pauses) - 1, int(0.95 * len(pauses)))]
     print(
         f"kills {KILLS}, returns {len(pauses)}, turns {len(record.turns)}, replies {kinds['response.done']}, "
-        f"events {len(events)}, doubled {len(doubled)}, not replayable {call.line.missed}, audio {heard_ms} of {spoken_ms} ms, "
-        f"gap {record.gap_ms:.0f} ms, pause p50 {statistics.median(pauses):.0f} ms, p95 {p95:.0f} ms, max {pauses[-1]:.0f} ms"
+        f"events {len(events)}, doubled {len(doubled)}, not replayable {call.connection.gaps}, "
+        f"audio {heard_ms} of {spoken_ms} ms, gap {record.gap_ms:.0f} ms, "
+        f"pause p50 {statistics.median(pauses):.0f} ms, p95 {p95:.0f} ms, max {pauses[-1]:.0f} ms"
     )
     assert len(pauses) == KILLS
     assert not doubled
-    assert call.line.missed == 0
+    assert call.connection.gaps == 0
     assert [turn.replied for turn in record.turns] == [REPLY] * KILLS
     assert all(turn.heard == workers.hears and not turn.is_cut for turn in record.turns)
     assert kinds["response.created"] == kinds["response.done"] == KILLS

@@ -12,7 +12,7 @@ from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 async def test_a_call_outlives_its_store_and_is_restorable_again_afterwards(own_data_folder: DataFolder) -> None:
     server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
     await server.start()
-    broker = RedisBroker(server.url, patience_s=0.3)
+    broker = RedisBroker(server.url, retry_for_s=0.3)
     try:
         async with gateway(broker) as served, calling(served.url()) as client:
             session = SessionRef("default", client.events[0]["session"]["id"])

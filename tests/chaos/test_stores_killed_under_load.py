@@ -81,7 +81,7 @@ async def world(valkey_url: str, postgres_url: str) -> AsyncIterator[tuple[Limit
     postgres = await Postgres.open(postgres_url)
     directory = SessionDirectory(broker.connection, broker.subscriber)
     counts, limits = SessionCounts(connection, ttl_s=0.6), Limits(connection)
-    await counts.enter(SessionRef("acme", "sess_counted"), "key", tenant_limit=1, key_limit=1)
+    await counts.reserve(SessionRef("acme", "sess_counted"), "key", tenant_limit=1, key_limit=1)
     workers, recorder = Workers(broker), RecorderWork(Conversations(postgres), broker, backoff=QUICK)
     workers.chunks, workers.pace_s = 6, 0.02
     stop, heard = asyncio.Event(), list[str]()
@@ -101,7 +101,7 @@ async def world(valkey_url: str, postgres_url: str) -> AsyncIterator[tuple[Limit
         assert not [task for task in (*tasks, listening) if task.done()], "a task died of the outage"
         stop.set()
         await asyncio.gather(*tasks)
-        await counts.leave(SessionRef("acme", "sess_counted"))
+        await counts.release(SessionRef("acme", "sess_counted"))
     finally:
         stop.set()
         listening.cancel()

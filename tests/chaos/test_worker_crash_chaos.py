@@ -17,7 +17,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import JobFailed, WorkerInput
 from agentvoicebox.engine.jobs import Synthesise
-from agentvoicebox.ports.broker import Job, JobKind, Record, ResultStream, SessionRef, Submit
+from agentvoicebox.ports.broker import Job, JobKind, JobResult, ResultStream, SessionRef, Submit
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.runner import worker_name
@@ -60,8 +60,10 @@ def speak(number: int, session: SessionRef, kind: JobKind = JobKind.TTS) -> Subm
     return Submit(Job(f"job_{number}", kind, session, request, 0.0))
 
 
-async def read_until_last(results: ResultStream, jobs: int, on_record: Callable[[], None]) -> dict[str, list[Record]]:
-    got: dict[str, list[Record]] = {}
+async def read_until_last(
+    results: ResultStream, jobs: int, on_record: Callable[[], None]
+) -> dict[str, list[JobResult]]:
+    got: dict[str, list[JobResult]] = {}
     iterator = aiter(results)
     async with asyncio.timeout(LONG_S):
         while sum(records[-1].is_last for records in got.values()) < jobs:
@@ -83,7 +85,7 @@ async def test_a_job_of_a_worker_killed_in_the_middle_is_finished_by_another_wit
             results = await listener.results(session)
             await listener.dispatch([speak(1, session)])
             iterator = aiter(results)
-            got: list[Record] = []
+            got: list[JobResult] = []
             async with asyncio.timeout(LONG_S):
                 while len(got) < 5:
                     got.append(await anext(iterator))
@@ -129,7 +131,7 @@ async def test_a_worker_known_to_be_dead_is_replaced_without_waiting_for_its_sil
             await holder.wait()
             loop = asyncio.get_running_loop()
             killed_s = loop.time()
-            await listener.bury(JobKind.TTS, worker_name(JobKind.TTS, holder.pid))
+            await listener.release_consumer(JobKind.TTS, worker_name(JobKind.TTS, holder.pid))
             while got[-1].attempt == 1:
                 got.append(await anext(iterator))
             assert loop.time() - killed_s < keys.RECLAIM_IDLE_S
@@ -157,7 +159,7 @@ async def test_the_store_killed_and_restarted_under_load_costs_no_record_and_no_
                 if number in kill_at:
                     kill_at[number].set()
 
-            async def call(session: SessionRef) -> dict[str, list[Record]]:
+            async def call(session: SessionRef) -> dict[str, list[JobResult]]:
                 results = await broker.results(session)
                 reading = asyncio.create_task(read_until_last(results, jobs_each, on_record))
                 for number in range(jobs_each):

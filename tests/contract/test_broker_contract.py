@@ -6,9 +6,9 @@ from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 import pytest
+from tests.kit.memory_broker import MemoryBroker
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.ports.broker import (
@@ -20,7 +20,7 @@ from agentvoicebox.ports.broker import (
     Claim,
     Job,
     JobKind,
-    Record,
+    JobResult,
     ResultStream,
     SessionRef,
     Submit,
@@ -54,9 +54,9 @@ async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch
     await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)  # the first may have had to make the group
     await broker.claim(JobKind.STT, "w2", slots=1, wait_s=0.01)
     assert (await broker.workers(JobKind.STT), await broker.workers(JobKind.TTS)) == (2, 0)
-    await broker.bury(JobKind.STT, "w1")
+    await broker.release_consumer(JobKind.STT, "w1")
     assert await broker.workers(JobKind.STT) == 1
-    monkeypatch.setattr("agentvoicebox.broker.keys.LIVING_S", -1.0)  # each is silent for longer than that
+    monkeypatch.setattr("agentvoicebox.broker.keys.ALIVE_FOR_S", -1.0)  # each is silent for longer than that
     assert await broker.workers(JobKind.STT) == 0
 
 
@@ -67,7 +67,7 @@ async def claim_one(broker: Broker, worker: str = "w1", kind: JobKind = JobKind.
 
 
 @asynccontextmanager
-async def listening(broker: Broker, session: SessionRef = CALL) -> AsyncIterator[AsyncIterator[Record]]:
+async def listening(broker: Broker, session: SessionRef = CALL) -> AsyncIterator[AsyncIterator[JobResult]]:
     results: ResultStream = await broker.results(session)
     iterator = aiter(results)
     try:
@@ -77,12 +77,12 @@ async def listening(broker: Broker, session: SessionRef = CALL) -> AsyncIterator
         await iterator.aclose()  # type: ignore[attr-defined]
 
 
-async def take(records: AsyncIterator[Record], count: int) -> list[Record]:
+async def take(records: AsyncIterator[JobResult], count: int) -> list[JobResult]:
     async with asyncio.timeout(LONG_S):
         return [await anext(records) for _ in range(count)]
 
 
-async def nothing_more(records: AsyncIterator[Record], broker: Broker, session: SessionRef = CALL) -> None:
+async def nothing_more(records: AsyncIterator[JobResult], broker: Broker, session: SessionRef = CALL) -> None:
     """A marker job's record is the next one: nothing came before it."""
     await broker.dispatch([Submit(job("marker", JobKind.TOOL, session))])
     claim = await claim_one(broker, "marker", JobKind.TOOL)
@@ -179,7 +179,7 @@ async def test_a_heartbeat_keeps_a_job_in_hand(broker: Broker) -> None:
     loop = asyncio.get_running_loop()
     until_s = loop.time() + IDLE_S * 4
     while loop.time() < until_s:
-        await broker.keep(JobKind.LLM, "slow", [claim])
+        await broker.renew_lease(JobKind.LLM, "slow", [claim])
         assert await broker.claim(JobKind.LLM, "eager", slots=1, wait_s=IDLE_S / 4) == []
     assert await broker.publish(claim, b"done", is_last=True)
 
@@ -192,7 +192,7 @@ async def test_the_heartbeat_of_a_zombie_takes_nothing_back(broker: Broker) -> N
     until_s = loop.time() + LONG_S
     third: list[Claim] = []
     while not third and loop.time() < until_s:  # "alive" dies, too; the zombie's beats must not hide it
-        await broker.keep(JobKind.LLM, "zombie", [zombie])
+        await broker.renew_lease(JobKind.LLM, "zombie", [zombie])
         third = await broker.claim(JobKind.LLM, "third", slots=1, wait_s=IDLE_S / 4)
     assert [claim.attempt for claim in third] == [3]
 
@@ -207,8 +207,8 @@ async def test_a_job_handed_back_is_taken_at_once(broker: Broker) -> None:
 async def test_what_a_buried_worker_held_is_taken_at_once(broker: Broker) -> None:
     await broker.dispatch([Submit(job("job_1")), Submit(job("job_2"))])
     await broker.claim(JobKind.LLM, "dead", slots=2, wait_s=LONG_S)
-    await broker.bury(JobKind.LLM, "dead")
-    await broker.bury(JobKind.LLM, "never lived")
+    await broker.release_consumer(JobKind.LLM, "dead")
+    await broker.release_consumer(JobKind.LLM, "never lived")
     claims = await broker.claim(JobKind.LLM, "alive", slots=2, wait_s=0)
     assert sorted((claim.job.job_id, claim.attempt) for claim in claims) == [("job_1", 2), ("job_2", 2)]
 

@@ -43,12 +43,12 @@ from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.wire import faults
-from agentvoicebox.wire.faults import CATALOGUE, Fault
+from agentvoicebox.wire.faults import CATALOGUE, ErrorDefinition
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-some-length"
@@ -97,7 +97,9 @@ EVENTS: dict[str, list[str | bytes]] = {
 }  # fmt: skip
 
 
-async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
+async def reach_event(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
     patch.setattr(requests, "MAX_ITEMS", 2)
     changes = limited(2) if fault.code == "rate_limit_exceeded" else {}
     async with serving(redis_url, **changes) as (served, workers), calling(served.url()) as client:
@@ -119,7 +121,7 @@ async def reach_event(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, d
 @asynccontextmanager
 async def unserved(url: str, **changes: Any) -> AsyncIterator[Gateway]:
     """A gateway without workers."""
-    broker = RedisBroker(url, patience_s=0.1)
+    broker = RedisBroker(url, retry_for_s=0.1)
     try:
         async with gateway(broker, **changes) as served:
             yield served
@@ -137,7 +139,7 @@ STORED = {"account_deactivated", "insufficient_permissions", "storage_lost"}  # 
 
 
 @asynccontextmanager
-async def town(redis_url: str, postgres_url: str, fault: Fault) -> AsyncIterator[tuple[Gateway, str]]:
+async def town(redis_url: str, postgres_url: str, fault: ErrorDefinition) -> AsyncIterator[tuple[Gateway, str]]:
     """A gateway over a database, and a key of it that gets the fault: of a suspended tenant, or without the right."""
     key = new_key()
     postgres = await Postgres.open(postgres_url)
@@ -152,7 +154,7 @@ async def town(redis_url: str, postgres_url: str, fault: Fault) -> AsyncIterator
         asked = (
             await Postgres.open("postgresql://nobody@127.0.0.1:1/none") if fault.code == "storage_lost" else postgres
         )
-        records = RecordStores(postgres, History(postgres), Usage(postgres))
+        records = RecordStores(postgres, History(postgres), UsageReader(postgres))
         async with unserved(redis_url, postgres=asked, records=records, admission=GUARDED) as served:
             yield served, key.text
         await asked.close()
@@ -167,7 +169,9 @@ def without_store() -> ServiceHealth:
     return health
 
 
-async def reach_connect(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
+async def reach_connect(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
     queries = {
         "missing_model": "",
         "invalid_model": "model=nobody",
@@ -221,7 +225,9 @@ async def begun(served: Gateway) -> str:
     return f"session_id={session['id']}&resume=1"
 
 
-async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
+async def reach_close(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
     if fault.code == "session_expired":
         patch.setattr(session_start, "SESSION_S", 0)
     else:
@@ -234,7 +240,7 @@ async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, d
         await turned_away(fault, served.url(), first=event("response.create"))
 
 
-async def turned_away(fault: Fault, url: str, first: str = "", **options: Any) -> None:
+async def turned_away(fault: ErrorDefinition, url: str, first: str = "", **options: Any) -> None:
     async with asyncio.timeout(WAIT_S), connect(url, **options) as ws:
         if first:
             await ws.send(first)
@@ -259,7 +265,9 @@ PROVIDERS: dict[str, Exception] = {
 }
 
 
-async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
+async def reach_result(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
     code = str(fault.code)
     health = ServiceHealth(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
     patch.setitem(open_jobs.TIMEOUT_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
@@ -307,15 +315,17 @@ async def die_with_it(broker: Any) -> None:
     for _ in range(MAX_ATTEMPTS):
         while not await broker.claim(JobKind.LLM, "mortal", slots=1, wait_s=0.2):
             pass
-        await broker.bury(JobKind.LLM, "mortal")
+        await broker.release_consumer(JobKind.LLM, "mortal")
     await broker.claim(JobKind.LLM, "mortal", slots=1, wait_s=0.2)
-    await broker.bury(JobKind.LLM, "mortal")
+    await broker.release_consumer(JobKind.LLM, "mortal")
 
 
 # -- errors of the REST routes ---------------------------------------------------------------------------------------
 
 
-async def reach_http(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
+async def reach_http(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
     guarded = fault.code in (None, "invalid_api_key")
     headers = {
         "invalid_api_key": {"Authorization": "Bearer wrong"},
@@ -355,7 +365,7 @@ ASKED: dict[str | None, tuple[str, Any]] = {
 }  # fmt: skip
 
 
-async def ask_over_rest(fault: Fault, redis_url: str, postgres_url: str) -> None:
+async def ask_over_rest(fault: ErrorDefinition, redis_url: str, postgres_url: str) -> None:
     async with town(redis_url, postgres_url, fault) as (served, key), httpx.AsyncClient(trust_env=False) as web:
         base = f"http://127.0.0.1:{served.port}"
         if fault.code in STORED:
@@ -370,7 +380,7 @@ async def ask_over_rest(fault: Fault, redis_url: str, postgres_url: str) -> None
     assert_answered(fault, answer)
 
 
-def assert_answered(fault: Fault, answer: httpx.Response) -> None:
+def assert_answered(fault: ErrorDefinition, answer: httpx.Response) -> None:
     assert answer.status_code == fault.ends, answer.text
     error = answer.json()["error"]
     assert sorted(error) == ["code", "message", "param", "type"]
@@ -379,7 +389,7 @@ def assert_answered(fault: Fault, answer: httpx.Response) -> None:
 
 # -- the claim -------------------------------------------------------------------------------------------------------
 
-REACH: dict[str, Callable[[Fault, str, pytest.MonkeyPatch, Callable[[], str]], Awaitable[None]]] = {
+REACH: dict[str, Callable[[ErrorDefinition, str, pytest.MonkeyPatch, Callable[[], str]], Awaitable[None]]] = {
     "event": reach_event,
     "connect": reach_connect,
     "close": reach_close,
@@ -406,7 +416,7 @@ async def serving(
             await working
 
 
-def assert_is(fault: Fault, error: dict[str, Any]) -> None:
+def assert_is(fault: ErrorDefinition, error: dict[str, Any]) -> None:
     assert (error["type"], error["code"]) == (fault.error_type, fault.code) and error["message"], error
 
 
@@ -429,7 +439,7 @@ def tenants_url(postgres_server: EmbeddedPostgres, server_loop: ServerLoop) -> s
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: f"{fault.place}-{fault.code}")
 async def test_each_error_is_reached_from_outside(
-    fault: Fault, redis_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    fault: ErrorDefinition, redis_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     def database() -> str:  # only for those that need one
         url: str = request.getfixturevalue("tenants_url")

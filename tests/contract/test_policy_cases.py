@@ -10,7 +10,7 @@ from tests.kit.opa_server import opa_server
 
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
-from agentvoicebox.ports.policy import Action, Policy, Question
+from agentvoicebox.ports.policy import Action, Policy, PolicyRequest
 
 CASES: list[dict[str, Any]] = msgspec.json.decode(Path("tests/data/policy_cases.json").read_bytes())
 
@@ -32,7 +32,7 @@ async def test_the_table_holds(policy: Policy) -> None:
     wrong = []
     for case in CASES:
         tenant_id, *scopes = case["who"]
-        question = Question(tenant_id, "key_1", tuple(scopes), case["action"], case["of"], case.get("id", ""))
+        question = PolicyRequest(tenant_id, "key_1", tuple(scopes), case["action"], case["of"], case.get("id", ""))
         decision = await policy.decide(question)
         if decision.allow is not case["allow"] or decision.reason != case.get("reason", decision.reason):
             wrong.append((case, decision))
@@ -52,6 +52,6 @@ async def test_nobody_reaches_into_another_tenant_but_an_operator_who_administer
 ) -> None:
     for action in get_args(Action):
         for tenant_id in ("acme", "default"):
-            decision = await policy.decide(Question(tenant_id, "key_1", scopes, action, "umbra", "x"))
+            decision = await policy.decide(PolicyRequest(tenant_id, "key_1", scopes, action, "umbra", "x"))
             is_operator = tenant_id == "default" and "admin" in scopes and action.startswith("admin.")
             assert decision.allow is is_operator, (action, tenant_id, decision)

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from tests.kit.memory_ledger import MemoryLedger
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.tools.ledger import CallKey, Ledger, MemoryLedger, RedisLedger
+from agentvoicebox.tools.ledger import CallKey, Ledger, RedisLedger
 
 CALL = SessionRef("acme", "sess_1")
 KEY = CallKey(CALL, "call_1", "book", '{"at":"10:00","who":"Ann"}', "resp_1")

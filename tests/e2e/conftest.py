@@ -13,7 +13,7 @@ from tests.kit.speech import CACHE
 
 from agentvoicebox.cli.local_server import LocalServer, local_server
 from agentvoicebox.client.caller_voice import speak_lines
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +41,11 @@ def store(server: LocalServer) -> Iterator[Redis]:
 
 
 @cache
-def _line(text: str) -> Line:
+def _line(text: str) -> SpokenLine:
     return speak_lines([text], cache_dir=CACHE)[0]
 
 
 @pytest.fixture(scope="session")
-def say() -> Callable[[str], Line]:
+def say() -> Callable[[str], SpokenLine]:
     """Text → a line in the caller's voice."""
     return _line

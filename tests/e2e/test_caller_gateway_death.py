@@ -10,23 +10,23 @@ from tests.kit.processes import pid_of
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 
 async def test_a_call_goes_on_at_the_gateway_that_takes_the_dead_ones_place(
-    server: LocalServer, say: Callable[[str], Line]
+    server: LocalServer, say: Callable[[str], SpokenLine]
 ) -> None:
     async with open_call(CallOptions(server.url)) as call:
         turn = call.start_saying(say("Where is my parcel?"))
-        await call.hear_for(0.3)
+        await call.wait_until_heard(0.3)
         os.kill(pid_of(server.pid, "gateway"), signal.SIGKILL)
-        await call.hear_reply(turn)
+        await call.wait_for_reply(turn)
         assert not turn.problem, turn.problem
         again = await call.say(say("Where is my parcel?"))
         assert not again.problem, again.problem
         record = call.record()
-    print(f"pause {call.line.pauses_s[0] * 1000:.0f} ms, gap {record.gap_ms:.0f} ms")
+    print(f"pause {call.connection.pauses_s[0] * 1000:.0f} ms, gap {record.gap_ms:.0f} ms")
     ids = Counter(event.body["event_id"] for event in record.events if event.sender == "server")
     assert max(ids.values()) == 1
-    assert call.line.missed == 0 and len(call.line.pauses_s) == 1
+    assert call.connection.gaps == 0 and len(call.connection.pauses_s) == 1
     assert turn.replied and again.replied

@@ -11,7 +11,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 CALLS = 20
 WARM_UP = 10
@@ -23,7 +23,7 @@ def left_keys(store: Redis) -> list[str]:
     return [
         key
         for key in store.scan_iter()
-        if key not in keys.LASTING
+        if key not in keys.WITHOUT_TTL
         and not key.startswith(("avb:job:record:", "avb:wake:"))
         and ("sess_" in key or store.ttl(key) < 0)
     ]
@@ -31,7 +31,7 @@ def left_keys(store: Redis) -> list[str]:
 
 def left_work(store: Redis) -> dict[str, int]:
     """Jobs that nobody has finished, by stream."""
-    streams = [key for key in keys.LASTING if store.type(key) == "stream"]
+    streams = [key for key in keys.WITHOUT_TTL if store.type(key) == "stream"]
     return {key: count for key in streams if (count := store.xlen(key))}
 
 
@@ -40,16 +40,16 @@ async def calls_going_on(server: LocalServer) -> int:
         return int((await http.get(f"{server.root_url}/ready")).json()["calls"])
 
 
-async def brief_call(server: LocalServer, line: Line) -> None:
+async def brief_call(server: LocalServer, line: SpokenLine) -> None:
     async with open_call(CallOptions(server.url)) as call:
         turn = call.start_saying(line)
-        await call.hear_for(0.2)
+        await call.wait_until_heard(0.2)
         await call.hang_up()
     assert turn.first_audio_s is not None, turn.problem
 
 
 async def test_twenty_calls_in_a_row_leave_the_server_as_it_was(
-    server: LocalServer, store: Redis, say: Callable[[str], Line]
+    server: LocalServer, store: Redis, say: Callable[[str], SpokenLine]
 ) -> None:
     line = say("Where is my parcel?")
     for _ in range(WARM_UP):
@@ -67,12 +67,12 @@ async def test_twenty_calls_in_a_row_leave_the_server_as_it_was(
 
 
 async def test_a_caller_who_hangs_up_in_the_middle_of_a_word_leaves_nothing(
-    server: LocalServer, store: Redis, say: Callable[[str], Line]
+    server: LocalServer, store: Redis, say: Callable[[str], SpokenLine]
 ) -> None:
     async with open_call(CallOptions(server.url, resumes=False)) as call:
         line = say("My tracking number is R B one two three four five six seven eight five G B.")
         call.start_saying(line)
-        await call.stay(line.duration_s / 2)
+        await call.stay_connected(line.duration_s / 2)
         await call.hang_up(is_abrupt=True)
     await until(lambda: left_keys(store), "keys left")
     await until(lambda: left_work(store), "jobs left")
@@ -80,11 +80,11 @@ async def test_a_caller_who_hangs_up_in_the_middle_of_a_word_leaves_nothing(
 
 
 async def test_a_caller_who_hangs_up_while_the_agent_speaks_leaves_nothing(
-    server: LocalServer, store: Redis, say: Callable[[str], Line]
+    server: LocalServer, store: Redis, say: Callable[[str], SpokenLine]
 ) -> None:
     async with open_call(CallOptions(server.url, resumes=False)) as call:
         call.start_saying(say("Where is my parcel?"))
-        await call.hear_for(0.3)
+        await call.wait_until_heard(0.3)
         await call.hang_up(is_abrupt=True)
     await until(lambda: left_keys(store), "keys left")
     await until(lambda: left_work(store), "jobs left")

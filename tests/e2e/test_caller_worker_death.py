@@ -11,7 +11,7 @@ from tests.kit.waiting import until
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 PATIENCE_S = 30.0
 ROLES = {"stt", "tts", "worker", "gateway"}
@@ -31,14 +31,14 @@ def kill(server: LocalServer, role: str) -> None:
 
 @pytest.mark.parametrize("role", ["stt", "worker", "tts"])
 async def test_a_worker_killed_while_the_caller_speaks_costs_no_turn(
-    server: LocalServer, say: Callable[[str], Line], role: str
+    server: LocalServer, say: Callable[[str], SpokenLine], role: str
 ) -> None:
     async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
         line = say(NUMBER)
         turn = call.start_saying(line)
-        await call.stay(line.duration_s * 0.8)
+        await call.stay_connected(line.duration_s * 0.8)
         kill(server, role)
-        await call.hear_reply(turn)
+        await call.wait_for_reply(turn)
         assert not turn.problem, turn.problem
         assert "zero zero four" in turn.replied
         if "Is that" in turn.replied:  # it makes sure of a number that came unasked
@@ -47,7 +47,7 @@ async def test_a_worker_killed_while_the_caller_speaks_costs_no_turn(
 
 
 async def test_a_speech_worker_killed_in_the_middle_of_its_sentence_is_heard_to_the_end(
-    server: LocalServer, say: Callable[[str], Line]
+    server: LocalServer, say: Callable[[str], SpokenLine]
 ) -> None:
     async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
         whole = await call.say(say(NUMBER))
@@ -55,9 +55,9 @@ async def test_a_speech_worker_killed_in_the_middle_of_its_sentence_is_heard_to_
     whole_s = whole.reply_end_s - whole.first_audio_s
     async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
         turn = call.start_saying(say(NUMBER))
-        await call.hear_for(0.05)
+        await call.wait_until_heard(0.05)
         kill(server, "tts")
-        await call.hear_reply(turn)
+        await call.wait_for_reply(turn)
         record = call.record()
     assert not turn.problem, turn.problem
     assert turn.replied == whole.replied

@@ -13,7 +13,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 PATIENCE_S = 30.0
 FRAME_SAMPLES = 480  # 20 ms at 24 kHz
@@ -40,7 +40,7 @@ class Microphone:
         self._connection = connection
         self._waiting = np.zeros(0, np.int16)
 
-    def speak(self, line: Line) -> None:
+    def speak(self, line: SpokenLine) -> None:
         self._waiting = np.concatenate([self._waiting, line.pcm])
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ async def hear_out(events: list[Any]) -> None:
     await asyncio.sleep(len(spoken(events)) / 24_000)
 
 
-async def test_a_spoken_conversation_is_answered_aloud(server: LocalServer, say: Callable[[str], Line]) -> None:
+async def test_a_spoken_conversation_is_answered_aloud(server: LocalServer, say: Callable[[str], SpokenLine]) -> None:
     async with client_of(server) as client, client.realtime.connect(model="delivery") as connection:
         await connection.session.update(
             session={"type": "realtime", "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}}

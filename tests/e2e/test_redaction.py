@@ -28,7 +28,7 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 KEY, OTHER_KEY, WRONG_KEY = "hdr-Zanzibar-7781", "sub-Timbuktu-4417", "bad-Ouagadougou-9021"
 MODEL_KEY = "llm-Antananarivo-3355"
@@ -159,7 +159,7 @@ async def test_a_planted_leak_is_found(place: Place) -> None:
 
 
 async def test_no_secret_is_left_anywhere_by_calls_in_which_everything_goes_wrong(
-    place: Place, say: Callable[[str], Line]
+    place: Place, say: Callable[[str], SpokenLine]
 ) -> None:
     async with place.call("delivery") as client:  # a typed turn about a parcel, and its tool
         await client.send("session.update", session={"instructions": f"The caller is {NAME}, {PHONE}."})

@@ -8,7 +8,7 @@ from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 
 PATIENCE_S = 30.0
 FRAME_SAMPLES = 960  # 40 ms
@@ -54,7 +54,7 @@ async def test_a_typed_turn_is_answered_aloud(server: LocalServer) -> None:
     assert "tracking number" in words_of(events)
 
 
-async def test_a_spoken_turn_is_heard_and_answered(server: LocalServer, say: Callable[[str], Line]) -> None:
+async def test_a_spoken_turn_is_heard_and_answered(server: LocalServer, say: Callable[[str], SpokenLine]) -> None:
     runner = RealtimeRunner(RealtimeAgent(name="line"))
     async with await runner.run(model_config=config_of(server)) as session:  # type: ignore[arg-type]
         sound = bytes_of(say("Where is my parcel?").pcm) + bytes(48_000 * 2)

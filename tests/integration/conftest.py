@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from tests.kit.gateway import Gateway, Workers, gateway
 from tests.kit.kits import migrate
-from tests.kit.town import Town, town_of
+from tests.kit.tenant_gateway import TenantGateway, tenant_gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
@@ -46,11 +46,11 @@ async def served(redis_broker: RedisBroker, workers: Workers) -> AsyncIterator[G
 @pytest.fixture
 async def town(
     redis_broker: RedisBroker, workers: Workers, postgres_url: str, manual_clock: ManualClock
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[TenantGateway]:
     """A gateway over a database with tenants."""
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url, most_connections=3)
-    async with town_of(redis_broker, postgres, manual_clock) as made:
+    async with tenant_gateway(redis_broker, postgres, manual_clock) as made:
         yield made
     await postgres.close()
 

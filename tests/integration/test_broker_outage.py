@@ -63,7 +63,7 @@ async def test_commands_go_on_when_every_connection_was_cut(broker: RedisBroker,
 
 
 async def test_an_absent_store_is_reported_in_time() -> None:
-    broker = RedisBroker("unix:///nonexistent/valkey.sock", patience_s=0.1)
+    broker = RedisBroker("unix:///nonexistent/valkey.sock", retry_for_s=0.1)
     try:
         with pytest.raises(BrokerLost):
             await broker.dispatch([submit("job_1")])
@@ -160,7 +160,7 @@ async def test_a_cancelled_job_whose_end_the_store_missed_is_removed_by_its_own_
 
     stop = asyncio.Event()
     monkeypatch.setattr(broker.connection, "call", call_until_away)
-    runner = Runner(broker, JobKind.STT, "w", slots=1, work=work, keep_every_s=0.05)
+    runner = Runner(broker, JobKind.STT, "w", slots=1, work=work, heartbeat_s=0.05)
     await broker.dispatch([submit("job_1", JobKind.STT)])
     running = asyncio.create_task(runner.run(stop))
 

@@ -18,7 +18,7 @@ from agentvoicebox.client.call_report import (
 )
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallFailed, CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import read_wav
 
 RATE_HZ = 24_000
@@ -29,7 +29,7 @@ def tone(seconds: float) -> Int16Array:
 
 
 async def spoken(call: LiveCall, words: str = "hello", seconds: float = 0.3):
-    return await call.say(Line(words, tone(seconds)))
+    return await call.say(SpokenLine(words, tone(seconds)))
 
 
 async def test_two_spoken_turns_are_heard_answered_and_measured() -> None:
@@ -61,7 +61,7 @@ async def test_the_next_line_waits_until_the_reply_was_heard_to_its_end() -> Non
 
 async def test_every_sample_of_a_line_reaches_the_server_once_and_in_order() -> None:
     async with fake_realtime() as server, open_call(CallOptions(server.url)) as call:
-        line = Line("hello", tone(0.31))
+        line = SpokenLine("hello", tone(0.31))
         turn = await call.say(line)
         await call.hang_up()
         await server.lines[0].is_over.wait()
@@ -76,15 +76,15 @@ async def test_every_sample_of_a_line_reaches_the_server_once_and_in_order() -> 
 
 async def test_frames_follow_the_clock_without_drift() -> None:
     async with fake_realtime() as server, open_call(CallOptions(server.url)) as call:
-        await call.stay(1.0)
-        sent_s, now_s = len(np.concatenate(call.line.sent)) / RATE_HZ, call.now_s
+        await call.stay_connected(1.0)
+        sent_s, now_s = len(np.concatenate(call.connection.sent)) / RATE_HZ, call.now_s
     assert 0 <= now_s - sent_s < 0.25  # never ahead of time; behind by the frame being filled, and the machine's load
 
 
 async def test_breaking_in_silences_the_agent_and_tells_how_much_was_heard() -> None:
     async with fake_realtime(Plan(reply_s=3.0)) as server, open_call(CallOptions(server.url)) as call:
-        first = call.start_saying(Line("tell me", tone(0.3)))
-        await call.hear_for(0.4)
+        first = call.start_saying(SpokenLine("tell me", tone(0.3)))
+        await call.wait_until_heard(0.4)
         await spoken(call, "stop")
         record = call.record()
         truncates = [event for event in server.lines[0].events if event["type"] == "conversation.item.truncate"]
@@ -132,8 +132,8 @@ async def test_a_typed_line_is_answered_aloud() -> None:
 
 async def test_hanging_up_in_the_middle_of_a_word_ends_the_line_at_once() -> None:
     async with fake_realtime() as server, open_call(CallOptions(server.url)) as call:
-        call.start_saying(Line("hel", tone(2.0)))
-        await call.stay(0.3)
+        call.start_saying(SpokenLine("hel", tone(2.0)))
+        await call.stay_connected(0.3)
         await call.hang_up(is_abrupt=True)
         async with asyncio.timeout(5):
             await server.lines[0].is_over.wait()
@@ -144,7 +144,7 @@ async def test_a_server_that_goes_away_is_a_problem_of_the_turn_not_a_crash() ->
     async with fake_realtime(Plan(closes_after_turn=1)) as server, open_call(CallOptions(server.url)) as call:
         turn = await spoken(call)
         record = call.record()
-    assert turn.problem == "the server closed the line: 1011 broken"
+    assert turn.problem == "the server closed the connection: 1011 broken"
     assert "1011 broken" in conversation_text(record)
 
 

@@ -14,12 +14,12 @@ from redis import Redis
 from tests.kit import stored_calls
 from tests.kit.client import Client, calling
 from tests.kit.gateway import Gateway, Workers, gateway, says, silence, tone
-from tests.kit.returning import audio_of, back, ids_of, refusal, return_query, session_id
+from tests.kit.resuming_client import audio_of, ids_of, reconnected, refusal, return_query, session_id
 from tests.kit.store import looking_into
 from tests.kit.stored_calls import SUFFIX, StoredCall, read_keys, write_keys
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.envelope import unpack_job, unpack_record
+from agentvoicebox.broker.envelope import unpack_job, unpack_result
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.engine import session_format
@@ -105,7 +105,7 @@ async def test_an_answer_that_a_former_version_began_is_finished_without_gap_or_
     workers.writes, workers.chunks, workers.is_distinct = says(stored_calls.LONG), 30, True
     async with gateway(redis_broker, clock=ClockOfThen(call.left_s)) as served:
         client = resuming(call)
-        async with back(served.url(return_query(client)), client) as client:
+        async with reconnected(served.url(return_query(client)), client) as client:
             resumed = await client.next()
             assert (resumed["type"], resumed["is_complete"]) == ("agentvoicebox.resumed", True)
             await client.until("response.done")
@@ -129,7 +129,7 @@ async def test_a_sentence_that_a_former_version_began_to_hear_is_understood_whol
         client = resuming(call)
         (started,) = client.of("input_audio_buffer.speech_started")
         query = return_query(client, audio_from_ms=0, audio_until_ms=900)
-        async with back(served.url(query), client) as client:
+        async with reconnected(served.url(query), client) as client:
             resumed = await client.next()
             await client.append(tone(900 - resumed["audio_start_ms"]) + tone(400) + silence(700))
             stopped = await client.until("input_audio_buffer.speech_stopped")
@@ -152,7 +152,7 @@ def test_jobs_and_results_of_a_former_version_are_read(path: Path) -> None:
     for key in (keys.results(session_of(call)), keys.audio_out(session_of(call))):
         _, entries = call.keys.get(key, ("stream", []))
         for _, fields in entries:
-            record = unpack_record(base64.b64decode(fields["r"]))
+            record = unpack_result(base64.b64decode(fields["r"]))
             msgspec.msgpack.decode(record.body, type=WorkerInput)
 
 
@@ -187,7 +187,7 @@ async def test_a_session_of_a_newer_version_is_refused_untouched_and_a_newer_gat
         await client.until("response.output_audio.delta")  # its gateway has noticed nothing
         client.ws.transport.abort()
     monkeypatch.setattr(session_format, "NEWEST_READ", NEWER)
-    async with back(other.url(return_query(client)), client) as client:
+    async with reconnected(other.url(return_query(client)), client) as client:
         assert (await client.next())["is_complete"]
         await client.until("response.done")
         assert audio_of(client) == b"".join(chunk for chunks in workers.spoken.values() for chunk in chunks)

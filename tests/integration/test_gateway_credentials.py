@@ -12,8 +12,8 @@ from openai import PermissionDeniedError
 from redis import Redis
 from tests.kit.client import WAIT_S, calling
 from tests.kit.gateway import Workers, gateway
-from tests.kit.returning import back, refusal, return_query, session_id
-from tests.kit.town import CONFIGURED, Town, as_key, bearer
+from tests.kit.resuming_client import reconnected, refusal, return_query, session_id
+from tests.kit.tenant_gateway import CONFIGURED, TenantGateway, as_key, bearer
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
@@ -29,7 +29,7 @@ from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
 
 
-async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: Town) -> None:
+async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: TenantGateway) -> None:
     key = await town.key()
     async with calling(town.url(), **as_key(key.text)) as client:
         (session,) = await town.served.state.directory.live()
@@ -38,12 +38,14 @@ async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: Town) -> Non
         assert (await client.until("response.done"))["response"]["status"] == "completed"
 
 
-async def test_both_keys_of_a_rotation_open_and_go_on_with_a_session_until_the_old_one_is_over(town: Town) -> None:
+async def test_both_keys_of_a_rotation_open_and_go_on_with_a_session_until_the_old_one_is_over(
+    town: TenantGateway,
+) -> None:
     old, new = await town.key(), new_key()
     async with calling(town.url("model=delivery&resume=1"), **as_key(old.text)) as client:
         await town.keys.rotate("acme", old.prefix, new, grace_s=3600)
         client.ws.transport.abort()
-    async with back(town.url(return_query(client)), client, **as_key(new.text)) as client:
+    async with reconnected(town.url(return_query(client)), client, **as_key(new.text)) as client:
         assert (await client.next())["type"] == "agentvoicebox.resumed"
         client.ws.transport.abort()
     town.clock.advance(3600)
@@ -54,7 +56,7 @@ async def test_both_keys_of_a_rotation_open_and_go_on_with_a_session_until_the_o
     assert (error["code"], code) == ("session_not_found", 4000)
 
 
-async def test_the_official_client_mints_a_secret_and_another_connects_with_it(town: Town) -> None:
+async def test_the_official_client_mints_a_secret_and_another_connects_with_it(town: TenantGateway) -> None:
     server = town.openai((await town.key()).text)
     minted = await server.realtime.client_secrets.create(
         expires_after={"anchor": "created_at", "seconds": 60},
@@ -74,7 +76,7 @@ async def test_the_official_client_mints_a_secret_and_another_connects_with_it(t
         await each.close()
 
 
-async def test_a_secret_opens_what_it_was_minted_for_until_it_is_over(town: Town, redis_url: str) -> None:
+async def test_a_secret_opens_what_it_was_minted_for_until_it_is_over(town: TenantGateway, redis_url: str) -> None:
     async with town.http((await town.key()).text) as http:
         session = {"type": "realtime", "model": "delivery"}
         answer = (await http.post("/v1/realtime/client_secrets", json={"session": session})).json()
@@ -98,7 +100,7 @@ async def test_a_secret_opens_what_it_was_minted_for_until_it_is_over(town: Town
     assert (error["code"], code) == ("invalid_api_key", 3000)
 
 
-async def test_a_secret_that_is_bound_to_a_session_goes_on_with_that_one_alone(town: Town) -> None:
+async def test_a_secret_that_is_bound_to_a_session_goes_on_with_that_one_alone(town: TenantGateway) -> None:
     key = await town.key()
     async with calling(town.url("model=delivery&resume=1"), **as_key(key.text)) as client:
         principal = Principal("acme", f"key_{key.prefix}")
@@ -107,11 +109,11 @@ async def test_a_secret_that_is_bound_to_a_session_goes_on_with_that_one_alone(t
     for query in ("model=delivery", "session_id=sess_" + "0" * 20):
         error, code, _ = await refusal(town.url(query), **as_key(bound))
         assert (error["code"], code) == ("invalid_api_key", 3000)
-    async with back(town.url(return_query(client)), client, **as_key(bound)) as client:
+    async with reconnected(town.url(return_query(client)), client, **as_key(bound)) as client:
         assert (await client.next())["type"] == "agentvoicebox.resumed"
 
 
-async def test_a_suspension_ends_an_open_session_with_its_reason_and_no_other(town: Town) -> None:
+async def test_a_suspension_ends_an_open_session_with_its_reason_and_no_other(town: TenantGateway) -> None:
     key, other = await town.key(), await town.key("umbra")
     async with (
         calling(town.url(), **as_key(key.text)) as client,
@@ -129,7 +131,7 @@ async def test_a_suspension_ends_an_open_session_with_its_reason_and_no_other(to
         assert await refusal(town.url(), **as_key(key.text)) == (told["error"], 1008, reason)
 
 
-async def test_a_revoked_key_ends_the_sessions_of_its_secrets_too(town: Town) -> None:
+async def test_a_revoked_key_ends_the_sessions_of_its_secrets_too(town: TenantGateway) -> None:
     key = await town.key()
     secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
     async with calling(town.url(), **as_key(secret)) as client:
@@ -142,7 +144,7 @@ async def test_a_revoked_key_ends_the_sessions_of_its_secrets_too(town: Town) ->
 
 
 async def test_p10_without_a_valid_token_there_is_a_fatal_refusal_and_nothing_in_the_store(
-    town: Town, redis_url: str
+    town: TenantGateway, redis_url: str
 ) -> None:
     good, revoked, shut = [await town.key(tenant) for tenant in ("acme", "acme", "shut")]
     await town.keys.revoke("acme", revoked.prefix)
@@ -174,12 +176,12 @@ async def test_p10_without_a_valid_token_there_is_a_fatal_refusal_and_nothing_in
         assert f'avb_refusals_total{{code="{refused}"}} 1.0' in page
 
 
-async def test_a_surrogate_is_refused_like_any_other_text(town: Town) -> None:
+async def test_a_surrogate_is_refused_like_any_other_text(town: TenantGateway) -> None:
     with pytest.raises(BadCredentials):
         await town.served.state.admission.authorize({"authorization": "Bearer sk-avb-\ud800"})
 
 
-async def test_rest_answers_faults_with_a_status_and_the_same_body(town: Town) -> None:
+async def test_rest_answers_faults_with_a_status_and_the_same_body(town: TenantGateway) -> None:
     key = await town.key()
     secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
     async with town.http(key.text) as http, town.http(secret) as browser, town.http("wrong") as stranger:
@@ -227,7 +229,7 @@ def log() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-async def test_no_key_and_no_secret_is_in_any_log_line(log: io.StringIO, town: Town) -> None:
+async def test_no_key_and_no_secret_is_in_any_log_line(log: io.StringIO, town: TenantGateway) -> None:
     key, unknown = await town.key(), new_key().text
     async with town.http(key.text) as http:
         secret = (await http.post("/v1/realtime/client_secrets")).json()["value"]

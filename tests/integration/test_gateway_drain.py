@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.kit.client import SERVER_VAD, WAIT_S, Client, calling
 from tests.kit.gateway import Gateway, Workers, says, silence, tone
-from tests.kit.returning import audio_of
+from tests.kit.resuming_client import audio_of
 from websockets.exceptions import ConnectionClosed
 
 LONG = "One. Two. Three. Four."

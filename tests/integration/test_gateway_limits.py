@@ -11,8 +11,8 @@ import pytest
 from openai import AsyncOpenAI, RateLimitError
 from tests.kit.client import WAIT_S, Client, calling, until
 from tests.kit.gateway import Gateway, Workers, gateway, silence
-from tests.kit.returning import back, refusal, return_query
-from tests.kit.town import as_key, town_of
+from tests.kit.resuming_client import reconnected, refusal, return_query
+from tests.kit.tenant_gateway import as_key, tenant_gateway
 from websockets.asyncio.client import ClientConnection, connect
 
 from agentvoicebox.broker.connection import Connection
@@ -54,7 +54,7 @@ async def three(redis_url: str) -> AsyncIterator[list[Gateway]]:
             broker = RedisBroker(redis_url)
             stack.push_async_callback(broker.close)
             made.append(await stack.enter_async_context(limited(broker, tenant(requests=100))))
-            made[-1].state.admission._limits._patience_s = 30.0  # a busy machine must not look like an absent store
+            made[-1].state.admission._limits._timeout_s = 30.0  # a busy machine must not look like an absent store
         yield made
 
 
@@ -99,7 +99,7 @@ async def test_of_200_events_at_each_of_three_gateways_no_more_count_than_the_li
 async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_open(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "TIMEOUT_S", 30.0)  # a busy machine must not look like an absent store
+    monkeypatch.setattr(counts, "STORE_TIMEOUT_S", 30.0)  # a busy machine must not look like an absent store
     most, limits = 20, LimitConfig(tenant_sessions=20)
     async with AsyncExitStack() as stack:
         brokers = [RedisBroker(redis_url) for _ in range(3)]
@@ -139,7 +139,7 @@ async def test_a_tenants_own_limit_acts_on_an_open_session_and_on_nobody_else(
         return (await client.next())["type"] == "session.updated"
 
     limits = tenant(requests=3)
-    async with town_of(redis_broker, postgres, manual_clock, limits=limits) as town, AsyncExitStack() as stack:
+    async with tenant_gateway(redis_broker, postgres, manual_clock, limits=limits) as town, AsyncExitStack() as stack:
         one, other = [
             await stack.enter_async_context(calling(town.url(), **as_key((await town.key(each)).text)))
             for each in ("acme", "umbra")
@@ -244,7 +244,7 @@ async def test_a_caller_who_last_heard_of_limits_comes_back_to_the_right_place(
             await client.send("response.create")
             await client.until("rate_limits.updated")
             client.ws.transport.abort()
-        async with back(served.url(return_query(client)), client, **AS_KEY) as client:
+        async with reconnected(served.url(return_query(client)), client, **AS_KEY) as client:
             resumed = await client.next()
             assert (resumed["type"], resumed["is_complete"]) == ("agentvoicebox.resumed", True)
             await client.nothing_but()

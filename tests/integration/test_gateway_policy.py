@@ -7,8 +7,8 @@ import pytest
 from tests.kit.client import calling
 from tests.kit.gateway import gateway
 from tests.kit.opa_server import opa_server
-from tests.kit.returning import refusal
-from tests.kit.town import CONFIGURED, Town, as_key, town_of
+from tests.kit.resuming_client import refusal
+from tests.kit.tenant_gateway import CONFIGURED, TenantGateway, as_key, tenant_gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
@@ -21,7 +21,7 @@ from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 
@@ -50,7 +50,7 @@ def rules(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def both_agents_are_asked_for(town: Town) -> None:
+async def both_agents_are_asked_for(town: TenantGateway) -> None:
     key = (await town.key()).text
     async with calling(town.url("model=delivery"), **as_key(key)):
         pass
@@ -69,14 +69,14 @@ async def both_agents_are_asked_for(town: Town) -> None:
 async def test_an_agent_that_the_rules_forbid_can_not_be_called(
     redis_broker: RedisBroker, postgres: Postgres, rules: Path
 ) -> None:
-    async with town_of(redis_broker, postgres, ManualClock(), policy=EmbeddedPolicy(str(rules))) as town:
+    async with tenant_gateway(redis_broker, postgres, ManualClock(), policy=EmbeddedPolicy(str(rules))) as town:
         await both_agents_are_asked_for(town)
 
 
 async def test_the_same_rules_hold_behind_a_server(redis_broker: RedisBroker, postgres: Postgres, rules: Path) -> None:
     async with (
         opa_server(rules) as opa,
-        town_of(redis_broker, postgres, ManualClock(), policy=OpaPolicy(opa.url)) as town,
+        tenant_gateway(redis_broker, postgres, ManualClock(), policy=OpaPolicy(opa.url)) as town,
     ):
         await both_agents_are_asked_for(town)
         assert {"session.connect", "session.open", "client_secret.create"} == {each["action"] for each in opa.asked}
@@ -84,7 +84,7 @@ async def test_the_same_rules_hold_behind_a_server(redis_broker: RedisBroker, po
 
 async def test_a_policy_that_is_away_lets_nobody_in_and_says_so(redis_broker: RedisBroker, postgres: Postgres) -> None:
     policy = OpaPolicy("http://127.0.0.1:1")
-    async with town_of(redis_broker, postgres, ManualClock(), policy=policy) as town:
+    async with tenant_gateway(redis_broker, postgres, ManualClock(), policy=policy) as town:
         key = (await town.key()).text
         error, code, reason = await refusal(town.url(), **as_key(key))
         assert (error["code"], code, reason) == ("policy_lost", 1013, "server_error.policy_lost")
@@ -95,10 +95,10 @@ async def test_a_policy_that_is_away_lets_nobody_in_and_says_so(redis_broker: Re
 
 
 async def test_the_administration_stands_beside_the_calls(redis_broker: RedisBroker, postgres: Postgres) -> None:
-    records = RecordStores(postgres, History(postgres), Usage(postgres))
+    records = RecordStores(postgres, History(postgres), UsageReader(postgres))
     admission = AdmissionConfig((CONFIGURED,))
     async with gateway(redis_broker, admission=admission, postgres=postgres, records=records) as served:
-        town = Town(served, served.state.admission._api_keys, ManualClock())  # type: ignore[arg-type]
+        town = TenantGateway(served, served.state.admission._api_keys, ManualClock())  # type: ignore[arg-type]
         admin = new_key()
         await ApiKeys(postgres).create(DEFAULT_TENANT, admin, scopes=("admin",))
         async with town.http(CONFIGURED) as configured:

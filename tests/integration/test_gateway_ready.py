@@ -26,7 +26,7 @@ async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_the
             assert (await told())[0] == 503
             await redis_broker.claim(kind, "w", slots=1, wait_s=0.01)
         assert await told() == (200, "ready", "ok")
-        await redis_broker.bury(JobKind.TTS, "w")
+        await redis_broker.release_consumer(JobKind.TTS, "w")
         assert await told() == (200, "degraded", "down")
         await redis_broker.claim(JobKind.TTS, "w", slots=1, wait_s=0.01)
         assert await told() == (200, "ready", "ok")

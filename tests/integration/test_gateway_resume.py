@@ -8,12 +8,12 @@ import pytest
 from redis.asyncio import Redis
 from tests.kit.client import SERVER_VAD, Client, calling, until
 from tests.kit.gateway import Gateway, Workers, gateway, says, silence, tone
-from tests.kit.returning import (
+from tests.kit.resuming_client import (
     audio_of,
-    back,
     free_port,
     gateway_process,
     ids_of,
+    reconnected,
     refusal,
     return_query,
     session_id,
@@ -72,7 +72,7 @@ async def test_a_line_that_breaks_in_mid_answer_goes_on_without_gap_or_repeat(
         await hear_some(client, deltas)
         client.ws.transport.abort()
     where = other if at_another else served
-    async with back(where.url(return_query(client)), client) as client:
+    async with reconnected(where.url(return_query(client)), client) as client:
         resumed = await client.next()
         assert (resumed["type"], resumed["is_complete"]) == ("agentvoicebox.resumed", True)
         await client.until("response.done")
@@ -94,7 +94,7 @@ async def test_what_was_said_while_nobody_was_there_is_heard_on_return(served: G
         return any(b"speech_done" in raw for raw in (await served.state.session_log.read(session)).entries)
 
     await until(is_written)
-    async with back(served.url(return_query(client)), client) as client:
+    async with reconnected(served.url(return_query(client)), client) as client:
         await client.until("response.done")
         assert_whole(client, slow)
 
@@ -114,7 +114,7 @@ async def test_telephone_audio_goes_on_as_the_same_stream(
                 await client.until("response.done")
             else:
                 client.ws.transport.abort()
-                async with back(other.url(return_query(client)), client) as again:
+                async with reconnected(other.url(return_query(client)), client) as again:
                     await again.until("response.done")
         heard.append(audio_of(client))
     assert heard[0] == heard[1]
@@ -130,7 +130,7 @@ async def test_a_caller_cut_off_in_mid_word_is_understood_whole(
         await client.append(said[:cut])
         started = await client.until("input_audio_buffer.speech_started")
         client.ws.transport.abort()
-    async with back(other.url(return_query(client, audio_from_ms=0, audio_until_ms=900)), client) as client:
+    async with reconnected(other.url(return_query(client, audio_from_ms=0, audio_until_ms=900)), client) as client:
         resumed = await client.next()
         start_ms = resumed["audio_start_ms"]
         assert 0 < start_ms <= 900
@@ -195,7 +195,7 @@ async def test_of_two_who_come_back_at_once_one_goes_on(served: Gateway, other: 
     async def come_back(where: Gateway) -> Client:
         made = Client.__new__(Client)
         made.events = list(client.events)
-        async with back(where.url(return_query(client)), made) as again:
+        async with reconnected(where.url(return_query(client)), made) as again:
             try:
                 await again.until("response.done")
             except ConnectionClosed:
@@ -222,7 +222,7 @@ async def test_a_refused_resume_leaves_the_first_call_running_with_its_place(
             error, code, _ = await refusal(served.url(return_query(client)))
             assert (error["code"], code) == ("session_busy", 1013)
         assert len(served.state.sessions) == 1
-        assert list(served.state.admission.counts._ours) == [SessionRef("default", session_id(client))]
+        assert list(served.state.admission.counts._own) == [SessionRef("default", session_id(client))]
         await client.until("response.done")
         assert_whole(client, slow)
 
@@ -236,7 +236,7 @@ async def test_the_former_owner_is_dropped_and_its_late_writes_do_not_land(
         seen = len(client.events)
         rival = Client.__new__(Client)
         rival.events = list(client.events)
-        async with back(other.url(return_query(client)), rival) as rival:
+        async with reconnected(other.url(return_query(client)), rival) as rival:
             await rival.until("response.done")
             with pytest.raises(ConnectionClosed):
                 while True:
@@ -307,7 +307,7 @@ async def test_an_event_too_old_is_told_and_nothing_is_sent_again(served: Gatewa
         await client.use(instructions="Be kind.")
         client.ws.transport.abort()
     query = f"resume=1&session_id={session_id(client)}&last_event_id=event_unknown"
-    async with back(served.url(query), client) as client:
+    async with reconnected(served.url(query), client) as client:
         resumed = await client.next()
         assert (resumed["type"], resumed["is_complete"]) == ("agentvoicebox.resumed", False)
         assert (await client.use())["instructions"] == "Be kind."
@@ -325,7 +325,7 @@ async def test_a_gateway_that_drains_hands_its_sessions_over(
                 while True:
                     await client.next()
             assert client.ws.close_code == 1012
-        async with back(other.url(return_query(client)), client) as client:
+        async with reconnected(other.url(return_query(client)), client) as client:
             await client.until("response.done")
             assert_whole(client, slow)
 
@@ -341,7 +341,7 @@ async def test_a_snapshot_that_was_saved_and_the_log_since_are_enough(
         await hear_some(client, 22)
         client.ws.transport.abort()
     assert (await served.state.session_log.read(SessionRef("default", session_id(client)))).state is not None
-    async with back(other.url(return_query(client)), client) as client:
+    async with reconnected(other.url(return_query(client)), client) as client:
         assert (await client.next())["is_complete"]
         await client.until("response.done")
         assert_whole(client, slow)
@@ -357,6 +357,6 @@ async def test_a_killed_gateway_costs_a_pause_and_nothing_else(redis_url: str, o
             with pytest.raises(ConnectionClosed):
                 while True:
                     await client.next()
-        async with back(other.url(return_query(client)), client) as client:
+        async with reconnected(other.url(return_query(client)), client) as client:
             await client.until("response.done")
             assert_whole(client, slow)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.kit.client import Client, calling, until
 from tests.kit.gateway import Workers, says
-from tests.kit.returning import audio_of, refusal, session_id
-from tests.kit.town import Town, as_key, town_of
+from tests.kit.resuming_client import audio_of, refusal, session_id
+from tests.kit.tenant_gateway import TenantGateway, as_key, tenant_gateway
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -28,7 +28,7 @@ NOBODYS = "0" * 20
 
 
 @asynccontextmanager
-async def two(town: Town, query: str = "model=delivery") -> AsyncIterator[tuple[Client, Client]]:
+async def two(town: TenantGateway, query: str = "model=delivery") -> AsyncIterator[tuple[Client, Client]]:
     """A caller of acme and one of umbra."""
     acme, umbra = await town.key("acme"), await town.key("umbra")
     async with (
@@ -46,7 +46,7 @@ def without(answer: Any, *ids: str) -> str:
     return text
 
 
-async def test_neither_rest_nor_resume_tells_another_tenants_session_from_none(town: Town) -> None:
+async def test_neither_rest_nor_resume_tells_another_tenants_session_from_none(town: TenantGateway) -> None:
     acme, umbra = await town.key("acme"), await town.key("umbra")
     async with calling(town.url("model=delivery&resume=1"), **as_key(acme.text)) as victim:
         real, guessed = session_id(victim), f"sess_{NOBODYS}"
@@ -68,7 +68,9 @@ async def test_neither_rest_nor_resume_tells_another_tenants_session_from_none(t
 
 
 @pytest.mark.parametrize("id_of", ["item", "response"])
-async def test_another_tenants_items_and_responses_are_as_unknown_as_invented_ones(town: Town, id_of: str) -> None:
+async def test_another_tenants_items_and_responses_are_as_unknown_as_invented_ones(
+    town: TenantGateway, id_of: str
+) -> None:
     async with two(town) as (victim, thief):
         await victim.send("response.create")
         response = (await victim.until("response.done"))["response"]
@@ -101,7 +103,9 @@ async def test_another_tenants_items_and_responses_are_as_unknown_as_invented_on
         await victim.nothing_but("rate_limits.updated")
 
 
-async def test_a_running_answer_can_not_be_cancelled_or_heard_by_another_tenant(town: Town, workers: Workers) -> None:
+async def test_a_running_answer_can_not_be_cancelled_or_heard_by_another_tenant(
+    town: TenantGateway, workers: Workers
+) -> None:
     workers.writes, workers.chunks, workers.pace_s, workers.is_distinct = says("One. Two. Three."), 10, 0.01, True
     async with two(town) as (victim, thief):
         await victim.send("response.create")
@@ -117,7 +121,9 @@ async def test_a_running_answer_can_not_be_cancelled_or_heard_by_another_tenant(
         } == {"response_cancel_not_active"}
 
 
-async def test_the_same_session_id_at_two_tenants_is_two_sessions(town: Town, redis_broker: RedisBroker) -> None:
+async def test_the_same_session_id_at_two_tenants_is_two_sessions(
+    town: TenantGateway, redis_broker: RedisBroker
+) -> None:
     """Even whoever knew an id and could make the store hold it for himself would hear nothing of the other."""
     key = await town.key("acme")
     async with calling(town.url(), **as_key(key.text)) as victim:
@@ -144,7 +150,10 @@ async def test_nobody_uses_up_another_tenants_limit(
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url, most_connections=2)
     limits = LimitConfig(tenant=Allowance(requests=20, window_s=3_600.0))
-    async with town_of(redis_broker, postgres, manual_clock, limits=limits) as town, two(town) as (victim, thief):
+    async with (
+        tenant_gateway(redis_broker, postgres, manual_clock, limits=limits) as town,
+        two(town) as (victim, thief),
+    ):
         for _ in range(40):
             await thief.send("session.update", session={})
         while len(thief.of("session.updated")) + len(thief.of("error")) < 40:
@@ -158,7 +167,7 @@ async def test_nobody_uses_up_another_tenants_limit(
 
 
 async def test_what_was_said_is_recorded_for_its_tenant_alone(
-    town: Town, redis_broker: RedisBroker, postgres_url: str
+    town: TenantGateway, redis_broker: RedisBroker, postgres_url: str
 ) -> None:
     postgres = await Postgres.open(postgres_url, most_connections=2)
     history = History(postgres)

@@ -21,7 +21,7 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import TimedBatch
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
 
@@ -54,7 +54,7 @@ async def served_and_recorded(
     """A gateway whose calls are recorded twice over, and a client for its REST."""
     workers.writes = looks_up
     async with (
-        gateway(redis_broker, records=RecordStores(postgres, History(postgres), Usage(postgres))) as made,
+        gateway(redis_broker, records=RecordStores(postgres, History(postgres), UsageReader(postgres))) as made,
         recording(redis_broker, postgres),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{made.port}/v1") as client,
     ):

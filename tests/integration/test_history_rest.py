@@ -13,7 +13,7 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.principal import Principal
 
 T0 = 1_800_000_000.0  # 2027-01-15
@@ -50,7 +50,7 @@ async def rest(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
         return Principal(request.headers["tenant"], "key_1")
 
     app = FastAPI()
-    app.include_router(history_routes(History(postgres), Usage(postgres), admit))
+    app.include_router(history_routes(History(postgres), UsageReader(postgres), admit))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://gateway/v1", headers={"tenant": "acme"}

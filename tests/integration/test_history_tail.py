@@ -15,7 +15,7 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch
-from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
+from agentvoicebox.storage.rules import RetentionRules, RuleBook, TenantRules
 from agentvoicebox.storage.tail import Tail
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
@@ -35,7 +35,7 @@ def item(item_id: str, text: str = "half") -> Persist:
 
 @pytest.fixture
 def history(postgres: Postgres, redis_broker: RedisBroker) -> History:
-    return History(postgres, tail=Tail(redis_broker.connection, RuleBook(postgres, Rules())))
+    return History(postgres, tail=Tail(redis_broker.connection, RuleBook(postgres, RetentionRules())))
 
 
 async def write_all(broker: RedisBroker, postgres: Postgres) -> None:
@@ -111,8 +111,8 @@ async def test_what_waits_of_another_tenants_session_of_the_same_id_is_not_seen(
 async def test_words_that_will_be_masked_are_shown_masked_while_they_wait(
     redis_broker: RedisBroker, postgres: Postgres
 ) -> None:
-    rules = RuleBook(postgres, Rules())
-    await rules.set("acme", OwnRules(words="mask"))
+    rules = RuleBook(postgres, RetentionRules())
+    await rules.set("acme", TenantRules(words="mask"))
     await redis_broker.dispatch([submit(1, item("a", "Marmalade 7"))])
     page = await History(postgres, tail=Tail(redis_broker.connection, rules)).items("acme", "sess_1")
     assert page is not None and page.records[0].body["transcript"] == "Xxxxxxxxx 0"

@@ -87,7 +87,7 @@ async def test_racing_gateways_share_one_limit_by_the_servers_own_clock(store_ur
     scope = Scope("tenant", Allowance(requests=50, tokens=5000), "acme")
     gateways = [Connection(store_url) for _ in range(3)]
     try:
-        all_limits = [Limits(each, patience_s=30) for each in gateways]
+        all_limits = [Limits(each, timeout_s=30) for each in gateways]
         verdicts = await asyncio.gather(*(limits.check([scope], tokens=10) for limits in all_limits for _ in range(67)))
     finally:
         for each in gateways:

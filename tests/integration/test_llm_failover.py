@@ -13,12 +13,12 @@ from tests.kit.client import Client, calling
 from tests.kit.gateway import Workers, gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.providers.llm.registry import LanguageModels, Server
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy
 from agentvoicebox.settings import Settings
-from agentvoicebox.workers.health import Health
+from agentvoicebox.workers.health import WorkerHealth
 from agentvoicebox.workers.llm import LlmWork
 from agentvoicebox.workers.runner import Runner, worker_name
 
@@ -41,8 +41,10 @@ async def call_over(redis_url: str, *servers: ChatServer, open_s: float = 0.3) -
         models = LanguageModels([Server(*each) for each in settings.language_servers], breaker=breaker)
         stack.push_async_callback(models.close)
         stop = asyncio.Event()
-        health = Health(VitalSigns(brokers[0].connection), JobKind.LLM, WORKER, models.ailing, every_s=0.1)
-        work = LlmWork(models, on_trouble=health.suspect)
+        health = WorkerHealth(
+            StoreHealthMonitor(brokers[0].connection), JobKind.LLM, WORKER, models.ailing, every_s=0.1
+        )
+        work = LlmWork(models, on_failure=health.suspect)
         await stack.enter_async_context(health.watching())
         served = await stack.enter_async_context(gateway(brokers[2], check_interval_s=0.1))
         working = [

@@ -14,7 +14,7 @@ from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import ProviderBrokeOff, ProviderUnavailable
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.providers.llm.registry import LanguageModels
-from agentvoicebox.providers.llm.scripted import Call, Line, Pause, ScriptedLlm
+from agentvoicebox.providers.llm.scripted import Line, Pause, ScriptedCall, ScriptedLlm
 from agentvoicebox.settings import Settings
 from agentvoicebox.workers.llm import LlmWork, serve_llm
 from agentvoicebox.workers.runner import Runner, Task
@@ -121,7 +121,7 @@ async def test_a_dead_workers_line_goes_on_where_the_caller_stopped_hearing(brok
     else:
         whole = "Hello, this is parcel tracking. What's your tracking number?"
         await first.publish(TextDelta("job_1", whole[:17]))
-    await broker.bury(JobKind.LLM, "w1")
+    await broker.release_consumer(JobKind.LLM, "w1")
     second = await claimed(broker, "w2")
     assert second.claim.attempt == 2
     await work(second)
@@ -141,10 +141,10 @@ async def test_half_a_tool_call_of_a_dead_worker_fails_honestly_and_a_whole_one_
     broker: RedisBroker,
 ) -> None:
     for arguments, expected in (('{"a"', JobFailed), ('{"a":1}', Generated)):
-        work, _ = scripted((Call("f", "{}"),))
+        work, _ = scripted((ScriptedCall("f", "{}"),))
         await broker.dispatch([submit()])
         await (await claimed(broker, "w1")).publish(ToolCallDelta("job_1", 0, "f", arguments))
-        await broker.bury(JobKind.LLM, "w1")
+        await broker.release_consumer(JobKind.LLM, "w1")
         await work(await claimed(broker, "w2"))
         got = await Results(broker).until_last()
         assert isinstance(got[-1], expected)

@@ -10,10 +10,10 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import PolicyDenied, PolicyLost, SettingsError
 from agentvoicebox.policy import decisions as decisions_module
 from agentvoicebox.policy.bundle import read_bundle, shipped_rules
-from agentvoicebox.policy.decisions import KEEP_S, Decisions
-from agentvoicebox.policy.embedded import LOOK_EVERY_S, EmbeddedPolicy
+from agentvoicebox.policy.decisions import CACHE_FOR_S, Decisions
+from agentvoicebox.policy.embedded import CHECK_EVERY_S, EmbeddedPolicy
 from agentvoicebox.policy.opa import REST, OpaPolicy
-from agentvoicebox.ports.policy import Decision, Question
+from agentvoicebox.ports.policy import Decision, PolicyRequest
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
@@ -21,7 +21,7 @@ from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.principal import Principal
 
 CALLER = Principal("acme", "key_000000000001", ("realtime",))
-QUESTION = Question("acme", "key_1", ("realtime",), "session.open", "acme", "delivery")
+QUESTION = PolicyRequest("acme", "key_1", ("realtime",), "session.open", "acme", "delivery")
 HEADER = "package agentvoicebox.access\n\nimport rego.v1\n\n"
 ACME_IS_SHUT = HEADER + 'deny contains "acme is shut" if input.tenant == "acme"\n'
 
@@ -34,7 +34,7 @@ class Counting:
         self.version = "1"
         self.decision = Decision(True, "")
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: PolicyRequest) -> Decision:
         self.asked += 1
         return self.decision
 
@@ -59,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
     ("answer", "told"),
     [
         ((500, b'{"code": "internal_error"}'), "status 500"),
-        ((200, b"<html>a proxy's page</html>"), "no OPA server"),
+        ((200, b"<html>a proxy's page</html>"), "not an OPA server"),
         ((200, b"{}"), "has no rule"),
         ((200, b'{"result": true}'), "no decision"),
         ((200, b'{"result": {"allow": "yes", "reason": ""}}'), "no decision"),
@@ -95,7 +95,7 @@ async def test_a_server_that_is_away_is_left_alone_for_a_moment_and_then_asked_a
         with pytest.raises(PolicyLost, match="503"):
             await policy.decide(QUESTION)
     asked = len(opa.asked)
-    with pytest.raises(PolicyLost, match="left alone"):
+    with pytest.raises(PolicyLost, match="is paused"):
         await policy.decide(QUESTION)
     assert len(opa.asked) == asked
     opa.instead = None
@@ -127,7 +127,7 @@ async def test_an_answer_serves_for_some_seconds_and_no_longer() -> None:
     for _ in range(3):
         await decisions.require(CALLER, "session.open")
     assert policy.asked == 1
-    clock.advance(KEEP_S)
+    clock.advance(CACHE_FOR_S)
     policy.decision = Decision(False, "shut")
     with pytest.raises(PolicyDenied, match="shut"):
         await decisions.require(CALLER, "session.open")
@@ -178,11 +178,11 @@ async def test_rules_of_ones_own_restrict_and_a_change_is_taken_up(folder: Path)
     decisions = Decisions(EmbeddedPolicy(str(folder), clock=clock), clock=clock)
     await decisions.require(CALLER, "session.open")
     (folder / "shut.rego").write_text(ACME_IS_SHUT)
-    clock.advance(max(LOOK_EVERY_S, KEEP_S))
+    clock.advance(max(CHECK_EVERY_S, CACHE_FOR_S))
     with pytest.raises(PolicyDenied, match="acme is shut"):
         await decisions.require(CALLER, "session.open")
     (folder / "shut.rego").unlink()
-    clock.advance(max(LOOK_EVERY_S, KEEP_S))
+    clock.advance(max(CHECK_EVERY_S, CACHE_FOR_S))
     await decisions.require(CALLER, "session.open")
 
 
@@ -192,7 +192,7 @@ async def test_a_faulty_change_leaves_the_former_rules(folder: Path) -> None:
     policy = EmbeddedPolicy(str(folder), clock=clock)
     version = policy.version
     (folder / "shut.rego").write_text(ACME_IS_SHUT + "deny contains {")
-    clock.advance(LOOK_EVERY_S)
+    clock.advance(CHECK_EVERY_S)
     assert not (await policy.decide(QUESTION)).allow and policy.version == version
 
 

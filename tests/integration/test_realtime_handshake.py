@@ -219,7 +219,7 @@ async def test_a_shutdown_ends_calls_with_their_closing_events_and_lets_nobody_i
 
 
 async def test_without_the_store_a_caller_is_told_to_try_later_and_the_gateway_is_not_ready() -> None:
-    broker = RedisBroker("redis://127.0.0.1:1/0", patience_s=0.1)
+    broker = RedisBroker("redis://127.0.0.1:1/0", retry_for_s=0.1)
     async with gateway(broker) as served:
         error, code, _ = await turned_away(served.url())
         assert (error["type"], error["code"], code) == ("server_error", "broker_lost", 1013)

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+from tests.kit.memory_broker import MemoryBroker
 
-from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, WorkerInput
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.errors import BadProviderAnswer, ProviderTimeout
-from agentvoicebox.ports.broker import Broker, Cancel, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.broker import Broker, Cancel, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.workers.runner import ClaimLost, Runner, Task
 
 CALL = SessionRef("acme", "sess_1")
@@ -42,7 +42,7 @@ async def running(
     name: str = "w1",
 ) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
-    runner = Runner(broker, JobKind.LLM, name, slots=slots, work=work, drain_s=drain_s, keep_every_s=0.1)
+    runner = Runner(broker, JobKind.LLM, name, slots=slots, work=work, drain_s=drain_s, heartbeat_s=0.1)
     task = asyncio.create_task(runner.run(stop))
     try:
         yield stop
@@ -53,8 +53,8 @@ async def running(
     assert runner.busy == 0
 
 
-async def until_last(broker: Broker, *job_ids: str) -> list[Record]:
-    got: list[Record] = []
+async def until_last(broker: Broker, *job_ids: str) -> list[JobResult]:
+    got: list[JobResult] = []
     results = await broker.results(CALL)
     records = aiter(results)
     try:
@@ -67,7 +67,7 @@ async def until_last(broker: Broker, *job_ids: str) -> list[Record]:
     return got
 
 
-def inputs(records: list[Record]) -> list[WorkerInput]:
+def inputs(records: list[JobResult]) -> list[WorkerInput]:
     return [msgspec.msgpack.decode(record.body, type=WorkerInput) for record in records]  # type: ignore[arg-type]
 
 

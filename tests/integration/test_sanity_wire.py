@@ -16,7 +16,7 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox_delivery.parcels import track
-from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Source, outcome
+from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, AnswerSource, outcome
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.sanity import SanityShipments
 from agentvoicebox_delivery.sources.sanity_answer import Kind
@@ -91,7 +91,7 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
     async with house() as cold:
         cold.proxy.follow(lambda _: fault)
         nothing = await cold.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
-        assert (nothing.source, nothing.failure) == (Source.NOWHERE, code)
+        assert (nothing.source, nothing.failure) == (AnswerSource.NOWHERE, code)
         assert outcome(asked, nothing) == (track.error() if code == "unreadable_record" else track.unavailable())
         assert len(cold.proxy.requests) == requests
     async with house(answer([DOCUMENT])) as warm:
@@ -99,7 +99,7 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
         warm.proxy.follow(lambda _: fault)
         warm.clock.advance(120.0)
         known = await warm.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
-        assert (known.source, known.failure, known.age_s) == (Source.LAST_KNOWN, code, 120.0)
+        assert (known.source, known.failure, known.age_s) == (AnswerSource.LAST_KNOWN, code, 120.0)
         assert outcome(asked, known) == track.outcome(asked, [SHIPMENT], age_s=120.0)
         assert len(warm.proxy.requests) == 1 + requests
 
@@ -112,14 +112,14 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
 async def test_what_passes_after_two_tries_is_not_noticed_by_the_caller(fault: Fault) -> None:
     async with house(fault, fault, answer([DOCUMENT]), deadline_s=PATIENT_S) as recovering:
         found = await recovering.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
-        assert (found.source, found.shipments) == (Source.FETCHED, (SHIPMENT,))
+        assert (found.source, found.shipments) == (AnswerSource.FETCHED, (SHIPMENT,))
 
 
 @pytest.mark.parametrize("fault", [Break.SILENCE, fp.DRIP], ids=["silence", "drip"])
 async def test_the_budget_ends_the_wait_and_not_the_request(fault: Fault) -> None:
     async with house(fault, answer([DOCUMENT]), deadline_s=PATIENT_S) as slow:
         early = await slow.cache.find_within(TENANT, ["PKG001"], 0.05)
-        assert (early.source, early.failure) == (Source.NOWHERE, OUT_OF_TIME)
+        assert (early.source, early.failure) == (AnswerSource.NOWHERE, OUT_OF_TIME)
         later = await slow.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
         assert later.shipments == (SHIPMENT,)
         assert slow.cache.stats.joins == 1

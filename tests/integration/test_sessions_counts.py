@@ -17,7 +17,7 @@ from tests.kit.waiting import until
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.sessions.counts import AtCapacity, Entered, SessionCounts
+from agentvoicebox.sessions.counts import AtCapacity, Reserved, SessionCounts
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS, CONNECTS, TENANT_LIMIT, KEY_LIMIT = 3, 200, 70, 30
@@ -27,7 +27,7 @@ RACER = f"""
 import asyncio, json, sys
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.sessions.counts import Entered, SessionCounts
+from agentvoicebox.sessions.counts import Reserved, SessionCounts
 
 async def main(url, name):
     connection = Connection(url)
@@ -37,8 +37,8 @@ async def main(url, name):
     await asyncio.to_thread(sys.stdin.readline)
     sessions = [SessionRef("acme", f"{{name}}_{{number}}") for number in range({CONNECTS})]
     limits = dict(tenant_limit={TENANT_LIMIT}, key_limit={KEY_LIMIT})
-    answers = await asyncio.gather(*(counts.enter(each, "key_" + name, **limits) for each in sessions))
-    entered = [each for each in answers if isinstance(each, Entered)]
+    answers = await asyncio.gather(*(counts.reserve(each, "key_" + name, **limits) for each in sessions))
+    entered = [each for each in answers if isinstance(each, Reserved)]
     figures = dict(entered=len(entered), local=sum(each.is_local for each in entered),
                    most=max([each.tenant_open for each in entered], default=0))
     print(json.dumps(figures), flush=True)
@@ -122,14 +122,14 @@ async def test_racing_gateways_never_overshoot_and_a_dead_ones_places_come_free(
 
             async def knock() -> None:
                 for each in newcomers[len(let_in) :]:
-                    if isinstance(await counts.enter(each, "key_new", **limits(TENANT_LIMIT)), AtCapacity):
+                    if isinstance(await counts.reserve(each, "key_new", **limits(TENANT_LIMIT)), AtCapacity):
                         return
                     let_in.append(each)
 
             async with asyncio.timeout(20):
                 while len(let_in) < figures[0]["entered"]:
                     await knock()
-                    await counts.beat()
+                    await counts.renew()
                     assert taken() <= TENANT_LIMIT
                     await asyncio.sleep(0.05)
             await knock()
@@ -139,34 +139,34 @@ async def test_racing_gateways_never_overshoot_and_a_dead_ones_places_come_free(
 
 async def test_the_answer_says_what_is_full_and_when_to_come_again(connection: Connection) -> None:
     counts = SessionCounts(connection)
-    assert await counts.enter(call(1), "k1", **limits(2, 1)) == Entered(1, 1)
-    full = await counts.enter(call(2), "k1", **limits(2, 1))
+    assert await counts.reserve(call(1), "k1", **limits(2, 1)) == Reserved(1, 1)
+    full = await counts.reserve(call(2), "k1", **limits(2, 1))
     assert isinstance(full, AtCapacity) and (full.whose, full.limit) == ("key", 1) and 25 < full.retry_after_s <= 30
-    assert await counts.enter(call(2), "k2", **limits(2, 1)) == Entered(2, 1)
-    full = await counts.enter(call(3), "k3", **limits(2, 1))
+    assert await counts.reserve(call(2), "k2", **limits(2, 1)) == Reserved(2, 1)
+    full = await counts.reserve(call(3), "k3", **limits(2, 1))
     assert isinstance(full, AtCapacity) and (full.whose, full.limit) == ("tenant", 2)
-    assert isinstance(await counts.enter(call(3, "umbra"), "k3", **limits(2, 1)), Entered), "tenants do not meet"
-    assert isinstance(await counts.enter(call(4, "nobody"), "k4", **limits(0)), AtCapacity)
+    assert isinstance(await counts.reserve(call(3, "umbra"), "k3", **limits(2, 1)), Reserved), "tenants do not meet"
+    assert isinstance(await counts.reserve(call(4, "nobody"), "k4", **limits(0)), AtCapacity)
 
 
 async def test_a_session_that_is_inside_is_never_refused_and_counts_once(
     store_url: str, connection: Connection
 ) -> None:
     here, there = SessionCounts(connection), SessionCounts(connection)
-    assert await here.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1)
-    assert await there.enter(call(1), "k", **limits(1, 1)) == Entered(1, 1), "taken over by another gateway"
+    assert await here.reserve(call(1), "k", **limits(1, 1)) == Reserved(1, 1)
+    assert await there.reserve(call(1), "k", **limits(1, 1)) == Reserved(1, 1), "taken over by another gateway"
     here.stop_renewing(call(1))
-    await here.leave(call(1))
-    assert isinstance(await there.enter(call(2), "k", **limits(1, 1)), AtCapacity)
-    await there.leave(call(1))
-    assert await there.enter(call(2), "k", **limits(1, 1)) == Entered(1, 1)
+    await here.release(call(1))
+    assert isinstance(await there.reserve(call(2), "k", **limits(1, 1)), AtCapacity)
+    await there.release(call(1))
+    assert await there.reserve(call(2), "k", **limits(1, 1)) == Reserved(1, 1)
 
 
 async def test_who_leaves_during_a_heartbeat_is_gone_after_it(
     store_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = SessionCounts(connection)
-    await counts.enter(call(1), "k", **limits())
+    await counts.reserve(call(1), "k", **limits())
     has_left = asyncio.Event()
     send = connection.call
 
@@ -176,9 +176,9 @@ async def test_who_leaves_during_a_heartbeat_is_gone_after_it(
 
     with monkeypatch.context() as busy:
         busy.setattr(connection, "call", send_late)
-        beating = asyncio.create_task(counts.beat())
+        beating = asyncio.create_task(counts.renew())
         await asyncio.sleep(0)  # the heartbeat knows whom it renews, and is under way
-    await counts.leave(call(1))
+    await counts.release(call(1))
     has_left.set()
     await beating
     with looking_into(store_url) as redis:
@@ -189,27 +189,27 @@ async def test_without_a_store_a_process_counts_its_own_and_writes_them_down_lat
     store_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = SessionCounts(connection)
-    assert await counts.enter(call(1), "k", **limits(3, 2)) == Entered(1, 1)
-    away = Connection("redis://127.0.0.1:1/0", patience_s=0.05)
+    assert await counts.reserve(call(1), "k", **limits(3, 2)) == Reserved(1, 1)
+    away = Connection("redis://127.0.0.1:1/0", retry_for_s=0.05)
     with monkeypatch.context() as outage:
         outage.setattr(counts, "_connection", away)
-        assert await counts.enter(call(2), "k", **limits(3, 2)) == Entered(2, 2, is_local=True)
-        full = await counts.enter(call(3), "k", **limits(3, 2))
+        assert await counts.reserve(call(2), "k", **limits(3, 2)) == Reserved(2, 2, is_local=True)
+        full = await counts.reserve(call(3), "k", **limits(3, 2))
         assert isinstance(full, AtCapacity) and full.whose == "key"
     await away.close()
     with looking_into(store_url) as redis:
         assert redis.zcard(keys.open_of_tenant("acme")) == 1
-        await counts.beat()
+        await counts.renew()
         assert redis.zcard(keys.open_of_tenant("acme")) == 2
 
 
 @pytest.mark.parametrize("bad", ["", "a}b", "{", "a/b"])
 async def test_a_tenant_that_could_reach_into_anothers_places_is_refused(connection: Connection, bad: str) -> None:
     with pytest.raises(ValueError, match="tenant"):
-        await SessionCounts(connection).enter(SessionRef(bad, "sess_1"), "k", **limits(1, 1))
+        await SessionCounts(connection).reserve(SessionRef(bad, "sess_1"), "k", **limits(1, 1))
 
 
 async def test_places_do_not_outlive_the_last_heartbeat(store_url: str, connection: Connection) -> None:
-    await SessionCounts(connection, ttl_s=0.2).enter(call(1), "k", **limits(1, 1))
+    await SessionCounts(connection, ttl_s=0.2).reserve(call(1), "k", **limits(1, 1))
     with looking_into(store_url) as redis:
         await until(lambda: redis.dbsize(), "places are left")

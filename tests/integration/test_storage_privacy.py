@@ -18,8 +18,8 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.rules import FRESH_S, OwnRules, RuleBook, Rules, Words
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.rules import FRESH_S, RetentionRules, RuleBook, TenantRules, Words
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.storage.vault import HistorySealed, Vault
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
@@ -74,21 +74,21 @@ async def everything(postgres: Postgres, tenant: str = "acme") -> str:
 async def test_no_word_number_or_name_of_a_call_is_stored_unless_the_tenant_keeps_them(
     postgres: Postgres, words: Words, found: bool
 ) -> None:
-    rules = RuleBook(postgres, Rules(), can_encrypt=True)
-    await rules.set("acme", OwnRules(words=words))
+    rules = RuleBook(postgres, RetentionRules(), can_encrypt=True)
+    await rules.set("acme", TenantRules(words=words))
     await Conversations(postgres, rules, Vault([KEY])).write([batch(), batch()])
     stored = await everything(postgres)
     assert "sess_1" in stored
     for secret in SECRETS:
         assert (secret in stored) is found, secret
-    (day,) = await Usage(postgres).by_day("acme", DAY, DAY)
+    (day,) = await UsageReader(postgres).by_day("acme", DAY, DAY)
     assert (day.input_tokens, day.output_tokens, day.audio_in_s, day.audio_out_s) == (12, 34, 5.0, 1.0)
 
 
 async def test_masked_records_keep_their_shape_and_the_facts_of_tools(postgres: Postgres) -> None:
-    await Conversations(postgres, RuleBook(postgres, Rules(words="mask")), mask=DELIVERY.identifier_mask).write(
-        [batch()]
-    )
+    await Conversations(
+        postgres, RuleBook(postgres, RetentionRules(words="mask")), mask=DELIVERY.identifier_mask
+    ).write([batch()])
     page = await History(postgres).items("acme", "sess_1", order="asc")
     assert page is not None
     heard, _, asked, answered, _ = (each.body["item"] for each in page.records)
@@ -100,7 +100,7 @@ async def test_masked_records_keep_their_shape_and_the_facts_of_tools(postgres: 
 
 
 async def test_the_owner_reads_encrypted_records_as_they_were_and_nobody_without_the_key(postgres: Postgres) -> None:
-    rules = RuleBook(postgres, Rules(words="encrypt"))
+    rules = RuleBook(postgres, RetentionRules(words="encrypt"))
     await Conversations(postgres, rules, Vault([KEY])).write([batch()])
     history = History(postgres, Vault([os.urandom(32), KEY]))  # a new key was put in front since
     page = await history.items("acme", "sess_1", order="asc")
@@ -116,11 +116,11 @@ async def test_the_owner_reads_encrypted_records_as_they_were_and_nobody_without
 async def test_each_tenant_has_its_own_rule_and_a_change_acts_within_half_a_minute(
     postgres: Postgres, manual_clock: ManualClock
 ) -> None:
-    rules = RuleBook(postgres, Rules(), clock=manual_clock)
+    rules = RuleBook(postgres, RetentionRules(), clock=manual_clock)
     write = Conversations(postgres, rules).write
     await write([batch("umbra")])
     await write([batch()])
-    await RuleBook(postgres, Rules()).set("acme", OwnRules(words="mask"))  # in another process
+    await RuleBook(postgres, RetentionRules()).set("acme", TenantRules(words="mask"))  # in another process
     manual_clock.advance(FRESH_S)
     assert "zanzibar" in await everything(postgres)  # what was stored before stays
     await write([batch()])
@@ -132,10 +132,12 @@ async def test_without_a_key_the_rule_to_encrypt_is_refused_and_a_record_under_i
     postgres: Postgres, redis_url: str
 ) -> None:
     with pytest.raises(ClientError, match="AVB_HISTORY_KEYS"):
-        await RuleBook(postgres, Rules()).set("acme", OwnRules(words="encrypt"))
-    await RuleBook(postgres, Rules(), can_encrypt=True).set("acme", OwnRules(words="encrypt"))  # where there was a key
+        await RuleBook(postgres, RetentionRules()).set("acme", TenantRules(words="encrypt"))
+    await RuleBook(postgres, RetentionRules(), can_encrypt=True).set(
+        "acme", TenantRules(words="encrypt")
+    )  # where there was a key
     broker, stop = RedisBroker(redis_url), asyncio.Event()
-    work = RecorderWork(Conversations(postgres, RuleBook(postgres, Rules()), Vault()), broker)
+    work = RecorderWork(Conversations(postgres, RuleBook(postgres, RetentionRules()), Vault()), broker)
     running = asyncio.create_task(
         Runner(broker, JobKind.RECORD, "w1", slots=4, work=work, drain_s=0.1).run(stop), name="recorder"
     )

@@ -17,13 +17,13 @@ from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres, StorageRefused
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.retention import Retention, Swept, SweptElsewhere
-from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
+from agentvoicebox.storage.retention import Retention, SweepCounts, SweepRunning
+from agentvoicebox.storage.rules import RetentionRules, RuleBook, TenantRules
 from agentvoicebox.workers.janitor import serve_janitor
 
 NOW_S = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 DAY_S = 86_400.0
-USUAL = Rules(days=30, audit_days=300)
+USUAL = RetentionRules(days=30, audit_days=300)
 
 
 def batch(session: str, age_days: float, *, items: int = 3, tenant: str = "acme") -> TimedBatch:
@@ -67,13 +67,13 @@ async def count(postgres: Postgres, table: str, tenant: str = "acme") -> int:
 
 async def test_what_is_too_old_goes_whole_and_everything_else_stays(postgres: Postgres, retention: Retention) -> None:
     await record(postgres, batch("old", 31, items=11), batch("young", 29), batch("old_u", 31, tenant="umbra"))
-    await RuleBook(postgres, USUAL).set("umbra", OwnRules(days=60))
-    assert await retention.sweep() == Swept(sessions=1, items=11, responses=1)
+    await RuleBook(postgres, USUAL).set("umbra", TenantRules(days=60))
+    assert await retention.sweep() == SweepCounts(sessions=1, items=11, responses=1)
     assert await sessions(postgres) == ["young"]
     assert (await count(postgres, "conversation_items"), await count(postgres, "responses")) == (3, 1)
     assert await sessions(postgres, "umbra") == ["old_u"]
     assert await count(postgres, "conversation_items", "umbra") == 3
-    assert await retention.sweep() == Swept()
+    assert await retention.sweep() == SweepCounts()
 
 
 async def test_a_tenants_own_rule_is_shorter_or_longer_than_the_usual_one(
@@ -81,8 +81,8 @@ async def test_a_tenants_own_rule_is_shorter_or_longer_than_the_usual_one(
 ) -> None:
     await record(postgres, batch("s", 10), batch("s", 10, tenant="umbra"), batch("s", 10, tenant="zeta"))
     rules = RuleBook(postgres, USUAL)
-    await rules.set("acme", OwnRules(days=9))
-    await rules.set("zeta", OwnRules(days=11))
+    await rules.set("acme", TenantRules(days=9))
+    await rules.set("zeta", TenantRules(days=11))
     await retention.sweep()
     assert [await sessions(postgres, tenant) for tenant in ("acme", "umbra", "zeta")] == [[], ["s"], ["s"]]
 
@@ -101,7 +101,7 @@ async def test_the_audit_log_and_usage_are_kept_by_a_rule_of_their_own(
         for name, age_days in (("old", 301), ("young", 299)):
             await log.append(tenant, AuditEntry(name, NOW_S - age_days * DAY_S, "key_1", "session.opened", "s"))
     await record(postgres, batch("s1", 301), batch("s2", 299), batch("s3", 301, tenant="umbra"))
-    await RuleBook(postgres, USUAL).set("umbra", OwnRules(audit_days=400))
+    await RuleBook(postgres, USUAL).set("umbra", TenantRules(audit_days=400))
     swept = await retention.sweep()
     assert (swept.audit, swept.usage) == (2, 2)  # acme's and the gate's; a session's entry and its response's
     assert [entry.audit_id for entry in await log.latest("acme")] == ["young"]
@@ -132,7 +132,7 @@ async def test_one_sweeps_at_a_time(postgres: Postgres, retention: Retention, re
     other = await asyncpg.connect(records_url)
     try:
         await other.execute("SELECT pg_advisory_lock($1)", 0x61766274)
-        with pytest.raises(SweptElsewhere):
+        with pytest.raises(SweepRunning):
             await retention.sweep()
         assert await sessions(postgres) == ["old"]
     finally:

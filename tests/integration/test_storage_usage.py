@@ -9,7 +9,7 @@ from agentvoicebox.engine.effects import Persist
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.usage import DayOfUsage, Usage
+from agentvoicebox.storage.usage import DailyUsage, UsageReader
 
 NOON_S = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 MIDNIGHT_S = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
@@ -57,17 +57,17 @@ async def test_usage_is_the_same_in_any_order_and_with_any_repeats(postgres: Pos
         await conversations.write(due[:size])
         due = due[size:]
     await conversations.write([batch(NOON_S, response("r1", 1, 1, 1), audio_in_ms=9, tenant="umbra")])
-    usage = Usage(postgres)
+    usage = UsageReader(postgres)
     assert await usage.by_day("acme", DAY_1, DAY_2) == [
-        DayOfUsage(DAY_1, 2, 90.0 + 120.0, 80.0 + 110.0, 3.0, 250, 90),
-        DayOfUsage(DAY_2, 0, 0.0, 0.0, 0.1, 7, 5),
+        DailyUsage(DAY_1, 2, 90.0 + 120.0, 80.0 + 110.0, 3.0, 250, 90),
+        DailyUsage(DAY_2, 0, 0.0, 0.0, 0.1, 7, 5),
     ]
     assert [each.day for each in await usage.by_day("acme", DAY_2, DAY_2)] == [DAY_2]
-    assert await usage.by_day("umbra", DAY_1, DAY_2) == [DayOfUsage(DAY_1, 1, 0.0, 0.009, 0.05, 1, 1)]
+    assert await usage.by_day("umbra", DAY_1, DAY_2) == [DailyUsage(DAY_1, 1, 0.0, 0.009, 0.05, 1, 1)]
     assert await usage.by_day("nobody", DAY_1, DAY_2) == []
 
 
 async def test_a_session_whose_end_nobody_recorded_counts_until_its_last_record(postgres: Postgres) -> None:
     await Conversations(postgres).write(calls()[:3])
-    (day,) = await Usage(postgres).by_day("acme", DAY_1, DAY_1)
+    (day,) = await UsageReader(postgres).by_day("acme", DAY_1, DAY_1)
     assert (day.connected_s, day.audio_in_s) == (61.5, 50.0)

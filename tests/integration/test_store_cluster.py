@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from tests.kit.client import calling, until
 from tests.kit.gateway import Gateway, Workers, gateway, says
-from tests.kit.returning import audio_of, back, ids_of, return_query
+from tests.kit.resuming_client import audio_of, ids_of, reconnected, return_query
 from tests.kit.store import ValkeyCluster, ValkeyNode, looking_into
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.dispatcher import Dispatcher
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import AppendLog, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.broker import AppendLog, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.sessions.directory import SessionDirectory
 
 LONG_S = 20.0
@@ -63,7 +63,7 @@ async def test_a_spoken_call_goes_on_at_another_gateway_over_the_cluster(
             for _ in range(5):
                 await client.until("response.output_audio.delta")
             client.ws.transport.abort()
-        async with back(other.url(return_query(client)), client) as client:
+        async with reconnected(other.url(return_query(client)), client) as client:
             assert (await client.next())["is_complete"]
             await client.until("response.done")
             assert len(ids_of(client)) == len(set(ids_of(client)))
@@ -94,7 +94,7 @@ async def test_a_job_that_was_fenced_and_never_fed_is_handed_out_by_whoever_goes
         raise BrokerLost("the gateway died here")
 
     with monkeypatch.context() as dying:
-        dying.setattr(Dispatcher, "_feed", die)
+        dying.setattr(Dispatcher, "_enqueue", die)
         with pytest.raises(BrokerLost):
             await broker.dispatch([AppendLog(CALL, b"asks"), Submit(job("job_1"))])
     assert await broker.claim(JobKind.TTS, "w", slots=1, wait_s=0.05) == []
@@ -129,7 +129,7 @@ async def speak(broker: RedisBroker, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def hear(broker: RedisBroker, count: int) -> list[Record]:
+async def hear(broker: RedisBroker, count: int) -> list[JobResult]:
     results = await broker.results(CALL)
     records = aiter(results)
     try:
@@ -141,7 +141,7 @@ async def hear(broker: RedisBroker, count: int) -> list[Record]:
 
 
 async def test_records_go_on_in_order_and_once_when_their_node_is_killed(own_cluster: ValkeyCluster) -> None:
-    gateway_side, worker_side = (RedisBroker(own_cluster.url, patience_s=LONG_S) for _ in range(2))
+    gateway_side, worker_side = (RedisBroker(own_cluster.url, retry_for_s=LONG_S) for _ in range(2))
     count = 60
     try:
         hearing = asyncio.create_task(hear(gateway_side, count))
@@ -163,7 +163,7 @@ async def test_records_go_on_in_order_and_once_when_their_node_is_killed(own_clu
 
 
 async def test_a_session_whose_slot_moves_is_heard_from_its_new_node(own_cluster: ValkeyCluster) -> None:
-    gateway_side, worker_side = (RedisBroker(own_cluster.url, patience_s=LONG_S) for _ in range(2))
+    gateway_side, worker_side = (RedisBroker(own_cluster.url, retry_for_s=LONG_S) for _ in range(2))
     count = 80
     try:
         hearing = asyncio.create_task(hear(gateway_side, count))
@@ -182,7 +182,7 @@ async def test_a_session_whose_slot_moves_is_heard_from_its_new_node(own_cluster
 
 async def test_a_url_of_the_wrong_kind_says_what_to_write(cluster_url: str) -> None:
     node = "redis://" + cluster_url.partition("://")[2].partition(",")[0]
-    plain = RedisBroker(node, patience_s=1.0)
+    plain = RedisBroker(node, retry_for_s=1.0)
     with pytest.raises(BrokerLost, match=r"redis\+cluster://"):
         for number in range(20):  # some of these slots are another node's
             await plain.dispatch([Submit(job("job_1", session=SessionRef("acme", f"sess_{number}")))])
@@ -192,7 +192,7 @@ async def test_a_url_of_the_wrong_kind_says_what_to_write(cluster_url: str) -> N
 async def test_a_single_server_is_not_taken_for_a_cluster(tmp_path: Path) -> None:
     server = ValkeyNode(tmp_path)
     await server.start()
-    broker = RedisBroker(server.url.replace("redis://", "redis+cluster://").removesuffix("/0"), patience_s=LONG_S)
+    broker = RedisBroker(server.url.replace("redis://", "redis+cluster://").removesuffix("/0"), retry_for_s=LONG_S)
     with pytest.raises(BrokerLost, match="no cluster"):
         await broker.dispatch([Submit(job("job_1"))])
     await broker.close()

@@ -264,7 +264,7 @@ async def test_attempts_wait_for_a_database_that_is_away(gate: Gate, postgres: P
     away = await Postgres.open("postgresql://nobody@127.0.0.1:1/nothing")
     trail = AuditTrail(away, clock=gate.clock)
     for number in range(3):
-        trail.note("acme", "auth.accepted", actor=f"key_{number}")
+        trail.add("acme", "auth.accepted", actor=f"key_{number}")
         gate.clock.advance(1)
     await trail.flush()
     trail._postgres = postgres

@@ -63,7 +63,7 @@ def test_what_can_not_be_done_is_said_and_leaves_no_trace_in_the_log(cli: Cli, a
 def test_the_rules_are_exported_checked_and_faults_told(tmp_path: Path, cli: Cli) -> None:
     folder = tmp_path / "rules"
     assert cli("policy", "export", str(folder)).exit_code == 0
-    assert "good" in cli("policy", "check", str(folder)).output
+    assert "valid" in cli("policy", "check", str(folder)).output
     again = cli("policy", "export", str(folder))  # what somebody may have changed is not written over
     assert again.exit_code == 1
     (folder / "own.rego").write_text('package agentvoicebox.access\n\ndeny contains "x" if tenant == "acme"\n')

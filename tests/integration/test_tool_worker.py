@@ -20,7 +20,7 @@ from agentvoicebox.policy.bundle import shipped_rules
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
-from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.broker import Cancel, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
@@ -190,7 +190,7 @@ async def worker(redis_url: str, bookings: Bookings, name: str, **more: Any) -> 
     """A tool worker. What it gives kills it: it says nothing more to anybody, and its side effects die with it."""
     broker = RedisBroker(redis_url, reclaim_idle_s=0.3)
     work = ToolWork(bookings.registry, RedisLedger(broker.connection))
-    runner = Runner(broker, JobKind.TOOL, name, slots=4, work=work, keep_every_s=0.05, **more)
+    runner = Runner(broker, JobKind.TOOL, name, slots=4, work=work, heartbeat_s=0.05, **more)
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
 
@@ -213,7 +213,7 @@ async def results(redis_url: str) -> AsyncIterator[tuple[RedisBroker, Callable[[
 
     async def returned() -> tuple[str, str]:
         async with asyncio.timeout(LONG_S):
-            record: Record = await anext(records)
+            record: JobResult = await anext(records)
         given = msgspec.msgpack.decode(record.body, type=ToolReturned)
         return given.job_id, given.output
 

@@ -12,7 +12,7 @@ from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.engine.inputs import SynthesisDone
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_stt, build_tts
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
 from agentvoicebox.providers.tts import espeak
@@ -175,7 +175,7 @@ def test_when_pipers_file_is_gone_the_next_voice_speaks(tmp_path: Path) -> None:
     shutil.copytree(catalogue().locate("piper-joe"), models)
     voice = models / "en_US-joe-medium.onnx"
     voice.write_bytes(b"\0" * voice.stat().st_size)
-    broken = Catalogue(models_dir=tmp_path / "models", cache_dir=tmp_path / "cache")
+    broken = ModelCatalogue(models_dir=tmp_path / "models", cache_dir=tmp_path / "cache")
     chain = build_tts(["piper", "kokoro", "espeak"], broken)
     sound = spoken_by(chain, "Where is my parcel?")
     assert sound.size > 12_000

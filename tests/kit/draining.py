@@ -24,7 +24,7 @@ from agentvoicebox.ports.broker import JobKind, SessionRef
 from tests.kit.client import SERVER_VAD, Client, calling
 from tests.kit.gateway import Gateway, Workers, gateway, tone
 from tests.kit.laws import PATIENCE_S, brokers
-from tests.kit.returning import audio_of, back, ids_of, return_query, session_id
+from tests.kit.resuming_client import audio_of, ids_of, reconnected, return_query, session_id
 
 DOING = ("nothing", "speaks", "listens", "asks")
 BEGUN = {
@@ -92,7 +92,7 @@ class Draining:
         return await self.other.state.directory.get(SessionRef(DEFAULT_TENANT, session_id(client))) is None
 
     async def _go_on(self, client: Client) -> None:
-        async with back(self.other.url(return_query(client)), client) as client_there:
+        async with reconnected(self.other.url(return_query(client)), client) as client_there:
             while any(open_of(client.events)):
                 await client_there.next()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import (
     AudioSynthesised,
@@ -238,7 +238,7 @@ async def gateway(
     if check_interval_s:
         monitor = HealthMonitor(
             health,
-            VitalSigns(broker.connection),
+            StoreHealthMonitor(broker.connection),
             sessions.publish_health,
             language_model=state.agents.default.language_model,
             clock=state.clock,

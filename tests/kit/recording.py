@@ -55,7 +55,7 @@ class Recorder:
         self._work = RecorderWork(Conversations(postgres), self.broker, backoff=tries)
         name = f"recorder-{next(_numbers)}"
         runner = Runner(
-            self.broker, JobKind.RECORD, name, slots=4, work=self._work, drain_s=0.05, keep_every_s=QUICK_IDLE_S / 4
+            self.broker, JobKind.RECORD, name, slots=4, work=self._work, drain_s=0.05, heartbeat_s=QUICK_IDLE_S / 4
         )
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(runner.run(self._stop), name=name)

@@ -12,13 +12,23 @@ import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.audio.resample import resample
-from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.engine.inputs import AudioSynthesised, WorkerInput
 from agentvoicebox.engine.jobs import JobRequest, Synthesise, Transcribe
-from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Broker, Cancel, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.broker import (
+    AppendAudio,
+    AudioEntry,
+    Broker,
+    Cancel,
+    Job,
+    JobKind,
+    JobResult,
+    SessionRef,
+    Submit,
+)
 from agentvoicebox.ports.providers import Tts
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.workers.runner import Runner, Task
+from tests.kit.memory_broker import MemoryBroker
 
 PATIENCE_S = 30.0
 SESSION = SessionRef("acme", "sess_1")
@@ -27,9 +37,9 @@ FRAME_SAMPLES = 320
 
 
 @cache
-def catalogue() -> Catalogue:
+def catalogue() -> ModelCatalogue:
     """The installed models."""
-    return Catalogue(cache_dir=CACHE)
+    return ModelCatalogue(cache_dir=CACHE)
 
 
 def spoken_by(tts: Tts, text: str, *, speed: float = 1.0, voice: str = "") -> Int16Array:
@@ -43,7 +53,7 @@ def as_caller(sound: Int16Array) -> Int16Array:
     return np.concatenate((quiet, resample(sound, 24_000, 16_000), quiet))
 
 
-def said(record: Record) -> WorkerInput:
+def said(record: JobResult) -> WorkerInput:
     """What a record reports."""
     return cast(WorkerInput, msgspec.msgpack.decode(record.body, type=WorkerInput))
 
@@ -57,7 +67,7 @@ async def settled(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def audio_of(records: list[Record]) -> Int16Array:
+def audio_of(records: list[JobResult]) -> Int16Array:
     """The sound of a segment's records, in the order they came; checks that each says its true length."""
     for record in records:
         report = said(record)
@@ -71,7 +81,7 @@ class Bench:
     def __init__(self, broker: Broker, kind: JobKind) -> None:
         self.broker = broker
         self.kind = kind
-        self.records: list[Record] = []
+        self.records: list[JobResult] = []
         self._grown = asyncio.Condition()
         self._reading: asyncio.Task[None] | None = None
 
@@ -106,13 +116,13 @@ class Bench:
         """Call a job off."""
         await self.broker.dispatch([Cancel(job_id, self.kind, SESSION)])
 
-    async def until(self, holds: Callable[[list[Record]], bool]) -> list[Record]:
+    async def until(self, holds: Callable[[list[JobResult]], bool]) -> list[JobResult]:
         """The records so far, once something holds of them."""
         async with asyncio.timeout(PATIENCE_S), self._grown:
             await self._grown.wait_for(lambda: holds(self.records))
         return list(self.records)
 
-    async def until_last(self, job_id: str = "job_1") -> list[Record]:
+    async def until_last(self, job_id: str = "job_1") -> list[JobResult]:
         """All records of a job, once it is done."""
         records = await self.until(lambda all_of_them: any(r.is_last and r.job_id == job_id for r in all_of_them))
         return [record for record in records if record.job_id == job_id]

@@ -31,7 +31,7 @@ from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.workers.runner import Task
 from tests.kit.client import SERVER_VAD, Client, calling
 from tests.kit.gateway import CHUNK_SAMPLES, Workers, says, tone
-from tests.kit.returning import free_port, gateway_process, session_id
+from tests.kit.resuming_client import free_port, gateway_process, session_id
 from tests.kit.store import ValkeyNode, looking_into
 
 SUFFIX = ".json.gz"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
-from agentvoicebox_delivery.dialogue.moves import CallTool, Say, next_move
+from agentvoicebox_delivery.dialogue.moves import Say, ToolRequest, next_move
 from agentvoicebox_delivery.numbers import lexicon
 from agentvoicebox_delivery.numbers.readback import readback
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, candidates, fragment, is_tracking_id
@@ -127,7 +127,7 @@ def test_no_conversation_breaks_the_policy_or_makes_it_tell_what_no_tool_told(
             assert move == next_move(chat, [TOOL])
             if isinstance(move, Say):
                 break
-            assert isinstance(move, CallTool)
+            assert isinstance(move, ToolRequest)
             asked = track.wanted(move.arguments.get("candidates") or move.arguments["tracking_id"])
             outcome = track.outcome(asked, [known, secret] if is_known else [])
             told.append(outcome.code)

@@ -57,7 +57,7 @@ def _without_notices_of_changes(original: Any) -> Any:
 
 def _at_the_next_heartbeat(original: Any) -> Any:
     async def change(self: SessionDirectory, session: SessionRef, fields: Mapping[str, str]) -> None:
-        self._ours[session] = self._ours.get(session, {}) | dict(fields)
+        self._own[session] = self._own.get(session, {}) | dict(fields)
 
     return change
 

@@ -44,7 +44,7 @@ async def play(url: str, steps: list[Step], requests: int, tokens: int) -> list[
     connections = [Connection(url) for _ in range(GATEWAYS)]
     admitted: list[tuple[float, int]] = []
     try:
-        gateways = [Limits(connection, clock=clock, patience_s=PATIENCE_S) for connection in connections]
+        gateways = [Limits(connection, clock=clock, timeout_s=PATIENCE_S) for connection in connections]
         for pause_s, wanted in steps:
             clock.advance(pause_s)
             verdicts = await asyncio.gather(*(gateways[at].check(scopes, tokens=amount) for at, amount in wanted))

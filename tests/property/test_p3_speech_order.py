@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
-from tests.kit.speaking import NEVER, QUICK_IDLE_S, Speaker, WatchedTts, speaking
+from tests.kit.synthesis_world import NEVER, QUICK_IDLE_S, Speaker, WatchedTts, synthesis_world
 
 from agentvoicebox.broker import connection
 from agentvoicebox.ports.broker import SessionRef
@@ -34,7 +34,7 @@ async def play(
     `last_ms`: chunk length of the last worker, which lives; below zero it is slow, too.
     """
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(speaking(emptied(url), patience_s=patience_s))
+        world = await stack.enter_async_context(synthesis_world(emptied(url), patience_s=patience_s))
         jobs = []
         for number, (session, text) in enumerate(segments):
             jobs.append(f"job_{number}")

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 from tests.kit.gateway import gateway
-from tests.kit.hearing import MS_BYTES, Caller, Recogniser, caller, utterance
 from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, brokers, emptied, examples
+from tests.kit.transcription_world import MS_BYTES, Caller, Recogniser, caller, utterance
 from tests.kit.waiting import until
 
 from agentvoicebox.broker import keys
@@ -21,7 +21,7 @@ from agentvoicebox.broker.job_streams import JobStreams
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.result_reader import ResultReader
 from agentvoicebox.gateway.call.inbox import Inbox
-from agentvoicebox.ports.broker import Claim, JobKind, Record
+from agentvoicebox.ports.broker import Claim, JobKind, JobResult
 
 CALLERS = 3
 Utterance = tuple[int, int, int]  # who; length in ms; audio in one event, in ms
@@ -102,7 +102,7 @@ async def _nothing_removed(self: JobStreams, kind: JobKind, entry_id: str, **opt
     pass
 
 
-async def _not_the_last(self: Inbox, record: Record, take: Any = Inbox._take) -> None:
+async def _not_the_last(self: Inbox, record: JobResult, take: Any = Inbox._take) -> None:
     if not record.is_last:
         await take(self, record)
 
@@ -110,7 +110,7 @@ async def _not_the_last(self: Inbox, record: Record, take: Any = Inbox._take) ->
 @pytest.mark.parametrize(
     ("what", "name", "broken"),
     [
-        (ResultReader, "heard", lambda self, payload: None),
+        (ResultReader, "on_message", lambda self, payload: None),
         (RedisBroker, "claim", _acknowledged_first),
         (Inbox, "_take", _not_the_last),
         (JobStreams, "remove", _nothing_removed),

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
-from tests.kit.speaking import Speaker, WatchedTts, speaking
+from tests.kit.synthesis_world import Speaker, WatchedTts, synthesis_world
 
 from agentvoicebox.broker import connection
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind, SessionRef
-from agentvoicebox.providers.tts.stopping import Speech
+from agentvoicebox.providers.tts.stopping import StoppableSpeech
 from agentvoicebox.workers.runner import Task
 from agentvoicebox.workers.tts import TtsWork
 
@@ -40,7 +40,7 @@ ONE_OF_EACH: list[Segment] = [
 
 async def play(url: str, segments: list[Segment], chunk_ms: int, patience_s: float = PATIENCE_S) -> None:
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(speaking(emptied(url), patience_s=patience_s))
+        world = await stack.enter_async_context(synthesis_world(emptied(url), patience_s=patience_s))
         tts = WatchedTts(chunk_ms=chunk_ms, longest_run_s=patience_s * 2)
         texts, kept = {}, {}
         for number, (session, when, run) in enumerate(segments):
@@ -109,7 +109,7 @@ def _unmarked(self: connection.Script, name: str, init: Any = connection.Script.
     ("what", "name", "broken"),
     [
         (RedisBroker, "cancellations", _unheard),
-        (Speech, "close", lambda self: None),
+        (StoppableSpeech, "close", lambda self: None),
         (TtsWork, "__call__", _to_its_end),
         (connection.Script, "__init__", _unmarked),
     ],

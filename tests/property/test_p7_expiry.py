@@ -144,7 +144,7 @@ class House:
         await self._let_pass(keys.SESSION_TTL_S + keys.SESSION_HEARTBEAT_S)
         await self.step("sweep", 0)
         for kind in KINDS:
-            await self.worker.bury(kind, "w")
+            await self.worker.release_consumer(kind, "w")
             assert await self.worker.claim(kind, "late", slots=99, wait_s=0) == [], "a job outlived its session"
             assert self.redis.xlen(keys.job_stream(kind)) == 0
         await self.reader.directory.open(PROBE, {})
@@ -152,7 +152,7 @@ class House:
         await self.reader.has_heard_probe()
         told = Counter(session for kind, session, _ in self.reader.heard if kind == "closed" and session != PROBE)
         assert told == Counter(self.closed), f"{told} were told closed of {self.closed}"
-        left = set(self.redis.scan_iter()) - keys.LASTING
+        left = set(self.redis.scan_iter()) - keys.WITHOUT_TTL
         assert not left, f"left behind: {left}"
 
 

@@ -75,8 +75,8 @@ async def _lost_is_written(self: Conversations, batches: list[TimedBatch], write
         (Conversations, "write", _lost_is_written, "holds"),
         (
             recorder,
-            "_Waiting",
-            lambda timed, written, attempt, new=recorder._Waiting: new(timed, written, 1),
+            "_PendingBatch",
+            lambda timed, written, attempt, new=recorder._PendingBatch: new(timed, written, 1),
             "given up",
         ),
     ],

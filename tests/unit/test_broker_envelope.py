@@ -12,14 +12,14 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.envelope import (
     pack_audio,
     pack_job,
-    pack_record,
+    pack_result,
     parse_stream_id,
     unpack_audio,
     unpack_job,
-    unpack_record,
+    unpack_result,
 )
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import AudioEntry, Job, JobKind, Record, SessionRef
+from agentvoicebox.ports.broker import AudioEntry, Job, JobKind, JobResult, SessionRef
 
 ids = st.text(max_size=30)
 kinds = st.sampled_from(list(JobKind))
@@ -33,7 +33,7 @@ def test_a_job_comes_out_as_it_went_in(job: Job) -> None:
 
 @given(
     st.builds(
-        Record,
+        JobResult,
         job_id=ids,
         kind=kinds,
         sequence=st.integers(0, 2**32 - 1),
@@ -45,8 +45,8 @@ def test_a_job_comes_out_as_it_went_in(job: Job) -> None:
         is_last=st.booleans(),
     )
 )
-def test_a_record_comes_out_as_it_went_in_with_the_number_the_store_gave(record: Record) -> None:
-    assert unpack_record(struct.pack(">I", record.sequence) + pack_record(record)) == record
+def test_a_record_comes_out_as_it_went_in_with_the_number_the_store_gave(record: JobResult) -> None:
+    assert unpack_result(struct.pack(">I", record.sequence) + pack_result(record)) == record
 
 
 samples = st.integers(0, 2**40)
@@ -70,7 +70,7 @@ def test_audio_is_in_the_envelope_as_it_is() -> None:
 
 @given(st.binary(max_size=60))
 def test_rubbish_is_an_error_of_the_store_and_nothing_else(raw: bytes) -> None:
-    for unpack in (unpack_job, unpack_record, unpack_audio):
+    for unpack in (unpack_job, unpack_result, unpack_audio):
         with contextlib.suppress(BrokerLost):
             unpack(raw)
 

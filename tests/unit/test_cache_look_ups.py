@@ -10,7 +10,7 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, ProviderTimeout, ProviderUnavailable
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
-from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Answer, Source, outcome
+from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Answer, AnswerSource, outcome
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
@@ -66,19 +66,19 @@ class House:
 
 async def test_an_answer_is_fresh_for_a_minute() -> None:
     house = House(SHIPMENT)
-    assert await house.ask() == Answer(Source.FETCHED, (SHIPMENT,))
+    assert await house.ask() == Answer(AnswerSource.FETCHED, (SHIPMENT,))
     house.clock.advance(59.9)
-    assert await house.ask() == Answer(Source.CACHED, (SHIPMENT,), pytest.approx(59.9))
+    assert await house.ask() == Answer(AnswerSource.CACHED, (SHIPMENT,), pytest.approx(59.9))
     house.clock.advance(0.1)
-    assert (await house.ask()).source is Source.FETCHED
+    assert (await house.ask()).source is AnswerSource.FETCHED
     assert len(house.backend.asked) == 2
 
 
 async def test_no_such_parcel_is_fresh_for_ten_seconds() -> None:
     house = House()
-    assert await house.ask() == Answer(Source.FETCHED, ())
+    assert await house.ask() == Answer(AnswerSource.FETCHED, ())
     house.clock.advance(9.9)
-    assert await house.ask() == Answer(Source.CACHED, ())
+    assert await house.ask() == Answer(AnswerSource.CACHED, ())
     house.clock.advance(0.1)
     house.backend.shipments[ID] = SHIPMENT
     assert (await house.ask()).shipments == (SHIPMENT,)
@@ -88,15 +88,15 @@ async def test_an_answer_with_its_look_alikes_is_remembered_as_a_whole() -> None
     house = House(SHIPMENT)
     await house.ask(ID, "PKG0O1", "PKG00I")
     house.clock.advance(30.0)
-    assert (await house.ask(ID, "PKG0O1", "PKG00I")).source is Source.CACHED
-    assert (await house.ask("PKG0O1")).source is Source.FETCHED  # by itself it is a question of its own
+    assert (await house.ask(ID, "PKG0O1", "PKG00I")).source is AnswerSource.CACHED
+    assert (await house.ask("PKG0O1")).source is AnswerSource.FETCHED  # by itself it is a question of its own
 
 
 async def test_each_number_is_remembered_for_itself() -> None:
     house = House(SHIPMENT, OTHER)
     await house.ask(ID)
-    assert await house.ask(ID, "PKG002") == Answer(Source.FETCHED, (SHIPMENT, OTHER))
-    assert await house.ask("PKG002", ID) == Answer(Source.CACHED, (OTHER, SHIPMENT))
+    assert await house.ask(ID, "PKG002") == Answer(AnswerSource.FETCHED, (SHIPMENT, OTHER))
+    assert await house.ask("PKG002", ID) == Answer(AnswerSource.CACHED, (OTHER, SHIPMENT))
     assert house.backend.asked == [(ID,), ("PKG002",)]
 
 
@@ -164,19 +164,19 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_remembered() -> None:
     house = House(SHIPMENT)
     house.backend.failure = ProviderUnavailable("away")
     answers = await asyncio.gather(*(house.ask() for _ in range(10)))
-    assert set(answers) == {Answer(Source.NOWHERE, None, failure="provider_unavailable")}
+    assert set(answers) == {Answer(AnswerSource.NOWHERE, None, failure="provider_unavailable")}
     house.backend.failure = None
-    assert (await house.ask()).source is Source.FETCHED
+    assert (await house.ask()).source is AnswerSource.FETCHED
 
 
 async def test_after_the_budget_the_request_goes_on_and_fills_the_memory() -> None:
     house = House(SHIPMENT)
     house.backend.open.clear()
-    assert await house.ask(budget_s=IMPATIENT_S) == Answer(Source.NOWHERE, None, failure=OUT_OF_TIME)
+    assert await house.ask(budget_s=IMPATIENT_S) == Answer(AnswerSource.NOWHERE, None, failure=OUT_OF_TIME)
     later = asyncio.create_task(house.ask())  # joins what is still under way
     house.backend.open.set()
     assert (await later).shipments == (SHIPMENT,)
-    assert (await house.ask()).source is Source.CACHED
+    assert (await house.ask()).source is AnswerSource.CACHED
     assert len(house.backend.asked) == 1
 
 
@@ -186,14 +186,14 @@ async def test_the_last_known_answer_stands_in_with_its_age_for_an_hour() -> Non
     house.backend.failure = ProviderTimeout("slow")
     house.clock.advance(300.0)
     last_known = await house.ask()
-    assert last_known == Answer(Source.LAST_KNOWN, (SHIPMENT,), 300.0, "provider_timeout")
+    assert last_known == Answer(AnswerSource.LAST_KNOWN, (SHIPMENT,), 300.0, "provider_timeout")
     told = outcome(track.wanted(ID), last_known)
     assert told.code == track.FOUND
     assert "about five minutes ago" in told.speech
     house.clock.advance(3299.9)
-    assert (await house.ask()).source is Source.LAST_KNOWN
+    assert (await house.ask()).source is AnswerSource.LAST_KNOWN
     house.clock.advance(0.1)
-    assert (await house.ask()).source is Source.NOWHERE
+    assert (await house.ask()).source is AnswerSource.NOWHERE
 
 
 async def test_an_age_counts_from_the_question_not_from_the_answer() -> None:
@@ -211,7 +211,7 @@ async def test_a_stale_absence_never_stands_in() -> None:
     await house.ask()
     house.clock.advance(11.0)
     house.backend.failure = ProviderUnavailable("away")
-    assert (await house.ask()).source is Source.NOWHERE
+    assert (await house.ask()).source is AnswerSource.NOWHERE
 
 
 async def test_half_an_answer_never_stands_in() -> None:
@@ -219,7 +219,7 @@ async def test_half_an_answer_never_stands_in() -> None:
     await house.ask(ID)
     house.backend.failure = ProviderUnavailable("away")
     house.clock.advance(100.0)
-    assert (await house.ask(ID, "PKG301")).source is Source.NOWHERE  # the caller may have meant the other
+    assert (await house.ask(ID, "PKG301")).source is AnswerSource.NOWHERE  # the caller may have meant the other
 
 
 @pytest.mark.parametrize("failure", [ProviderUnavailable("a"), ProviderTimeout("b"), BadProviderAnswer("c")])
@@ -244,7 +244,7 @@ async def test_an_unreadable_record_is_neither_absent_nor_unavailable() -> None:
     house.backend.unreadable = {ID}
     for _ in range(2):
         answer = await house.ask()
-        assert answer == Answer(Source.NOWHERE, None, failure="unreadable_record")
+        assert answer == Answer(AnswerSource.NOWHERE, None, failure="unreadable_record")
         assert outcome(track.wanted(ID), answer) == track.error()
 
 
@@ -307,10 +307,10 @@ async def test_closing_ends_requests_under_way_and_tells_who_waits() -> None:
     waiting = asyncio.create_task(house.ask())
     await soon(house.backend.reached)
     await house.cache.close()
-    assert (await waiting).source is Source.NOWHERE
+    assert (await waiting).source is AnswerSource.NOWHERE
 
 
 async def test_no_number_is_no_look_up() -> None:
     house = House(SHIPMENT)
-    assert await house.cache.find_within(TENANT, []) == Answer(Source.CACHED, ())
+    assert await house.cache.find_within(TENANT, []) == Answer(AnswerSource.CACHED, ())
     assert house.backend.asked == []

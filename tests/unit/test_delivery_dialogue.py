@@ -7,7 +7,7 @@ import pytest
 
 from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
 from agentvoicebox_delivery.dialogue import phrases
-from agentvoicebox_delivery.dialogue.moves import CallTool, Move, Say, next_move
+from agentvoicebox_delivery.dialogue.moves import Move, Say, ToolRequest, next_move
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 
@@ -238,7 +238,7 @@ def test_a_caller_whose_number_ends_early_is_taken_at_their_word() -> None:
 
 def test_lines_with_nothing_heard_between_are_one_line() -> None:
     lines = [ChatMessage("user", "P K G zero"), ChatMessage("assistant", ""), ChatMessage("user", "zero four")]
-    assert next_move(lines, [OUR_TOOL]) == CallTool(tool_schema.NAME, {"tracking_id": "PKG004"})
+    assert next_move(lines, [OUR_TOOL]) == ToolRequest(tool_schema.NAME, {"tracking_id": "PKG004"})
 
 
 def test_a_result_that_never_came_is_asked_for_again() -> None:
@@ -247,7 +247,7 @@ def test_a_result_that_never_came_is_asked_for_again() -> None:
         ChatMessage("assistant", "", (ToolCall("call_1", tool_schema.NAME, '{"tracking_id":"PKG004"}'),)),
         ChatMessage("user", "hello? are you there?"),
     ]
-    assert next_move(lines, [OUR_TOOL]) == CallTool(tool_schema.NAME, {"tracking_id": "PKG004"})
+    assert next_move(lines, [OUR_TOOL]) == ToolRequest(tool_schema.NAME, {"tracking_id": "PKG004"})
 
 
 def test_a_backend_that_is_away_is_said_and_may_be_tried_again() -> None:

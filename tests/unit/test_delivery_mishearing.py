@@ -9,7 +9,7 @@ from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
 from agentvoicebox_delivery.dialogue import phrases
 from agentvoicebox_delivery.dialogue.moves import Say, next_move
 from agentvoicebox_delivery.numbers import likeness
-from agentvoicebox_delivery.numbers.fuzzy_reading import garbled
+from agentvoicebox_delivery.numbers.fuzzy_reading import read_fuzzy
 from agentvoicebox_delivery.numbers.inquiry import Inquiry
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
@@ -23,7 +23,7 @@ def shelf(*ids: str) -> dict[str, Shipment]:
 
 def ask(
     parcels: dict[str, Shipment], *heard: str, ending: str = "", refused: tuple[str, ...] = (), knows_near: bool = True
-) -> track.Outcome:
+) -> track.LookupOutcome:
     question = Inquiry.of({"tracking_id": "", "heard": list(heard), "ending": ending, "refused": list(refused)})
     assert question is not None
     keys = question.keys()
@@ -113,12 +113,12 @@ def test_nobody_is_told_how_a_number_goes_on() -> None:
     ],
 )
 def test_the_second_ear_takes_words_for_characters(written: str, meant: str) -> None:
-    heard = garbled(written)
+    heard = read_fuzzy(written)
     assert heard is not None and heard.text == meant and heard.cost >= 1
 
 
 def test_the_second_ear_hears_nothing_in_nothing() -> None:
-    assert garbled("") is None and garbled("where is my parcel please") is None
+    assert read_fuzzy("") is None and read_fuzzy("where is my parcel please") is None
 
 
 # -- what the finds mean ----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agentvoicebox.cli import demo
-from agentvoicebox.client.call_record import CallRecord, Turn
+from agentvoicebox.client.call_record import CallRecord, CallTurn
 from agentvoicebox.settings import Settings
 from agentvoicebox_delivery.demo import NUMBER_AGAIN, PARCEL, YES, DeliveryDemo
 from agentvoicebox_delivery.grounding.words import spoken_date
@@ -20,7 +20,7 @@ SCRIPT = DeliveryDemo(ROWS[PARCEL])
 
 
 def record_of(*replies: str) -> CallRecord:
-    turns = [Turn(number, "", replied=words) for number, words in enumerate(replies, 1)]
+    turns = [CallTurn(number, "", replied=words) for number, words in enumerate(replies, 1)]
     return CallRecord("url", "delivery", 24_000, turns=turns, agent_pcm=np.zeros(0, np.int16))
 
 

@@ -146,7 +146,7 @@ async def test_a_tool_core_that_answers_otherwise_is_found() -> None:
     assert replays and {(each.verdict, each.why) for each in replays} == {("same", "")}
 
     async def other(name: str, arguments: str) -> str:
-        return track.Outcome(track.NOT_FOUND, "I couldn't find it.").as_json()
+        return track.LookupOutcome(track.NOT_FOUND, "I couldn't find it.").as_json()
 
     *_, different = await replay_tools(interaction, CHOICE.default, run_tool=other)
     assert (different.verdict, different.why) == ("different", "FOUND then, NOT_FOUND now")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from tests.kit.kits import CHOICE
 
-from agentvoicebox.broker.envelope import unpack_audio, unpack_job, unpack_record
+from agentvoicebox.broker.envelope import unpack_audio, unpack_job, unpack_result
 from agentvoicebox.engine.inputs import (
     Generated,
     Input,
@@ -80,7 +80,7 @@ def enveloped(header: list[Any], payload: bytes = b"") -> bytes:
 def test_a_header_of_a_newer_version_is_longer_and_is_read() -> None:
     job = unpack_job(enveloped(["job_1", "llm", "acme", "sess_1", 1.0, "trace", "more"], b"payload"))
     assert (job.job_id, job.trace_id, job.payload) == ("job_1", "trace", b"payload")
-    record = unpack_record(b"\0\0\0\1" + enveloped(["job_1", "llm", 1, b"body", 1.0, 2.0, True, "more"], b"audio"))
+    record = unpack_result(b"\0\0\0\1" + enveloped(["job_1", "llm", 1, b"body", 1.0, 2.0, True, "more"], b"audio"))
     assert (record.sequence, record.body, record.audio, record.is_last) == (1, b"body", b"audio", True)
     assert unpack_audio(enveloped(["end", 5, 9, "more"])).end_sample == 9
     assert unpack_audio(enveloped(["end", 5])).end_sample is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agentvoicebox.broker.vitals import ALL, Crew, Vitals
+from agentvoicebox.broker.store_health import ALL, StoreHealth, WorkerPool
 from agentvoicebox.gateway.admission.load_shedder import (
     HIGH_CHECKS,
     HIGH_S,
@@ -17,11 +17,11 @@ from agentvoicebox.ports.broker import JobKind
 NO_TTS = ("speech_synthesis_unavailable",)
 
 
-def seen(*away: JobKind, ailing: Mapping[str, frozenset[str]] | None = None, full: float = 0.0) -> Vitals:
+def seen(*away: JobKind, ailing: Mapping[str, frozenset[str]] | None = None, full: float = 0.0) -> StoreHealth:
     """Two workers of each kind but those that are away; `ailing` are those of the language models."""
-    crews = {kind: Crew(frozenset() if kind in away else frozenset({"a", "b"})) for kind in JobKind}
-    crews[JobKind.LLM] = Crew(frozenset({"a", "b"}), ailing or {})
-    return Vitals(crews, full)
+    crews = {kind: WorkerPool(frozenset() if kind in away else frozenset({"a", "b"})) for kind in JobKind}
+    crews[JobKind.LLM] = WorkerPool(frozenset({"a", "b"}), ailing or {})
+    return StoreHealth(crews, full)
 
 
 def test_a_kind_without_workers_counts_as_away_once_a_restart_would_be_over() -> None:
@@ -83,14 +83,14 @@ def test_a_store_that_is_nearly_full_takes_no_new_calls_until_it_has_room_again(
 
 def test_waiting_work_refuses_new_calls_but_not_that_of_an_absent_kind() -> None:
     health = ServiceHealth()
-    waiting = {kind: Crew(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}
+    waiting = {kind: WorkerPool(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}
     for now_s in range(3):
-        health.update(Vitals(waiting), float(now_s))
+        health.update(StoreHealth(waiting), float(now_s))
     refusal = health.refusal(0)
     assert refusal is not None and refusal.code == "overloaded"
-    dead = {kind: Crew(frozenset({"a"})) for kind in JobKind} | {JobKind.TTS: Crew(queue_age_s=99.0)}
+    dead = {kind: WorkerPool(frozenset({"a"})) for kind in JobKind} | {JobKind.TTS: WorkerPool(queue_age_s=99.0)}
     for now_s in range(3, 20):
-        health.update(Vitals(dead), float(now_s))
+        health.update(StoreHealth(dead), float(now_s))
     assert health.refusal(0) is None and health.modes("dialogue") == NO_TTS
 
 

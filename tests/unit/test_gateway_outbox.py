@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from agentvoicebox.broker.memory import MemoryBroker
+from tests.kit.memory_broker import MemoryBroker
+
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.call.outbox import CAPACITY, Outbox
 from agentvoicebox.ports.broker import AppendLog, Dispatch, Job, JobKind, SessionRef, Submit

@@ -47,11 +47,11 @@ def test_of_thousands_of_made_parcels_the_true_line_passes_and_the_false_one_doe
         ("two", "It's on its way with UPS.", "another carrier"),
         ("two", "It was last seen in Bristol.", "another place"),
         ("two", "PKG002 is on its way.", "another state"),
-        ("transit", "PKG010 is on its way.", "a number that nobody gave"),
+        ("transit", "PKG010 is on its way.", "a number that was not mentioned"),
         ("delayed", "It is no longer delayed.", "unsupported: words"),
         ("transit", "I'll call you.", "unsupported: name"),
-        ("asks_tomorrow", "Yes.", "an answer that nothing bears out"),
-        ("out", "It was out for delivery.", "a state that it is said to have left"),
+        ("asks_tomorrow", "Yes.", "an unsupported answer"),
+        ("out", "It was out for delivery.", "a state described as past"),
     ],
 )
 def test_a_refusal_says_why(scene: str, clause: str, reason: str) -> None:

@@ -7,9 +7,9 @@ from tests.kit.grounding_corpus import TODAY, facts_of, scenes
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.providers.llm.scripted import Call, Pause, ScriptedLlm
+from agentvoicebox.providers.llm.scripted import Pause, ScriptedCall, ScriptedLlm
 from agentvoicebox.workers.llm import continued
-from agentvoicebox_delivery.grounding.judgement import Verdict
+from agentvoicebox_delivery.grounding.judgement import ClauseVerdict
 from agentvoicebox_delivery.language_models.grounded import GroundedLlm
 from agentvoicebox_delivery.parcels import tool_schema
 
@@ -58,7 +58,9 @@ async def test_a_clause_leaves_as_soon_as_the_next_one_begins() -> None:
 
 async def test_tool_calls_and_the_end_pass_and_the_text_before_them_comes_first() -> None:
     llm = GroundedLlm(
-        ScriptedLlm(("Let me check that for you.", Call("get_delivery_status", '{"tracking_id":', '"PKG001"}'))),
+        ScriptedLlm(
+            ("Let me check that for you.", ScriptedCall("get_delivery_status", '{"tracking_id":', '"PKG001"}'))
+        ),
         lambda: NOW_S,
     )
     deltas = [delta async for delta in llm.generate(asking("empty"), "job_1")]
@@ -72,12 +74,12 @@ async def test_tool_calls_and_the_end_pass_and_the_text_before_them_comes_first(
 
 
 async def test_a_refused_word_before_a_tool_call_is_only_left_out() -> None:
-    llm = GroundedLlm(ScriptedLlm(("It is surely in Berlin", Call("get_delivery_status", "{}"))), lambda: NOW_S)
+    llm = GroundedLlm(ScriptedLlm(("It is surely in Berlin", ScriptedCall("get_delivery_status", "{}"))), lambda: NOW_S)
     assert await said(llm, "empty") == ""
 
 
 async def test_each_clause_is_counted_and_no_word_of_it_is_logged() -> None:
-    verdicts: list[Verdict] = []
+    verdicts: list[ClauseVerdict] = []
     llm = GroundedLlm(ScriptedLlm(("It's on its way. It is in Timbuktu.",)), lambda: NOW_S, verdicts.append)
     with structlog.testing.capture_logs() as logs:
         await said(llm, "transit")

@@ -251,7 +251,7 @@ async def test_the_end_of_turn_model_is_asked_at_the_pause_about_the_turn() -> N
         stopped = line.facts[-1]
         assert isinstance(stopped, SpeechStopped)
         assert 950 <= (stopped.end_sample - stopped.speech_end_sample) // 16 <= 1_032
-        assert [len(pcm) for pcm in model.heard] == [8 * 16_000]
+        assert [len(pcm) for pcm in model.received] == [8 * 16_000]
 
 
 async def test_a_failing_end_of_turn_model_costs_its_vote_not_the_call() -> None:

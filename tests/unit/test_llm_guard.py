@@ -30,7 +30,7 @@ def guarded(
     llm = ScriptedLlm(*lines)
     guard = GuardedLlm(
         "test", llm, backoff=Backoff(first_s=0.0, tries=tries), breaker=Breaker(BreakerPolicy(failures_to_open=3)),
-        clock=clock, patience_s=patience_s, stall_s=stall_s,
+        clock=clock, first_token_within_s=patience_s, stall_s=stall_s,
     )  # fmt: skip
     return guard, llm
 

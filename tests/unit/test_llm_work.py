@@ -7,9 +7,9 @@ import pytest
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
-from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.providers.llm.scripted import ScriptedLlm
-from agentvoicebox.workers.llm import GO_ON, Delta, Said, continued, merged, skipped
+from agentvoicebox.workers.llm import CONTINUE_PROMPT, Delta, PublishedText, continued, merged, skipped
 
 JOB = "job_1"
 REQUEST = Generate("resp_1", "openai", "Be kind.", (ChatMessage("user", "where is it?"),))
@@ -41,22 +41,22 @@ def test_what_was_said_is_read_from_the_records() -> None:
         ToolCallDelta(JOB, 0, "f", "{"),
         ToolCallDelta(JOB, 0, None, "}"),
     ]
-    records = [Record(JOB, JobKind.LLM, n, 1, msgspec.msgpack.encode(body)) for n, body in enumerate(bodies, 1)]
-    assert Said.of(records) == Said("It is", {0: "{}"})
+    records = [JobResult(JOB, JobKind.LLM, n, 1, msgspec.msgpack.encode(body)) for n, body in enumerate(bodies, 1)]
+    assert PublishedText.of(records) == PublishedText("It is", {0: "{}"})
 
 
 @pytest.mark.parametrize("cut", range(len("It is out for delivery.") + 1))
 async def test_a_deterministic_line_goes_on_from_any_place(cut: int) -> None:
     whole = "It is out for delivery."
     deltas = stream(*(TextDelta(JOB, piece) for piece in ("It", " is", " out for", " delivery.")), Generated(JOB))
-    rest = [delta async for delta in skipped(deltas, Said(whole[:cut]))]
+    rest = [delta async for delta in skipped(deltas, PublishedText(whole[:cut]))]
     assert whole[:cut] + text(rest) == whole
     assert rest[-1] == Generated(JOB)
 
 
 async def test_a_tool_call_goes_on_within_its_arguments() -> None:
     deltas = stream(ToolCallDelta(JOB, 0, "f", '{"a"'), ToolCallDelta(JOB, 0, None, ":1}"), Generated(JOB))
-    rest = [delta async for delta in skipped(deltas, Said(calls={0: '{"a":'}))]
+    rest = [delta async for delta in skipped(deltas, PublishedText(calls={0: '{"a":'}))]
     assert rest == [ToolCallDelta(JOB, 0, None, "1}"), Generated(JOB)]
 
 
@@ -78,5 +78,5 @@ async def test_another_model_is_asked_to_go_on_and_repeats_nothing(
     rest = [delta async for delta in continued(llm, REQUEST, JOB, said)]
     assert said + text(rest) == whole
     assert llm.requests[0].messages[-1] == ChatMessage("assistant", said)
-    assert GO_ON in llm.requests[0].instructions and "Be kind." in llm.requests[0].instructions
+    assert CONTINUE_PROMPT in llm.requests[0].instructions and "Be kind." in llm.requests[0].instructions
     assert isinstance(rest[-1], Generated)

@@ -8,7 +8,7 @@ import pytest
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.providers import catalogue as catalogue_module
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.models import MODELS, Model, ModelFile, Piece
 from agentvoicebox.providers.registry import build_stt, build_tts, voice_list
 
@@ -46,7 +46,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_package_is_used_where_it_lies_and_never_imported(package: Path, tmp_path: Path) -> None:
-    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
     assert catalogue.locate("whole") == package
     catalogue.verify("whole")
     assert not (tmp_path / "cache").exists()
@@ -57,11 +57,11 @@ def test_the_users_folder_goes_before_the_package(package: Path, tmp_path: Path)
     mine = tmp_path / "mine" / "whole"
     mine.mkdir(parents=True)
     (mine / "whole.bin").write_bytes(WHOLE)
-    assert Catalogue(models_dir=tmp_path / "mine", cache_dir=tmp_path / "cache").locate("whole") == mine
+    assert ModelCatalogue(models_dir=tmp_path / "mine", cache_dir=tmp_path / "cache").locate("whole") == mine
 
 
 def test_parts_are_joined_once(package: Path, tmp_path: Path) -> None:
-    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
     assert (catalogue.locate("joined") / "j.bin").read_bytes() == FIRST + SECOND
     (package / "part1").unlink()
     assert catalogue.locate("joined") == tmp_path / "cache" / "joined"
@@ -69,7 +69,7 @@ def test_parts_are_joined_once(package: Path, tmp_path: Path) -> None:
 
 def test_damaged_parts_leave_nothing_behind(package: Path, tmp_path: Path) -> None:
     (package / "part2").write_bytes(b"second hal!")
-    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
     with pytest.raises(BadProviderAnswer, match="SHA-256"):
         catalogue.locate("joined")
     assert list((tmp_path / "cache").iterdir()) == []
@@ -77,15 +77,15 @@ def test_damaged_parts_leave_nothing_behind(package: Path, tmp_path: Path) -> No
 
 def test_a_changed_file_is_found_by_its_hash(package: Path, tmp_path: Path) -> None:
     (package / "whole.bin").write_bytes(WHOLE[:-1] + b"!")
-    with pytest.raises(BadProviderAnswer, match=r"whole\.bin is not the file we know"):
-        Catalogue(cache_dir=tmp_path).verify("whole")
+    with pytest.raises(BadProviderAnswer, match=r"whole\.bin is not the known file"):
+        ModelCatalogue(cache_dir=tmp_path).verify("whole")
 
 
 def test_a_file_cut_short_counts_as_missing(package: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine" / "whole"
     mine.mkdir(parents=True)
     (mine / "whole.bin").write_bytes(WHOLE[:-1])
-    assert Catalogue(models_dir=tmp_path / "mine", cache_dir=tmp_path / "cache").locate("whole") == package
+    assert ModelCatalogue(models_dir=tmp_path / "mine", cache_dir=tmp_path / "cache").locate("whole") == package
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_a_file_cut_short_counts_as_missing(package: Path, tmp_path: Path) -> No
 )
 def test_a_missing_model_says_what_to_type(package: Path, tmp_path: Path, name: str, hints: list[str]) -> None:
     with pytest.raises(ProviderUnavailable) as raised:
-        Catalogue(cache_dir=tmp_path).locate(name)
+        ModelCatalogue(cache_dir=tmp_path).locate(name)
     assert all(hint in raised.value.message for hint in hints)
 
 
 def test_models_are_listed_with_where_they_lie(package: Path, tmp_path: Path) -> None:
-    places = {status.model.name: status.folder for status in Catalogue(cache_dir=tmp_path).list_models()}
+    places = {status.model.name: status.folder for status in ModelCatalogue(cache_dir=tmp_path).list_models()}
     assert places == {"whole": package, "joined": None, "absent": None, "remote": None}
 
 
@@ -112,7 +112,7 @@ def test_a_model_is_pulled_from_a_folder_and_checked(package: Path, tmp_path: Pa
     source.mkdir()
     (source / "a.bin").write_bytes(b"a")
     lines: list[str] = []
-    catalogue = Catalogue(cache_dir=tmp_path / "cache")
+    catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
     assert catalogue.pull("absent", lines.append, folder=source) == tmp_path / "cache" / "absent"
     assert lines == ["copying a.bin"]
     (source / "r.bin").write_bytes(b"x")
@@ -124,13 +124,13 @@ def test_a_model_is_pulled_from_a_folder_and_checked(package: Path, tmp_path: Pa
 
 def test_a_model_that_is_there_is_not_pulled_again(package: Path, tmp_path: Path) -> None:
     lines: list[str] = []
-    assert Catalogue(cache_dir=tmp_path).pull("whole", lines.append) == package
+    assert ModelCatalogue(cache_dir=tmp_path).pull("whole", lines.append) == package
     assert lines == [f"whole is in {package}"]
 
 
 def test_a_hub_is_asked_only_on_request_and_only_where_we_know_a_place(package: Path, tmp_path: Path) -> None:
-    with pytest.raises(ProviderUnavailable, match="no place on a model hub"):
-        Catalogue(cache_dir=tmp_path).pull("absent", from_hub=True)
+    with pytest.raises(ProviderUnavailable, match="on no known model hub"):
+        ModelCatalogue(cache_dir=tmp_path).pull("absent", from_hub=True)
 
 
 def test_every_known_model_has_a_source_a_licence_and_whole_hashes() -> None:
@@ -147,7 +147,7 @@ def test_every_known_model_has_a_source_a_licence_and_whole_hashes() -> None:
 
 
 def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
-    catalogue = Catalogue(cache_dir=tmp_path)
+    catalogue = ModelCatalogue(cache_dir=tmp_path)
     with pytest.raises(ProviderUnavailable, match="no speech engine nonsense"):
         build_stt("nonsense", catalogue, threads=1)
     with pytest.raises(ProviderUnavailable, match="no speech engine nonsense"):
@@ -155,6 +155,6 @@ def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
 
 
 def test_voices_are_listed_without_loading_an_engine(tmp_path: Path) -> None:
-    voices = voice_list(["scripted", "espeak"], Catalogue(cache_dir=tmp_path))
+    voices = voice_list(["scripted", "espeak"], ModelCatalogue(cache_dir=tmp_path))
     assert [voice.name for voice in voices][:3] == ["tone", "espeak-en-us", "alloy"]
     assert voices[2].description == "same as tone"

@@ -37,5 +37,5 @@ def test_marks_are_found_by_name(vocabulary: Vocabulary) -> None:
 def test_a_file_without_an_end_mark_is_no_vocabulary(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.txt"
     path.write_text("a\nb\n", encoding="utf-8")
-    with pytest.raises(BadProviderAnswer, match="no Whisper vocabulary"):
+    with pytest.raises(BadProviderAnswer, match="not a Whisper vocabulary"):
         Vocabulary(path)

@@ -11,7 +11,7 @@ from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe
-from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.telemetry.tap import PARTS, TurnTap
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.audio_config import AudioFormat
@@ -25,8 +25,8 @@ def audio(job_id: str = "tts") -> fx.SendAudio:
     return fx.SendAudio("event_1", "resp_1", "item_a", 0, 0, job_id, 1, AudioFormat())
 
 
-def record(job_id: str, kind: JobKind, claimed_s: float, published_s: float) -> Record:
-    return Record(job_id, kind, 1, 1, b"", claimed_s=claimed_s, published_s=published_s)
+def record(job_id: str, kind: JobKind, claimed_s: float, published_s: float) -> JobResult:
+    return JobResult(job_id, kind, 1, 1, b"", claimed_s=claimed_s, published_s=published_s)
 
 
 class Told:
@@ -36,7 +36,7 @@ class Told:
         self.tap = TurnTap(lambda sample: 0.0 if sample == END else None)
         self.at(-1.0, i.SpeechStarted(0), fx.OpenJob("stt", Transcribe("item_u", 0)))
 
-    def at(self, at_s: float, fact: i.Input, *effects: Effect, of: Record | None = None) -> None:
+    def at(self, at_s: float, fact: i.Input, *effects: Effect, of: JobResult | None = None) -> None:
         self.tap.observe(at_s, fact, effects, of)
 
     def pause(self) -> None:

@@ -4,11 +4,12 @@ import asyncio
 
 import msgspec
 import pytest
+from tests.kit.memory_ledger import MemoryLedger
 
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.tools.definition import Definition
-from agentvoicebox.tools.ledger import CallKey, MemoryLedger
+from agentvoicebox.tools.ledger import CallKey
 from agentvoicebox.tools.once import Once
 
 KEY = CallKey(SessionRef("acme", "sess_1"), "call_1", "book", '{"at":"10:00"}', "resp_1")

@@ -13,7 +13,7 @@ from agentvoicebox.tools.registry import Registry
 from agentvoicebox_delivery import tool as delivery_status
 from agentvoicebox_delivery.numbers.tracking import Candidate
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
-from agentvoicebox_delivery.sources.budget import Answer, Source
+from agentvoicebox_delivery.sources.budget import Answer, AnswerSource
 
 ACME = ToolContext("acme", "sess_1", "call_1")
 
@@ -142,7 +142,7 @@ async def test_an_id_is_found_under_its_many_names(raw: str, first: str) -> None
 
     async def find(tenant_id: str, asked: list[Candidate]) -> Answer:
         asked_for.append(asked[0].tracking_id)
-        return Answer(Source.FETCHED, ())
+        return Answer(AnswerSource.FETCHED, ())
 
     outcome = await Registry([delivery_status.delivery_status(find)]).run(tool_schema.NAME, raw, ACME)
     assert (outcome.code, asked_for) == (track.NOT_FOUND, [first])

@@ -14,7 +14,7 @@ from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Voice
 from agentvoicebox.providers.tts.scripted import ScriptedTts
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.workers.tts import TtsWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
 
@@ -33,8 +33,8 @@ class EndlessTts:
     def voices(self) -> list[Voice]:
         return []
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
-        return Speech(self._chunks)
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
+        return StoppableSpeech(self._chunks)
 
     def _chunks(self, stop: Stop) -> Iterator[Int16Array]:
         while True:

@@ -15,7 +15,7 @@ from agentvoicebox.kits.registry import load_settings, settings_class
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.settings.webhook import WebhookSettings
 from agentvoicebox.tools.definition import Outcome
-from agentvoicebox.webhook.contracts import Message
+from agentvoicebox.webhook.contracts import WebhookMessage
 from agentvoicebox.webhook.guard import address_of
 from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import event_name, masked
@@ -60,29 +60,29 @@ class TestLimit:
     def test_it_slides(self) -> None:
         clock = ManualClock()
         window = SlidingWindow(2, clock=clock)
-        assert window.take("a").remaining == 1
+        assert window.admit("a").remaining == 1
         clock.advance(30)
-        assert window.take("a").is_admitted
-        refused = window.take("a")
+        assert window.admit("a").is_admitted
+        refused = window.admit("a")
         assert (refused.is_admitted, refused.retry_after_s) == (False, 30)
         clock.advance(29.5)
-        assert window.take("a").retry_after_s == 1
+        assert window.admit("a").retry_after_s == 1
         clock.advance(0.5)
-        assert window.take("a").is_admitted
-        assert not window.take("a").is_admitted
+        assert window.admit("a").is_admitted
+        assert not window.admit("a").is_admitted
 
     def test_sources_are_apart_and_the_quietest_is_forgotten(self) -> None:
         clock = ManualClock()
         window = SlidingWindow(1, most_sources=2, clock=clock)
-        assert all(window.take(source).is_admitted for source in "ab")
-        assert not window.take("a").is_admitted
-        assert window.take("c").is_admitted  # b has to go
-        assert not window.take("a").is_admitted
-        assert window.take("b").is_admitted
+        assert all(window.admit(source).is_admitted for source in "ab")
+        assert not window.admit("a").is_admitted
+        assert window.admit("c").is_admitted  # b has to go
+        assert not window.admit("a").is_admitted
+        assert window.admit("b").is_admitted
 
     def test_zero_is_no_limit(self) -> None:
         window = SlidingWindow(0)
-        assert all(window.take("a").is_admitted for _ in range(1000))
+        assert all(window.admit("a").is_admitted for _ in range(1000))
 
 
 class TestMemory:
@@ -156,7 +156,7 @@ class TestMemory:
     [(1767225600000, 1767225600000), (1.5, 1.5), ("2024-07-26T22:20:57.931Z",) * 2, (True, None), ([], None)],
 )
 def test_a_time_is_kept_in_whatever_form_it_came(given: Any, kept: Any) -> None:
-    assert Message.model_validate({"timestamp": given}).timestamp == kept
+    assert WebhookMessage.model_validate({"timestamp": given}).timestamp == kept
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_whose_address_counts(peer: str, written: str, trusted: str, expected: s
 
 
 def test_an_old_answer_is_called_stale() -> None:
-    assert status_of(_outcome(track.Outcome(track.FOUND, "", {"age_s": 60}))) == "stale"
-    assert status_of(_outcome(track.Outcome(track.FOUND, ""))) == "success"
-    assert status_of(_outcome(track.Outcome("SOMETHING_NEW", ""))) == "error"
+    assert status_of(_outcome(track.LookupOutcome(track.FOUND, "", {"age_s": 60}))) == "stale"
+    assert status_of(_outcome(track.LookupOutcome(track.FOUND, ""))) == "success"
+    assert status_of(_outcome(track.LookupOutcome("SOMETHING_NEW", ""))) == "error"
     assert status_of(Outcome("OK", "")) == "success" and status_of(Outcome("NO", "", is_error=True)) == "error"
 
 

@@ -1,4 +1,4 @@
-"""G.711, the telephone's eight bits: µ-law (audio/pcmu) and A-law (audio/pcma), both ways, by table.
+"""G.711, 8-bit telephone audio: µ-law (audio/pcmu) and A-law (audio/pcma), both ways, by table.
 
 The tables are computed once from the definition in ITU-T G.711: a sign, a 3-bit segment whose width doubles each time,
 and a 4-bit step inside it. Samples are int16 at any rate; a telephone's is 8 kHz.

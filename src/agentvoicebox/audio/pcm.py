@@ -1,23 +1,23 @@
 """Samples and their bytes: 16-bit little-endian mono, milliseconds, floats.
 
-Knows nothing about formats on the wire or sample rates other than the one it is told.
+Independent of wire formats and of other sample rates.
 """
 
 import numpy as np
 import numpy.typing as npt
 
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
+
 Int16Array = npt.NDArray[np.int16]
 Float32Array = npt.NDArray[np.float32]
 
-INPUT_RATE_HZ = 16_000  # what recognisers and detectors were trained on; all caller positions count at this rate
-OUTPUT_RATE_HZ = 24_000  # OpenAI's PCM rate; synthesised audio travels at it
 FULL_SCALE = 32_768.0  # an int16 of -32768 is -1.0
 
 
 def samples_of(data: bytes) -> Int16Array:
     """The samples of 16-bit little-endian bytes, shape (len(data) // 2,). Raises ValueError for an odd length."""
     if len(data) % 2:
-        raise ValueError(f"{len(data)} bytes are no whole number of 16-bit samples")
+        raise ValueError(f"{len(data)} bytes are not a whole number of 16-bit samples")
     return np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
 
 

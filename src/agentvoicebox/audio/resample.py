@@ -1,10 +1,10 @@
-"""Changes the sample rate of a stream: a polyphase low-pass filter, indifferent to how its input is cut.
+"""Changes the sample rate of a stream: a polyphase low-pass filter, independent of how its input is chunked.
 
-Output sample k stands for the time of input sample k * from_hz / to_hz: the filter's delay is taken out, so positions
+Output sample k corresponds to the time of input sample k * from_hz / to_hz: the filter's delay is removed, so positions
 before and after compare directly and never drift. The price is holding back `LOOK_AHEAD_MS` of input.
 
 Law: chunked output equals one-shot output, bit for bit. Coefficients are integers, so every sum is exact in float64,
-in whatever order it is made.
+in any order of summation.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ from agentvoicebox.audio.pcm import Int16Array
 
 Float64Array = npt.NDArray[np.float64]
 
-LOOK_AHEAD_MS = 2.9  # half the filter; below 3 ms nobody hears it, and it still makes the edge below
+LOOK_AHEAD_MS = 2.9  # half the filter; below 3 ms it is inaudible, and it still gives the edge below
 # Of the lower Nyquist frequency. With a 6 ms filter the edge is 0.85 kHz wide: at 8 kHz the telephone's band (up to
 # 3.4 kHz) stays whole, and what folds lands above it.
 CUTOFF = 0.96
@@ -68,7 +68,7 @@ class Resampler:
     """One stream of int16 samples from one rate to another. Equal rates pass through."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        """A stream that has heard nothing: silence lies before it.
+        """A stream without input so far: silence lies before it.
 
         Raises:
             ValueError: a rate is not positive, or the ratio has no small terms.
@@ -89,24 +89,24 @@ class Resampler:
 
     @property
     def due_count(self) -> int:
-        """Samples that all input so far stands for, given out or still held back."""
+        """Output samples for all input so far, returned or still held back."""
         return -(-self._in_count * self._up // self._down)
 
     def feed(self, samples: Int16Array) -> Int16Array:
-        """Take samples of shape (n,); give those that are now certain."""
+        """Add samples of shape (n,); return those that are final now."""
         self._in_count += len(samples)
         if self._up == self._down:
             self._out_count = self._in_count
             return samples
         # Output k looks ahead to input k * down // up + half: certain while k * down // up < in_count - half.
         certain = -(-max(0, self._in_count - self._half) * self._up // self._down)
-        return self._give(max(certain, self._out_count), samples)
+        return self._emit(max(certain, self._out_count), samples)
 
     def flush(self) -> Int16Array:
-        """What is held back, as if silence followed. The stream may go on afterwards, at the right positions."""
-        return self._give(self.due_count, np.empty(0, dtype=np.int16))
+        """The output held back, as if silence followed. The stream may continue afterwards, at the right positions."""
+        return self._emit(self.due_count, np.empty(0, dtype=np.int16))
 
-    def _give(self, until: int, fresh: Int16Array) -> Int16Array:
+    def _emit(self, until: int, fresh: Int16Array) -> Int16Array:
         """Outputs from out_count to `until`, with `fresh` input; forgets inputs that no later output needs."""
         count = until - self._out_count
         known = len(self._held) + len(fresh)

@@ -1,13 +1,14 @@
-"""The last while of a caller's audio, addressed by absolute sample number.
+"""The most recent part of a caller's audio, addressed by absolute sample number.
 
-Memory comes and goes in blocks, so an idle session holds next to nothing. Knows what it no longer has.
+Memory is allocated and freed in blocks, so an idle session holds next to nothing. Samples that fell out are counted.
 """
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 
-BLOCK_SAMPLES = INPUT_RATE_HZ // 2  # 16 kB: an idle session's cost, and the grain in which memory is given back
+BLOCK_SAMPLES = INPUT_RATE_HZ // 2  # 16 kB: an idle session's cost, and the unit in which memory is freed
 
 
 class AudioRing:
@@ -26,12 +27,12 @@ class AudioRing:
 
     @property
     def start_sample(self) -> int:
-        """The oldest sample it still has (equals end_sample when it has none)."""
+        """The oldest sample it holds (equals end_sample when it is empty)."""
         return self._start
 
     @property
     def end_sample(self) -> int:
-        """Just after the newest sample: how many were ever appended."""
+        """One past the newest sample: how many were ever appended."""
         return self._end
 
     @property
@@ -63,7 +64,7 @@ class AudioRing:
                 self._forget(self._start + over)
 
     def read(self, start_sample: int, end_sample: int) -> Int16Array:
-        """A copy of what it has of [start_sample, end_sample); it begins at max(start_sample, self.start_sample)."""
+        """A copy of the samples it holds in [start_sample, end_sample); it begins at max(start_sample, self.start_sample)."""
         start, end = max(start_sample, self._start), min(end_sample, self._end)
         out = np.empty(max(0, end - start), dtype=np.int16)
         filled = 0
@@ -75,7 +76,7 @@ class AudioRing:
         return out
 
     def drop_before(self, sample: int) -> None:
-        """Forget what lies before `sample` (at most everything)."""
+        """Drop samples before `sample` (at most everything)."""
         self._forget(min(sample, self._end))
 
     def _forget(self, sample: int) -> None:

@@ -1,7 +1,7 @@
 """The WAV format with 16-bit PCM, mono or stereo: parsing, formatting, and a clear reason when a file is refused.
 
-Reads plain and "extensible" headers, skips chunks it does not know, and takes what is there of a file that a recorder
-left unfinished (size 0 or 0xFFFFFFFF, or cut short). Other encodings are refused, not guessed.
+Reads plain and "extensible" headers, skips unknown chunks, and accepts files that a recorder
+left unfinished (size 0 or 0xFFFFFFFF, or truncated). Other encodings are refused, not guessed.
 """
 
 import struct

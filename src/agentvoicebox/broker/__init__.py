@@ -1,1 +1,1 @@
-"""Work out to the workers and back: the broker port over Valkey/Redis Streams, and over memory."""
+"""Job dispatch and results: the broker port over Valkey/Redis Streams."""

@@ -1,7 +1,7 @@
-"""Jobs in workers' hands: taken from their streams, published under their fences, and ended once.
+"""Jobs held by workers: claimed from their streams, published under their fences, and ended once.
 
-Laws: a job is done, cancelled or dead once. Only the attempt written in a job's fence publishes. A record is in its
-stream before it is announced. A job is acknowledged after its last record.
+Laws: a job is done, cancelled or dead once. Only the attempt written in a job's fence publishes. A result is in its
+stream before it is announced. A job is acknowledged after its last result.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ import structlog
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of, new_nonce
-from agentvoicebox.broker.envelope import pack_job, pack_record, unpack_job, unpack_record
+from agentvoicebox.broker.envelope import pack_job, pack_result, unpack_job, unpack_result
 from agentvoicebox.broker.job_streams import ALL, JobStreams
 from agentvoicebox.broker.reclaim import Reclaimer
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import Claim, JobKind, Record
+from agentvoicebox.ports.broker import Claim, JobKind, JobResult
 
 _PUBLISHED_COUNT = 4096
 _PUT_BACK = b"again"  # the field with which `lua/requeue` marks an entry
@@ -28,12 +28,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Claims:
-    """Of one process. Every method raises BrokerLost.
+    """Claims of one process. Every method raises BrokerLost.
 
     Args:
         clock: wall time for `claimed_s` and `published_s`.
         reclaim_idle_s: silence after which a worker counts as dead.
-        max_attempts: hand-outs of a job before it is dead; None: what `keys` says of its kind.
+        max_attempts: attempts of a job before it is dead; None: as `keys` defines for its kind.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Claims:
         self._reclaimer = Reclaimer(connection, idle_s=reclaim_idle_s)
         self._held: dict[JobKind, dict[bytes, str]] = {kind: {} for kind in JobKind}
         self._publish = Script("publish")
-        self._begin = Script("begin")
+        self._begin = Script("begin_attempt")
 
     async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
         """See Broker."""
@@ -57,20 +57,22 @@ class Claims:
             if self._reclaimer.is_due(kind):
                 held = {entry for entry, holder in self._held[kind].items() if holder == worker}
                 entries = await self._connection.call(
-                    lambda held=held: self._reclaimer.take(kind, worker, count=slots, held=held)  # type: ignore[misc]
+                    lambda held=held: self._reclaimer.reclaim(kind, worker, count=slots, held=held)  # type: ignore[misc]
                 )
             left_s = until_s - loop.time()
             if not entries:
                 block_s = max(0.0, min(left_s, self._reclaimer.longest_wait_s))
                 entries = await self.streams.read_new(kind, worker, count=slots, block_s=block_s)
-            claims = [claim for claim in await asyncio.gather(*(self._take(kind, one) for one in entries)) if claim]
+            claims = [
+                claim for claim in await asyncio.gather(*(self._begin_attempt(kind, one) for one in entries)) if claim
+            ]
             if claims or loop.time() >= until_s:
                 for claim in claims:
-                    # A worker's own, so that two workers in one process can take over from each other.
+                    # Held entries are tracked per worker, so that two workers in one process can take over from each other.
                     self._held[kind][claim.entry_id.encode()] = worker
                 return claims
 
-    async def _take(self, kind: JobKind, entry: StreamEntry) -> Claim | None:
+    async def _begin_attempt(self, kind: JobKind, entry: StreamEntry) -> Claim | None:
         entry_id, fields = entry
         try:
             job = unpack_job(fields[b"j"])
@@ -80,7 +82,7 @@ class Claims:
             await self.streams.remove(kind, entry_id.decode())
             return None
         must_exist = "0" if kind is JobKind.RECORD else "1"
-        # Only where a job is fed in a step of its own may it come twice.
+        # A job can be in its stream twice only where it is enqueued in a separate step.
         fed_as = entry_id if self._connection.store.is_cluster and _PUT_BACK not in fields else b""
         verdict, attempt, published = await self._connection.call(
             lambda: self._begin(
@@ -110,8 +112,8 @@ class Claims:
     async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
         """See Broker."""
         job = claim.job
-        stream, bound = keys.record_stream(job.kind, job.session)
-        record = Record(
+        stream, bound = keys.result_stream(job.kind, job.session)
+        record = JobResult(
             job_id=job.job_id,
             kind=job.kind,
             sequence=0,
@@ -129,7 +131,7 @@ class Claims:
             keys.channel(job.kind, job.session),
             bound,
             keys.SESSION_DATA_TTL_S,
-            pack_record(record),
+            pack_result(record),
         ]
         involved = [
             keys.job(job.kind, job.session, job.job_id),
@@ -140,28 +142,28 @@ class Claims:
         if sequence > 0 and is_last:
             await self._acknowledge(claim)
         if sequence == -1:
-            self._let_go(claim)
+            self._untrack(claim)
         return bool(sequence > 0)
 
-    async def published(self, claim: Claim) -> list[Record]:
+    async def published(self, claim: Claim) -> list[JobResult]:
         """See Broker."""
         job = claim.job
-        stream, _ = keys.record_stream(job.kind, job.session)
+        stream, _ = keys.result_stream(job.kind, job.session)
 
-        async def read() -> list[Record]:
+        async def read() -> list[JobResult]:
             redis = self._connection.commands
             first: Any = await redis.hget(keys.job(job.kind, job.session, job.job_id), "first")
             if first is None:
                 return []
             entries = await redis.xrange(stream, min=first.decode(), max="+", count=_PUBLISHED_COUNT)
-            records = [unpack_record(fields[b"r"]) for _, fields in entries_of(entries)]
+            records = [unpack_result(fields[b"r"]) for _, fields in entries_of(entries)]
             return [record for record in records if record.job_id == job.job_id]
 
         return await self._connection.call(read)
 
     async def release(self, claim: Claim) -> None:
         """See Broker. The utterance's audio goes with it."""
-        self._let_go(claim)
+        self._untrack(claim)
         if claim.job.kind is JobKind.STT:
             stream = keys.audio_in(claim.job.session, claim.job.job_id)
             await self._connection.call(lambda: self._connection.commands.unlink(stream))
@@ -169,11 +171,11 @@ class Claims:
 
     async def hand_back(self, claim: Claim) -> None:
         """See Broker."""
-        worker = self._let_go(claim)
+        worker = self._untrack(claim)
         if worker is not None:
             await self.streams.put_back(claim.job.kind, worker, claim.entry_id)
 
-    async def bury(self, kind: JobKind, worker: str) -> None:
+    async def release_consumer(self, kind: JobKind, worker: str) -> None:
         """See Broker."""
         self._held[kind] = {entry: holder for entry, holder in self._held[kind].items() if holder != worker}
         await self.streams.put_back(kind, worker, ALL)
@@ -183,8 +185,8 @@ class Claims:
         job = claim.job
         fields: dict[Any, Any] = {b"j": pack_job(job), b"code": code, b"attempt": claim.attempt}
 
-        self._let_go(claim)
-        if job.kind is JobKind.RECORD:  # no conversation waits for it
+        self._untrack(claim)
+        if job.kind is JobKind.RECORD:  # no conversation waits for its result
             await self.streams.to_dead_letters(job.kind, fields)
             await self._acknowledge(claim)
             return
@@ -193,22 +195,22 @@ class Claims:
             await self.streams.to_dead_letters(job.kind, fields)
 
     async def _acknowledge(self, claim: Claim) -> None:
-        self._let_go(claim)
+        self._untrack(claim)
         job = claim.job
         fence = keys.job(job.kind, job.session, job.job_id) if job.kind is JobKind.RECORD else None
         await self.streams.remove(job.kind, claim.entry_id, fence=fence)
 
-    def _let_go(self, claim: Claim) -> str | None:
-        """Not in hand any more, before the store knows: should it be away now, the entry is reclaimed like any other."""
+    def _untrack(self, claim: Claim) -> str | None:
+        """Stop tracking a held entry, before the store is updated: if that fails, the entry is reclaimed."""
         return self._held[claim.job.kind].pop(claim.entry_id.encode(), None)
 
-    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+    async def renew_lease(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
         """See Broker."""
         if claims:
-            await self.streams.keep(kind, worker, [claim.entry_id for claim in claims])
+            await self.streams.renew_lease(kind, worker, [claim.entry_id for claim in claims])
 
     async def is_cancelled(self, claim: Claim) -> bool:
-        """See Broker. A job whose session was forgotten counts as cancelled; a record job belongs to no session."""
+        """See Broker. A job whose session was deleted counts as cancelled; a record job belongs to no session."""
         fence = keys.job(claim.job.kind, claim.job.session, claim.job.job_id)
         attempt, cancelled = await self._connection.call(
             lambda: self._connection.commands.hmget(fence, ["attempt", "cancelled"])

@@ -1,8 +1,8 @@
-"""A store that is a Redis Cluster: each key on the node that owns its slot, each session's announcements from that same node.
+"""A store that is a Redis Cluster: each key on the node that owns its slot, each session's announcements on that same node.
 
-So a session's records and the news of them live and die together, as on one server. The library finds nodes and follows moved
-slots; here are the bounds on connections, and which node announces what. That no command or script spans slots is the affair of
-`keys` and of whoever writes commands.
+So a session's results and their announcements are lost or kept together, as on one server. The library finds nodes and follows
+moved slots; this file bounds the connections and decides which node announces what. `keys` and the callers ensure that no
+command or script spans slots.
 """
 
 import asyncio
@@ -35,24 +35,24 @@ class Cluster:
     def __init__(self, url: str) -> None:
         self.commands = _client(url)
         self.blocking = _client(url)
-        self._room: asyncio.Semaphore | None = None
+        self._slots: asyncio.Semaphore | None = None
 
     @property
-    def aside(self) -> RedisCluster:
-        """See Store. Callers wait for `room`, not for a connection, so what comes without asking for room waits for nobody."""
+    def priority(self) -> RedisCluster:
+        """See Store. Callers wait for a `command_slot`, not for a connection, so a priority command waits for no other."""
         return self.commands
 
-    def room(self) -> AbstractAsyncContextManager[object]:
-        """See Store. A pipeline may hold a connection to every node, so the fewer at once the more nodes there are."""
-        return self._gate()
+    def command_slot(self) -> AbstractAsyncContextManager[object]:
+        """See Store. A pipeline may hold a connection to every node: the more nodes, the fewer pipelines at once."""
+        return self._wait_for_slot()
 
     @contextlib.asynccontextmanager
-    async def _gate(self) -> Any:
-        if self._room is None:
+    async def _wait_for_slot(self) -> Any:
+        if self._slots is None:
             await self.commands.initialize()
             primaries = len(self.commands.get_primaries())
-            self._room = self._room or asyncio.Semaphore(max(LEAST_ROOM, COMMAND_CONNECTIONS // (primaries + 1)))
-        async with self._room:
+            self._slots = self._slots or asyncio.Semaphore(max(LEAST_ROOM, COMMAND_CONNECTIONS // (primaries + 1)))
+        async with self._slots:
             yield
 
     async def refresh(self) -> None:
@@ -60,21 +60,21 @@ class Cluster:
         for client in (self.commands, self.blocking):
             await client.nodes_manager.initialize()
 
-    async def of_each(self, *command: str) -> list[Any]:
+    async def on_each_node(self, *command: str) -> list[Any]:
         """See Store."""
         await self.commands.initialize()
         nodes = self.commands.get_primaries()
         return [await self.commands.execute_command(*command, target_nodes=node) for node in nodes]
 
     async def read_group(self, stream: str, group: str, worker: str, *, count: int, block_ms: int) -> Any:
-        """See Store. The node is named, else the library would ask the cluster each time where such a command has its key."""
+        """See Store. The node is given, because the library would otherwise ask the cluster for the command's key each time."""
         await self.blocking.initialize()
         words = ("GROUP", group, worker, "BLOCK", block_ms, "COUNT", count, "STREAMS", stream, ">")
         node = self.blocking.get_node_from_key(stream)
         return await self.blocking.execute_command("XREADGROUP", *words, target_nodes=node)
 
-    async def place_of(self, channel: bytes) -> str:
-        """See Store. Channels of no session are announced by every node: any one will do."""
+    async def node_of(self, channel: bytes) -> str:
+        """See Store. Channels that belong to no session are announced by every node: any node will do."""
         try:
             await self.blocking.initialize()
             node = (
@@ -88,12 +88,12 @@ class Cluster:
             raise RedisConnectionError("no node owns the slot")
         return str(node.name)
 
-    def raw(self, place: str) -> AbstractConnection:
+    def new_connection(self, node: str) -> AbstractConnection:
         """See Store."""
-        node = self.blocking.get_node(node_name=place)
-        if node is None:
-            raise RedisConnectionError(f"{place} is no node of the cluster any more")
-        connection: AbstractConnection = node.connection_class(**node.connection_kwargs, retry=no_retry())
+        found = self.blocking.get_node(node_name=node)
+        if found is None:
+            raise RedisConnectionError(f"{node} is no longer a node of the cluster")
+        connection: AbstractConnection = found.connection_class(**found.connection_kwargs, retry=no_retry())
         return connection
 
     async def close(self) -> None:
@@ -110,7 +110,7 @@ def _client(url: str) -> RedisCluster:
         username=parts.username,
         password=parts.password,
         ssl=parts.scheme.startswith("rediss"),
-        max_connections=COMMAND_CONNECTIONS + BLOCKING_CONNECTIONS,  # a net: `room` keeps far below it
+        max_connections=COMMAND_CONNECTIONS + BLOCKING_CONNECTIONS,  # an upper bound; `command_slot` stays far below it
         protocol=2,
         retry=no_retry(),
         socket_timeout=SOCKET_TIMEOUT_S,

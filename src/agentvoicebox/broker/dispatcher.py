@@ -1,9 +1,10 @@
-"""What gateways hand to the store: jobs, cancels, the caller's audio, the log; in one order, under the owner's token.
+"""What gateways send to the store: jobs, cancellations, the caller's audio, the log; in one order, under the owner's token.
 
-On one server a job's fence and its place in the stream are one step. In a cluster they lie on two nodes: first everything of
-the session, on its own node and in order, then the jobs into their streams. Should the gateway die in between, the session's
-log tells the next one which jobs were to be out, and their fences, that nobody has begun them: it hands them out again. A job
-that came into its stream twice that way runs once, for its fence knows the entry it was begun with (`lua/begin`).
+On one server a job's fence and its stream entry are written in one step. In a cluster they are on two nodes: first everything
+of the session is written, on its own node and in order, then the jobs to their streams. If the gateway dies in between, the
+next gateway learns from the session's log which jobs should be open, and from their fences that no worker has begun them: it
+submits them again. A job that is in its stream twice runs once, because its fence stores the entry it was begun with
+(`lua/begin_attempt`).
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,12 @@ from agentvoicebox.broker.envelope import pack_audio, pack_job
 from agentvoicebox.errors import SessionTaken
 from agentvoicebox.ports.broker import AppendAudio, AppendLog, Cancel, Dispatch, Job, JobKind, Submit
 
-_TAKEN = -3  # what the scripts of a session's owner answer when it has another one
-_TO_BE_FED = (1, 2)  # what `submit` answers for a job that nobody has begun
+_TAKEN = -3  # the scripts' answer when the session has another owner
+_NOT_STARTED = (1, 2)  # the answers of `submit` for a job that no worker has begun
 
 
 class Dispatcher:
-    """Carries actions out. Raises BrokerLost and SessionTaken."""
+    """Executes dispatch actions. Raises BrokerLost and SessionTaken."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -33,7 +34,7 @@ class Dispatcher:
         """See Broker."""
         if not actions:
             return
-        nonce = new_nonce()  # the same in every try, so that readers know a repetition
+        nonce = new_nonce()  # the same in every try, so that readers recognise duplicates
 
         async def send() -> list[Any]:
             pipe = self._connection.commands.pipeline(transaction=False)
@@ -41,11 +42,11 @@ class Dispatcher:
                 self._stage(pipe, action, nonce + index.to_bytes(2, "big"), owner)
             answers: list[Any] = await pipe.execute()
             if self._is_cluster:
-                await self._feed(actions, answers)
+                await self._enqueue(actions, answers)
             return answers
 
         if _TAKEN in await self._connection.call(send):
-            raise SessionTaken("the session is another gateway's by now")
+            raise SessionTaken("another gateway owns the session")
 
     def _stage(self, pipe: Any, action: Dispatch, nonce: bytes, owner: str) -> None:
         match action:
@@ -72,10 +73,10 @@ class Dispatcher:
             arguments.append(pack_job(job))
         pipe.eval(self._submit.text, len(involved), *involved, *arguments)
 
-    async def _feed(self, actions: Sequence[Dispatch], answers: list[Any]) -> None:
+    async def _enqueue(self, actions: Sequence[Dispatch], answers: list[Any]) -> None:
         pipe = self._connection.commands.pipeline(transaction=False)
         for action, answer in zip(actions, answers, strict=True):
-            if isinstance(action, Submit) and answer in _TO_BE_FED:
+            if isinstance(action, Submit) and answer in _NOT_STARTED:
                 pipe.xadd(keys.job_stream(action.job.kind), {b"j": pack_job(action.job)})
         if len(pipe):
             await pipe.execute()

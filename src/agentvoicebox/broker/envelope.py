@@ -1,9 +1,9 @@
-"""How jobs, records and audio entries look as bytes: a small MessagePack header, then the raw payload.
+"""The byte format of jobs, results and audio entries: a small MessagePack header, then the raw payload.
 
     u32 header length | header (MessagePack array) | payload as it is
 
-Audio is never base64 and never copied into MessagePack. Knows bytes only; which key they go to is decided elsewhere.
-The record's sequence number is given by the store, so it stands in front of the envelope: `u32 sequence | envelope`.
+Audio is never base64 and never copied into MessagePack. Knows bytes only; the keys are chosen elsewhere.
+The store assigns a result's sequence number, so it precedes the envelope: `u32 sequence | envelope`.
 """
 
 import struct
@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import AudioEntry, Job, JobKind, Record, SessionRef
+from agentvoicebox.ports.broker import AudioEntry, Job, JobKind, JobResult, SessionRef
 
 _U32 = struct.Struct(">I")
 
@@ -29,7 +29,7 @@ class _JobHeader(msgspec.Struct, frozen=True, array_like=True):
     trace_id: str
 
 
-class _RecordHeader(msgspec.Struct, frozen=True, array_like=True):
+class _ResultHeader(msgspec.Struct, frozen=True, array_like=True):
     job_id: str
     kind: JobKind
     attempt: int
@@ -42,12 +42,12 @@ class _RecordHeader(msgspec.Struct, frozen=True, array_like=True):
 class _AudioHeader(msgspec.Struct, frozen=True, array_like=True):
     mark: str
     at_sample: int
-    end_sample: int | None = None  # not in entries of older gateways
+    end_sample: int | None = None  # missing in entries of older gateways
 
 
 _encoder = msgspec.msgpack.Encoder()
 _job_header = msgspec.msgpack.Decoder(_JobHeader)
-_record_header = msgspec.msgpack.Decoder(_RecordHeader)
+_record_header = msgspec.msgpack.Decoder(_ResultHeader)
 _audio_header = msgspec.msgpack.Decoder(_AudioHeader)
 
 _H = TypeVar("_H")
@@ -79,7 +79,7 @@ def pack_job(job: Job) -> bytes:
 
 
 def unpack_job(raw: bytes) -> Job:
-    """A job from its bytes. Raises BrokerLost when they are none."""
+    """A job from its bytes. Raises BrokerLost when they are invalid."""
     head, payload = _unpack(raw, _job_header)
     return Job(
         job_id=head.job_id,
@@ -91,9 +91,9 @@ def unpack_job(raw: bytes) -> Job:
     )
 
 
-def pack_record(record: Record) -> bytes:
-    """Bytes of a record without its sequence number, which the store puts in front (4 bytes, big endian)."""
-    header = _RecordHeader(
+def pack_result(record: JobResult) -> bytes:
+    """Bytes of a result without its sequence number, which the store puts in front (4 bytes, big endian)."""
+    header = _ResultHeader(
         record.job_id,
         record.kind,
         record.attempt,
@@ -105,10 +105,10 @@ def pack_record(record: Record) -> bytes:
     return _pack(header, record.audio)
 
 
-def unpack_record(raw: bytes) -> Record:
-    """A record from its sequence number and bytes. Raises BrokerLost when they are none."""
+def unpack_result(raw: bytes) -> JobResult:
+    """A result from its sequence number and bytes. Raises BrokerLost when they are invalid."""
     head, audio = _unpack(raw, _record_header, offset=_U32.size)
-    return Record(
+    return JobResult(
         job_id=head.job_id,
         kind=head.kind,
         sequence=_U32.unpack_from(raw)[0],
@@ -127,12 +127,12 @@ def pack_audio(entry: AudioEntry) -> bytes:
 
 
 def unpack_audio(raw: bytes) -> AudioEntry:
-    """An audio entry from its bytes. Raises BrokerLost when they are none."""
+    """An audio entry from its bytes. Raises BrokerLost when they are invalid."""
     head, pcm = _unpack(raw, _audio_header)
     return AudioEntry(mark=head.mark, at_sample=head.at_sample, pcm=pcm, end_sample=head.end_sample)
 
 
 def parse_stream_id(raw: bytes) -> StreamId:
-    """The id of a stream entry, `b"1700000000000-3"`, as numbers that compare."""
+    """The id of a stream entry, `b"1700000000000-3"`, as comparable numbers."""
     ms, _, count = raw.partition(b"-")
     return int(ms), int(count)

@@ -1,7 +1,7 @@
-"""The streams that hand jobs out, one a kind, each with one consumer group; and where dead jobs go.
+"""The streams that distribute jobs, one per kind, each with one consumer group; and the dead-letter streams.
 
-Knows entries, not jobs: fences, attempts and records are the affair of `claims`. What stays in a job stream is unfinished,
-so its length is the work that is left.
+Knows entries, not jobs: fences, attempts and results are handled in `claims`. Finished jobs leave the stream,
+so its length is the open work.
 """
 
 from typing import Any
@@ -21,12 +21,12 @@ class JobStreams:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._keep = Script("keep")
+        self._renew_lease = Script("renew_lease")
         self._requeue = Script("requeue")
         self._queue_age = Script("queue_age")
 
     async def read_new(self, kind: JobKind, worker: str, *, count: int, block_s: float) -> list[StreamEntry]:
-        """Up to `count` entries that nobody had yet, now this worker's; waits up to `block_s` for the first."""
+        """Up to `count` new entries, assigned to this worker; waits up to `block_s` for the first."""
         stream, group = keys.job_stream(kind), keys.group(kind)
 
         async def read() -> list[StreamEntry]:
@@ -50,13 +50,15 @@ class JobStreams:
             if "BUSYGROUP" not in str(error):  # another worker was first
                 raise
 
-    async def keep(self, kind: JobKind, worker: str, entry_ids: list[str]) -> None:
-        """Reset the idle time of those entries that the worker still holds."""
+    async def renew_lease(self, kind: JobKind, worker: str, entry_ids: list[str]) -> None:
+        """Reset the idle time of the entries that the worker still holds."""
         arguments = [keys.group(kind), worker, *entry_ids]
-        await self._connection.call(lambda: self._keep(self._connection.commands, [keys.job_stream(kind)], arguments))
+        await self._connection.call(
+            lambda: self._renew_lease(self._connection.commands, [keys.job_stream(kind)], arguments)
+        )
 
     async def put_back(self, kind: JobKind, worker: str, which: str) -> None:
-        """Hand one entry of a worker out again, or `ALL` of them; then the worker is forgotten, too."""
+        """Requeue one entry of a worker, or `ALL` of them; with `ALL` the consumer is deleted, too."""
 
         async def requeue() -> None:
             try:
@@ -64,7 +66,7 @@ class JobStreams:
                     self._connection.commands, [keys.job_stream(kind)], [keys.group(kind), worker, which]
                 )
             except ResponseError as error:
-                if "NOGROUP" not in str(error):  # nobody ever worked here: nothing to put back
+                if "NOGROUP" not in str(error):  # no worker was ever here: nothing to requeue
                     raise
 
         await self._connection.call(requeue)
@@ -83,7 +85,7 @@ class JobStreams:
         await self._connection.call(remove)
 
     async def to_dead_letters(self, kind: JobKind, fields: dict[Any, Any]) -> None:
-        """Lay a job down where people can look at it."""
+        """Store a dead job where operators can inspect it."""
 
         async def lay_down() -> None:
             pipe = self._connection.commands.pipeline(transaction=False)
@@ -94,7 +96,7 @@ class JobStreams:
         await self._connection.call(lay_down)
 
     async def unfinished(self, kind: JobKind, session: SessionRef, *, most: int) -> list[Job]:
-        """A session's jobs that wait or are being worked on, the oldest first, among the newest `most` of all sessions."""
+        """A session's waiting and running jobs, the oldest first, among the newest `most` of all sessions."""
 
         async def read() -> Any:
             return await self._connection.commands.xrevrange(keys.job_stream(kind), count=most)
@@ -102,8 +104,8 @@ class JobStreams:
         jobs = (unpack_job(fields[b"j"]) for _, fields in reversed(entries_of(await self._connection.call(read))))
         return [job for job in jobs if job.session == session]
 
-    async def living(self, kind: JobKind) -> int:
-        """How many of the group's consumers have claimed, or kept an entry, of late."""
+    async def live_workers(self, kind: JobKind) -> int:
+        """How many of the group's consumers claimed an entry or renewed a lease recently."""
 
         async def ask() -> list[Any]:
             try:
@@ -111,12 +113,12 @@ class JobStreams:
                     keys.job_stream(kind), keys.group(kind)
                 )
             except ResponseError as error:
-                if "NOGROUP" in str(error) or "no such key" in str(error):  # nobody ever worked here
+                if "NOGROUP" in str(error) or "no such key" in str(error):  # no worker was ever here
                     return []
                 raise
             return consumers
 
-        return sum(one["idle"] <= keys.LIVING_S * 1000 for one in await self._connection.call(ask))
+        return sum(one["idle"] <= keys.ALIVE_FOR_S * 1000 for one in await self._connection.call(ask))
 
     async def oldest_waiting_ms(self, kind: JobKind) -> int:
         """Age of the oldest entry that no worker has read; 0 when there is none."""

@@ -1,67 +1,67 @@
-"""Every key, stream, channel and group in the store, with its time to live: the whole page.
+"""Every key, stream, channel and group in the store, with its time to live.
 
     key                                  type    lives                   holds
-    avb:<kind>                           stream  for good                jobs that are not done; group `<kind>-workers`
-    avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed for good
-    avb:sessions                         zset    for good, trimmed       live sessions by the wall time they expire at
+    avb:<kind>                           stream  permanent               jobs that are not done; group `<kind>-workers`
+    avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed permanently
+    avb:sessions                         zset    permanent, trimmed      live sessions by the wall time they expire at
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
-    avb:ailing:<kind>                    hash    5 s                     what a worker can't do: worker → engines
+    avb:ailing:<kind>                    hash    5 s                     unavailable engines: worker → engines
     avb:probe                            string  1 minute                whether the store takes writes
-    avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral client secret: whose, and its session
+    avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral secret: its owner and session
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
-    avb:open:{tenant}                    zset    30 s, heartbeat 10 s    sessions the tenant has open, by when each comes free
-    avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with a key
-    avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    who owns the session
+    avb:open:{tenant}                    zset    30 s, heartbeat 10 s    open sessions of the tenant, by expiry
+    avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with one key
+    avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    the session's owner
     avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done
     avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
-    avb:jobs:{tenant/session}            set     65 min                  the session's job ids, so that it can be forgotten
-    avb:results:{tenant/session}         stream  65 min, ~4096           records without audio
-    avb:audio:out:{tenant/session}       stream  65 min, ~2048           records of synthesis
+    avb:jobs:{tenant/session}            set     65 min                  the session's job ids, so that they can be deleted
+    avb:results:{tenant/session}         stream  65 min, ~4096           results without audio
+    avb:audio:out:{tenant/session}       stream  65 min, ~2048           results of synthesis
     avb:audio:in:{tenant/session}:<job>  stream  10 min, until done      caller audio and marks of one utterance
     avb:log:{tenant/session}             stream  65 min                  engine inputs since the snapshot
-    avb:snapshot:{tenant/session}        hash    65 min                  engine state and the log entry it reaches
+    avb:snapshot:{tenant/session}        hash    65 min                  engine state and the last log entry it covers
     avb:effects:{tenant/session}         hash    65 min                  side effects of tools: begun, and what they returned
 
-    channel                              says
-    avb:transcription:{tenant/session}   records of speech recognition (`generation`, `speech`, `tool` alike); sharded
+    channel                              carries
+    avb:transcription:{tenant/session}   results of speech recognition (`generation`, `speech`, `tool` alike); sharded
     avb:cancel:<kind>                    job ids as they are cancelled
-    avb:sessions:notices                 what became of sessions
+    avb:sessions:notices                 changes of sessions
 
-Keys with the same words in braces lie in one slot of a cluster, and no command or script touches two slots there: a session's
-own under `{tenant/session}`, with the sharded channels that announce its records; a tenant's places under `{tenant}`; all limits
-under `{limits}`. Each job stream has a slot of its own and is fed from its sessions' slots (`dispatcher`).
+Keys with the same text in braces are in one slot of a cluster, and no command or script touches two slots: a session's
+own keys under `{tenant/session}`, with the sharded channels that announce its results; a tenant's session slots under
+`{tenant}`; all limits under `{limits}`. Each job stream has a slot of its own, filled by `dispatcher`.
 """
 
 from agentvoicebox.ports.broker import JobKind, SessionRef
 
 PREFIX = "avb:"
 
-SESSION_DATA_TTL_S = 3900  # a Realtime session lasts 60 minutes at most; 5 more for whoever reads after it
-AUDIO_IN_TTL_S = 600  # only a net: the last record of an utterance deletes its audio
+SESSION_DATA_TTL_S = 3900  # a Realtime session lasts 60 minutes at most; 5 more for late readers
+AUDIO_IN_TTL_S = 600  # only an upper bound: the last result of an utterance deletes its audio
 RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session lives
-DEAD_TTL_S = 86_400  # a dead job holds people's words: a day to look at it, no longer
+DEAD_TTL_S = 86_400  # a dead job holds what people said: one day for inspection, no longer
 WAKE_TTL_S = 60
 PROBE_TTL_S = 60
-AILING_TTL_S = 5  # a complaint is repeated each second
+UNHEALTHY_TTL_S = 5  # workers repeat the report every second
 
-RESULTS_MAX = 4096  # records; a long answer streams some 500 deltas
-AUDIO_OUT_MAX = 2048  # records of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
+RESULTS_MAX = 4096  # results; a long answer streams some 500 deltas
+AUDIO_OUT_MAX = 2048  # results of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
 AUDIO_IN_MAX = 36_000  # 20 ms frames: 12 minutes of one utterance
 DEAD_MAX = 1000
-DELIVERED_COUNT = 64  # entries of an utterance that are looked at: the last six seconds of it
+DELIVERED_COUNT = 64  # entries of an utterance that are read: its last six seconds
 
 SESSION_TTL_S = 30  # plan A1.3
 SESSION_HEARTBEAT_S = 10
 
 MAX_ATTEMPTS = 3  # plan A6: dead letter after three tries
-# Recorders die of other things than the hundreds of batches they hold, and these must not be lost for it. A batch that does kill
-# its recorders keeps them restarting for about four minutes (`supervisor`), while the others come through (`recorder`).
+# Recorders die for other reasons than the hundreds of batches they hold, which must not be lost for it. A batch that does kill
+# its recorders keeps them restarting for about four minutes (`supervisor`), while the other batches are written (`recorder`).
 MAX_RECORD_ATTEMPTS = 30
-RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker has the job
-KEEP_EVERY_S = 0.5
-LIVING_S = 3.0  # a worker asks for work, or keeps what it has, at least every half second
+RECLAIM_IDLE_S = 2.0  # four missed heartbeats; the plan allows 10 s until another worker holds the job
+HEARTBEAT_S = 0.5
+ALIVE_FOR_S = 3.0  # a worker claims, or renews its lease, at least every half second
 
-LASTING = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
+WITHOUT_TTL = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
 """The only keys without a time to live."""
 
 PROBE = f"{PREFIX}probe"
@@ -89,43 +89,43 @@ def tag(session: SessionRef) -> str:
 
 
 def job_stream(kind: JobKind) -> str:
-    """Where jobs of a kind wait."""
+    """The stream of waiting jobs of a kind."""
     return f"{PREFIX}{kind}"
 
 
 def group(kind: JobKind) -> str:
-    """The consumer group that hands them out."""
+    """The consumer group that distributes them."""
     return f"{kind}-workers"
 
 
 def dead_stream(kind: JobKind) -> str:
-    """Where jobs end that failed for good."""
+    """The stream of jobs that failed permanently."""
     return f"{PREFIX}dead:{kind}"
 
 
-def ailing(kind: JobKind) -> str:
-    """What the living workers of a kind can't do."""
+def unhealthy(kind: JobKind) -> str:
+    """The unavailable engines of live workers of a kind."""
     return f"{PREFIX}ailing:{kind}"
 
 
 def cancel_channel(kind: JobKind) -> str:
-    """Where cancelled job ids are announced."""
+    """The channel that announces cancelled job ids."""
     return f"{PREFIX}cancel:{kind}"
 
 
 def job(kind: JobKind, session: SessionRef, job_id: str) -> str:
-    """The fence of a job. A record job's is no part of `forget`, because records outlive their session."""
+    """The fence of a job. `forget` does not delete a record job's fence, because record jobs outlive their session."""
     of_records = "record:" if kind is JobKind.RECORD else ""
     return f"{PREFIX}job:{of_records}{tag(session)}:{job_id}"
 
 
 def job_ttl_s(kind: JobKind) -> int:
-    """How long a job's fence stands without being touched."""
+    """How long an untouched fence of a job lives."""
     return RECORD_JOB_TTL_S if kind is JobKind.RECORD else SESSION_DATA_TTL_S
 
 
 def max_attempts(kind: JobKind) -> int:
-    """How often a job is handed out before it is dead."""
+    """How often a job is attempted before it is dead."""
     return MAX_RECORD_ATTEMPTS if kind is JobKind.RECORD else MAX_ATTEMPTS
 
 
@@ -135,17 +135,17 @@ def jobs(session: SessionRef) -> str:
 
 
 def results(session: SessionRef) -> str:
-    """The durable stream of records without audio."""
+    """The durable stream of results without audio."""
     return f"{PREFIX}results:{tag(session)}"
 
 
 def audio_out(session: SessionRef) -> str:
-    """The durable stream of records of synthesis jobs."""
+    """The durable stream of results of synthesis jobs."""
     return f"{PREFIX}audio:out:{tag(session)}"
 
 
-def record_stream(kind: JobKind, session: SessionRef) -> tuple[str, int]:
-    """Where the records of a kind are kept, and how many."""
+def result_stream(kind: JobKind, session: SessionRef) -> tuple[str, int]:
+    """The stream that holds results of a kind, and its maximum length."""
     return (audio_out(session), AUDIO_OUT_MAX) if kind is JobKind.TTS else (results(session), RESULTS_MAX)
 
 
@@ -165,27 +165,27 @@ def snapshot(session: SessionRef) -> str:
 
 
 def effects(session: SessionRef) -> str:
-    """Side effects that tools had for the session. No part of `forget`: one may end after its call."""
+    """Side effects of tools for the session. `forget` does not delete it: a side effect may end after its call."""
     return f"{PREFIX}effects:{tag(session)}"
 
 
 def session_hash(session: SessionRef) -> str:
-    """Who owns the session."""
+    """The session's owner."""
     return f"{PREFIX}session:{tag(session)}"
 
 
 def channel(kind: JobKind, session: SessionRef) -> str:
-    """Where records of a kind are announced to the session's gateway."""
+    """The channel that announces results of a kind to the session's gateway."""
     return f"{PREFIX}{_CHANNEL_OF_KIND[kind]}:{tag(session)}"
 
 
 def channels(session: SessionRef) -> list[str]:
-    """All channels that announce records of a session (record jobs announce nothing)."""
+    """All channels that announce results of a session (record jobs announce nothing)."""
     return [channel(kind, session) for kind in JobKind if kind is not JobKind.RECORD]
 
 
 def open_of_tenant(tenant_id: str) -> str:
-    """The places that the tenant's open sessions hold.
+    """The session slots of the tenant that are in use.
 
     Raises:
         ValueError: the tenant's id holds a character that would let it reach into another's keys, or is empty.
@@ -196,7 +196,7 @@ def open_of_tenant(tenant_id: str) -> str:
 
 
 def open_of_key(tenant_id: str, key_id: str) -> str:
-    """The places that the open sessions of one of the tenant's keys hold; in the same slot. Raises as `open_of_tenant`."""
+    """The session slots in use by one of the tenant's keys; in the same hash slot. Raises as `open_of_tenant`."""
     return f"{open_of_tenant(tenant_id)}:{key_id}"
 
 

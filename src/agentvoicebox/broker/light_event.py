@@ -1,10 +1,10 @@
-"""asyncio.Event without its queue: an empty deque takes 760 bytes, and every session has many events that nobody waits for."""
+"""asyncio.Event without its queue: an empty deque takes 760 bytes, and every session has many events without waiters."""
 
 import asyncio
 
 
 class LightEvent:
-    """See asyncio.Event; the same promises, 56 bytes."""
+    """See asyncio.Event; the same guarantees, 56 bytes."""
 
     __slots__ = ("_is_set", "_waiting")
 
@@ -17,14 +17,14 @@ class LightEvent:
         return self._is_set
 
     def set(self) -> None:
-        """Let everybody go who waits, or comes before the next `clear`."""
+        """Wake all waiters; until the next `clear`, `wait` returns at once."""
         self._is_set = True
         for future in self._waiting or ():
             if not future.done():
                 future.set_result(None)
 
     def clear(self) -> None:
-        """Whoever comes from now on waits."""
+        """From now on, `wait` blocks."""
         self._is_set = False
 
     async def wait(self) -> None:

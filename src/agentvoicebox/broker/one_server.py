@@ -1,6 +1,6 @@
-"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients, and who announces what (it does).
+"""A store that is one server: Valkey/Redis by TCP, TLS or a unix socket. Its clients; it announces every channel itself.
 
-Commands share one wire (`wire`); transactions and blocking reads have connections of their own.
+Commands share one connection (`shared_connection`); transactions and blocking reads have connections of their own.
 """
 
 import contextlib
@@ -12,9 +12,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from agentvoicebox.broker.wire import WiredRedis
+from agentvoicebox.broker.shared_connection import SharedRedis
 
-COMMAND_CONNECTIONS = 39  # of a cluster, where commands do not share a wire
+COMMAND_CONNECTIONS = 39  # for a cluster, where commands do not share a connection
 TRANSACTION_CONNECTIONS = 4
 BLOCKING_CONNECTIONS = 8  # one claim per job kind, one utterance reader, one subscriber, one to spare
 ASIDE_CONNECTIONS = 1
@@ -31,19 +31,19 @@ class OneServer:
     is_cluster = False
 
     def __init__(self, url: str) -> None:
-        self.commands = WiredRedis(_pool(url, TRANSACTION_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
+        self.commands = SharedRedis(_pool(url, TRANSACTION_CONNECTIONS), timeout_s=SOCKET_TIMEOUT_S)
         self.blocking = Redis.from_pool(_pool(url, BLOCKING_CONNECTIONS))
-        # Who asks on this one has a patience of his own.
-        self.aside = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS, answers_within_s=None))
+        # Callers of this client have a timeout of their own.
+        self.priority = Redis.from_pool(_pool(url, ASIDE_CONNECTIONS, answers_within_s=None))
 
-    def room(self) -> AbstractAsyncContextManager[object]:
-        """See Store. On the wire there is always room."""
+    def command_slot(self) -> AbstractAsyncContextManager[object]:
+        """See Store. The shared connection always has room."""
         return contextlib.nullcontext()
 
     async def refresh(self) -> None:
-        """See Store. There is nothing to learn."""
+        """See Store. There is nothing to reload."""
 
-    async def of_each(self, *command: str) -> list[Any]:
+    async def on_each_node(self, *command: str) -> list[Any]:
         """See Store."""
         return [await self.commands.execute_command(*command)]
 
@@ -51,11 +51,11 @@ class OneServer:
         """See Store."""
         return await self.blocking.xreadgroup(group, worker, {stream: ">"}, count=count, block=block_ms)
 
-    async def place_of(self, channel: bytes) -> str:
+    async def node_of(self, channel: bytes) -> str:
         """See Store."""
         return "the server"
 
-    def raw(self, place: str) -> AbstractConnection:
+    def new_connection(self, node: str) -> AbstractConnection:
         """See Store."""
         pool = self.blocking.connection_pool
         connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
@@ -63,18 +63,18 @@ class OneServer:
 
     async def close(self) -> None:
         """See Store."""
-        for client in (self.commands, self.blocking, self.aside):
+        for client in (self.commands, self.blocking, self.priority):
             await client.aclose()
             await client.connection_pool.disconnect()
 
 
 def no_retry() -> Retry:
-    """For every client: trying again is decided in `connection`, not inside the library."""
+    """For every client: retries are decided in `connection`, not inside the library."""
     return Retry(NoBackoff(), 0)
 
 
 def _pool(url: str, connections: int, *, answers_within_s: float | None = SOCKET_TIMEOUT_S) -> BlockingConnectionPool:
-    # A unix socket notices a dead peer by itself; TCP needs to ask.
+    # A unix socket detects a dead peer by itself; TCP needs keep-alive probes.
     keepalive = {} if url.startswith("unix://") else {"socket_keepalive": True}
     return BlockingConnectionPool.from_url(
         url,

@@ -1,8 +1,8 @@
-"""Which jobs have lost their worker, and taking them over.
+"""Detects jobs whose worker is dead, and takes them over.
 
-A worker that is alive resets the idle time of its entries every half second. An entry idle for longer than
+A live worker resets the idle time of its entries every half second. An entry idle for longer than
 `idle_s` has lost its worker. After an outage of the store every worker looks dead: then nothing is taken for one idle
-period, so that each may say that it lives.
+period, so that each worker can send its heartbeat.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Reclaimer:
         self._next_s: dict[JobKind, float] = {}
 
     def is_due(self, kind: JobKind) -> bool:
-        """Whether it is time to look again (four times an idle period)."""
+        """Whether it is time to check again (four times per idle period)."""
         now_s = asyncio.get_running_loop().time()
         if self._outages_seen != self._connection.outages:
             self._outages_seen = self._connection.outages
@@ -39,13 +39,13 @@ class Reclaimer:
 
     @property
     def longest_wait_s(self) -> float:
-        """How long a claim may wait for new work before it should look for dead workers again."""
+        """How long a claim may wait for new work before it must check for dead workers again."""
         return self._idle_s / 4
 
-    async def take(self, kind: JobKind, worker: str, *, count: int, held: set[bytes]) -> list[StreamEntry]:
-        """Up to `count` entries of dead workers, now this worker's.
+    async def reclaim(self, kind: JobKind, worker: str, *, count: int, held: set[bytes]) -> list[StreamEntry]:
+        """Up to `count` entries of dead workers, assigned to this worker.
 
-        Entries in `held` are left out: this very worker works on them, and a stalled event loop must not rob itself.
+        Entries in `held` are left out: this worker holds them itself, and a stalled event loop must not reclaim its own jobs.
         """
         stream, group = keys.job_stream(kind), keys.group(kind)
         self._next_s[kind] = asyncio.get_running_loop().time() + self._idle_s / 4
@@ -60,6 +60,6 @@ class Reclaimer:
         ids: list[Any] = [one["message_id"] for one in pending if one["message_id"] not in held][:count]
         if not ids:
             return []
-        # min_idle_time again: of two that saw the same dead worker, one gets the entry.
+        # min_idle_time again: of two workers that saw the same dead worker, one gets the entry.
         claimed = await redis.xclaim(stream, group, worker, min_idle_time=idle_ms, message_ids=ids)
         return entries_of(claimed)

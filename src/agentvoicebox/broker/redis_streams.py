@@ -1,7 +1,7 @@
-"""The broker over Valkey/Redis Streams: jobs to consumer groups, records to durable streams, announced by pub/sub.
+"""The broker over Valkey/Redis Streams: jobs to consumer groups, results to durable streams, announced by pub/sub.
 
-The whole of it, for roles to hold one of; each part keeps its own laws: what gateways hand out (`dispatcher`), what workers hold
-(`claims`), what a session has left (`traces`). Which keys are touched is in `keys`, atomic steps are in `lua/`. Waits never
+One facade for all roles; each part keeps its own laws: what gateways submit (`dispatcher`), what workers hold
+(`claims`), what a session has stored (`session_streams`). The keys are in `keys`, atomic steps are in `lua/`. Waiting reads never
 use up the connections that publish.
 """
 
@@ -10,26 +10,26 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.claims import Claims
-from agentvoicebox.broker.connection import PATIENCE_S, Connection
+from agentvoicebox.broker.connection import RETRY_FOR_S, Connection
 from agentvoicebox.broker.dispatcher import Dispatcher
+from agentvoicebox.broker.session_streams import SessionStreams
 from agentvoicebox.broker.subscriber import Subscriber
-from agentvoicebox.broker.traces import Traces
 from agentvoicebox.broker.utterance_reader import UtteranceReader
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.ports.broker import AudioEntry, Claim, Dispatch, JobKind, Record, ResultStream, SessionRef
+from agentvoicebox.ports.broker import AudioEntry, Claim, Dispatch, JobKind, JobResult, ResultStream, SessionRef
 
 
 class _Cancellations:
-    """A listener that holds cancelled job ids until somebody asks. Ids are small and few; the queue needs no bound."""
+    """A listener that queues cancelled job ids until they are read. Ids are small and few; the queue needs no bound."""
 
     def __init__(self) -> None:
         self.ids: asyncio.Queue[str] = asyncio.Queue()
 
-    def heard(self, payload: bytes) -> None:
+    def on_message(self, payload: bytes) -> None:
         self.ids.put_nowait(payload.decode())
 
-    def missed(self) -> None:
-        """What was cancelled meanwhile, workers find in the fences (`is_cancelled`, `publish`)."""
+    def on_gap(self) -> None:
+        """Workers find cancellations that were missed in the fences (`is_cancelled`, `publish`)."""
 
 
 class RedisBroker:
@@ -38,9 +38,9 @@ class RedisBroker:
     Args:
         url: one server or a cluster, see `connection.connect`.
         clock: wall time for `claimed_s` and `published_s`.
-        patience_s: how long a call tries on while the store is away.
+        retry_for_s: how long a call is retried while the store is away.
         reclaim_idle_s: silence after which a worker counts as dead.
-        max_attempts: hand-outs of a job before it is dead; None: what `keys` says of its kind.
+        max_attempts: attempts of a job before it is dead; None: as `keys` defines for its kind.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class RedisBroker:
         url: str,
         *,
         clock: Clock | None = None,
-        patience_s: float = PATIENCE_S,
+        retry_for_s: float = RETRY_FOR_S,
         reclaim_idle_s: float = keys.RECLAIM_IDLE_S,
         max_attempts: int | None = None,
     ) -> None:
-        self._connection = Connection(url, patience_s=patience_s)
-        self._subscriber = Subscriber(self._connection, patience_s=patience_s)
+        self._connection = Connection(url, retry_for_s=retry_for_s)
+        self._subscriber = Subscriber(self._connection, retry_for_s=retry_for_s)
         self._dispatcher = Dispatcher(self._connection)
-        self._traces = Traces(self._connection, self._subscriber)
+        self._session_streams = SessionStreams(self._connection, self._subscriber)
         self._claims = Claims(
             self._connection, clock=clock or SystemClock(), reclaim_idle_s=reclaim_idle_s, max_attempts=max_attempts
         )
@@ -63,12 +63,12 @@ class RedisBroker:
 
     @property
     def connection(self) -> Connection:
-        """The line to the store, for `sessions`, which shares it."""
+        """The connection to the store, which `sessions` shares."""
         return self._connection
 
     @property
     def subscriber(self) -> Subscriber:
-        """The pub/sub line, for `sessions`, which shares it."""
+        """The pub/sub connections, which `sessions` shares."""
         return self._subscriber
 
     # -- for gateways ------------------------------------------------------------------------------------------
@@ -79,23 +79,23 @@ class RedisBroker:
 
     async def results(self, session: SessionRef, *, taken: Mapping[str, int] | None = None) -> ResultStream:
         """See Broker."""
-        return await self._traces.results(session, taken)
+        return await self._session_streams.results(session, taken)
 
-    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[JobResult]:
         """See Broker."""
-        return await self._traces.audio(session, job_ids)
+        return await self._session_streams.audio(session, job_ids)
 
     async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
         """See Broker."""
-        return await self._traces.delivered(session, job_id)
+        return await self._session_streams.delivered(session, job_id)
 
     async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
         """See Broker."""
-        return await self._traces.attempts(session, jobs)
+        return await self._session_streams.attempts(session, jobs)
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are left: they outlive their session."""
-        await self._traces.forget(session)
+        """See Broker. Record jobs are kept: they outlive their session."""
+        await self._session_streams.forget(session)
 
     # -- for workers -------------------------------------------------------------------------------------------
 
@@ -107,29 +107,29 @@ class RedisBroker:
         """See Broker."""
         return await self._claims.publish(claim, body, audio=audio, is_last=is_last)
 
-    async def published(self, claim: Claim) -> list[Record]:
+    async def published(self, claim: Claim) -> list[JobResult]:
         """See Broker."""
         return await self._claims.published(claim)
 
     async def release(self, claim: Claim) -> None:
-        """See Broker. The utterance's audio goes with it."""
+        """See Broker. Also deletes the utterance's audio."""
         await self._claims.release(claim)
 
     async def hand_back(self, claim: Claim) -> None:
         """See Broker."""
         await self._claims.hand_back(claim)
 
-    async def bury(self, kind: JobKind, worker: str) -> None:
+    async def release_consumer(self, kind: JobKind, worker: str) -> None:
         """See Broker."""
-        await self._claims.bury(kind, worker)
+        await self._claims.release_consumer(kind, worker)
 
     async def fail(self, claim: Claim, *, code: str, message: str) -> None:
         """See Broker."""
         await self._claims.fail(claim, code=code, message=message)
 
-    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+    async def renew_lease(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
         """See Broker."""
-        await self._claims.keep(kind, worker, claims)
+        await self._claims.renew_lease(kind, worker, claims)
 
     async def cancellations(self, kind: JobKind) -> AsyncIterator[str]:
         """See Broker."""
@@ -157,7 +157,7 @@ class RedisBroker:
 
     async def workers(self, kind: JobKind) -> int:
         """See Broker."""
-        return await self._claims.streams.living(kind)
+        return await self._claims.streams.live_workers(kind)
 
     async def close(self) -> None:
         """See Broker."""

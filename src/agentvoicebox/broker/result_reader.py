@@ -1,8 +1,8 @@
-"""One session's records in order, each once: announced ones at once, missed ones from the durable streams.
+"""One session's results in order, each once: announced ones at once, missed ones from the durable streams.
 
-Law: a record is delivered when its stream entry lies beyond the last one delivered from that stream. Announcements
-carry the entry id, so a record that comes both ways is dropped once. A hole in a job's numbers, a lost connection, or a
-consumer too slow for its queue send the reader back to the streams, from where it stood.
+Law: a result is delivered when its stream entry lies beyond the last one delivered from that stream. Announcements
+carry the entry id, so a result that arrives both ways is delivered once. A gap in a job's numbers, a lost connection, or a
+consumer too slow for its queue make the reader read the streams again, from its last position.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ import structlog
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import LONGEST_PAUSE_S, Connection, entries_of
-from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_record
+from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_result
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import JobKind, Record, SessionRef
+from agentvoicebox.ports.broker import JobKind, JobResult, SessionRef
 
 _log = structlog.get_logger(__name__)
 
-QUEUE_MAX = 256  # announcements held for a slow consumer; beyond it the streams hold them
-READ_COUNT = 128  # records a round trip when reading from a stream; some 600 KB of audio
+QUEUE_MAX = 256  # announcements queued for a slow consumer; beyond it they are read from the streams
+READ_COUNT = 128  # results per round trip when reading from a stream; some 600 KB of audio
 
 
 class ResultReader:
-    """See `ports.broker.ResultStream`. Made by the broker; `open` before use."""
+    """See `ports.broker.ResultStream`. Created by the broker; call `open` before use."""
 
     def __init__(self, connection: Connection, subscriber: Subscriber, session: SessionRef) -> None:
         self._connection = connection
@@ -35,8 +35,8 @@ class ResultReader:
         self._position: dict[str, StreamId] = dict.fromkeys(self._streams, (0, 0))
         self._last_sequence: dict[str, int] = {}
         self._taken: Mapping[str, int] = {}
-        self._announced: list[tuple[str, StreamId, Record]] = []
-        self._is_behind = True  # what was written before the subscription stood is only in the streams
+        self._announced: list[tuple[str, StreamId, JobResult]] = []
+        self._is_behind = True  # what was written before the subscription was confirmed is only in the streams
         self._closed = False
         self._wake = LightEvent()
 
@@ -45,36 +45,36 @@ class ResultReader:
         await self._subscriber.subscribe(self._channels, self)
 
     def start_at(self, starts: Mapping[str, StreamId], taken: Mapping[str, int]) -> None:
-        """Begin to read each stream just after the entry in `starts`, without the records that were `taken` of a job."""
+        """Start reading each stream just after the entry in `starts`, without the results that were already `taken` of a job."""
         self._position.update(starts)
         self._last_sequence = dict(taken)
         self._taken = taken
 
-    def heard(self, payload: bytes) -> None:
+    def on_message(self, payload: bytes) -> None:
         """See Listener."""
         if len(self._announced) >= QUEUE_MAX:
             self._is_behind = True
         else:
             end = 1 + payload[0]
-            record = unpack_record(payload[end:])
+            record = unpack_result(payload[end:])
             stream = self._streams[1 if record.kind is JobKind.TTS else 0]
             self._announced.append((stream, parse_stream_id(payload[1:end]), record))
         self._wake.set()
 
-    def missed(self) -> None:
+    def on_gap(self) -> None:
         """See Listener."""
         self._is_behind = True
         self._wake.set()
 
-    async def __aiter__(self) -> AsyncIterator[Record]:
-        """Yield records until closed. While the store is away it waits: a call outlives a restart of the store."""
+    async def __aiter__(self) -> AsyncIterator[JobResult]:
+        """Yield results until closed. While the store is away it waits: a call outlives a restart of the store."""
         while not self._closed:
             if self._is_behind:
                 try:
                     async for record in self._catch_up():
                         yield record
                 except BrokerLost as error:
-                    _log.warning("results can't be read, trying on", error=error.message)
+                    _log.warning("results can't be read, retrying", error=error.message)
                     await asyncio.sleep(LONGEST_PAUSE_S)
             elif self._announced:
                 stream, entry, record = self._announced.pop(0)
@@ -99,8 +99,8 @@ class ResultReader:
             self._wake.set()
             await self._subscriber.unsubscribe(self._channels, self)
 
-    async def _catch_up(self) -> AsyncIterator[Record]:
-        # Cleared first: what is announced while we read stays in the queue and is dropped there if it was read here.
+    async def _catch_up(self) -> AsyncIterator[JobResult]:
+        # Cleared first: announcements during the read stay in the queue, and are dropped there if they were read here.
         self._is_behind = False
         self._announced.clear()
         is_complete = False
@@ -120,7 +120,7 @@ class ResultReader:
             if not is_complete:
                 self._is_behind = True
 
-    async def _read_on(self, stream: str) -> list[tuple[StreamId, Record]]:
+    async def _read_on(self, stream: str) -> list[tuple[StreamId, JobResult]]:
         ms, count = self._position[stream]
         entries = await self._connection.call(
             lambda: self._connection.commands.xrange(stream, min=f"({ms}-{count}", max="+", count=READ_COUNT)
@@ -128,13 +128,13 @@ class ResultReader:
         read = []
         for entry_id, fields in entries_of(entries):
             try:
-                read.append((parse_stream_id(entry_id), unpack_record(fields[b"r"])))
-            except BrokerLost as error:  # trying again would not help: what can be read goes on
+                read.append((parse_stream_id(entry_id), unpack_result(fields[b"r"])))
+            except BrokerLost as error:  # a retry would not help: continue with what can be read
                 _log.error("a record can't be read", error=error.message)
                 self._position[stream] = parse_stream_id(entry_id)
         return read
 
-    def _delivered(self, stream: str, entry: StreamId, record: Record) -> None:
+    def _delivered(self, stream: str, entry: StreamId, record: JobResult) -> None:
         self._position[stream] = entry
         if record.is_last:
             self._last_sequence.pop(record.job_id, None)

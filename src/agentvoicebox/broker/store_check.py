@@ -1,6 +1,6 @@
-"""Whether a store that somebody else runs is set up as calls need it (plan A1.1). Says what to change; forbids nothing.
+"""Whether a store that is operated elsewhere is configured as calls need it (plan A1.1). Reports problems; enforces nothing.
 
-Asks by INFO, which hosted servers allow where they forbid CONFIG.
+Uses INFO, which hosted servers allow where they forbid CONFIG.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ LEAST_VERSION = 7  # sharded channels
 
 
 class Shortcoming(msgspec.Struct, frozen=True):
-    """One setting of the server that is not as it should be.
+    """One setting of the server that is wrong.
 
     Attributes:
         setting: as `valkey.conf` names it.
-        why: what goes wrong as it is.
+        why: the consequence of the present value.
     """
 
     setting: str
@@ -27,9 +27,9 @@ class Shortcoming(msgspec.Struct, frozen=True):
 
 
 async def shortcomings(connection: Connection) -> list[Shortcoming]:
-    """Of the server, or of any node of a cluster; each once. Raises BrokerLost."""
+    """Problems of the server, or of any node of a cluster; each once. Raises BrokerLost."""
     found: list[Shortcoming] = []
-    for info in await connection.call(lambda: connection.store.of_each("INFO")):
+    for info in await connection.call(lambda: connection.store.on_each_node("INFO")):
         found += [each for each in _of(info) if each not in found]
     return found
 
@@ -42,10 +42,10 @@ def _of(info: dict[str, Any]) -> list[Shortcoming]:
             Shortcoming("version", version, f"{LEAST_VERSION} or later", "announcements need sharded channels")
         )
     if not info.get("aof_enabled"):
-        found.append(Shortcoming("appendonly", "no", "yes", "a restart loses every call and every record on its way"))
+        found.append(Shortcoming("appendonly", "no", "yes", "a restart loses every call and every pending record"))
     if not info.get("maxmemory"):
         found.append(Shortcoming("maxmemory", "0", "a bound", "a full machine kills the server instead of old keys"))
     if policy != "volatile-lru":
-        why = "a full server must drop what has a time to live first, and never a queue of jobs"
+        why = "a full server must drop keys with a time to live first, and never a queue of jobs"
         found.append(Shortcoming("maxmemory-policy", policy, "volatile-lru", why))
     return found

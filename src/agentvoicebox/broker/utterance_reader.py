@@ -1,8 +1,8 @@
-"""All utterances that a worker process listens to, over one blocking connection.
+"""All utterances that a worker process reads, over one blocking connection.
 
-On one server one XREAD waits on every open utterance; a stream of our own is among them, so that a new utterance wakes the
-wait at once. In a cluster no read waits on two slots: there all are asked every 10 ms, in one round trip a node. An utterance
-whose consumer lags is left out until it has caught up: the store holds its audio, not this process.
+On one server one XREAD waits on every open utterance; a wake-up stream is among them, so that a new utterance ends the
+wait at once. In a cluster no read waits on two slots: there all streams are polled every 10 ms, in one round trip per node. An
+utterance whose consumer lags is left out until it has caught up: the store holds its audio, not this process.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import AudioEntry
 
 BLOCK_MS = 1000
-POLL_S = 0.01  # in a cluster; half of an audio entry, and little beside what recognition takes
-READ_COUNT = 64  # entries of each utterance a round trip
+POLL_S = 0.01  # in a cluster; half of an audio entry, and short compared with recognition
+READ_COUNT = 64  # entries per utterance and round trip
 BUFFER_MAX = 256  # entries; about five seconds of 20 ms frames
 
 
@@ -33,8 +33,8 @@ class _Utterance:
         self.failure: BrokerLost | None = None
         self.wake = asyncio.Event()
 
-    def take(self, entry: AudioEntry) -> None:
-        """Append an entry, unless it is a repetition of one that was sent twice around a lost connection."""
+    def append(self, entry: AudioEntry) -> None:
+        """Append an entry, unless it is a duplicate that was sent again after a lost connection."""
         if entry.mark == "audio":
             end_sample = entry.at_sample + len(entry.pcm) // 2
             if end_sample <= self.next_sample:
@@ -45,7 +45,7 @@ class _Utterance:
 
 
 class UtteranceReader:
-    """Reads utterance streams from their first entry on, as they grow."""
+    """Reads utterance streams from their first entry, as they grow."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -60,12 +60,12 @@ class UtteranceReader:
         utterance = _Utterance()
         self._open.setdefault(stream, []).append(utterance)
         try:
-            await self._nudge()
+            await self._wake_task()
             while True:
                 while utterance.entries:
                     entry = utterance.entries.popleft()
                     if len(utterance.entries) == BUFFER_MAX // 2 and not utterance.is_over:
-                        await self._nudge()
+                        await self._wake_task()
                     yield entry
                     if entry.mark == "end":
                         return
@@ -85,10 +85,10 @@ class UtteranceReader:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
             if not self._polls:
-                with contextlib.suppress(*STORE_ERRORS):  # else it expires by itself
+                with contextlib.suppress(*STORE_ERRORS):  # otherwise it expires by itself
                     await self._connection.commands.delete(self._wake_stream)
 
-    async def _nudge(self) -> None:
+    async def _wake_task(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="broker-utterances")
             return
@@ -118,14 +118,14 @@ class UtteranceReader:
                 if stream == self._wake_stream:
                     self._wake_position = entries[-1][0]
                 elif (utterance := wanted.get(stream)) is not None:
-                    self._take(utterance, entries)
+                    self._append_entries(utterance, entries)
                     utterance.wake.set()
 
-    def _take(self, utterance: _Utterance, entries: list[StreamEntry]) -> None:
+    def _append_entries(self, utterance: _Utterance, entries: list[StreamEntry]) -> None:
         try:
             for entry_id, fields in entries:
                 utterance.position = entry_id
-                utterance.take(unpack_audio(fields[b"a"]))
+                utterance.append(unpack_audio(fields[b"a"]))
         except BrokerLost as error:  # this one can't be read; the others can
             utterance.failure = error
             utterance.is_over = True
@@ -151,7 +151,7 @@ class UtteranceReader:
         return [(stream, entries_of(found)) for stream, found in zip(positions, answers, strict=True) if found]
 
     def _wanted(self) -> dict[str, _Utterance]:
-        """One reader a stream: should the same utterance be read twice here, the one furthest behind goes first."""
+        """One reader per stream: if the same utterance is read twice here, the slowest reader comes first."""
         wanted = {}
         for stream, many in self._open.items():
             eager = [one for one in many if not one.is_over and len(one.entries) < BUFFER_MAX]

@@ -26,7 +26,9 @@ def call(
     say: Annotated[list[str] | None, typer.Option(help="A sentence to speak; repeat it for more turns.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="A sentence to type; repeat it for more turns.")] = None,
     url: Annotated[str, typer.Option(help="The server, as an OpenAI client knows it.")] = "http://127.0.0.1:8000/v1",
-    key: Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; any, for a local server.")] = "local",
+    key: Annotated[
+        str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; any text for a local server.")
+    ] = "local",
     model: Annotated[str, typer.Option(help="The agent, or the model of another server.")] = "delivery",
     audio: Annotated[
         Literal["pcm", "pcmu", "pcma"], typer.Option(help="Format on the wire: 24 kHz PCM, or a telephone's G.711.")
@@ -34,13 +36,13 @@ def call(
     record: Annotated[
         Path | None, typer.Option(help="Write the call as a stereo WAV: caller left, agent right.")
     ] = None,
-    timeline: Annotated[Path | None, typer.Option(help="Draw who spoke when (.png, .svg or .pdf).")] = None,
+    timeline: Annotated[Path | None, typer.Option(help="Draw a timeline of the call (.png, .svg or .pdf).")] = None,
     events: Annotated[Path | None, typer.Option(help="Write every event as JSON lines.")] = None,
 ) -> None:
     """Speak to any Realtime server: recordings, sentences, typed lines, or your own microphone.
 
     Turns are taken in order (recordings, then spoken sentences, then typed ones); each waits for the agent to finish.
-    Without any of them the microphone is used, if `sounddevice` and a sound card are there; Ctrl-C hangs up.
+    Without any of them the microphone is used, if `sounddevice` and a sound card are available; Ctrl-C hangs up.
 
       agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four" --record call.wav
 
@@ -55,19 +57,19 @@ def call(
         if path is not None and not path.absolute().parent.is_dir():
             raise ClientError(f"there is no folder {path.absolute().parent} to write {path.name} into")
     is_scripted = bool(wav or say or text)
-    told = asyncio.run(_scripted(options, wav or [], say or [], text or []) if is_scripted else talk(options))
-    if any(turn.account for turn in told.turns):
-        console.print(parts_table(told.turns))
+    recorded = asyncio.run(_scripted(options, wav or [], say or [], text or []) if is_scripted else talk(options))
+    if any(turn.account for turn in recorded.turns):
+        console.print(parts_table(recorded.turns))
     if record is not None:
-        write_recording(told, record)
+        write_recording(recorded, record)
     if events is not None:
-        write_events(told, events)
+        write_events(recorded, events)
     if timeline is not None:
-        draw_timeline(told, timeline)
+        draw_timeline(recorded, timeline)
     for path in (record, timeline, events):
         if path is not None:
             console.print(f"wrote {path}")
-    if any(turn.problem for turn in told.turns):
+    if any(turn.problem for turn in recorded.turns):
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""What every command writes to, and how one fails: a sentence that names the fault and its mend, never a stack trace."""
+"""The output of every command; known errors are printed as one sentence with the error and its fix, never as a stack trace."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 FAILED = 1
-INTERRUPTED = 130  # as shells count a Ctrl-C
+INTERRUPTED = 130  # the exit code of shells for Ctrl-C
 
 
 class Commands(TyperGroup):
     """A group of commands whose known errors become one message and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; anything but our own errors is a bug and keeps its trace."""
+        """Run the command; any other exception is a bug and keeps its trace."""
         try:
             return super().invoke(ctx)
         except AgentVoiceBoxError as error:

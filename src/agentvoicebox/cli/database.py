@@ -1,6 +1,6 @@
-"""The database that administrative commands work on: AVB_POSTGRES_URL's, or the embedded one of the server that runs here.
+"""The database of administrative commands: AVB_POSTGRES_URL's, or the embedded one of the running local server.
 
-An embedded one is found by its socket; its start and stop stay the server's.
+An embedded one is found by its socket; only the server starts and stops it.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from typing import TypeVar
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.audit import AuditEntry, deed
+from agentvoicebox.storage.audit import AuditEntry, new_entry
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT
 
 ACTOR = "cli"
-ACTS_WITHIN = "Running servers follow within a minute."
+ACTS_WITHIN = "Running servers apply this within a minute."
 
 Found = TypeVar("Found")
 
 
 def on_database(work: Callable[[Postgres], Awaitable[Found]]) -> Found:
-    """Run one piece of work on the database, brought up to date before.
+    """Run one function on the database, after migrating it.
 
     Raises:
         SettingsError: no database is configured and no server runs here. StorageLost, StorageRefused.
@@ -45,9 +45,9 @@ def on_database(work: Callable[[Postgres], Awaitable[Found]]) -> Found:
     return asyncio.run(run())
 
 
-def by_command(action: str, subject: str) -> AuditEntry:
-    """The audit log's entry of something that was done from the command line."""
-    return deed(time.time(), ACTOR, action, subject)
+def command_entry(action: str, subject: str) -> AuditEntry:
+    """The audit log's entry of a command."""
+    return new_entry(time.time(), ACTOR, action, subject)
 
 
 def _url(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.status import Status
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.local_server import local_server
@@ -33,7 +33,7 @@ from agentvoicebox.client.call_report import (
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.caller_voice import speak_lines
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.demo import KitDemo
@@ -120,15 +120,15 @@ def _shown_by(status: Status) -> Callable[[str], None]:
     return show
 
 
-async def _call(options: CallOptions, script: KitDemo, lines: dict[str, Line]) -> CallRecord:
+async def _call(options: CallOptions, script: KitDemo, lines: dict[str, SpokenLine]) -> CallRecord:
     async with open_call(options, live_transcript(console)) as call:
         await converse(call, script, lines)
         return call.record()
 
 
-async def converse(call: LiveCall, script: KitDemo, lines: dict[str, Line]) -> None:
+async def converse(call: LiveCall, script: KitDemo, lines: dict[str, SpokenLine]) -> None:
     """The caller's side: the opening lines, answers to the agent's questions as a person would give them, and goodbye."""
-    await call.stay(0.5)
+    await call.stay_connected(0.5)
     for words in script.opening:
         turn = await call.say(lines[words])
     for _ in range(QUESTIONS_ANSWERED):

@@ -1,4 +1,4 @@
-"""`agentvoicebox doctor`: is everything here that a call needs, and what to type if not."""
+"""`agentvoicebox doctor`: checks everything that a call needs, and prints what to type if something is missing."""
 
 import asyncio
 import importlib.util
@@ -23,7 +23,7 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.places import catalogue
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.kits.registry import load_settings
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
@@ -31,7 +31,7 @@ from agentvoicebox.supervisor.embedded.process import are_servers_installed
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 OLDEST_PYTHON = (3, 11)
-LEAST_FREE_MB = 500  # models joined or split, the database, a day of logs
+LEAST_FREE_MB = 500  # joined or split models, the database, a day of logs
 PACKAGES = {  # module: (what for, whether a call needs it, what to type)
     "ctranslate2": ("Whisper", True, "pip install 'agentvoicebox[speech]'"),
     "onnxruntime": ("voice detection, Piper, Kokoro", True, "pip install 'agentvoicebox[speech]'"),
@@ -45,18 +45,18 @@ PACKAGES = {  # module: (what for, whether a call needs it, what to type)
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One line of the report.
 
     Attributes:
         is_needed: whether the demo call fails without it.
-        mend: what to type, or "".
+        fix: what to type, or "".
     """
 
     what: str
     is_there: bool
-    told: str = ""
-    mend: str = ""
+    detail: str = ""
+    fix: str = ""
     is_needed: bool = True
 
 
@@ -67,7 +67,7 @@ def doctor(
 
     Exit code 0 when a call is possible.
     """
-    findings: list[Finding] = []
+    findings: list[CheckResult] = []
     with console.status("looking"):
         for finding in examine(load_settings(), is_quick=quick):
             findings.append(finding)
@@ -76,14 +76,14 @@ def doctor(
         raise typer.Exit(1)
 
 
-def examine(settings: Settings, *, is_quick: bool) -> Iterator[Finding]:
-    """Each finding, as it is made."""
-    yield Finding(
+def examine(settings: Settings, *, is_quick: bool) -> Iterator[CheckResult]:
+    """Run all checks, one by one."""
+    yield CheckResult(
         "Python", sys.version_info >= OLDEST_PYTHON, platform.python_version(), "install Python 3.11 or newer"
     )
-    for module, (purpose, is_needed, mend) in PACKAGES.items():
+    for module, (purpose, is_needed, fix) in PACKAGES.items():
         is_there = importlib.util.find_spec(module) is not None
-        yield Finding(f"package {module}", is_there, purpose, mend, is_needed)
+        yield CheckResult(f"package {module}", is_there, purpose, fix, is_needed)
     yield from _models(settings, is_quick)
     yield _try("agents", lambda: ", ".join(Agents.load(settings).by_name))
     yield _folder(settings)
@@ -92,7 +92,7 @@ def examine(settings: Settings, *, is_quick: bool) -> Iterator[Finding]:
     yield _gpu()
 
 
-def _models(settings: Settings, is_quick: bool) -> Iterator[Finding]:
+def _models(settings: Settings, is_quick: bool) -> Iterator[CheckResult]:
     models = catalogue(settings)
     needed = {"fast": "whisper-tiny-en", "accurate": "whisper-base", "moonshine": "moonshine-tiny-en"}
     for status in models.list_models():
@@ -100,18 +100,18 @@ def _models(settings: Settings, is_quick: bool) -> Iterator[Finding]:
         is_needed = name == needed.get(settings.stt_profile)
         pull = f"agentvoicebox models pull {name}"
         if status.folder is None:
-            yield Finding(f"model {name}", False, status.model.description, pull, is_needed)
+            yield CheckResult(f"model {name}", False, status.model.description, pull, is_needed)
         elif is_quick:
-            yield Finding(f"model {name}", True, str(status.folder), "", is_needed)
+            yield CheckResult(f"model {name}", True, str(status.folder), "", is_needed)
         else:
             yield _try(f"model {name}", partial(_hashed, models, name), is_needed)
     engines = {"piper": "piper-joe", "kokoro": "kokoro-82m"}
     here = {status.model.name for status in models.list_models() if status.folder}
     voices = [engine for engine in settings.tts_engines if engines.get(engine, "") in here or _is_espeak(engine)]
-    yield Finding("a voice", bool(voices), ", ".join(voices), "agentvoicebox models pull piper-joe")
+    yield CheckResult("a voice", bool(voices), ", ".join(voices), "agentvoicebox models pull piper-joe")
 
 
-def _hashed(models: Catalogue, name: str) -> str:
+def _hashed(models: ModelCatalogue, name: str) -> str:
     models.verify(name)
     return "SHA-256 is right"
 
@@ -120,21 +120,21 @@ def _is_espeak(engine: str) -> bool:
     return engine == "espeak" and importlib.util.find_spec("espeakng_loader") is not None
 
 
-def _folder(settings: Settings) -> Finding:
+def _folder(settings: Settings) -> CheckResult:
     folder = Path(settings.data_dir).resolve()
-    mend = "set AVB_DATA_DIR to a folder that can be written to, with some room"
-    there = next(each for each in (folder, *folder.parents) if each.exists())  # looking makes nothing
+    fix = "set AVB_DATA_DIR to a folder that can be written to, with some room"
+    there = next(each for each in (folder, *folder.parents) if each.exists())  # the check creates nothing
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
         stats = os.statvfs(there)
     except OSError as error:
-        return Finding("data folder", False, f"{folder}: {error.strerror}", mend)
+        return CheckResult("data folder", False, f"{folder}: {error.strerror}", fix)
     free_mb = stats.f_bavail * stats.f_frsize // 1_000_000
-    return Finding("data folder", free_mb >= LEAST_FREE_MB, f"{folder}, {free_mb} MB free", mend)
+    return CheckResult("data folder", free_mb >= LEAST_FREE_MB, f"{folder}, {free_mb} MB free", fix)
 
 
-def _port(settings: Settings) -> Finding:
+def _port(settings: Settings) -> CheckResult:
     address = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -142,23 +142,23 @@ def _port(settings: Settings) -> Finding:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            mend = "stop what listens there, or set AVB_PORT (0: any free one)"
-            return Finding("address", False, f"{address}: {error.strerror}", mend, is_needed=False)
-    return Finding("address", True, f"{address} is free")
+            fix = "stop what listens there, or set AVB_PORT (0: any free one)"
+            return CheckResult("address", False, f"{address}: {error.strerror}", fix, is_needed=False)
+    return CheckResult("address", True, f"{address} is free")
 
 
-def _servers(settings: Settings, is_quick: bool) -> Iterator[Finding]:
-    mend = "pip install 'agentvoicebox[embedded]', or set AVB_REDIS_URL and AVB_POSTGRES_URL"
+def _servers(settings: Settings, is_quick: bool) -> Iterator[CheckResult]:
+    fix = "pip install 'agentvoicebox[embedded]', or set AVB_REDIS_URL and AVB_POSTGRES_URL"
     if settings.redis_url and settings.postgres_url:
-        yield Finding("servers", True, "AVB_REDIS_URL and AVB_POSTGRES_URL name them")
+        yield CheckResult("servers", True, "configured in AVB_REDIS_URL and AVB_POSTGRES_URL")
     elif is_quick or not are_servers_installed():
-        yield Finding("embedded servers", are_servers_installed(), "Valkey and PostgreSQL", mend)
+        yield CheckResult("embedded servers", are_servers_installed(), "Valkey and PostgreSQL", fix)
     else:
         yield _try("embedded servers", lambda: asyncio.run(_start_servers()))
 
 
 async def _start_servers() -> str:
-    """Start both in a folder of their own, and stop them."""
+    """Start both in a temporary folder, and stop them."""
     with tempfile.TemporaryDirectory(prefix="agentvoicebox-doctor-", ignore_cleanup_errors=True) as name:
         folder = DataFolder(name)
         servers: list[EmbeddedValkey | EmbeddedPostgres] = [
@@ -175,30 +175,30 @@ async def _start_servers() -> str:
     return "Valkey and PostgreSQL start and stop"
 
 
-def _gpu() -> Finding:
+def _gpu() -> CheckResult:
     try:
         import ctranslate2
 
         count = ctranslate2.get_cuda_device_count()
     except (ImportError, RuntimeError):
         count = 0
-    told = f"{count} with CUDA" if count else "none; everything runs on the processor"
-    return Finding("GPU", count > 0, told, is_needed=False)
+    detail = f"{count} with CUDA" if count else "none; everything runs on the processor"
+    return CheckResult("GPU", count > 0, detail, is_needed=False)
 
 
-def _try(what: str, check: Callable[[], str], is_needed: bool = True) -> Finding:
+def _try(what: str, check: Callable[[], str], is_needed: bool = True) -> CheckResult:
     try:
-        return Finding(what, True, check(), is_needed=is_needed)
+        return CheckResult(what, True, check(), is_needed=is_needed)
     except AgentVoiceBoxError as error:
-        return Finding(what, False, error.message, is_needed=is_needed)
+        return CheckResult(what, False, error.message, is_needed=is_needed)
 
 
-def _show(findings: list[Finding], to: Console) -> None:
+def _show(findings: list[CheckResult], to: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         absent = "[red]missing[/]" if finding.is_needed else "[yellow]absent[/]"
-        told = Text(finding.told)
-        if not finding.is_there and finding.mend:
-            told.append(f"\n{finding.mend}", style="bold")
-        table.add_row("[green]ok[/]" if finding.is_there else absent, finding.what, told)
+        detail = Text(finding.detail)
+        if not finding.is_there and finding.fix:
+            detail.append(f"\n{finding.fix}", style="bold")
+        table.add_row("[green]ok[/]" if finding.is_there else absent, finding.what, detail)
     to.print(table)

@@ -1,6 +1,6 @@
-"""`agentvoicebox keys`: tenants' API keys and limits. A key is shown once, when it is made.
+"""`agentvoicebox keys`: tenants' API keys and limits. A key is shown once, when it is created.
 
-Works on the database that `cli.database` finds. Every change stands in the tenant's audit log, with it or not at all.
+Works on the database that `cli.database` finds. Every change is recorded in the tenant's audit log, in the same transaction.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,20 +11,20 @@ import typer
 from rich.table import Table
 
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import ACTS_WITHIN, Found, by_command, on_database
+from agentvoicebox.cli.database import ACTS_WITHIN, Found, command_entry, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey, TenantLimits
 from agentvoicebox.tenancy.key_format import LEAD, key_id, new_key, read_key
-from agentvoicebox.tenancy.principal import RIGHTS, USUAL_RIGHTS, Right
+from agentvoicebox.tenancy.principal import DEFAULT_RIGHTS, RIGHTS, Right
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="API keys of tenants: make, list, rotate, revoke; suspend or limit a tenant. Gateways admit them beside AVB_API_KEYS.",
+    help="API keys of tenants: create, list, rotate, revoke; suspend or limit a tenant. Used besides AVB_API_KEYS.",
 )
 
-Tenant = Annotated[str, typer.Option(help="Whose key it is: small letters, digits and '-'.")]
+Tenant = Annotated[str, typer.Option(help="The key's tenant: lower-case letters, digits and '-'.")]
 Key = Annotated[str, typer.Argument(help="The key's prefix, as in `keys list` (or the whole key).")]
 
 
@@ -34,19 +34,19 @@ def create(
     name: Annotated[str, typer.Option(help="A note for people, for example where the key is used.")] = "",
     project: Annotated[str, typer.Option(help="A project of the tenant.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"What it may do, of {', '.join(RIGHTS)}. Repeatable.")
+        list[str] | None, typer.Option(help=f"A right of the key, of {', '.join(RIGHTS)}. Repeatable.")
     ] = None,
-    days: Annotated[float, typer.Option(min=0, help="How long it is good; 0: for good.")] = 0,
+    days: Annotated[float, typer.Option(min=0, help="How long it is valid; 0: without expiry.")] = 0,
 ) -> None:
-    """Make a key and show it, once. A new tenant is made with its first key.
+    """Create a key and show it, once. A new tenant is created with its first key.
 
     agentvoicebox keys create --tenant acme --name "web shop"
 
-    A key for /v1/admin: with the scope admin. One of the tenant `default` administers every tenant, others their own:
+    A key for /v1/admin needs the scope admin. One of the tenant `default` administers every tenant, others their own:
 
     agentvoicebox keys create --scope admin --name "operations"
     """
-    chosen = tuple(right for right in RIGHTS if right in scope) if scope else USUAL_RIGHTS
+    chosen = tuple(right for right in RIGHTS if right in scope) if scope else DEFAULT_RIGHTS
     unknown = sorted(set(scope or ()) - set(RIGHTS))
     if unknown:
         raise SettingsError(f"no such scope: {', '.join(unknown)}; there are {', '.join(RIGHTS)}")
@@ -55,9 +55,9 @@ def create(
 
     async def work(keys: ApiKeys) -> None:
         rights: tuple[Right, ...] = chosen
-        deed = by_command("key.created", key_id(key.prefix))
+        deed = command_entry("key.created", key_id(key.prefix))
         await keys.create(
-            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, deed=deed
+            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, audit_entry=deed
         )
 
     _do(work)
@@ -66,7 +66,7 @@ def create(
 
 @app.command("list")
 def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Every key of a tenant; of each only the public prefix is known."""
+    """Every key of a tenant; only the public prefix of each is known."""
     table = Table("prefix", "name", "project", "scopes", "made", "state")
     for key in _do(lambda keys: keys.list_keys(tenant)):
         table.add_row(
@@ -84,33 +84,33 @@ def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
 def rotate(
     key: Key,
     tenant: Tenant = DEFAULT_TENANT,
-    grace_hours: Annotated[float, typer.Option(min=0, help="How long the old key stays good.")] = GRACE_S / 3600,
+    grace_hours: Annotated[float, typer.Option(min=0, help="How long the old key stays valid.")] = GRACE_S / 3600,
 ) -> None:
-    """Make a key with the same rights in the place of another, which stays good for a while."""
+    """Create a key with the same rights as the successor of another, which stays valid for a while."""
     fresh = new_key()
-    deed = by_command("key.rotated", key_id(_prefix(key)))
-    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, deed=deed))
+    deed = command_entry("key.rotated", key_id(_prefix(key)))
+    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, audit_entry=deed))
     _show_once(fresh.text, tenant)
-    console.print(f"The old key {_prefix(key)} is good until {ends:%Y-%m-%d %H:%M} UTC at most.")
+    console.print(f"The old key {_prefix(key)} is valid until {ends:%Y-%m-%d %H:%M} UTC at most.")
 
 
 @app.command()
 def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """End a key: from then on it is refused."""
-    deed = by_command("key.revoked", key_id(_prefix(key)))
-    _do(lambda keys: keys.revoke(tenant, _prefix(key), deed=deed))
+    """Revoke a key: from then on it is refused."""
+    deed = command_entry("key.revoked", key_id(_prefix(key)))
+    _do(lambda keys: keys.revoke(tenant, _prefix(key), audit_entry=deed))
     console.print(f"Key {_prefix(key)} is revoked. {ACTS_WITHIN}")
 
 
 @app.command()
 def suspend(
     tenant: Annotated[str, typer.Argument(help="The tenant.")],
-    lift: Annotated[bool, typer.Option("--lift", help="Let the tenant in again.")] = False,
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the suspension.")] = False,
 ) -> None:
-    """Shut a tenant out with all its keys, or let it in again."""
-    deed = by_command("tenant.restored" if lift else "tenant.suspended", tenant)
-    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, deed=deed))
-    console.print(f"Tenant {tenant} is {'let in again' if lift else 'suspended'}. {ACTS_WITHIN}")
+    """Suspend a tenant with all its keys, or lift the suspension."""
+    deed = command_entry("tenant.restored" if lift else "tenant.suspended", tenant)
+    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, audit_entry=deed))
+    console.print(f"Tenant {tenant} is {'active again' if lift else 'suspended'}. {ACTS_WITHIN}")
 
 
 @app.command()
@@ -120,20 +120,20 @@ def limit(
     tokens: Annotated[int | None, typer.Option(min=0, help="Tokens of responses within a window.")] = None,
     window_s: Annotated[float | None, typer.Option(min=1, max=3600, help="The window's length in seconds.")] = None,
     sessions: Annotated[int | None, typer.Option(min=0, help="Sessions open at a time.")] = None,
-    usual: Annotated[bool, typer.Option("--usual", help="Go by the deployment's figures again.")] = False,
+    usual: Annotated[bool, typer.Option("--usual", help="Use the deployment's values again.")] = False,
 ) -> None:
-    """Give a tenant limits of its own in place of AVB_LIMIT_TENANT_…; a figure that is left out is the deployment's.
+    """Give a tenant limits of its own in place of AVB_LIMIT_TENANT_…; a value that is left out is the deployment's.
 
     agentvoicebox keys limit acme --requests 6000 --tokens 200000
     """
     own = TenantLimits(requests, tokens, window_s, sessions)
     if usual != (own == TenantLimits()):
         raise SettingsError(
-            "give figures (--requests, --tokens, --window-s, --sessions), or --usual for the deployment's"
+            "give values (--requests, --tokens, --window-s, --sessions), or --usual for the deployment's"
         )
-    deed = by_command("tenant.limited", tenant)
-    _do(lambda keys: keys.set_limits(tenant, own, deed=deed))
-    console.print(f"Tenant {tenant} has {'the usual limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")
+    deed = command_entry("tenant.limited", tenant)
+    _do(lambda keys: keys.set_limits(tenant, own, audit_entry=deed))
+    console.print(f"Tenant {tenant} has {'the default limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")
 
 
 def _do(work: Callable[[ApiKeys], Awaitable[Found]]) -> Found:
@@ -155,6 +155,6 @@ def _state(key: ListedKey) -> str:
     if key.revoked_at is not None:
         return f"revoked {key.revoked_at:%Y-%m-%d}"
     if key.expires_at is not None and key.expires_at <= now:
-        return f"over since {key.expires_at:%Y-%m-%d}"
+        return f"expired on {key.expires_at:%Y-%m-%d}"
     until = "" if key.expires_at is None else f" until {key.expires_at:%Y-%m-%d %H:%M}"
-    return f"good{until}" + (f", rotated to {key.rotated_to}" if key.rotated_to else "")
+    return f"valid{until}" + (f", rotated to {key.rotated_to}" if key.rotated_to else "")

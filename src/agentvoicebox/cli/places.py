@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.settings import Settings
 
 
@@ -11,8 +11,8 @@ def model_cache(settings: Settings) -> Path:
     return Path(settings.data_dir).resolve() / "models"
 
 
-def catalogue(settings: Settings) -> Catalogue:
+def catalogue(settings: Settings) -> ModelCatalogue:
     """The models this machine can use."""
-    return Catalogue(
+    return ModelCatalogue(
         models_dir=Path(settings.models_dir) if settings.models_dir else None, cache_dir=model_cache(settings)
     )

@@ -1,4 +1,4 @@
-"""`agentvoicebox policy`: the rules that say what an admitted key may do, to read, to change, and to give to an OPA server."""
+"""`agentvoicebox policy`: the authorization rules: check them, or export them for changes or for an OPA server."""
 
 import shutil
 from pathlib import Path
@@ -12,12 +12,12 @@ from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.policy.bundle import read_bundle, shipped_rules
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="The rules (Rego) of what an admitted key may do.")
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="The authorization rules (Rego).")
 
 
 @app.command()
 def export(folder: Annotated[Path, typer.Argument(help="A new folder, or one without such files.")]) -> None:
-    """Write the built-in rules into a folder, for changes of your own or for an OPA server.
+    """Write the built-in rules into a folder, for your own changes or for an OPA server.
 
     agentvoicebox policy export my-policy
 
@@ -26,7 +26,7 @@ def export(folder: Annotated[Path, typer.Argument(help="A new folder, or one wit
     for path in sorted(shipped_rules().glob("*.rego")):
         target = folder / path.name
         if target.exists():
-            raise SettingsError(f"{target} is there already; name another folder, or move it away")
+            raise SettingsError(f"{target} exists already; give another folder, or move it away")
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
         console.print(f"Wrote {target}", soft_wrap=True, markup=False)
@@ -38,9 +38,9 @@ def check(
         str, typer.Argument(help="A folder of rules; without it AVB_POLICY_DIR, or the built-in ones.")
     ] = "",
 ) -> None:
-    """Say whether rules can be used, or each fault with its file and line."""
+    """Check whether rules are valid; prints each error with its file and line."""
     folder = folder or load_settings().policy_dir
     EmbeddedPolicy(folder)
     bundle = read_bundle(folder)
     names = ", ".join(name for name, _ in bundle.modules)
-    console.print(f"{names} in {bundle.origin}: good (version {bundle.digest})", soft_wrap=True, markup=False)
+    console.print(f"{names} in {bundle.origin}: valid (version {bundle.digest})", soft_wrap=True, markup=False)

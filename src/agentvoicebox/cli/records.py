@@ -1,6 +1,6 @@
-"""`agentvoicebox records`: the rules of what is kept of a tenant's calls, and what the tenant used.
+"""`agentvoicebox records`: retention rules of a tenant's calls, and the tenant's usage.
 
-Works on the database that `keys` works on. A change of rules stands in the tenant's audit log.
+Works on the same database as `keys`. A change of rules is recorded in the tenant's audit log.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,19 +11,19 @@ import typer
 from rich.table import Table
 
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import by_command, on_database
+from agentvoicebox.cli.database import command_entry, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import OwnRules, RuleBook, usual_rules
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.rules import RuleBook, TenantRules, default_rules
+from agentvoicebox.storage.usage import UsageReader
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="What is kept of tenants' calls, and what tenants used.")
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="Retention rules of tenants' calls, and tenants' usage.")
 
 USUAL_DAYS = 30
 
-Tenant = Annotated[str, typer.Option(help="Whose calls.")]
+Tenant = Annotated[str, typer.Option(help="The tenant.")]
 
 
 @app.command()
@@ -33,27 +33,27 @@ def rules(
     audit_days: Annotated[
         int | None, typer.Option(min=1, max=3_650, help="How long the audit log and usage are kept.")
     ] = None,
-    words: Annotated[str | None, typer.Option(help="What becomes of words: keep, mask or encrypt.")] = None,
-    usual: Annotated[bool, typer.Option("--usual", help="First drop the tenant's own rules.")] = False,
+    words: Annotated[str | None, typer.Option(help="Rule for words: keep, mask or encrypt.")] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="First remove the tenant's own rules.")] = False,
 ) -> None:
-    """Show the rules of a tenant, or change those that are named.
+    """Show the rules of a tenant, or change the given ones.
 
     agentvoicebox records rules --tenant acme --days 30 --words mask
     """
     settings = load_settings()
     asked = {"days": days, "audit_days": audit_days, "words": words}
     try:
-        given = msgspec.convert({name: value for name, value in asked.items() if value is not None}, OwnRules)
+        given = msgspec.convert({name: value for name, value in asked.items() if value is not None}, TenantRules)
     except msgspec.ValidationError as error:
         raise SettingsError("words are one of keep, mask, encrypt") from error
 
     async def work(postgres: Postgres) -> None:
-        book = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_keys))
-        if given != OwnRules() or usual:
-            before = OwnRules() if usual else await book.own(tenant)
-            await book.set(tenant, given.over_own(before), deed=by_command("tenant.rules", tenant))
+        book = RuleBook(postgres, default_rules(settings), can_encrypt=bool(settings.history_keys))
+        if given != TenantRules() or usual:
+            before = TenantRules() if usual else await book.own(tenant)
+            await book.set(tenant, given.over_own(before), audit_entry=command_entry("tenant.rules", tenant))
         own, all_rules = await book.own(tenant), await book.of(tenant)
-        table = Table("rule", "holds", "", title=f"Tenant {tenant}")
+        table = Table("rule", "value", "", title=f"Tenant {tenant}")
         for name, value in msgspec.structs.asdict(all_rules).items():
             table.add_row(name, str(value), "" if getattr(own, name) is None else "its own")
         console.print(table)
@@ -64,13 +64,13 @@ def rules(
 @app.command()
 def usage(
     tenant: Tenant = DEFAULT_TENANT,
-    days: Annotated[int, typer.Option(min=1, max=366, help="So many days, today included.")] = USUAL_DAYS,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Number of days, today included.")] = USUAL_DAYS,
 ) -> None:
-    """Show what a tenant used, by day (UTC)."""
+    """Show a tenant's usage, by day (UTC)."""
 
     async def work(postgres: Postgres) -> None:
         today = datetime.now(UTC).date()
-        found = await Usage(postgres).by_day(tenant, today - timedelta(days=days - 1), today)
+        found = await UsageReader(postgres).by_day(tenant, today - timedelta(days=days - 1), today)
         titles = ("day", "sessions", "minutes", "audio in s", "audio out s", "tokens in", "tokens out")
         table = Table(*titles, title=f"Tenant {tenant}")
         for day in found:

@@ -1,6 +1,6 @@
-"""`agentvoicebox tenants`: tenants and their audit log. What `/v1/admin` does, on the machine itself and without a key.
+"""`agentvoicebox tenants`: tenants and their audit log. The same as `/v1/admin`, on the machine itself and without a key.
 
-Keys are `agentvoicebox keys`' affair. Every change stands in the tenant's audit log, with it or not at all.
+Keys are managed by `agentvoicebox keys`. Every change is recorded in the tenant's audit log, in the same transaction.
 """
 
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from rich.table import Table
 
 from agentvoicebox.cli import keys
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import by_command, on_database
+from agentvoicebox.cli.database import command_entry, on_database
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import OwnRules
+from agentvoicebox.storage.rules import TenantRules
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
@@ -23,25 +23,25 @@ from agentvoicebox.tenancy.tenants import Project, Tenant, Tenants
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Tenants: make, list, show, rename, suspend, limit; their projects and audit log.",
+    help="Tenants: create, list, show, rename, suspend, limit; their projects and audit log.",
 )
 
 AT_ONCE = 100  # rows of one query
 
-TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="Small letters, digits and '-'.")]
+TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="Lower-case letters, digits and '-'.")]
 
 
 @app.command()
 def create(
-    tenant: TenantName, name: Annotated[str, typer.Option(help="For people, for example the company's name.")] = ""
+    tenant: TenantName, name: Annotated[str, typer.Option(help="Display name, for example the company's name.")] = ""
 ) -> None:
-    """Make a tenant. It can call nothing until it has a key: `agentvoicebox keys create --tenant TENANT`.
+    """Create a tenant. It can't call before it has a key: `agentvoicebox keys create --tenant TENANT`.
 
     agentvoicebox tenants create acme --name "Acme Ltd"
     """
-    entry = by_command("tenant.created", tenant)
-    on_database(lambda postgres: Tenants(postgres).create(tenant, name=name, deed=entry))
-    console.print(f"Made tenant {tenant}.", markup=False)
+    entry = command_entry("tenant.created", tenant)
+    on_database(lambda postgres: Tenants(postgres).create(tenant, name=name, audit_entry=entry))
+    console.print(f"Created tenant {tenant}.", markup=False)
 
 
 @app.command("list")
@@ -54,7 +54,7 @@ def list_tenants() -> None:
             found += page
         return found
 
-    table = Table("tenant", "name", "made", "limits of its own", "state")
+    table = Table("tenant", "name", "created", "limits of its own", "state")
     for each in on_database(read):
         table.add_row(each.tenant_id, each.name, f"{each.created_at:%Y-%m-%d}", _limits(each.limits), _state(each))
     console.print(table)
@@ -70,32 +70,32 @@ def show(tenant: TenantName) -> None:
 
     found, projects = on_database(read)
     table = Table(show_header=False, box=None)
-    for what, told in (
+    for what, value in (
         ("tenant", found.tenant_id),
         ("name", found.name or "-"),
-        ("made", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
+        ("created", f"{found.created_at:%Y-%m-%d %H:%M} UTC"),
         ("state", _state(found)),
         ("limits of its own", _limits(found.limits)),
-        ("records", _kept(found.history)),
+        ("records", _retention(found.history)),
         ("projects", ", ".join(each.project_id for each in projects) or "-"),
     ):
-        table.add_row(what, told)
+        table.add_row(what, value)
     console.print(table)
 
 
 @app.command()
-def rename(tenant: TenantName, name: Annotated[str, typer.Argument(help="For people.")]) -> None:
-    """Give a tenant another name for people; its id stays."""
-    entry = by_command("tenant.renamed", tenant)
-    on_database(lambda postgres: Tenants(postgres).rename(tenant, name, deed=entry))
-    console.print(f"Tenant {tenant} is called {name!r} now.", markup=False)
+def rename(tenant: TenantName, name: Annotated[str, typer.Argument(help="The new display name.")]) -> None:
+    """Change a tenant's display name; its id stays."""
+    entry = command_entry("tenant.renamed", tenant)
+    on_database(lambda postgres: Tenants(postgres).rename(tenant, name, audit_entry=entry))
+    console.print(f"Tenant {tenant} is now named {name!r}.", markup=False)
 
 
 @app.command()
 def project(tenant: TenantName, project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its id.")]) -> None:
-    """Make a project, under whose name some of a tenant's keys are kept together (`keys create --project`)."""
-    entry = by_command("project.created", project)
-    on_database(lambda postgres: Tenants(postgres).add_project(tenant, project, deed=entry))
+    """Create a project, which groups some of a tenant's keys (`keys create --project`)."""
+    entry = command_entry("project.created", project)
+    on_database(lambda postgres: Tenants(postgres).add_project(tenant, project, audit_entry=entry))
     console.print(f"Tenant {tenant} has the project {project}.", markup=False)
 
 
@@ -103,14 +103,14 @@ def project(tenant: TenantName, project: Annotated[str, typer.Argument(metavar="
 def audit(
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Empty with --gate.")] = "",
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many entries.")] = 20,
-    gate: Annotated[bool, typer.Option("--gate", help="Attempts with keys that belong to nobody.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Attempts with keys of no tenant.")] = False,
 ) -> None:
-    """What was done and tried in a tenant's name, the newest first.
+    """Actions and attempts in a tenant's name, the newest first.
 
     agentvoicebox tenants audit acme --last 100
     """
     if gate == bool(tenant):
-        raise typer.BadParameter("name a tenant, or say --gate")
+        raise typer.BadParameter("give a tenant, or --gate")
 
     async def read(postgres: Postgres) -> list[AuditEntry]:
         if not gate:
@@ -125,7 +125,7 @@ def audit(
     console.print(table)
 
 
-# The same commands as in `keys`, where they were first.
+# The same commands as in `keys`, where they were defined first.
 app.command("suspend")(keys.suspend)
 app.command("limit")(keys.limit)
 
@@ -135,10 +135,10 @@ def _limits(limits: TenantLimits) -> str:
     return ", ".join(f"{name} {figure:g}" for name, figure in figures.items() if figure is not None) or "-"
 
 
-def _kept(own: OwnRules) -> str:
-    told = {"days": own.days, "audit days": own.audit_days, "words": own.words}
-    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "what is usual"
+def _retention(own: TenantRules) -> str:
+    rules = {"days": own.days, "audit days": own.audit_days, "words": own.words}
+    return ", ".join(f"{name} {value}" for name, value in rules.items() if value is not None) or "the defaults"
 
 
 def _state(tenant: Tenant) -> str:
-    return "good" if tenant.suspended_at is None else f"suspended since {tenant.suspended_at:%Y-%m-%d %H:%M}"
+    return "active" if tenant.suspended_at is None else f"suspended since {tenant.suspended_at:%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""A call's words on the terminal, as they are spoken: what the caller was understood to say, what the agent answers."""
+"""Prints a call's transcript on the terminal while it happens: the caller's words as transcribed, and the agent's replies."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from agentvoicebox.client.call_report import spoken
 
 
 def live_transcript(console: Console) -> Callable[[LoggedEvent], None]:
-    """A listener for `evals.caller.open_call` that prints each line once it is complete."""
+    """A listener for `client.caller.open_call` that prints each line once it is complete."""
 
     def listen(event: LoggedEvent) -> None:
         body = event.body
@@ -25,7 +25,7 @@ def live_transcript(console: Console) -> Callable[[LoggedEvent], None]:
             case "response.function_call_arguments.done":
                 console.print(f"[dim]           tool {body.get('name', '')}({body['arguments']})[/]")
             case "conversation.item.truncate":
-                console.print(f"[dim]           the caller broke in after {body['audio_end_ms']} ms[/]")
+                console.print(f"[dim]           the caller interrupted after {body['audio_end_ms']} ms[/]")
             case "error":
                 console.print(f"[red]          error {body['error'].get('code')}: {body['error'].get('message')}[/]")
 

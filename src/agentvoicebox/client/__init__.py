@@ -1,1 +1,1 @@
-"""A Realtime client with a voice: places a call, speaks lines into it, and records what came back."""
+"""A Realtime client with a voice: makes a call, speaks lines into it, and records the result."""

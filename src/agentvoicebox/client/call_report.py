@@ -1,6 +1,6 @@
-"""A call told in words and numbers: the conversation, the event log, the table of where the time went, one summary.
+"""Reports of a call: the conversation, the event log, the latency table, and a summary.
 
-Decides wording and file formats. Leaves facts to `call_record` and the picture to `timeline`.
+Decides wording and file formats. Facts are in `call_record`, the picture in `timeline`.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, Turn
+from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, CallTurn
 from agentvoicebox.client.wav_files import write_wav
 
-SUMS_WITHIN_MS = 5.0  # the parts may miss the whole by so much
+SUMS_WITHIN_MS = 5.0  # tolerance of the sum of parts
 NAME_WIDTH = 7
 LEAST_SHOWN_MS = 0.05  # what rounds to 0.1
 CALLER_STYLE, AGENT_STYLE = "bold blue", "bold dark_orange"
 
 
 def conversation_text(record: CallRecord) -> str:
-    """The conversation, a line a speaker, with what was misheard and what was measured."""
+    """The conversation, one line per speaker, with recognition errors and latencies."""
     lines: list[str] = []
     for turn in record.turns:
         lines.append(f"{_clock(turn.start_s)}  caller  {turn.said}{' (typed)' if turn.is_typed else ''}")
@@ -32,7 +32,7 @@ def conversation_text(record: CallRecord) -> str:
             lines.append(f"               understood as: {turn.heard or '(nothing)'}")
         lines += [f"               tool: {call}" for call in turn.tool_calls]
         if turn.first_audio_s is not None:
-            cut = " [the caller broke in]" if turn.is_cut else ""
+            cut = " [the caller interrupted]" if turn.is_cut else ""
             waited = "" if turn.voice_to_voice_ms is None else f"   ({turn.voice_to_voice_ms:.0f} ms)"
             lines.append(f"{_clock(turn.first_audio_s)}  agent   {turn.replied}{cut}{waited}")
         elif turn.replied:
@@ -52,8 +52,8 @@ def _plain(words: str) -> str:
     return "".join(character for character in words.lower() if character.isalnum())
 
 
-def parts_table(turns: Sequence[Turn]) -> Table:
-    """Where each reply's wait went, in ms: a column a turn. Parts that took no time in any turn are left out."""
+def parts_table(turns: Sequence[CallTurn]) -> Table:
+    """The parts of each reply's latency, in ms: one column per turn. Parts that are zero in all turns are left out."""
     answered = [turn for turn in turns if turn.voice_to_voice_ms is not None]
     title = "Where the time went: ms from the caller's last sample to the first audio"
     table = Table("", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -67,12 +67,12 @@ def parts_table(turns: Sequence[Turn]) -> Table:
     for name in PARTS:
         if any(name in hidden_ms(turn) for turn in answered):
             done = (f"{hidden_ms(turn).get(name, 0.0):.1f}" for turn in answered)
-            table.add_row(f"{name}, done meanwhile", *done, style="dim")
+            table.add_row(f"{name}, concurrent", *done, style="dim")
     return table
 
 
-def hidden_ms(turn: Turn) -> dict[str, float]:
-    """Work done before the turn was known to be over, in ms by part; waiting in queues is no work."""
+def hidden_ms(turn: CallTurn) -> dict[str, float]:
+    """Work done before the end of the turn was decided, in ms by part; waiting in queues is not work."""
     sums: dict[str, float] = {}
     for work in turn.account.hidden if turn.account else ():
         if work.name != "queue":
@@ -81,10 +81,10 @@ def hidden_ms(turn: Turn) -> dict[str, float]:
 
 
 def sums_that_fail(record: CallRecord, within_ms: float = SUMS_WITHIN_MS) -> list[str]:
-    """Turns whose parts don't sum to the whole: the server's own sum misses, or it claims more than the caller waited.
+    """Turns whose parts don't sum to the total: the server's own sum is wrong, or it claims more than the caller waited.
 
-    With `line`, the way back and the caller's own lateness, the parts sum to the caller's wait by definition; so a `line`
-    far below zero is a fault of the account, one above it a busy machine or a network.
+    With `line`, the network and the caller's own delay, the parts sum to the caller's wait by definition; so a `line`
+    far below zero is an error of the account, one above it a busy machine or a network.
     """
     found = []
     for turn in record.turns:
@@ -113,7 +113,7 @@ def summary(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def _turn_summary(turn: Turn) -> dict[str, Any]:
+def _turn_summary(turn: CallTurn) -> dict[str, Any]:
     facts = asdict(turn)
     facts.pop("account")
     facts["voice_to_voice_ms"] = turn.voice_to_voice_ms
@@ -137,7 +137,7 @@ def write_recording(record: CallRecord, path: Path) -> None:
 
 
 def spoken(who: str, words: str, note: str = "") -> Table:
-    """One line of a conversation for a terminal; long ones hang."""
+    """One line of a conversation for a terminal; long ones are indented."""
     line = Table.grid(padding=(0, 2, 0, 0))
     line.add_column(width=NAME_WIDTH, justify="right")
     line.add_column()

@@ -1,10 +1,10 @@
-"""The caller's voice: text to lines of speech, by a speaker one can tell from the agent.
+"""The caller's voice: text to lines of speech, by a speaker that differs from the agent.
 
-Decides how the caller sounds: the agent's own Piper voice three half-tones higher, which recognisers understand as well as
-the original; eSpeak NG where Piper is missing. Both are GPL, so they run in a child process of their own that ends when the
-lines are rendered; this also keeps synthesis away from the caller's clock. Same words, same samples.
+The caller is the agent's own Piper voice three semitones higher, which recognisers understand as well as
+the original; eSpeak NG where Piper is missing. Both are GPL, so they run in a child process that ends when the
+lines are rendered; this also keeps synthesis off the caller's clock. Same words, same samples.
 
-Run as a program it is that child: JSON on standard input, MessagePack on standard output.
+Run as a program this module is that child: JSON on standard input, MessagePack on standard output.
 """
 
 import subprocess
@@ -15,32 +15,33 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.providers import Tts
 
-PITCH = 1.2  # +3 half-tones: another person, still a natural one
+PITCH = 1.2  # +3 semitones: a different, still natural voice
 PACE = 0.98  # people dictate numbers a little slower than they chat
-RENDER_TIMEOUT_S = 180.0  # the first run ever prepares the voice
+RENDER_TIMEOUT_S = 180.0  # the very first run prepares the voice
 
 
 class _Order(msgspec.Struct):
-    """What the child is asked for."""
+    """The request to the child."""
 
     texts: list[str]
     models_dir: str
     cache_dir: str
 
 
-def speak_lines(texts: Sequence[str], *, models_dir: str = "", cache_dir: Path) -> list[Line]:
+def speak_lines(texts: Sequence[str], *, models_dir: str = "", cache_dir: Path) -> list[SpokenLine]:
     """Render each text as a line. Blocks (about 0.1 s a line, after 2 s to load the voice).
 
     Args:
-        texts: what is said.
-        models_dir: folder looked into before installed packages; "" for none.
-        cache_dir: where prepared voices are kept.
+        texts: the words.
+        models_dir: folder searched before installed packages; "" for none.
+        cache_dir: folder of prepared voices.
 
     Raises:
         ProviderUnavailable: no voice is installed; the message says what to type.
@@ -60,17 +61,17 @@ def speak_lines(texts: Sequence[str], *, models_dir: str = "", cache_dir: Path) 
         detail = child.stderr.decode(errors="replace").strip().splitlines()
         raise ProviderUnavailable(f"the caller has no voice: {detail[-1] if detail else 'the speech process failed'}")
     spoken = msgspec.msgpack.decode(child.stdout, type=list[bytes])
-    return [Line(text, samples_of(pcm)) for text, pcm in zip(texts, spoken, strict=True)]
+    return [SpokenLine(text, samples_of(pcm)) for text, pcm in zip(texts, spoken, strict=True)]
 
 
 def _voice(order: _Order) -> tuple[Tts, float]:
-    """The engine, and how much higher its sound is to be played."""
-    from agentvoicebox.providers.catalogue import Catalogue
+    """The engine, and its pitch factor."""
+    from agentvoicebox.providers.catalogue import ModelCatalogue
     from agentvoicebox.providers.tts.espeak import Espeak
     from agentvoicebox.providers.tts.piper import Piper
 
     models_dir = Path(order.models_dir) if order.models_dir else None
-    catalogue = Catalogue(models_dir=models_dir, cache_dir=Path(order.cache_dir))
+    catalogue = ModelCatalogue(models_dir=models_dir, cache_dir=Path(order.cache_dir))
     try:
         return Piper(catalogue.locate("piper-joe"), catalogue.cache_dir), PITCH
     except ProviderUnavailable as piper_missing:
@@ -83,7 +84,7 @@ def _voice(order: _Order) -> tuple[Tts, float]:
 def _render(tts: Tts, pitch: float, text: str) -> Int16Array:
     chunks = list(tts.synthesize(text, voice="", speed=PACE / pitch))
     pcm = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int16)
-    return resample(pcm, round(OUTPUT_RATE_HZ * pitch), OUTPUT_RATE_HZ)  # read faster: higher, and as quick as asked
+    return resample(pcm, round(OUTPUT_RATE_HZ * pitch), OUTPUT_RATE_HZ)  # played faster: higher, at the requested speed
 
 
 def _main() -> None:

@@ -1,4 +1,4 @@
-"""Whom a caller calls and how: options, the socket's address, and one try to connect. The call itself is `caller`'s."""
+"""The options of a call, the socket's URL, and one attempt to connect. The call itself is in `caller`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,23 +13,23 @@ MAX_FRAME_BYTES = 24 * 1024 * 1024  # `conversation.item.retrieved` carries audi
 
 
 class CallFailed(InfrastructureError):
-    """The line could not be opened. The message says what to do."""
+    """The connection could not be opened. The message says what to do."""
 
     code = "call_failed"
 
 
 @dataclass(frozen=True)
 class CallOptions:
-    """Whom to call, and how.
+    """The server to call, and how.
 
     Attributes:
         base_url: as given to an OpenAI client (`http://127.0.0.1:8000/v1`), or the socket's own URL.
         api_key: any text for a server on loopback without keys.
         audio: format on the wire, both ways.
-        session: further fields of the first `session.update`, over ours at the top level.
+        session: further fields of the first `session.update`, replacing ours at the top level.
         reply_timeout_s: how long a reply may take before the turn counts as unanswered.
-        resumes: come back when the line breaks.
-        other_urls: where else the caller may come back to, tried in turn.
+        resumes: reconnect when the connection breaks.
+        other_urls: further servers for reconnecting, tried in turn.
     """
 
     base_url: str = "http://127.0.0.1:8000/v1"
@@ -44,15 +44,15 @@ class CallOptions:
 
 
 def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> str:
-    """The socket's URL for a base URL as OpenAI clients know it; `more` is added to its query.
+    """The socket's URL for a base URL as OpenAI clients use it; `more` is added to its query.
 
     Raises:
-        CallFailed: it is no http(s) or ws(s) URL.
+        CallFailed: it is not an http(s) or ws(s) URL.
     """
     parts = urlsplit(base_url if "://" in base_url else f"http://{base_url}")
     scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
     if scheme is None or not parts.netloc:
-        raise CallFailed(f"{base_url!r} is no server address; one looks like http://127.0.0.1:8000/v1")
+        raise CallFailed(f"{base_url!r} is not a server address; an example is http://127.0.0.1:8000/v1")
     path = parts.path.rstrip("/")
     if not path.endswith("/realtime"):
         path = f"{path or '/v1'}/realtime"

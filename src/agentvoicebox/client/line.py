@@ -1,7 +1,7 @@
-"""What a caller says: one line of speech, with the facts that a measurement needs.
+"""One spoken line of a caller, with the positions that measurements need.
 
-Decides where speech ends inside a recording (the last voiced sample: latency is measured from there). Leaves speaking
-it into a socket to `caller` and making it from text to `caller_voice`.
+Finds the end of speech inside a recording (the last voiced sample: latency is measured from there). Sending
+it is in `caller`, making it from text in `caller_voice`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.audio.wav import BadWav
 from agentvoicebox.client.wav_files import read_wav
@@ -21,11 +22,11 @@ BELOW_PEAK_DB = 35.0  # a tail this far below the loudest frame is breath and re
 
 
 @dataclass(frozen=True)
-class Line:
+class SpokenLine:
     """One line of speech.
 
     Attributes:
-        text: what is said, or the file's name when only the sound is known.
+        text: the words, or the file's name when only the audio is known.
         pcm: shape (n,), int16, mono, 24 kHz.
     """
 
@@ -56,7 +57,7 @@ def voiced_range(pcm: Int16Array) -> tuple[int, int]:
     return (int(voiced[0]) * FRAME_SAMPLES, (int(voiced[-1]) + 1) * FRAME_SAMPLES)
 
 
-def line_from_wav(path: Path, text: str = "") -> Line:
+def line_from_wav(path: Path, text: str = "") -> SpokenLine:
     """A line from a 16-bit PCM WAV file of any rate; of two channels their mean.
 
     Raises:
@@ -68,4 +69,4 @@ def line_from_wav(path: Path, text: str = "") -> Line:
         raise ClientError(f"this recording can't be spoken: {error}") from error
     if samples.ndim == 2:
         samples = samples.mean(axis=1).astype(np.int16)
-    return Line(text or path.stem, resample(samples, rate_hz, OUTPUT_RATE_HZ))
+    return SpokenLine(text or path.stem, resample(samples, rate_hz, OUTPUT_RATE_HZ))

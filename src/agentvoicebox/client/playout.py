@@ -1,6 +1,6 @@
-"""The caller's loudspeaker: plays what arrives in order, at once when idle, and stops when the caller breaks in.
+"""The caller's loudspeaker: plays audio in order of arrival, and stops when the caller interrupts.
 
-Decides when each received sample is heard. Knows no events and no sockets; times are seconds on the line's clock.
+Decides when each received sample is played. Independent of events and sockets; times are seconds on the call's clock.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from agentvoicebox.audio.pcm import Int16Array
 
 @dataclass
 class Clip:
-    """Audio of one item as it is heard.
+    """Audio of one item as it is played.
 
     Attributes:
-        start_sample: where on the line it begins.
-        pcm: int16 mono at the line's rate, cut where the caller broke in.
+        start_sample: its position in the call.
+        pcm: int16 mono at the call's rate, cut where the caller interrupted.
     """
 
     item_id: str
@@ -25,12 +25,12 @@ class Clip:
 
     @property
     def end_sample(self) -> int:
-        """The sample after the last one heard."""
+        """One past the last sample played."""
         return self.start_sample + len(self.pcm)
 
 
-class Playout:
-    """Everything the agent said, at the time it was heard."""
+class CallerPlayout:
+    """All of the agent's audio, at the time it was played."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
@@ -40,11 +40,11 @@ class Playout:
 
     @property
     def end_s(self) -> float:
-        """When everything received so far will have been heard."""
+        """When everything received so far will have been played."""
         return self._end_sample / self.rate_hz
 
     def play(self, item_id: str, pcm: Int16Array, now_s: float) -> None:
-        """Queue a piece. A piece that comes after its forerunner ran out leaves a gap, which is counted."""
+        """Queue a piece. A piece that arrives after the previous one ended leaves a gap, which is counted."""
         now_sample = round(now_s * self.rate_hz)
         start = max(self._end_sample, now_sample)
         if self.clips and self.clips[-1].item_id == item_id:
@@ -53,10 +53,10 @@ class Playout:
         self._end_sample = start + len(pcm)
 
     def stop(self, now_s: float) -> tuple[str, int] | None:
-        """The caller breaks in: nothing is heard after `now_s`.
+        """The caller interrupts: nothing is played after `now_s`.
 
         Returns:
-            The item that was cut and how many ms of it were heard, or None when nothing was playing.
+            The item that was cut and how many ms of it were played, or None when nothing was playing.
         """
         now_sample = round(now_s * self.rate_hz)
         if now_sample >= self._end_sample:
@@ -70,7 +70,7 @@ class Playout:
         return item_id, self.heard_ms(item_id)
 
     def heard_ms(self, item_id: str) -> int:
-        """How much of an item was or will be heard."""
+        """How much of an item was or will be played."""
         return sum(len(clip.pcm) for clip in self.clips if clip.item_id == item_id) * 1000 // self.rate_hz
 
     def piece(self, start_sample: int, count: int) -> Int16Array:

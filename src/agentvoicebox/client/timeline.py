@@ -1,8 +1,8 @@
-"""The picture of a call: who spoke when, what happened, and where each millisecond before each reply went.
+"""A picture of a call: both voices, the events, and the parts of the latency of each reply.
 
-Decides only how it looks. Colours are Okabe and Ito's, told apart by people with any colour vision; hatching and labels
-say the same again. Draws with matplotlib's Agg backend, so no display is needed; matplotlib is imported when a picture is
-asked for.
+Decides only the appearance. Colours are Okabe and Ito's, distinguishable with any colour vision; hatching and labels
+repeat the information. Uses matplotlib's Agg backend, so no display is needed; matplotlib is imported when a picture is
+drawn.
 """
 
 import textwrap
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, Turn
+from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, CallTurn
 from agentvoicebox.errors import ProviderUnavailable
 
 INK, FAINT, PAPER = "#222222", "#8a8a8a", "#ffffff"
@@ -27,16 +27,12 @@ LOOKS = {  # part: (colour, hatch)
     "tts": ("#E69F00", ""),
     "gateway": ("#555555", ""),
 }
-TOP_Y, TURN_Y, REPLY_Y, LEGEND_Y = (
-    3.15,
-    -0.70,
-    -0.95,
-    -1.5,
-)  # two rows, because a turn's end and its reply are a few ms apart
+# two rows, because a turn's end and its reply are a few ms apart
+TOP_Y, TURN_Y, REPLY_Y, LEGEND_Y = (3.15, -0.70, -0.95, -1.5)
 MARKS = {  # event type: (marker, row, legend)
     "input_audio_buffer.speech_started": ("^", TURN_Y, "speech detected"),
     "input_audio_buffer.speech_stopped": ("v", TURN_Y, "turn over"),
-    "conversation.item.truncate": ("X", TURN_Y, "caller broke in"),
+    "conversation.item.truncate": ("X", TURN_Y, "caller interrupted"),
     "conversation.item.input_audio_transcription.completed": ("s", REPLY_Y, "words recognised"),
     "response.created": ("o", REPLY_Y, "reply begun"),
     "response.function_call_arguments.done": ("D", REPLY_Y, "tool called"),
@@ -108,7 +104,7 @@ def _ticks(end_s: float) -> Any:
 
 
 def _draw_lane(axes: Any, pcm: Int16Array, rate_hz: int, centre: float, colour: str) -> None:
-    """The envelope of one side, mirrored about its lane's centre line; square root, so that quiet speech is seen."""
+    """The envelope of one side, mirrored about its lane's centre line; square root, so that quiet speech is visible."""
     window = round(ENVELOPE_S * rate_hz)
     count = len(pcm) // window
     peaks = np.abs(pcm[: count * window].reshape(count, window).astype(np.float64)).max(axis=1, initial=0) / 32_768
@@ -119,7 +115,7 @@ def _draw_lane(axes: Any, pcm: Int16Array, rate_hz: int, centre: float, colour: 
     axes.fill_between(seconds, centre - height, centre + height, color=colour, linewidth=0)
 
 
-def _draw_words(axes: Any, turn: Turn, end_s: float) -> None:
+def _draw_words(axes: Any, turn: CallTurn, end_s: float) -> None:
     words = f"(typed) {turn.said}" if turn.is_typed else turn.said
     _write(axes, turn.start_s, turn.end_s, 2.62, words, CALLER, end_s, "bottom")
     axes.plot([turn.start_s, turn.end_s], [2.53, 2.53], color=CALLER, linewidth=2.5, solid_capstyle="butt")
@@ -134,7 +130,7 @@ def _draw_words(axes: Any, turn: Turn, end_s: float) -> None:
 def _write(
     axes: Any, start_s: float, stop_s: float, y: float, words: str, colour: str, end_s: float, side: str
 ) -> None:
-    """Words beside the stretch they were spoken in, wrapped to about its width and to three lines."""
+    """Words beside the time they were spoken, wrapped to about its width and to three lines."""
     inches = axes.figure.get_figwidth() * 0.93
     columns = max(14, int((stop_s - start_s) / end_s * inches * 13.5))
     lines = textwrap.wrap(words, columns)
@@ -145,8 +141,8 @@ def _write(
     )
 
 
-def _draw_wait(axes: Any, turn: Turn) -> None:
-    """The silence that a caller notices."""
+def _draw_wait(axes: Any, turn: CallTurn) -> None:
+    """The latency as the caller notices it."""
     if turn.first_audio_s is None or turn.is_typed:
         return
     axes.axvspan(
@@ -181,7 +177,7 @@ def _draw_events(axes: Any, record: CallRecord) -> None:
 # -- where the time went ---------------------------------------------------------------------------------------------
 
 
-def _draw_bars(axes: Any, turns: list[Turn]) -> None:
+def _draw_bars(axes: Any, turns: list[CallTurn]) -> None:
     waits = [turn.voice_to_voice_ms or 0.0 for turn in turns]
     left = min([0.0, *(work.start_ms for turn in turns for work in _hidden(turn))])
     right = max([100.0, *waits]) * 1.12
@@ -197,15 +193,15 @@ def _draw_bars(axes: Any, turns: list[Turn]) -> None:
     _legend(axes, turns)
     _bare(axes)
     if not turns:
-        axes.text(0.5, 0.5, "no spoken turn was answered", transform=axes.transAxes, ha="center", color=FAINT)
+        axes.text(0.5, 0.5, "no spoken turn has a reply", transform=axes.transAxes, ha="center", color=FAINT)
 
 
-def _hidden(turn: Turn) -> tuple[Any, ...]:
+def _hidden(turn: CallTurn) -> tuple[Any, ...]:
     works = turn.account.hidden if turn.account else ()
     return tuple(work for work in works if work.name != "queue")
 
 
-def _draw_bar(axes: Any, row: int, turn: Turn, span_ms: float) -> None:
+def _draw_bar(axes: Any, row: int, turn: CallTurn, span_ms: float) -> None:
     whole = turn.voice_to_voice_ms or 0.0
     parts = turn.parts_ms()
     if not parts:
@@ -222,8 +218,8 @@ def _draw_bar(axes: Any, row: int, turn: Turn, span_ms: float) -> None:
             axes.text(begin + width / 2, row, f"{width:.0f}", ha="center", va="center", fontsize=9, color=ink)
         begin += width
     axes.text(whole, row, f"  {whole:.0f} ms", va="center", fontsize=10, fontweight="bold", color=INK)
-    told = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts[name]) >= 0.05)
-    axes.text(0, row - 0.24, told, va="bottom", fontsize=8, color=FAINT)
+    text = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts[name]) >= 0.05)
+    axes.text(0, row - 0.24, text, va="bottom", fontsize=8, color=FAINT)
     shift = turn.endpointing_shift_ms
     hidden = _hidden(turn)
     for place, name in enumerate(dict.fromkeys(work.name for work in hidden)):
@@ -236,7 +232,7 @@ def _draw_bar(axes: Any, row: int, turn: Turn, span_ms: float) -> None:
         axes.text(end, y, label, va="center", fontsize=7, color=FAINT)
 
 
-def _legend(axes: Any, turns: list[Turn]) -> None:
+def _legend(axes: Any, turns: list[CallTurn]) -> None:
     from matplotlib.patches import Patch
 
     worked = {work.name for turn in turns for work in _hidden(turn)}
@@ -246,7 +242,7 @@ def _legend(axes: Any, turns: list[Turn]) -> None:
     if patches:
         axes.legend(
             handles=patches, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(patches), fontsize=8, frameon=False,
-            title="thin bars beneath: work done meanwhile, which cost the caller nothing", title_fontsize=8,
+            title="thin bars beneath: concurrent work, which added no latency", title_fontsize=8,
             alignment="left",
         )  # fmt: skip
 

@@ -1,9 +1,10 @@
-"""Audio as it travels on a Realtime line: samples to bytes and back, in one of the three formats."""
+"""Audio on a Realtime connection: samples to bytes and back, in one of the three formats."""
 
 from typing import Any, Literal
 
 from agentvoicebox.audio import g711
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, SampleCutter, bytes_of
+from agentvoicebox.audio.pcm import Int16Array, SampleCutter, bytes_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 
 Format = Literal["pcm", "pcmu", "pcma"]
 
@@ -15,10 +16,10 @@ _FORMATS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 class WireAudio:
-    """One line's codec, both ways.
+    """The codec of one call, both ways.
 
     Attributes:
-        format: as `session.update` names it.
+        format: its name in `session.update`.
         rate_hz: of the samples.
     """
 
@@ -38,7 +39,7 @@ class WireAudio:
                 return g711.encode_alaw(pcm)
 
     def decode(self, data: bytes) -> Int16Array:
-        """The samples of one piece; a sample cut in two is given with the second half."""
+        """The samples of one piece; a sample split between two pieces is returned with the second."""
         match self._name:
             case "pcm":
                 return self._cutter.feed(data)

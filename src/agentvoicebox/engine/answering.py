@@ -17,7 +17,7 @@ from agentvoicebox.engine.response import LiveResponse, Message, ResponseEvent, 
 from agentvoicebox.engine.segment_queue import Segment
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
-from agentvoicebox.engine.tool_call import CallEvent, CallPhase, LiveCall
+from agentvoicebox.engine.tool_call import CallEvent, CallPhase, LiveToolCall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import (
     AudioPart,
@@ -158,7 +158,7 @@ def _open_message(state: State, step: Step, response: LiveResponse) -> None:
     send(response, step, ev.ResponseContentPartAdded(**part_ids(step, response, message), part=part))
 
 
-def tool_returned(state: State, step: Step, response: LiveResponse, call: LiveCall, output: str) -> None:
+def tool_returned(state: State, step: Step, response: LiveResponse, call: LiveToolCall, output: str) -> None:
     """A server tool returned: once all have, the model goes on, unless the client owes results too."""
     tool_calls.add_result(state, step, response, call, output)
     server_calls = [c for c in response.calls if c.is_server_tool]

@@ -4,6 +4,7 @@ Speculation: on the first silence the recogniser is asked for the text so far; o
 end of the turn makes it certain, resumed speech drops it.
 """
 
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine import answering
 from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, DropAudio, EndUtterance, OpenJob, ProbeUtterance
@@ -24,8 +25,7 @@ from agentvoicebox.errors import BufferTooSmall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import InputAudio, MessageItem
 
-INPUT_RATE_HZ = 16_000  # the rate of every input position, whatever format the client sends
-MIN_COMMIT_MS = 100  # OpenAI rejects less
+MIN_COMMIT_MS = 100  # OpenAI refuses less
 
 
 def milliseconds(sample: int) -> int:

@@ -8,7 +8,7 @@ import math
 
 import msgspec
 
-OUTPUT_RATE_HZ = 24_000  # the rate of every synthesised chunk, whatever format the client receives
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 
 
 class SegmentSpan(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from agentvoicebox.engine.machine import Machine
 from agentvoicebox.engine.playout import samples_ms
 from agentvoicebox.engine.segment_queue import SegmentQueue
 from agentvoicebox.engine.segmenter import Segmenter
-from agentvoicebox.engine.tool_call import LiveCall
+from agentvoicebox.engine.tool_call import LiveToolCall
 from agentvoicebox.wire.items import Item
 from agentvoicebox.wire.response import (
     Response,
@@ -118,7 +118,7 @@ class LiveResponse(msgspec.Struct):
     message: Message | None = None
     segmenter: Segmenter = msgspec.field(default_factory=Segmenter)
     segment_queue: SegmentQueue = msgspec.field(default_factory=SegmentQueue)
-    calls: list[LiveCall] = []
+    calls: list[LiveToolCall] = []
     llm_job: str | None = None
     generations: int = 0
     held: list[Effect] | None = None

@@ -48,7 +48,7 @@ TOOL_CALL: Machine[CallPhase, CallEvent] = Machine(
 )
 
 
-class LiveCall(msgspec.Struct):
+class LiveToolCall(msgspec.Struct):
     """A tool call of the current generation.
 
     Attributes:

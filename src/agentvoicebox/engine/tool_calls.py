@@ -15,7 +15,7 @@ from agentvoicebox.engine.outputs import add_output, conversation_of, emit, fini
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
-from agentvoicebox.engine.tool_call import CallEvent, CallPhase, DetachedCall, LiveCall
+from agentvoicebox.engine.tool_call import CallEvent, CallPhase, DetachedCall, LiveToolCall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem
 
@@ -40,8 +40,8 @@ def write_call(state: State, step: Step, response: LiveResponse, index: int, nam
         send(response, step, delta)
 
 
-def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> LiveCall:
-    call = LiveCall(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
+def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> LiveToolCall:
+    call = LiveToolCall(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
     response.calls.append(call)
     if not _is_server_tool(state, response, name):
         call.output_index = len(response.outputs)
@@ -53,7 +53,7 @@ def finish_call(
     state: State,
     step: Step,
     response: LiveResponse,
-    call: LiveCall,
+    call: LiveToolCall,
     status: Literal["completed", "incomplete"] = "completed",
 ) -> None:
     """Complete a call, or mark it `incomplete` when the model was stopped in the middle of it. Later calls do nothing."""
@@ -89,7 +89,7 @@ def run_tools(state: State, step: Step, response: LiveResponse) -> None:
         step.emit(OpenJob(call.job_id, request))
 
 
-def add_result(state: State, step: Step, response: LiveResponse, call: LiveCall, output: str) -> None:
+def add_result(state: State, step: Step, response: LiveResponse, call: LiveToolCall, output: str) -> None:
     """A server tool returned: add its result to what the model reads and to the conversation."""
     call.apply(CallEvent.RETURNED)
     call.output = output
@@ -148,12 +148,12 @@ def _is_server_tool(state: State, response: LiveResponse, name: str) -> bool:
     return not is_client and any(tool.name == name for tool in state.agent.server_tools)
 
 
-def _call_item(call: LiveCall, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:
+def _call_item(call: LiveToolCall, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:
     arguments = "" if status == "in_progress" else call.arguments
     return FunctionCallItem(id=call.item_id, call_id=call.call_id, name=call.name, arguments=arguments, status=status)
 
 
-def _call_ids(step: Step, response: LiveResponse, call: LiveCall) -> dict[str, Any]:
+def _call_ids(step: Step, response: LiveResponse, call: LiveToolCall) -> dict[str, Any]:
     return {
         "event_id": step.event_id(),
         "response_id": response.id,

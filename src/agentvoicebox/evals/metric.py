@@ -27,7 +27,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     must_be: float | None = None
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class ScoreFault(msgspec.Struct, frozen=True, kw_only=True):
     """Something that went wrong in one interaction.
 
     Attributes:
@@ -45,7 +45,7 @@ class Scored(msgspec.Struct, frozen=True):
     """What one scorer found."""
 
     metrics: tuple[Metric, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[ScoreFault, ...] = ()
 
 
 def share(name: str, good: int, of: int, *, must_be: float | None = None) -> tuple[Metric, ...]:

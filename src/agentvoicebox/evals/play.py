@@ -17,7 +17,7 @@ from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.caller import LiveCall, Source, open_call
 from agentvoicebox.client.caller_voice import speak_lines
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line as SpokenLine
+from agentvoicebox.client.line import SpokenLine as SpokenLine
 from agentvoicebox.client.line import line_from_wav, voiced_range
 from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.ids import DEFAULT_TENANT
@@ -120,15 +120,15 @@ async def _converse(call: LiveCall, scenario: Scenario, lines: list[SpokenLine |
     for line, sound in zip(scenario.lines, lines, strict=True):
         if line.interrupt_ms is None:
             if last is not None:
-                await call.hear_reply(last)
+                await call.wait_for_reply(last)
             if line.only_if and (last is None or line.only_if.lower() not in last.replied.lower()):
                 continue
-            await call.stay((scenario.pause_ms + line.pause_ms) / 1000)
+            await call.stay_connected((scenario.pause_ms + line.pause_ms) / 1000)
         else:
-            await call.hear_for(line.interrupt_ms / 1000)
+            await call.wait_until_heard(line.interrupt_ms / 1000)
         last = await call.type(line.type) if sound is None else call.start_saying(sound)
     if last is not None:
-        await call.hear_reply(last)
+        await call.wait_for_reply(last)
 
 
 def interaction_of_call(record: CallRecord, scenario: str = "") -> Interaction:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.evals.baseline import Baseline, Change
-from agentvoicebox.evals.metric import Fault, Metric
+from agentvoicebox.evals.metric import Metric, ScoreFault
 from agentvoicebox.evals.replay import Replay
 from agentvoicebox.evals.score import Score
 
@@ -91,7 +91,7 @@ def replay_summary(replays: Sequence[Replay]) -> str:
     return "\n".join(told)
 
 
-def _told(fault: Fault) -> str:
+def _told(fault: ScoreFault) -> str:
     return f"{fault.metric}: {fault.scenario or fault.call_id}: {fault.what}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from agentvoicebox.evals.kit_choice import KitChoice
-from agentvoicebox.evals.metric import Fault, Metric, Scored, share
+from agentvoicebox.evals.metric import Metric, Scored, ScoreFault, share
 from agentvoicebox.evals.replay import Replay
 from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.evals.scorers import accuracy, hallucination, latency, tool_success
@@ -23,9 +23,9 @@ class Score(msgspec.Struct, frozen=True):
 
     interactions: int
     metrics: dict[str, Metric]
-    faults: tuple[Fault, ...]
+    faults: tuple[ScoreFault, ...]
 
-    def faults_of(self, metric: str) -> list[Fault]:
+    def faults_of(self, metric: str) -> list[ScoreFault]:
         """Those that count in a metric."""
         return [fault for fault in self.faults if fault.metric == metric]
 
@@ -61,7 +61,7 @@ def _laws(interactions: Sequence[Interaction]) -> Scored:
     calls = [each for each in interactions if each.log]
     broken = [each for each in calls if each.laws_broken]
     faults = tuple(
-        Fault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.laws_broken)
+        ScoreFault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.laws_broken)
         for each in broken
     )
     metric = Metric(name="laws.broken", value=len(broken), unit="count", samples=len(calls), must_be=0.0)
@@ -76,7 +76,7 @@ def _replays(replays: Sequence[Replay]) -> Scored:
         same = sum(each.verdict == "same" for each in of_kind)
         metrics += share(f"replay.{what}", same, len(of_kind), must_be=1.0)
     faults = tuple(
-        Fault(metric=f"replay.{each.what}", call_id=each.call_id, scenario=each.scenario, what=each.why)
+        ScoreFault(metric=f"replay.{each.what}", call_id=each.call_id, scenario=each.scenario, what=each.why)
         for each in possible
         if each.verdict == "different"
     )

@@ -9,7 +9,7 @@ import uvicorn
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
 from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
@@ -27,16 +27,16 @@ from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import RuleBook, usual_rules
+from agentvoicebox.storage.rules import RuleBook, default_rules
 from agentvoicebox.storage.tail import Tail
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
@@ -86,7 +86,7 @@ async def build_state(
     settings: Settings, broker: RedisBroker, postgres: Postgres, *, batcher: VadBatcher, recording: InteractionRecorder
 ) -> GatewayState:
     """What the calls of a gateway share. Raises SettingsError."""
-    catalogue = Catalogue(
+    catalogue = ModelCatalogue(
         models_dir=Path(settings.models_dir) if settings.models_dir else None,
         cache_dir=Path(settings.data_dir) / "models",
     )
@@ -185,7 +185,7 @@ async def _background(state: GatewayState, broker: RedisBroker) -> AsyncIterator
     """Heartbeats, audit log and health checks."""
     monitor = HealthMonitor(
         state.health,
-        VitalSigns(broker.connection),
+        StoreHealthMonitor(broker.connection),
         state.sessions.publish_health,
         language_model=state.agents.default.language_model,
         clock=state.clock,
@@ -205,11 +205,11 @@ async def _background(state: GatewayState, broker: RedisBroker) -> AsyncIterator
 
 
 def _records(settings: Settings, broker: RedisBroker, postgres: Postgres) -> RecordStores:
-    rules = RuleBook(postgres, usual_rules(settings), can_encrypt=bool(settings.history_key_list))
+    rules = RuleBook(postgres, default_rules(settings), can_encrypt=bool(settings.history_key_list))
     history = History(
         postgres, Vault(settings.history_key_list), Tail(broker.connection, rules, kits_of(settings).identifier_mask)
     )
-    return RecordStores(postgres, history, Usage(postgres), rules)
+    return RecordStores(postgres, history, UsageReader(postgres), rules)
 
 
 def _limits(settings: Settings) -> LimitConfig:

@@ -17,7 +17,7 @@ from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import RuleBook
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.telemetry.metrics import Metrics
 
 RESUME_S = 30.0  # a phone needs this long between two networks; as long as a session outlives its gateway
@@ -33,7 +33,7 @@ class RecordStores:
 
     postgres: Postgres
     history: History
-    usage: Usage
+    usage: UsageReader
     rules: RuleBook | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox import __version__
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
 from agentvoicebox.engine.effects import OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, JobFailed, Opened, SpeechStopped, ToolReturned
@@ -20,8 +20,8 @@ from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.interactions.interaction import Channel, Interaction, Line, LogEntry, ToolUse, Wait
 from agentvoicebox.interactions.judge import InteractionJudge, judge_call
-from agentvoicebox.interactions.rerun import NotALog, Step, digest, masked_digest, rerun
-from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.interactions.rerun import NotALog, ReplayedStep, digest, masked_digest, rerun
+from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.tools.definition import INVALID_ARGUMENTS, UNKNOWN_TOOL
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
@@ -141,7 +141,7 @@ class _Watch:
             raise NotALog("a log begins with the opening of its session")
         return self._opened
 
-    def see(self, step: Step) -> None:
+    def see(self, step: ReplayedStep) -> None:
         given = step.given
         if isinstance(given, Opened):
             self._opened = given
@@ -210,7 +210,7 @@ class _Watch:
         is_cut = entry.is_truncated or entry.played_ms is not None
         return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=is_cut)
 
-    def _check(self, step: Step) -> None:
+    def _check(self, step: ReplayedStep) -> None:
         if self.broken:
             return
         given = None if isinstance(step.given, Opened) else step.given
@@ -240,10 +240,10 @@ def _work_ms(trace: dict[str, Any]) -> dict[str, float]:
     return {part: round(ms, 3) for part, ms in sums.items()}
 
 
-def _record_of(given: Input, now_s: float) -> Record | None:
+def _record_of(given: Input, now_s: float) -> JobResult | None:
     """A worker's answer as the tap wants it; the log does not say how long it was under way."""
     job_id: Any = getattr(given, "job_id", None)
-    return None if job_id is None else Record(job_id, JobKind.LLM, 0, 1, b"", published_s=now_s)
+    return None if job_id is None else JobResult(job_id, JobKind.LLM, 0, 1, b"", published_s=now_s)
 
 
 def code_of(output: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from agentvoicebox.interactions.interaction import Interaction, Judgement, Line, ToolUse
 
 
-class Finding(msgspec.Struct, frozen=True):
+class UnsupportedClause(msgspec.Struct, frozen=True):
     """A clause that no result supports.
 
     Attributes:
@@ -26,7 +26,7 @@ class Finding(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ClaimReport(msgspec.Struct, frozen=True):
     """A whole conversation, judged.
 
     Attributes:
@@ -36,14 +36,14 @@ class Reading(msgspec.Struct, frozen=True):
     """
 
     claims: int
-    findings: tuple[Finding, ...]
-    unread: tuple[Finding, ...]
+    findings: tuple[UnsupportedClause, ...]
+    unread: tuple[UnsupportedClause, ...]
 
 
 class InteractionJudge(Protocol):
     """Judges a finished conversation."""
 
-    def read(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> Reading:
+    def read(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> ClaimReport:
         """Judge every line of the agent by the results that came before it.
 
         Args:

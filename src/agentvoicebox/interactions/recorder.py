@@ -18,7 +18,7 @@ from agentvoicebox.interactions.day_files import DayFiles
 from agentvoicebox.interactions.from_log import interaction_of_log
 from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.interactions.judge import InteractionJudge, judge_webhook
-from agentvoicebox.interactions.redaction import Redactor
+from agentvoicebox.interactions.redaction import InteractionRedactor
 from agentvoicebox.interactions.rerun import NotALog
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.privacy.identifiers import IdentifierMask
@@ -53,14 +53,14 @@ class InteractionRecorder:
         *,
         keep_days: int = 30,
         keeps_words: bool = False,
-        redactor: Redactor | None = None,
+        redactor: InteractionRedactor | None = None,
         judge_of: JudgeOf = lambda tool_names: None,
         clock: Clock | None = None,
         room: int = ROOM,
     ) -> None:
         self._files = DayFiles(folder, keep_days=keep_days)
         self._keeps_words = keeps_words
-        self._redactor = redactor or Redactor(IdentifierMask())
+        self._redactor = redactor or InteractionRedactor(IdentifierMask())
         self._judge_of = judge_of
         self._clock = clock or SystemClock()
         self._waiting: queue.Queue[Tape | Interaction | None] = queue.Queue(maxsize=room)

@@ -15,7 +15,7 @@ from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.privacy.masks import masked_json, masked_text, masked_words, without_secrets
 
 
-class Redactor:
+class InteractionRedactor:
     """Takes out of an interaction what may not be kept.
 
     Args:

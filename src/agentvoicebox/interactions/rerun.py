@@ -25,7 +25,7 @@ class NotALog(ValueError):
     """The log does not begin with the opening of a session, so no engine can be run over it."""
 
 
-class Step(msgspec.Struct, frozen=True):
+class ReplayedStep(msgspec.Struct, frozen=True):
     """One step of the rerun; `engine` is as it stands after it."""
 
     now_s: float
@@ -34,7 +34,7 @@ class Step(msgspec.Struct, frozen=True):
     engine: Engine
 
 
-def rerun(log: Sequence[LogEntry]) -> Iterator[Step]:
+def rerun(log: Sequence[LogEntry]) -> Iterator[ReplayedStep]:
     """A fresh engine over a log.
 
     Raises:
@@ -44,9 +44,9 @@ def rerun(log: Sequence[LogEntry]) -> Iterator[Step]:
     if not isinstance(opened, Opened):
         raise NotALog("a log begins with the opening of its session")
     engine, effects = Engine.open(opened, now_s)
-    yield Step(now_s, opened, effects, engine)
+    yield ReplayedStep(now_s, opened, effects, engine)
     for now_s, given in log[1:]:
-        yield Step(now_s, given, engine.receive(given, now_s), engine)
+        yield ReplayedStep(now_s, given, engine.receive(given, now_s), engine)
 
 
 def digest(effects: Sequence[Effect]) -> bytes:

@@ -23,7 +23,7 @@ def tool_use(name: str, arguments: object, output: str, *, took_ms: float | None
     Args:
         name: of the tool.
         arguments: as the platform sent them: JSON text, or an object.
-        output: the tool's answer as JSON (`track.Outcome.as_json()`); "" when it failed.
+        output: the tool's answer as JSON (`track.LookupOutcome.as_json()`); "" when it failed.
         took_ms: until the tool had answered.
     """
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()

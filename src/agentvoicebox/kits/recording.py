@@ -6,7 +6,7 @@ from pathlib import Path
 from agentvoicebox.clock import Clock
 from agentvoicebox.interactions.judge import InteractionJudge
 from agentvoicebox.interactions.recorder import InteractionRecorder
-from agentvoicebox.interactions.redaction import Redactor
+from agentvoicebox.interactions.redaction import InteractionRedactor
 from agentvoicebox.kits.registry import Kits
 from agentvoicebox.settings import Settings
 
@@ -37,6 +37,6 @@ def interaction_recorder(
     )
 
 
-def redactor(kits: Kits) -> Redactor:
+def redactor(kits: Kits) -> InteractionRedactor:
     """Removes from interactions what may not be kept."""
-    return Redactor(kits.identifier_mask, frozenset(kits.definitions))
+    return InteractionRedactor(kits.identifier_mask, frozenset(kits.definitions))

@@ -1,1 +1,1 @@
-"""How much one source may ask for in a while."""
+"""Rate limits: how much one source may use within a window."""

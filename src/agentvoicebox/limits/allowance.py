@@ -1,6 +1,6 @@
-"""What may be asked for, of whom it is asked, and what the answer says: the words that all limiters share.
+"""Limits, their scopes, and the result of a check: the types that all limiters share.
 
-Leaves counting to `redis` (over all gateways) and `local` (in one process), and the figures themselves to settings and to the
+Counting is in `redis` (over all gateways) and `local` (in one process); the configured limits are in the settings and in the
 tenants' own rows.
 """
 
@@ -18,8 +18,8 @@ MEASURES: tuple[Measure, ...] = ("requests", "tokens")
 
 WINDOW_S = 60.0
 SLOTS = 100
-"""Parts of a window that are counted apart. What was taken comes back when its whole part is a window old: never early, so no
-window of that length ever holds more than the limit, and late by one part, 1 % of the window, at most."""
+"""Parts of a window that are counted separately. A used amount is returned when its whole part is one window old: never early,
+so no window of that length ever holds more than the limit, and late by at most one part, 1 % of the window."""
 
 _ID = re.compile(r"[A-Za-z0-9._-]{0,128}")
 
@@ -37,7 +37,7 @@ class Allowance(msgspec.Struct, frozen=True):
     window_s: float = WINDOW_S
 
     def of(self, measure: Measure) -> int | None:
-        """The limit of one measure."""
+        """The limit of one measure; None for no limit."""
         return self.requests if measure == "requests" else self.tokens
 
     @property
@@ -47,10 +47,10 @@ class Allowance(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Who is asked for. Scopes of one check are taken from together, or not at all.
+    """The subject of a limit. Scopes of one check are taken from together, or not at all.
 
     Attributes:
-        kind: `global` is everybody.
+        kind: `global` covers all tenants.
         id: of the tenant or the key; empty for `global`.
     """
 
@@ -69,8 +69,8 @@ class LimitState(msgspec.Struct, frozen=True):
 
     Attributes:
         name: `tenant.tokens` and the like.
-        remaining: what may still be taken at once.
-        reset_s: until all of it is there again, should nothing more be taken.
+        remaining: what may be taken at once.
+        reset_s: until all of it is available again, should nothing more be taken.
     """
 
     name: str
@@ -79,15 +79,15 @@ class LimitState(msgspec.Struct, frozen=True):
     reset_s: float
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """The answer to one check.
+class LimitResult(msgspec.Struct, frozen=True):
+    """The result of one check.
 
     Attributes:
         remaining, reset_s, limit_name: of the tightest limit (of the one that refused); -1, 0 and "" when nothing is limited.
-        retry_after_s: until the same may be asked again with success; 0 when it was allowed, infinite when it is more than the
+        retry_after_s: until the same check would succeed; 0 when it was allowed, infinite when it is more than the
             limit itself.
-        limits: every limit that was asked.
-        is_local: the store was away, so this process answered for itself.
+        limits: every limit that was checked.
+        is_local: the store was away, so this process decided by itself.
     """
 
     allowed: bool
@@ -99,7 +99,7 @@ class Verdict(msgspec.Struct, frozen=True):
     is_local: bool = False
 
     def require(self) -> None:
-        """Raise RateLimited, with when to try again, unless it was allowed."""
+        """Raise RateLimited, with the time of a retry, unless it was allowed."""
         if self.allowed:
             return
         if math.isinf(self.retry_after_s):
@@ -109,7 +109,7 @@ class Verdict(msgspec.Struct, frozen=True):
         raise RateLimited(f"{message} Please try again in {after_s:.1f} s.", retry_after_s=after_s)
 
     def to_wire(self) -> tuple[RateLimit, ...]:
-        """For `rate_limits.updated`: of each measure the limit with the least left."""
+        """For `rate_limits.updated`: for each measure the limit with the least remaining."""
         tightest = []
         for measure in MEASURES:
             states = [state for state in self.limits if state.name.endswith(f".{measure}")]
@@ -126,12 +126,12 @@ class Verdict(msgspec.Struct, frozen=True):
         return tuple(tightest)
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a limiter found of one limit, in its own units.
+class LimitUsage(msgspec.Struct, frozen=True):
+    """What a limiter found for one limit, in its own units.
 
     Attributes:
         taken: within the window, this check included if it was allowed.
-        retry_after_ms: 0 when this limit did not refuse; -1 when it never can allow it.
+        retry_after_ms: 0 when this limit did not refuse; -1 when it can never allow it.
     """
 
     name: str
@@ -141,10 +141,10 @@ class Answer(msgspec.Struct, frozen=True):
     retry_after_ms: int
 
 
-def verdict_of(answers: list[Answer], *, is_local: bool) -> Verdict:
-    """Many limits, one verdict: the one that refuses for longest, or else the one with the least left."""
+def limit_result_of(answers: list[LimitUsage], *, is_local: bool) -> LimitResult:
+    """One result for many limits: the limit that refuses for longest, or else the one with the least remaining."""
     if not answers:
-        return Verdict(True, is_local=is_local)
+        return LimitResult(True, is_local=is_local)
     states = tuple(
         LimitState(each.name, each.limit, max(0, each.limit - each.taken), each.reset_ms / 1000) for each in answers
     )
@@ -154,6 +154,6 @@ def verdict_of(answers: list[Answer], *, is_local: bool) -> Verdict:
         tightest = states[waits_s.index(longest_s)]
     else:
         tightest = min(states, key=lambda each: each.remaining / each.limit if each.limit else 0.0)
-    return Verdict(
+    return LimitResult(
         longest_s == 0, tightest.remaining, tightest.reset_s, longest_s, tightest.name, states, is_local=is_local
     )

@@ -1,20 +1,21 @@
-"""The limits of one process, for as long as the store is away. The same windows as `lua/take.lua`, in this process's memory.
+"""The limits of one process, for as long as the store is away. The same windows as `lua/consume.lua`, in this process's memory.
 
-It is told of everything that the store admitted here, so that an outage gives nobody a fresh allowance at this gateway; what
-the other gateways admit it can't know, so each keeps to its share.
+It counts everything that the store admitted here, so that an outage grants no fresh allowance at this gateway; it can't know what
+other gateways admit, so each uses only its share.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.limits.allowance import MEASURES, SLOTS, Allowance, Answer, Scope
+from agentvoicebox.limits.allowance import MEASURES, SLOTS, Allowance, LimitUsage, Scope
 
-MOST_WINDOWS = 10_000  # remembered at a time, some 10 MB when all are busy; the one that was quiet longest goes first
+# maximum of remembered windows, some 10 MB when all are busy; the least recently used is dropped first
+MOST_WINDOWS = 10_000
 
 
 class _Window:
-    """What one limit gave within the last window."""
+    """What one limit granted within the last window."""
 
     def __init__(self) -> None:
         self.slots: deque[list[int]] = deque()  # [slot, taken in it], oldest first
@@ -35,7 +36,7 @@ class LocalLimits:
     """Counts in this process.
 
     Args:
-        peers: gateways that share the limits; each gives its part of them (at least 1 of a limit that allows any).
+        peers: gateways that share the limits; each grants its part of them (at least 1 of a limit that allows any).
     """
 
     def __init__(self, *, peers: int = 1, most_windows: int = MOST_WINDOWS, clock: Clock | None = None) -> None:
@@ -44,8 +45,10 @@ class LocalLimits:
         self._clock = clock or SystemClock()
         self._windows: OrderedDict[tuple[str, str, str, int], _Window] = OrderedDict()
 
-    def take(self, scopes: Sequence[Scope], *, requests: int, tokens: int, is_forced: bool = False) -> list[Answer]:
-        """Take from all of them or from none; `is_forced`: from all, whatever they say. See lua/take.lua."""
+    def consume(
+        self, scopes: Sequence[Scope], *, requests: int, tokens: int, is_forced: bool = False
+    ) -> list[LimitUsage]:
+        """Take from all of them or from none; `is_forced`: from all, regardless of the limits. See lua/consume.lua."""
         now_ms = int(self._clock.monotonic_s() * 1000)
         amounts = {"requests": requests, "tokens": tokens}
         asked = [
@@ -67,7 +70,7 @@ class LocalLimits:
             elif amount and window.total + amount > share:
                 wait_ms = -1 if amount > share else _wait_ms(window, amount, share, slot_ms, now_ms)
             reset_ms = (window.slots[-1][0] + SLOTS + 1) * slot_ms - now_ms if window.slots else 0
-            answers.append(Answer(name, limit, window.total + limit - share, reset_ms, wait_ms))
+            answers.append(LimitUsage(name, limit, window.total + limit - share, reset_ms, wait_ms))
         return answers
 
     def _share(self, limit: int) -> int:
@@ -84,7 +87,7 @@ class LocalLimits:
 
 
 def _wait_ms(window: _Window, amount: int, share: int, slot_ms: int, now_ms: int) -> int:
-    """Until enough is given back; the amount is known to fit an empty window."""
+    """Until enough is returned; the amount is known to fit an empty window."""
     needed = window.total + amount - share
     for slot, taken in window.slots:
         needed -= taken

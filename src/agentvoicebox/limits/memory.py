@@ -1,7 +1,7 @@
 """A sliding window for each source, in this process's memory: the exact times of its last requests.
 
-Decides whether one more fits, and when the next will. What a source is, and what a request costs, is the caller's. A window
-knows no more than `most_requests` times, and the source that was quiet longest is forgotten when there are too many.
+Decides whether one more request fits, and when the next one will. The caller defines sources and costs. A window
+stores at most `most_requests` times, and the least recently active source is dropped when there are too many.
 """
 
 import math
@@ -15,12 +15,12 @@ WINDOW_S = 60.0
 MOST_SOURCES = 10_000  # at 100 requests each some 10 MB
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What the limit says to one request.
+class WindowResult(msgspec.Struct, frozen=True):
+    """The result for one request.
 
     Attributes:
         remaining: requests that may follow at once.
-        retry_after_s: whole seconds until one more is let in, at least 1; 0 when this one was.
+        retry_after_s: whole seconds until one more is admitted, at least 1; 0 when this one was.
     """
 
     is_admitted: bool
@@ -32,8 +32,8 @@ class SlidingWindow:
     """At most `most_requests` of a source within any `window_s`. A refused request counts nothing.
 
     Args:
-        most_requests: 1 or more; 0 lets everything in.
-        most_sources: remembered at a time.
+        most_requests: 1 or more; 0 admits everything.
+        most_sources: maximum of remembered sources.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class SlidingWindow:
         self._clock = clock or SystemClock()
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def take(self, source: str) -> Verdict:
-        """Let one more request of `source` in, or not."""
+    def admit(self, source: str) -> WindowResult:
+        """Admit one more request of `source`, or refuse it."""
         if self._most_requests == 0:
-            return Verdict(True, remaining=0)
+            return WindowResult(True, remaining=0)
         now_s = self._clock.monotonic_s()
         times = self._times.setdefault(source, deque())
         self._times.move_to_end(source)
@@ -62,6 +62,6 @@ class SlidingWindow:
         while times and times[0] <= now_s - self._window_s:
             times.popleft()
         if len(times) >= self._most_requests:
-            return Verdict(False, 0, max(1, math.ceil(times[0] + self._window_s - now_s)))
+            return WindowResult(False, 0, max(1, math.ceil(times[0] + self._window_s - now_s)))
         times.append(now_s)
-        return Verdict(True, self._most_requests - len(times))
+        return WindowResult(True, self._most_requests - len(times))

@@ -1,4 +1,4 @@
-"""What the rules said, as a decision: the one place that decides what counts as an answer."""
+"""Parses the rules' result: the one place that defines a valid decision."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def read_decision(result: Any) -> Decision:
     """A decision from `{"allow": bool, "reason": text}`.
 
     Raises:
-        PolicyLost: it is none. Nothing but a plain `true` allows.
+        PolicyLost: it is invalid. Only a plain `true` allows.
     """
     if not isinstance(result, dict) or not isinstance(result.get("allow"), bool):
         raise PolicyLost(

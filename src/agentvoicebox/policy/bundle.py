@@ -1,4 +1,4 @@
-"""The rules as files: read whole from a folder, or as they are shipped, with a digest that tells one state from another."""
+"""The rules as files: read from a folder, or as shipped, with a digest that identifies their version."""
 
 import hashlib
 from importlib.resources import files
@@ -10,14 +10,14 @@ from agentvoicebox.errors import SettingsError
 
 MOST_FILES = 256
 MOST_BYTES = 4 * 1024 * 1024  # of all files together; ours are 2 kB
-DATA_FILE = "data.json"  # at the folder's top, where OPA looks for it too
+DATA_FILE = "data.json"  # at the top of the folder, where OPA expects it too
 PACKAGE = "agentvoicebox.access"
 ENTRY = "agentvoicebox/access/decision"
-"""The rule that answers, as a path of OPA's Data API."""
+"""The deciding rule, as a path of OPA's Data API."""
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """One state of the rules.
+    """One version of the rules.
 
     Attributes:
         origin: the folder, for messages.
@@ -41,10 +41,10 @@ def shipped_rules() -> Path:
 
 
 def read_bundle(folder: str = "") -> Bundle:
-    """The rules of a folder and the folders in it; empty: the shipped ones.
+    """The rules of a folder and its subfolders; empty: the shipped ones.
 
     Raises:
-        SettingsError: there is nothing to read, too much of it, or no text.
+        SettingsError: there is nothing to read, too much of it, or it is no text.
     """
     root = Path(folder) if folder else shipped_rules()
     if not root.is_dir():

@@ -1,6 +1,6 @@
-"""One state of the rules in the Rego engine (regorus), compiled and tried on everything that is asked.
+"""One version of the rules in the Rego engine (regorus), compiled and tried on every action.
 
-Leaves files that change, and time, to `embedded`. An object belongs to the thread that made it; the engine insists on that.
+Changing files and reload times are in `embedded`. An object belongs to the thread that made it; the engine requires this.
 """
 
 import re
@@ -13,10 +13,10 @@ from regorus import Engine
 from agentvoicebox.errors import PolicyLost, SettingsError
 from agentvoicebox.policy.answer import read_decision
 from agentvoicebox.policy.bundle import PACKAGE, Bundle
-from agentvoicebox.ports.policy import Action, Question
+from agentvoicebox.ports.policy import Action, PolicyRequest
 
 SLOW_S = 0.02
-"""Rules are evaluated between the frames of calls (20 ms each), so those that take longer can't be used here. Ours take 40 µs."""
+"""Rules are evaluated between the frames of calls (20 ms each), so slower ones are refused. Ours take 40 µs."""
 
 _RULE = f"data.{PACKAGE}.decision"
 _SCOPES = ("realtime", "client_secrets", "admin")
@@ -24,14 +24,14 @@ _FAULT = re.compile(r"--> (?P<place>[^\n]+?:\d+):\d+\n.*?\nerror: (?P<what>[^\n]
 _BACKTRACE = "Stack backtrace:"
 
 
-class Rules:
-    """Evaluates.
+class RegoRules:
+    """Evaluates one version of the rules.
 
     Args:
-        bundle: what to compile; takes some milliseconds.
+        bundle: the rules to compile; takes some milliseconds.
 
     Raises:
-        SettingsError: the rules are at fault; the first fault with its file and line.
+        SettingsError: the rules are invalid; the first error with its file and line.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -44,27 +44,27 @@ class Rules:
             self._engine.set_input_json("{}")
             self._engine.eval_rule_as_json(_RULE)
         except RuntimeError as error:
-            raise SettingsError(f"the policy in {bundle.origin} needs mending:\n  {_told(error)}") from None
+            raise SettingsError(f"the policy in {bundle.origin} is invalid:\n  {_error_text(error)}") from None
         self._try_everything(bundle.origin)
 
-    def evaluate(self, question: Question) -> Any:
+    def evaluate(self, question: PolicyRequest) -> Any:
         """The value of the deciding rule.
 
         Raises:
-            PolicyLost: the rules fail on this question.
+            PolicyLost: the rules fail on this request.
         """
         try:
             self._engine.set_input_json(msgspec.json.encode(question.to_input()).decode())
             return msgspec.json.decode(self._engine.eval_rule_as_json(_RULE))
         except (RuntimeError, ValueError) as error:
-            raise PolicyLost(f"The policy's rules fail: {_told(error)}", code="bad_policy_answer") from None
+            raise PolicyLost(f"The policy's rules fail: {_error_text(error)}", code="bad_policy_answer") from None
 
     def _try_everything(self, origin: str) -> None:
         for action in get_args(Action):
             for scopes in ((), _SCOPES):
-                question = Question("a", "key", scopes, action, "b", "c")
+                question = PolicyRequest("a", "key", scopes, action, "b", "c")
                 quickest_s = SLOW_S
-                for _ in range(3):  # a busy machine may take the core away once
+                for _ in range(3):  # a busy machine may preempt this process once
                     began_s = time.thread_time()
                     try:
                         read_decision(self.evaluate(question))
@@ -80,8 +80,8 @@ class Rules:
                     )
 
 
-def _told(error: Exception) -> str:
-    """The engine's complaint as `file:line: what`; it prints the source and a trace as well."""
+def _error_text(error: Exception) -> str:
+    """The engine's error as `file:line: what`; it prints the source and a trace as well."""
     text = str(error).partition(_BACKTRACE)[0]
     found = _FAULT.search(text)
     return f"{found['place']}: {found['what']}" if found else " ".join(text.split())[:200]

@@ -1,6 +1,6 @@
-"""May this tool be called? Asked by both that run tools: the worker for spoken calls, and the hotline for platforms and REST.
+"""May this tool be called? Used by both that run tools: the worker for spoken calls, and the webhook for platforms and REST.
 
-Whoever opened a session had the right to; so what is asked here is whether his tenant may call this tool.
+The caller was authorized when the session was opened; here the policy decides whether the tenant may call this tool.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ SCOPES: tuple[Right, ...] = ("realtime",)
 
 
 async def refusal(decisions: Decisions | None, tenant_id: str, actor: str, name: str) -> Outcome | None:
-    """What a call comes to that must not be made; None when it may.
+    """The outcome of a refused call; None when it is allowed.
 
     Args:
         decisions: the policy; None allows everything.
-        tenant_id: on whose behalf.
-        actor: the session's id, or a name of ours; stands in the audit log.
+        tenant_id: the tenant of the call.
+        actor: the session's id, or a component's name; recorded in the audit log.
         name: of the tool.
     """
     if decisions is None:
@@ -40,10 +40,10 @@ async def refusal(decisions: Decisions | None, tenant_id: str, actor: str, name:
 
 @asynccontextmanager
 async def deciding(settings: Settings) -> AsyncIterator[Decisions]:
-    """The policy of the settings, and the audit log behind it, for the length of the block.
+    """The policy of the settings, and its audit log, for the duration of the block.
 
     Raises:
-        SettingsError: the rules are at fault.
+        SettingsError: the rules are invalid.
     """
     policy = open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token)
     postgres = await Postgres.open(settings.postgres_url, most_connections=1)

@@ -1,6 +1,6 @@
-"""Work goes out as jobs, comes back as records. Two adapters: Valkey/Redis Streams, and memory (one process).
+"""Jobs go out to workers, results come back. Two adapters: Valkey/Redis Streams, and one in memory for tests.
 
-A job is handed to one worker of its kind at a time. Whoever holds it publishes records: fenced (a worker that lost its
+A job is given to one worker of its kind at a time. The worker that holds it publishes results: fenced (a worker that lost its
 claim publishes nothing), numbered (1, 2, 3, … over all attempts of a job), durable, and announced.
 """
 
@@ -22,7 +22,7 @@ class JobKind(StrEnum):
 
 
 class SessionRef(msgspec.Struct, frozen=True):
-    """A session's address in the store; every key of a session carries both, so no tenant meets another's."""
+    """A session's address in the store. Every key of a session carries both ids, so tenants never share a key."""
 
     tenant_id: str
     session_id: str
@@ -46,12 +46,12 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A job in this worker's hands.
+    """A job that this worker holds.
 
     Attributes:
-        entry_id: the job's place in its stream.
-        attempt: 1 for the first hand-out; grows with each reclaim.
-        published: how many records earlier attempts already published; a worker goes on after them.
+        entry_id: the id of the job in its stream.
+        attempt: 1 for the first attempt; grows with each reclaim.
+        published: number of results that earlier attempts published; a worker continues after them.
     """
 
     job: Job
@@ -61,7 +61,7 @@ class Claim(msgspec.Struct, frozen=True):
     claimed_s: float = 0.0
 
 
-class Record(msgspec.Struct, frozen=True):
+class JobResult(msgspec.Struct, frozen=True):
     """One result of a job, as the session's gateway receives it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Record(msgspec.Struct, frozen=True):
         body: MessagePack of an `engine.inputs` WorkerInput.
         audio: int16 mono PCM at 24 kHz, or empty.
         claimed_s, published_s: wall times at the worker.
-        is_last: nothing follows; the job is done.
+        is_last: the job is done; nothing follows.
     """
 
     job_id: str
@@ -88,9 +88,9 @@ class AudioEntry(msgspec.Struct, frozen=True):
 
     Attributes:
         mark: `audio` (pcm follows at `at_sample`), `probe` (the caller paused; speech ended at `at_sample`), `resume` (the
-            caller went on: the last probe's answer is of no use any more), `end` (nothing follows; speech ended at `at_sample`).
+            caller continued: the last probe's answer is void), `end` (nothing follows; speech ended at `at_sample`).
         pcm: int16 mono PCM at 16 kHz; only with `audio`.
-        end_sample: only with `end`: what was delivered from here on is not the utterance's. None: all of it is.
+        end_sample: only with `end`: samples from here on do not belong to the utterance. None: all of them do.
     """
 
     mark: str
@@ -100,13 +100,13 @@ class AudioEntry(msgspec.Struct, frozen=True):
 
 
 class Submit(msgspec.Struct, frozen=True):
-    """Dispatch: hand out a job."""
+    """Dispatch: submit a job."""
 
     job: Job
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """Dispatch: whoever holds or will claim this job stops; reaches a busy worker within 50 ms."""
+    """Dispatch: cancel a job, whether claimed or not. Reaches a busy worker within 50 ms."""
 
     job_id: str
     kind: JobKind
@@ -122,7 +122,7 @@ class AppendAudio(msgspec.Struct, frozen=True):
 
 
 class AppendLog(msgspec.Struct, frozen=True):
-    """Dispatch: one engine input onto the session's log, before its effects are seen by anyone."""
+    """Dispatch: append one engine input to the session's log, before its effects become visible."""
 
     session: SessionRef
     entry: bytes
@@ -132,40 +132,40 @@ Dispatch = Submit | Cancel | AppendAudio | AppendLog
 
 
 class ResultStream(Protocol):
-    """A session's records, in order, each once. Opened before the first job is submitted."""
+    """A session's results, in order, each once. Opened before the first job is submitted."""
 
-    def __aiter__(self) -> AsyncIterator[Record]:
-        """Yield records as they are announced; after a gap or a lost connection, from the durable stream."""
+    def __aiter__(self) -> AsyncIterator[JobResult]:
+        """Yield results as they are announced; after a gap or a lost connection, from the durable stream."""
 
     async def close(self) -> None:
         """Unsubscribe. Idempotent."""
 
 
 class Broker(Protocol):
-    """All of it. Every method raises BrokerLost when the store can't be reached in time."""
+    """The whole broker. Every method raises BrokerLost when the store can't be reached in time."""
 
     async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
         """Carry out `actions` in order, in one round trip.
 
-        With `owner` they are those of a session's owner (see `sessions.directory`). Raises SessionTaken when the session has
-        another one by now: then nothing of it was logged, cancelled, appended or submitted, records included.
+        With `owner` the actions are those of a session's owner (see `sessions.directory`). Raises SessionTaken when the session
+        has another owner: then no action was logged, cancelled, appended or submitted, record jobs included.
         """
 
     async def results(self, session: SessionRef, *, taken: Mapping[str, int] | None = None) -> ResultStream:
-        """Open the session's record stream; returns once the subscription stands.
+        """Open the session's result stream; returns once the subscription is confirmed.
 
-        `taken` (of a session that is taken over): the jobs that are out, and how many of its records were taken from each. Of
-        these jobs only later records come, and of others maybe none.
+        `taken` (for a session that is taken over): the open jobs, and how many results of each were already received. Of these
+        jobs only later results are yielded; results of other jobs may be missing.
         """
 
-    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
-        """All records of some synthesis jobs that are still kept, in order."""
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[JobResult]:
+        """All results of some synthesis jobs that are still stored, in order."""
 
     async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
         """The last entries of an utterance's audio stream, in order: at most 64; none when it has ended or never began."""
 
     async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
-        """How often each of these jobs was handed out; jobs that the store does not know are left out."""
+        """The number of attempts of each job; jobs that the store does not know are left out."""
 
     async def forget(self, session: SessionRef) -> None:
         """Delete every key of the session (results, audio, log). Idempotent."""
@@ -175,44 +175,44 @@ class Broker(Protocol):
     async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
         """Up to `slots` jobs: first those of dead workers (idle too long), then new ones. Waits up to `wait_s`.
 
-        A job claimed more often than the limit goes to the dead-letter stream, with a JobFailed record, and is not returned.
+        A job claimed more often than the limit goes to the dead-letter stream, with a JobFailed result, and is not returned.
         """
 
     async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
-        """Publish the next record of a job; `is_last` also acknowledges it. False: the claim is lost, or the job cancelled."""
+        """Publish the next result of a job; `is_last` also acknowledges it. False: the claim is lost, or the job cancelled."""
 
-    async def published(self, claim: Claim) -> list[Record]:
-        """What earlier attempts of this job already published, in order."""
+    async def published(self, claim: Claim) -> list[JobResult]:
+        """The results that earlier attempts of this job published, in order."""
 
     async def release(self, claim: Claim) -> None:
-        """Acknowledge without a record (cancelled, or recorded elsewhere)."""
+        """Acknowledge without a result (cancelled, or recorded elsewhere)."""
 
     async def hand_back(self, claim: Claim) -> None:
-        """Give a job up for another attempt, by whoever is free, at once."""
+        """Return a job for another attempt, by any free worker, at once."""
 
     async def fail(self, claim: Claim, *, code: str, message: str) -> None:
-        """End a job for good: a JobFailed record to the session, the job itself to the dead-letter stream."""
+        """End a job permanently: a JobFailed result to the session, the job itself to the dead-letter stream."""
 
-    async def bury(self, kind: JobKind, worker: str) -> None:
-        """A worker is known to be gone: what it held is handed out again at once. Idempotent."""
+    async def release_consumer(self, kind: JobKind, worker: str) -> None:
+        """A worker is known to be dead: make its jobs available to other workers at once. Idempotent."""
 
-    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
-        """Heartbeat: these are still being worked on. Called at least every second."""
+    async def renew_lease(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+        """Heartbeat: the worker still holds these claims. Called at least every second."""
 
     def cancellations(self, kind: JobKind) -> AsyncIterator[str]:
         """Job ids as they are cancelled."""
 
     async def is_cancelled(self, claim: Claim) -> bool:
-        """Whether a job was cancelled, maybe before it was claimed."""
+        """Whether a job was cancelled, possibly before it was claimed."""
 
     def utterance(self, claim: Claim) -> AsyncIterator[AudioEntry]:
-        """The utterance's audio and marks from its first entry, as they come; ends after `end`."""
+        """The utterance's audio and marks from its first entry, as they arrive; ends after `end`."""
 
     async def queue_age_s(self, kind: JobKind) -> float:
-        """Age of the oldest job that nobody has claimed; 0.0 when there is none."""
+        """Age of the oldest unclaimed job; 0.0 when there is none."""
 
     async def workers(self, kind: JobKind) -> int:
-        """How many workers of a kind have given a sign of life within the last three seconds."""
+        """How many workers of a kind sent a heartbeat or a claim within the last three seconds."""
 
     async def close(self) -> None:
         """Close connections. Idempotent."""

@@ -1,6 +1,6 @@
-"""Who may do what. Adapters: a Rego engine in this process, and an OPA server; both evaluate the same rules.
+"""Authorization. Adapters: a Rego engine in this process, and an OPA server; both evaluate the same rules.
 
-Decides the question's form, which is the `input` of the rules. Leaves remembering and writing down of answers to
+Defines the form of a request, which is the `input` of the rules. Caching and auditing of decisions are in
 `policy.decisions`.
 """
 
@@ -30,18 +30,18 @@ Action = Literal[
     "admin.usage.read",
     "admin.gate.read",
 ]
-"""Everything that is asked about. Whoever connects asks for `session.connect` and then, once it is known whom he wants, for
-`session.open` of that agent. `session.resume` names the session as its resource, `session.read` one of them or none, `tool.call`
+"""All actions. A connecting caller needs `session.connect` and then, once the agent is known, `session.open` for that
+agent. `session.resume` names the session as its resource, `session.read` a session or nothing, `tool.call`
 the tool, `admin.…` the tenant, the project or the key."""
 
 
-class Question(msgspec.Struct, frozen=True):
-    """May this key do that to this?
+class PolicyRequest(msgspec.Struct, frozen=True):
+    """May this key perform this action on this resource?
 
     Attributes:
-        tenant_id, key_id, scopes: of the principal who asks.
-        resource_tenant_id: whose the resource is.
-        resource_id: which it is; empty where there is none.
+        tenant_id, key_id, scopes: of the requesting principal.
+        resource_tenant_id: the tenant that owns the resource.
+        resource_id: the resource's id; empty where there is none.
     """
 
     tenant_id: str
@@ -52,7 +52,7 @@ class Question(msgspec.Struct, frozen=True):
     resource_id: str = ""
 
     def to_input(self) -> dict[str, Any]:
-        """As the rules read it."""
+        """The request as the rules read it."""
         return {
             "tenant": self.tenant_id,
             "key": self.key_id,
@@ -63,10 +63,10 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The answer.
+    """The answer to a policy request.
 
     Attributes:
-        reason: which rule allowed it, or why it is refused; a sentence without its full stop, for the caller and the audit log.
+        reason: the rule that allowed it, or why it is refused; a sentence without full stop, for caller and audit log.
     """
 
     allow: bool
@@ -74,18 +74,18 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Policy(Protocol):
-    """Answers by the rules. Without an answer there is no leave: whoever asks must take PolicyLost for a no."""
+    """Answers by the rules. Callers must treat PolicyLost as a refusal."""
 
     @property
     def version(self) -> str:
-        """Of the rules that gave the latest answer; another one makes all earlier answers void."""
+        """Version of the rules that gave the latest answer; a new version invalidates all earlier answers."""
 
-    async def decide(self, question: Question) -> Decision:
-        """The answer.
+    async def decide(self, request: PolicyRequest) -> Decision:
+        """Decide one request.
 
         Raises:
-            PolicyLost: the rules can't be asked, took too long, or answered nonsense.
+            PolicyLost: the rules can't be evaluated, took too long, or gave an invalid answer.
         """
 
     async def close(self) -> None:
-        """Let go of threads and connections. Idempotent."""
+        """Release threads and connections. Idempotent."""

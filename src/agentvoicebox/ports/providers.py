@@ -22,11 +22,9 @@ class Transcript(msgspec.Struct, frozen=True):
 
     Attributes:
         text: stripped; empty when it heard no speech (hallucination guards applied).
-        no_speech_probability: 0 to 1, or None when the engine has no such number.
     """
 
     text: str
-    no_speech_probability: float | None = None
 
 
 class Stt(Protocol):
@@ -49,7 +47,7 @@ class Tts(Protocol):
     """Text to speech. One instance may be called from several threads."""
 
     def voices(self) -> list[Voice]:
-        """What it can speak with."""
+        """The voices it has."""
 
     def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Iterator[Int16Array]:
         """int16 mono 24 kHz chunks, in order, each at least 1 sample; the first as early as the engine can. Blocks in `next`.
@@ -62,10 +60,10 @@ class Tts(Protocol):
 
 
 class Llm(Protocol):
-    """Writes the next line."""
+    """A language model: writes the assistant's next message."""
 
     def generate(self, request: Generate, job_id: str) -> AsyncIterator[TextDelta | ToolCallDelta | Generated]:
-        """Stream the line; the last item is Generated. Cancelled by closing the iterator."""
+        """Stream the message; the last item is Generated. Cancelled by closing the iterator."""
 
     async def check(self) -> None:
         """Health: raises ProviderError when it could not answer now."""
@@ -75,7 +73,7 @@ class Vad(Protocol):
     """Voice activity for many sessions at once."""
 
     def new_state(self) -> npt.NDArray[np.float32]:
-        """The state of a session that has heard nothing."""
+        """The state of a session that has no audio yet."""
 
     def probabilities(
         self, windows: npt.NDArray[np.float32], states: npt.NDArray[np.float32]
@@ -95,4 +93,4 @@ class EndOfTurn(Protocol):
     """A model of whether a speaker has finished."""
 
     def completeness(self, pcm: Int16Array) -> float:
-        """0 (will go on) to 1 (finished), from up to the last 8 s of int16 mono 16 kHz audio. Blocks (about 30 ms)."""
+        """0 (will continue) to 1 (finished), from up to the last 8 s of int16 mono 16 kHz audio. Blocks (about 30 ms)."""

@@ -1,1 +1,1 @@
-"""What is hidden of people and secrets before anything is stored or logged. Pure."""
+"""Hides personal data and secrets before anything is stored or logged. Pure."""

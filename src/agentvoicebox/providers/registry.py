@@ -1,4 +1,4 @@
-"""Speech engines by name: what the settings say becomes an engine, and only its own packages are imported.
+"""Speech engines by name: creates the configured engines, and imports only their packages.
 
 Other packages add engines by entry points: group `agentvoicebox.stt` or `agentvoicebox.tts`, whose object is called as
 `factory(catalogue, threads=…)` or `factory(catalogue)`.
@@ -10,7 +10,7 @@ from typing import cast
 
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.providers import Stt, Tts, Voice
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.tts.cache import CachedTts, PhraseCache
 from agentvoicebox.providers.tts.chain import TtsChain
 from agentvoicebox.providers.tts.voices import OPENAI_VOICES
@@ -20,7 +20,9 @@ CPU_ONLY = "cpu"
 KOKORO_VOICES = ("kokoro-voices", "kokoro-voices-ja")  # the first that is installed is used
 
 
-def build_stt(profile: str, catalogue: Catalogue, *, threads: int, device: str = "auto", compute_type: str = "") -> Stt:
+def build_stt(
+    profile: str, catalogue: ModelCatalogue, *, threads: int, device: str = "auto", compute_type: str = ""
+) -> Stt:
     """The recogniser of a profile: `fast`, `accurate`, `moonshine`, `faster-whisper`, `scripted`, or a plug-in's name.
 
     Args:
@@ -71,7 +73,7 @@ def build_stt(profile: str, catalogue: Catalogue, *, threads: int, device: str =
 
 
 def build_tts(
-    order: Sequence[str], catalogue: Catalogue, *, default_voice: str = "", cache: PhraseCache | None = None
+    order: Sequence[str], catalogue: ModelCatalogue, *, default_voice: str = "", cache: PhraseCache | None = None
 ) -> TtsChain:
     """The voice engines of an order (`piper`, `kokoro`, `espeak`, `scripted`, or plug-ins), each made when first needed.
 
@@ -79,10 +81,10 @@ def build_tts(
         order: names, tried from the left.
         catalogue: where models are found.
         default_voice: for calls that name a voice no engine has.
-        cache: keeps rendered phrases of all engines; None makes one of the usual size.
+        cache: keeps rendered phrases of all engines; None creates one of the default size.
 
     Raises:
-        ProviderUnavailable: a name is unknown. Missing packages and models show when an engine is needed.
+        ProviderUnavailable: a name is unknown. Missing packages and models are reported when an engine is needed.
     """
     shared = cache if cache is not None else PhraseCache()
     engines = [(name, _tts_factory(name, catalogue)) for name in order]
@@ -95,8 +97,8 @@ def build_tts(
     return TtsChain(chain, default_voice=default_voice, voice_engines=owners)
 
 
-def voice_list(order: Sequence[str], catalogue: Catalogue) -> list[Voice]:
-    """Every voice that a session may ask for, without loading an engine: installed ones, then OpenAI's names.
+def voice_list(order: Sequence[str], catalogue: ModelCatalogue) -> list[Voice]:
+    """Every voice that a session may use, without loading an engine: installed ones, then OpenAI's names.
 
     The first belongs to the first engine of the order and is the default.
     """
@@ -108,7 +110,7 @@ def voice_list(order: Sequence[str], catalogue: Catalogue) -> list[Voice]:
     return voices + [Voice(name, default.engine, default.language, f"same as {default.name}") for name in aliases]
 
 
-def _installed_voices(order: Sequence[str], catalogue: Catalogue) -> list[Voice]:
+def _installed_voices(order: Sequence[str], catalogue: ModelCatalogue) -> list[Voice]:
     voices: list[Voice] = []
     for name in order:
         if name == "espeak":
@@ -121,12 +123,7 @@ def _installed_voices(order: Sequence[str], catalogue: Catalogue) -> list[Voice]
     return voices
 
 
-def known_tts() -> tuple[str, ...]:
-    """Names that `build_tts` takes."""
-    return ("piper", "kokoro", "espeak", "scripted", *sorted(_plug_ins(TTS_GROUP)))
-
-
-def _tts_factory(name: str, catalogue: Catalogue) -> Callable[[], Tts]:
+def _tts_factory(name: str, catalogue: ModelCatalogue) -> Callable[[], Tts]:
     def piper() -> Tts:
         from agentvoicebox.providers.tts.piper import Piper
 

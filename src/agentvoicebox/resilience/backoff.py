@@ -1,4 +1,4 @@
-"""How long to wait before trying again: exponential, bounded, spread by a number that the caller drew."""
+"""How long to wait before a retry: exponential, bounded, with jitter from a number that the caller drew."""
 
 import msgspec
 
@@ -8,10 +8,10 @@ class Backoff(msgspec.Struct, frozen=True):
 
     Attributes:
         first_s: the first wait.
-        factor: each wait is so many times the one before.
-        longest_s: no wait is longer.
-        tries: how often in all the thing is done; 1 means no retry.
-        spread: part of a wait that chance may take away, 0 (none) to 1 (all); it keeps clients from coming back in step.
+        factor: each wait is this many times the one before.
+        longest_s: the upper bound of a wait.
+        tries: total number of attempts; 1 means no retry.
+        spread: jitter: the part of a wait that may be removed at random, 0 (none) to 1 (all); it keeps clients out of step.
     """
 
     first_s: float = 0.1
@@ -21,10 +21,10 @@ class Backoff(msgspec.Struct, frozen=True):
     spread: float = 0.0
 
     def wait_s(self, failures: int, chance: float = 0.0) -> float | None:
-        """Seconds to wait after the `failures`-th failure; None when it was the last try.
+        """Seconds to wait after the `failures`-th failure; None when it was the last attempt.
 
         Args:
-            failures: how many tries failed so far, from 1.
+            failures: how many attempts failed so far, from 1.
             chance: 0 to 1, drawn anew for each wait.
         """
         if failures >= self.tries:

@@ -1,6 +1,6 @@
-"""A circuit breaker: after some failures in a row nobody knocks for a while, then one knocks to see.
+"""A circuit breaker: after some failures in a row calls are blocked for a while, then one probe is allowed.
 
-Closed → (failures in a row) → open → (time) → half open, one probe → closed, or open again. Whoever holds the state asks
+Closed → (failures in a row) → open → (time) → half open, one probe → closed, or open again. The owner of the state calls
 `admit` before a call and reports `succeeded`, `failed` or `released` after it. `now_s` is monotonic.
 """
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class BreakerState(StrEnum):
-    """As it is shown in metrics and health."""
+    """The state as shown in metrics and health."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -22,7 +22,7 @@ class BreakerPolicy(msgspec.Struct, frozen=True):
 
     failures_to_open: int = 5
     open_s: float = 30.0
-    probe_s: float = 30.0  # a probe that reports nothing for so long is given up
+    probe_s: float = 30.0  # a probe without a report counts as lost after this time
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -40,13 +40,13 @@ class Breaker(msgspec.Struct, frozen=True):
     probing_since_s: float | None = None
 
     def state(self, now_s: float) -> BreakerState:
-        """What it is now."""
+        """The state now."""
         if self.opened_s is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if now_s < self.opened_s + self.policy.open_s else BreakerState.HALF_OPEN
 
     def admit(self, now_s: float) -> tuple["Breaker", bool]:
-        """Ask to call. (next state, whether the call may go ahead); half open, one caller at a time may."""
+        """Request a call. Returns (next state, whether the call is allowed); half open, one call at a time is."""
         match self.state(now_s):
             case BreakerState.CLOSED:
                 return self, True
@@ -57,20 +57,20 @@ class Breaker(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, probing_since_s=now_s), True
 
     def succeeded(self) -> "Breaker":
-        """An admitted call went well."""
+        """An admitted call succeeded."""
         return Breaker(self.policy)
 
     def failed(self, now_s: float) -> "Breaker":
-        """An admitted call failed. A failed probe, or the last failure of the row, opens it (again)."""
+        """An admitted call failed. A failed probe, or the last failure of the row, opens the breaker (again)."""
         failures = self.failures + 1
         if self.opened_s is not None or failures >= self.policy.failures_to_open:
             return Breaker(self.policy, failures, opened_s=now_s)
         return Breaker(self.policy, failures)
 
     def released(self) -> "Breaker":
-        """An admitted call ended without saying anything about the other side (cancelled)."""
+        """An admitted call ended without a result about the other side (cancelled)."""
         return msgspec.structs.replace(self, probing_since_s=None)
 
     def retry_after_s(self, now_s: float) -> float:
-        """Seconds until a probe may go; 0 when calls may go now."""
+        """Seconds until a probe is allowed; 0 when calls are allowed now."""
         return 0.0 if self.opened_s is None else max(0.0, self.opened_s + self.policy.open_s - now_s)

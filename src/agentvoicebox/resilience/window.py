@@ -1,13 +1,13 @@
-"""A sliding window over recent outcomes: how many calls, how many failed, within the last so many seconds.
+"""A sliding window over recent outcomes: how many calls, how many failed, within the last seconds.
 
-Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot leaves as a whole.
+Counts are kept in slots, so memory and time don't grow with the number of calls; the oldest slot is dropped as a whole.
 """
 
 import msgspec
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Counts of one stretch of time; `index` is its number since time 0."""
+    """Counts of one time slot; `index` is its number since time 0."""
 
     index: int
     calls: int = 0
@@ -18,8 +18,8 @@ class Window(msgspec.Struct, frozen=True):
     """The state.
 
     Attributes:
-        length_s: how far back it looks.
-        slot_count: how finely, at least 1; the edge is sharp to `length_s / slot_count`.
+        length_s: the length of the window.
+        slot_count: number of slots, at least 1; the edge is exact to `length_s / slot_count`.
         slots: oldest first.
     """
 
@@ -28,21 +28,21 @@ class Window(msgspec.Struct, frozen=True):
     slots: tuple[Slot, ...] = ()
 
     def add(self, now_s: float, *, is_failure: bool) -> "Window":
-        """One more call, at `now_s` (monotonic, never before an earlier one)."""
+        """Add one call, at `now_s` (monotonic, never before an earlier one)."""
         index = self._index(now_s)
-        kept = self._kept(index)
-        last = kept[-1] if kept and kept[-1].index == index else Slot(index)
-        head = kept[:-1] if kept and kept[-1].index == index else kept
+        slots = self._within(index)
+        last = slots[-1] if slots and slots[-1].index == index else Slot(index)
+        head = slots[:-1] if slots and slots[-1].index == index else slots
         last = Slot(index, last.calls + 1, last.failures + int(is_failure))
         return msgspec.structs.replace(self, slots=(*head, last))
 
     def counts(self, now_s: float) -> tuple[int, int]:
         """(calls, failures) within the window that ends at `now_s`."""
-        kept = self._kept(self._index(now_s))
-        return sum(slot.calls for slot in kept), sum(slot.failures for slot in kept)
+        slots = self._within(self._index(now_s))
+        return sum(slot.calls for slot in slots), sum(slot.failures for slot in slots)
 
     def _index(self, now_s: float) -> int:
         return int(now_s * self.slot_count / self.length_s)
 
-    def _kept(self, index: int) -> tuple[Slot, ...]:
+    def _within(self, index: int) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if slot.index > index - self.slot_count)

@@ -1,1 +1,1 @@
-"""Sessions in the store: who owns each, what was said to its engine, and who sweeps up after it."""
+"""Sessions in the store: their owners, their input logs, and the cleanup of expired ones."""

@@ -1,10 +1,10 @@
-"""Which gateway owns which session: one hash per session, kept alive by heartbeats, with notices of every change.
+"""The owner of each session: one hash per session, kept alive by heartbeats, with notices of every change.
 
-While the store is away each gateway continues with what it knows of its own sessions, and the next heartbeat writes all of that.
-Cleaning up is the `janitor`'s.
+While the store is away each gateway relies on what it knows of its own sessions, and the next heartbeat writes all of it
+to the store. Cleanup is in `janitor`.
 
-Law: a session has one owner, named by a token in its hash. A takeover must name the owner that it saw, so of several concurrent
-ones one succeeds; from then on the former owner can write nothing of the session (scripts in `broker/lua` check it).
+Law: a session has one owner, named by a token in its hash. A gateway that takes a session over must name the owner it saw, so
+of several that try one succeeds; from then on the former owner can't write to the session (scripts in `broker/lua` check it).
 """
 
 import asyncio
@@ -23,18 +23,19 @@ from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
 
-# Fields that only gateways see: who writes, the id of the key it was opened with, and the format that a reader must know.
+# fields that only gateways see: the owner's token, the id of the key it was opened with, and the format that a reader must know
 OWNER, KEY, FORMAT = "owner", "key", "format"
 FOR_GATEWAYS = (OWNER, KEY, FORMAT)
-NOTICES_MAX = 1024  # held for a slow reader; beyond it the oldest goes, for the directory itself has the truth
+# queued for a slow reader; beyond it the oldest is dropped, because the directory itself is authoritative
+NOTICES_MAX = 1024
 
 
 class SessionNotice(msgspec.Struct, frozen=True):
-    """Something became of a session.
+    """A change of a session.
 
     Attributes:
         kind: `opened`, `changed`, or `closed`.
-        fields: the session's fields as they are now; empty when closed.
+        fields: the session's present fields; empty when closed.
     """
 
     kind: str
@@ -50,57 +51,57 @@ class _Notices:
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[SessionNotice] = asyncio.Queue(NOTICES_MAX)
 
-    def heard(self, payload: bytes) -> None:
+    def on_message(self, payload: bytes) -> None:
         if self.waiting.full():
             self.waiting.get_nowait()
         self.waiting.put_nowait(_decoder.decode(payload))
 
-    def missed(self) -> None:
-        """Nothing to do: `get` has the truth."""
+    def on_gap(self) -> None:
+        """Readers that need certainty call `get`."""
 
 
 class SessionDirectory:
     """The sessions of one store, as one gateway sees and writes them.
 
     Args:
-        connection: the line to the store (`RedisBroker.connection`).
+        connection: the connection to the store (`RedisBroker.connection`).
         subscriber: for notices (`RedisBroker.subscriber`).
         clock: wall time; gateways' clocks may differ by a second or two.
 
     Attributes:
-        on_lost: called with (session, token) when a heartbeat finds that a session of ours has another owner.
+        on_lost: called with (session, token) when a heartbeat finds that a session of this process has another owner.
     """
 
     def __init__(self, connection: Connection, subscriber: Subscriber, *, clock: Clock | None = None) -> None:
         self._connection = connection
         self._subscriber = subscriber
         self._clock = clock or SystemClock()
-        self._ours: dict[SessionRef, dict[str, str]] = {}
+        self._own: dict[SessionRef, dict[str, str]] = {}
         self._tokens: dict[SessionRef, str] = {}
         self._closed: set[SessionRef] = set()  # since the last heartbeat
-        self._hold = Script("hold")
-        self._take = Script("take")
-        self.on_lost: Callable[[SessionRef, str], None] = _ignore
+        self._write_session = Script("write_session")
+        self._take_over = Script("take_over")
+        self.on_lost: Callable[[SessionRef, str], None] = _ignore_lost
 
     async def open(self, session: SessionRef, fields: Mapping[str, str], *, owner: str = "") -> None:
-        """Add a session of ours. Raises BrokerLost; the session is then known here only, until a heartbeat succeeds.
+        """Add a session of this process. Raises BrokerLost; the session is then known here only, until a heartbeat succeeds.
 
-        Fields are short facts about ownership and state (gateway, agent, model, …), never words of people. `owner` is the token
-        of the session's writer (`new_owner`); empty: the directory makes one.
+        Fields are short facts about ownership and state (gateway, agent, model, …), never what people said. `owner` is the token
+        of its writer (`new_owner`); empty: the directory creates one.
         """
-        self._ours[session] = {**fields, FORMAT: str(session_format.WRITTEN)}
+        self._own[session] = {**fields, FORMAT: str(session_format.WRITTEN)}
         self._tokens[session] = owner or self._tokens.get(session) or new_owner()
         await self._write([session], "opened")
 
     async def find(self, session: SessionRef) -> dict[str, str] | None:
-        """As `get`, with the fields that only gateways see: a takeover needs the owner. Raises BrokerLost."""
+        """As `get`, with the fields that only gateways see: a takeover needs the owner's token. Raises BrokerLost."""
         found: dict[Any, Any] = await self._connection.call(
             lambda: self._connection.commands.hgetall(keys.session_hash(session))
         )
         return {name.decode(): value.decode() for name, value in found.items()} or None
 
     async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
-        """Make a session ours that was `seen` (by `find`) with another owner; False when another gateway was faster.
+        """Take over a session that was `seen` (by `find`) with another owner; False when another gateway was faster.
 
         Raises:
             NewerFormat: this version can't read the session; it stays as it is, with its owner.
@@ -108,59 +109,60 @@ class SessionDirectory:
         """
         formats = [session_format.NEWEST_READ, session_format.WRITTEN]
         arguments = [seen.get(OWNER, ""), owner, keys.SESSION_TTL_S, *formats]
-        verdict, found = await self._connection.call(
-            lambda: self._take(self._connection.commands, [keys.session_hash(session)], arguments)
+        took, found = await self._connection.call(
+            lambda: self._take_over(self._connection.commands, [keys.session_hash(session)], arguments)
         )
-        if verdict < 0:
+        if took < 0:
             raise NewerFormat("session", found, session_format.NEWEST_READ)
-        if verdict:
-            ours = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
-            self._ours[session] = {**ours, FORMAT: str(found)}
+        if took:
+            own = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
+            self._own[session] = {**own, FORMAT: str(found)}
             self._tokens[session] = owner
             await self._write([session], "changed")
-        return bool(verdict)
+        return bool(took)
 
     def stop_renewing(self, session: SessionRef, owner: str) -> None:
-        """Stop renewing a session: another gateway has it, or may have it until it expires."""
+        """Stop renewing a session: another gateway owns it, or may own it before it expires."""
         if self._tokens.get(session) == owner:
-            self._ours.pop(session, None)
+            self._own.pop(session, None)
             self._tokens.pop(session, None)
 
     async def change(self, session: SessionRef, fields: Mapping[str, str]) -> None:
-        """Change fields of a session of ours; the rest stays. Raises BrokerLost as `open` does."""
-        self._ours[session] = self._ours.get(session, {}) | dict(fields)
+        """Change fields of a session of this process; the other fields stay. Raises BrokerLost as `open` does."""
+        self._own[session] = self._own.get(session, {}) | dict(fields)
         await self._write([session], "changed")
 
     async def heartbeat(self) -> None:
-        """Renew all of ours, whole, in one round trip. Call every `keys.SESSION_HEARTBEAT_S`. Raises BrokerLost."""
-        renewed = list(self._ours)
+        """Renew all sessions of this process, in one round trip. Call every `keys.SESSION_HEARTBEAT_S`. Raises BrokerLost."""
+        renewed = list(self._own)
         self._closed.clear()
         if renewed:
             await self._write(renewed, None)
-        for session in self._closed.intersection(renewed):  # our renewal may have come after the end
-            await self._strike(session)
+        for session in self._closed.intersection(renewed):  # the renewal may have come after the end
+            await self._remove(session)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Heartbeats until `stop`; an absent store is tried again at the next."""
+        """Send heartbeats until `stop`; while the store is away, retry with the next."""
         while not stop.is_set():
-            with contextlib.suppress(BrokerLost):  # our sessions live on in memory; others log that the store is away
+            # sessions of this process live on in memory; the outage is logged elsewhere
+            with contextlib.suppress(BrokerLost):
                 await self.heartbeat()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(keys.SESSION_HEARTBEAT_S):
                     await stop.wait()
 
     async def close(self, session: SessionRef) -> bool:
-        """Strike a session out; True for the one caller who did. Raises BrokerLost; then the janitor will do it."""
-        self._ours.pop(session, None)
+        """Remove a session; True for the one caller that removed it. Raises BrokerLost; then the janitor removes it."""
+        self._own.pop(session, None)
         self._tokens.pop(session, None)
         self._closed.add(session)
-        was_there = await self._strike(session)
+        was_there = await self._remove(session)
         if was_there:
             notice = _encoder.encode(SessionNotice("closed", session))
             await self._connection.call(lambda: self._connection.commands.publish(keys.SESSION_NOTICES, notice))
         return was_there
 
-    async def _strike(self, session: SessionRef) -> bool:
+    async def _remove(self, session: SessionRef) -> bool:
         async def strike() -> bool:
             pipe = self._connection.commands.pipeline(transaction=False)
             pipe.execute_command("UNLINK", keys.session_hash(session))
@@ -174,14 +176,14 @@ class SessionDirectory:
         """The fields of a live session of any gateway; None when there is none.
 
         Raises:
-            BrokerLost: the store is away and the session is not ours.
+            BrokerLost: the store is away and the session does not belong to this process.
         """
         try:
             found = await self.find(session)
         except BrokerLost:
-            if session not in self._ours:
+            if session not in self._own:
                 raise
-            found = self._ours[session]
+            found = self._own[session]
         return found and {name: value for name, value in found.items() if name not in FOR_GATEWAYS}
 
     async def live(self, tenant_id: str | None = None) -> list[SessionRef]:
@@ -200,12 +202,12 @@ class SessionDirectory:
     async def expired(self) -> list[SessionRef]:
         """Sessions that expired at least one heartbeat ago. Raises BrokerLost.
 
-        The grace is for an outage of the store, after which the living renew themselves within one heartbeat.
+        The margin covers an outage of the store, after which live sessions are renewed within one heartbeat.
         """
         return await self._by_expiry("-inf", str(self._clock.wall_s() - keys.SESSION_HEARTBEAT_S))
 
     async def notices(self) -> AsyncIterator[SessionNotice]:
-        """Changes to any session, as they happen."""
+        """Changes of any session, as they happen."""
         listener = _Notices()
         await self._subscriber.subscribe([keys.SESSION_NOTICES], listener)
         try:
@@ -223,12 +225,12 @@ class SessionDirectory:
             for session in sessions:
                 pipe.zadd(keys.LIVE_SESSIONS, {_member(session): expires_s})
             for session in sessions:
-                ours = self._ours.get(session, {})
-                pairs = [part for pair in {"tenant_id": session.tenant_id, **ours}.items() for part in pair]
-                told = {name: value for name, value in ours.items() if name not in FOR_GATEWAYS}
-                words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, told))
+                own = self._own.get(session, {})
+                pairs = [part for pair in {"tenant_id": session.tenant_id, **own}.items() for part in pair]
+                visible = {name: value for name, value in own.items() if name not in FOR_GATEWAYS}
+                words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, visible))
                 arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
-                pipe.eval(self._hold.text, 1, keys.session_hash(session), *arguments)
+                pipe.eval(self._write_session.text, 1, keys.session_hash(session), *arguments)
             answers: list[Any] = await pipe.execute()
             return answers[len(sessions) :]
 
@@ -255,7 +257,7 @@ def new_owner() -> str:
     return secrets.token_hex(8)
 
 
-def _ignore(session: SessionRef, owner: str) -> None:
+def _ignore_lost(session: SessionRef, owner: str) -> None:
     pass
 
 

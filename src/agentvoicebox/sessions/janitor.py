@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Janitor:
-    """Args: the directory that knows who expired, and the broker that can forget."""
+    """Args: the directory that lists expired sessions, and the broker that deletes their data."""
 
     def __init__(self, directory: SessionDirectory, broker: Broker) -> None:
         self._directory = directory

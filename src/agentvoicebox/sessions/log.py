@@ -13,14 +13,14 @@ from agentvoicebox.engine import session_format
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import FORMAT
 
-READ_COUNT = 500  # inputs a round trip; some 100 bytes each
+READ_COUNT = 500  # inputs per round trip; some 100 bytes each
 
 _NOWHERE = b"0-0"
-_NONCE_BYTES = 8  # of an entry's nonce, what all entries of one dispatch share
+_NONCE_BYTES = 8  # the part of an entry's nonce that all entries of one dispatch share
 
 
 @dataclass(frozen=True)
-class LoggedSession:
+class SavedSession:
     """What a session can be restored from.
 
     Attributes:
@@ -42,20 +42,20 @@ class SessionLog:
     """Snapshots and logs of all sessions of one store.
 
     Args:
-        connection: the line to the store, shared with the broker (`RedisBroker.connection`).
+        connection: the connection to the store, shared with the broker (`RedisBroker.connection`).
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._snapshot = Script("snapshot")
+        self._snapshot = Script("save_snapshot")
 
     async def save_snapshot(
         self, session: SessionRef, state: bytes, through_entry: int, *, ledger: bytes = b"", owner: str = ""
     ) -> None:
-        """Keep `state` and drop the inputs that it covers.
+        """Save `state` and drop the inputs that it covers.
 
         Args:
-            session: whose.
+            session: the session.
             state: `Engine.snapshot()`.
             through_entry: how many inputs the engine had received since the session's start, the first (`Opened`)
                 counted. All of them must have been dispatched; the snapshot also covers inputs that the store lost
@@ -84,7 +84,7 @@ class SessionLog:
         logged = await self.read(session)
         return logged.state, logged.entries
 
-    async def read(self, session: SessionRef) -> LoggedSession:
+    async def read(self, session: SessionRef) -> SavedSession:
         """Everything that the store has of a session.
 
         Raises:
@@ -102,7 +102,7 @@ class SessionLog:
         found = await self._read_after(session, after, None)
         last = found[-1][2][:_NONCE_BYTES] if found else b""
         last_batch = sum(1 for _, _, nonce in found if nonce[:_NONCE_BYTES] == last)
-        return LoggedSession(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
+        return SavedSession(state, ledger or b"", through, [entry for _, entry, _ in found], last_batch)
 
     async def _read_snapshot(self, session: SessionRef) -> tuple[int, bytes, bytes | None]:
         fields: list[Any] = await self._connection.call(
@@ -114,7 +114,7 @@ class SessionLog:
     async def _read_after(
         self, session: SessionRef, after: bytes, count: int | None
     ) -> list[tuple[bytes, bytes, bytes]]:
-        """Entry id, bytes and nonce of at most `count` inputs after an entry. A repeated one carries the nonce of its twin."""
+        """Entry id, bytes and nonce of at most `count` inputs after an entry. A duplicate carries the nonce of its original."""
         found: list[tuple[bytes, bytes, bytes]] = []
         seen: set[bytes] = set()
         while True:

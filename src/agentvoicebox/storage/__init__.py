@@ -1,1 +1,1 @@
-"""PostgreSQL: the only room that talks to it."""
+"""PostgreSQL: the only package that accesses it."""

@@ -1,4 +1,4 @@
-"""The audit log: who did what to what, appended, never rewritten. Ids only; nobody's words."""
+"""The audit log: which actor did what to which subject; append-only. Holds ids only, never what people said."""
 
 import secrets
 from datetime import UTC, datetime
@@ -17,14 +17,14 @@ _BEFORE = load("audit_before")
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """One deed.
+    """One action.
 
     Attributes:
-        audit_id: unique within the tenant; the same deed written twice is one entry.
+        audit_id: unique within the tenant; the same entry written twice is stored once.
         at_s: wall time.
-        actor: who (a principal's id, or a role of ours).
-        action: what, as `noun.verb` (`session.opened`).
-        subject: to what (an id).
+        actor: the acting principal's id, or one of our roles.
+        action: `noun.verb` (`session.opened`).
+        subject: the id it was done to.
     """
 
     audit_id: str
@@ -36,15 +36,15 @@ class AuditEntry(msgspec.Struct, frozen=True):
     body: dict[str, object] = {}
 
 
-def deed(
+def new_entry(
     at_s: float, actor: str, action: str, subject: str, *, body: dict[str, object] | None = None, trace_id: str = ""
 ) -> AuditEntry:
-    """An entry with an id of its own."""
+    """An entry with a new id."""
     return AuditEntry(f"aud_{secrets.token_hex(10)}", at_s, actor, action, subject, trace_id, body or {})
 
 
 async def write(connection: Any, tenant_id: str, entry: AuditEntry | None) -> None:
-    """Write an entry within somebody's `tenant_transaction`, so that a deed and its entry are there together or not at all."""
+    """Write an entry within the caller's `tenant_transaction`, so that both are stored or neither."""
     if entry is not None:
         await connection.execute(
             _INSERT, tenant_id, entry.audit_id, datetime.fromtimestamp(entry.at_s, UTC), entry.actor, entry.action,
@@ -70,7 +70,7 @@ class AuditLog:
         return [_entry(row) for row in rows]
 
     async def before(self, tenant_id: str, audit_id: str, *, limit: int) -> list[AuditEntry]:
-        """The entries next older than one of them, newest first.
+        """The entries before one of them, newest first.
 
         Raises:
             ClientError: there is no such entry. StorageLost.

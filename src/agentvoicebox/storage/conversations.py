@@ -1,7 +1,7 @@
-"""Sessions, items, responses and what they used, on their way into PostgreSQL; `history` and `usage` read them back.
+"""Writes sessions, items, responses and their usage to PostgreSQL; `history` and `usage` read them back.
 
-Writing the same record twice, or two records of one item in the wrong order, ends in the same rows; so whoever writes may
-always try again.
+Writing the same record twice, or two records of one item in the wrong order, gives the same rows; so writes may
+always be retried.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _SESSION_SEEN, _USAGE_UPSERT = load("session_seen"), load("usage_upsert")
 
 
 class Conversations:
-    """Writes.
+    """Writes records.
 
     Args:
         rules: what becomes of people's words; None: they are kept.
@@ -45,11 +45,11 @@ class Conversations:
         self._mask = mask or IdentifierMask()
 
     async def write(self, batches: Sequence[TimedBatch]) -> None:
-        """Record batches of one tenant in one transaction: all or nothing.
+        """Write batches of one tenant in one transaction: all or nothing.
 
         Raises:
             ValueError: batches of several tenants.
-            NoHistoryKey: the tenant's records are to be encrypted, and there is no key.
+            NoHistoryKey: the tenant's records must be encrypted, and there is no key.
             StorageLost, StorageRefused: nothing was written.
         """
         tenants = {each.batch.tenant_id for each in batches}
@@ -67,7 +67,7 @@ class Conversations:
 
 
 class _Seen(msgspec.Struct):
-    """What batches of one transaction say of a session."""
+    """What the batches of one transaction contain about a session."""
 
     opened_at: datetime
     last_at: datetime
@@ -79,8 +79,8 @@ class _Seen(msgspec.Struct):
 class _Rows:
     """Records as arguments of statements; rows of one statement keep their order.
 
-    Rows that further batches of a session write again (the session's own and its usage) are one each, and sorted: recorders that
-    write the same sessions at the same time wait for each other, but never in a ring.
+    Rows that later batches of a session write again (the session's own and its usage) are merged, and sorted: recorders
+    that write the same sessions at the same time wait for each other, but never deadlock.
     """
 
     def __init__(self, words: Words, vault: Vault, mask: IdentifierMask) -> None:

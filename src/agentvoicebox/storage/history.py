@@ -1,7 +1,7 @@
-"""What was recorded, read back: sessions and their items, in pages, one tenant at a time.
+"""Reads recorded sessions and their items, in pages, one tenant at a time.
 
-A page begins behind the id that ended the one before. So pages have no gap and no repeat while records are added, and whoever
-turns to the thousandth page pays as little as for the first. Items that still wait for PostgreSQL are read where they wait
+A page begins after the id that ended the previous page. So pages have no gap and no repetition while records are added, and
+the thousandth page costs as little as the first. Items that still wait for PostgreSQL are read from the stream
 (`tail`), so a page is the same before and after they are written.
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from agentvoicebox.storage.postgres import Connection
 
 Order = Literal["asc", "desc"]
-MOST = 100  # records a page
+MOST = 100  # records per page
 
-# The planner knows badly how long a session is, and would rather read and sort all of it than take the page that lies ready in
+# The planner estimates the length of a session badly, and would rather read and sort all of it than take the page from
 # the index (`conversation_items_latest`).
 IN_ORDER = "SET LOCAL enable_sort = off"
 
@@ -38,7 +38,7 @@ Kept = TypeVar("Kept")
 
 
 class UnknownCursor(ClientError):
-    """`after` names nothing that the list could hold."""
+    """`after` names no element of the list."""
 
     code = "invalid_cursor"
 
@@ -55,7 +55,7 @@ class StoredSession(msgspec.Struct, frozen=True):
 
     Attributes:
         opened_s: wall time of its first record.
-        closed_s: wall time of its end; None while it goes on, or when nobody recorded the end.
+        closed_s: wall time of its end; None while it is open, or when its end was not recorded.
         opened, closed: the records of both; empty when there is none.
     """
 
@@ -67,18 +67,18 @@ class StoredSession(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[Kept], frozen=True):
-    """Records in the order asked for; `has_more` behind the last of them."""
+    """Records in the requested order; `has_more`: there are more after the last."""
 
     records: tuple[Kept, ...]
     has_more: bool
 
 
 class History:
-    """Reads.
+    """Reads sessions and items.
 
     Args:
-        vault: opens what was encrypted; HistorySealed is raised where none of its keys does.
-        tail: what is not written yet; None: only what is.
+        vault: decrypts what was encrypted; HistorySealed is raised where none of its keys does.
+        tail: items that are not written yet; None: only written ones are read.
     """
 
     def __init__(self, postgres: Postgres, vault: Vault | None = None, tail: Tail | None = None) -> None:
@@ -92,8 +92,8 @@ class History:
         """Sessions of a tenant by the time they began.
 
         Args:
-            tenant_id: whose.
-            after: id of the session that ended the page before; None for the first page.
+            tenant_id: the tenant.
+            after: id of the session that ended the previous page; None for the first page.
             limit: 1 to 100.
             order: `desc` gives the newest first.
 
@@ -106,13 +106,13 @@ class History:
             if after is not None:
                 row = await connection.fetchrow(_SESSION, tenant_id, after)
                 if row is None:
-                    raise UnknownCursor(f"There is no session {after[:64]!r} to go on after.", param="after")
+                    raise UnknownCursor(f"There is no session {after[:64]!r} to continue after.", param="after")
                 begins = (row["opened_at"], after)
             rows = await connection.fetch(_SESSIONS[order], tenant_id, *begins, limit + 1)
         return _page([self._session(tenant_id, row) for row in rows], limit)
 
     async def session(self, tenant_id: str, session_id: str) -> StoredSession | None:
-        """One session, or None when the tenant has none of this id. Raises StorageLost."""
+        """One session, or None when the tenant has none with this id. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             row = await connection.fetchrow(_SESSION, tenant_id, session_id)
         return None if row is None else self._session(tenant_id, row)
@@ -129,9 +129,9 @@ class History:
         """Items of a session in the order of the conversation; None when the tenant has no such session.
 
         Args:
-            tenant_id: whose.
-            session_id: of which session.
-            after: id of the item that ended the page before (it may have been deleted since); None for the first page.
+            tenant_id: the tenant.
+            session_id: the session.
+            after: id of the item that ended the previous page (it may have been deleted since); None for the first page.
             limit: 1 to 100.
             order: `desc` gives the newest first.
 
@@ -139,7 +139,7 @@ class History:
             UnknownCursor: the session never had an item `after`.
             StorageLost: PostgreSQL is away.
         """
-        tail = {} if self._tail is None else await self._tail.of(tenant_id, session_id)  # first: it only gets shorter
+        tail = {} if self._tail is None else await self._tail.of(tenant_id, session_id)  # first: it only shrinks
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             for row in await connection.fetch(_ITEMS_NAMED, tenant_id, session_id, list(tail)) if tail else ():
                 tail[row["item_id"]] = tail[row["item_id"]].joined(self._placed(row, tenant_id, session_id))
@@ -159,7 +159,7 @@ class History:
     async def _position(self, connection: "Connection", tenant_id: str, session_id: str, item_id: str) -> int:
         found: int | None = await connection.fetchval(_ITEM_POSITION, tenant_id, session_id, item_id)
         if found is None and await connection.fetchrow(_SESSION, tenant_id, session_id) is not None:
-            raise UnknownCursor(f"The session has no item {item_id[:64]!r} to go on after.", param="after")
+            raise UnknownCursor(f"The session has no item {item_id[:64]!r} to continue after.", param="after")
         return _LAST_POSITION if found is None else found
 
     def _placed(self, row: Any, tenant_id: str, session_id: str) -> PlacedItem:

@@ -1,4 +1,4 @@
-"""Brings a database up to this version's tables, from any earlier version, once, however many processes ask at a time.
+"""Migrates a database to this version's schema, from any earlier version, once, even if many processes start at the same time.
 
 Alembic orders the revisions and writes their SQL; asyncpg runs it, so that one driver and one kind of URL (TCP or unix
 socket) serve everything. A revision must therefore be plain SQL (`op.execute`), which is what we want to read anyway.
@@ -19,7 +19,7 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.postgres import CONNECT_TIMEOUT_S, StorageRefused
 from agentvoicebox.telemetry.logs import get_logger
 
-_LOCK = 0x61766273  # "avbs": any number that nobody else locks
+_LOCK = 0x61766273  # "avbs": any number that no other program locks
 _ENVIRONMENT = Path(__file__).with_name("migrations")
 REVISIONS = _ENVIRONMENT / "versions"
 VERSION_TABLE = "alembic_version"  # of the platform; each kit has one of its own
@@ -55,7 +55,7 @@ async def migrate(postgres_url: str, revisions: Path = REVISIONS, *, version_tab
     except OSError as error:
         raise StorageLost(f"PostgreSQL went away ({type(error).__name__})") from error
     finally:
-        await connection.close()  # which also gives back the lock
+        await connection.close()  # this also releases the lock
 
 
 def pending_sql(

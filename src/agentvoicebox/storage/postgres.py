@@ -1,8 +1,8 @@
-"""The one way to PostgreSQL: a pool, and transactions that see a single tenant.
+"""Access to PostgreSQL: a pool, and transactions that see a single tenant.
 
 Every query runs inside `tenant_transaction`, which names the tenant to the database; row-level security does the rest, under
-a role that can't bypass it (our own, or an owner for whom it is forced). Foreign exceptions end here: a server that can't
-be reached is StorageLost, a statement that the server refuses is StorageRefused.
+a role that can't bypass it (our own, or an owner for whom it is forced). Foreign exceptions are translated here: an unreachable
+server is StorageLost, a refused statement is StorageRefused.
 """
 
 import asyncio
@@ -21,37 +21,36 @@ if TYPE_CHECKING:
     Connection = PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
-APP_ROLE = "agentvoicebox_app"  # made by the first migration where it may; owns nothing, bypasses nothing
-JANITOR_ROLE = (
-    "agentvoicebox_janitor"  # the one that may delete what was recorded; sees one tenant at a time like the other
-)
+APP_ROLE = "agentvoicebox_app"  # created by the first migration if permitted; owns nothing, bypasses nothing
+# the one that may delete what was recorded; sees one tenant at a time like the other
+JANITOR_ROLE = "agentvoicebox_janitor"
 TENANT_SETTING = "agentvoicebox.tenant_id"
-MOST_CONNECTIONS = 8  # a process; our embedded server allows 40 in all
+MOST_CONNECTIONS = 8  # per process; our embedded server allows 40 in all
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 
-# SQLSTATE classes that speak of the server's state, not of our statement: connection, rollback (a deadlock), resources, operator
+# SQLSTATE classes that describe the server's state, not our statement: connection, rollback (a deadlock), resources, operator
 # intervention, system.
 _AWAY_CLASSES = ("08", "40", "53", "57", "58")
 
 
 class StorageRefused(InfrastructureError):
-    """PostgreSQL answered, and refused the statement (a value it can't hold, a right we don't have). Trying again is vain."""
+    """PostgreSQL refused the statement (an invalid value, a missing right). A retry would fail again."""
 
     code = "storage_refused"
     retryable = False
 
 
 class Postgres:
-    """A pool of connections. One a process; safe to share among tasks of one loop."""
+    """A pool of connections. One per process; safe to share among tasks of one loop."""
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
 
     @classmethod
     async def open(cls, url: str, *, most_connections: int = MOST_CONNECTIONS, role: str = APP_ROLE) -> Self:
-        """Make a pool; the first connection is made when it is first needed, so the server may still be away.
+        """Create a pool; it connects when a connection is first needed, so the server may still be away.
 
         Args:
             url: `postgresql://…`, over TCP or (with `?host=/folder`) a unix socket.
@@ -65,7 +64,7 @@ class Postgres:
                 max_size=most_connections,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
-                init=functools.partial(_become, role),
+                init=functools.partial(_set_role, role),
                 server_settings={"application_name": "agentvoicebox"},
             )
         return cls(pool)
@@ -89,26 +88,25 @@ class Postgres:
             await connection.fetchval("SELECT 1 FROM sessions LIMIT 1")
 
     async def close(self) -> None:
-        """Close all connections. Idempotent; a server that doesn't say goodbye is left."""
+        """Close all connections. Idempotent; a server that does not respond is abandoned."""
         try:
             await asyncio.wait_for(self._pool.close(), CLOSE_TIMEOUT_S)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
 
 
-async def _become(role: str, connection: Any) -> None:
-    """Take the role that owns nothing, where there is one, and refuse to work as one that sees every tenant."""
-    with suppress(
-        asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError
-    ):  # not ours to take; not there
+async def _set_role(role: str, connection: Any) -> None:
+    """Switch to the role that owns nothing, where it exists, and refuse to work as one that sees every tenant."""
+    # not ours to take; not there
+    with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):
         await connection.execute(f"SET ROLE {role}")
     if await connection.fetchval("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"):
-        raise StorageRefused(f"this PostgreSQL role bypasses row-level security, and there is no {role} to become")
+        raise StorageRefused(f"this PostgreSQL role bypasses row-level security, and the role {role} does not exist")
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Foreign exceptions in, ours out."""
+    """Translate foreign exceptions into ours."""
     try:
         yield
     except asyncpg.PostgresError as error:
@@ -118,7 +116,7 @@ def _translated() -> Iterator[None]:
         raise StorageRefused(f"PostgreSQL refused ({type(error).__name__}, {sqlstate})") from error
     except asyncpg.InterfaceError as error:
         if isinstance(error, ValueError):  # a Python value of the wrong type for its parameter
-            raise StorageRefused(f"PostgreSQL can't take a value ({type(error).__name__})") from error
+            raise StorageRefused(f"PostgreSQL can't store a value ({type(error).__name__})") from error
         raise StorageLost(f"PostgreSQL is away ({type(error).__name__})") from error
     except (OSError, TimeoutError) as error:
         raise StorageLost(f"PostgreSQL can't be reached ({type(error).__name__})") from error

@@ -1,6 +1,6 @@
-"""What of a record is stored under each rule for words: all of it, its shape, or nothing that reads without the key.
+"""Applies a tenant's rule for words to a record: kept, masked, or encrypted.
 
-Ids, names of tools, times, statuses and counts are no words. Usage is counted before anything is masked.
+Ids, names of tools, times, statuses and counts are no words. Usage is counted before masking.
 """
 
 from typing import Any
@@ -11,9 +11,8 @@ from agentvoicebox.privacy.masks import masked_json, masked_words
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.storage.vault import Vault
 
-_SESSION_FACTS = frozenset(
-    {"agent", "model", "opened_s", "code", "reason"}
-)  # whatever else a session tells may name somebody
+# any other field of a session may identify a person
+_SESSION_FACTS = frozenset({"agent", "model", "opened_s", "code", "reason"})
 
 
 def protected(
@@ -22,7 +21,7 @@ def protected(
     """The body of a record as it may be stored.
 
     Raises:
-        NoHistoryKey: it is to be encrypted and there is no key.
+        NoHistoryKey: it must be encrypted and there is no key.
     """
     match words:
         case "keep":
@@ -34,7 +33,7 @@ def protected(
 
 
 def place_of(tenant_id: str, session_id: str, kind: str, record_id: str) -> tuple[str, str, str]:
-    """What a sealed record is bound to. A session's records have no id of their own but their kind."""
+    """The context that an encrypted record is bound to. A session's records have no id of their own but their kind."""
     return (tenant_id, session_id, kind if kind.startswith("session_") else record_id)
 
 
@@ -43,7 +42,7 @@ def _masked(record: Persist, mask: IdentifierMask) -> dict[str, object]:
         return {name: value if name in _SESSION_FACTS else mask.arguments(value) for name, value in record.body.items()}
     masked: dict[str, Any] = masked_words(record.body, keeps_abbreviations=False)
     item: Any = record.body.get("item")
-    if isinstance(item, dict):  # of tools the facts are kept, as in recorded interactions
+    if isinstance(item, dict):  # facts of tools are kept, as in recorded interactions
         if isinstance(item.get("arguments"), str):
             masked["item"]["arguments"] = masked_json(item["arguments"], mask.arguments)
         if isinstance(item.get("output"), str):

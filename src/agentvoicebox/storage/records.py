@@ -1,4 +1,4 @@
-"""What is recorded of a session, as it travels from the gateway to the recorder."""
+"""Records of a session, as they travel from the gateway to the recorder."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,16 @@ import msgspec
 
 from agentvoicebox.engine.effects import Persist
 
-PLACES_A_MICROSECOND = 1_000  # records of one batch that keep their order; the engine persists a few at a time
+PLACES_A_MICROSECOND = 1_000  # maximum of ordered records in one batch; the engine persists a few at a time
 
 
 class RecordBatch(msgspec.Struct, frozen=True):
     """The payload (MessagePack) of a RECORD job: records of one session, in order.
 
-    The job's `submitted_s` orders batches of a session; the place in `records` orders within.
+    The job's `submitted_s` orders batches of a session; the index in `records` orders records within a batch.
 
     Attributes:
-        audio_in_ms: caller's audio since the session began.
+        audio_in_ms: audio received from the caller since the session began.
     """
 
     tenant_id: str
@@ -32,6 +32,6 @@ class TimedBatch(msgspec.Struct, frozen=True):
     submitted_s: float
 
     def placed(self) -> Iterator[tuple[int, Persist]]:
-        """Its records with the place of each in the session's record stream."""
+        """Its records, each with its position in the session's record stream."""
         first = int(self.submitted_s * 1_000_000) * PLACES_A_MICROSECOND
         return enumerate(self.batch.records, start=first)

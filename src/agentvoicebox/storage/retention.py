@@ -1,7 +1,7 @@
-"""Deletes what a tenant's rules let go: sessions with all they hold after `days`, the audit log and usage after `audit_days`.
+"""Deletes records by the tenants' rules: sessions with their content after `days`, the audit log and usage after `audit_days`.
 
-In small steps, each a transaction of its own, with a rest between them, so that nobody waits for it. A session's row goes last:
-a sweep that is broken off is gone on with by the next. Only one sweeps at a time; others leave it to it.
+Deletes in small steps, each a transaction of its own, with a pause between them, so that other work is not delayed. A session's
+row is deleted last: the next sweep continues an interrupted one. Only one process sweeps at a time.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
-from agentvoicebox.storage.rules import Rules, own_rules
+from agentvoicebox.storage.rules import RetentionRules, tenant_rules
 from agentvoicebox.telemetry.logs import get_logger
 
 EVERY_S = 3_600.0
@@ -32,8 +32,8 @@ _BY_TIME = {name: load(f"retention_{name}") for name in ("audit", "usage")}
 log = get_logger(__name__)
 
 
-class Swept(msgspec.Struct):
-    """Rows that a sweep deleted."""
+class SweepCounts(msgspec.Struct):
+    """Numbers of rows that a sweep deleted."""
 
     sessions: int = 0
     items: int = 0
@@ -42,29 +42,29 @@ class Swept(msgspec.Struct):
     usage: int = 0
 
     def add(self, name: str, rows: int) -> None:
-        """Count further rows."""
+        """Add further rows."""
         setattr(self, name, getattr(self, name) + rows)
 
 
-class SweptElsewhere(InfrastructureError):
+class SweepRunning(InfrastructureError):
     """Another process is sweeping."""
 
     code = "swept_elsewhere"
 
 
 class Retention:
-    """Sweeps.
+    """Deletes old records.
 
     Args:
-        postgres: opened as `JANITOR_ROLE`; the role that serves callers may delete nothing.
-        usual: the rules of tenants that have none of their own.
-        also: tenants without a row of their own, whose audit log is swept, too.
+        postgres: opened as `JANITOR_ROLE`; the role that serves callers can't delete.
+        default: the rules of tenants that have none of their own.
+        also: further tenants without a row, whose audit log is swept, too.
     """
 
     def __init__(
         self,
         postgres: Postgres,
-        usual: Rules,
+        default: RetentionRules,
         *,
         also: Sequence[str] = (),
         clock: Clock | None = None,
@@ -72,24 +72,24 @@ class Retention:
         rest_s: float = REST_S,
     ) -> None:
         self._postgres = postgres
-        self._usual = usual
+        self._default = default
         self._also = also
         self._clock = clock or SystemClock()
         self._step_rows = step_rows
         self._rest_s = rest_s
 
-    async def sweep(self) -> Swept:
+    async def sweep(self) -> SweepCounts:
         """Delete everything that is due, of all tenants.
 
         Raises:
-            SweptElsewhere: somebody else does. StorageLost: PostgreSQL is away. What was deleted until then stays so.
+            SweepRunning: another process is sweeping. StorageLost: PostgreSQL is away. Rows deleted so far stay deleted.
         """
-        swept = Swept()
+        swept = SweepCounts()
         async with self._postgres.tenant_transaction("") as connection:
             await connection.execute("SELECT set_config('agentvoicebox.lists_tenants', 'yes', true)")
             rows = await connection.fetch(_TENANTS)
-        tenants = {row["tenant_id"]: own_rules(row["history"]).over(self._usual) for row in rows}
-        tenants |= {tenant_id: self._usual for tenant_id in self._also}
+        tenants = {row["tenant_id"]: tenant_rules(row["history"]).over(self._default) for row in rows}
+        tenants |= {tenant_id: self._default for tenant_id in self._also}
         now = datetime.fromtimestamp(self._clock.wall_s(), UTC)
         for tenant_id, rules in tenants.items():
             await self._sweep_sessions(tenant_id, now - timedelta(days=rules.days), swept)
@@ -102,17 +102,17 @@ class Retention:
         while not stop.is_set():
             try:
                 swept = await self.sweep()
-                if swept != Swept():
-                    log.info("records were deleted as the rules say", **msgspec.structs.asdict(swept))
-            except SweptElsewhere:
-                pass  # that is as good
+                if swept != SweepCounts():
+                    log.info("old records were deleted", **msgspec.structs.asdict(swept))
+            except SweepRunning:
+                pass  # the other process does the work
             except InfrastructureError as error:
                 log.warning("can't sweep", error=error.message)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await stop.wait()
 
-    async def _sweep_sessions(self, tenant_id: str, before: datetime, swept: Swept) -> None:
+    async def _sweep_sessions(self, tenant_id: str, before: datetime, swept: SweepCounts) -> None:
         while True:
             async with self._postgres.tenant_transaction(tenant_id) as connection:
                 rows = await connection.fetch(_OVER, tenant_id, before, STEP_SESSIONS)
@@ -122,18 +122,18 @@ class Retention:
             for name, statement in _OF_SESSIONS.items():
                 await self._delete(name, statement, tenant_id, over, swept)
             async with self._postgres.tenant_transaction(tenant_id) as connection:
-                # Not one that was heard of again meanwhile: a late record would be left without its session.
+                # Not one with a new record meanwhile: a late record would be left without its session.
                 gone = _count(await connection.execute(_SESSIONS, tenant_id, over, before))
             swept.add("sessions", gone)
-            if not gone:  # all of them were heard of again: the next sweep will see
+            if not gone:  # all of them have new records: leave them to the next sweep
                 return
 
-    async def _delete(self, name: str, statement: str, tenant_id: str, which: object, swept: Swept) -> None:
+    async def _delete(self, name: str, statement: str, tenant_id: str, which: object, swept: SweepCounts) -> None:
         """Delete in steps until a step finds fewer rows than it may take."""
         while True:
             async with self._postgres.tenant_transaction(tenant_id) as connection:
                 if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
-                    raise SweptElsewhere("another process is sweeping")
+                    raise SweepRunning("another process is sweeping")
                 rows = _count(await connection.execute(statement, tenant_id, which, self._step_rows))
             swept.add(name, rows)
             if rows < self._step_rows:

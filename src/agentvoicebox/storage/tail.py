@@ -1,8 +1,8 @@
-"""A session's items that PostgreSQL does not have yet: read out of the stream in which they wait for the recorder.
+"""A session's items that are not in PostgreSQL yet: read from the stream in which they wait for the recorder.
 
-The store holds no history of its own. An item is in the stream until it is written, usually for some milliseconds, and as long
-as PostgreSQL is away; whatever has left the stream is in PostgreSQL. So a long session takes no more room in the store than a
-short one, and a reader that looks at both places sees everything.
+The store holds no history of its own. An item is in the stream until it is written, usually for some milliseconds, or as long
+as PostgreSQL is away; every item that left the stream is in PostgreSQL. So a long session needs no more room in the store than a
+short one, and a reader of both places sees everything.
 """
 
 from typing import Any
@@ -19,13 +19,13 @@ from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.rules import RuleBook, Words
 from agentvoicebox.storage.vault import Vault
 
-MOST_BATCHES = 2_000  # of all sessions; some 10 ms. Behind a longer outage the newest are seen.
+MOST_BATCHES = 2_000  # of all sessions; some 10 ms. After a longer outage only the newest are seen.
 
 _decoder = msgspec.msgpack.Decoder(RecordBatch)
 
 
 class PlacedItem(msgspec.Struct, frozen=True):
-    """An item and its place, as `conversation_items` has both. An empty body: only that it was deleted is known."""
+    """An item and its position, as in `conversation_items`. An empty body: only its deletion is known."""
 
     item_id: str
     position: int
@@ -34,7 +34,7 @@ class PlacedItem(msgspec.Struct, frozen=True):
     is_deleted: bool = False
 
     def joined(self, other: "PlacedItem") -> "PlacedItem":
-        """Two records of one item as one; the same rule as `item_upsert` and `item_delete`."""
+        """Two records of one item, merged by the same rule as `item_upsert` and `item_delete`."""
         newer, older = (self, other) if self.revision >= other.revision else (other, self)
         return PlacedItem(
             self.item_id,
@@ -46,7 +46,7 @@ class PlacedItem(msgspec.Struct, frozen=True):
 
 
 class Tail:
-    """Reads what waits.
+    """Reads waiting items.
 
     Args:
         connection: to the store.
@@ -60,14 +60,14 @@ class Tail:
         self._mask = mask or IdentifierMask()
 
     async def of(self, tenant_id: str, session_id: str) -> dict[str, PlacedItem]:
-        """Items of a session that wait, by id; none when the store is away. Raises StorageLost."""
+        """Waiting items of a session, by id; none when the store is away. Raises StorageLost."""
         try:
             jobs = await self._streams.unfinished(JobKind.RECORD, SessionRef(tenant_id, session_id), most=MOST_BATCHES)
         except BrokerLost:
             return {}
         found: dict[str, PlacedItem] = {}
         is_masked = bool(jobs) and (await self._rules.of(tenant_id)).words == "mask"
-        words: Words = "mask" if is_masked else "keep"  # what will be encrypted is opened for its owner anyway
+        words: Words = "mask" if is_masked else "keep"  # encrypted words are decrypted for their owner anyway
         for job in jobs:
             for position, record in TimedBatch(_decoder.decode(job.payload), job.submitted_s).placed():
                 match record.kind:

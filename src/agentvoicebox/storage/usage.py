@@ -1,8 +1,8 @@
-"""What tenants used: connection time, audio in and out, tokens. Told apart by session and response, added up by tenant and day.
+"""Usage of tenants: connection time, audio in and out, tokens. Stored by session and response, summed by tenant and day.
 
-Each entry holds totals that only grow, so a record that comes twice, or late, counts once. A session counts from its first record
-to its last; audio in is what the caller sent, silence too; audio out and tokens are what `response.done` told the client. All of
-it counts on the day (UTC) on which the session, or the response, began.
+Each entry holds totals that only grow, so a duplicate or late record counts once. A session counts from its first record
+to its last; audio in is what the caller sent, silence included; audio out and tokens are as reported in `response.done`.
+All of it counts on the day (UTC) on which the session, or the response, began.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ class UsageEntry(msgspec.Struct, frozen=True):
     output_tokens: int = 0
 
     def figures(self) -> tuple[Any, ...]:
-        """Everything but the id, in the order of `usage_upsert`."""
+        """All fields but the id, in the order of `usage_upsert`."""
         return msgspec.structs.astuple(self)[1:]
 
     def merged(self, other: "UsageEntry | None") -> "UsageEntry":
-        """Both entries of one record as one."""
+        """Two entries of one record, merged."""
         if other is None:
             return self
         return UsageEntry(
@@ -49,8 +49,8 @@ class UsageEntry(msgspec.Struct, frozen=True):
         )
 
 
-class DayOfUsage(msgspec.Struct, frozen=True):
-    """What one tenant used on one day (UTC)."""
+class DailyUsage(msgspec.Struct, frozen=True):
+    """Usage of one tenant on one day (UTC)."""
 
     day: date
     sessions: int = 0
@@ -61,19 +61,19 @@ class DayOfUsage(msgspec.Struct, frozen=True):
     output_tokens: int = 0
 
 
-class Usage:
-    """Reads; `conversations` writes."""
+class UsageReader:
+    """Reads usage; `conversations` writes it."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def by_day(self, tenant_id: str, first: date, last: date) -> list[DayOfUsage]:
-        """The days from `first` to `last`, both included, on which the tenant used anything. Raises StorageLost."""
+    async def by_day(self, tenant_id: str, first: date, last: date) -> list[DailyUsage]:
+        """The days from `first` to `last`, both included, on which the tenant had any usage. Raises StorageLost."""
         begins, ends = (datetime.combine(day, time.min, UTC) for day in (first, last + timedelta(days=1)))
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_BY_DAY, tenant_id, begins, ends)
         return [
-            DayOfUsage(
+            DailyUsage(
                 row["day"],
                 row["sessions"],
                 round(row["connected_s"], 3),
@@ -87,7 +87,7 @@ class Usage:
 
 
 def entries_of(timed: TimedBatch) -> Iterator[UsageEntry]:
-    """What a batch says of its session's use, and of its responses'."""
+    """The usage in a batch: of its session, and of its responses."""
     at = datetime.fromtimestamp(timed.submitted_s, UTC)
     yield UsageEntry(timed.batch.session_id, at, at, audio_in_ms=timed.batch.audio_in_ms)
     for record in timed.batch.records:

@@ -1,7 +1,7 @@
-"""Seals records, and opens them again for their owner: AES-256-GCM, a key of each tenant's own, derived by HKDF.
+"""Encrypts records, and decrypts them for their owner: AES-256-GCM, one key per tenant, derived by HKDF.
 
-A sealed record is bound to its place (tenant, session, record): moved elsewhere it opens no more. The first key seals and every
-key opens, so keys are changed by putting a new one in front; an old one can go once the last record that it sealed is gone.
+An encrypted record is bound to its place (tenant, session, record): it can't be decrypted at another. The first key encrypts and
+every key decrypts, so keys are rotated by putting a new one in front; an old one may be removed once no record needs it.
 """
 
 import base64
@@ -27,34 +27,29 @@ _INFO = b"agentvoicebox history "
 
 
 class NoHistoryKey(InfrastructureError):
-    """A record shall be sealed and there is no key: it is not stored."""
+    """A record must be encrypted and there is no key: it is not stored."""
 
     code = "no_history_key"
     retryable = False
 
 
 class HistorySealed(InfrastructureError):
-    """A record was sealed with a key that is not here any more, or it was tampered with."""
+    """A record was encrypted with a key that is not configured any more, or it was modified."""
 
     code = "history_sealed"
     retryable = False
 
 
 class Vault:
-    """Knows the keys, each of `KEY_BYTES`; none is allowed, and then nothing can be sealed."""
+    """Holds the keys, each of `KEY_BYTES`; without keys nothing can be encrypted."""
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._keys = {_key_id(key): key for key in keys}
         self._first = _key_id(keys[0]) if keys else None
         self._ciphers: dict[tuple[str, str], AESGCM] = {}
 
-    @property
-    def can_seal(self) -> bool:
-        """Whether there is a key."""
-        return self._first is not None
-
     def seal(self, place: tuple[str, str, str], body: dict[str, object]) -> dict[str, object]:
-        """A body that tells nothing.
+        """Encrypt a body.
 
         Args:
             place: tenant, session and record.
@@ -70,10 +65,10 @@ class Vault:
         return {SEALED: {"key": self._first, "data": base64.b64encode(sealed).decode()}}
 
     def open(self, place: tuple[str, str, str], body: dict[str, Any]) -> dict[str, Any]:
-        """The body as it was before; one that is not sealed is returned as it is.
+        """Decrypt a body; one that is not encrypted is returned unchanged.
 
         Raises:
-            HistorySealed: none of the keys opens it.
+            HistorySealed: none of the keys decrypts it.
         """
         match body:
             case {"sealed": {"key": str(key), "data": str(data)}} if len(body) == 1:
@@ -81,12 +76,12 @@ class Vault:
             case _:
                 return body
         if key not in self._keys:
-            raise HistorySealed(f"Records were encrypted with the key {key}, which AVB_HISTORY_KEYS holds no more.")
+            raise HistorySealed(f"Records were encrypted with the key {key}, which AVB_HISTORY_KEYS does not hold.")
         sealed = base64.b64decode(data)
         try:
             opened = self._cipher(key, place[0]).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(place))
         except InvalidTag as error:
-            raise HistorySealed("A record does not open with the key that it names.") from error
+            raise HistorySealed("A record can't be decrypted with the key that it names.") from error
         return msgspec.json.decode(opened, type=dict[str, Any])
 
     def _cipher(self, key: str, tenant_id: str) -> AESGCM:
@@ -100,7 +95,7 @@ class Vault:
 
 
 def _key_id(key: bytes) -> str:
-    """What is written beside a sealed record; tells nothing of the key."""
+    """The key's id, stored beside an encrypted record; reveals nothing about the key."""
     return hashlib.sha256(_INFO + key).hexdigest()[:8]
 
 

@@ -1,8 +1,8 @@
-"""A child process: serves its roles until it is told to stop, and dies with its parent.
+"""A child process: serves its roles until it is stopped, and dies with its parent.
 
     python -m agentvoicebox.supervisor.child --parent=PID --ready-fd=N NAME ROLE=MODULE:FUNCTION…
 
-Settings come by environment. `ready` goes through the pipe N when each role has announced itself.
+Settings are read from the environment. `ready` is written to the pipe N when each role has announced itself.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.roles import load
 from agentvoicebox.telemetry.logs import configure
 
-EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: started again it would fail again
+EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: a restart would fail again
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 _log = structlog.get_logger(__name__)
 
 
-async def serve(roles: dict[str, str], settings: Settings, tell_ready: Callable[[], None]) -> None:
-    """Serve `roles` (name → `module:function`) until SIGTERM or SIGINT; `tell_ready` once each can take work.
+async def serve(roles: dict[str, str], settings: Settings, on_ready: Callable[[], None]) -> None:
+    """Serve `roles` (name → `module:function`) until SIGTERM or SIGINT; call `on_ready` once each is ready.
 
     Raises what a role raises, in a group; then the others are cancelled.
     """
@@ -43,10 +43,10 @@ async def serve(roles: dict[str, str], settings: Settings, tell_ready: Callable[
         if name in missing:
             missing.discard(name)
             if not missing:
-                # What was imported stays for good. Out of the garbage collector's sight: walking it took 90 ms, in mid-call.
+                # Imported objects live as long as the process. Freeze them: collecting them took 90 ms during calls.
                 gc.collect()
                 gc.freeze()
-                tell_ready()
+                on_ready()
 
     async with asyncio.TaskGroup() as group:
         for name, target in roles.items():
@@ -61,11 +61,11 @@ async def _serve_one(
         raise RuntimeError(f"the role {name} ended by itself")
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the process `parent` goes."""
+def set_parent_death_signal(parent: int) -> None:
+    """Have the kernel kill this process when the process `parent` ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # it went before we asked
+        if os.getppid() != parent:  # it ended before the request
             sys.exit("the parent is gone")
 
 
@@ -74,12 +74,12 @@ def main(arguments: list[str]) -> int:
     options = dict(argument.removeprefix("--").split("=", 1) for argument in arguments if argument.startswith("--"))
     name, *role_arguments = [argument for argument in arguments if not argument.startswith("--")]
     roles = dict(argument.split("=", 1) for argument in role_arguments)
-    die_with(int(options["parent"]))
+    set_parent_death_signal(int(options["parent"]))
     ready_fd = int(options["ready-fd"])
     try:
         settings = load_settings()
         configure(service=name, level=settings.log_level, format=settings.log_format)
-        uvloop.run(serve(roles, settings, lambda: _tell_ready(ready_fd)))
+        uvloop.run(serve(roles, settings, lambda: _signal_ready(ready_fd)))
     except AgentVoiceBoxError as error:
         return _explain([error])
     except BaseExceptionGroup as group:
@@ -91,13 +91,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _explain(errors: list[AgentVoiceBoxError]) -> int:
-    """A known reason is a line of the log, not a stack trace; the exit status says whether trying again makes sense."""
+    """Log a known error as one line, not a stack trace; the exit status says whether a restart makes sense."""
     for error in errors:
         _log.error("can't go on", code=error.code, reason=error.message)
     return 1 if all(error.retryable for error in errors) else EXIT_CONFIG
 
 
-def _tell_ready(fd: int) -> None:
+def _signal_ready(fd: int) -> None:
     os.write(fd, b"ready\n")
 
 

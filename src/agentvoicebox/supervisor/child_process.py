@@ -1,6 +1,6 @@
-"""One child process, seen from its parent: started, awaited until ready, started again when it dies, stopped.
+"""One child process, seen from its parent: started, awaited until ready, restarted when it dies, stopped.
 
-Knows one process; in which order processes start and stop is `run`'s affair.
+Handles one process; the order in which processes start and stop is in `run`.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from agentvoicebox.supervisor.roles import ChildSpec
 
 FIRST_PAUSE_S = 0.5  # the first restart is immediate, the second waits this long, and so on, doubling
 LONGEST_PAUSE_S = 10.0
-STABLE_S = 30.0  # who lived this long starts with a clean record
-TRIES_BEFORE_READY = 3  # a child that never came up this often will not
+STABLE_S = 30.0  # a child that lived this long starts with a clean record
+TRIES_BEFORE_READY = 3  # after this many failed starts a child counts as broken
 READ_BYTES = 65_536
 LAST_WORDS_S = 1.0
 
@@ -33,9 +33,9 @@ class ChildProcess:
 
     Args:
         environment: the child's whole environment.
-        out: where its output goes, line by line.
-        on_change: told `starting`, `ready`, `died`, `stopping`, `stopped`.
-        on_death: awaited with the pid of a child that died unasked, before the next is started.
+        out: receives its output, line by line.
+        on_change: called with `starting`, `ready`, `died`, `stopping`, `stopped`.
+        on_death: awaited with the pid of a child that died unexpectedly, before the next is started.
     """
 
     def __init__(
@@ -55,21 +55,21 @@ class ChildProcess:
         self._on_death = on_death
         self._stopping = False
         self._ready: asyncio.Future[None] | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._supervisor_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start it and wait until it says ready.
+        """Start it and wait until it is ready.
 
         Raises:
-            SettingsError: it can't come up; its reason is in the log.
+            SettingsError: it can't start; the reason is in the log.
         """
         self._ready = asyncio.get_running_loop().create_future()
-        self._keeper = asyncio.create_task(self._keep(), name=f"child-{self.spec.name}")
+        self._supervisor_task = asyncio.create_task(self._supervise(), name=f"child-{self.spec.name}")
         await self._ready
 
     async def stop(self) -> None:
-        """Ask it to drain; kill it when it takes longer than it may. Idempotent."""
-        if self._keeper is None:
+        """Let it drain; kill it when it takes longer than allowed. Idempotent."""
+        if self._supervisor_task is None:
             return
         self._stopping = True
         if self.process is not None and self.process.returncode is None:
@@ -80,12 +80,12 @@ class ChildProcess:
                     await self.process.wait()
             self.kill()
             await self.process.wait()
-        await asyncio.wait({self._keeper}, timeout=LAST_WORDS_S if self.process is not None else 0)
-        self._keeper.cancel()
-        await asyncio.gather(self._keeper, return_exceptions=True)
+        await asyncio.wait({self._supervisor_task}, timeout=LAST_WORDS_S if self.process is not None else 0)
+        self._supervisor_task.cancel()
+        await asyncio.gather(self._supervisor_task, return_exceptions=True)
         if self._ready is not None and not self._ready.done():
             self._ready.cancel()
-        self._keeper = None
+        self._supervisor_task = None
         self._on_change(self.spec.name, "stopped")
 
     def kill(self) -> None:
@@ -97,14 +97,14 @@ class ChildProcess:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(which)
 
-    async def _keep(self) -> None:
+    async def _supervise(self) -> None:
         assert self._ready is not None
         loop = asyncio.get_running_loop()
         deaths = 0
         while not self._stopping:
             born_s = loop.time()
             self._on_change(self.spec.name, "starting")
-            pid, status = await self._live()
+            pid, status = await self._run_once()
             if self._stopping:
                 return
             deaths = 1 if loop.time() - born_s > STABLE_S else deaths + 1
@@ -118,8 +118,8 @@ class ChildProcess:
             if deaths > 1:
                 await asyncio.sleep(min(FIRST_PAUSE_S * 2 ** (deaths - 2), LONGEST_PAUSE_S))
 
-    async def _live(self) -> tuple[int, int]:
-        """One life: its pid and exit status."""
+    async def _run_once(self) -> tuple[int, int]:
+        """Run the process once; returns its pid and exit status."""
         reading, writing = os.pipe()
         try:
             self.process = await asyncio.create_subprocess_exec(
@@ -134,7 +134,7 @@ class ChildProcess:
                 stdout=PIPE,
                 stderr=STDOUT,
                 pass_fds=(writing,),
-                start_new_session=True,  # Ctrl-C in the terminal is ours to answer, not theirs
+                start_new_session=True,  # Ctrl-C in the terminal is handled by the parent, not by the children
             )
         except BaseException:
             os.close(reading)
@@ -142,11 +142,11 @@ class ChildProcess:
         finally:
             os.close(writing)
         loop = asyncio.get_running_loop()
-        loop.add_reader(reading, self._hear, reading)
+        loop.add_reader(reading, self._on_ready_pipe, reading)
         speaking = asyncio.create_task(self._pass_on_output(self.process))
         try:
             status = await self.process.wait()
-            # Its last words; a grandchild that still holds the pipe open must not hide the death.
+            # Read the last output, with a timeout: a grandchild may keep the pipe open.
             await asyncio.wait({speaking}, timeout=LAST_WORDS_S)
             return self.process.pid, status
         finally:
@@ -155,7 +155,7 @@ class ChildProcess:
             loop.remove_reader(reading)
             os.close(reading)
 
-    def _hear(self, reading: int) -> None:
+    def _on_ready_pipe(self, reading: int) -> None:
         if os.read(reading, 64):
             self._on_change(self.spec.name, "ready")
             if self._ready is not None and not self._ready.done():

@@ -95,7 +95,7 @@ class Supervisor:
         if self._is_whole or needs("postgres_url", self._specs, self.settings):
             await self._migrate()
         if self.settings.redis_url:
-            self._broker = RedisBroker(self.settings.redis_url, patience_s=RELEASE_TIMEOUT_S)
+            self._broker = RedisBroker(self.settings.redis_url, retry_for_s=RELEASE_TIMEOUT_S)
             if not any(isinstance(server, EmbeddedValkey) for server in self._servers):
                 await self._check_store(self._broker)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
@@ -212,7 +212,7 @@ class Supervisor:
         for role in spec.roles:
             if role.kind is not None and self._broker is not None:
                 with contextlib.suppress(BrokerLost):  # then others notice the silence
-                    await self._broker.bury(role.kind, worker_name(role.kind, pid))
+                    await self._broker.release_consumer(role.kind, worker_name(role.kind, pid))
 
     def _say(self, name: str, state: str) -> None:
         self._on_status(Status(name, state))

@@ -1,1 +1,1 @@
-"""What the system says about itself: logs, metrics, and where each millisecond of a turn went."""
+"""Logs, metrics, and the latency of turns."""

@@ -1,7 +1,7 @@
-"""Log lines: one JSON object each, with the same seven fields in every process, whoever wrote the line.
+"""Log lines: one JSON object each, with the same seven fields in every process, from any library.
 
-Decides the fields and their order, and sends the lines of foreign libraries (which use the standard library's logging) through
-the same door. What a line may not carry is `redact`'s. Messages are static; ids are fields, bound with `bound`.
+Defines the fields and their order, and routes the lines of foreign libraries (which use the standard library's logging) through
+the same pipeline. `redact` removes what a line may not contain. Messages are static; ids are fields, bound with `bound`.
 """
 
 import logging
@@ -18,7 +18,7 @@ from agentvoicebox.privacy.redact import Redactor
 
 REQUIRED_FIELDS = ("timestamp", "level", "service", "tenant_id", "session_id", "correlation_id", "message")
 
-# Below a warning these write whole frames, queries or headers.
+# Below warning level these log whole frames, queries or headers.
 CHATTY_LIBRARIES = (
     "websockets",
     "uvicorn",
@@ -34,7 +34,7 @@ CHATTY_LIBRARIES = (
     "numba",
 )
 
-# What a sender may call its request: an id. Without a letter it may be somebody's telephone number.
+# A valid request id from a sender. Text without a letter may be a telephone number.
 SANE_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 Event = MutableMapping[str, Any]
@@ -43,13 +43,13 @@ Event = MutableMapping[str, Any]
 def configure(
     *, service: str, level: str = "info", format: Literal["json", "console"] = "json", out: TextIO | None = None
 ) -> None:
-    """Set up this process's logs. Call it once, first thing; a later call replaces the former.
+    """Set up this process's logs. Call it once, first; a later call replaces the former.
 
     Args:
-        service: which part of the system this process is (`gateway`, `stt-worker`, …).
-        level: least severity written: debug, info, warning or error.
-        format: `json`, or `console` for eyes, which also keeps people's words.
-        out: where lines go; standard error by default, as standard output belongs to commands.
+        service: the component of this process (`gateway`, `stt-worker`, …).
+        level: lowest severity that is written: debug, info, warning or error.
+        format: `json`, or `console` for terminals, which also keeps people's words.
+        out: the output stream; standard error by default, because commands use standard output.
     """
 
     def with_fields(logger: object, method: str, event: Event) -> Event:
@@ -94,12 +94,12 @@ def configure(
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,  # modules make their loggers before a process configures its logs
+        cache_logger_on_first_use=False,  # modules create their loggers before a process configures its logs
     )
 
 
 def sane_id(given: str) -> str:
-    """A sender's own id for a request, when it may stand in a log; else nothing."""
+    """A sender's own request id, if it may be logged; else an empty string."""
     return given if SANE_ID.fullmatch(given) else ""
 
 
@@ -113,14 +113,14 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def bound(
     *, tenant_id: str | None = None, session_id: str | None = None, correlation_id: str | None = None
 ) -> Iterator[None]:
-    """Put ids into every line written inside, also by tasks started inside."""
+    """Add ids to every line logged inside, also by tasks started inside."""
     ids = {"tenant_id": tenant_id, "session_id": session_id, "correlation_id": correlation_id}
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in ids.items() if value is not None}):
         yield
 
 
 def _without_messages(logger: object, method: str, event: Event) -> Event:
-    """An exception as its type and where it was raised: its message may hold a caller's words."""
+    """Log an exception as its type and origin: its message may contain a caller's words."""
     info = event.pop("exc_info", None)
     error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):

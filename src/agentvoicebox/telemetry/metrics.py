@@ -1,7 +1,7 @@
-"""Numbers for Prometheus: what is counted, under which names, with which labels.
+"""Prometheus metrics: their names and labels.
 
-Every label takes its values from a closed set (`_among`), so that no client can make series grow. Latencies of the engines are
-taken at the gateway from the wall-clock stamps that workers put on their records; workers need no page of their own.
+Every label takes its values from a closed set (`_among`), so that no client can create new series. Latencies of the engines are
+computed at the gateway from the wall-clock stamps on workers' results; workers need no metrics page of their own.
 """
 
 from collections.abc import Mapping, Set
@@ -60,14 +60,14 @@ def _among(value: str, known: Set[str]) -> str:
 
 
 class Metrics:
-    """One process's numbers, in a registry of their own (so that tests and embedded use never collide)."""
+    """One process's metrics, in a registry of their own (so that tests and embedded use never collide)."""
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self._message_s = Histogram(
             "avb_message_seconds",
-            "Time from a client event being read to its effects being handed on.",
+            "Time from reading a client event to passing on its effects.",
             ["event"],
             buckets=STEP_BUCKETS_S,
             registry=registry,
@@ -84,7 +84,7 @@ class Metrics:
         )
         self._job_s = Histogram(
             "avb_job_seconds",
-            "Time from handing a job out to its last result.",
+            "Time from submitting a job to its last result.",
             ["kind"],
             buckets=ENGINE_BUCKETS_S,
             registry=registry,
@@ -104,9 +104,9 @@ class Metrics:
         )
         self.connections = Gauge("avb_connections", "Open calls.", registry=registry)
         self._queue_age_s = Gauge(
-            "avb_queue_age_seconds", "Age of the oldest job that nobody has claimed.", ["kind"], registry=registry
+            "avb_queue_age_seconds", "Age of the oldest unclaimed job.", ["kind"], registry=registry
         )
-        self._jobs_open = Gauge("avb_jobs_open", "Jobs handed out and not yet over.", ["kind"], registry=registry)
+        self._jobs_open = Gauge("avb_jobs_open", "Jobs submitted and not yet over.", ["kind"], registry=registry)
         self._jobs = Counter("avb_jobs", "Jobs that are over.", ["kind", "outcome"], registry=registry)
         self._events = Counter("avb_client_events", "Client events read.", ["event"], registry=registry)
         self._audio_bytes = Counter("avb_audio_bytes", "Caller audio read, in the client's format.", registry=registry)
@@ -119,37 +119,37 @@ class Metrics:
             "Checks of a limit answered by this process alone: the store was away.",
             registry=registry,
         )
-        self._degraded = Gauge("avb_degraded", "1 while this does not work.", ["mode"], registry=registry)
+        self._degraded = Gauge("avb_degraded", "1 while this mode is degraded.", ["mode"], registry=registry)
         self._pressure_s = Gauge(
             "avb_pressure_seconds",
-            "How far the workers, or this process, are behind; new calls wait.",
+            "How far the workers, or this process, are behind; new calls are delayed.",
             registry=registry,
         )
         self._speculation = Counter(
-            "avb_speculation", "Answers begun before the turn was over.", ["result"], registry=registry
+            "avb_speculation", "Responses begun before the end of the turn.", ["result"], registry=registry
         )
 
     def event_handled(self, event_type: str, seconds: float) -> None:
-        """A client event was read and its effects handed on."""
+        """A client event was read and its effects passed on."""
         event = _among(event_type, CLIENT_EVENTS)
         self._events.labels(event).inc()
         self._message_s.labels(event).observe(seconds)
 
     def audio_read(self, byte_count: int) -> None:
-        """An append was read; these have no effects of their own, so only their number and size count."""
+        """An append was read; it has no effects of its own, so only number and size are counted."""
         self._appends.inc()
         self._audio_bytes.inc(byte_count)
 
     def step_taken(self, seconds: float) -> None:
-        """The engine took one input."""
+        """The engine processed one input."""
         self._step_s.observe(seconds)
 
     def job_opened(self, kind: str) -> None:
-        """A job was handed out."""
+        """A job was submitted."""
         self._jobs_open.labels(_among(kind, JOB_KINDS)).inc()
 
     def job_over(self, kind: str, outcome: str, seconds: float) -> None:
-        """A job is done, failed or cancelled; `seconds` since it was handed out."""
+        """A job is done, failed or cancelled; `seconds` since it was submitted."""
         kind = _among(kind, JOB_KINDS)
         self._jobs_open.labels(kind).dec()
         self._jobs.labels(kind, _among(outcome, OUTCOMES)).inc()
@@ -161,19 +161,19 @@ class Metrics:
         self._first_result_s.labels(_among(kind, JOB_KINDS)).observe(max(0.0, seconds))
 
     def turn_answered(self, parts_ms: dict[str, float], speculation: str) -> None:
-        """A turn's first audio went out; `parts_ms` sum to the whole wait."""
+        """A turn's first audio was sent; `parts_ms` sum to the whole wait."""
         for part, part_ms in parts_ms.items():
             self._turn_part_s.labels(_among(part, TURN_PARTS)).observe(part_ms / 1000)
         self._turn_s.observe(sum(parts_ms.values()) / 1000)
         self._speculation.labels(_among(speculation, frozenset({"hit", "miss", "none"}))).inc()
 
     def error_sent(self, error_type: str) -> None:
-        """An `error` event went to a client."""
+        """An `error` event was sent to a client."""
         known = frozenset({"invalid_request_error", "server_error", "rate_limit_error"})
         self._errors.labels(_among(error_type, known)).inc()
 
     def refused(self, code: str) -> None:
-        """A connection was turned away."""
+        """A connection was refused."""
         self._refusals.labels(_among(code, REFUSALS)).inc()
 
     def limited(self, limit: str) -> None:
@@ -181,19 +181,19 @@ class Metrics:
         self._limited.labels(_among(limit, LIMITS)).inc()
 
     def limited_locally(self) -> None:
-        """A limit was checked without the store. Worth an alarm when it lasts: gateways can't see each other."""
+        """A limit was checked without the store. Set an alarm on a lasting increase: gateways count separately then."""
         self._limited_locally.inc()
 
     def queue_age(self, kind: str, seconds: float) -> None:
-        """How long the oldest unclaimed job of a kind has waited."""
+        """Age of the oldest unclaimed job of a kind."""
         self._queue_age_s.labels(_among(kind, JOB_KINDS)).set(seconds)
 
-    def service_health(self, modes: Mapping[str, bool], pressure_s: float) -> None:
-        """What does not work, by mode, and how far work is behind."""
+    def set_degraded(self, modes: Mapping[str, bool], pressure_s: float) -> None:
+        """Degraded modes, and how far work is behind."""
         for mode, holds in modes.items():
             self._degraded.labels(mode).set(holds)
         self._pressure_s.set(pressure_s)
 
     def page(self) -> bytes:
-        """The text that Prometheus scrapes (content type `text/plain; version=0.0.4`)."""
+        """The text for Prometheus (content type `text/plain; version=0.0.4`)."""
         return generate_latest(self._registry)

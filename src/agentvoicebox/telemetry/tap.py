@@ -1,11 +1,11 @@
-"""Where each millisecond of a turn went, from the caller's last voiced sample to the agent's first output.
+"""Latency of a turn, split by cause, from the caller's last voiced sample to the agent's first output.
 
-Watches engine steps and the stamps that workers put on their records, and follows the chain of causes backwards from the first
-audio: this chunk came of that segment, which came of that text, which came of those words. The chain is the critical path; its
-parts sum to the wait exactly. What speculation hid inside the endpoint wait counts nothing on the path but is shown as a bar.
+Watches engine steps and the time stamps that workers put on their results, and follows the chain of causes backwards from the
+first audio: this chunk came from that segment, which came from that text, which came from that transcript. The chain is the
+critical path; its parts sum to the wait exactly. What speculation did during the endpoint wait is not on the path but is a bar.
 
-All times are wall-clock seconds, since worker and gateway are different processes. Reads no clock: it is told every time. Stamps
-of a clock that runs apart are clipped to the order of causes, so a skewed worker shifts a boundary but never breaks the sum.
+All times are wall-clock seconds, since worker and gateway are different processes. Reads no clock: times are arguments. Stamps
+of a skewed clock are clipped to the order of causes, so a skewed worker shifts a boundary but never breaks the sum.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from agentvoicebox.engine.inputs import (
     Transcribed,
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise, Transcribe
-from agentvoicebox.ports.broker import Record
+from agentvoicebox.ports.broker import JobResult
 from agentvoicebox.wire.server_events import (
     InputAudioBufferCommitted,
     ResponseOutputTextDelta,
@@ -38,7 +38,7 @@ class _Step:
     """One engine step, kept while a job that it opened or marked may still matter.
 
     Attributes:
-        job: whose record was the input, if one was.
+        job: the job whose result was the input, if any.
         published_s: when the worker published it.
         is_client: the input came from the client, or from a timer: nothing before it is part of a wait.
     """
@@ -64,7 +64,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """The first output of a response: the step at which it was there, and the one that let it out (mostly the same)."""
+    """The first output of a response: the step that produced it, and the step that released it (mostly the same)."""
 
     made: _Step
     released: _Step
@@ -72,7 +72,7 @@ class _Output:
 
 @dataclass(slots=True)
 class _Answer:
-    """A response whose first output has left."""
+    """A response whose first output was sent."""
 
     trace: dict[str, Any]
     t0_s: float
@@ -87,7 +87,7 @@ class _Span:
 
 
 class TurnTap:
-    """One session's tap. Holds the jobs of the turn going on, nothing older.
+    """The latency tap of one session. Holds the jobs of the current turn, nothing older.
 
     Attributes:
         arrival_s: wall time at which a caller's sample arrived, or None when it is too long ago.
@@ -96,7 +96,7 @@ class TurnTap:
     def __init__(self, arrival_s: Callable[[int], float | None]) -> None:
         self._arrival_s = arrival_s
         self._jobs: dict[str, _Job] = {}
-        self._outputs: dict[str, _Output] = {}  # response → its first output, until that has left
+        self._outputs: dict[str, _Output] = {}  # response → its first output, until it is sent
         self._answers: dict[str, _Answer] = {}
         self._turn_began_s = 0.0
         self._endpoint: _Step | None = None
@@ -104,8 +104,8 @@ class TurnTap:
         self._user_item_id: str | None = None
         self._dropped = 0
 
-    def observe(self, at_s: float, fact: Input, effects: Sequence[Effect], record: Record | None = None) -> None:
-        """One engine step: what it was told, when, what it wants done, and the record that the fact came from."""
+    def observe(self, at_s: float, fact: Input, effects: Sequence[Effect], record: JobResult | None = None) -> None:
+        """One engine step: its input, its time, its effects, and the result that carried the input."""
         step = self._step_of(at_s, fact, record)
         if isinstance(fact, SpeechStarted):
             self._turn_began_s, self._dropped, self._user_item_id = at_s, 0, None
@@ -114,10 +114,10 @@ class TurnTap:
             self._endpoint = step
             self._last_voiced_s = at_s if arrived_s is None else min(arrived_s, at_s)
         for effect in effects:
-            self._note(step, effect)
+            self._track(step, effect)
 
     def output_left(self, response_id: str, at_s: float) -> dict[str, Any] | None:
-        """Output of a response went out. For its first: the ledger of the wait, else None."""
+        """Output of a response was sent. For its first: the latency ledger of the wait, otherwise None."""
         output = self._outputs.pop(response_id, None)
         if output is None:
             return None
@@ -126,7 +126,7 @@ class TurnTap:
         return trace
 
     def response_over(self, response_id: str, at_s: float) -> dict[str, Any] | None:
-        """A response ended: its ledger once more, with every job it took; None when it never put anything out."""
+        """A response ended: its ledger again, with every job it took; None when it never had output."""
         answer = self._answers.pop(response_id, None)
         self._outputs.pop(response_id, None)
         own = [job for job in self._jobs.values() if job.response_id == response_id]
@@ -146,7 +146,7 @@ class TurnTap:
         ]
         return {**answer.trace, "phase": "done", "done_ms": _ms(at_s, answer.t0_s), "jobs": jobs}
 
-    def _step_of(self, at_s: float, fact: Input, record: Record | None) -> _Step:
+    def _step_of(self, at_s: float, fact: Input, record: JobResult | None) -> _Step:
         if record is None:
             return _Step(at_s, is_client=isinstance(fact, ClientEventReceived | TimePassed))
         job = self._jobs.get(record.job_id)
@@ -161,7 +161,7 @@ class TurnTap:
             job.first_result = step
         return step
 
-    def _note(self, step: _Step, effect: Effect) -> None:
+    def _track(self, step: _Step, effect: Effect) -> None:
         match effect:
             case OpenJob(job_id=job_id, request=request):
                 part, response_id = _part_of(request)
@@ -180,30 +180,30 @@ class TurnTap:
                 if job is not None and job.part == "dialogue" and job.opened.at_s >= self._turn_began_s:
                     self._dropped += 1
             case SendAudio(response_id=response_id, job_id=job_id):
-                self._note_output(step, response_id, self._jobs.get(job_id))
+                self._track_output(step, response_id, self._jobs.get(job_id))
             case Send(event=event):
-                self._note_event(step, event)
+                self._track_event(step, event)
             case _:
                 pass
 
-    def _note_event(self, step: _Step, event: ServerEvent) -> None:
+    def _track_event(self, step: _Step, event: ServerEvent) -> None:
         match event:
             case ResponseOutputTextDelta(response_id=response_id):
                 own = [j for j in self._jobs.values() if j.response_id == response_id and j.part == "dialogue"]
-                self._note_output(step, response_id, own[-1] if own else None)
+                self._track_output(step, response_id, own[-1] if own else None)
             case InputAudioBufferCommitted(item_id=item_id):
                 self._user_item_id = item_id
             case _:
                 pass
 
-    def _note_output(self, step: _Step, response_id: str, job: _Job | None) -> None:
+    def _track_output(self, step: _Step, response_id: str, job: _Job | None) -> None:
         if response_id in self._answers or response_id in self._outputs:
             return
         made = step if job is None or job.first_result is None else job.first_result
         self._outputs[response_id] = _Output(made, step)
 
     def _forget_utterances(self, but: str) -> None:
-        """Keep the utterance going on and the one before it, whose text may still be on its way."""
+        """Keep the current utterance and the one before it, whose text may still arrive."""
         old = [job_id for job_id, job in self._jobs.items() if job.part == "stt" and job_id != but]
         for job_id in old[:-1]:
             del self._jobs[job_id]
@@ -221,7 +221,7 @@ class TurnTap:
         left_us, decided_us = _us(left_s, t0_s), _us(decided_s, t0_s)
         parts_us = dict.fromkeys(PARTS, 0)
         parts_us["endpointing"] = cursor = max(0, decided_us)
-        for span in spans:  # a gap before a span (output that was withheld) goes to the span, if it counts at all
+        for span in spans:  # a gap before a span (withheld output) is added to the span, if it counts at all
             end = min(max(_us(span.end_s, t0_s), cursor), max(left_us, cursor))
             parts_us[span.part] += end - cursor
             cursor = end
@@ -243,7 +243,7 @@ class TurnTap:
 
 
 def _chain(output: _Output, left_s: float) -> tuple[list[_Span], _Step]:
-    """The causes of an output, oldest first, as spans; and the step that nothing we know of came before."""
+    """The causes of an output, oldest first, as spans; and the first known step."""
     spans = [_Span("gateway", output.released.at_s, left_s)]
     step = output.made
     while step.job is not None:

@@ -1,1 +1,1 @@
-"""Who may come in, for whom, and how much of it: tenants, keys, secrets for one call."""
+"""Tenants, their keys and limits, authentication, and ephemeral secrets."""

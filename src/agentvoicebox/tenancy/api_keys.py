@@ -1,4 +1,4 @@
-"""Tenants and their keys in PostgreSQL. Everything but `find` works inside one tenant, and the database holds it to that."""
+"""Tenants and their keys in PostgreSQL. Everything but `find` works inside one tenant, which the database enforces."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +10,9 @@ from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.audit import AuditEntry, write
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy.key_format import NewKey
-from agentvoicebox.tenancy.principal import TENANT_ID, USUAL_RIGHTS, Right
+from agentvoicebox.tenancy.principal import DEFAULT_RIGHTS, TENANT_ID, Right
 
-GRACE_S = 86_400.0  # after a rotation both keys work for a day, time enough to roll out the new one
+GRACE_S = 86_400.0  # after a rotation both keys work for a day, to roll out the new one
 
 _FIND = "SELECT tenant_id, secret_hash, scopes, expires_at, revoked_at FROM api_keys WHERE prefix = $1"
 _LIST = """
@@ -48,13 +48,13 @@ FROM (VALUES ($1)) AS asked (prefix) LEFT JOIN tenants AS tenant ON true LEFT JO
 
 
 class UnknownKey(ClientError):
-    """The tenant has no such key, or it is no longer good."""
+    """The tenant has no such key, or it is no longer valid."""
 
     code = "key_not_found"
 
 
 class StoredKey(msgspec.Struct, frozen=True):
-    """What `find` gives: enough to judge a key."""
+    """The result of `find`: the data needed to check a key."""
 
     tenant_id: str
     secret_hash: str
@@ -63,7 +63,7 @@ class StoredKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None
 
     def is_good(self, now: datetime) -> bool:
-        """Neither revoked nor over."""
+        """Neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
@@ -81,7 +81,7 @@ class ListedKey(msgspec.Struct, frozen=True):
 
 
 class TenantLimits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a tenant's row says of its limits; None leaves a figure to the deployment. `sessions`: open at a time."""
+    """The limits in a tenant's row; None means the deployment's value. `sessions`: open at a time."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -98,14 +98,14 @@ class AccountStatus(msgspec.Struct, frozen=True):
 
 
 class ApiKeys:
-    """Reads and writes. A `deed` is the audit log's entry of a change, written with it or not at all."""
+    """Reads and writes. An `audit_entry` is written together with its change, or not at all."""
 
     def __init__(self, postgres: Postgres, *, clock: Clock | None = None) -> None:
         self._postgres = postgres
         self._clock = clock or SystemClock()
 
     async def find(self, prefix: str) -> StoredKey | None:
-        """The key with this prefix, of whichever tenant. Raises StorageLost or StorageRefused."""
+        """The key with this prefix, of any tenant. Raises StorageLost or StorageRefused."""
         async with self._postgres.tenant_transaction("") as connection:
             await connection.execute("SELECT set_config('agentvoicebox.key_prefix', $1, true)", prefix)
             row = await connection.fetchrow(_FIND, prefix)
@@ -118,14 +118,14 @@ class ApiKeys:
         *,
         name: str = "",
         project_id: str | None = None,
-        scopes: tuple[Right, ...] = USUAL_RIGHTS,
+        scopes: tuple[Right, ...] = DEFAULT_RIGHTS,
         expires_at: datetime | None = None,
-        deed: AuditEntry | None = None,
+        audit_entry: AuditEntry | None = None,
     ) -> None:
-        """Store a key of a tenant; both tenant and project are made when they are new.
+        """Store a key of a tenant; tenant and project are created if they are new.
 
         Raises:
-            ClientError: an id that no tenant or project can have.
+            ClientError: an invalid id of a tenant or project.
         """
         check_id(tenant_id, "tenant")
         if project_id is not None:
@@ -141,15 +141,15 @@ class ApiKeys:
             await connection.execute(
                 _INSERT, key.prefix, tenant_id, project_id, name, key.secret_hash, list(scopes), expires_at
             )
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
 
     async def list_keys(self, tenant_id: str, *, after: str = "", most: int | None = None) -> list[ListedKey]:
         """The keys of the tenant, oldest first, revoked ones too.
 
         Args:
-            tenant_id: whose.
-            after: the prefix of the one before the first that is wanted; one that is unknown has none after it.
-            most: how many at most.
+            tenant_id: the tenant.
+            after: the prefix of the key before the first wanted one; an unknown one gives an empty list.
+            most: the maximum number of keys.
         """
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_LIST, after, most)
@@ -164,42 +164,50 @@ class ApiKeys:
         return ListedKey(**_plain(row))
 
     async def rotate(
-        self, tenant_id: str, prefix: str, key: NewKey, *, grace_s: float = GRACE_S, deed: AuditEntry | None = None
+        self,
+        tenant_id: str,
+        prefix: str,
+        key: NewKey,
+        *,
+        grace_s: float = GRACE_S,
+        audit_entry: AuditEntry | None = None,
     ) -> datetime:
-        """Store `key` in the place of an older one, which stays good for `grace_s` at most.
+        """Store `key` as the successor of an older one, which stays valid for at most `grace_s`.
 
         Returns:
-            when the older one ends.
+            when the older one expires.
 
         Raises:
-            UnknownKey: there is no such key, or it is revoked, over, or rotated already.
+            UnknownKey: there is no such key, or it is revoked, expired, or already rotated.
         """
         now = self._now()
         ends = now + timedelta(seconds=grace_s)
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             row = await connection.fetchrow(_ROTATE, prefix, key.prefix, ends, now)
             if row is None:
-                raise UnknownKey(f"Tenant {tenant_id} has no good key {prefix} that was not rotated yet.")
+                raise UnknownKey(f"Tenant {tenant_id} has no valid key {prefix} that was not rotated yet.")
             await connection.execute(
                 _INSERT, key.prefix, tenant_id, row["project_id"], row["name"], key.secret_hash, row["scopes"], None
             )
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
         return ends
 
-    async def are_of_one_line(self, tenant_id: str, one: str, other: str) -> bool:
-        """Whether one of two different keys (by prefix) of the tenant was rotated, maybe more than once, to the other."""
+    async def share_rotation(self, tenant_id: str, one: str, other: str) -> bool:
+        """Whether one of two different keys (by prefix) of the tenant was rotated, directly or repeatedly, to the other."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             return bool(await connection.fetchval(_ONE_LINE, one, other))
 
-    async def revoke(self, tenant_id: str, prefix: str, *, deed: AuditEntry | None = None) -> None:
-        """End a key at once. Idempotent. Raises UnknownKey when the tenant has none with this prefix."""
+    async def revoke(self, tenant_id: str, prefix: str, *, audit_entry: AuditEntry | None = None) -> None:
+        """Revoke a key at once. Idempotent. Raises UnknownKey when the tenant has none with this prefix."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             if await connection.fetchval(_REVOKE, prefix, self._now()) is None:
                 raise UnknownKey(f"Tenant {tenant_id} has no key {prefix}.")
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
 
-    async def suspend(self, tenant_id: str, *, is_suspended: bool = True, deed: AuditEntry | None = None) -> None:
-        """Shut a tenant out, or let it in again. Idempotent. Raises UnknownKey when there is no such tenant."""
+    async def suspend(
+        self, tenant_id: str, *, is_suspended: bool = True, audit_entry: AuditEntry | None = None
+    ) -> None:
+        """Suspend a tenant, or lift the suspension. Idempotent. Raises UnknownKey when there is no such tenant."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             found = await connection.fetchval(
                 "UPDATE tenants SET suspended_at = CASE WHEN $1 THEN coalesce(suspended_at, $2) END RETURNING tenant_id",
@@ -208,9 +216,9 @@ class ApiKeys:
             )
             if found is None:
                 raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
 
-    async def set_limits(self, tenant_id: str, limits: TenantLimits, *, deed: AuditEntry | None = None) -> None:
+    async def set_limits(self, tenant_id: str, limits: TenantLimits, *, audit_entry: AuditEntry | None = None) -> None:
         """Give a tenant limits of its own. Raises UnknownKey when there is no such tenant."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             found = await connection.fetchval(
@@ -218,7 +226,7 @@ class ApiKeys:
             )
             if found is None:
                 raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found")
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
 
     async def account_status(self, tenant_id: str, prefix: str | None) -> AccountStatus:
         """The status of a tenant and one of its keys (None: a configured key, which is good). Raises StorageLost."""
@@ -242,6 +250,8 @@ def _plain(row: Any) -> dict[str, Any]:
 
 
 def check_id(value: str, what: str) -> None:
-    """Raise ClientError for an id that no tenant or project can have; `what` of both it is."""
+    """Raise ClientError for an invalid id of a tenant or project; `what` names which of both it is."""
     if not TENANT_ID.fullmatch(value):
-        raise ClientError(f"A {what} is named with small letters, digits and '-', not {value[:64]!r}.", param=what)
+        raise ClientError(
+            f"A {what} id consists of lower-case letters, digits and '-', not {value[:64]!r}.", param=what
+        )

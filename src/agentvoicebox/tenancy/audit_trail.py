@@ -1,7 +1,7 @@
-"""Writes every authentication attempt to the audit log, without delaying the caller.
+"""Records every attempt to authenticate, without delaying it.
 
-Attempts are noted in memory and written in batches a moment later; a PostgreSQL that is away gets them when it is back, as far
-as there is room. Deeds of an administrator are not for here: those are written before they count (`storage.audit`).
+Attempts are queued in memory and written in batches a moment later; while PostgreSQL is away they wait, as far
+as there is room. Administrative changes are not recorded here: they are written before they take effect (`storage.audit`).
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from agentvoicebox.storage.queries import load
 from agentvoicebox.telemetry.logs import get_logger
 
 GATE = "_gate"
-"""Whose log attempts go to that belong to no tenant; no tenant can be called so."""
+"""The log of attempts that belong to no tenant; no tenant can have this id."""
 
-MOST_WAITING = 20_000  # entries, about 10 MB: minutes of an outage, or of keys being guessed as fast as possible
+MOST_WAITING = 20_000  # entries, some 10 MB: minutes of an outage, or of a fast guessing attack
 BATCH = 500
 EVERY_S = 1.0
 
@@ -31,7 +31,7 @@ log = get_logger(__name__)
 
 
 class AuditTrail:
-    """Notes now, writes soon. Run `run` for as long as the process takes callers."""
+    """Queues entries and writes them soon. Keep `run` running for as long as the process accepts callers."""
 
     def __init__(self, postgres: Postgres, *, clock: Clock | None = None) -> None:
         self._postgres = postgres
@@ -39,17 +39,17 @@ class AuditTrail:
         self._waiting: deque[tuple[str, AuditEntry]] = deque()
         self.lost = 0
 
-    def note(self, tenant_id: str, action: str, *, actor: str, subject: str = "", reason: str = "") -> None:
-        """Note one attempt; the oldest gives way when there are too many."""
+    def add(self, tenant_id: str, action: str, *, actor: str, subject: str = "", reason: str = "") -> None:
+        """Queue one attempt; the oldest is dropped when there are too many."""
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.popleft()
-            self._count_lost(1, "too many are waiting")
+            self._count_lost(1, "too many entries are queued")
         body: dict[str, object] = {"reason": reason} if reason else {}
         entry = AuditEntry(f"aud_{secrets.token_hex(10)}", self._clock.wall_s(), actor, action, subject, "", body)
         self._waiting.append((tenant_id, entry))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Write every second until `stop`, and once more then."""
+        """Write every second until `stop`, and once more at the end."""
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
@@ -57,7 +57,7 @@ class AuditTrail:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is waiting; what PostgreSQL can't take now waits on."""
+        """Write the queue; entries that PostgreSQL can't take now stay queued."""
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             by_tenant: dict[str, list[AuditEntry]] = {}
@@ -86,5 +86,5 @@ class AuditTrail:
 
     def _count_lost(self, count: int, why: str) -> None:
         if self.lost == 0:
-            log.error("attempts to come in are missing from the audit log", why=why)
+            log.error("attempts to authenticate are missing from the audit log", why=why)
         self.lost += count

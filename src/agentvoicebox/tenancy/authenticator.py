@@ -30,7 +30,7 @@ PARALLEL_CHECKS = 2  # Argon2 takes 19 MiB and a core each
 MAX_CHECKS_WAITING = 64  # about 0.8 s of waiting behind two threads
 
 
-class _Hot(msgspec.Struct, frozen=True):
+class _CachedPrincipal(msgspec.Struct, frozen=True):
     principal: Principal
     until_s: float
 
@@ -72,9 +72,9 @@ class Authenticator:
         self._clock = clock or SystemClock()
         self._dummy_hash = dummy_hash()  # created now, so that the first unknown key takes no longer than others
         self._pepper = secrets.token_bytes(32)
-        self._hot: OrderedDict[bytes, _Hot] = OrderedDict()
+        self._cache: OrderedDict[bytes, _CachedPrincipal] = OrderedDict()
         self._wrong: OrderedDict[bytes, float] = OrderedDict()
-        self._under_way: dict[bytes, asyncio.Task[Principal | None]] = {}
+        self._running_checks: dict[bytes, asyncio.Task[Principal | None]] = {}
         self._checking = asyncio.Semaphore(PARALLEL_CHECKS)
 
     async def authenticate(self, bearer: str) -> Authenticated:
@@ -84,7 +84,7 @@ class Authenticator:
             BadCredentials: a key that is wrong, unknown, revoked or expired.
             PolicyDenied: a good key of a suspended tenant.
             Overloaded: too many unknown keys are being checked.
-            StorageLost: the key is not in memory and PostgreSQL is away.
+            StorageLost: the key is not cached and PostgreSQL is away.
         """
         principal = None
         account = AccountStatus()
@@ -95,14 +95,14 @@ class Authenticator:
             if self._accounts is not None:
                 account = await self._accounts.require_active(principal)
         except Refused as error:
-            self._note("auth.refused", principal, bearer, error.code or "")
+            self._audit("auth.refused", principal, bearer, error.code or "")
             raise
-        self._note("auth.accepted", principal, bearer, "")
+        self._audit("auth.accepted", principal, bearer, "")
         return Authenticated(principal, account)
 
     async def _principal_of(self, bearer: str) -> Principal | None:
         text = bearer.encode("utf-8", "surrogatepass")
-        # Every configured key is compared, in constant time: how long it takes says nothing about how near a guess was.
+        # Every configured key is compared, in constant time: the duration reveals nothing about a guess.
         matches = [hmac.compare_digest(text, key) for key in self._static]
         if any(matches):
             return Principal(DEFAULT_TENANT, f"key_env_{matches.index(True) + 1}")
@@ -113,18 +113,18 @@ class Authenticator:
             return None
         digest = hashlib.blake2b(text, key=self._pepper, digest_size=32).digest()
         now_s = self._clock.monotonic_s()
-        hot = self._hot.get(digest)
+        hot = self._cache.get(digest)
         if hot is not None and now_s < hot.until_s:
-            self._hot.move_to_end(digest)
+            self._cache.move_to_end(digest)
             return hot.principal
         if now_s < self._wrong.get(digest, now_s):
             return None
-        check = self._under_way.get(digest)
+        check = self._running_checks.get(digest)
         if check is None:
-            if len(self._under_way) >= MAX_CHECKS_WAITING:
+            if len(self._running_checks) >= MAX_CHECKS_WAITING:
                 raise Overloaded("Too many keys are being checked; please call again in a moment.")
             check = asyncio.create_task(self._check(self._keys, digest, *read), name="key check")
-            self._under_way[digest] = check
+            self._running_checks[digest] = check
             check.add_done_callback(lambda done: self._checked(digest, done))
         return await asyncio.shield(check)  # several callers may wait for it; one that leaves must not cancel it
 
@@ -142,28 +142,28 @@ class Authenticator:
             return None
         principal = Principal(stored.tenant_id, key_id(prefix), stored.scopes)
         left_s = HOT_S if stored.expires_at is None else min(HOT_S, (stored.expires_at - now).total_seconds())
-        self._hot[digest] = _Hot(principal, began_s + left_s)
-        if len(self._hot) > MAX_HOT:
-            self._hot.popitem(last=False)
+        self._cache[digest] = _CachedPrincipal(principal, began_s + left_s)
+        if len(self._cache) > MAX_HOT:
+            self._cache.popitem(last=False)
         return principal
 
     def _checked(self, digest: bytes, check: asyncio.Task[Principal | None]) -> None:
-        self._under_way.pop(digest, None)
+        self._running_checks.pop(digest, None)
         if not check.cancelled():
             check.exception()  # retrieved, even when no caller waits any more
 
     async def close(self) -> None:
         """Cancel the checks that no caller waits for any more."""
-        waiting = list(self._under_way.values())
+        waiting = list(self._running_checks.values())
         for check in waiting:
             check.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
 
-    def _note(self, action: str, principal: Principal | None, bearer: str, reason: str) -> None:
+    def _audit(self, action: str, principal: Principal | None, bearer: str, reason: str) -> None:
         if self._trail is None:
             return
         if principal is not None:
-            self._trail.note(principal.tenant_id, action, actor=principal.key_id, reason=reason)
+            self._trail.add(principal.tenant_id, action, actor=principal.key_id, reason=reason)
             return
         read = read_key(bearer)
-        self._trail.note(GATE, action, actor="unknown" if read is None else key_id(read[0]), reason=reason)
+        self._trail.add(GATE, action, actor="unknown" if read is None else key_id(read[0]), reason=reason)

@@ -1,7 +1,7 @@
-"""Ephemeral secrets (`ek_…`): a server mints one with its key, and a browser opens sessions with it until it is over.
+"""Ephemeral secrets (`ek_…`): a server mints one with its key, and a browser opens sessions with it until it expires.
 
-Kept in the store under a hash of the secret, with a time to live that is its validity; a secret of 256 random bits needs no slow
-hash. Bound to the tenant, to what its sessions begin with, and if wanted to one session's id.
+Stored under a hash of the secret, with its validity as time to live; a secret of 256 random bits needs no slow
+hash. Bound to the tenant, to the initial session, and optionally to one session's id.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ SECRET_BYTES = 32
 
 
 class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept of a secret: everything but itself."""
+    """The stored data of a secret: everything but the secret itself."""
 
     tenant_id: str
     key_id: str
@@ -44,16 +44,16 @@ class ClientSecrets:
     async def mint(
         self, principal: Principal, session_config: dict[str, Any], seconds: int = USUAL_S, *, session_id: str = ""
     ) -> tuple[str, int]:
-        """A new secret.
+        """Create a secret.
 
         Args:
-            principal: who may mint (right `client_secrets`) and for whom it will be.
-            session_config: a `session.update` body with which its sessions begin; checked by `rest_bodies`.
+            principal: the minting principal (right `client_secrets`), whose tenant the secret gets.
+            session_config: the initial `session.update` body of its sessions; checked by `rest_bodies`.
             seconds: 10 to 7200.
-            session_id: the only session that may be opened or gone on with; empty: any new ones.
+            session_id: the only session that may be opened or resumed; empty: any new ones.
 
         Returns:
-            (the secret, unix seconds at which it is over).
+            (the secret, unix seconds of its expiry).
 
         Raises:
             PolicyDenied: the key may not mint. ValueError: `seconds` out of range. BrokerLost: the store is away.
@@ -68,14 +68,14 @@ class ClientSecrets:
         return value, expires_at
 
     async def redeem(self, value: str, *, session_id: str = "") -> tuple[Principal, dict[str, Any]]:
-        """Who comes with this secret, and what the session begins with. It may come again until it is over.
+        """The principal of a secret, and the initial session. A secret may be used repeatedly until it expires.
 
         Args:
             value: the secret.
-            session_id: the session that is to be opened or gone on with; empty for a new one.
+            session_id: the session to open or resume; empty for a new one.
 
         Raises:
-            BadCredentials: unknown, over, or bound to another session. BrokerLost: the store is away.
+            BadCredentials: unknown, expired, or bound to another session. BrokerLost: the store is away.
         """
         kept: Any = None
         if value.startswith(LEAD) and value.isascii():

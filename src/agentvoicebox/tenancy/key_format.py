@@ -1,7 +1,7 @@
-"""What a key of ours looks like, and how it is kept: `sk-avb-<prefix>-<secret>`.
+"""The format of our API keys, and how they are stored: `sk-avb-<prefix>-<secret>`.
 
-The prefix (48 random bits) is public: it finds the row and names the key in lists and logs. The secret (256 random bits) is kept
-as an Argon2id hash and never shown again. The `sk-` is what log filters, ours too, take for a secret.
+The prefix (48 random bits) is public: it finds the row and names the key in lists and logs. The secret (256 random bits) is
+stored as an Argon2id hash and never shown again. Log filters, ours included, recognise secrets by the `sk-`.
 """
 
 import functools
@@ -17,8 +17,8 @@ PREFIX_BYTES, SECRET_BYTES = 6, 32
 LEAD = "sk-avb-"
 _KEY = re.compile(r"sk-avb-([0-9a-f]{12})-([A-Za-z0-9_-]{43})")
 
-# OWASP's least cost for Argon2id (19 MiB, two passes, one lane): some 25 ms of a core. Against guessing 256 random bits even
-# that is more than enough; what matters more is that cold checks stay below the 50 ms a connect may take.
+# OWASP's minimum cost for Argon2id (19 MiB, two passes, one lane): some 25 ms of a core. Against guessing 256 random bits even
+# that is more than enough; it is more important that uncached checks stay below the 50 ms a connect may take.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 
 
@@ -28,7 +28,7 @@ class NewKey(msgspec.Struct, frozen=True):
     Attributes:
         text: the whole key, for its owner.
         prefix: its public part.
-        secret_hash: what is kept.
+        secret_hash: the stored hash.
     """
 
     text: str
@@ -37,19 +37,19 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 def new_key() -> NewKey:
-    """Make one. Takes some 25 ms of a core."""
+    """Create a key. Takes some 25 ms of a core."""
     prefix, secret = secrets.token_hex(PREFIX_BYTES), secrets.token_urlsafe(SECRET_BYTES)
     return NewKey(f"{LEAD}{prefix}-{secret}", prefix, _hasher.hash(secret))
 
 
 def read_key(text: str) -> tuple[str, str] | None:
-    """(prefix, secret), or None for what can't be a key of ours."""
+    """(prefix, secret), or None for text that is not a key of ours."""
     found = _KEY.fullmatch(text)
     return None if found is None else (found[1], found[2])
 
 
 def key_id(prefix: str) -> str:
-    """The id of the key with this prefix, as principals and the audit log carry it."""
+    """The id of the key with this prefix, as used in principals and the audit log."""
     return f"key_{prefix}"
 
 
@@ -69,5 +69,5 @@ def is_secret(secret: str, secret_hash: str) -> bool:
 
 @functools.cache
 def dummy_hash() -> str:
-    """Compared with when a prefix is unknown, so that the time of the answer does not tell whether it exists."""
+    """Compared with when a prefix is unknown, so that the response time does not reveal whether it exists."""
     return _hasher.hash(secrets.token_urlsafe(SECRET_BYTES))

@@ -1,4 +1,4 @@
-"""An authenticated caller."""
+"""The identity of an authenticated caller."""
 
 import re
 from typing import Literal
@@ -9,24 +9,24 @@ from agentvoicebox.errors import PolicyDenied
 
 Right = Literal["realtime", "client_secrets", "admin"]
 RIGHTS: tuple[Right, ...] = ("realtime", "client_secrets", "admin")
-USUAL_RIGHTS: tuple[Right, ...] = ("realtime", "client_secrets")
-"""The default rights of a key: open sessions, and mint secrets for callers' browsers."""
+DEFAULT_RIGHTS: tuple[Right, ...] = ("realtime", "client_secrets")
+"""The rights of a key without explicit scopes: open sessions, and mint secrets for callers' browsers."""
 
 TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-"""Valid ids of tenants and projects; reserved ids begin with an underscore."""
+"""Valid ids of tenants (and projects); reserved ids begin with an underscore."""
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """A caller whose credentials were good.
+    """A caller with valid credentials.
 
     Attributes:
-        key_id: the key that it showed, or that minted its ephemeral secret. Public; appears in the audit log.
-        scopes: what it may do.
+        key_id: the caller's key, or the key that minted its ephemeral secret. Public; recorded in the audit log.
+        scopes: the key's rights.
     """
 
     tenant_id: str
     key_id: str
-    scopes: tuple[Right, ...] = USUAL_RIGHTS
+    scopes: tuple[Right, ...] = DEFAULT_RIGHTS
 
     def require(self, right: Right) -> None:
         """Raise PolicyDenied unless the key has this right."""

@@ -1,6 +1,6 @@
-"""Tenants and their projects in PostgreSQL; their keys, suspension and limits are `api_keys`'.
+"""Tenants and their projects in PostgreSQL; keys, suspension and limits are in `api_keys`.
 
-A transaction sees one tenant's rows; the list of tenants alone is read by one that says to the database that it lists them.
+A transaction sees one tenant's rows; only a transaction that declares it to the database may list the tenants.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ import msgspec
 from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.audit import AuditEntry, write
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import OwnRules, own_rules
+from agentvoicebox.storage.rules import TenantRules, tenant_rules
 from agentvoicebox.tenancy.api_keys import TenantLimits, UnknownKey, check_id
 
 _COLUMNS = "tenant_id, name, limits::text AS limits, history::text AS history, created_at, suspended_at"
@@ -24,46 +24,46 @@ _LISTS = "SELECT set_config('agentvoicebox.lists_tenants', 'yes', true)"
 
 
 class TenantExists(ClientError):
-    """The id is taken."""
+    """There is a tenant with this id already."""
 
     code = "tenant_exists"
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """A tenant as its administrators see it; limits and history are what it has of its own."""
+    """A tenant as administrators see it; limits and history are its own values."""
 
     tenant_id: str
     name: str
     limits: TenantLimits
-    history: OwnRules
+    history: TenantRules
     created_at: datetime
     suspended_at: datetime | None
 
 
 class Project(msgspec.Struct, frozen=True):
-    """A project of a tenant: a name under which some of its keys are kept together."""
+    """A project of a tenant: a name that groups some of its keys."""
 
     project_id: str
     created_at: datetime
 
 
 class Tenants:
-    """Reads and writes. A `deed` is the audit log's entry of a change, written with it or not at all."""
+    """Reads and writes. An `audit_entry` is written together with its change, or not at all."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def create(self, tenant_id: str, *, name: str = "", deed: AuditEntry | None = None) -> None:
-        """Make a tenant.
+    async def create(self, tenant_id: str, *, name: str = "", audit_entry: AuditEntry | None = None) -> None:
+        """Create a tenant.
 
         Raises:
-            TenantExists: there is one with this id. ClientError: no tenant can be called so.
+            TenantExists: there is one with this id. ClientError: the id is invalid.
         """
         check_id(tenant_id, "tenant")
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             if await connection.fetchval(_CREATE, tenant_id, name) is None:
                 raise TenantExists(f"There is a tenant {tenant_id} already.", param="id")
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
 
     async def get(self, tenant_id: str) -> Tenant:
         """One tenant. Raises UnknownKey."""
@@ -74,21 +74,21 @@ class Tenants:
         return _tenant(row)
 
     async def list_tenants(self, *, after: str = "", most: int) -> list[Tenant]:
-        """Tenants in the order of their ids, those that come after one of them."""
+        """Tenants in the order of their ids, starting after one of them."""
         async with self._postgres.tenant_transaction("") as connection:
             await connection.execute(_LISTS)
             rows = await connection.fetch(_LIST, after, most)
         return [_tenant(row) for row in rows]
 
-    async def rename(self, tenant_id: str, name: str, *, deed: AuditEntry | None = None) -> None:
-        """Give a tenant another name for people. Raises UnknownKey."""
+    async def rename(self, tenant_id: str, name: str, *, audit_entry: AuditEntry | None = None) -> None:
+        """Change a tenant's display name. Raises UnknownKey."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             if await connection.fetchval("UPDATE tenants SET name = $1 RETURNING tenant_id", name) is None:
                 raise _unknown(tenant_id)
-            await write(connection, tenant_id, deed)
+            await write(connection, tenant_id, audit_entry)
 
     async def projects(self, tenant_id: str, *, after: str = "", most: int) -> list[Project]:
-        """Projects of a tenant in the order of their ids, those that come after one of them."""
+        """Projects of a tenant in the order of their ids, starting after one of them."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_PROJECTS, after, most)
         return [Project(row["project_id"], row["created_at"]) for row in rows]
@@ -98,25 +98,25 @@ class Tenants:
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             return await connection.fetchval("SELECT 1 FROM projects WHERE project_id = $1", project_id) is not None
 
-    async def add_project(self, tenant_id: str, project_id: str, *, deed: AuditEntry | None = None) -> Project:
-        """Make a project, or find it made.
+    async def add_project(self, tenant_id: str, project_id: str, *, audit_entry: AuditEntry | None = None) -> Project:
+        """Create a project, or return the existing one.
 
         Raises:
-            UnknownKey: there is no such tenant. ClientError: no project can be called so.
+            UnknownKey: there is no such tenant. ClientError: the project's id is invalid.
         """
         check_id(project_id, "project")
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             if await connection.fetchrow(_GET) is None:
                 raise _unknown(tenant_id)
             if await connection.fetchval(_PROJECT, tenant_id, project_id) is not None:
-                await write(connection, tenant_id, deed)
+                await write(connection, tenant_id, audit_entry)
             made = await connection.fetchval("SELECT created_at FROM projects WHERE project_id = $1", project_id)
         return Project(project_id, made)
 
 
 def _tenant(row: Any) -> Tenant:
     limits = msgspec.json.decode(row["limits"], type=TenantLimits)
-    history = own_rules(row["history"])
+    history = tenant_rules(row["history"])
     return Tenant(row["tenant_id"], row["name"], limits, history, row["created_at"], row["suspended_at"])
 
 

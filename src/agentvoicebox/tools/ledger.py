@@ -43,7 +43,7 @@ class CallKey(msgspec.Struct, frozen=True):
         return _digest(self.call_id.encode(errors="backslashreplace"), self.same.encode())
 
 
-class Entry(msgspec.Struct, frozen=True):
+class LedgerEntry(msgspec.Struct, frozen=True):
     """What the book says.
 
     Attributes:
@@ -62,7 +62,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Ledger(Protocol):
     """The book. Every method raises BrokerLost when it can't be reached."""
 
-    async def begin(self, key: CallKey, until_s: float) -> Entry:
+    async def begin(self, key: CallKey, until_s: float) -> LedgerEntry:
         """Ask to begin a side effect that will have ended by the wall time `until_s`."""
 
     async def output(self, session: SessionRef, call: str) -> str | None:
@@ -80,7 +80,7 @@ class RedisLedger:
         self._clock = clock or SystemClock()
         self._begin = Script("begin_effect")
 
-    async def begin(self, key: CallKey, until_s: float) -> Entry:
+    async def begin(self, key: CallKey, until_s: float) -> LedgerEntry:
         """See Ledger."""
         response = key.response_id or NOBODY
         arguments: list[Any] = [
@@ -97,8 +97,8 @@ class RedisLedger:
             lambda: self._begin(self._connection.commands, where, arguments)
         )
         if ends == b"0":
-            return Entry(key.call, is_mine=True, until_s=until_s)
-        return Entry(call.decode(), until_s=float(ends), output=None if output is None else output.decode())
+            return LedgerEntry(key.call, is_mine=True, until_s=until_s)
+        return LedgerEntry(call.decode(), until_s=float(ends), output=None if output is None else output.decode())
 
     async def output(self, session: SessionRef, call: str) -> str | None:
         """See Ledger."""
@@ -118,40 +118,6 @@ class RedisLedger:
             await pipe.execute()
 
         await self._connection.call(write)
-
-
-class MemoryLedger:
-    """See Ledger. For one process; it forgets nothing."""
-
-    def __init__(self, *, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-        self._entries: dict[tuple[SessionRef, str], Entry] = {}
-        self._last: dict[tuple[SessionRef, str], tuple[str, str]] = {}  # name and arguments → (response, call)
-
-    async def begin(self, key: CallKey, until_s: float) -> Entry:
-        """See Ledger."""
-        place, same = (key.session, key.call), (key.session, key.same)
-        if place in self._entries:
-            return self._entries[place]
-        if same in self._last:
-            response_id, call = self._last[same]
-            twin = self._entries[(key.session, call)]
-            if response_id == key.response_id or (twin.output is None and self._clock.wall_s() < twin.until_s):
-                return twin
-        self._entries[place] = Entry(key.call, until_s=until_s)
-        self._last[same] = (key.response_id, key.call)
-        return Entry(key.call, is_mine=True, until_s=until_s)
-
-    async def output(self, session: SessionRef, call: str) -> str | None:
-        """See Ledger."""
-        entry = self._entries.get((session, call))
-        return None if entry is None else entry.output
-
-    async def finish(self, session: SessionRef, call: str, output: str) -> None:
-        """See Ledger."""
-        entry = self._entries.get((session, call), Entry(call))
-        if entry.output is None:
-            self._entries[(session, call)] = msgspec.structs.replace(entry, output=output)
 
 
 def _canonical(arguments: str) -> bytes:

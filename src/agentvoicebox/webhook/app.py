@@ -21,7 +21,7 @@ from agentvoicebox.tools.definition import Definition
 from agentvoicebox.tools.formats import to_rest
 from agentvoicebox.webhook import rest
 from agentvoicebox.webhook.answer_recorder import AnswerRecorder
-from agentvoicebox.webhook.contracts import Envelope, Message
+from agentvoicebox.webhook.contracts import Envelope, WebhookMessage
 from agentvoicebox.webhook.correlation import Correlated
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.error_answers import add_errors, json_response
@@ -174,12 +174,12 @@ def _address(server: WebhookServer, request: Request) -> str:
 
 
 def _count(limit: SlidingWindow, source: Source) -> None:
-    verdict = limit.take(source.key)
+    verdict = limit.admit(source.key)
     if not verdict.is_admitted:
         raise RateLimited("Too many requests; see Retry-After.", retry_after_s=verdict.retry_after_s)
 
 
-def _message(body: bytes) -> Message:
+def _message(body: bytes) -> WebhookMessage:
     try:
         message = Envelope.model_validate(decode(body)).message
     except ValidationError as error:  # what a tolerant model still can't accept; never with the value in it

@@ -84,7 +84,7 @@ class CallPart(Lenient):
     id: Text = None
 
 
-class Message(Lenient):
+class WebhookMessage(Lenient):
     """A message of the platform.
 
     Attributes:
@@ -111,7 +111,7 @@ class Message(Lenient):
 class Envelope(Lenient):
     """The body of a webhook."""
 
-    message: Maybe[Message] = None
+    message: Maybe[WebhookMessage] = None
 
 
 class WrappedArguments(Lenient):

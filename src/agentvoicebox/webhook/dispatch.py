@@ -26,7 +26,7 @@ from agentvoicebox.tools.definition import (
     ToolContext,
 )
 from agentvoicebox.tools.registry import Registry
-from agentvoicebox.webhook.extract import ToolCall
+from agentvoicebox.webhook.extract import WebhookToolCall
 from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import masked
 from agentvoicebox.webhook.metrics import WebhookMetrics
@@ -84,7 +84,7 @@ class Dispatch:
             clock=clock,
         )
 
-    async def run(self, calls: Sequence[ToolCall], conversation_id: str | None) -> list[Outcome]:
+    async def run(self, calls: Sequence[WebhookToolCall], conversation_id: str | None) -> list[Outcome]:
         """The outcome of each call, in order. Raises nothing.
 
         Args:
@@ -102,7 +102,7 @@ class Dispatch:
         """End what is under way."""
         await self._memory.close()
 
-    async def _within_deadline(self, call: ToolCall, conversation_id: str | None) -> Outcome:
+    async def _within_deadline(self, call: WebhookToolCall, conversation_id: str | None) -> Outcome:
         try:
             async with asyncio.timeout(self._deadline_s):
                 key = _key(call, conversation_id)
@@ -115,7 +115,7 @@ class Dispatch:
             log.error("tool call broke", error=type(error).__name__)
             return self._failed(call, TOOL_FAILED)
 
-    async def _answer(self, call: ToolCall, conversation_id: str) -> Outcome:
+    async def _answer(self, call: WebhookToolCall, conversation_id: str) -> Outcome:
         """Outlives a caller who leaves; the registry keeps its time."""
         began_s = self._clock.monotonic_s()
         name = self._aliases.get(call.name, call.name)
@@ -131,7 +131,7 @@ class Dispatch:
         log.info("tool call", tool_call=masked(call.id or ""), code=outcome.code, ms=took_ms)
         return outcome
 
-    def _failed(self, call: ToolCall, code: str) -> Outcome:
+    def _failed(self, call: WebhookToolCall, code: str) -> Outcome:
         """A failure, as the tool words it. Without JSON for a model: the call may hold half a surrogate pair."""
         tool = self.registry.get(self._aliases.get(call.name, call.name))
         if tool is not None and not tool.definition.is_read_only and code == TOOL_TIMEOUT:
@@ -143,7 +143,7 @@ class Dispatch:
         return Outcome(OUTCOME_UNKNOWN if code == OUTCOME_UNKNOWN else ERROR, "", SORRY_ERROR, is_error=True)
 
 
-def _key(call: ToolCall, conversation_id: str | None) -> Hashable | None:
+def _key(call: WebhookToolCall, conversation_id: str | None) -> Hashable | None:
     """What makes a call the same as another: conversation, id, name and arguments; None when it can't be told."""
     if conversation_id is None or call.id is None:
         return None

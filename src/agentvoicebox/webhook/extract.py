@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from agentvoicebox.webhook.contracts import FunctionPart, Message, ToolCallPart
+from agentvoicebox.webhook.contracts import FunctionPart, ToolCallPart, WebhookMessage
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class WebhookToolCall(msgspec.Struct, frozen=True):
     """A call that can be answered.
 
     Attributes:
@@ -36,20 +36,20 @@ class Extracted(msgspec.Struct, frozen=True):
         nameless: how many items had none, and stand in no other list with one.
     """
 
-    calls: tuple[ToolCall, ...]
+    calls: tuple[WebhookToolCall, ...]
     nameless: int
 
 
-def tool_calls(message: Message) -> Extracted:
+def tool_calls(message: WebhookMessage) -> Extracted:
     """The calls of a `tool-calls` message."""
-    found: dict[tuple[type, str | int], ToolCall] = {}
+    found: dict[tuple[type, str | int], WebhookToolCall] = {}
     nameless = 0
     for part, name, where in _items(message):
         call_id = part.id if part.id is not None else part.tool_call_id
         if call_id is None:
             nameless += 1
             continue
-        call = ToolCall(call_id, _name(part) or name or "", _arguments(part), where)
+        call = WebhookToolCall(call_id, _name(part) or name or "", _arguments(part), where)
         known = found.setdefault((type(call_id), call_id), call)
         if known is not call:
             found[type(call_id), call_id] = msgspec.structs.replace(
@@ -60,16 +60,16 @@ def tool_calls(message: Message) -> Extracted:
     return Extracted(tuple(found.values()), nameless)
 
 
-def function_call(message: Message) -> ToolCall | None:
+def function_call(message: WebhookMessage) -> WebhookToolCall | None:
     """The call of a legacy `function-call` message; None when it holds none."""
     part = message.function_call
     if part is None:
         return None
     arguments = part.parameters if part.parameters is not None else part.arguments
-    return ToolCall(None, part.name or "", arguments, ("body", "message", "functionCall"))
+    return WebhookToolCall(None, part.name or "", arguments, ("body", "message", "functionCall"))
 
 
-def _items(message: Message) -> Iterator[tuple[ToolCallPart, str | None, tuple[str | int, ...]]]:
+def _items(message: WebhookMessage) -> Iterator[tuple[ToolCallPart, str | None, tuple[str | int, ...]]]:
     """Each item, the name that its wrapper gives it, and where it is."""
     for index, part in enumerate(message.tool_call_list):
         yield part, None, ("body", "message", "toolCallList", index)

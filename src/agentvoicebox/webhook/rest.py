@@ -13,7 +13,7 @@ from agentvoicebox.tools.definition import Definition, Outcome
 from agentvoicebox.tools.schema import Misfit, Unreadable
 from agentvoicebox.webhook.contracts import WrappedArguments
 from agentvoicebox.webhook.dispatch import Dispatch
-from agentvoicebox.webhook.extract import ToolCall
+from agentvoicebox.webhook.extract import WebhookToolCall
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
 from agentvoicebox.webhook.render import INVALID, answer, one_line, status_of
 
@@ -39,7 +39,7 @@ async def run_route(dispatch: Dispatch, route: ToolRoute, definition: Definition
     """
     args = WrappedArguments.model_validate(body).args
     arguments = body if args is None or _fault(definition, body) is None else args
-    (outcome,) = await dispatch.run((ToolCall(None, definition.name, arguments, ("body", route.field)),), None)
+    (outcome,) = await dispatch.run((WebhookToolCall(None, definition.name, arguments, ("body", route.field)),), None)
     if arguments is body and status_of(outcome) == INVALID:
         raise _refusal(route, body, outcome)
     return RestAnswer(arguments, answer(outcome))
@@ -57,7 +57,7 @@ async def run_tool(dispatch: Dispatch, definition: Definition, body: dict[str, A
         raise unprocessable(kind, ["body", *fault.where.split(".")], f"{one_line(fault.where)}: {fault.problem}.")
     if fault is not None:
         raise unprocessable("dict_type", ["body"], "The body should be an object.")
-    (outcome,) = await dispatch.run((ToolCall(None, definition.name, body, ("body",)),), None)
+    (outcome,) = await dispatch.run((WebhookToolCall(None, definition.name, body, ("body",)),), None)
     return RestAnswer(body, {**answer(outcome), "output": one_line(outcome.output)})
 
 

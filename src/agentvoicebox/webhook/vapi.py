@@ -9,9 +9,9 @@ from typing import Any
 
 from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.tools.definition import Outcome
-from agentvoicebox.webhook.contracts import Message
+from agentvoicebox.webhook.contracts import WebhookMessage
 from agentvoicebox.webhook.dispatch import Dispatch
-from agentvoicebox.webhook.extract import ToolCall, function_call, tool_calls
+from agentvoicebox.webhook.extract import WebhookToolCall, function_call, tool_calls
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
 from agentvoicebox.webhook.render import INVALID, result_text, status_of, tool_result
@@ -80,7 +80,7 @@ class Vapi:
         self._assistant_id = assistant_id
         self._is_strict = is_strict
 
-    async def answer(self, message: Message) -> dict[str, Any]:
+    async def answer(self, message: WebhookMessage) -> dict[str, Any]:
         """The body of a 200.
 
         Raises:
@@ -89,7 +89,7 @@ class Vapi:
         with bound(session_id=masked(message.conversation_id) if message.conversation_id else None):
             return await self._answer(message)
 
-    async def _answer(self, message: Message) -> dict[str, Any]:
+    async def _answer(self, message: WebhookMessage) -> dict[str, Any]:
         match message.type:
             case "tool-calls":
                 return await self._tool_calls(message)
@@ -113,7 +113,7 @@ class Vapi:
                     log.info("unknown message type", message_type=event_name(message.type, KNOWN))
                 return {}
 
-    async def _tool_calls(self, message: Message) -> dict[str, Any]:
+    async def _tool_calls(self, message: WebhookMessage) -> dict[str, Any]:
         found = tool_calls(message)
         if not found.calls:
             if found.nameless:
@@ -131,7 +131,7 @@ class Vapi:
             ]
         }
 
-    async def _function_call(self, message: Message) -> dict[str, Any]:
+    async def _function_call(self, message: WebhookMessage) -> dict[str, Any]:
         call = function_call(message)
         if call is None:
             raise unprocessable("missing", ["body", "message", "functionCall"], "The message holds no function call.")
@@ -141,7 +141,7 @@ class Vapi:
         return {"result": result_text(outcome)}
 
 
-def _check(calls: Sequence[ToolCall], outcomes: Sequence[Outcome]) -> None:
+def _check(calls: Sequence[WebhookToolCall], outcomes: Sequence[Outcome]) -> None:
     details = [
         {"type": outcome.code.lower(), "loc": [*call.where, "arguments"], "msg": outcome.speech}
         for call, outcome in zip(calls, outcomes, strict=True)

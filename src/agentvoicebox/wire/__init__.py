@@ -1,1 +1,1 @@
-"""The protocol's vocabulary: what may be said on the socket, in which spelling, and what each fault is called."""
+"""The protocol's vocabulary: events and their spelling, and the catalogue of errors."""

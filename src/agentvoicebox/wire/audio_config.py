@@ -1,6 +1,6 @@
-"""The parts of a session that are about sound: formats, transcription, noise reduction, turn detection.
+"""The audio settings of a session: formats, transcription, noise reduction, turn detection.
 
-Each comes with two functions: `merge_*` reads what a client wants over what stands, and `*_to_wire` shows what holds.
+Each comes with two functions: `merge_*` applies a client's request to the present setting, and `*_to_wire` shows the setting.
 Defaults are those of OpenAI's live API, seen in `session.created`.
 """
 
@@ -23,12 +23,13 @@ from agentvoicebox.wire.checks import (
 PCM_RATE_HZ = 24_000  # the only PCM rate that strict clients parse
 G711_RATE_HZ = 8_000
 
-LONGEST_PADDING_MS = 10_000  # far more than a breath; bounds how much audio must be kept before an onset
-LONGEST_SILENCE_MS = 60_000  # a minute of silence is no pause any more; idle timeouts are for that
+LONGEST_PADDING_MS = 10_000  # far more than a breath; bounds the audio kept before an onset
+LONGEST_SILENCE_MS = 60_000  # a minute of silence is not a pause; idle timeouts are for that
 IDLE_TIMEOUT_RANGE_MS = (5_000, 30_000)
 
 AudioType = Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
 
+# the last three are the beta spelling
 _AUDIO_TYPES: dict[str, AudioType] = {
     "audio/pcm": "audio/pcm",
     "audio/pcmu": "audio/pcmu",
@@ -36,7 +37,7 @@ _AUDIO_TYPES: dict[str, AudioType] = {
     "pcm16": "audio/pcm",
     "g711_ulaw": "audio/pcmu",
     "g711_alaw": "audio/pcma",
-}  # the last three are the retired spelling
+}
 _SERVER_VAD_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms")
 _SEMANTIC_VAD_ONLY = ("eagerness",)
 _BOTH_VADS = ("create_response", "interrupt_response")
@@ -61,7 +62,7 @@ class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transcription(msgspec.Struct, frozen=True, kw_only=True):
-    """That and how the caller's speech is written down.
+    """Whether and how the caller's speech is transcribed.
 
     Attributes:
         model: a name the client knows; `default` leaves the choice to the server.
@@ -75,14 +76,14 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoiseReduction(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the microphone is. `strength` runs from 0 to 1 and is only shown when a client gave it."""
+    """The position of the microphone. `strength` is 0 to 1 and only shown when a client set it."""
 
     type: Literal["near_field", "far_field"]
     strength: float | UnsetType = UNSET
 
 
 class TurnDetection(msgspec.Struct, frozen=True, kw_only=True):
-    """How the end of a turn is found.
+    """How the end of a turn is detected.
 
     Attributes:
         threshold: from which speech probability on a window counts, 0..1. `server_vad` only, like the next three.
@@ -105,7 +106,7 @@ class TurnDetection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def merge_format(value: object, current: AudioFormat, path: str) -> AudioFormat:
-    """The format a client wants. An object without `type` keeps the type that stands; a bare name is taken, too.
+    """The format a client requests. An object without `type` keeps the present type; a bare name is accepted, too.
 
     Raises:
         InvalidEvent: `integer_below_min_value` for a PCM rate below 24 000, `invalid_value`, `unknown_parameter`.
@@ -124,7 +125,7 @@ def merge_format(value: object, current: AudioFormat, path: str) -> AudioFormat:
 
 
 def merge_transcription(value: object, current: Transcription | None, path: str) -> Transcription | None:
-    """None switches it off; an object changes only the keys it has. Newer hosted keys are taken and dropped."""
+    """None switches it off; an object changes only the keys it has. Newer hosted keys are accepted and ignored."""
     if value is None:
         return None
     body = read_object(value, path)
@@ -171,9 +172,9 @@ def _read_turn_detection_key(key: str, value: object, path: str) -> object:
 
 
 def merge_turn_detection(value: object, current: TurnDetection | None, path: str) -> TurnDetection | None:
-    """None means manual turns. With `type` the object stands alone, over the defaults; without, it changes what stands.
+    """None means manual turns. With `type` the object replaces the setting; without, it changes the present one.
 
-    (A server that dropped `type` in a shallow merge switched detection off by that.) A null inside means absent, but
+    (A server that dropped `type` in a shallow merge switched detection off this way.) A null inside means absent, except
     for `idle_timeout_ms`. A key of the other kind of detection is an unknown parameter unless it is null.
     """
     if value is None:
@@ -201,20 +202,20 @@ def format_to_wire(audio_format: AudioFormat) -> dict[str, Any]:
 
 
 def transcription_to_wire(transcription: Transcription | None) -> dict[str, Any] | None:
-    """Exactly `model`, `language`, `prompt`: one key more ends some clients."""
+    """Exactly `model`, `language`, `prompt`: a further key breaks some clients."""
     if transcription is None:
         return None
     return {"model": transcription.model, "language": transcription.language, "prompt": transcription.prompt}
 
 
 def noise_reduction_to_wire(noise_reduction: NoiseReduction | None) -> dict[str, Any] | None:
-    """`{type}`, with `strength` when a client gave it."""
+    """`{type}`, with `strength` when a client set it."""
     body: dict[str, Any] | None = msgspec.to_builtins(noise_reduction)
     return body
 
 
 def turn_detection_to_wire(turn_detection: TurnDetection | None, *, answers: bool) -> dict[str, Any] | None:
-    """What holds for the kind in force, always in full.
+    """The settings of the active kind, always complete.
 
     Args:
         turn_detection: None for manual turns.

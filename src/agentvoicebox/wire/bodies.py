@@ -1,4 +1,4 @@
-"""The two larger things a client sends: an item, and the options of a response. From JSON objects to checked types."""
+"""Reads the two larger structures of client events: an item, and the options of a response."""
 
 import binascii
 from collections.abc import Callable
@@ -41,18 +41,18 @@ def check_audio_size(text: str, param: str = "audio") -> None:
 
 
 def decode_audio(text: str, param: str = "audio") -> bytes:
-    """The samples behind base64 text, as raw bytes of the session's input format.
+    """The decoded base64 audio, as raw bytes of the session's input format.
 
     Args:
         text: standard alphabet, padded, no white space; empty is no audio.
-        param: the field that a fault names.
+        param: the field that an error names.
 
     Raises:
-        InvalidEvent: `invalid_value` when it is no base64 or holds more than 15 MiB.
+        InvalidEvent: `invalid_value` when it is not base64 or holds more than 15 MiB.
     """
     check_audio_size(text, param)
     try:
-        if len(text) % 4 or text.endswith("==="):  # the parser itself overlooks too much padding
+        if len(text) % 4 or text.endswith("==="):  # the parser itself accepts too much padding
             raise binascii.Error("its padding is wrong")
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:  # binascii.Error, or text beyond ASCII
@@ -67,9 +67,9 @@ def _convert(body: dict[str, Any], kind: Any, path: str) -> Any:
 
 
 def read_item(value: object, path: str) -> Item:
-    """An item a client made, with parts that its role may have. `id` stays empty when the client gave none.
+    """A client's item, with the parts that its role allows. `id` stays empty when the client gave none.
 
-    What an assistant said comes back as what it wrote: nobody but the server makes assistant audio.
+    Assistant audio becomes assistant text: only the server creates assistant audio.
 
     Raises:
         InvalidEvent: `missing_required_parameter`, `unknown_parameter` or `invalid_value`, with the part's path.
@@ -152,10 +152,10 @@ _OPTIONS: dict[str, Callable[[object, str], object]] = {
 
 
 def read_response_options(value: object, path: str = "response") -> ResponseOptions:
-    """The options of a response; null anywhere means that the session's value holds.
+    """The options of a response; null anywhere means the session's value.
 
     Raises:
-        InvalidEvent: with the code and dotted path of the first fault.
+        InvalidEvent: with the code and dotted path of the first error.
     """
     body = legacy.response_to_ga(checks.read_object(value, path))
     options: dict[str, Any] = {}

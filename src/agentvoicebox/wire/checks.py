@@ -1,7 +1,7 @@
-"""Reading single fields of a client's event, each fault with its own code and the dotted path of the field.
+"""Reads single fields of a client's event; each error has its own code and the dotted path of the field.
 
-Every reader takes the value and its path and gives back the value in our own type, or raises InvalidEvent. What a field
-does to the session is decided by the callers.
+Every reader takes the value and its path and returns the value in our own type, or raises InvalidEvent. The callers
+decide what a field does to the session.
 """
 
 import re
@@ -16,13 +16,13 @@ MAX_OUTPUT_TOKENS = 4_096  # OpenAI's limit for one response
 SPEED_RANGE = (0.25, 1.5)
 METADATA_PAIRS, METADATA_KEY_CHARS, METADATA_VALUE_CHARS = 16, 64, 512
 LOGPROBS = "item.input_audio_transcription.logprobs"
-_SHOWN_CHARS = 200  # of a client's own text in an error: enough to find it, too little to be an echo chamber
+_SHOWN_CHARS = 200  # of a client's own text in an error: enough to find it, too little to echo large inputs
 
 _FIELD = re.compile(r"^Object (?P<fault>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
 
 
 def fault(message: str, code: str, param: str | None) -> InvalidEvent:
-    """The error for one wrong field; long texts of the client are cut."""
+    """The error for one invalid field; long texts of the client are cut."""
     shown = param if param is None or len(param) <= _SHOWN_CHARS else param[:_SHOWN_CHARS] + "…"
     if len(message) > 4 * _SHOWN_CHARS:
         message = message[: 4 * _SHOWN_CHARS] + "…"
@@ -30,24 +30,24 @@ def fault(message: str, code: str, param: str | None) -> InvalidEvent:
 
 
 def wrong_type(value: object, path: str, wanted: str) -> InvalidEvent:
-    """A field holds another kind of thing than it must."""
+    """A field has the wrong type."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "an integer"}
     found = "null" if value is None else names.get(type(value), "a number")
     return fault(f"Invalid type for '{path}': expected {wanted}, but got {found} instead.", "invalid_value", path)
 
 
 def missing(path: str) -> InvalidEvent:
-    """A field that must be there is not."""
+    """A required field is missing."""
     return fault(f"Missing required parameter: '{path}'.", "missing_required_parameter", path)
 
 
 def not_valid(path: str, value: object, wanted: str) -> InvalidEvent:
-    """A field holds the right kind of thing with a wrong value."""
+    """A field has the right type and an invalid value."""
     return fault(f"Invalid value for '{path}': {str(value)[:_SHOWN_CHARS]!r}. {wanted}", "invalid_value", path)
 
 
 def from_validation(error: msgspec.ValidationError, prefix: str = "") -> InvalidEvent:
-    """The fault that msgspec found, with our code and a path that starts at `prefix`."""
+    """The error that msgspec found, with our code and a path that starts at `prefix`."""
     what, at, where = str(error).rpartition(" - at `$")  # the text is msgspec's own: "Expected … - at `$.item.id`"
     if not at:
         what, where = where, ""
@@ -62,12 +62,12 @@ def from_validation(error: msgspec.ValidationError, prefix: str = "") -> Invalid
 
 
 def unknown(path: str) -> InvalidEvent:
-    """A field that nobody knows."""
+    """An unknown field."""
     return fault(f"Unknown parameter: '{path[:_SHOWN_CHARS]}'.", "unknown_parameter", path)
 
 
 def reject_unknown(body: dict[str, Any], known: Collection[str], path: str = "") -> None:
-    """Raise for the first key that is not known. An empty path is the event itself."""
+    """Raise for the first unknown key. An empty path is the event itself."""
     for key in body:
         if key not in known:
             raise unknown(f"{path}.{key}" if path else key)
@@ -81,7 +81,7 @@ def read_object(value: object, path: str) -> dict[str, Any]:
 
 
 def read_text(value: object, path: str) -> str:
-    """A string, maybe empty."""
+    """A string, possibly empty."""
     if not isinstance(value, str):
         raise wrong_type(value, path, "a string")
     return value
@@ -95,7 +95,7 @@ def read_flag(value: object, path: str) -> bool:
 
 
 def read_choice(value: object, path: str, choices: Iterable[str]) -> str:
-    """One of some words."""
+    """One of some strings."""
     if not isinstance(value, str):
         raise wrong_type(value, path, "a string")
     if value not in choices:
@@ -113,7 +113,7 @@ def read_number(value: object, path: str, low: float, high: float) -> float:
 
 
 def read_integer(value: object, path: str, low: int, high: int) -> int:
-    """A whole number within a range, both ends included. `300.0` is one, too."""
+    """An integer within a range, both ends included. `300.0` is accepted, too."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -134,7 +134,7 @@ def read_token_limit(value: object, path: str) -> int | str:
 
 
 def read_modalities(value: object, path: str) -> tuple[str, ...]:
-    """`("audio",)` or `("text",)`. Both together mean audio, which always comes with its transcript."""
+    """`("audio",)` or `("text",)`. Both together mean audio, which always includes its transcript."""
     if not isinstance(value, list | tuple):
         raise wrong_type(value, path, "an array")
     words = {read_choice(word, f"{path}[{index}]", ("text", "audio")) for index, word in enumerate(value)}
@@ -252,7 +252,7 @@ def read_truncation(value: object, path: str) -> str | dict[str, Any]:
 
 
 def read_include(value: object, path: str) -> tuple[str, ...]:
-    """What else to send; log probabilities are the only thing that may be asked for."""
+    """Additional output; only log probabilities are accepted."""
     if not isinstance(value, list | tuple):
         raise wrong_type(value, path, "an array")
     return tuple(read_choice(word, f"{path}[{index}]", (LOGPROBS,)) for index, word in enumerate(value))

@@ -1,4 +1,4 @@
-"""What a client may say. Only shapes: `wire/codec` makes them from frames, the engine gives them their effect."""
+"""The client's events. Only shapes: `wire/codec` parses them from frames, the engine executes them."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,11 +13,11 @@ OutputTokenLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_OUTPUT_TOKENS)]
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Told apart by its place, not by a tag."""
+    """Identified by its place, not by a tag."""
 
 
 class AudioOutputOptions(_Shape, frozen=True, kw_only=True):
-    """How one response sounds. None: as the session says."""
+    """The audio of one response. None: the session's value."""
 
     format: AudioFormat | None = None
     voice: str | None = None
@@ -30,7 +30,7 @@ class AudioOptions(_Shape, frozen=True, kw_only=True):
 
 
 class ResponseOptions(_Shape, frozen=True, kw_only=True):
-    """What is different in one response. None everywhere means: as the session says.
+    """Overrides for one response. None everywhere means the session's value.
 
     Attributes:
         conversation: `none` makes the response out-of-band: it reads the conversation but adds nothing to it.
@@ -56,46 +56,46 @@ class ResponseOptions(_Shape, frozen=True, kw_only=True):
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    """What all client events share. `event_id` is the client's own; it comes back in `error.event_id` only."""
+    """The common part of all client events. `event_id` is the client's own; it is returned in `error.event_id` only."""
 
     event_id: str | None = None
 
 
 class SessionUpdate(_Event, frozen=True, kw_only=True, tag="session.update"):
-    """Change the session. `session` is a patch; `session_config.apply_update` judges it."""
+    """Change the session. `session` is a patch; `session_config.apply_update` validates it."""
 
     session: dict[str, Any]
 
 
 class InputAudioBufferAppend(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
-    """More of the caller's sound in the session's input format, at most 15 MiB; base64 on the wire."""
+    """Append the caller's audio, in the session's input format, at most 15 MiB; base64 on the wire."""
 
     audio: bytes
 
 
 class InputAudioBufferCommit(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.commit"):
-    """Make a user message of the buffer."""
+    """Make the buffer a user message."""
 
 
 class InputAudioBufferClear(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.clear"):
-    """Forget the buffer."""
+    """Clear the buffer."""
 
 
 class ConversationItemCreate(_Event, frozen=True, kw_only=True, tag="conversation.item.create"):
-    """Put an item into the conversation: at the end (None), at the front (`root`), or after the named item."""
+    """Add an item to the conversation: at the end (None), at the front (`root`), or after the named item."""
 
     item: Item
     previous_item_id: str | None = None
 
 
 class ConversationItemRetrieve(_Event, frozen=True, kw_only=True, tag="conversation.item.retrieve"):
-    """Show an item with its audio."""
+    """Return an item with its audio."""
 
     item_id: str
 
 
 class ConversationItemTruncate(_Event, frozen=True, kw_only=True, tag="conversation.item.truncate"):
-    """The caller heard the assistant's item only so far."""
+    """Shorten the assistant's item to the part that the caller heard."""
 
     item_id: str
     content_index: NonNegative = 0
@@ -103,25 +103,25 @@ class ConversationItemTruncate(_Event, frozen=True, kw_only=True, tag="conversat
 
 
 class ConversationItemDelete(_Event, frozen=True, kw_only=True, tag="conversation.item.delete"):
-    """Take an item out of the conversation."""
+    """Delete an item of the conversation."""
 
     item_id: str
 
 
 class ResponseCreate(_Event, frozen=True, kw_only=True, tag="response.create"):
-    """Answer now."""
+    """Start a response."""
 
     response: ResponseOptions | None = None
 
 
 class ResponseCancel(_Event, frozen=True, kw_only=True, tag="response.cancel"):
-    """Stop the named response, or the conversation's own."""
+    """Cancel the named response, or the conversation's own."""
 
     response_id: str | None = None
 
 
 class OutputAudioBufferClear(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.clear"):
-    """Stop playing. Has a meaning on WebRTC and SIP only, where the server owns playback."""
+    """Stop playback. Only for WebRTC and SIP, where the server controls playback."""
 
 
 ClientEvent = (

@@ -1,7 +1,7 @@
-"""Frames ↔ events. Whatever bytes a client sends, a well-formed event or an InvalidEvent comes out, and nothing else.
+"""Frames ↔ events. Any bytes from a client become a well-formed event or an InvalidEvent, and nothing else.
 
-Order of judgement: a text frame, JSON, an object, a known `type`, then the fields. Each kind of fault has its own code,
-and the client's `event_id` is handed back whenever it could be read, because clients settle their futures by it.
+Checks run in this order: a text frame, JSON, an object, a known `type`, then the fields. Each kind of error has its own code,
+and the client's `event_id` is returned whenever it could be read, because clients match errors to requests by it.
 """
 
 from collections.abc import Callable
@@ -32,13 +32,13 @@ from agentvoicebox.wire.server_events import ServerEvent
 __all__ = ["decode_audio", "decode_client", "encode_for", "encode_server"]
 
 MAX_DEPTH = 64  # levels of nesting; JSON schemas of tools need about 20
-MAX_VALUES = 100_000  # values in one event that is not audio; more is no conversation
+MAX_VALUES = 100_000  # values in one event that is not audio; more is not a conversation
 MAX_EVENT_ID_CHARS = 512  # OpenAI's limit
 
-_INT_LOW, _INT_HIGH = -(2**63), 2**64 - 1  # what MessagePack, and so the session's log, can hold
+_INT_LOW, _INT_HIGH = -(2**63), 2**64 - 1  # the range of MessagePack, and so of the session's log
 
 _JSON = msgspec.json.Decoder()
-_APPEND = msgspec.json.Decoder(InputAudioBufferAppend | InputAudioBufferClear)  # only of a union the `type` is demanded
+_APPEND = msgspec.json.Decoder(InputAudioBufferAppend | InputAudioBufferClear)  # `type` is only required for a union
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -112,7 +112,7 @@ def decode_client(frame: str | bytes, *, is_text: bool = True, dialect: Dialect 
         dialect: how the connection spells the protocol.
 
     Raises:
-        InvalidEvent: for any input that is no well-formed event, and nothing else; the session may go on.
+        InvalidEvent: for any input that is not a well-formed event, and nothing else; the session may continue.
     """
     if not is_text:
         raise checks.fault("Binary frames are not part of this protocol; send JSON text.", "invalid_event", None)
@@ -130,10 +130,10 @@ def _decode_any(frame: str | bytes, dialect: Dialect) -> ClientEvent:
 
 
 def _decode_append(frame: str | bytes) -> InputAudioBufferAppend | None:
-    """An append without detours, as most frames are one. None for everything else, faulty appends included.
+    """Fast path for an append, the most frequent frame. None for everything else, invalid appends included.
 
-    The decoder reads base64 by itself, in a third of the time (1.4 µs for 20 ms of pcm), and forgives nothing that
-    `decode_audio` does not forgive.
+    The decoder reads base64 by itself, in a third of the time (1.4 µs for 20 ms of pcm), and accepts nothing that
+    `decode_audio` does not accept.
     """
     try:
         event = _APPEND.decode(frame)
@@ -182,7 +182,7 @@ def _read_event(body: dict[str, Any]) -> ClientEvent:
 
 
 def _check_size(body: dict[str, Any]) -> None:
-    """Bound depth, number of values, and whole numbers, so that whatever handles the event later can take it."""
+    """Bound depth, number of values, and whole numbers, so that later code can handle the event."""
     level: list[Any] = [body]
     values = 0
     for _ in range(MAX_DEPTH):

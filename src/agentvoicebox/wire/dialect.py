@@ -1,10 +1,10 @@
-"""The two spellings of the protocol: GA, which everything inside speaks, and the retired beta, for those that want it.
+"""The two spellings of the protocol: GA, which everything inside uses, and the retired beta, for old clients.
 
-A connection has one dialect for life; the handshake chooses it. Both directions work on plain JSON objects, keep no
-state and never fail: what can't be translated is passed on and named by the codec. `wire/codec` calls them.
+A connection has one dialect for its lifetime; the handshake chooses it. Both directions work on plain JSON objects, have no
+state and never fail: what can't be translated is passed on, and the codec reports it. `wire/codec` calls them.
 
-Two things a beta client sees differently from what OpenAI once sent: `rate_limits.updated` comes after `response.done`,
-not before the answer, and `temperature` is taken without effect and not shown.
+Two differences from OpenAI's retired beta: `rate_limits.updated` comes after `response.done`,
+not before the response, and `temperature` is accepted without effect and not shown.
 """
 
 import enum
@@ -26,17 +26,17 @@ _BETA_EVENTS = {
 }
 _BETA_PARTS = {"output_text": "text", "output_audio": "audio"}
 _BETA_FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
-_NOT_IN_BETA = frozenset({"conversation.item.done"})  # beta says once, at the start, that an item is there
+_NOT_IN_BETA = frozenset({"conversation.item.done"})  # beta announces an item once, at its start
 
 
 class Dialect(enum.Enum):
-    """How one connection spells the protocol."""
+    """The spelling of one connection."""
 
     GA = "ga"
     BETA = "beta"
 
     def to_ga(self, event: dict[str, Any]) -> dict[str, Any]:
-        """A client's event in today's spelling. The argument is not changed."""
+        """A client's event in the GA spelling. The argument is not changed."""
         if self is Dialect.GA:
             return event
         kind, session = event.get("type"), event.get("session")
@@ -53,7 +53,7 @@ class Dialect(enum.Enum):
         return event
 
     def from_ga(self, event: ServerEvent) -> list[dict[str, Any]]:
-        """The objects to send for one event: itself for GA; none or one in old words for beta."""
+        """The objects to send for one event: itself for GA; none or one in the beta spelling for beta."""
         body: dict[str, Any] = msgspec.to_builtins(event)
         return [body] if self is Dialect.GA else _to_beta(body)
 
@@ -75,7 +75,7 @@ def _to_beta(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def session_to_beta(session: dict[str, Any]) -> dict[str, Any]:
-    """What `session_config.session_to_wire` shows, flat. Also what `POST /v1/realtime/sessions` answers with.
+    """The session as `session_config.session_to_wire` shows it, flat. Also the body of `POST /v1/realtime/sessions`.
 
     There is no `type`; `client_secret` is null until the REST route puts one there.
     """

@@ -1,6 +1,6 @@
-"""Conversation items and the parts they are made of, as both sides write them.
+"""Conversation items and their content parts, as both sides write them.
 
-Only shapes are decided here: which parts a role may have is decided in `wire/bodies`, what an item means in the engine.
+Only shapes are defined here: `wire/bodies` decides which parts a role may have, the engine what an item means.
 Keys that don't apply to an item are left out (UNSET); strict clients drop events that carry them as null.
 """
 
@@ -14,37 +14,37 @@ Role = Literal["user", "assistant", "system"]
 
 
 class _Tagged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    """Told apart by `type`."""
+    """Identified by `type`."""
 
 
 class InputText(_Tagged, frozen=True, kw_only=True, tag="input_text"):
-    """What a user typed, or what a system message says."""
+    """Text of a user, or of a system message."""
 
     text: str
 
 
 class InputAudio(_Tagged, frozen=True, kw_only=True, tag="input_audio"):
-    """What a user said. `audio` is base64 in the session's input format; `transcript` is None until it is known."""
+    """Audio of a user. `audio` is base64 in the session's input format; `transcript` is None until it is known."""
 
     audio: str | UnsetType = UNSET
     transcript: str | UnsetType | None = UNSET
 
 
 class InputImage(_Tagged, frozen=True, kw_only=True, tag="input_image"):
-    """A picture a user showed. `image_url` is a data URI."""
+    """A picture from a user. `image_url` is a data URI."""
 
     image_url: str
     detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
 
 class OutputText(_Tagged, frozen=True, kw_only=True, tag="output_text"):
-    """What the assistant wrote."""
+    """Text of the assistant."""
 
     text: str
 
 
 class OutputAudio(_Tagged, frozen=True, kw_only=True, tag="output_audio"):
-    """What the assistant said. `audio` is base64 in the response's output format, only given on retrieval."""
+    """Audio of the assistant. `audio` is base64 in the response's output format, only returned on retrieval."""
 
     audio: str | UnsetType = UNSET
     transcript: str | UnsetType | None = UNSET
@@ -54,7 +54,7 @@ Part = InputText | InputAudio | InputImage | OutputText | OutputAudio
 
 
 class _Item(_Tagged, frozen=True, kw_only=True):
-    """What all items share. A client may leave out `id` and `status`; the engine fills them in (`""` means absent)."""
+    """The common part of all items. A client may omit `id` and `status`; the engine fills them in (`""` means absent)."""
 
     id: str = ""
     object: Literal["realtime.item"] | UnsetType = UNSET
@@ -62,14 +62,14 @@ class _Item(_Tagged, frozen=True, kw_only=True):
 
 
 class MessageItem(_Item, frozen=True, kw_only=True, tag="message"):
-    """One line of the conversation."""
+    """One message of the conversation."""
 
     role: Role
     content: tuple[Part, ...]
 
 
 class FunctionCallItem(_Item, frozen=True, kw_only=True, tag="function_call"):
-    """A tool that the assistant wants called. `arguments` is JSON text, empty while the call is in progress."""
+    """A tool call of the assistant. `arguments` is JSON text, empty while the call is in progress."""
 
     call_id: str
     name: str
@@ -77,14 +77,14 @@ class FunctionCallItem(_Item, frozen=True, kw_only=True, tag="function_call"):
 
 
 class FunctionCallOutputItem(_Item, frozen=True, kw_only=True, tag="function_call_output"):
-    """What a called tool answered."""
+    """The output of a called tool."""
 
     call_id: str
     output: str
 
 
 class ItemReference(_Tagged, frozen=True, kw_only=True, tag="item_reference"):
-    """Stands for an item of the conversation. Legal in the input of `response.create` only."""
+    """A reference to an item of the conversation. Valid in the input of `response.create` only."""
 
     id: str
 

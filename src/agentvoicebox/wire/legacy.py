@@ -1,8 +1,8 @@
-"""The retired (beta) spelling of fields, read into today's.
+"""The retired (beta) spelling of fields, translated to GA.
 
-Old clients are told apart by `wire/dialect`; but flat fields and old part types also arrive on current connections, and
-a server that ignores them silently leaves the client with a session it did not ask for. So they are always understood.
-Where both spellings are given, today's wins. Faults are named by today's path.
+Old clients are recognised by `wire/dialect`; but flat fields and old part types also arrive on GA connections, and
+a server that ignores them silently leaves the client with an unexpected session. So they are always accepted.
+Where both spellings are given, GA wins. Errors name the GA path.
 """
 
 from typing import Any
@@ -38,23 +38,23 @@ def _unflatten(body: dict[str, Any], places: dict[str, tuple[str, str]]) -> dict
         audio = {} if new.get("audio") is None else new["audio"]
         inner = audio.get(side) if isinstance(audio, dict) else None
         if not isinstance(audio, dict) or not isinstance(inner, dict | None):
-            continue  # what stands there is wrong anyway, and is named when it is read
+            continue  # invalid anyway; the error names it when it is read
         new["audio"] = {**audio, side: {name: body[key], **(inner or {})}}
     return new
 
 
 def session_to_ga(session: dict[str, Any]) -> dict[str, Any]:
-    """A session patch with its flat fields put where they belong now. The argument is not changed."""
+    """A session patch with its flat fields moved to their GA places. The argument is not changed."""
     return _unflatten(session, _SESSION_PLACES)
 
 
 def response_to_ga(response: dict[str, Any]) -> dict[str, Any]:
-    """The body of `response.create` with its flat fields put where they belong now. The argument is not changed."""
+    """The body of `response.create` with its flat fields moved to their GA places. The argument is not changed."""
     return _unflatten(response, _RESPONSE_PLACES)
 
 
 def item_to_ga(item: dict[str, Any]) -> dict[str, Any]:
-    """An item whose parts have today's types, without null-valued keys. The argument is not changed.
+    """An item whose parts have GA types, without null-valued keys. The argument is not changed.
 
     Clients that serialise whole objects send `null` for what an item doesn't have; it means absent.
     """

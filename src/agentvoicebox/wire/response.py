@@ -1,4 +1,4 @@
-"""The response object as `response.created` and `response.done` show it. When its state changes is the engine's."""
+"""The response object of `response.created` and `response.done`. The engine decides its state."""
 
 from typing import Literal
 
@@ -13,11 +13,11 @@ StatusReason = Literal["turn_detected", "client_cancelled", "max_output_tokens",
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """Told apart by its place, not by a tag."""
+    """Identified by its place, not by a tag."""
 
 
 class ResponseError(_Shape, frozen=True, kw_only=True):
-    """Why a response failed. All three are strings: a null `code` makes strict clients drop the event."""
+    """The reason of a failed response. All three are strings: a null `code` makes strict clients drop the event."""
 
     type: str
     code: str
@@ -25,7 +25,7 @@ class ResponseError(_Shape, frozen=True, kw_only=True):
 
 
 class StatusDetails(_Shape, frozen=True, kw_only=True):
-    """How a response ended other than well.
+    """Details of a response that did not complete.
 
     Attributes:
         type: the response's status again.
@@ -39,7 +39,7 @@ class StatusDetails(_Shape, frozen=True, kw_only=True):
 
 
 class CachedTokens(_Shape, frozen=True, kw_only=True):
-    """Which of the input tokens came from a cache."""
+    """The cached part of the input tokens."""
 
     text_tokens: int = 0
     audio_tokens: int = 0
@@ -47,7 +47,7 @@ class CachedTokens(_Shape, frozen=True, kw_only=True):
 
 
 class InputTokens(_Shape, frozen=True, kw_only=True):
-    """What the input tokens were."""
+    """The input tokens by kind."""
 
     text_tokens: int = 0
     audio_tokens: int = 0
@@ -57,14 +57,14 @@ class InputTokens(_Shape, frozen=True, kw_only=True):
 
 
 class OutputTokens(_Shape, frozen=True, kw_only=True):
-    """What the output tokens were."""
+    """The output tokens by kind."""
 
     text_tokens: int = 0
     audio_tokens: int = 0
 
 
 class Usage(_Shape, frozen=True, kw_only=True):
-    """What a response cost. Every number is always there; a null crashes clients that add them up."""
+    """The tokens of a response. Every number is always present; a null crashes clients that add them up."""
 
     total_tokens: int = 0
     input_tokens: int = 0
@@ -84,7 +84,7 @@ class Usage(_Shape, frozen=True, kw_only=True):
         output_text: int = 0,
         output_audio: int = 0,
     ) -> "Usage":
-        """The usage whose sums follow from these token counts. Cached tokens are part of the input, not beside it."""
+        """The usage with sums for these token counts. Cached tokens are part of the input, not in addition to it."""
         input_tokens = input_text + input_audio + input_image
         output_tokens = output_text + output_audio
         return cls(
@@ -103,14 +103,14 @@ class Usage(_Shape, frozen=True, kw_only=True):
 
 
 class ResponseAudioOutput(_Shape, frozen=True, kw_only=True):
-    """How the response sounds."""
+    """The output audio of a response."""
 
     format: AudioFormat
     voice: str
 
 
 class ResponseAudio(_Shape, frozen=True, kw_only=True):
-    """The `audio` of a response; it only ever has an output side."""
+    """The `audio` of a response; it only has an output side."""
 
     output: ResponseAudioOutput
 

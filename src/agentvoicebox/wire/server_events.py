@@ -1,4 +1,4 @@
-"""What the server may say. When each is said is the engine's; how it is spelled for old clients is `wire/dialect`'s.
+"""The server's events. The engine decides when they are sent; `wire/dialect` translates them for old clients.
 
 Nullable protocol fields are always written, as null when empty; keys that don't apply (UNSET) are left out. Left out
 altogether: `conversation.created` (the live API does not send it), hosted MCP, diarised segments and DTMF.
@@ -14,11 +14,11 @@ from agentvoicebox.wire.response import Response
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """Told apart by its place, not by a tag."""
+    """Identified by its place, not by a tag."""
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What all server events share."""
+    """The common part of all server events."""
 
     event_id: str
 
@@ -27,7 +27,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class ErrorBody(_Shape, frozen=True, kw_only=True):
-    """What went wrong. `param` is a dotted path, `event_id` the client's own id of the event at fault."""
+    """An error. `param` is a dotted path, `event_id` the client's own id of the invalid event."""
 
     type: str
     code: str | None = None
@@ -37,7 +37,7 @@ class ErrorBody(_Shape, frozen=True, kw_only=True):
 
 
 class ErrorEvent(_Event, frozen=True, kw_only=True, tag="error"):
-    """Something went wrong; the session goes on."""
+    """An error; the session continues."""
 
     error: ErrorBody
 
@@ -49,7 +49,7 @@ class SessionCreated(_Event, frozen=True, kw_only=True, tag="session.created"):
 
 
 class SessionUpdated(_Event, frozen=True, kw_only=True, tag="session.updated"):
-    """The session is now so, in full."""
+    """The complete session after a change."""
 
     session: dict[str, Any]
 
@@ -64,22 +64,22 @@ class RateLimit(_Shape, frozen=True, kw_only=True):
 
 
 class RateLimitsUpdated(_Event, frozen=True, kw_only=True, tag="rate_limits.updated"):
-    """What is left of the limits; the last event of a response."""
+    """The remaining limits; the last event of a response."""
 
     rate_limits: tuple[RateLimit, ...]
 
 
 class TurnTrace(_Event, frozen=True, kw_only=True, tag="agentvoicebox.turn"):
-    """How long each step of a turn took. Our own event: only sent where asked for, as others die of it."""
+    """The latency of each step of a turn. An extension of ours: only sent on request, because it breaks other clients."""
 
     turn: dict[str, Any]
 
 
 class SessionResumed(_Event, frozen=True, kw_only=True, tag="agentvoicebox.resumed"):
-    """The first event of a connection that goes on with a session. Our own: only sent where asked for.
+    """The first event of a connection that resumes a session. An extension of ours: only sent on request.
 
     Attributes:
-        audio_start_ms: the caller's audio is wanted from here on, counted from the first sample ever appended.
+        audio_start_ms: the caller's audio must be sent from here on, counted from the first sample ever appended.
         is_complete: everything after the client's last event follows; else that event was too long ago, and nothing does.
         last_client_event_id: of the client's own events (those with an id) the last that the session knows of.
     """
@@ -101,7 +101,7 @@ class InputAudioBufferSpeechStarted(_Event, frozen=True, kw_only=True, tag="inpu
 
 
 class InputAudioBufferSpeechStopped(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"):
-    """The turn is over; `audio_end_ms` includes the silence that ended it."""
+    """The turn has ended; `audio_end_ms` includes the silence that ended it."""
 
     audio_end_ms: int
     item_id: str
@@ -115,7 +115,7 @@ class InputAudioBufferCommitted(_Event, frozen=True, kw_only=True, tag="input_au
 
 
 class InputAudioBufferCleared(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"):
-    """The buffer was forgotten."""
+    """The buffer was cleared."""
 
 
 class InputAudioBufferTimeoutTriggered(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"):
@@ -127,7 +127,7 @@ class InputAudioBufferTimeoutTriggered(_Event, frozen=True, kw_only=True, tag="i
 
 
 class OutputAudioBufferStarted(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.started"):
-    """Playback began. WebRTC and SIP only, as are the next two."""
+    """Playback began. Only for WebRTC and SIP, as are the next two."""
 
     response_id: str
 
@@ -139,7 +139,7 @@ class OutputAudioBufferStopped(_Event, frozen=True, kw_only=True, tag="output_au
 
 
 class OutputAudioBufferCleared(_Event, frozen=True, kw_only=True, tag="output_audio_buffer.cleared"):
-    """Playback was cut off."""
+    """Playback was stopped."""
 
     response_id: str
 
@@ -155,14 +155,14 @@ class ConversationItemAdded(_Event, frozen=True, kw_only=True, tag="conversation
 
 
 class ConversationItemDone(_Event, frozen=True, kw_only=True, tag="conversation.item.done"):
-    """An item won't change any more (a user item's transcript aside)."""
+    """An item is final (except for a user item's transcript)."""
 
     previous_item_id: str | None
     item: Item
 
 
 class ConversationItemRetrieved(_Event, frozen=True, kw_only=True, tag="conversation.item.retrieved"):
-    """The item asked for, with its audio."""
+    """The requested item, with its audio."""
 
     item: Item
 
@@ -176,26 +176,26 @@ class ConversationItemTruncated(_Event, frozen=True, kw_only=True, tag="conversa
 
 
 class ConversationItemDeleted(_Event, frozen=True, kw_only=True, tag="conversation.item.deleted"):
-    """The item is gone."""
+    """The item was deleted."""
 
     item_id: str
 
 
 class DurationUsage(_Shape, frozen=True, kw_only=True, tag_field="type", tag="duration"):
-    """A transcription paid by the second."""
+    """The usage of a transcription in seconds."""
 
     seconds: float
 
 
 class TranscriptionInputTokens(_Shape, frozen=True, kw_only=True):
-    """What the tokens of a transcription were."""
+    """The tokens of a transcription by kind."""
 
     text_tokens: int = 0
     audio_tokens: int = 0
 
 
 class TokenUsage(_Shape, frozen=True, kw_only=True, tag_field="type", tag="tokens"):
-    """A transcription paid by the token."""
+    """The usage of a transcription in tokens."""
 
     total_tokens: int
     input_tokens: int
@@ -204,7 +204,7 @@ class TokenUsage(_Shape, frozen=True, kw_only=True, tag_field="type", tag="token
 
 
 class TranscriptionError(_Shape, frozen=True, kw_only=True):
-    """Why a transcription failed. Strings only: a null `code` makes strict clients drop the event."""
+    """The reason of a failed transcription. Strings only: a null `code` makes strict clients drop the event."""
 
     type: str
     code: str
@@ -215,7 +215,7 @@ class TranscriptionError(_Shape, frozen=True, kw_only=True):
 class ConversationItemInputAudioTranscriptionDelta(
     _Event, frozen=True, kw_only=True, tag="conversation.item.input_audio_transcription.delta"
 ):
-    """More of a user item's transcript; text is only ever added."""
+    """A delta of a user item's transcript; text is only ever appended."""
 
     item_id: str
     content_index: int
@@ -225,7 +225,7 @@ class ConversationItemInputAudioTranscriptionDelta(
 class ConversationItemInputAudioTranscriptionCompleted(
     _Event, frozen=True, kw_only=True, tag="conversation.item.input_audio_transcription.completed"
 ):
-    """A user item's transcript, maybe empty. Exactly one of this and `failed` for each committed item."""
+    """A user item's transcript, possibly empty. Each committed item gets exactly one of this and `failed`."""
 
     item_id: str
     content_index: int
@@ -253,7 +253,7 @@ class ResponseCreated(_Event, frozen=True, kw_only=True, tag="response.created")
 
 
 class ResponseDone(_Event, frozen=True, kw_only=True, tag="response.done"):
-    """A response ended, however it did."""
+    """A response ended, with any status."""
 
     response: Response
 
@@ -275,7 +275,7 @@ class ResponseOutputItemDone(_Event, frozen=True, kw_only=True, tag="response.ou
 
 
 class _PartEvent(_Event, frozen=True, kw_only=True):
-    """Says which content part of which item of which response."""
+    """Identifies a content part by item and response."""
 
     response_id: str
     item_id: str
@@ -284,7 +284,7 @@ class _PartEvent(_Event, frozen=True, kw_only=True):
 
 
 class ResponseContentPartAdded(_PartEvent, frozen=True, kw_only=True, tag="response.content_part.added"):
-    """A message has a further part, still empty."""
+    """A message has a new part, still empty."""
 
     part: ResponsePart
 
@@ -296,13 +296,13 @@ class ResponseContentPartDone(_PartEvent, frozen=True, kw_only=True, tag="respon
 
 
 class ResponseOutputTextDelta(_PartEvent, frozen=True, kw_only=True, tag="response.output_text.delta"):
-    """More of a written answer."""
+    """A delta of written text."""
 
     delta: str
 
 
 class ResponseOutputTextDone(_PartEvent, frozen=True, kw_only=True, tag="response.output_text.done"):
-    """A written answer, whole."""
+    """The complete written text."""
 
     text: str
 
@@ -310,7 +310,7 @@ class ResponseOutputTextDone(_PartEvent, frozen=True, kw_only=True, tag="respons
 class ResponseOutputAudioTranscriptDelta(
     _PartEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.delta"
 ):
-    """More of what is being said."""
+    """A delta of the spoken text."""
 
     delta: str
 
@@ -318,23 +318,23 @@ class ResponseOutputAudioTranscriptDelta(
 class ResponseOutputAudioTranscriptDone(
     _PartEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"
 ):
-    """What was said, whole; the deltas joined."""
+    """The complete spoken text; the joined deltas."""
 
     transcript: str
 
 
 class ResponseOutputAudioDelta(_PartEvent, frozen=True, kw_only=True, tag="response.output_audio.delta"):
-    """More sound in the response's output format; base64 on the wire."""
+    """A delta of audio in the response's output format; base64 on the wire."""
 
     delta: bytes
 
 
 class ResponseOutputAudioDone(_PartEvent, frozen=True, kw_only=True, tag="response.output_audio.done"):
-    """No more sound in this part."""
+    """The end of this part's audio."""
 
 
 class _CallEvent(_Event, frozen=True, kw_only=True):
-    """Says which tool call of which response. Calls have no content parts."""
+    """Identifies a tool call by response. Calls have no content parts."""
 
     response_id: str
     item_id: str
@@ -345,7 +345,7 @@ class _CallEvent(_Event, frozen=True, kw_only=True):
 class ResponseFunctionCallArgumentsDelta(
     _CallEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.delta"
 ):
-    """More of a call's JSON text."""
+    """A delta of a call's JSON text."""
 
     delta: str
 
@@ -353,7 +353,7 @@ class ResponseFunctionCallArgumentsDelta(
 class ResponseFunctionCallArgumentsDone(
     _CallEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
 ):
-    """A call's JSON text, whole."""
+    """The complete JSON text of a call."""
 
     name: str
     arguments: str

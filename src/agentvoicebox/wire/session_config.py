@@ -1,7 +1,7 @@
-"""The session: what holds, how it is shown, and what a client may change.
+"""The session: its settings, their wire form, and the changes that a client may make.
 
-An update is judged as a whole: the first fault raises and nothing changed. When an update takes effect (the next
-response, the next turn) is the engine's.
+An update is applied as a whole: the first error raises and nothing is changed. The engine decides when an update takes
+effect (the next response, the next turn).
 """
 
 from collections.abc import Callable, Sequence
@@ -37,9 +37,9 @@ __all__ = [
     "session_to_wire",
 ]
 
-# Fields that come back from clients which send the whole session again; they never change.
+# Fields of clients that send the whole session back; they never change.
 _READ_ONLY = frozenset({"id", "object", "expires_at", "client_secret", "degraded"})
-# Fields of hosted models, retired or newer: refusing them would end clients that treat any error as fatal.
+# Fields of hosted models, retired or newer: refusing them would break clients that treat any error as fatal.
 _HOSTED_ONLY = frozenset({"temperature", "reasoning", "parallel_tool_calls"})
 _CLEARABLE = frozenset({"tracing", "prompt", "include"})
 _FIELDS: dict[str, Callable[[object, str], object]] = {
@@ -57,10 +57,10 @@ _TRANSCRIPTION_FIELDS = frozenset({"include"})
 
 
 class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a session was told, in flat attributes. Immutable: an update makes a new one.
+    """All settings of a session, in flat attributes. Immutable: an update creates a new one.
 
     Attributes:
-        type: `realtime` is a conversation; `transcription` only listens and writes down.
+        type: `realtime` is a conversation; `transcription` only transcribes.
         id: `sess_…`.
         model: as the client asked for it; empty in a transcription session.
         expires_at: unix seconds.
@@ -68,7 +68,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
         tools: functions in the wire's spelling, checked.
         tool_choice: `auto`, `none`, `required` or `{"type": "function", "name": …}`.
         max_output_tokens: for one response, calls included.
-        tracing, truncation, prompt, include: in the wire's spelling, checked.
+        tracing, truncation, prompt, include: in the wire's spelling, validated.
         turn_detection: None for manual turns.
         speed: 0.25 to 1.5.
     """
@@ -154,12 +154,12 @@ def _session_to_wire(config: SessionConfig) -> dict[str, Any]:
 def apply_update(
     config: SessionConfig, patch: dict[str, Any], *, voice_locked: bool = False, speed_locked: bool = False
 ) -> SessionConfig:
-    """The session after a `session.update`, or a fault and no change at all.
+    """The session after a `session.update`; or an error, and no change at all.
 
     Absent keys stay; null clears `tracing`, `prompt`, `include`, `transcription`, `noise_reduction` and
-    `turn_detection` and elsewhere means absent. `tools`, `include` and a `turn_detection` with its `type` replace what
-    stood; the rest of `audio` merges. `model` is fixed by the connection: clients resend it always, so another one is
-    ignored, and the answer shows which one holds. Flat retired fields are understood.
+    `turn_detection` and elsewhere means absent. `tools`, `include` and a `turn_detection` with its `type` replace the
+    present value; the rest of `audio` merges. `model` is fixed by the connection: clients always resend it, so another one is
+    ignored, and the answer shows the one in use. Flat beta fields are accepted.
 
     Args:
         config: what holds.
@@ -168,7 +168,7 @@ def apply_update(
         speed_locked: a response is running, so the speed can't change now.
 
     Raises:
-        InvalidEvent: with the code and dotted path (`session.audio.input.format.rate`) of the first fault.
+        InvalidEvent: with the code and dotted path (`session.audio.input.format.rate`) of the first error.
     """
     _check_type(config, patch)
     patch = legacy.session_to_ga(patch)
@@ -254,7 +254,7 @@ def _audio_changes(
 
 
 def resolve_response_options(config: SessionConfig, options: ResponseOptions | None) -> SessionConfig:
-    """The session as one response sees it. What the options leave open is the session's; the session itself stays."""
+    """The session for one response: its options, completed by the session's values. The session itself is not changed."""
     if options is None:
         return config
     names = ("instructions", "tools", "tool_choice", "output_modalities", "max_output_tokens", "prompt")

@@ -1,1 +1,1 @@
-"""Workers: they take jobs from the broker and publish what became of them."""
+"""Workers: they claim jobs from the broker and publish results."""

@@ -1,4 +1,4 @@
-"""The janitor as a role: sweeps up after sessions whose gateway is gone, and deletes records that are old enough.
+"""The janitor as a role: cleans up sessions whose gateway is gone, and deletes records that are old enough.
 
 One is enough; any number may run.
 """
@@ -12,7 +12,7 @@ from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
 from agentvoicebox.storage.retention import Retention
-from agentvoicebox.storage.rules import usual_rules
+from agentvoicebox.storage.rules import default_rules
 from agentvoicebox.tenancy.audit_trail import GATE
 
 
@@ -21,13 +21,13 @@ async def serve_janitor(settings: Settings, announce_ready: Callable[[], None], 
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
     sweeping = asyncio.create_task(
-        Retention(postgres, usual_rules(settings), also=[GATE]).run(stop), name="retention of records"
+        Retention(postgres, default_rules(settings), also=[GATE]).run(stop), name="retention of records"
     )
     try:
         announce_ready()
         await Janitor(SessionDirectory(broker.connection, broker.subscriber), broker).run(stop)
     finally:
-        sweeping.cancel()  # a sweep that is broken off is gone on with by the next
+        sweeping.cancel()  # the next sweep continues an interrupted one
         await asyncio.gather(sweeping, return_exceptions=True)
         await postgres.close()
         await broker.close()

@@ -1,8 +1,8 @@
-"""The language worker: writes the next line of a conversation, and goes on where a dead worker stopped.
+"""The language worker: generates the assistant's next message, and continues where a dead worker stopped.
 
-Decides how a stream becomes records: what came while the last record was under way leaves as one. On a later attempt the
-caller may have heard what earlier ones published, so nothing of it is said again: a deterministic model is run anew and its
-known beginning skipped; any other is asked to go on after it.
+Decides how a stream becomes results: deltas that arrive while a result is being published leave as one. On a later attempt the
+caller may have heard what earlier ones published, so nothing is repeated: a deterministic model is run again and the
+known beginning skipped; any other model is asked to continue after it.
 """
 
 import asyncio
@@ -14,29 +14,30 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
 from agentvoicebox.kits.registry import kits_of
-from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.providers.llm.chat import is_json_object
 from agentvoicebox.providers.llm.registry import LanguageModels, Server
 from agentvoicebox.settings import Settings
-from agentvoicebox.workers.health import Health
+from agentvoicebox.workers.health import WorkerHealth
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 Delta = TextDelta | ToolCallDelta | Generated
 
-GO_ON = "Your last line was cut off in the middle. Go on exactly where it ends; repeat nothing of it."
+CONTINUE_PROMPT = "Your last line was cut off in the middle. Go on exactly where it ends; repeat nothing of it."
 
 _log = structlog.get_logger(__name__)
 _decoder: msgspec.msgpack.Decoder[WorkerInput] = msgspec.msgpack.Decoder(WorkerInput)
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What earlier attempts of a job published.
+class PublishedText(msgspec.Struct, frozen=True):
+    """The output that earlier attempts of a job published.
 
     Attributes:
         text: all text, joined.
@@ -47,8 +48,8 @@ class Said(msgspec.Struct, frozen=True):
     calls: dict[int, str] = {}
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> "Said":
-        """From the records themselves."""
+    def of(cls, records: Sequence[JobResult]) -> "PublishedText":
+        """From the results themselves."""
         text, calls = "", dict[int, str]()
         for record in records:
             match _decoder.decode(record.body):
@@ -60,27 +61,27 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class LlmWork:
-    """Sees one Generate job to its end."""
+    """Runs one Generate job to its end."""
 
-    def __init__(self, models: LanguageModels, *, on_trouble: Callable[[], None] = lambda: None) -> None:
-        """`on_trouble` is called when a language model has failed, even if another one answered."""
+    def __init__(self, models: LanguageModels, *, on_failure: Callable[[], None] = lambda: None) -> None:
+        """`on_failure` is called when a language model has failed, even if another one answered."""
         self._models = models
-        self._on_trouble = on_trouble
+        self._on_failure = on_failure
 
     async def __call__(self, task: Task) -> None:
-        """For Runner. Raises a retryable ProviderError when a stream broke after its first record."""
+        """For Runner. Raises a retryable ProviderError when a stream broke after its first result."""
         try:
             await self._work(task)
         finally:
             if self._models.has_suspects:
-                self._on_trouble()
+                self._on_failure()
 
     async def _work(self, task: Task) -> None:
         request = task.request
         if not isinstance(request, Generate):
             raise BadProviderAnswer(f"not a language job: {type(request).__name__}")
         job_id = task.claim.job.job_id
-        said = Said.of(await task.published())
+        said = PublishedText.of(await task.published())
         try:
             deltas = self._deltas(request, job_id, said)
         except ProviderError as error:
@@ -94,16 +95,16 @@ class LlmWork:
                         await task.publish(delta, is_last=isinstance(delta, Generated))
                         is_begun = True
         except ProviderError as error:
-            # An answer that broke off, even if no word of it has left yet, another attempt takes up; otherwise the guard has
-            # tried all it could.
+            # An incomplete answer, even before its first published word, is left to another attempt; otherwise the guard has
+            # tried everything it could.
             if error.retryable and (is_begun or isinstance(error, ProviderBrokeOff)):
                 raise
             await self._fail(task, error)
 
-    def _deltas(self, request: Generate, job_id: str, said: Said) -> AsyncGenerator[Delta, None]:
+    def _deltas(self, request: Generate, job_id: str, said: PublishedText) -> AsyncGenerator[Delta, None]:
         model = self._models.get(request.language_model)
         if not said.text and not said.calls:
-            return _closing(model.llm.generate(request, job_id))
+            return as_closable(model.llm.generate(request, job_id))
         if model.is_deterministic:
             return skipped(model.llm.generate(request, job_id), said)
         if said.calls:
@@ -117,7 +118,7 @@ class LlmWork:
 
 
 def merged(batch: Sequence[Delta]) -> list[Delta]:
-    """Neighbouring pieces of the same text or call as one."""
+    """Merge adjacent deltas of the same text or call."""
     joined: list[Delta] = []
     for delta in batch:
         match (joined[-1] if joined else None), delta:
@@ -130,11 +131,11 @@ def merged(batch: Sequence[Delta]) -> list[Delta]:
     return joined
 
 
-async def skipped(deltas: AsyncIterator[Delta], said: Said) -> AsyncGenerator[Delta, None]:
-    """A stream that is run again, without the beginning that was published before."""
+async def skipped(deltas: AsyncIterator[Delta], said: PublishedText) -> AsyncGenerator[Delta, None]:
+    """A repeated stream, without the beginning that was published before."""
     text = len(said.text)
     calls = {index: len(arguments) for index, arguments in said.calls.items()}
-    async with aclosing(_closing(deltas)) as again:
+    async with aclosing(as_closable(deltas)) as again:
         async for delta in again:
             match delta:
                 case TextDelta(job_id, words):
@@ -150,17 +151,17 @@ async def skipped(deltas: AsyncIterator[Delta], said: Said) -> AsyncGenerator[De
 
 
 async def continued(llm: Llm, request: Generate, job_id: str, said: str) -> AsyncGenerator[Delta, None]:
-    """The rest of a line whose beginning was published, from a model that may word things differently each time.
+    """The rest of a message whose beginning was published, from a model that may word things differently each time.
 
-    The beginning goes to it as its own last line. Some models start such a line over: as long as the new text repeats the
-    old, it is held back.
+    The model gets the beginning as its own last message. Some models repeat such a message from the start: as long as the
+    new text repeats the old, it is held back.
     """
-    instructions = f"{request.instructions}\n\n{GO_ON}".strip()
+    instructions = f"{request.instructions}\n\n{CONTINUE_PROMPT}".strip()
     asked = msgspec.structs.replace(
         request, instructions=instructions, messages=(*request.messages, ChatMessage("assistant", said))
     )
     held, is_free = "", False
-    async with aclosing(_closing(llm.generate(asked, job_id))) as deltas:
+    async with aclosing(as_closable(llm.generate(asked, job_id))) as deltas:
         async for delta in deltas:
             if isinstance(delta, TextDelta) and not is_free:
                 held += delta.text
@@ -179,28 +180,17 @@ def _spaced(before: str, after: str) -> str:
     return f" {after}" if before[-1:].isalnum() and after[:1].isalnum() else after
 
 
-async def _finished_calls(job_id: str, said: Said) -> AsyncGenerator[Delta, None]:
-    """Tool calls that were published whole need only their end; a half call can't be finished by anyone else."""
+async def _finished_calls(job_id: str, said: PublishedText) -> AsyncGenerator[Delta, None]:
+    """Complete tool calls that were published need only their end; an incomplete call can't be continued."""
     if not all(is_json_object(arguments) for arguments in said.calls.values()):
         raise BadProviderAnswer("the language model was interrupted within a tool call")
     yield Generated(job_id, "tool_calls", 0, len(said.calls))
 
 
-async def _closing(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
-    """An iterator that can be closed, whatever kind the provider returned."""
-    try:
-        async for delta in deltas:
-            yield delta
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()
-
-
 async def _in_batches(
     deltas: AsyncGenerator[Delta, None], cancelled: asyncio.Event
 ) -> AsyncGenerator[list[Delta], None]:
-    """What came since the last look, as soon as there is something; ends early when cancelled."""
+    """The deltas since the last batch, as soon as there are any; ends early when cancelled."""
     waiting: deque[Delta] = deque()
     news = asyncio.Event()
 
@@ -235,7 +225,7 @@ async def _in_batches(
 
 
 async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """The role: say that it is ready once the store answers, then work until `stop` is set.
+    """The role: announce readiness once the store answers, then work until `stop` is set.
 
     A language model server that is away does not keep it from starting: kits' models need none, and others are guarded.
 
@@ -250,10 +240,10 @@ async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop
     )
     broker = RedisBroker(settings.redis_url)
     name = worker_name(JobKind.LLM)
-    health = Health(VitalSigns(broker.connection), JobKind.LLM, name, models.ailing)
+    health = WorkerHealth(StoreHealthMonitor(broker.connection), JobKind.LLM, name, models.ailing)
     try:
         await broker.queue_age_s(JobKind.LLM)
-        work = LlmWork(models, on_trouble=health.suspect)
+        work = LlmWork(models, on_failure=health.suspect)
         announce_ready()
         async with health.watching():
             await Runner(broker, JobKind.LLM, name, slots=settings.llm_slots, work=work).run(stop)

@@ -1,10 +1,10 @@
-"""The recorder: what happened in calls goes to PostgreSQL, behind the calls' backs and at its own pace.
+"""The recorder: writes what happened in calls to PostgreSQL, independently of the calls.
 
-Group commit: while one transaction is under way, further batches gather for the next. While PostgreSQL is away, batches in
-hand wait here and the rest in the stream; nothing is acknowledged before it is written, and writing twice changes nothing.
-A batch that outlived its recorder while PostgreSQL was away is submitted anew, so that waiting never counts as failing. One that
-outlived several may have killed them: it is written alone and in no fixed order, so that of the others about half are written
-before it is tried again.
+Group commit: during one transaction, further batches gather for the next. While PostgreSQL is away, claimed batches
+wait here and the rest in the stream; nothing is acknowledged before it is written, and writing twice changes nothing.
+A batch whose recorder died while PostgreSQL was away is submitted again, so that waiting never counts as failing. One that
+outlived several recorders may have killed them: it is written alone and in no fixed order, so that about half of the other
+batches are written before it is tried again.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import structlog
 
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
@@ -27,12 +27,12 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.rules import RuleBook, usual_rules
+from agentvoicebox.storage.rules import RuleBook, default_rules
 from agentvoicebox.storage.vault import Vault
-from agentvoicebox.workers.health import Health, whole
+from agentvoicebox.workers.health import WorkerHealth, single_engine_check
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
-SLOTS = 256  # batches in hand; small ones, and a transaction takes them all
+SLOTS = 256  # claimed batches; they are small, and one transaction writes them all
 MOST_AT_ONCE = 128  # batches in one transaction
 PATIENT = Backoff(first_s=0.1, factor=2.0, longest_s=5.0, tries=1 << 60, spread=0.5)
 
@@ -40,8 +40,8 @@ _log = structlog.get_logger(__name__)
 _decoder = msgspec.msgpack.Decoder(RecordBatch)
 
 
-class _Waiting(msgspec.Struct, frozen=True, eq=False):
-    """A batch in hand. `written` is True once it is in PostgreSQL, False when it should be submitted anew."""
+class _PendingBatch(msgspec.Struct, frozen=True, eq=False):
+    """A claimed batch. `written` is True once it is in PostgreSQL, False when it should be submitted again."""
 
     timed: TimedBatch
     written: "asyncio.Future[bool]"
@@ -57,13 +57,13 @@ class _Waiting(msgspec.Struct, frozen=True, eq=False):
 
 
 class RecorderWork:
-    """Sees RECORD jobs to their end; many at a time, on purpose.
+    """Runs RECORD jobs to their end; many at a time, on purpose.
 
     Args:
-        conversations: where to write.
-        broker: where batches are submitted anew.
+        conversations: writes the batches.
+        broker: receives batches that are submitted again.
         backoff: between tries while PostgreSQL is away.
-        on_trouble: called when it was found away.
+        on_failure: called when PostgreSQL is found away.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class RecorderWork:
         broker: Broker,
         *,
         backoff: Backoff = PATIENT,
-        on_trouble: Callable[[], None] = lambda: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._conversations = conversations
         self._broker = broker
         self._backoff = backoff
-        self._on_trouble = on_trouble
-        self._waiting: list[_Waiting] = []
+        self._on_failure = on_failure
+        self._waiting: list[_PendingBatch] = []
         self._writing: asyncio.Task[None] | None = None
 
     async def __call__(self, task: Task) -> None:
@@ -90,14 +90,14 @@ class RecorderWork:
         job = task.claim.job
         batch = _decoder.decode(job.payload)
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(TimedBatch(batch, job.submitted_s), written, task.claim.attempt))
+        self._waiting.append(_PendingBatch(TimedBatch(batch, job.submitted_s), written, task.claim.attempt))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
         if not await written:
             await self._broker.dispatch([Submit(_renewed(job))])
 
     async def close(self) -> None:
-        """Stop writing; what is still in hand was handed back by its runner. Idempotent."""
+        """Stop writing; the runner hands remaining batches back. Idempotent."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -109,8 +109,8 @@ class RecorderWork:
             self._waiting = [each for each in self._waiting if id(each) not in taken]
             await self._write(group)
 
-    def _next_group(self) -> list[_Waiting]:
-        """Batches of one tenant for one transaction; a suspect is alone in its."""
+    def _next_group(self) -> list[_PendingBatch]:
+        """Batches of one tenant for one transaction; a suspect batch is alone in its transaction."""
         chosen = random.choice(self._waiting)
         if chosen.is_suspect:
             return [chosen]
@@ -118,14 +118,14 @@ class RecorderWork:
         others = (each for each in self._waiting if each.timed.batch.tenant_id == tenant_id and not each.is_suspect)
         return list(itertools.islice(others, MOST_AT_ONCE))
 
-    async def _write(self, group: list[_Waiting]) -> None:
+    async def _write(self, group: list[_PendingBatch]) -> None:
         failures = 0
         while group := [each for each in group if not each.written.done()]:  # a drained job is handed back, not written
             try:
                 await self._conversations.write([each.timed for each in group])
             except StorageLost as error:
                 failures += 1
-                self._on_trouble()
+                self._on_failure()
                 _log.warning("records wait for PostgreSQL", batches=len(group), failures=failures, error=error.message)
                 for each in group:
                     if each.is_retried:
@@ -133,7 +133,7 @@ class RecorderWork:
                 await asyncio.sleep(self._backoff.wait_s(failures, random.random()) or 0.0)
                 continue
             except (AgentVoiceBoxError, ValueError) as error:
-                if len(group) > 1:  # one of them is bad; the others need not suffer for it
+                if len(group) > 1:  # one of them is invalid; write each alone
                     for each in group:
                         await self._write([each])
                 else:
@@ -146,7 +146,7 @@ class RecorderWork:
 
 
 def _renewed(job: Job) -> Job:
-    """The same batch as a new job, its tries not yet counted; the time it was submitted stays, since it orders records."""
+    """The same batch as a new job, with its attempts reset; the submission time stays, since it orders records."""
     return msgspec.structs.replace(job, job_id=f"{job.job_id.partition('~')[0]}~{uuid.uuid4().hex}")
 
 
@@ -158,11 +158,13 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
     """
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url)
-    rules = RuleBook(postgres, usual_rules(settings))
+    rules = RuleBook(postgres, default_rules(settings))
     conversations = Conversations(postgres, rules, Vault(settings.history_key_list), kits_of(settings).identifier_mask)
     name = worker_name(JobKind.RECORD)
-    health = Health(VitalSigns(broker.connection), JobKind.RECORD, name, whole(postgres.check))
-    work = RecorderWork(conversations, broker, on_trouble=health.suspect)
+    health = WorkerHealth(
+        StoreHealthMonitor(broker.connection), JobKind.RECORD, name, single_engine_check(postgres.check)
+    )
+    work = RecorderWork(conversations, broker, on_failure=health.suspect)
     try:
         await broker.queue_age_s(JobKind.RECORD)
         announce_ready()

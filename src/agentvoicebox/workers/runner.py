@@ -1,10 +1,10 @@
-"""Claims jobs of one kind, as many as there are free slots, and sees each to its end.
+"""Claims jobs of one kind, as many as there are free slots, and runs each to its end.
 
-Knows claiming, heartbeats, cancelling, trying again and draining. What a job means is the `work` function's affair; how
-jobs travel is the broker's.
+Handles claims, heartbeats, cancellation, retries and draining. The `work` function interprets jobs; the broker
+transports them.
 
-Laws: each claimed job is ended, handed back, or released, once. Work that lost its claim is told at its next publication.
-A store that is away for a while stops nothing here: work goes on, and claims begin again when the store is back.
+Laws: each claimed job is ended, handed back, or released, once. Work that lost its claim is notified at its next publication.
+An outage of the store stops nothing here: work continues, and claims begin again when the store is back.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from functools import cached_property
 import msgspec
 import structlog
 
-from agentvoicebox.broker.keys import KEEP_EVERY_S, max_attempts
+from agentvoicebox.broker.keys import HEARTBEAT_S, max_attempts
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
-from agentvoicebox.ports.broker import AudioEntry, Broker, Claim, JobKind, Record
+from agentvoicebox.ports.broker import AudioEntry, Broker, Claim, JobKind, JobResult
 
 CLAIM_WAIT_S = 1.0
 DRAIN_S = 8.0  # below the ten seconds after which the supervisor kills a worker
 CANCEL_GRACE_S = 1.0  # work that ignores its cancellation this long is cancelled as a task
-PAUSE_S = 0.2  # between claims while the store is away; the broker has already waited by itself
+PAUSE_S = 0.2  # between claims while the store is away; the broker has already retried
 
 _log = structlog.get_logger(__name__)
 _decoder: msgspec.msgpack.Decoder[JobRequest] = msgspec.msgpack.Decoder(JobRequest)
@@ -39,15 +39,15 @@ def worker_name(kind: JobKind, pid: int | None = None) -> str:
 
 
 class ClaimLost(Exception):
-    """The job is no longer this worker's, or was cancelled. Let it through; the runner cleans up."""
+    """The job belongs to another worker, or was cancelled. Do not catch it; the runner cleans up."""
 
 
 class Task:
-    """One job in hand, as a `work` function sees it.
+    """One claimed job, as a `work` function sees it.
 
     Attributes:
         claim: the job and its attempt.
-        cancelled: set when the job is cancelled or lost; await it, or ask `is_cancelled` from a thread.
+        cancelled: set when the job is cancelled or lost; await it, or check `is_cancelled` from a thread.
         is_cancelled: the same as a plain flag that any thread may read.
     """
 
@@ -60,19 +60,19 @@ class Task:
 
     @cached_property
     def request(self) -> JobRequest:
-        """What is asked. Raises msgspec.ValidationError for a job without an engine request (record batches)."""
+        """The engine's request. Raises msgspec.ValidationError for a job without one (record batches)."""
         return _decoder.decode(self.claim.job.payload)
 
     async def publish(self, result: WorkerInput, *, audio: bytes = b"", is_last: bool = False) -> None:
-        """Publish the next record.
+        """Publish the next result.
 
         Args:
-            result: what became known.
-            audio: int16 mono PCM at 24 kHz, with AudioSynthesised.
+            result: the worker's input to the engine.
+            audio: int16 mono PCM at 24 kHz, with Spoken.
             is_last: nothing follows; the job is done.
 
         Raises:
-            ClaimLost: the job is no longer ours. BrokerLost: the store is away.
+            ClaimLost: the job is no longer this worker's. BrokerLost: the store is away.
         """
         if self.is_cancelled:
             raise ClaimLost(self.claim.job.job_id)
@@ -81,12 +81,12 @@ class Task:
             raise ClaimLost(self.claim.job.job_id)
         self.is_ended = is_last
 
-    async def published(self) -> list[Record]:
-        """What earlier attempts published, in order; empty on the first attempt. Raises BrokerLost."""
+    async def published(self) -> list[JobResult]:
+        """Results of earlier attempts, in order; empty on the first attempt. Raises BrokerLost."""
         return await self._broker.published(self.claim) if self.claim.published else []
 
     def utterance(self) -> AsyncIterator[AudioEntry]:
-        """The caller's audio and marks from the first entry on, as they come; ends after `end`. Raises BrokerLost."""
+        """The caller's audio and marks from the first entry, as they arrive; ends after `end`. Raises BrokerLost."""
         return self._broker.utterance(self.claim)
 
     def cancel(self) -> None:
@@ -99,13 +99,13 @@ class Runner:
     """Runs `work` on jobs of one kind.
 
     Args:
-        worker: consumer name, unique among living workers (see `worker_name`).
-        slots: jobs at once.
-        work: sees one job to its end: publishes its records, the last with `is_last`, or (for a job without records)
-            just returns. An AgentVoiceBoxError out of it that is retryable, and any foreign exception, leave the job for
-            another attempt; the last attempt and an error that is not retryable end it with a JobFailed record.
-        drain_s: how long a stopping runner waits for jobs in hand before it hands them back.
-        on_trouble: called when an engine failed a job.
+        worker: consumer name, unique among live workers (see `worker_name`).
+        slots: number of concurrent jobs.
+        work: runs one job to its end: publishes its results, the last with `is_last`, or (for a job without results)
+            just returns. A retryable AgentVoiceBoxError, and any foreign exception, leave the job for
+            another attempt; the last attempt and an error that is not retryable end it with a JobFailed result.
+        drain_s: how long a stopping runner waits for claimed jobs before it hands them back.
+        on_failure: called when an engine failed a job.
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class Runner:
         slots: int,
         work: Callable[[Task], Awaitable[None]],
         drain_s: float = DRAIN_S,
-        keep_every_s: float = KEEP_EVERY_S,
-        on_trouble: Callable[[], None] = lambda: None,
+        heartbeat_s: float = HEARTBEAT_S,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker = broker
         self._kind = kind
@@ -126,20 +126,21 @@ class Runner:
         self._slots = slots
         self._work = work
         self._drain_s = drain_s
-        self._keep_every_s = keep_every_s
-        self._on_trouble = on_trouble
+        self._heartbeat_s = heartbeat_s
+        self._on_failure = on_failure
         self._running: dict[asyncio.Task[None], Task] = {}
         self._slot_freed = asyncio.Event()
 
     @property
     def busy(self) -> int:
-        """Jobs in hand."""
+        """Number of claimed jobs."""
         return len(self._running)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain. Returns with no job in hand and nothing pending under this name."""
-        await self._surely(self._broker.bury(self._kind, self._worker))  # what a namesake before us left
-        helpers = [asyncio.create_task(self._heartbeats()), asyncio.create_task(self._hear_cancellations())]
+        """Work until `stop` is set, then drain. Returns with no job claimed and nothing pending under this name."""
+        # entries that an earlier worker of this name left
+        await self._unless_store_lost(self._broker.release_consumer(self._kind, self._worker))
+        helpers = [asyncio.create_task(self._heartbeats()), asyncio.create_task(self._watch_cancellations())]
         try:
             await self._claim_until(stop)
             await self._drain()
@@ -147,7 +148,7 @@ class Runner:
             for task in [*helpers, *self._running]:
                 task.cancel()
             await asyncio.gather(*helpers, *self._running, return_exceptions=True)
-        await self._surely(self._broker.bury(self._kind, self._worker))
+        await self._unless_store_lost(self._broker.release_consumer(self._kind, self._worker))
 
     async def _claim_until(self, stop: asyncio.Event) -> None:
         stopped = asyncio.create_task(stop.wait())
@@ -162,7 +163,7 @@ class Runner:
                     self._broker.claim(self._kind, self._worker, slots=free, wait_s=CLAIM_WAIT_S)
                 )
                 if not await _first(stopped, claiming):
-                    break  # what was claimed in this instant, `bury` hands on
+                    break  # `release_consumer` requeues a job that was claimed at this moment
                 try:
                     for claim in claiming.result():
                         self._start(claim)
@@ -174,7 +175,7 @@ class Runner:
 
     def _start(self, claim: Claim) -> None:
         task = Task(self._broker, claim)
-        running = asyncio.create_task(self._see_to_its_end(task), name=f"job-{claim.job.job_id}")
+        running = asyncio.create_task(self._run_job(task), name=f"job-{claim.job.job_id}")
         self._running[running] = task
         running.add_done_callback(self._ended)
 
@@ -184,31 +185,33 @@ class Runner:
         if not running.cancelled() and (error := running.exception()) is not None:
             _log.error("a job broke its runner", kind=self._kind, error=type(error).__name__)
 
-    async def _see_to_its_end(self, task: Task) -> None:
+    async def _run_job(self, task: Task) -> None:
         claim = task.claim
         log = _log.bind(
             kind=self._kind, job_id=claim.job.job_id, session_id=claim.job.session.session_id, attempt=claim.attempt
         )
         try:
-            await self._work_unless_deaf(task)
+            await self._work_or_cancel(task)
         except ClaimLost:
             pass  # below
         except AgentVoiceBoxError as error:
             log.warning("job failed", code=error.code, retryable=error.retryable)
-            self._on_trouble()
-            await self._surely(self._try_again_or_fail(task, error.code or "error", error.message, error.retryable))
+            self._on_failure()
+            await self._unless_store_lost(
+                self._retry_or_fail(task, error.code or "error", error.message, error.retryable)
+            )
             return
         except Exception as error:
-            # Words of the caller may stand in the message of a foreign error: the log gets its type and place only.
+            # The message of a foreign error may contain the caller's words: log only its type and origin.
             log.error("job broke", error=type(error).__name__, place=_place(error))
-            self._on_trouble()
-            await self._surely(self._try_again_or_fail(task, "internal_error", "the worker failed", True))
+            self._on_failure()
+            await self._unless_store_lost(self._retry_or_fail(task, "internal_error", "the worker failed", True))
             return
         if not task.is_ended and not await self._is_lost(task):
-            await self._surely(self._broker.release(claim))
+            await self._unless_store_lost(self._broker.release(claim))
 
-    async def _work_unless_deaf(self, task: Task) -> None:
-        """Run the work; when it goes on long after its cancellation, cancel its task."""
+    async def _work_or_cancel(self, task: Task) -> None:
+        """Run the work; if it continues long after its cancellation, cancel its task."""
         working = asyncio.ensure_future(self._work(task))
         hearing = asyncio.create_task(task.cancelled.wait())
         try:
@@ -226,7 +229,7 @@ class Runner:
                 each.cancel()
             await asyncio.gather(working, hearing, return_exceptions=True)
 
-    async def _try_again_or_fail(self, task: Task, code: str, message: str, retryable: bool) -> None:
+    async def _retry_or_fail(self, task: Task, code: str, message: str, retryable: bool) -> None:
         if task.is_ended or await self._is_lost(task):
             return
         if retryable and task.claim.attempt < max_attempts(self._kind):
@@ -235,20 +238,20 @@ class Runner:
             await self._broker.fail(task.claim, code=code, message=message)
 
     async def _is_lost(self, task: Task) -> bool:
-        """Whether another worker has the job now: then its entry is not ours to settle. A cancelled job is ours.
+        """Whether another worker holds the job now: then its entry is not touched. A cancelled job is still ours.
 
-        When nobody can say, it counts as lost, and is given up: whoever reclaims it finds out.
+        If the store can't tell, the job counts as lost and is left to be reclaimed.
         """
         if not task.is_cancelled:
             return False
         try:
             return not await self._broker.is_cancelled(task.claim)
         except BrokerLost:
-            await self._surely(self._broker.hand_back(task.claim))
+            await self._unless_store_lost(self._broker.hand_back(task.claim))
             return True
 
-    async def _surely(self, action: Awaitable[None]) -> None:
-        """Without the store, a job in hand is left to be reclaimed; nothing is lost but time."""
+    async def _unless_store_lost(self, action: Awaitable[None]) -> None:
+        """Run a store action; without the store, leave the job to be reclaimed: only time is lost."""
         try:
             await action
         except BrokerLost as error:
@@ -256,12 +259,12 @@ class Runner:
 
     async def _heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(self._keep_every_s)
+            await asyncio.sleep(self._heartbeat_s)
             tasks = list(self._running.values())
             if not tasks:
                 continue
             try:
-                await self._broker.keep(self._kind, self._worker, [task.claim for task in tasks])
+                await self._broker.renew_lease(self._kind, self._worker, [task.claim for task in tasks])
                 # An announcement can be missed around an outage, the fence can't.
                 for task in tasks:
                     if not task.is_cancelled and not task.is_ended and await self._broker.is_cancelled(task.claim):
@@ -269,7 +272,7 @@ class Runner:
             except BrokerLost as error:
                 _log.warning("no heartbeat", kind=self._kind, error=error.message)
 
-    async def _hear_cancellations(self) -> None:
+    async def _watch_cancellations(self) -> None:
         while True:
             try:
                 async with contextlib.aclosing(self._broker.cancellations(self._kind)) as ids:  # type: ignore[type-var]
@@ -290,16 +293,16 @@ class Runner:
             running.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         for claim in claims:
-            await self._surely(self._broker.hand_back(claim))
+            await self._unless_store_lost(self._broker.hand_back(claim))
 
 
 async def _first(stopped: "asyncio.Task[bool]", other: "asyncio.Task[object] | asyncio.Task[None]") -> bool:
-    """Wait for either; False when it was the stop, and then `other` is cancelled."""
+    """Wait for either; False when `stopped` was first, and then `other` is cancelled."""
     try:
         await asyncio.wait({stopped, other}, return_when=asyncio.FIRST_COMPLETED)
         if other.done():
             return True
-    finally:  # a runner that is cancelled leaves no claim behind, either
+    finally:  # a cancelled runner leaves no claim behind, either
         if not other.done():
             other.cancel()
             await asyncio.gather(other, return_exceptions=True)

@@ -1,9 +1,9 @@
-"""The speech-to-text role: one job an utterance, read as it is spoken, decoded when the caller pauses.
+"""The speech-to-text role: one job per utterance, read while it is spoken, decoded when the caller pauses.
 
-Decides when to decode and what has become stale; the engine decides what to make of the text. Each probe mark is answered
-with the text so far, the end mark with the final text, for which nothing is decoded again when the last probe reached as far.
-Laws: nothing that lies behind the utterance's end is in its text, though it may have come before the mark; cut places and texts
-depend on the audio alone, so another worker that starts over from entry 0 says the same; a result that a later mark made stale
+Decides when to decode and which results are stale; the engine decides what to do with the text. Each probe mark is answered
+with the text so far, the end mark with the final text, which needs no decoding when the last probe covered the same audio.
+Laws: audio beyond the utterance's end is not in its text, even if it arrived before the mark; cut points and texts
+depend on the audio alone, so another worker that starts again from entry 0 gives the same; a result that a later mark made stale
 is not published.
 """
 
@@ -16,28 +16,28 @@ import msgspec
 import numpy as np
 import structlog
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import Transcribed, WorkerInput
 from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Int16Array, Stt
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_stt
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
 from agentvoicebox.settings import Settings
-from agentvoicebox.workers.health import Health, whole
+from agentvoicebox.workers.health import WorkerHealth, single_engine_check
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 from agentvoicebox.workers.utterance_audio import UtteranceAudio
 
 TAIL_SAMPLES = INPUT_RATE_HZ * 200 // 1000  # a final consonant is quieter than what the detector calls voice
-# A guess is wanted when the turn's end is decided, a few hundred ms after the pause; the words of a decided turn go before it.
-PROBE_PATIENCE_S = 0.3
-PIECE_PATIENCE_S = 5.0  # a piece of a long utterance is wanted when the caller pauses, not at once
+# A probe's text is needed when the turn's end is decided, a few hundred ms after the pause; a decided turn comes first.
+PROBE_WITHIN_S = 0.3
+PIECE_WITHIN_S = 5.0  # the text of a piece of a long utterance is needed at the next pause, not at once
 WARM_UP_S = 2
 
 _log = structlog.get_logger(__name__)
@@ -53,13 +53,13 @@ class SttWork:
         self._clock = clock or SystemClock()
 
     async def warm_up(self) -> None:
-        """Decode a little noise, so that the first caller doesn't pay for the model's first run."""
+        """Decode a little noise, so that the first caller does not wait for the model's first run."""
         noise = (np.random.default_rng(0).standard_normal(WARM_UP_S * INPUT_RATE_HZ) * 300).astype(np.int16)
         await self._threads.run(lambda: self._stt.transcribe(noise), due=self.due(0.0))
 
     async def __call__(self, task: Task) -> None:
         """Transcribe one utterance; returns when its final text is published or the job is cancelled."""
-        listening = asyncio.create_task(_Listening(self, task).run())
+        listening = asyncio.create_task(_UtteranceTask(self, task).run())
         cancelled = asyncio.create_task(task.cancelled.wait())
         try:
             await asyncio.wait((listening, cancelled), return_when=asyncio.FIRST_COMPLETED)
@@ -70,9 +70,9 @@ class SttWork:
             cancelled.cancel()
             await asyncio.gather(listening, cancelled, return_exceptions=True)
 
-    def due(self, patience_s: float) -> Due:
-        """So many seconds from now."""
-        return Due(self._clock.monotonic_s() + patience_s)
+    def due(self, within_s: float) -> Due:
+        """The deadline in `within_s` seconds from now."""
+        return Due(self._clock.monotonic_s() + within_s)
 
     async def decode(self, samples: Int16Array, request: Transcribe, due: Due) -> str:
         """The text of some samples."""
@@ -84,8 +84,8 @@ class SttWork:
         return answer.text
 
 
-class _Listening:
-    """One utterance: what has come of it, what was made of it, and the decoding that is under way."""
+class _UtteranceTask:
+    """One utterance: its audio so far, its results, and the running decoding."""
 
     def __init__(self, work: SttWork, task: Task) -> None:
         if not isinstance(task.request, Transcribe):
@@ -95,7 +95,7 @@ class _Listening:
         self._request = task.request
         self._audio = UtteranceAudio(task.request.start_sample)
         self._cut_sample = task.request.start_sample  # up to here the utterance is decoded in pieces
-        self._pieces: dict[int, asyncio.Task[str]] = {}  # by where they begin
+        self._pieces: dict[int, asyncio.Task[str]] = {}  # by first sample
         self._texts: dict[int, str] = {}  # by where the speech ended
         self._published: set[int] = set()
         self._probe: asyncio.Task[None] | None = None
@@ -117,11 +117,10 @@ class _Listening:
                     case "probe":
                         await self._begin_probe(entry.at_sample)
                     case "resume":
-                        await (
-                            self._drop_probe()
-                        )  # a spelled number pauses at each letter: most probes end here, not begun
+                        # a spelled number pauses at each letter: most probes end here, before they begin
+                        await self._drop_probe()
                     case "end":
-                        await self._cut_off(entry.end_sample)
+                        await self._truncate(entry.end_sample)
                         await self._finish(entry.at_sample)
                         return
                     case unknown:
@@ -137,12 +136,12 @@ class _Listening:
         while self._audio.end_sample - self._cut_sample >= LONGEST_PIECE_S * INPUT_RATE_HZ:
             rest = self._audio.between(self._cut_sample, self._audio.end_sample)
             cut = quietest_cut(rest)
-            piece = self._work.decode(rest[:cut].copy(), self._request, self._work.due(PIECE_PATIENCE_S))
+            piece = self._work.decode(rest[:cut].copy(), self._request, self._work.due(PIECE_WITHIN_S))
             self._pieces[self._cut_sample] = asyncio.create_task(piece)
             self._cut_sample += cut
 
-    async def _cut_off(self, end_sample: int | None) -> None:
-        """What the caller said next had begun to come: drop it, and the pieces that reach into it."""
+    async def _truncate(self, end_sample: int | None) -> None:
+        """The next utterance's audio had already arrived: drop it, and the pieces that reach into it."""
         if end_sample is None:
             return
         self._audio.end_at(end_sample)
@@ -159,19 +158,19 @@ class _Listening:
         self._probe = asyncio.create_task(self._answer_probe(speech_end_sample))
 
     async def _drop_probe(self) -> None:
-        """A later mark made the last probe stale: not begun it costs nothing, begun its text is thrown away.
+        """Drop the last probe, which a later mark made stale: before it begins at no cost, afterwards its text is discarded.
 
-        What failed in it will fail again where it matters.
+        An error in it will occur again where it matters.
         """
         if self._probe is not None:
-            if self._probe_sample not in self._texts:  # else it is being published: not to be torn in the middle
+            if self._probe_sample not in self._texts:  # otherwise it is being published and must not be interrupted
                 self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
             self._probe = None
             self._probe_sample = -1
 
     async def _answer_probe(self, speech_end_sample: int) -> None:
-        self._probe_due = self._work.due(PROBE_PATIENCE_S)
+        self._probe_due = self._work.due(PROBE_WITHIN_S)
         text = await self._text_until(speech_end_sample, self._probe_due)
         self._texts[speech_end_sample] = text
         await self._task.publish(Transcribed(self._task.claim.job.job_id, text, speech_end_sample))
@@ -179,7 +178,7 @@ class _Listening:
     async def _finish(self, speech_end_sample: int) -> None:
         if self._probe is not None and self._probe_sample == speech_end_sample:
             self._probe_due.at_s = self._work.due(0.0).at_s
-            with contextlib.suppress(AgentVoiceBoxError):  # what failed is tried once more below
+            with contextlib.suppress(AgentVoiceBoxError):  # a failed probe is tried again below
                 await self._probe
         else:
             await self._drop_probe()
@@ -197,15 +196,15 @@ class _Listening:
 
 
 async def serve_stt(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """The role: load and warm the recogniser, say so, then work until `stop` is set.
+    """The role: load and warm up the recogniser, announce readiness, then work until `stop` is set.
 
-    An utterance in hand mostly waits for its caller, so there are as many job slots as calls; `stt_slots` bounds decoding.
+    A claimed utterance mostly waits for its caller, so there are as many job slots as calls; `stt_slots` bounds decoding.
 
     Raises:
         ProviderUnavailable: the recogniser or its model is missing. BrokerLost: never; claiming waits for the store.
     """
     models_dir = Path(settings.models_dir) if settings.models_dir else None
-    catalogue = Catalogue(models_dir=models_dir, cache_dir=Path(settings.data_dir) / "models")
+    catalogue = ModelCatalogue(models_dir=models_dir, cache_dir=Path(settings.data_dir) / "models")
     stt = await asyncio.to_thread(build_stt, settings.stt_profile, catalogue, threads=settings.stt_slots)
     threads = UrgentThreads(settings.stt_slots, name="stt")
     broker = RedisBroker(settings.redis_url)
@@ -213,8 +212,10 @@ async def serve_stt(settings: Settings, announce_ready: Callable[[], None], stop
         work = SttWork(stt, threads)
         await work.warm_up()
         slots, name = max(settings.max_calls, settings.stt_slots), worker_name(JobKind.STT)
-        health = Health(VitalSigns(broker.connection), JobKind.STT, name, whole(work.warm_up))
-        runner = Runner(broker, JobKind.STT, name, slots=slots, work=work, on_trouble=health.suspect)
+        health = WorkerHealth(
+            StoreHealthMonitor(broker.connection), JobKind.STT, name, single_engine_check(work.warm_up)
+        )
+        runner = Runner(broker, JobKind.STT, name, slots=slots, work=work, on_failure=health.suspect)
         announce_ready()
         async with health.watching():
             await runner.run(stop)

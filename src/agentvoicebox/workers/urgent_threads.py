@@ -1,8 +1,8 @@
-"""A few threads for blocking models, and a queue before them in which the most urgent waits least.
+"""A few threads for blocking models, with a queue in which the most urgent work waits least.
 
-Decides the order of work by when it is due, not by when it came: a caller who just stopped speaking goes before one whose
-speech is well ahead of playout. Work that has not begun is dropped when nobody awaits it any more; work that has begun runs to
-its end and its result is thrown away.
+Work is ordered by its deadline, not by arrival: a caller who just stopped speaking comes before one whose
+speech is well ahead of playout. Work that has not begun is dropped when its waiter is gone; work that has begun runs to
+its end and its result is discarded.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class Due:
-    """When a piece of work is wanted (monotonic seconds; only the order counts). It may be set earlier while the work waits."""
+    """The deadline of a piece of work (monotonic seconds; only the order counts); it may be moved earlier."""
 
     at_s: float
 
@@ -28,11 +28,10 @@ class UrgentThreads:
     def __init__(self, threads: int, *, name: str) -> None:
         """Start `threads` threads. Raises ValueError for fewer than one."""
         if threads < 1:
-            raise ValueError(f"{threads} threads can do nothing")
+            raise ValueError(f"{threads} threads are too few")
         self._ready = threading.Condition()
-        self._queue: list[
-            tuple[Due, Future[Any], Callable[[], Any]]
-        ] = []  # in order of coming; short, so it is searched
+        # in order of arrival; short enough for linear search
+        self._queue: list[tuple[Due, Future[Any], Callable[[], Any]]] = []
         self._is_closed = False
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
@@ -43,7 +42,7 @@ class UrgentThreads:
 
         Args:
             work: called in a thread.
-            due: when the result is wanted.
+            due: when the result is needed.
 
         Raises:
             RuntimeError: the threads were closed.
@@ -58,11 +57,11 @@ class UrgentThreads:
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that no thread has begun."""
+        """Number of pieces of work that have not begun."""
         return len(self._queue)
 
     def close(self) -> None:
-        """Drop what waits and let the threads end after what they are doing. Idempotent; does not wait."""
+        """Drop waiting work and let the threads end after their present work. Idempotent; does not wait."""
         with self._ready:
             self._is_closed = True
             dropped, self._queue = self._queue, []
@@ -83,7 +82,7 @@ class UrgentThreads:
                 continue
             try:
                 result = work()
-            except BaseException as error:  # handed to whoever awaits
+            except BaseException as error:  # passed to the waiter
                 future.set_exception(error)
             else:
                 future.set_result(result)

@@ -1,28 +1,29 @@
-"""The sound of one utterance, addressed by the caller's absolute sample numbers."""
+"""The audio of one utterance, addressed by the caller's absolute sample numbers."""
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array, samples_of
+from agentvoicebox.audio.pcm import Int16Array, samples_of
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 
-FIRST_ROOM_S = 8  # most utterances are shorter; the room doubles when it must
+FIRST_ROOM_S = 8  # most utterances are shorter; the buffer doubles when needed
 
 
 class UtteranceAudio:
-    """Grows at its end; a gap is silence, and what comes twice is kept once."""
+    """Grows at its end; a gap is silence, and duplicates are stored once."""
 
     def __init__(self, start_sample: int) -> None:
-        """Audio whose first sample is number `start_sample`; earlier ones are not kept."""
+        """Audio whose first sample is number `start_sample`; earlier ones are dropped."""
         self.start_sample = start_sample
         self._samples: Int16Array = np.zeros(FIRST_ROOM_S * INPUT_RATE_HZ, np.int16)
         self._count = 0
 
     @property
     def end_sample(self) -> int:
-        """One past the last sample that has come."""
+        """One past the last sample so far."""
         return self.start_sample + self._count
 
     def add(self, at_sample: int, pcm: bytes) -> None:
-        """Take 16-bit PCM that begins at `at_sample`. Raises ValueError for an odd number of bytes."""
+        """Add 16-bit PCM that begins at `at_sample`. Raises ValueError for an odd number of bytes."""
         samples = samples_of(pcm)
         place = at_sample - self.start_sample
         if place < 0:
@@ -34,11 +35,11 @@ class UtteranceAudio:
         self._count = max(self._count, end)
 
     def end_at(self, sample: int) -> None:
-        """Forget what came from `sample` on."""
+        """Drop all samples from `sample` on."""
         self._count = max(0, min(self._count, sample - self.start_sample))
 
     def between(self, start_sample: int, end_sample: int) -> Int16Array:
-        """A copy of the samples from `start_sample` to `end_sample`, as far as they have come."""
+        """A copy of the samples from `start_sample` to `end_sample`, as far as they have arrived."""
         first = max(0, start_sample - self.start_sample)
         last = min(self._count, end_sample - self.start_sample)
         return self._samples[first : max(first, last)].copy()

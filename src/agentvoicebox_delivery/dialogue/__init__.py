@@ -1,1 +1,1 @@
-"""The deterministic delivery agent: what to say or which tool to call next."""
+"""The deterministic delivery agent: decides what to say or which tool to call next."""

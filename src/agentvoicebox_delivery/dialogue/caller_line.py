@@ -1,6 +1,6 @@
-"""One line of the caller, taken in one state: is it a number, a yes, a no, or talk, and what follows from it.
+"""Interprets one line of the caller in one state: a number, a yes, a no, or other talk; and decides the next step.
 
-Decides how a number grows out of several lines, what counts as another hearing of it, and what is asked next. Pure.
+Decides how a number grows over several lines, when a line repeats it, and what is asked next. Pure.
 """
 
 from typing import Any
@@ -10,24 +10,24 @@ import msgspec
 from agentvoicebox_delivery.dialogue import phrases
 from agentvoicebox_delivery.dialogue.chat import OfferedTool, properties
 from agentvoicebox_delivery.dialogue.intent import Intent, intents, word_count
-from agentvoicebox_delivery.dialogue.state import CallTool, Stage, State, Step, question, say
+from agentvoicebox_delivery.dialogue.state import DialogueState, Stage, Step, ToolRequest, question, say
 from agentvoicebox_delivery.numbers import inquiry, tracking
 from agentvoicebox_delivery.numbers.carriers import is_unfinished, missing
-from agentvoicebox_delivery.numbers.fuzzy_reading import garbled
+from agentvoicebox_delivery.numbers.fuzzy_reading import read_fuzzy
 from agentvoicebox_delivery.numbers.readback import readback, spelled_ending
 from agentvoicebox_delivery.parcels import reply
 
 MOST_REFUSED = 8
-ENDING_LENGTHS = range(2, 7)  # of what was heard when four characters were asked for
+ENDING_LENGTHS = range(2, 7)  # accepted length of the answer when four characters were asked for
 LEAST_HEARING = 4  # characters that are worth comparing, once the number was asked for again
 MOST_MISSED = 3  # characters short of a whole number that a recogniser may have lost
 LEAST_FRAGMENT = 2  # characters among other words that count as part of a number
 
 
 class CallerLine:
-    """A line, the state it is said in, and the tool that may be called."""
+    """A line, the state it is said in, and the offered tool."""
 
-    def __init__(self, state: State, text: str, tool: OfferedTool | None) -> None:
+    def __init__(self, state: DialogueState, text: str, tool: OfferedTool | None) -> None:
         self.state = state
         self.text = text
         self.tool = tool
@@ -35,12 +35,12 @@ class CallerLine:
         self.fresh = tracking.candidates(text)
         self.fragment = tracking.fragment(text)
 
-    def take(self) -> Step:
+    def next_step(self) -> Step:
         """The state after the line, and the answer to it."""
         state = self.state
         is_news = state.stage in (Stage.REPORTED, Stage.FAILED, Stage.CONFIRMING, Stage.CHOOSING)
         if state.is_unheard and is_news and not self.fresh and Intent.BYE not in self.intent:
-            return say(state, state.said)  # the answer was drowned before its first word
+            return say(state, state.said)  # the answer was interrupted before its first word
         if self.state.stage is Stage.CONFIRMING:
             return self._confirming()
         if self.state.stage is Stage.CHOOSING:
@@ -49,17 +49,17 @@ class CallerLine:
             return self._look_up(self.state.guess, state.tries, ending=self.text)
         if self._is_about_a_number():
             return self._number(self.fresh, self.text)
-        return self._talk()
+        return self._without_number()
 
     def _is_ending(self) -> bool:
-        """Whether the line can be the few characters that were asked for, heard well or badly."""
-        rough = garbled(self.text)
+        """Whether the line can be the requested last characters, recognised well or badly."""
+        rough = read_fuzzy(self.text)
         return len(self.fragment) in ENDING_LENGTHS or (rough is not None and len(rough.text) in ENDING_LENGTHS[1:])
 
     def _is_goodbye(self) -> bool:
-        """Recognisers write "bye" for "five": among other characters that were asked for it is no goodbye."""
+        """Recognisers write "bye" for "five": among other characters of a requested number it is not a goodbye."""
         is_awaited = self.state.stage in (Stage.ASKED, Stage.COLLECTING, Stage.ENDING)
-        rough = garbled(self.text) if is_awaited else None
+        rough = read_fuzzy(self.text) if is_awaited else None
         return Intent.BYE in self.intent and (rough is None or len(rough.text) < LEAST_FRAGMENT)
 
     def _is_about_a_number(self) -> bool:
@@ -76,14 +76,14 @@ class CallerLine:
         if Intent.REPEAT in self.intent or (Intent.YES in self.intent and state.was_cut):
             return say(state, state.said)
         if self.fragment and not (Intent.YES in self.intent and Intent.NO not in self.intent):
-            mended = tracking.candidates(f"{state.guess}, no, {self.text}")
-            if mended:
-                return self._confirm(mended[0].tracking_id)
+            corrected = tracking.candidates(f"{state.guess}, no, {self.text}")
+            if corrected:
+                return self._confirm(corrected[0].tracking_id)
         if Intent.NO in self.intent:
             return self._refuse((state.guess,))
         if Intent.YES in self.intent or self.fresh:
             return self._fetch(state.guess, ())
-        return self._talk()
+        return self._without_number()
 
     def _choosing(self) -> Step:
         state = self.state
@@ -98,20 +98,20 @@ class CallerLine:
                 if word in self.text.lower().split() and index < len(state.choices)
             ]
         if len(named) == 1:
-            return self._confirm(named[0])  # what is near is easily misheard: the whole number once more
+            return self._confirm(named[0])  # similar numbers are easily misheard: confirm the whole number again
         if self.fresh:
             return self._number(self.fresh, self.text)
         if Intent.NO in self.intent:
             return self._refuse(state.choices)
         if Intent.YES in self.intent or Intent.REPEAT in self.intent:
             return say(state, state.said)
-        return self._talk()
+        return self._without_number()
 
     def _number(self, fresh: list[tracking.Candidate], text: str) -> Step:
         """The line holds a number, or a part of one."""
         state = self.state
         if state.stage is Stage.COLLECTING and Intent.NO in self.intent and self._allows_mishearing:
-            # Not the rest of what was read back but all of it again; the first hearing still counts.
+            # The caller repeated the whole number instead of its rest; the first recognition still counts.
             state = self.state = msgspec.structs.replace(
                 state, pieces=(), tries=(*state.tries, ", ".join(state.pieces))
             )
@@ -129,7 +129,7 @@ class CallerLine:
                 return self._look_up(so_far, (*state.tries, text))
             rest = tracking.candidates(f"{state.tries[-1]}, {text}") if state.tries and so_far.isdigit() else []
             if rest and not state.pieces and self._allows_mishearing:
-                return self._look_up(rest[0].tracking_id, (*state.tries, text))  # it goes on where it ended
+                return self._look_up(rest[0].tracking_id, (*state.tries, text))  # it continues the number
             line = phrases.so_far(readback(so_far))
             return say(state, line, stage=Stage.COLLECTING, pieces=pieces, misses=0)
         first = best[0]
@@ -160,7 +160,7 @@ class CallerLine:
         return self.tool is not None and inquiry.HEARD in properties(self.tool)
 
     def _look_up(self, tracking_id: str, tries: tuple[str, ...], *, ending: str = "", is_refused: bool = False) -> Step:
-        """Let the tool compare all that was heard with what exists. A tool that can't is asked for the one id."""
+        """Let the tool compare all recognised numbers with existing ones. A tool without this gets the one id."""
         if self.tool is None or not self._allows_mishearing:
             return self._fetch(tracking_id, ())
         tries = tries[-inquiry.MOST_HEARINGS :]
@@ -173,10 +173,10 @@ class CallerLine:
             self.state, stage=Stage.FETCHING, guess=tracking_id, choices=(), misses=0, said="", was_cut=False,
             tries=tries, ending=ending, is_refused=is_refused,
         )  # fmt: skip
-        return state, CallTool(self.tool.name, arguments)
+        return state, ToolRequest(self.tool.name, arguments)
 
     def _refuse(self, tracking_ids: tuple[str, ...]) -> Step:
-        """The caller said no to what was read back: the next likely parcel, or the number once more."""
+        """The caller rejected the number: the next likely parcel, or the number once more."""
         state = self.state
         if not state.tries or not self._allows_mishearing:
             return say(state, phrases.SAY_AGAIN, stage=Stage.ASKED, pieces=(), choices=(), misses=0)
@@ -197,9 +197,9 @@ class CallerLine:
         state = msgspec.structs.replace(
             self.state, stage=Stage.FETCHING, guess=tracking_id, choices=(), misses=0, said="", was_cut=False
         )
-        return state, CallTool(self.tool.name, arguments)
+        return state, ToolRequest(self.tool.name, arguments)
 
-    def _talk(self) -> Step:
+    def _without_number(self) -> Step:
         """A line without a number."""
         state, intent = self.state, self.intent
         is_done = state.stage in (Stage.REPORTED, Stage.FAILED, Stage.ENDED)

@@ -1,6 +1,6 @@
-"""The conversation as the dialogue reads it: whose lines count, which of them were heard, which tool may be called.
+"""The conversation as the dialogue reads it: the relevant lines, the parts that were heard, and the offered tool.
 
-Small protocols, since what carries the lines (`engine.jobs`) stands on a higher floor.
+Small protocols, since the classes of the lines (`engine.jobs`) belong to the platform.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,15 +30,15 @@ class ChatLine(Protocol):
 
     @property
     def role(self) -> str:
-        """Who speaks."""
+        """The speaker."""
 
     @property
     def text(self) -> str:
-        """The words; of the assistant those that the caller heard."""
+        """The words; for the assistant those that the caller heard."""
 
     @property
     def tool_calls(self) -> Sequence[CallLine]:
-        """Calls made in this line."""
+        """Tool calls in this line."""
 
     @property
     def call_id(self) -> str | None:
@@ -58,7 +58,7 @@ class OfferedTool(Protocol):
 
 
 def turns(messages: Sequence[ChatLine]) -> Iterator[tuple[str, str]]:
-    """(role, text) of the lines that matter; user lines that nothing was heard between are one."""
+    """(role, text) of the relevant lines; user lines without a heard line between them are joined."""
     waiting: list[str] = []
     foreign_calls: set[str] = set()
     for line in messages:
@@ -83,7 +83,7 @@ def turns(messages: Sequence[ChatLine]) -> Iterator[tuple[str, str]]:
 
 
 def find_tool(tools: Sequence[OfferedTool]) -> OfferedTool | None:
-    """The look-up tool: the one of our name, or else the first that takes a `tracking_id`."""
+    """The look-up tool: the one with our name, or else the first that takes a `tracking_id`."""
     for tool in tools:
         if tool.name == tool_schema.NAME:
             return tool

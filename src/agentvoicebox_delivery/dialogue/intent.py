@@ -1,6 +1,6 @@
-"""What a caller's line wants, apart from the number in it: yes, no, again, goodbye and the like.
+"""The intents of a caller's line, apart from the number in it: yes, no, again, goodbye and the like.
 
-Key phrases only, so that the same line is always understood alike. What follows from an intent is decided in `dialogue`.
+Key phrases only, so that the same line always has the same intents. What follows from an intent is decided in `caller_line`.
 """
 
 import re
@@ -11,7 +11,7 @@ from agentvoicebox_delivery.numbers.tokens import clean, words
 
 
 class Intent(Flag):
-    """What a line holds; several may hold at once ("no thanks, bye")."""
+    """An intent; a line may have several ("no thanks, bye")."""
 
     NONE = 0
     YES = auto()

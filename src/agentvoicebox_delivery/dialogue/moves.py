@@ -1,9 +1,9 @@
 """The deterministic delivery agent: need → confirm → fetch → report → fallback, as a function of the conversation.
 
-`next_move` reads the whole conversation afresh and folds it through one small state machine, so that a restarted worker,
-another gateway or a replay says the same. It trusts what the caller said and what the tool returned; of its own earlier
-lines it only asks whether the caller heard them out. Every fact in a line comes from a tool result. What a caller's line
-leads to is decided in `caller_line`.
+`next_move` reads the whole conversation each time and folds it through one small state machine, so that a restarted worker,
+another gateway or a replay gives the same. It trusts the caller's lines and the tool's results; of its own earlier
+lines it only checks whether the caller heard them completely. Every fact in a line comes from a tool result. `caller_line`
+decides what follows from a caller's line.
 """
 
 from collections.abc import Sequence
@@ -13,51 +13,61 @@ import msgspec
 from agentvoicebox_delivery.dialogue import phrases
 from agentvoicebox_delivery.dialogue.caller_line import CallerLine
 from agentvoicebox_delivery.dialogue.chat import ChatLine, OfferedTool, find_tool, turns
-from agentvoicebox_delivery.dialogue.state import FORGOTTEN, CallTool, Move, Say, Stage, State, Step, question, say
+from agentvoicebox_delivery.dialogue.state import (
+    FORGOTTEN,
+    DialogueState,
+    Move,
+    Say,
+    Stage,
+    Step,
+    ToolRequest,
+    question,
+    say,
+)
 from agentvoicebox_delivery.numbers.carriers import is_unfinished
 from agentvoicebox_delivery.numbers.readback import readback
 from agentvoicebox_delivery.numbers.tracking import SHORTEST
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.tool_result import ToolResult, read
 
-__all__ = ["CallTool", "Move", "Say", "next_move"]
+__all__ = ["Move", "Say", "ToolRequest", "next_move"]
 
-LONG = 9  # characters from which asking for the last four helps more than hearing all of them again
+LONG = 9  # from this length on, asking for the last four characters helps more than repeating all
 
 
 def next_move(messages: Sequence[ChatLine], tools: Sequence[OfferedTool]) -> Move:
-    """The next line, or the call to make, after `messages`.
+    """The next line, or the tool call to make, after `messages`.
 
     Args:
-        messages: the conversation from its start; lines of ours that were cut short hold what was heard.
-        tools: what may be called now; without the look-up tool the agent says that it can't look up.
+        messages: the conversation from its start; our interrupted lines hold only the part that was heard.
+        tools: the available tools; without the look-up tool the agent says that it can't look up parcels.
     """
     tool = find_tool(tools)
-    state, move = say(State(), phrases.GREETING)
-    is_due = True  # whether the last line is not ours
+    state, move = say(DialogueState(), phrases.GREETING)
+    is_due = True  # whether the last line is the caller's
     for role, text in turns(messages):
         if role == "assistant":
-            state, is_due = _heard(state, text), False
+            state, is_due = _after_line(state, text), False
             continue
         is_due = True
-        state, move = _step_result(state, read(text)) if role == "tool" else CallerLine(state, text, tool).take()
-    return move if is_due else _nudge(state)
+        state, move = _step_result(state, read(text)) if role == "tool" else CallerLine(state, text, tool).next_step()
+    return move if is_due else _ask_again(state)
 
 
-def _heard(state: State, text: str) -> State:
+def _after_line(state: DialogueState, text: str) -> DialogueState:
     said, heard = state.said.split(), text.split()
     was_cut = len(heard) < len(said) and heard[:-1] == said[: max(0, len(heard) - 1)]
     return msgspec.structs.replace(state, is_unheard=False, was_cut=was_cut)
 
 
-def _nudge(state: State) -> Move:
-    """Nothing new came from the caller: ask after them, with the open question."""
+def _ask_again(state: DialogueState) -> Move:
+    """The caller said nothing new: ask again, with the open question."""
     if state.stage in (Stage.REPORTED, Stage.FAILED, Stage.ENDED):
         return Say(phrases.STILL_THERE)
     return Say(f"{phrases.STILL_THERE} {question(state)}")
 
 
-def _step_result(state: State, result: ToolResult) -> Step:
+def _step_result(state: DialogueState, result: ToolResult) -> Step:
     state = msgspec.structs.replace(state, misses=0, choices=())
     match result.code:
         case track.CONFIRM if result.tracking_id:
@@ -72,8 +82,8 @@ def _step_result(state: State, result: ToolResult) -> Step:
     return say(state, line, stage=Stage.REPORTED, failures=0, result=result, **FORGOTTEN)
 
 
-def _not_found(state: State, result: ToolResult) -> Step:
-    """No parcel for what was heard: ask for more of it, each time in another way, three times at most."""
+def _not_found(state: DialogueState, result: ToolResult) -> Step:
+    """No parcel was found: ask for the number in another way, three times at most."""
     is_part = (
         (is_unfinished(state.guess) or len(state.guess) < SHORTEST) and not state.is_refused and bool(state.pieces)
     )

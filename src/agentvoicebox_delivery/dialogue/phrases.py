@@ -1,4 +1,4 @@
-"""The dialogue's own lines: questions and courtesies. No line here says anything about a parcel."""
+"""The dialogue's own lines: questions and courtesies. No line here states anything about a parcel."""
 
 GREETING = "Hello, this is parcel tracking. What's your tracking number?"
 ASK = "What's the tracking number?"
@@ -51,5 +51,5 @@ def confirm(spoken: str) -> str:
 
 
 def carrier(name: str) -> str:
-    """Who carries it."""
+    """The carrier's name."""
     return f"It's with {name}."

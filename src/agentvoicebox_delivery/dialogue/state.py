@@ -1,6 +1,6 @@
-"""Where a conversation stands, and the two things that the agent can do next.
+"""The state of a dialogue, and the two possible actions of the agent.
 
-Only data and the smallest steps over it; what leads from one state to another is decided in `dialogue` and `caller_line`.
+Only data and the simplest transitions; `moves` and `caller_line` decide the others.
 """
 
 from enum import Enum, auto
@@ -21,18 +21,18 @@ class Say(msgspec.Struct, frozen=True):
     text: str
 
 
-class CallTool(msgspec.Struct, frozen=True):
+class ToolRequest(msgspec.Struct, frozen=True):
     """Call a tool and wait for its result. `arguments` is JSON-able."""
 
     name: str
     arguments: dict[str, Any]
 
 
-Move = Say | CallTool
+Move = Say | ToolRequest
 
 
 class Stage(Enum):
-    """Where in the conversation we are."""
+    """The stage of the conversation."""
 
     OPEN = auto()
     ASKED = auto()
@@ -46,23 +46,23 @@ class Stage(Enum):
     ENDED = auto()
 
 
-class State(msgspec.Struct, frozen=True):
-    """What the conversation so far comes to.
+class DialogueState(msgspec.Struct, frozen=True):
+    """The state after the conversation so far.
 
     Attributes:
-        pieces: what the caller said of a number that isn't whole yet.
+        pieces: the caller's words for a number that is not complete yet.
         guess: the id under discussion.
-        choices: ids between which the caller is to choose.
-        tries: the caller's words for the number, each time it was said whole.
+        choices: ids that the caller is asked to choose from.
+        tries: the caller's words for the number, for each time it was said completely.
         ending: their words for its last characters, when asked.
-        refused: ids that the caller said no to.
-        is_refused: whether the look-up under way follows such a no.
+        refused: ids that the caller rejected.
+        is_refused: whether the current look-up follows such a rejection.
         misses: lines in a row that were not understood.
         failures: look-ups in a row that found nothing.
         result: the last tool result worth repeating.
         said: the last line of ours.
-        is_unheard: whether nothing of it reached the caller.
-        was_cut: whether the caller broke into it.
+        is_unheard: whether the caller heard nothing of it.
+        was_cut: whether the caller interrupted it.
     """
 
     stage: Stage = Stage.OPEN
@@ -81,16 +81,16 @@ class State(msgspec.Struct, frozen=True):
     was_cut: bool = False
 
 
-Step = tuple[State, Move]
+Step = tuple[DialogueState, Move]
 
 
-def say(state: State, text: str, **changes: Any) -> Step:
-    """Say a line; `changes` are of the state."""
+def say(state: DialogueState, text: str, **changes: Any) -> Step:
+    """Say a line; `changes` are fields of the state."""
     return msgspec.structs.replace(state, said=text, is_unheard=True, was_cut=False, **changes), Say(text)
 
 
-def question(state: State) -> str:
-    """What the caller is to answer in this state."""
+def question(state: DialogueState) -> str:
+    """The open question in this state."""
     match state.stage:
         case Stage.CONFIRMING | Stage.CHOOSING:
             return state.said

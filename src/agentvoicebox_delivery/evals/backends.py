@@ -17,7 +17,7 @@ from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.port import Shipments
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.parcels.tool_result import read
-from agentvoicebox_delivery.sources.budget import Answer, Source
+from agentvoicebox_delivery.sources.budget import Answer, AnswerSource
 from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.tool import delivery_status
 
@@ -27,7 +27,7 @@ def tool_core(shipments: Shipments) -> RunTool:
 
     async def find(tenant_id: str, asked: list[Candidate]) -> Answer:
         found = await shipments.find(tenant_id, [each.tracking_id for each in asked])
-        return Answer(Source.FETCHED, tuple(found))
+        return Answer(AnswerSource.FETCHED, tuple(found))
 
     async def near(tenant_id: str, keys: Keys) -> list[Shipment]:
         return (
@@ -114,5 +114,5 @@ def _decoys(use: ToolUse, ids: Sequence[str]) -> list[str]:
         question = Inquiry.of(msgspec.json.decode(use.arguments, type=dict[str, object]))
     except (msgspec.DecodeError, msgspec.ValidationError):
         return []
-    is_plain = question is not None and question.plainly_heard(ids) == ids[0]
+    is_plain = question is not None and question.exact_match(ids) == ids[0]
     return [ids[0] + ids[0][-1]] if is_plain else []

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from agentvoicebox_delivery.grounding.claims import Kind, claims
+from agentvoicebox_delivery.grounding.claims import ClaimKind, claims
 from agentvoicebox_delivery.grounding.clauses import cut
 from agentvoicebox_delivery.grounding.days import Mention
 
 FAR = 60  # days; parcels don't travel longer
-_FAILURES = {Kind.NOT_FOUND: "not found", Kind.OUTAGE: "can't look up", Kind.INVALID: "no whole number"}
+_FAILURES = {ClaimKind.NOT_FOUND: "not found", ClaimKind.OUTAGE: "can't look up", ClaimKind.INVALID: "no whole number"}
 
 
 def facts_of(lines: Iterable[str], today: date, *, names: Sequence[str] = ()) -> frozenset[str]:
@@ -25,11 +25,11 @@ def facts_of(lines: Iterable[str], today: date, *, names: Sequence[str] = ()) ->
         for clause in cut(line):
             for claim in claims(clause, known):
                 match claim.kind:
-                    case Kind.STATE:
+                    case ClaimKind.STATE:
                         found.add(f"state: {'not ' if claim.is_denied else ''}{claim.state}")
-                    case Kind.NUMBER:
+                    case ClaimKind.NUMBER:
                         found.update(f"number: {number[-3:]}" for number in claim.numbers)
-                    case Kind.DAY if claim.day is not None:
+                    case ClaimKind.DAY if claim.day is not None:
                         found.update(_distance(claim.day, today))
                     case kind if kind in _FAILURES:
                         found.add(_FAILURES[kind])

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from agentvoicebox.audio import g711
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.providers import Stt, Tts
-from agentvoicebox.providers.catalogue import Catalogue
+from agentvoicebox.providers.catalogue import ModelCatalogue
 
 HEARD_RATE_HZ = 16_000
 TELEPHONE_RATE_HZ = 8_000
@@ -107,7 +108,7 @@ def _banded(pcm: Int16Array) -> Int16Array:
 class Mouths:
     """All voices that are installed, each loaded when it first speaks; sounds are kept in `folder`."""
 
-    def __init__(self, catalogue: Catalogue, folder: Path, *, kokoro_voices: Path | None = None) -> None:
+    def __init__(self, catalogue: ModelCatalogue, folder: Path, *, kokoro_voices: Path | None = None) -> None:
         self._catalogue = catalogue
         self._folder = folder
         self._kokoro_voices = kokoro_voices

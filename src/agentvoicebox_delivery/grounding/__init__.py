@@ -1,1 +1,1 @@
-"""Whether a sentence about a parcel is borne out by what tools returned."""
+"""Checks whether a sentence about a parcel is supported by tool results."""

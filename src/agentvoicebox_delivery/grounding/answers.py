@@ -1,19 +1,19 @@
-"""What a short answer would mean: "yes", "of course" and "great news!" say whatever the caller has just asked.
+"""The meaning of a short answer: "yes", "of course" and "great news!" confirm whatever the caller has just asked.
 
-Decides whether the caller asked if something is so, and which answer the facts bear out. Whether a clause passes is decided
-in `judgement`.
+Decides whether the caller asked a yes-or-no question, and which answer the facts support. `judgement` decides whether a clause
+passes.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from agentvoicebox_delivery.grounding.claims import HARMLESS, Claim, Kind, claims
+from agentvoicebox_delivery.grounding.claims import HARMLESS, ClaimKind, ClauseClaim, claims
 from agentvoicebox_delivery.grounding.facts import Facts, Parcel
 from agentvoicebox_delivery.grounding.statements import STATES
 from agentvoicebox_delivery.parcels import reply
 
-AHEAD_DAYS = 14  # how far a caller's "Tuesday" may lie ahead
+AHEAD_DAYS = 14  # how far ahead a caller's "Tuesday" may be
 
 _VERB = r"(?:is|was|has|have|had|did|does|do|will|would|should|could|can|may|might|are|am|were)"
 _WH = r"(?:where|when|what|which|who|how|why)"
@@ -25,7 +25,7 @@ _WHETHER = re.compile(
     r"(?:it|they|my|the|this|that|there|i|we|he|she|someone|somebody|anyone|anybody|you)\b"
     r"|\b(?:right|correct|true)\s*\?"
 )
-# Talk of a parcel's fate may be a question too, by its melody alone.
+# A remark about a parcel may be a question too, by intonation alone.
 _FATE = re.compile(
     r"\b(?:it's|it is|it will|it'll|they'll|so it|deliver(?:ed)?|arriv\w*|com(?:e|es|ing)|today|tomorrow|lost|stolen"
     r"|late|delay\w*|refund\w*|money|customs|here|yet|safe|soon)\b"
@@ -39,29 +39,35 @@ _HELP_WITH_THAT = re.compile(r"\bhelp (?:you )?(?:out )?with (?:that|this|it)\b"
 
 
 def asks_whether(line: str) -> bool:
-    """Whether a caller's line asks if something is so, rather than where, when or for help."""
+    """Whether a caller's line is a yes-or-no question, rather than one for place, time or help."""
     low = line.lower().replace("\u2019", "'")
     rest = _SEEKING.sub(" ", low)
     return _WHETHER.search(rest) is not None or (rest == low and _FATE.search(low) is not None)
 
 
-def is_answer_like(found: Sequence[Claim]) -> bool:
-    """Whether a clause holds nothing but what can be taken for a yes or no ("I'm afraid so", "great news!")."""
-    is_empty = all(each.kind in (Kind.LINK, Kind.COURTESY) or _HELP_WITH_THAT.search(each.text) for each in found)
+def is_answer_like(found: Sequence[ClauseClaim]) -> bool:
+    """Whether all of a clause can be taken for a yes or no ("I'm afraid so", "great news!")."""
+    is_empty = all(
+        each.kind in (ClaimKind.LINK, ClaimKind.COURTESY) or _HELP_WITH_THAT.search(each.text) for each in found
+    )
     return is_empty and any(_ANSWER_LIKE.search(each.text) for each in found)
 
 
 def answer_to(line: str, facts: Facts, parcel: Parcel | None) -> bool | None:
-    """The answer to a caller's yes-or-no question that a result bears out; None where it bears out neither."""
+    """The true answer to a caller's yes-or-no question; None where the results support neither."""
     shipment = parcel.shipment if parcel else None
     if shipment is None:
         return None
-    asked = [each for each in claims(_as_statement(line), facts.names) if each.kind not in HARMLESS | {Kind.NUMBER}]
+    asked = [
+        each for each in claims(_as_statement(line), facts.names) if each.kind not in HARMLESS | {ClaimKind.NUMBER}
+    ]
     match asked:
-        case [Claim(kind=Kind.STATE, is_denied=False) as state]:
+        case [ClauseClaim(kind=ClaimKind.STATE, is_denied=False) as state]:
             _, is_true_in, is_false_in = STATES[state.state]
             return True if shipment.status in is_true_in else False if shipment.status in is_false_in else None
-        case [Claim(kind=Kind.ARRIVAL), Claim(kind=Kind.DAY, day=day)] if day and reply.arrival(shipment):
+        case [ClauseClaim(kind=ClaimKind.ARRIVAL), ClauseClaim(kind=ClaimKind.DAY, day=day)] if day and reply.arrival(
+            shipment
+        ):
             days = [facts.today + timedelta(days=ahead) for ahead in range(AHEAD_DAYS)]
             meant = [each for each in days if day.can_only_be(each, facts.today)]
             return meant[0] == shipment.eta if len(meant) == 1 else None
@@ -69,7 +75,7 @@ def answer_to(line: str, facts: Facts, parcel: Parcel | None) -> bool | None:
 
 
 def _as_statement(question: str) -> str:
-    """A question in the order of a statement: "so will it come" → "it will come"."""
+    """A question in the word order of a statement: "so will it come" → "it will come"."""
     text = re.sub(r"^\W*(?:(?:so|and|but|okay|ok|oh|well)\W+)*", "", question.lower()).rstrip("?!. ")
     return re.sub(
         r"^(is|was|has|will|should) (?:it|(?:my|the|your) (?:parcel|package|order|shipment))\b", r"it \1", text

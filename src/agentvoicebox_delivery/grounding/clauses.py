@@ -1,8 +1,8 @@
-"""A growing text → the clauses it is judged by, each as soon as it is certain; and a clause → its words.
+"""Cuts a growing text into clauses, each as soon as it is complete; and a clause into its words.
 
-A clause is a sentence, or the part of one before a comma after which a new statement begins ("…, and it should …"). What
-comes out depends on the text alone, never on how it was cut on its way here: a cut is only looked for after white space.
-Whether a clause may be said is decided in `judgement`.
+A clause is a sentence, or the part of one before a comma after which a new statement begins ("…, and it should …"). The
+result depends on the text alone, never on how it was chunked: cuts are only made after white space.
+`judgement` decides whether a clause may be said.
 """
 
 import re
@@ -10,8 +10,8 @@ import unicodedata
 
 import msgspec
 
-LONGEST_CLAUSE = 400  # characters; a model that goes on without a full stop is cut here, and hardly passes
-LEAST_WORDS = 3  # before a comma; less is an opening ("Yes,", "Thank you,") that belongs to what follows
+LONGEST_CLAUSE = 400  # characters; longer text without a full stop is cut here, and will probably be refused
+LEAST_WORDS = 3  # before a comma; fewer are an opening ("Yes,", "Thank you,") that belongs to the next clause
 
 
 def _listed(text: str) -> frozenset[str]:
@@ -22,7 +22,7 @@ _SENTENCE_END = re.compile(r"[.!?\u2026]+[\"'\u2019\u201d)\]*]*\s$")
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e|a\.m|p\.m)|\b[A-Z])\.\s$")
 _JOINT = re.compile(r"[,;:\u2013\u2014]\s+([A-Za-z]+)(?:['\u2019][a-z]+)?\s$")
 _STARTERS = _listed("and but so which it i we you your could would can do what please let is")
-# A sentence that opens so says nothing before its second half.
+# A sentence with such an opening states nothing before its second half.
 _LEANING = _listed(
     "if when once while although though because since as according based from to for in on at by unless "
     "until after before whether not both sorry"
@@ -55,7 +55,7 @@ _SILENT = frozenset("\"'()[]*_\u201c\u201d")  # marks that a voice doesn't read
 _PAUSES = {";": ",", ":": ",", "-": "", "\u2013": ",", "\u2014": ",", "!": ".", "\u2026": "."}
 
 
-class Word(msgspec.Struct, frozen=True):
+class ClauseWord(msgspec.Struct, frozen=True):
     """A word or a mark.
 
     Attributes:
@@ -70,13 +70,13 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Clauses:
-    """Cuts a growing text. What `feed` and `flush` return, joined, is the text."""
+    """Cuts a growing text. The joined results of `feed` and `flush` are the text."""
 
     def __init__(self) -> None:
         self._pending = ""
 
     def feed(self, text: str) -> list[str]:
-        """More text; the clauses that are now whole, with their white space."""
+        """Add text; returns the complete clauses, with their white space."""
         found: list[str] = []
         for piece in re.findall(r"\S*\s|\S+$", text):
             self._pending += piece
@@ -86,7 +86,7 @@ class Clauses:
         return found
 
     def flush(self) -> list[str]:
-        """No more text: what is left."""
+        """End of the text: returns the rest."""
         rest, self._pending = self._pending, ""
         return [rest] if rest else []
 
@@ -113,26 +113,26 @@ def _stands_alone(head: str) -> bool:
     return len(words) >= LEAST_WORDS and words[0].strip(",") not in _LEANING and _VERB.search(head) is not None
 
 
-def words(clause: str) -> list[Word]:
+def words(clause: str) -> list[ClauseWord]:
     """The words and marks of a clause; short forms are written out ("hasn't" → has, not), hyphens part words."""
     text = unicodedata.normalize("NFKC", clause).replace("\u2019", "'").replace("\u2018", "'")
-    found: list[Word] = []
+    found: list[ClauseWord] = []
     for run in _SHORT.sub(r"\1", _written_out(text)).split():
         for match in _WORD.findall(run):
             mark = _PAUSES.get(match, match)
             if mark and mark not in _SILENT and unicodedata.category(mark[0]) not in ("So", "Sk", "Mn"):  # no emoji
-                found.append(Word(bare(mark), match[:1].isupper(), match.isupper()))
+                found.append(ClauseWord(bare(mark), match[:1].isupper(), match.isupper()))
     return found
 
 
 def bare(text: str) -> str:
-    """Lower case without accents, so that "Liège" and "Liege" are one place."""
+    """Lower case without accents, so that "Liège" and "Liege" are equal."""
     spread = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in spread if not unicodedata.combining(character))
 
 
 def normal(clause: str) -> str:
-    """A clause without what doesn't change its words, for comparison."""
+    """A clause without marks that don't change its words, for comparison."""
     return " ".join(word.low for word in words(clause) if word.low not in ",.")
 
 

@@ -1,7 +1,7 @@
-"""Days as people say them ("next Tuesday", "the twenty-fourth of November", "in two days"), held against one given day.
+"""Days in spoken form ("next Tuesday", "the twenty-fourth of November", "in two days"), compared with a given day.
 
-A mention is not turned into a date but asked whether it can only mean a given one: "Tuesday" said nine days ahead, or
-"next Tuesday" said on a Monday, mean two days and so match neither. Hours are no days; nothing here reads them.
+A mention is not converted to a date; the question is whether it can only mean a given one: "Tuesday" for nine days ahead, or
+"next Tuesday" on a Monday, are ambiguous and match nothing. Hours are not handled.
 """
 
 import re
@@ -11,15 +11,14 @@ from datetime import date, timedelta
 import msgspec
 
 from agentvoicebox_delivery.grounding.words import cardinal, ordinal
+from agentvoicebox_delivery.numbers.calendar_names import MONTHS, WEEKDAYS
 
 WEEK = 7
 SEASON = 180  # days; a month and a day without a year mean the nearest one
-UNNAMED_MONTH = 15  # days; "the twenty-fourth" alone means one that is near
+UNNAMED_MONTH = 15  # days; "the twenty-fourth" alone means a near one
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
-)  # fmt: skip
+_WEEKDAYS = tuple(name.lower() for name in WEEKDAYS)
+_MONTHS = tuple(name.lower() for name in MONTHS)
 _RELATIVE = {"the day before yesterday": -2, "yesterday": -1, "today": 0, "tomorrow": 1, "the day after tomorrow": 2}
 _NUMBERS = {cardinal(number): number for number in range(1, 21)} | {str(number): number for number in range(1, 21)}
 _ORDINALS = {ordinal(number).replace("-", " "): number for number in range(1, 32)}
@@ -45,7 +44,7 @@ _BEFORE_ALONE = re.compile(r"(?:^|.* )(?:on|by|for|is|of)$")
 
 
 class Mention(msgspec.Struct, frozen=True):
-    """A day as it was said: `parts` that must all fit it, and `end`, where it ends in the text."""
+    """A spoken day: `parts` that must all fit it, and `end`, its end in the text."""
 
     parts: tuple[dict[str, str], ...]
     end: int
@@ -58,7 +57,7 @@ class Mention(msgspec.Struct, frozen=True):
 
 
 def mention_at(text: str, start: int) -> Mention | None:
-    """The day mentioned at a place of a text of lower-case words with single spaces; None for none."""
+    """The day mentioned at a position of a text of lower-case words with single spaces; None for none."""
     parts: list[dict[str, str]] = []
     at = end = start
     while match := _PART.match(text, at):

@@ -1,7 +1,7 @@
-"""What the tools of a call returned, parcel by parcel, and what the caller said: all that a reply may be made of.
+"""The facts of a call: tool results, parcel by parcel, and what the caller said. A reply may contain nothing else.
 
-A stored field that is not fit to be spoken (`names`) is left out, and with it the builder's sentence that would have read it
-out. Whether a clause agrees with the facts is decided in `judgement`.
+A stored field that may not be spoken (`names`) is left out, and so is the builder's sentence that contains it.
+Whether a clause agrees with the facts is decided in `judgement`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from agentvoicebox_delivery.parcels import reply, track
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.parcels.tool_result import ToolResult, read
 
-LEAST_ENDING = 3  # characters by which a caller tells parcels apart
+LEAST_ENDING = 3  # characters that identify a parcel for a caller
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -27,9 +27,9 @@ class Parcel(msgspec.Struct, frozen=True):
     Attributes:
         tracking_id: normalised; "" when the result names none.
         result: the last result about it.
-        shipment: its state, without fields that are unfit to be spoken; None when no parcel was found.
+        shipment: its state, without fields that may not be spoken; None when no parcel was found.
         speech: the reply builder's words for it.
-        clauses: those of `speech`, normalised; they may be said as they are.
+        clauses: those of `speech`, normalised; they may be said unchanged.
     """
 
     tracking_id: str
@@ -57,20 +57,20 @@ class Parcel(msgspec.Struct, frozen=True):
 
     @property
     def age_s(self) -> float:
-        """How old the knowledge is, in seconds; 0 for fresh."""
+        """Age of the data, in seconds; 0 for fresh."""
         age_s = self.result.data.get("age_s")
         return float(age_s) if isinstance(age_s, int | float) else 0.0
 
 
 class Facts:
-    """All of one call.
+    """All facts of one call.
 
     Args:
-        parcels: each asked number once, the one asked last at the end.
+        parcels: one for each requested number, the last request at the end.
         asked: the caller's lines, in order.
-        question: what the caller said since they last heard something.
+        question: the caller's lines since they last heard something.
         today: the day on which the reply is spoken.
-        heard: what was said to the caller since the last result.
+        heard: what the caller has heard since the last result.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class Facts:
 
     @property
     def latest(self) -> Parcel | None:
-        """The parcel in question."""
+        """The parcel requested last."""
         return self.parcels[-1] if self.parcels else None
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Places and carriers of all parcels, normalised; what each is: `place` or `carrier`."""
+        """Places and carriers of all parcels, normalised; each is a `place` or a `carrier`."""
         found: dict[str, str] = {}
         for parcel in self.parcels:
             for kind, name in (("place", parcel.place), ("carrier", parcel.carrier)):
@@ -98,8 +98,8 @@ class Facts:
         return found
 
     @cached_property
-    def said_numbers(self) -> tuple[str, ...]:
-        """Characters that the caller spelled, line by line and joined, and the numbers that tools answered with."""
+    def spoken_numbers(self) -> tuple[str, ...]:
+        """Characters that the caller spelled, line by line and joined, and the numbers in tool results."""
         pieces = [fragment for line in self.asked if (fragment := tracking.fragment(line))]
         whole = [each.tracking_id for line in self.asked for each in tracking.candidates(line) if each.cost < 2]
         known = [parcel.tracking_id for parcel in self.parcels if parcel.tracking_id]
@@ -107,7 +107,7 @@ class Facts:
         return (*known, *choices, *whole, *pieces, "".join(pieces))
 
     def named(self, characters: str) -> Parcel | None:
-        """The parcel whose number is, or ends in, `characters`; of several the one asked last."""
+        """The parcel whose number is, or ends in, `characters`; of several the one requested last."""
         for parcel in reversed(self.parcels):
             if parcel.tracking_id == characters:
                 return parcel
@@ -116,15 +116,15 @@ class Facts:
         return None
 
     def may_read_back(self, characters: str) -> bool:
-        """Whether the caller said these characters, or a tool answered with them."""
-        return any(characters in number for number in self.said_numbers)
+        """Whether the caller said these characters, or a tool result contains them."""
+        return any(characters in number for number in self.spoken_numbers)
 
 
 def gather(lines: Sequence[ChatLine], today: date) -> Facts:
     """The facts of a conversation.
 
     Args:
-        lines: from its start; `tool` lines hold a result each, of any form that `tool_result` reads.
+        lines: from its start; each `tool` line is a result, in any form that `tool_result` reads.
         today: in the caller's own time zone, as far as it is known.
     """
     parcels: dict[str, Parcel] = {}

@@ -1,6 +1,6 @@
-"""Things to say that tell nothing about a parcel: courtesies, questions, what the agent will do next. Only tables.
+"""Phrases that state nothing about a parcel: courtesies, questions, announcements of the agent's next action. Only tables.
 
-Together with `statements` this is all that may be said; a word that belongs to no line of either is a claim that needs a
+Together with `statements` these are all allowed phrases; any other word is a claim that needs a
 fact. Patterns read normalised words, as in `statements`. English.
 """
 
@@ -63,7 +63,7 @@ _DEED = (
 _AGENT_NEED = r"(?:i|we) (?:will |would |do |still |just |only |also )*need(?: to (?:know|have|get))?"
 _SET_OFF = r"(?= [,.?]| *$| and| but)"
 
-# Fit anywhere between other things.
+# Allowed anywhere between other phrases.
 LINKS = (
     r"[,.?]|and|but|so(?! [.?]| *$)|or|then|because|also|too|as well|now|right now|currently|still|just|again"
     r"|please|though|however|actually"
@@ -84,7 +84,7 @@ LINKS = (
     r"| ready| to hand)?)",
 )  # fmt: skip
 
-# Only where a pause follows: with more words after it, each could become part of a claim ("no problem with the parcel").
+# Only before a pause: with more words after it, each could become part of a claim ("no problem with the parcel").
 COURTESIES = tuple(
     rf"(?:{each}){_SET_OFF}"
     for each in (
@@ -126,7 +126,7 @@ WAITS = tuple(
     )
 )  # fmt: skip
 
-# Questions and offers: they say what the caller's yes is about.
+# Questions and offers: a yes of the caller refers to them.
 REQUESTS = (
     rf"{_REQUEST} {_ASK_VERB}{_TO_ME}(?: and {_ASK_VERB})?(?: {NUMBER})?{_HOW}(?: (?:and|or|then|so that"
     rf"|so) (?:please )?(?:try again|i can (?:look it up|check)|spell it|type it|tell me)){{0,2}}{_HOW}",
@@ -177,7 +177,7 @@ REQUESTS = (
     r"(?:please )?check (?:the number|it|that) with the sender|the sender can give you the number",
 )  # fmt: skip
 
-# What the agent is and is not able to do, and things that are true of every tracking number.
+# The agent's abilities and limits, and facts about every tracking number.
 LIMITS = (
     r"(?:i|we) (?:can only|am only able to|only) (?:help(?: you)?|assist(?: you)?|look up|track|tell you|check"
     r"|answer questions)"

@@ -1,7 +1,7 @@
-"""Which stored fields are fit to be spoken at all: names of places and companies, and nothing else.
+"""Which stored fields may be spoken: names of places and companies, and nothing else.
 
-A field of the records may hold anything: a sentence, a link, an instruction to whoever reads it out. What is no name is left
-out before a reply is built and before a language model reads the result.
+A stored field may hold anything: a sentence, a link, an instruction to a language model. Text that is not a name is removed
+before a reply is built and before a language model reads the result.
 """
 
 import re
@@ -21,7 +21,7 @@ def _listed(text: str) -> frozenset[str]:
 
 _NAME_WORD = re.compile(r"(?:[^\W\d_]|['\u2019.\-])*[^\W\d_]\.?|\d{1,3}")
 _PARTICLES = _listed("of the de la le les du des da do am an im on upon sur en and und y der den van von in")
-# Words of an instruction, a promise or a state; a real name holds none of them.
+# Words of an instruction, a promise or a state; a real name has none of them.
 _NO_NAME = _listed(
     "ignore disregard forget instructions instruction previous prompt system assistant say tell call "
     "phone dial visit pay send give click please you your refund free delivered lost stolen caller "
@@ -30,7 +30,7 @@ _NO_NAME = _listed(
 
 
 def is_name(stored: str) -> bool:
-    """Whether a stored field looks like a place's or company's name, and not like a sentence."""
+    """Whether a stored field looks like the name of a place or company, and not like a sentence."""
     text = reply.plain(stored)
     found = text.replace(",", " ").replace("(", " ").replace(")", " ").split()
     if not found or len(found) > MOST_NAME_WORDS or len(text) > LONGEST_NAME:
@@ -43,7 +43,7 @@ def is_name(stored: str) -> bool:
 
 
 def speakable(shipment: Shipment) -> Shipment:
-    """The shipment without fields that are no names; itself when all are."""
+    """The shipment without fields that are not names; itself when all are."""
     event = shipment.last_event
     if shipment.carrier and not is_name(shipment.carrier):
         shipment = msgspec.structs.replace(shipment, carrier=None)

@@ -1,7 +1,7 @@
-"""Ways to say something about a parcel, and when each is true. Only tables: `claims` finds them, `judgement` judges them.
+"""Statements about a parcel, and when each is true. Only tables: `claims` finds them, `judgement` checks them.
 
 Patterns read normalised words (lower case, short forms written out) in which names, days and numbers stand as PLACE,
-CARRIER, DAY, AGE and ID. A way of saying that is not here can't be said. English.
+CARRIER, DAY, AGE and ID. A statement without a pattern here is refused. English.
 """
 
 from agentvoicebox_delivery.parcels.shipment import ShipmentStatus as S
@@ -18,12 +18,12 @@ _AUX_BEING = _AUX.replace("|been|", "|been|being|")
 _BACK = r"(?: to (?:the|its) sender| to sender)"
 _YET = r"(?: yet| so far| at this point)?"
 
-# In these states the parcel is still to come, and one may not know when.
+# In these states the parcel is still to come, possibly at an unknown time.
 AWAITED = frozenset({S.LABEL_CREATED, S.PICKED_UP, S.IN_TRANSIT, S.CUSTOMS, S.OUT_FOR_DELIVERY, S.DELAYED, S.EXCEPTION})
-# States that came about once; of the others "it was …" says that it no longer is.
+# States that were reached at one moment; for the others "it was …" says that it no longer is.
 COMPLETED = frozenset({"delivered", "picked up", "announced", "cancelled", "delayed", "in trouble", "shipped"})
 
-# name of the state → (how it is said, in which real states it is true, in which its denial is certainly true)
+# name of the state → (pattern, the real states in which it is true, those in which its denial is certainly true)
 STATES: dict[str, tuple[str, frozenset[S], frozenset[S]]] = {
     "not with the carrier": (
         rf"{CARRIER} (?:does|do|has|have) not (?:yet )?(?:have|got|received|receive|picked up"
@@ -146,7 +146,7 @@ _DATE_NAME = (
     r"|(?:the )?eta|expected"
 )
 
-# When it should come; needs a day.
+# When it should arrive; needs a day.
 ARRIVAL = (
     r"(?:should|will) (?:now |still |then )?(?:arrive|come|get|be delivered|be with|reach)(?: (?:with"
     r"|to))?(?: you)?|(?:is|are|be) " + _BE_DUE,
@@ -165,7 +165,7 @@ SIGHTING = (
     r"(?: (?:was|is|came from|we have is|i have is))?",
 )
 
-# The knowledge is old; needs an age, and a result that is as old.
+# The data is old; needs an age, and a result of that age.
 AGE = (
     r"(?:(?:that|this|the|my) information is |that (?:was|is) (?:the state|the case|the status|true|how it was"
     r"|what we knew) |as of |that is from |this is from |this was |that was )AGE",
@@ -213,7 +213,7 @@ INVALID = (
     r"(?:that|this|it|the number) (?:seems|looks|sounds|is) (?:a bit |a little )?(?:too short|incomplete)",
 )
 
-# Something was found; presupposes it.
+# Something was found; implies a result.
 FOUND = (
     rf"(?:i|we) (?:have )?(?:just )?(?:found|located) (?:{PARCEL}|the details)",
     r"(?:all|what) (?:i|we) can (?:see|say|tell you) is that|(?:i|we) (?:can )?(?:confirm|tell you) that|(?:i"

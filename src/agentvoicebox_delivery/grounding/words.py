@@ -1,6 +1,8 @@
-"""Numbers, dates and spans of time in spoken English words, so that every voice says them alike."""
+"""Numbers, dates and time spans in spoken English words, so that all voices say them alike."""
 
 from datetime import date, datetime
+
+from agentvoicebox_delivery.numbers.calendar_names import MONTHS, WEEKDAYS
 
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
@@ -11,10 +13,6 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 
 def cardinal(number: int) -> str:
@@ -35,12 +33,12 @@ def ordinal(number: int) -> str:
 
 
 def spoken_date(day: date) -> str:
-    """As "Tuesday, the twenty-fourth of November". The year is left out: parcels don't travel that long."""
-    return f"{_WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {_MONTHS[day.month - 1]}"
+    """As "Tuesday, the twenty-fourth of November". The year is left out: parcels are not in transit that long."""
+    return f"{WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {MONTHS[day.month - 1]}"
 
 
 def spoken_moment(moment: date | datetime) -> str:
-    """The day of a moment, in words; the hour is left out, since a stored time rarely says whose clock it is."""
+    """The day of a moment, in words; the hour is left out, since the time zone of a stored time is rarely known."""
     return spoken_date(moment.date() if isinstance(moment, datetime) else moment)
 
 

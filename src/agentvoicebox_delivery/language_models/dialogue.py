@@ -1,6 +1,6 @@
 """The deterministic delivery agent behind the Llm port: needs no model, no key, no network.
 
-What to say is decided in `delivery.dialogue`; here it becomes a stream, as any other language model's answer.
+`dialogue.moves` decides what to say; here it becomes a stream, like any other language model's answer.
 """
 
 import re
@@ -10,7 +10,7 @@ import msgspec
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate, ToolSpec
-from agentvoicebox_delivery.dialogue.moves import CallTool, Say, next_move
+from agentvoicebox_delivery.dialogue.moves import Say, ToolRequest, next_move
 
 Delta = TextDelta | ToolCallDelta | Generated
 
@@ -19,14 +19,14 @@ _WORD = re.compile(r"\s*\S+")
 
 
 class DialogueLlm:
-    """Implements ports.providers.Llm. Without state; the same request always gives the same stream."""
+    """Implements ports.providers.Llm. Stateless; the same request always gives the same stream."""
 
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
         """See ports.providers.Llm. Text comes word by word, a tool call in one piece. Raises nothing."""
         read = sum(len(message.text) for message in request.messages) // CHARACTERS_A_TOKEN
         move = next_move(request.messages, offered_tools(request))
         match move:
-            case CallTool(name, arguments):
+            case ToolRequest(name, arguments):
                 written = msgspec.json.encode(arguments).decode()
                 yield ToolCallDelta(job_id, 0, name, written)
                 yield Generated(job_id, "tool_calls", read, len(written) // CHARACTERS_A_TOKEN + 1)
@@ -43,7 +43,7 @@ class DialogueLlm:
 
 
 def offered_tools(request: Generate) -> tuple[ToolSpec, ...]:
-    """The tools that `tool_choice` leaves."""
+    """The tools that `tool_choice` allows."""
     if request.tool_choice == "none":
         return ()
     if request.tool_choice.startswith("function:"):

@@ -1,10 +1,10 @@
-"""A language model whose every clause is held against the tool results of the call before it is spoken.
+"""A language model whose every clause is checked against the tool results of the call before it is spoken.
 
-What may be said is decided in `delivery.grounding`; here it is put in the way of the stream. Tool calls and the end of the
-answer pass unchanged, and so does every answer of an agent that can't look up parcels: of other things it knows nothing.
+`grounding.grounder` decides what may be said; here it filters the stream. Tool calls and the end of the
+answer pass unchanged, and so does every answer of an agent without the look-up tool.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 
@@ -13,9 +13,10 @@ import structlog
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.ports.providers import Llm
+from agentvoicebox.providers.closable import as_closable
 from agentvoicebox_delivery.grounding.facts import gather
 from agentvoicebox_delivery.grounding.grounder import Grounder
-from agentvoicebox_delivery.grounding.judgement import Verdict
+from agentvoicebox_delivery.grounding.judgement import ClauseVerdict
 from agentvoicebox_delivery.parcels import tool_schema
 
 Delta = TextDelta | ToolCallDelta | Generated
@@ -27,13 +28,13 @@ class GroundedLlm:
     """Implements ports.providers.Llm around another one. Holds no state between requests.
 
     Args:
-        llm: writes the words. The same stream from it always gives the same stream here.
+        llm: generates the text. The same stream from it always gives the same stream here.
         wall_s: seconds since 1970, for "tomorrow" (`Clock.wall_s`); read once a request, as a day in UTC.
-        on_verdict: hears of each clause, for counting; must not raise.
+        on_verdict: called for each clause, for counting; must not raise.
     """
 
     def __init__(
-        self, llm: Llm, wall_s: Callable[[], float], on_verdict: Callable[[Verdict], None] | None = None
+        self, llm: Llm, wall_s: Callable[[], float], on_verdict: Callable[[ClauseVerdict], None] | None = None
     ) -> None:
         self._llm = llm
         self._wall_s = wall_s
@@ -42,14 +43,14 @@ class GroundedLlm:
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
         """See ports.providers.Llm. Text comes clause by clause, each as soon as it is certain."""
         if not speaks_of_parcels(request):
-            async with aclosing(_closing(self._llm.generate(request, job_id))) as deltas:
+            async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
                 async for delta in deltas:
                     yield delta
             return
         lines, spoken = _parted(request.messages)
         grounder = Grounder(gather(lines, self._today()), spoken)
-        told = 0
-        async with aclosing(_closing(self._llm.generate(request, job_id))) as deltas:
+        reported = 0
+        async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
             async for delta in deltas:
                 match delta:
                     case TextDelta(_, text):
@@ -58,9 +59,9 @@ class GroundedLlm:
                         clauses = grounder.flush(is_replacing=False)
                     case _:
                         clauses = grounder.flush()
-                for verdict in grounder.verdicts[told:]:
-                    self._tell(verdict, job_id)
-                told = len(grounder.verdicts)
+                for verdict in grounder.verdicts[reported:]:
+                    self._report(verdict, job_id)
+                reported = len(grounder.verdicts)
                 for clause in clauses:
                     yield TextDelta(job_id, clause)
                 if not isinstance(delta, TextDelta):
@@ -73,7 +74,7 @@ class GroundedLlm:
     def _today(self) -> date:
         return datetime.fromtimestamp(self._wall_s(), UTC).date()
 
-    def _tell(self, verdict: Verdict, job_id: str) -> None:
+    def _report(self, verdict: ClauseVerdict, job_id: str) -> None:
         if not verdict.allowed:
             _log.warning("a clause was refused", job_id=job_id, reason=verdict.reason)
         if self._on_verdict is not None:
@@ -81,24 +82,13 @@ class GroundedLlm:
 
 
 def speaks_of_parcels(request: Generate) -> bool:
-    """Whether the agent of this conversation can look up parcels, or did."""
+    """Whether the agent of this conversation has or used the look-up tool."""
     is_offered = any(tool.name == tool_schema.NAME for tool in request.tools)
     return is_offered or any(call.name == tool_schema.NAME for line in request.messages for call in line.tool_calls)
 
 
 def _parted(messages: Sequence[ChatMessage]) -> tuple[Sequence[ChatMessage], str]:
-    """The conversation, and what was already spoken of the reply to write: its last line, when that is the assistant's own."""
+    """The conversation, and the part of the reply that was spoken already: the last line, when it is the assistant's own."""
     if messages and messages[-1].role == "assistant" and not messages[-1].tool_calls:
         return messages[:-1], messages[-1].text
     return messages, ""
-
-
-async def _closing(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta, None]:
-    """An iterator that can be closed, whatever kind the provider returned."""
-    try:
-        async for delta in deltas:
-            yield delta
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()

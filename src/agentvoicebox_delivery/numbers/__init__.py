@@ -1,1 +1,1 @@
-"""Tracking numbers: typed, spoken, misheard, read back."""
+"""Tracking numbers: typed, spoken, misrecognised, read back."""

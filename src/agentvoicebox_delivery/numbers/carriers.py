@@ -1,7 +1,7 @@
-"""Which carrier's number an id looks like.
+"""The carriers whose numbers an id looks like.
 
-A table of shapes, most telling first. One id may fit several carriers (twelve digits are FedEx's and others'), so the
-answer is a list; nothing here says that the parcel exists.
+A table of shapes, most specific first. One id may fit several carriers (twelve digits are FedEx's and others'), so the
+answer is a list; it does not say whether the parcel exists.
 """
 
 import re
@@ -16,10 +16,10 @@ class Shape(msgspec.Struct, frozen=True):
     """One kind of tracking number.
 
     Attributes:
-        carrier: as it is said to people.
+        carrier: display name.
         pattern: of the whole compact id.
         check: whether the check digit fits, or None where there is none.
-        prefix: what makes an id recognisable before it is complete, or "".
+        prefix: a prefix that identifies an incomplete id, or "".
         length: its length when complete, for those with a `prefix`; 0 when it varies.
     """
 
@@ -76,13 +76,13 @@ def matches(tracking_id: str) -> list[Match]:
 
 
 def is_unfinished(tracking_id: str) -> bool:
-    """Whether an id begins like a number of known length and is still too short for it (`1Z999AA1`)."""
+    """Whether an id begins like a number of known length and is still too short (`1Z999AA1`)."""
     if any(match.check_digit_ok for match in matches(tracking_id)):
         return False
     return any(len(tracking_id) < length and pattern.match(tracking_id) for pattern, length in _UNFINISHED)
 
 
 def missing(tracking_id: str) -> int:
-    """How many characters an unfinished id lacks at least; 0 for any other."""
+    """The least number of missing characters of an unfinished id; 0 for any other."""
     lacking = [length - len(tracking_id) for pattern, length in _UNFINISHED if pattern.match(tracking_id)]
     return max(0, min(lacking, default=0))

@@ -2,8 +2,8 @@
 
 Each function takes a compact id (upper case, no separators) whose shape its caller has already matched, and says whether
 the check digit fits. A check digit is a hint: random digits pass one time in ten, so passing never proves an id, and a
-parcel that exists is never refused because of it. Which shape belongs to which carrier is decided in `carriers`.
-Source: the carriers' published algorithms, held against public test vectors in the tests.
+parcel that exists is never refused because of it. `carriers` assigns shapes to carriers.
+Source: the carriers' published algorithms, checked against public test vectors in the tests.
 """
 
 from collections.abc import Sequence

@@ -1,27 +1,27 @@
-"""A second, forgiving ear: the characters that a line may hold when a number was asked for and the plain reading made no sense.
+"""A tolerant reading: the characters of a line when a number was asked for and the plain reading failed.
 
-Where `spoken` asks which words are characters, this takes it that they are: ordinals ("5th"), words that sound like a digit
-("full" for four), alphabet words half heard ("Gulf"). Its reading is only ever compared with numbers that exist, and what it
-finds is read back before anything is told.
+Where `spoken` decides which words are characters, this assumes that all are: ordinals ("5th"), words that sound like a digit
+("full" for four), misrecognised alphabet words ("Gulf"). Its reading is only compared with existing numbers, and a match
+is read back before anything is reported.
 """
 
 from difflib import SequenceMatcher
 from functools import lru_cache
 
 from agentvoicebox_delivery.numbers import lexicon as lex
-from agentvoicebox_delivery.numbers.spoken import Reading
+from agentvoicebox_delivery.numbers.spoken import IdReading
 from agentvoicebox_delivery.numbers.tokens import clean, words
 
 MISHEARD_COST = 0.3
-LIKENESS = 0.6  # of a word with one of the alphabet's: "gulf", "velka" (delta), "rovio" (romeo)
+LIKENESS = 0.6  # similarity to an alphabet word: "gulf", "velka" (delta), "rovio" (romeo)
 SHORTEST_LIKE = 4
-FREE_COST = 1.0  # of taking every word for a character at all
+FREE_COST = 1.0  # of reading every word as a character
 _ENDINGS = ("st", "nd", "rd", "th")
 
 
 @lru_cache(maxsize=512)
-def garbled(text: str) -> Reading | None:
-    """The line as nothing but characters; None when it holds none."""
+def read_fuzzy(text: str) -> IdReading | None:
+    """The line read as characters only; None when it holds none."""
     found: list[str] = []
     cost = FREE_COST
     said = words(clean(text))
@@ -37,11 +37,11 @@ def garbled(text: str) -> Reading | None:
         cost += price if characters else 0.0
         at += taken
     text = "".join(found)
-    return Reading(text, cost) if text else None
+    return IdReading(text, cost) if text else None
 
 
 def _characters(low: str, raw: str, after: str) -> tuple[str, float, int]:
-    """(characters, what they cost, words taken)."""
+    """(characters, their cost, words used)."""
     if any(character.isdigit() for character in low):
         bare = low[:-2] if low[:-2].isdigit() and low.endswith(_ENDINGS) else low
         return ("".join(c for c in bare.upper() if c.isascii() and c.isalnum()), 0.0, 1)

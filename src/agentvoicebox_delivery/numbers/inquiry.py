@@ -1,9 +1,9 @@
-"""A question about a parcel whose number was heard, perhaps wrongly: what to look up, and what the finds mean.
+"""A look-up of a number that was perhaps misheard: what to look up, and what the results mean.
 
-Decides when a parcel may be told at once (plainly heard, and no other parcel a slip or two away), when its number is read back
-first, and when the caller is asked for more. Everything that was heard in this call counts together: each hearing of the
-number, the last characters when they were asked for, the numbers that the caller has said no to. Pure; who looks things up is
-decided in `workers/tool`.
+Decides when a parcel may be reported at once (exact match, and no other parcel with a similar number), when its number is read
+back first, and when the caller is asked for more. All evidence of a call counts together: each utterance of the
+number, its last characters when they were asked for, and the numbers that the caller rejected. Pure; callers perform the
+look-ups.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox_delivery.numbers import likeness
-from agentvoicebox_delivery.numbers.fuzzy_reading import garbled
+from agentvoicebox_delivery.numbers.fuzzy_reading import read_fuzzy
 from agentvoicebox_delivery.numbers.readback import ending
 from agentvoicebox_delivery.numbers.spoken import readings
 from agentvoicebox_delivery.numbers.tracking import (
@@ -28,37 +28,35 @@ from agentvoicebox_delivery.parcels import reply, track
 from agentvoicebox_delivery.parcels.shipment import Shipment
 
 _DIGITS = "0123456789"
-_DOUBLED = re.compile(r"[WU](?=(\d))")  # "double five" heard as "W five"
+_DOUBLED = re.compile(r"[WU](?=(\d))")  # "double five" recognised as "W five"
 HEARD, ENDING, REFUSED = "heard", "ending", "refused"  # keys of the tool's arguments
 
 MOST_HEARINGS = 4
-MOST_READINGS = 4  # of one hearing, for comparison with what exists
-DOUBT = 1.6  # another parcel within one slip of any kind, or two small ones: it may be the one that was meant
+MOST_READINGS = 4  # of one utterance, for comparison with existing numbers
+DOUBT = 1.6  # another parcel within one error of any kind, or two small ones: it may be the intended one
 LEAD = 0.8  # the likeliest parcel leads by this much, or the caller chooses
-SLIPS_A_CHARACTER, SLIPS_FREE = (
-    0.24,
-    0.7,
-)  # farthest distance at which a parcel is offered; a quarter of the number misheard
+# largest distance at which a parcel is offered; a quarter of the number misheard
+SLIPS_A_CHARACTER, SLIPS_FREE = (0.24, 0.7)
 LOOSE_SLIPS_A_CHARACTER = 0.36  # when the last characters fit as well
 ENDING_SLIPS = 1.5
-CAP_A_CHARACTER = 0.4  # a hearing farther away than this tells nothing
+CAP_A_CHARACTER = 0.4  # an utterance with a larger distance is no evidence
 MOST_COMPARED = 100  # character by character; some 60 ms when all are long, and said four times
-MOST_MISSING_WITH_ENDING = 6  # who knows how a number ends has said all of it
-MOST_OF_A_REST = 8  # characters; more are a number of their own
+MOST_MISSING_WITH_ENDING = 6  # a caller who gave the ending has said the whole number
+MOST_OF_A_REST = 8  # characters; more are a separate number
 JOINED = 0.5
-ENDING_LENGTH = 4  # digits by which a catalogue finds what ends alike
+ENDING_LENGTH = 4  # digits by which a catalogue finds similar endings
 SHORTEST_BEGINNING = 4
 MOST_KEYS = 256
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What parcels to compare begin with, or what their last four digits are, letters left out; the most telling first."""
+    """Search keys for similar numbers: beginnings, or last four digits (letters left out); the most selective first."""
 
     beginnings: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
 
     def fit(self, tracking_id: str) -> bool:
-        """Whether a source that has this number is to name it."""
+        """Whether a source must return this number."""
         return tracking_id.startswith(self.beginnings) or digit_ending(tracking_id) in self.endings
 
 
@@ -68,13 +66,13 @@ def digit_ending(tracking_id: str) -> str:
 
 
 class Inquiry(msgspec.Struct, frozen=True):
-    """What is known of the number that a caller means.
+    """The evidence for the number that a caller means.
 
     Attributes:
         asked: the exact ids to look up, best first, at most 16.
-        hearings: for each time the number was said, its readings with their doubt.
+        hearings: for each utterance of the number, its readings with their doubt.
         ending: the last characters, when they were asked for.
-        refused: ids that the caller has said no to.
+        refused: ids that the caller rejected.
     """
 
     asked: tuple[Candidate, ...]
@@ -84,16 +82,16 @@ class Inquiry(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Inquiry | None":
-        """From the tool's arguments; None when they name no hearing: then the id is taken at its word."""
+        """From the tool's arguments; None without `heard`: then the id is taken literally."""
         heard = [text for text in _texts(arguments.get(HEARD)) if text.strip()][-MOST_HEARINGS:]
         if not heard:
             return None
         refused = frozenset(normalize(each) for each in _texts(arguments.get(REFUSED)))
         hearings = [_readings(text) for text in heard]
-        joined = ", ".join(heard[-2:])  # the rest of a number may have followed
+        joined = ", ".join(heard[-2:])  # the last one may be the rest of a number
         if len(heard) > 1 and len(max((text for text, _ in hearings[-1]), key=len, default="")) < MOST_OF_A_REST:
             hearings[-1] += tuple((text, cost + JOINED) for text, cost in _readings(joined))
-        asked = _asked([joined, *heard] if len(heard) > 1 else heard, refused)
+        asked = _exact_candidates([joined, *heard] if len(heard) > 1 else heard, refused)
         return cls(
             asked,
             tuple(each for each in hearings if each),
@@ -102,7 +100,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         )
 
     def keys(self) -> Keys:
-        """What to compare with."""
+        """The search keys for similar numbers."""
         texts = [text for hearing in self.hearings for text, _ in hearing[:2]]
         endings = [each for text in [text for text, _ in self.ending[:2]] + texts for each in _ending_variants(text)]
         beginnings = sorted((each for text in texts for each in _beginning_variants(text)), key=len, reverse=True)
@@ -110,38 +108,38 @@ class Inquiry(msgspec.Struct, frozen=True):
 
     def outcome(
         self, found: Sequence[Shipment], near: Sequence[Shipment] | None, *, age_s: float = 0.0
-    ) -> track.Outcome:
-        """What the finds mean.
+    ) -> track.LookupOutcome:
+        """The meaning of the results.
 
         Args:
-            found: those of `asked` that exist.
-            near: parcels that begin or end alike; None when the source can't say: then no number is told unconfirmed.
-            age_s: how old the finds are.
+            found: the existing ones of `asked`.
+            near: parcels with similar numbers; None when the source can't search them: then every number needs confirmation.
+            age_s: the age of the results.
         """
         if not self.asked and not self.hearings:
             return track.invalid_id()
         by_id = {each.tracking_id: each for each in (*found, *(near or ())) if each.tracking_id not in self.refused}
         ranked = self.ranked(by_id)
-        plain = self.plainly_heard(by_id)
+        plain = self.exact_match(by_id)
         if plain is not None and near is not None and not self.refused and self._is_alone(plain, by_id):
             return track.outcome([Candidate(plain, 1.0)], [by_id[plain]], age_s=age_s)
         if not ranked:
             return self._not_found()
         rivals = [tracking_id for tracking_id, cost in ranked if cost < ranked[0][1] + LEAD][: track.MOST_CHOICES]
         if len(rivals) > 1 and not self.asked and len(self.hearings) == 1:
-            return self._not_found()  # a part of a number that several have: the rest will come
-        if plain is None and len(rivals) > 1 and _are_told_apart([ending(each) for each in rivals]):
-            return track.Outcome(track.AMBIGUOUS, reply.ambiguous(rivals), {"candidates": rivals})
+            return self._not_found()  # part of a number that several parcels share: wait for the rest
+        if plain is None and len(rivals) > 1 and _are_distinct([ending(each) for each in rivals]):
+            return track.LookupOutcome(track.AMBIGUOUS, reply.ambiguous(rivals), {"candidates": rivals})
         likeliest = plain or rivals[0]
-        return track.Outcome(track.CONFIRM, reply.confirm(likeliest), {"tracking_id": likeliest})
+        return track.LookupOutcome(track.CONFIRM, reply.confirm(likeliest), {"tracking_id": likeliest})
 
-    def _not_found(self) -> track.Outcome:
-        """Names what was heard last and plainest."""
+    def _not_found(self) -> track.LookupOutcome:
+        """Names the last and plainest reading."""
         first = self.asked[0].tracking_id if self.asked else self.hearings[-1][0][0]
-        return track.Outcome(track.NOT_FOUND, reply.not_found(first), {"tracking_id": first})
+        return track.LookupOutcome(track.NOT_FOUND, reply.not_found(first), {"tracking_id": first})
 
-    def plainly_heard(self, existing: Container[str]) -> str | None:
-        """The number that was plainly said, if it exists and nothing speaks against it."""
+    def exact_match(self, existing: Container[str]) -> str | None:
+        """The number that was plainly said, if it exists and no evidence contradicts it."""
         if self.ending or not self.asked:
             return None
         first = self.asked[0]
@@ -152,14 +150,14 @@ class Inquiry(msgspec.Struct, frozen=True):
         return first.tracking_id if is_plain and not said_otherwise else None
 
     def _is_alone(self, plain: str, existing: Iterable[str]) -> bool:
-        """Whether no other parcel is so near that it may have been meant, by this or any earlier hearing."""
+        """Whether no other parcel is so similar that it may be meant, by this or any earlier utterance."""
         heard = [(plain, 0.0), *(reading for hearing in self.hearings for reading in hearing[:1])]
         others = [each for each in existing if each != plain]
         alike = likeness.most_alike([plain], others, MOST_COMPARED)
         return all(likeness.closest(heard, each, 2 * DOUBT) > DOUBT for each in alike)
 
     def ranked(self, ids: Iterable[str]) -> list[tuple[str, float]]:
-        """Existing ids that may be meant, the likeliest first, each with its distance from all that was heard."""
+        """Existing ids that may be meant, likeliest first, each with its distance from all evidence."""
         ranked: list[tuple[float, str]] = []
         heard = list(dict.fromkeys(text for hearing in self.hearings for text, _ in hearing[:2]))
         for tracking_id in likeness.most_alike(heard, ids, MOST_COMPARED):
@@ -179,7 +177,7 @@ class Inquiry(msgspec.Struct, frozen=True):
         return [(tracking_id, round(cost, 3)) for cost, tracking_id in sorted(ranked)]
 
 
-def _are_told_apart(endings: Sequence[str]) -> bool:
+def _are_distinct(endings: Sequence[str]) -> bool:
     """Whether a caller can choose by them: none is the end of another."""
     return not any(a.endswith(b) for at, a in enumerate(endings) for other, b in enumerate(endings) if at != other)
 
@@ -190,23 +188,23 @@ def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
-def _asked(heard: Sequence[str], refused: frozenset[str]) -> tuple[Candidate, ...]:
-    """The newest hearing's readings first, then what the earlier ones would add."""
+def _exact_candidates(heard: Sequence[str], refused: frozenset[str]) -> tuple[Candidate, ...]:
+    """The newest utterance's readings first, then further ones of earlier utterances."""
     found: dict[str, Candidate] = {}
     for place, text in enumerate(reversed(heard)):
         for each in candidates(text):
             if each.tracking_id not in refused:
-                # Only what was said last can be taken at its word.
+                # Only the last utterance can be taken literally.
                 cost = each.cost if place == 0 else max(each.cost, CLEAR_LEAD)
                 found.setdefault(each.tracking_id, msgspec.structs.replace(each, cost=cost))
     return tuple(list(found.values())[:MOST_CANDIDATES])
 
 
 def _readings(text: str, *, shortest: int = 4) -> tuple[tuple[str, float], ...]:
-    """The longest and plainest readings of one hearing."""
+    """The longest and plainest readings of one utterance."""
     found = [(each.text, 0.5 * each.cost) for each in readings(text) if len(each.text) >= shortest]
     found += [(each.tracking_id, 0.5 * each.cost) for each in candidates(text)[:2] if is_tracking_id(each.tracking_id)]
-    rough = garbled(text)
+    rough = read_fuzzy(text)
     if rough is not None and len(rough.text) >= shortest:
         found.append((rough.text, rough.cost))
     found += [(_DOUBLED.sub(r"\1", said), cost + 0.2) for said, cost in found]
@@ -217,13 +215,13 @@ def _readings(text: str, *, shortest: int = 4) -> tuple[tuple[str, float], ...]:
 
 
 def _ending_variants(text: str) -> list[str]:
-    """The last digits of what was heard as `text`: as heard, one too many or too few, a repeat lost, another for one, a swap."""
+    """Possible last digits of `text`: unchanged, one too many or too few, a lost repetition, a substitution, a swap."""
     digits = "".join(character for character in text if character.isdigit())
     tail, longer = digits[-ENDING_LENGTH:], digits[-ENDING_LENGTH - 1 :]
     if len(tail) < ENDING_LENGTH - 1:
         return []
     variants = [tail]
-    if len(tail) < ENDING_LENGTH:  # three were heard of four, or there are no more
+    if len(tail) < ENDING_LENGTH:  # three of four were recognised, or there are no more
         variants += [tail[:at] + other + tail[at:] for at in range(len(tail) + 1) for other in _DIGITS]
         return list(dict.fromkeys(variants))
     variants += [longer[:at] + longer[at + 1 :] for at in range(1, len(longer))] if len(longer) > ENDING_LENGTH else []
@@ -232,17 +230,17 @@ def _ending_variants(text: str) -> list[str]:
     ]
     variants += [tail[:at] + other + tail[at + 1 :] for at in range(len(tail)) for other in _DIGITS]
     variants += [_swapped(longer, at)[-ENDING_LENGTH:] for at in range(len(longer) - 1)]
-    variants.append(tail[1:])  # a merchant's number may have only three
+    variants.append(tail[1:])  # a merchant's number may have only three digits
     return list(dict.fromkeys(variants))
 
 
 def _beginning_variants(text: str) -> list[str]:
-    """How a number may begin that was heard as `text`: as heard, with a repeat more or less, a swap, or a rhyme."""
+    """Possible beginnings of `text`: unchanged, with a repetition more or less, a swap, or a similar-sounding character."""
     half = text[: max(SHORTEST_BEGINNING, len(text) // 2)]
     if len(half) < SHORTEST_BEGINNING:
         return []
     variants = [text[:-2], half] if len(text) - 2 > len(half) else [half]
-    variants += [half[: at + 1] + half[at:] for at in range(len(half))]  # a repeat was lost
+    variants += [half[: at + 1] + half[at:] for at in range(len(half))]  # a lost repetition
     variants += [half[:at] + half[at + 1 :] for at in range(1, len(half)) if half[at] == half[at - 1]]  # or added
     variants += [_swapped(half, at) for at in range(len(half) - 1)]
     variants += [half[:at] + other + half[at + 1 :] for at, c in enumerate(half) for other in likeness.rhymes(c)]

@@ -1,8 +1,10 @@
-"""The words people use when they say a tracking number, and what each stands for.
+"""The vocabulary of spoken tracking numbers, and the meaning of each word.
 
-Only tables: how they combine is decided in `tokens` (word by word) and `spoken` (all together). A *weak* word is an
+Only tables: `tokens` (word by word) and `spoken` (all together) combine them. A *weak* word is an
 everyday word too ("to", "are", "I"); it counts as a character only among others. English.
 """
+
+from agentvoicebox_delivery.numbers import calendar_names
 
 
 def _words(text: str) -> frozenset[str]:
@@ -53,14 +55,14 @@ WEAK_LETTERS = {
     "pea": "P", "are": "R", "tea": "T", "you": "U", "yew": "U", "why": "Y",
 }  # fmt: skip
 
-# Heard inside a number and meaning nothing; a run goes on across them.
+# Fillers inside a number; a run continues across them.
 SKIPPED = _words(
     "um umm uh uhh er erm hmm hm mm ah like well so then and okay ok dash hyphen space dot point slash stroke "
     "minus underscore capital uppercase upper lowercase lower case big small letter digit number hash hashtag the "
     "following followed by comma right yeah yes"
 )
 
-# "no, sorry, five": the last word wins. Longest first.
+# "no, sorry, five": the last word counts. Longest first.
 CORRECTIONS: tuple[tuple[str, ...], ...] = (
     ("let", "me", "start", "again"), ("let", "me", "start", "over"), ("let", "me", "correct", "that"),
     ("scratch", "that"), ("strike", "that"), ("make", "that"), ("i", "mean"), ("i", "meant"), ("or", "rather"),
@@ -79,19 +81,19 @@ COUNTED = _words(
     "am pound pounds dollar dollars euro euros digits numbers characters letters percent of more"
 )
 ONE_MARKERS = _words("this that which another other new old every any some only no each right wrong same")
-MONTHS = _words("january february march april june july august september october november december of")
+MONTHS = frozenset(name.lower() for name in calendar_names.MONTHS) - {"may"} | {"of"}
 POSITIONS = {"last": -1, "final": -1, "first": 1}
 CHARACTER_NOUNS = _words("digit digits number numbers character characters letter letters one ones figure figures")
 
-# Short words written in capitals, or without a vowel, that are no part of an id.
+# Short words in capitals, or without a vowel, that are not part of an id.
 NOT_LETTERS = _words(
     "ok am pm id eta ups usps dhl dpd gls fedex hermes evri by my try why shh pls thx hmm mm hm hi no yes is it the vs etc"
     " faq asap"
 )
-# Abbreviations; written in capitals right before digits they are letters of an id all the same ("PC 0001").
+# Abbreviations; in capitals directly before digits they are letters of an id ("PC 0001").
 ABBREVIATIONS = _words("mr mrs ms dr st uk us usa tv sms gps dvd pc nhs eu")
 
-# Everyday words that may stand before digits; any other short word may be letters that a recogniser ran together.
+# Everyday words that may precede digits; any other short word may be letters that a recogniser joined.
 EVERYDAY = _words(
     "is was it its it's my me the this that and or of on in at to from with have has had got get here there code "
     "ref id no not yes ok okay hi hey all just only so but be been his her our your their who what when where how "
@@ -99,7 +101,7 @@ EVERYDAY = _words(
     "she they read says mine also item part"
 )
 
-# What recognisers write for a digit on a bad line; digits only where a number was asked for and made no sense otherwise.
+# What recognisers write for a digit in bad audio; digits only where a number was asked for and the plain reading failed.
 MISHEARD_DIGITS = {
     "hero": "0", "euro": "0", "nero": "0", "when": "1", "want": "1", "wan": "1", "run": "1", "do": "2", "due": "2",
     "free": "3", "through": "3", "full": "4", "pull": "4", "poor": "4", "or": "4", "door": "4", "fight": "5",

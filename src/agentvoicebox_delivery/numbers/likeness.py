@@ -1,26 +1,26 @@
-"""How far what was heard is from a number that exists: the cheapest way to mishear the one as the other.
+"""Distance between a recognised and an existing number: the cheapest sequence of recognition errors between them.
 
-Decides the price of each slip, measured by what recognisers do to spoken numbers: letters that rhyme change places, a digit
-said twice comes out once or three times, a word is lost. What a given distance means is decided in `inquiry`.
+Defines the cost of each error, by what recognisers do to spoken numbers: similar letters are confused, a repeated digit
+is lost or added, a word is lost. `inquiry` decides what a given distance means.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-RHYME = 0.7  # one character of a set below for another
+RHYME = 0.7  # one character of a set below instead of another
 OTHER_LETTER = 1.2
 OTHER = 1.5
-SAME_SIGN = 0.2  # the letter O for nought, the letter I for one
-REPEAT = 0.6  # a character too often, or not often enough, beside its like
+SAME_SIGN = 0.2  # the letter O for zero, the letter I for one
+REPEAT = 0.6  # a repetition too many or too few
 LOST = 1.0
 ADDED = 1.0
-AT_THE_EDGE = 0.7  # a word before or after the number, taken for a character
+AT_THE_EDGE = 0.7  # a word before or after the number, recognised as a character
 SWAPPED = 1.2
-ALIKE_WORTH = 0.1  # of a character at either end, when only a first look is taken
-BAND = 6  # places by which the two may run apart
-MOST_MISSING = 3  # characters; a number of which more is missing was not said whole, and nobody is told how it goes on
+ALIKE_WORTH = 0.1  # of a character at either end, in the rough comparison
+BAND = 6  # maximum offset between the two
+MOST_MISSING = 3  # characters; with more missing, the number was not said completely, and its rest must not be revealed
 
-# Sounds that recognisers take for one another, letters and digits (vapi-and-sanity §8; the digits with letters as measured).
+# Sounds that recognisers confuse, letters and digits (vapi-and-sanity §8; digits with letters as measured).
 _SETS = ("AHJK8", "BCDEGPTVZ3", "FSX6", "MN", "N9", "IY59", "QU2", "JG", "AE", "BV")
 _SAME = (("O", "0"), ("I", "1"), ("L", "1"))
 _PRICES: dict[tuple[str, str], float] = {}
@@ -33,12 +33,12 @@ for _a, _b in _SAME:
 
 
 def rhymes(character: str) -> list[str]:
-    """The characters that it is most easily taken for."""
+    """The characters that it is most often confused with."""
     return [other for (heard, other), price in _PRICES.items() if heard == character != other and price <= RHYME]
 
 
-def slip(heard: str, meant: str) -> float:
-    """The price of one character for another."""
+def substitution_cost(heard: str, meant: str) -> float:
+    """The cost of recognising one character as another."""
     if heard == meant:
         return 0.0
     price = _PRICES.get((heard, meant))
@@ -48,7 +48,7 @@ def slip(heard: str, meant: str) -> float:
 
 
 def distance(heard: str, meant: str, most: float, *, most_missing: int = MOST_MISSING) -> float:
-    """The price of hearing `meant` as `heard`; infinity when above `most`, or when their lengths are too far apart."""
+    """The cost of recognising `meant` as `heard`; infinity when above `most`, or when their lengths differ too much."""
     if heard == meant:
         return 0.0
     n, m = len(heard), len(meant)
@@ -58,16 +58,16 @@ def distance(heard: str, meant: str, most: float, *, most_missing: int = MOST_MI
     before: list[float] = []
     row = [0.0]
     for j in range(1, m + 1):
-        row.append(row[-1] + min(AT_THE_EDGE, _lost(meant, j)) if j <= BAND else far)
+        row.append(row[-1] + min(AT_THE_EDGE, _deletion_cost(meant, j)) if j <= BAND else far)
     for i in range(1, n + 1):
         older, before, row = before, row, [far] * (m + 1)
         if i <= BAND:
             row[0] = before[0] + AT_THE_EDGE
         for j in range(max(1, i - BAND), min(m, i + BAND) + 1):
             best = min(
-                before[j - 1] + slip(heard[i - 1], meant[j - 1]),
-                before[j] + _added(heard, i, j == m),
-                row[j - 1] + _lost(meant, j),
+                before[j - 1] + substitution_cost(heard[i - 1], meant[j - 1]),
+                before[j] + _insertion_cost(heard, i, j == m),
+                row[j - 1] + _deletion_cost(meant, j),
             )
             if i > 1 and j > 1 and heard[i - 1] == meant[j - 2] and heard[i - 2] == meant[j - 1]:
                 best = min(best, older[j - 2] + SWAPPED)
@@ -77,15 +77,15 @@ def distance(heard: str, meant: str, most: float, *, most_missing: int = MOST_MI
     return row[m] if row[m] <= most else far
 
 
-def _lost(meant: str, j: int) -> float:
-    """Character j (from 1) of what was meant was not heard."""
+def _deletion_cost(meant: str, j: int) -> float:
+    """The cost of character j (from 1) of `meant` missing in `heard`."""
     character = meant[j - 1]
     is_repeat = (j > 1 and meant[j - 2] == character) or (j < len(meant) and meant[j] == character)
     return REPEAT if is_repeat else LOST
 
 
-def _added(heard: str, i: int, is_at_end: bool) -> float:
-    """Character i (from 1) was heard and not said."""
+def _insertion_cost(heard: str, i: int, is_at_end: bool) -> float:
+    """The cost of character i (from 1) of `heard` that was not said."""
     character = heard[i - 1]
     if (i > 1 and heard[i - 2] == character) or (i < len(heard) and heard[i] == character):
         return REPEAT
@@ -93,7 +93,7 @@ def _added(heard: str, i: int, is_at_end: bool) -> float:
 
 
 def _at_least(heard: str, meant: str) -> float:
-    """A price that the distance can't be below, from the characters without their order."""
+    """A lower bound of the distance, from the characters without their order."""
     common = sum((Counter(heard) & Counter(meant)).values())
     return (max(len(heard), len(meant)) - common) * SAME_SIGN + abs(len(heard) - len(meant)) * (REPEAT - SAME_SIGN)
 
@@ -101,7 +101,7 @@ def _at_least(heard: str, meant: str) -> float:
 def closest(
     readings: Sequence[tuple[str, float]], meant: str, most: float, *, most_missing: int = MOST_MISSING
 ) -> float:
-    """The least distance of a hearing's readings, each with the doubt in it; at most `most`."""
+    """The least distance of an utterance's readings, each with its doubt; at most `most`."""
     best = most
     for text, cost in readings:
         if cost < best:
@@ -110,7 +110,7 @@ def closest(
 
 
 def most_alike(heard: Sequence[str], ids: Iterable[str], most: int) -> list[str]:
-    """Of many ids those worth comparing, by how much of their beginning and end is as heard, and which characters they have."""
+    """The ids worth comparing, by equal characters at the beginning and end, and by common characters."""
     known = list(ids)
     if len(known) <= most:
         return known
@@ -123,5 +123,5 @@ def _roughly(heard: str, meant: str) -> float:
 
 
 def _shared(a: str, b: str) -> int:
-    """How many characters both begin with."""
+    """Length of the common prefix."""
     return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,16 +1,16 @@
-"""A tracking number as it is said back to a caller: in small groups, digits as words, letters that can't be misheard."""
+"""Reads a tracking number back to a caller: in small groups, digits as words, and letters that can't be confused."""
 
 import re
 
 from agentvoicebox_delivery.numbers import lexicon
 
-GROUP = 4  # characters said in one breath; people hold three to four
-ENDING = 4  # characters that name a parcel without reading out its number
+GROUP = 4  # characters per group; people remember three to four
+ENDING = 4  # characters that identify a parcel without its whole number
 
 _DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NATO = {letter: name for name, letter in lexicon.NATO.items() if name not in ("alfa", "juliett", "juliette", "whisky")}
 _EXAMPLES = {letter: name.capitalize() for letter, name in _NATO.items()} | {"X": "X-ray"}
-# Letters that sound alike over a telephone (vapi-and-sanity §8); these get an example word.
+# Letters that sound alike on a telephone (vapi-and-sanity §8); these get an example word.
 _CONFUSABLE = frozenset("BCDEGPTVZFSMN")
 
 
@@ -18,7 +18,7 @@ def readback(tracking_id: str) -> str:
     """The whole id in groups: "P K G, zero zero four"; long or unusual letters with an example: "one Z for Zulu, …".
 
     Letters stand alone when three or fewer open the id (a merchant's own prefix, which its customers know); inside an id,
-    confusable letters get their example word.
+    confusable letters get an example word.
     """
     prefix = re.match(r"[A-Z]{1,4}(?=\d+$)", tracking_id)
     if prefix:
@@ -29,7 +29,7 @@ def readback(tracking_id: str) -> str:
 
 
 def ending(tracking_id: str) -> str:
-    """The last characters, enough to name the parcel: "six seven eight four"; of `PKG004` "zero zero four"."""
+    """The last characters, enough to identify the parcel: "six seven eight four"; of `PKG004` "zero zero four"."""
     return " ".join(_spoken(character) for character in spelled_ending(tracking_id))
 
 

@@ -1,7 +1,7 @@
-"""Tokens as readings: every id that a stretch of talk can stand for, with how far each is from the plain one.
+"""Readings of a token sequence: every id that a text can mean, each with its distance from the plain reading.
 
-Decides how weak words count among their neighbours, what a correction replaces, and which stretches belong together.
-Leaves to `tracking` which reading looks most like a real number.
+Decides how weak words count among their neighbours, what a correction replaces, and which runs belong together.
+`tracking` decides which reading looks most like a real number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,38 +11,38 @@ import msgspec
 
 from agentvoicebox_delivery.numbers.tokens import Break, Correction, Option, Symbols, Token, Units, clean, tokenize
 
-MOST_PATHS = 32  # kept while reading on; twice the candidates that a look-up takes
-MOST_RUNS = 6  # stretches of characters looked at in one text, the last ones
-REMEMBERED = 512  # texts; the dialogue reads a conversation anew at each line
+MOST_PATHS = 32  # kept during the search; twice the candidates of a look-up
+MOST_RUNS = 6  # runs of characters read in one text, the last ones
+REMEMBERED = 512  # texts; the dialogue reads the whole conversation again at each line
 JOIN_COST = 0.5  # for each gap of other words inside one id
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """Characters that were said, and the doubt in it: 0 for the plain reading; 1 or more is a guess."""
+class IdReading(msgspec.Struct, frozen=True):
+    """Characters, and the doubt in them: 0 for the plain reading; 1 or more is a guess."""
 
     text: str
     cost: float
 
 
 @lru_cache(maxsize=REMEMBERED)
-def readings(text: str) -> tuple[Reading, ...]:
-    """All readings of typed or spoken text, of any length from 1, cheapest first; () when no character was said."""
+def readings(text: str) -> tuple[IdReading, ...]:
+    """All readings of typed or spoken text, of any length from 1, cheapest first; () when it holds no characters."""
     runs = [paths for paths in map(_expand, _runs(_weigh(tokenize(clean(text))))) if paths[0].units][-MOST_RUNS:]
-    found = [Reading(path.text, path.cost) for run in runs for path in run]
+    found = [IdReading(path.text, path.cost) for run in runs for path in run]
     for start in range(len(runs) - 1):
         found += _joined(runs[start:])
     return tuple(_cheapest(found))
 
 
-def _joined(runs: Sequence[Sequence[Option]]) -> Iterable[Reading]:
+def _joined(runs: Sequence[Sequence[Option]]) -> Iterable[IdReading]:
     paths: list[Option] = [Option(())]
     for run in runs:
         paths = _product(paths, run)
-    return [Reading(path.text, path.cost + JOIN_COST * (len(runs) - 1)) for path in paths]
+    return [IdReading(path.text, path.cost + JOIN_COST * (len(runs) - 1)) for path in paths]
 
 
-def _cheapest(found: Iterable[Reading]) -> list[Reading]:
-    """Each text once. An id that was said twice over is one id."""
+def _cheapest(found: Iterable[IdReading]) -> list[IdReading]:
+    """Each text once. An id that was said twice is one id."""
     best: dict[str, float] = {}
     for reading in found:
         text, half = reading.text, len(reading.text) // 2
@@ -50,7 +50,7 @@ def _cheapest(found: Iterable[Reading]) -> list[Reading]:
             text = text[:half]
         if text and reading.cost < best.get(text, float("inf")):
             best[text] = reading.cost
-    return sorted((Reading(text, cost) for text, cost in best.items()), key=lambda reading: reading.cost)
+    return sorted((IdReading(text, cost) for text, cost in best.items()), key=lambda reading: reading.cost)
 
 
 def _is_strong(token: Token | None) -> bool:
@@ -58,7 +58,7 @@ def _is_strong(token: Token | None) -> bool:
 
 
 def _weigh(tokens: Sequence[Token]) -> list[Token]:
-    """Give each weak word the choice of being no character, at a price that its neighbours set."""
+    """Give each weak word the option of being no character, at a cost that depends on its neighbours."""
     weighed: list[Token] = []
     for index, token in enumerate(tokens):
         if not isinstance(token, Symbols) or not token.is_weak or any(not option.text for option in token.options):
@@ -91,7 +91,7 @@ def _weak(token: Symbols, before: Token | None, after: Token | None) -> Token:
 
 
 def _runs(tokens: Sequence[Token]) -> list[list[Token]]:
-    """Stretches without a break. A correction ties what follows to what came before, whatever words lie between."""
+    """Runs without a break. A correction connects what follows to what came before, whatever words lie between."""
     runs: list[list[Token]] = []
     is_open = False
     for token in tokens:
@@ -117,7 +117,7 @@ def _product(paths: Sequence[Option], options: Sequence[Option]) -> list[Option]
 
 
 def _expand(run: Sequence[Token]) -> list[Option]:
-    """All paths through a run, corrections carried out, cheapest first."""
+    """All paths through a run, with corrections applied, cheapest first."""
     paths: list[Option] = [Option(())]
     pending: Correction | None = None
     said: list[Option] = [Option(())]
@@ -139,7 +139,7 @@ def _expand(run: Sequence[Token]) -> list[Option]:
 
 
 def _correct(before: Option, after: Option, correction: Correction) -> list[Option]:
-    """What "before, no, after" can mean."""
+    """The meanings of "before, no, after"."""
     cost = before.cost + after.cost
     if not after.units or not before.units:
         return [Option(before.units + after.units, cost)]
@@ -152,7 +152,7 @@ def _correct(before: Option, after: Option, correction: Correction) -> list[Opti
     tail = characters[-count:]
     likeness = sum(a == b for a, b in zip(tail, after.text, strict=False)) / count
     anew, last, same_length = 3.0, 0.0, 1.0
-    if count >= max(6, len(characters) - 1):  # as long as all that was said: the whole number again
+    if count >= max(6, len(characters) - 1):  # as long as all characters before: the whole number again
         anew, last, same_length = 0.0, 1.0, 1.0
     elif len(after.units) > 1 and likeness >= 0.5 and count <= len(characters):
         last, same_length = 1.0, 0.0  # "four five six, no, four five seven"

@@ -1,7 +1,7 @@
-"""Text, typed or as a recogniser wrote it, as a list of tokens: characters with their doubts, corrections, and breaks.
+"""Tokenizes typed or recognised text: characters with their doubts, corrections, and breaks.
 
-Decides what one word can stand for by itself and by its neighbours. Leaves the combination of tokens into whole ids, and
-which reading is the best one, to `spoken`.
+Decides what one word can mean by itself and by its neighbours. `spoken` combines tokens to whole ids, and finds
+the best reading.
 """
 
 import re
@@ -16,7 +16,7 @@ Units = tuple[str, ...]  # what one correction can replace: a character, or a nu
 
 
 class Option(msgspec.Struct, frozen=True):
-    """One thing that a token may stand for. `cost` is 0 for the plain reading and grows with doubt."""
+    """One meaning of a token. `cost` is 0 for the plain reading and grows with doubt."""
 
     units: Units
     cost: float = 0.0
@@ -31,7 +31,7 @@ class Symbols(msgspec.Struct, frozen=True):
     """Characters of an id.
 
     Attributes:
-        options: readings, the most natural first; empty text means that the word was no character.
+        options: readings, the most natural first; empty text means that the word is not a character.
         is_weak: an everyday word; its neighbours decide.
         ends_clause: a comma or full stop follows.
     """
@@ -42,23 +42,23 @@ class Symbols(msgspec.Struct, frozen=True):
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """What follows replaces something said before.
+    """The following characters replace earlier ones.
 
     Attributes:
-        replaces: how many characters, when the speaker said so ("the last four are"); 0: not said; -1: all.
+        replaces: how many characters, if the speaker said so ("the last four are"); 0: unknown; -1: all.
     """
 
     replaces: int = 0
 
 
 class Break(msgspec.Struct, frozen=True):
-    """Words that are no part of an id."""
+    """Words that are not part of an id."""
 
 
 Token = Symbols | Correction | Break
 
 
-class Word(msgspec.Struct, frozen=True):
+class SpokenWord(msgspec.Struct, frozen=True):
     """A word as written (`raw`), in lower case (`low`), and whether a pause mark follows it."""
 
     raw: str
@@ -66,7 +66,7 @@ class Word(msgspec.Struct, frozen=True):
     ends_clause: bool
 
 
-MOST_WORDS = 400  # the last of them are read; a number takes at most about a hundred
+MOST_WORDS = 400  # only the last ones are read; a number takes at most about a hundred
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
@@ -74,32 +74,32 @@ _PLURAL = re.compile(r"\d+s")  # "680s": a recogniser's idea of decades
 
 
 def clean(text: str) -> str:
-    """NFKC, without zero-width characters, any script's digits as ASCII, one kind of apostrophe."""
+    """NFKC, without zero-width characters, all digits as ASCII, one kind of apostrophe."""
     kept = (
         c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in ("Cf", "Cc") or c.isspace()
     )
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept).replace("\u2019", "'")
 
 
-def words(text: str) -> list[Word]:
+def words(text: str) -> list[SpokenWord]:
     """The words of cleaned text, in order."""
     found = list(_WORD.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)] * bool(found)
     return [
-        Word(match.group(), match.group().lower(), any(mark in text[match.end() : end] for mark in ",.;!?"))
+        SpokenWord(match.group(), match.group().lower(), any(mark in text[match.end() : end] for mark in ",.;!?"))
         for match, end in zip(found, ends, strict=True)
     ]
 
 
 def tokenize(text: str) -> list[Token]:
-    """Cleaned text as tokens; words that only fill a pause leave no token."""
+    """Cleaned text as tokens; filler words give no token."""
     return _Scan(words(text)[-MOST_WORDS:], is_shouted=text.isupper()).run()
 
 
 class _Scan:
-    """One pass over the words. Each `_…` reader looks at `at`, and returns a token and how many words it took."""
+    """One pass over the words. Each `_…` reader reads at `at`, and returns a token and how many words it used."""
 
-    def __init__(self, found: Sequence[Word], *, is_shouted: bool) -> None:
+    def __init__(self, found: Sequence[SpokenWord], *, is_shouted: bool) -> None:
         self.words = found
         self.is_shouted = is_shouted
         self.at = 0
@@ -161,11 +161,11 @@ class _Scan:
         )
 
     def _symbols(self) -> tuple[tuple[Option, ...], int, bool] | None:
-        """Options, how many words they took, whether weak; None when the word is no character."""
+        """Options, how many words they used, whether weak; None when the word is not a character."""
         return self._spelled_out() or self._multiplied() or self._number() or self._literal() or self._letter()
 
     def _spelled_out(self) -> tuple[tuple[Option, ...], int, bool] | None:
-        """As in "B as in boy", "T for Tango", "M is in mike": the example decides, the letter is the second guess."""
+        """As in "B as in boy", "T for Tango", "M is in mike": the example decides, the letter is the second option."""
         letter = self._single_letter(self._low())
         if letter is None:
             return None
@@ -258,7 +258,7 @@ class _Scan:
         return (Option((str(tens + int(unit)),)), Option((str(tens), unit), 1.0)), 2
 
     def _oh(self) -> tuple[tuple[Option, ...], int, bool]:
-        """The word "oh" is nought among digits, a letter among letters, and a sigh before a comma."""
+        """The word "oh" is zero among digits, a letter among letters, and an interjection before a comma."""
         as_digit, as_letter = Option(("0",)), Option(("O",), 1.5)
         before, after = self._single_letter(self._low(-1)), self._single_letter(self._low(1))
         if self._low() == "o" and after and (before or not self._is_digit(-1)):
@@ -273,7 +273,7 @@ class _Scan:
         return low.isdigit() or any(low in words for words in (lex.DIGITS, lex.TEENS, lex.TENS, lex.PLURAL_DIGITS))
 
     def _literal(self) -> tuple[tuple[Option, ...], int, bool] | None:
-        """Characters as they stand: "1Z", "999", "AA1", "Pkg". A short unknown word before digits is a far guess."""
+        """Characters as written: "1Z", "999", "AA1", "Pkg". A short unknown word before digits is an unlikely guess."""
         word = self.words[self.at]
         raw, low = word.raw.upper(), word.low
         if not (raw.isascii() and raw.isalnum()) or _ORDINAL.fullmatch(low):
@@ -299,7 +299,7 @@ class _Scan:
         return None
 
     def _is_amid_typed_groups(self) -> bool:
-        """Whether capitals stand between a group that can only be letters and one of digits, as HM in "BB HM 0001"."""
+        """Whether capitals are between a group that can only be letters and one of digits, as HM in "BB HM 0001"."""
         word, before = self.words[self.at], self.words[self.at - 1] if self.at else None
         return (
             before is not None

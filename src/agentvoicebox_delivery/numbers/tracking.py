@@ -1,7 +1,7 @@
-"""Typed or spoken text → the tracking numbers it may mean, best first.
+"""Finds the tracking numbers that a typed or spoken text may mean, best first.
 
 Decides the order: a number whose shape and check digit fit is likelier than one that only has the right length, and the
-plain reading is likelier than a guess. Never decides that a parcel exists; a bounded set of candidates is looked up at once.
+plain reading is likelier than a guess. Does not decide whether a parcel exists; a bounded set of candidates is looked up.
 """
 
 import re
@@ -9,18 +9,18 @@ import re
 import msgspec
 
 from agentvoicebox_delivery.numbers import carriers
-from agentvoicebox_delivery.numbers.spoken import Reading, readings
+from agentvoicebox_delivery.numbers.spoken import IdReading, readings
 from agentvoicebox_delivery.numbers.tokens import clean
 
 SHORTEST, LONGEST = 6, 32  # characters of a tracking number (requirement B1.2)
-MOST_CANDIDATES = 16  # what one look-up asks for at once
-CLEAR_LEAD = 1.0  # a second reading farther than this is no rival
-CLOSE_SCORE = 0.2  # nor is one that looks so much less like a number
+MOST_CANDIDATES = 16  # ids in one look-up
+CLEAR_LEAD = 1.0  # a second reading with a larger distance is not a rival
+CLOSE_SCORE = 0.2  # nor is one that looks this much less like a number
 
 _SEPARATORS = re.compile(r"[\s\-./_\u2010-\u2015]+")
 _CERTAIN_ZERO = re.compile(r"O(?=O*\d)|(?<=\d)O")
 
-# Letters that a recogniser takes for one another; the nearest first (vapi-and-sanity §8, confusion sets, shortened).
+# Letters that a recogniser confuses; the nearest first (vapi-and-sanity §8, confusion sets, shortened).
 _SOUNDS_LIKE = {
     "A": "JK", "B": "DPVE", "C": "ZT", "D": "BTG", "E": "BP", "F": "SX", "G": "JDT", "H": "A", "I": "Y", "J": "GK",
     "K": "JA", "M": "N", "N": "M", "P": "BTD", "Q": "U", "S": "FX", "T": "PDB", "U": "Q", "V": "BZ", "X": "SF",
@@ -35,9 +35,9 @@ class Candidate(msgspec.Struct, frozen=True):
     Attributes:
         tracking_id: normalised: upper case letters and digits, 6 to 32 of them.
         score: 0 to 1, for comparison among candidates.
-        carrier: whose number it looks like, as said to people; None for any other.
+        carrier: display name of the carrier it looks like; None for any other.
         check_digit_ok: None where no check digit is known for its shape.
-        cost: doubt in the reading; 0 is what was plainly said, 1 and more a guess.
+        cost: doubt in the reading; 0 is the plain reading, 1 and more a guess.
     """
 
     tracking_id: str
@@ -48,7 +48,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 def normalize(typed: str) -> str:
-    """A typed id, compact: NFKC, upper case, no spaces, hyphens, dots, slashes or zero-width characters. May be no id at all."""
+    """A typed id, compact: NFKC, upper case, no spaces, hyphens, dots, slashes or zero-width characters. It may be invalid."""
     return _SEPARATORS.sub("", clean(typed)).upper()
 
 
@@ -63,7 +63,7 @@ def candidates(text: str, *, limit: int = MOST_CANDIDATES) -> list[Candidate]:
     """The tracking numbers that typed or spoken text may mean, best first.
 
     Args:
-        text: what was typed, or what a recogniser wrote; other words around the number do no harm.
+        text: typed or recognised text; other words around the number are ignored.
         limit: 1 or more.
     """
     costs: dict[str, float] = {}
@@ -77,18 +77,18 @@ def candidates(text: str, *, limit: int = MOST_CANDIDATES) -> list[Candidate]:
     for alike in _sound_alikes(plain.tracking_id)[: max(0, limit - len(costs))]:
         costs.setdefault(alike, plain.cost + _SOUND_COST)
     guessed = [each for each in _rank(costs) if each.tracking_id != plain.tracking_id]
-    return [plain, *guessed][:limit]  # what was said comes before what it sounds like, even when it is unfinished
+    return [plain, *guessed][:limit]  # the plain reading comes before similar-sounding ones, even when it is incomplete
 
 
 def is_certain(found: list[Candidate]) -> bool:
-    """Whether the first candidate may be taken at its word: plainly said, without a rival, its check digit not against it."""
+    """Whether the first candidate may be taken literally: plain, without a rival, and with no contradicting check digit."""
     if not found or found[0].cost >= CLEAR_LEAD or found[0].check_digit_ok is False:
         return False
     return not rivals(found)
 
 
 def rivals(found: list[Candidate]) -> list[Candidate]:
-    """Later candidates that the speaker may as well have meant ("thirty one" is 31, or 30 and 1)."""
+    """Later candidates that the speaker may equally have meant ("thirty one" is 31, or 30 and 1)."""
     first = found[0]
     return [
         other
@@ -100,29 +100,29 @@ def rivals(found: list[Candidate]) -> list[Candidate]:
 
 
 def fragment(text: str) -> str:
-    """The characters that text plainly spells, of any length: a part of a number, or "" for none."""
+    """The characters that text plainly spells, of any length: part of a number, or "" for none."""
     found = readings(text)
     return max(found, key=lambda reading: len(reading.text) - 6 * reading.cost).text if found else ""
 
 
-def _all_readings(text: str) -> list[Reading]:
+def _all_readings(text: str) -> list[IdReading]:
     typed = normalize(text)
-    found = [Reading(typed, 0.0)] if is_tracking_id(typed) and not re.search(r"\s", text.strip()) else []
+    found = [IdReading(typed, 0.0)] if is_tracking_id(typed) and not re.search(r"\s", text.strip()) else []
     for reading in [*found, *readings(text)]:
         found.append(reading)
         zeros = _CERTAIN_ZERO.sub("0", reading.text)
         if zeros != reading.text:
-            found.append(Reading(zeros, reading.cost + 1.5))
+            found.append(IdReading(zeros, reading.cost + 1.5))
         if reading.text.startswith(("IZ", "LZ")):
-            found.append(Reading("1Z" + reading.text[2:], reading.cost + 1.0))
+            found.append(IdReading("1Z" + reading.text[2:], reading.cost + 1.0))
     return found
 
 
 def _rank(costs: dict[str, float]) -> list[Candidate]:
-    return sorted((_judge(text, cost) for text, cost in costs.items()), key=lambda each: (-each.score, each.cost))
+    return sorted((_score(text, cost) for text, cost in costs.items()), key=lambda each: (-each.score, each.cost))
 
 
-def _judge(text: str, cost: float) -> Candidate:
+def _score(text: str, cost: float) -> Candidate:
     shapes = carriers.matches(text)
     carrier = shapes[0].carrier if shapes else None
     check_digit_ok = shapes[0].check_digit_ok if shapes else None
@@ -138,7 +138,7 @@ def _judge(text: str, cost: float) -> Candidate:
 
 
 def _sound_alikes(tracking_id: str) -> list[str]:
-    """The id with one of its leading letters heard as its neighbour."""
+    """The id with one of its leading letters replaced by a similar-sounding one."""
     letters = re.match(r"[A-Z]{1,5}", tracking_id)
     if letters is None:
         return [f"1Z{tracking_id[2:]}"] if re.match(r"1[CVBETPDG3]", tracking_id) and len(tracking_id) == 18 else []

@@ -1,6 +1,6 @@
-"""Shipment or outcome → the sentence that is spoken. The same input gives the same words, and no word more than the input holds.
+"""Builds the spoken sentence for a shipment or outcome. The same input gives the same words, with no more facts than the input.
 
-Decides every sentence of the tool. The dialogue's own questions are in `dialogue`.
+Contains every sentence of the tool. The dialogue's own questions are in `dialogue`.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from agentvoicebox_delivery.grounding.words import spoken_age, spoken_date, spok
 from agentvoicebox_delivery.numbers.readback import ending, readback
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 
-LONGEST_PLACE = 60  # characters of a stored field that are read out
-STALE_AFTER_S = 60.0  # younger than this an answer needs no age (requirement B2.1, cache of 60 s)
+LONGEST_PLACE = 60  # maximum of characters of a stored field that are spoken
+STALE_AFTER_S = 60.0  # below this, an answer does not mention its age (requirement B2.1, cache of 60 s)
 
 _STATUS = {
     ShipmentStatus.LABEL_CREATED: "has been announced, but the carrier does not have it yet",
@@ -27,7 +27,7 @@ _STATUS = {
     ShipmentStatus.CANCELLED: "has been cancelled by the sender",
 }
 
-# In these states a day of arrival is still to come.
+# In these states the arrival is still to come.
 _ARRIVING = frozenset(
     {
         ShipmentStatus.LABEL_CREATED,
@@ -42,7 +42,7 @@ _ARRIVING = frozenset(
 
 
 def found(shipment: Shipment, *, age_s: float = 0.0) -> str:
-    """What is known about a parcel. `age_s` is how old the knowledge is; above a minute the sentence says so."""
+    """The known facts about a parcel. `age_s` is the age of the data; above a minute the sentence mentions it."""
     opening = f"Your parcel ending in {ending(shipment.tracking_id)} {_STATUS[shipment.status]}"
     event = shipment.last_event
     if shipment.status is ShipmentStatus.DELIVERED and event and event.status is shipment.status:
@@ -58,14 +58,14 @@ def found(shipment: Shipment, *, age_s: float = 0.0) -> str:
 
 
 def arrival(shipment: Shipment) -> str:
-    """When it should come; "" when it has come, never will, or nobody knows."""
+    """The expected arrival; "" when it has arrived, never will, or the day is unknown."""
     if shipment.eta is None or shipment.status not in _ARRIVING:
         return ""
     return f"It should arrive on {spoken_date(shipment.eta)}."
 
 
 def whereabouts(shipment: Shipment) -> str:
-    """Where it was last seen, and when; "" when that isn't known."""
+    """Where it was last seen, and when; "" when this is unknown."""
     event = shipment.last_event
     if event is None or not event.location or not plain(event.location):
         return ""
@@ -73,23 +73,23 @@ def whereabouts(shipment: Shipment) -> str:
 
 
 def not_found(tracking_id: str) -> str:
-    """No such parcel. The number is read back, so that the caller hears what was understood."""
+    """No such parcel. The number is read back, so that the caller hears how it was understood."""
     number = f" the number {readback(tracking_id)}" if tracking_id else " that number"
     return f"I couldn't find a parcel with{number}."
 
 
 def invalid_id() -> str:
-    """What was said is no tracking number."""
+    """The input is not a tracking number."""
     return "That doesn't look like a whole tracking number. It has at least six letters and digits."
 
 
 def confirm(tracking_id: str) -> str:
-    """One parcel fits a guess; nothing about it is told yet."""
+    """One parcel fits a guess; no state is reported yet."""
     return f"I understood {readback(tracking_id)}. Is that your number?"
 
 
 def ambiguous(tracking_ids: Sequence[str]) -> str:
-    """Several parcels fit; the caller chooses by how their numbers end."""
+    """Several parcels fit; the caller chooses by the end of the number."""
     endings = [ending(each) for each in tracking_ids]
     if len(set(endings)) < len(endings):
         endings = [readback(each) for each in tracking_ids]
@@ -102,12 +102,12 @@ def unavailable() -> str:
 
 
 def error() -> str:
-    """Something is wrong on our side."""
+    """An error on our side."""
     return "I'm sorry, something went wrong while I was looking that up."
 
 
 def plain(stored: str) -> str:
-    """A stored field as it may be read out: one line, no control characters or markup, at most 60 characters."""
+    """A stored field in speakable form: one line, no control characters or markup, at most 60 characters."""
     return plain_text(stored, LONGEST_PLACE)
 
 
@@ -117,7 +117,7 @@ def _in_place(location: str | None) -> str:
 
 
 def _last_seen(shipment: Shipment) -> str:
-    """The place, for a parcel on its way. A delivered one was told already; one not yet posted has none."""
+    """The place, for a parcel in transit. For a delivered one it was reported already; one not yet posted has none."""
     if shipment.status in (ShipmentStatus.DELIVERED, ShipmentStatus.READY_FOR_PICKUP, ShipmentStatus.OUT_FOR_DELIVERY):
         return ""
     return whereabouts(shipment)

@@ -1,4 +1,4 @@
-"""A parcel, as far as it may be told to a caller. No name, no address: nothing here can leak who it is for."""
+"""The data of a parcel that a caller may receive. Without name and address, so the recipient can't be revealed."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ import msgspec
 
 
 class ShipmentStatus(StrEnum):
-    """Where a parcel is in its life."""
+    """The state of a parcel."""
 
     LABEL_CREATED = "label_created"
     PICKED_UP = "picked_up"
@@ -23,7 +23,7 @@ class ShipmentStatus(StrEnum):
 
 
 class ShipmentEvent(msgspec.Struct, frozen=True):
-    """The last thing that happened to it. `location` is a town or a depot, as the carrier writes it."""
+    """The last event of a parcel. `location` is a town or a depot, as the carrier writes it."""
 
     status: ShipmentStatus
     at: datetime | None = None
@@ -35,8 +35,8 @@ class Shipment(msgspec.Struct, frozen=True):
 
     Attributes:
         tracking_id: normalised, as it is looked up.
-        carrier: as said to people, or None.
-        eta: the day it should arrive; None when nobody knows.
+        carrier: display name, or None.
+        eta: the expected day of arrival; None when unknown.
         updated_at: when the source last changed it.
     """
 

@@ -1,7 +1,7 @@
-"""What came back from the look-up, whoever ran it, as facts that may be spoken.
+"""Parses the result of the look-up tool, from any source, into facts that may be spoken.
 
 Our own tool answers with `code`, `speech` and `data`. A client that runs the tool itself may answer with less, or with
-plain words; what can't be understood is said to be so, never filled in.
+plain text; unparsable parts are reported as such, never filled in.
 """
 
 import msgspec
@@ -10,15 +10,15 @@ from agentvoicebox.text import plain_text
 from agentvoicebox_delivery.parcels import reply, track
 from agentvoicebox_delivery.parcels.shipment import Shipment
 
-LONGEST_SPEECH = 600  # characters of a client's own text that are read out
+LONGEST_SPEECH = 600  # maximum of characters of a client's own text that are spoken
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """A tool's answer.
+    """A tool's result.
 
     Attributes:
-        code: of `track`, or FOUND for an answer without a code that holds something to say.
-        speech: what may be said of it.
+        code: as in `track`, or FOUND for a result without a code that has text.
+        speech: the sentence for the caller.
     """
 
     code: str
@@ -27,7 +27,7 @@ class ToolResult(msgspec.Struct, frozen=True):
 
     @property
     def shipment(self) -> Shipment | None:
-        """The parcel, when the data hold one."""
+        """The parcel, if the data hold one."""
         try:
             return msgspec.convert(self.data, Shipment, strict=False)
         except msgspec.ValidationError:
@@ -35,19 +35,19 @@ class ToolResult(msgspec.Struct, frozen=True):
 
     @property
     def tracking_id(self) -> str:
-        """The id that the answer is about, or ""."""
+        """The id of the result, or ""."""
         value = self.data.get("tracking_id")
         return value if isinstance(value, str) else ""
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The ids among which the caller is to choose."""
+        """The ids that the caller is asked to choose from."""
         value = self.data.get("candidates")
         return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def read(output: str) -> ToolResult:
-    """A tool's output, of any form."""
+    """Parse a tool's output, of any form."""
     try:
         decoded = msgspec.json.decode(output.encode())
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""The look-up tool as a language model sees it. One description for every front door."""
+"""The look-up tool as a language model sees it. One description for all channels."""
 
 from typing import Annotated, Any
 
@@ -13,14 +13,14 @@ DESCRIPTION = (
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """What it takes.
+    """The tool's arguments.
 
     Attributes:
-        tracking_id: a string: as a number it would lose leading zeros, and its last digits beyond 2**53.
+        tracking_id: a string: a number would lose leading zeros, and its last digits beyond 2**53.
         candidates: readings of it, likeliest first.
-        heard: the caller's own words for it, of each time it was said.
-        ending: their words for its last characters.
-        refused: numbers that they have said no to.
+        heard: the caller's own words for it, for each time it was said.
+        ending: the caller's words for its last characters.
+        refused: numbers that the caller rejected.
     """
 
     tracking_id: Annotated[

@@ -1,7 +1,7 @@
-"""The one core of every front door's tool: a raw id, and the shipments found for it → an outcome to speak and to read.
+"""The core of the look-up tool for all channels: a raw id, and the shipments found for it → an outcome to speak and to read.
 
-Pure: it says which ids to look up, and what the answer means. Who looks them up, and how long that may take, is decided in
-`workers/tool` and in the webhook. An outcome's `speech` is complete; whoever speaks it adds no fact.
+Pure: it defines which ids to look up, and what the result means. The callers perform the look-up, with their own time
+limits (`agentvoicebox_delivery.tool`, the webhook). An outcome's `speech` is complete; callers add no facts.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ UNAVAILABLE = "UNAVAILABLE"
 ERROR = "ERROR"
 UNKNOWN_TOOL = "UNKNOWN_TOOL"
 
-MOST_CHOICES = 3  # numbers offered in one question; more can't be kept in mind
+MOST_CHOICES = 3  # numbers offered in one question; more are hard to remember
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What a look-up came to.
+class LookupOutcome(msgspec.Struct, frozen=True):
+    """The outcome of a look-up.
 
     Attributes:
         code: one of the constants of this module.
@@ -52,10 +52,10 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def wanted(raw: str | Sequence[str]) -> list[Candidate]:
-    """What to look up, best first, at most 16; [] means that no tracking number was given.
+    """The ids to look up, best first, at most 16; [] means that no tracking number was given.
 
     Args:
-        raw: an id as typed or spoken, or several readings of one, the likeliest first.
+        raw: an id as typed or spoken, or several readings of one, likeliest first.
     """
     if isinstance(raw, str):
         return candidates(raw)
@@ -72,30 +72,30 @@ def wanted(raw: str | Sequence[str]) -> list[Candidate]:
     return [*rivals.values(), *alike][:MOST_CANDIDATES]
 
 
-def outcome(asked: Sequence[Candidate], shipments: Sequence[Shipment], *, age_s: float = 0.0) -> Outcome:
-    """What the shipments found for `asked` mean.
+def outcome(asked: Sequence[Candidate], shipments: Sequence[Shipment], *, age_s: float = 0.0) -> LookupOutcome:
+    """The meaning of the shipments found for `asked`.
 
-    The plain reading is told at once. A parcel that was only guessed at is named for confirmation, its state untold.
+    A shipment of the plain reading is reported at once. A guessed one must be confirmed first, without its state.
     """
     if not asked:
         return invalid_id()
     rank = {candidate.tracking_id: index for index, candidate in enumerate(asked)}
     known = sorted((each for each in shipments if each.tracking_id in rank), key=lambda each: rank[each.tracking_id])
     if not known:
-        return Outcome(NOT_FOUND, reply.not_found(asked[0].tracking_id), {"tracking_id": asked[0].tracking_id})
+        return LookupOutcome(NOT_FOUND, reply.not_found(asked[0].tracking_id), {"tracking_id": asked[0].tracking_id})
     rivals = [each for each in known if asked[rank[each.tracking_id]].cost <= asked[0].cost + CLEAR_LEAD]
     if len(rivals) > 1:
         ids = [each.tracking_id for each in rivals[:MOST_CHOICES]]
-        return Outcome(AMBIGUOUS, reply.ambiguous(ids), {"candidates": ids})
+        return LookupOutcome(AMBIGUOUS, reply.ambiguous(ids), {"candidates": ids})
     first = known[0]
     if rank[first.tracking_id] > 0 or asked[0].cost >= CLEAR_LEAD:
-        return Outcome(CONFIRM, reply.confirm(first.tracking_id), {"tracking_id": first.tracking_id})
+        return LookupOutcome(CONFIRM, reply.confirm(first.tracking_id), {"tracking_id": first.tracking_id})
     first = speakable(first)
-    return Outcome(FOUND, reply.found(first, age_s=age_s), facts(first, age_s=age_s))
+    return LookupOutcome(FOUND, reply.found(first, age_s=age_s), facts(first, age_s=age_s))
 
 
 def facts(shipment: Shipment, *, age_s: float = 0.0) -> dict[str, object]:
-    """A shipment as JSON-able data, without what isn't known; dates are ISO 8601."""
+    """A shipment as JSON-able data, without unknown fields; dates are ISO 8601."""
     data: dict[str, object] = msgspec.to_builtins(shipment)
     data = {name: value for name, value in data.items() if value is not None}
     if age_s >= reply.STALE_AFTER_S:
@@ -103,26 +103,26 @@ def facts(shipment: Shipment, *, age_s: float = 0.0) -> dict[str, object]:
     return data
 
 
-def invalid_id() -> Outcome:
-    """No tracking number in what was given."""
-    return Outcome(INVALID_ID, reply.invalid_id())
+def invalid_id() -> LookupOutcome:
+    """The input has no tracking number."""
+    return LookupOutcome(INVALID_ID, reply.invalid_id())
 
 
-def invalid_arguments() -> Outcome:
-    """The arguments of the call can't be read at all."""
-    return Outcome(INVALID_ARGUMENTS, reply.invalid_id())
+def invalid_arguments() -> LookupOutcome:
+    """The arguments of the call are invalid."""
+    return LookupOutcome(INVALID_ARGUMENTS, reply.invalid_id())
 
 
-def unavailable() -> Outcome:
+def unavailable() -> LookupOutcome:
     """The backend did not answer in time."""
-    return Outcome(UNAVAILABLE, reply.unavailable())
+    return LookupOutcome(UNAVAILABLE, reply.unavailable())
 
 
-def error() -> Outcome:
-    """A fault of ours."""
-    return Outcome(ERROR, reply.error())
+def error() -> LookupOutcome:
+    """An internal error."""
+    return LookupOutcome(ERROR, reply.error())
 
 
-def unknown_tool(name: str) -> Outcome:
-    """Nobody runs a tool of this name."""
-    return Outcome(UNKNOWN_TOOL, reply.error(), {"tool": name[:64]})
+def unknown_tool(name: str) -> LookupOutcome:
+    """There is no tool with this name."""
+    return LookupOutcome(UNKNOWN_TOOL, reply.error(), {"tool": name[:64]})

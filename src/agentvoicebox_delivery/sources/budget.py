@@ -16,7 +16,7 @@ from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 BUDGET_S = 0.5  # requirement B2.4
 
 
-class Source(StrEnum):
+class AnswerSource(StrEnum):
     """Where an answer is from. The values are labels of metrics."""
 
     FETCHED = "fetched"
@@ -34,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
         failure: machine-readable name of what went wrong, also when the last known answer stands in; None when nothing did.
     """
 
-    source: Source
+    source: AnswerSource
     shipments: tuple[Shipment, ...] | None
     age_s: float = 0.0
     failure: str | None = None
@@ -43,7 +43,7 @@ class Answer(msgspec.Struct, frozen=True):
 OUT_OF_TIME = "budget_exceeded"
 
 
-def outcome(asked: Sequence[Candidate], answer: Answer) -> track.Outcome:
+def outcome(asked: Sequence[Candidate], answer: Answer) -> track.LookupOutcome:
     """What the answer means to the caller who asked."""
     if answer.shipments is not None:
         return track.outcome(asked, answer.shipments, age_s=answer.age_s)

@@ -16,7 +16,7 @@ from agentvoicebox.errors import AgentVoiceBoxError, ProviderUnavailable
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
 from agentvoicebox_delivery.parcels.port import Shipments
 from agentvoicebox_delivery.parcels.shipment import Shipment
-from agentvoicebox_delivery.sources.budget import BUDGET_S, OUT_OF_TIME, Answer, Source
+from agentvoicebox_delivery.sources.budget import BUDGET_S, OUT_OF_TIME, Answer, AnswerSource
 from agentvoicebox_delivery.sources.known import Key, Known, KnownParcels
 from agentvoicebox_delivery.sources.single_flight import SingleFlight
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
@@ -119,7 +119,7 @@ class CachedShipments:
         failure = answer.code
         last_known = self._last_known(tenant_id, tracking_ids, failure)
         self._counts["stale" if last_known else "unavailable"] += 1
-        return last_known or Answer(Source.NOWHERE, None, failure=failure)
+        return last_known or Answer(AnswerSource.NOWHERE, None, failure=failure)
 
     def invalidate(self, tracking_id: str | None = None) -> int:
         """Forget a parcel, or all of them, for all tenants; what is on its way about it is not remembered either.
@@ -141,11 +141,11 @@ class CachedShipments:
     ) -> Answer | AgentVoiceBoxError:
         keys = _keys(tenant_id, tracking_ids)
         if not keys:
-            return Answer(Source.CACHED, ())
+            return Answer(AnswerSource.CACHED, ())
         fresh = self._fresh(keys)
         missing = [key for key in keys if key not in fresh]
         if not missing:
-            answer = self._answer(Source.CACHED, fresh)
+            answer = self._answer(AnswerSource.CACHED, fresh)
             self._counts["hits"] += 1
             self._counts["negative"] += not answer.shipments
             return answer
@@ -170,7 +170,7 @@ class CachedShipments:
             return failure
         readable = {key: value for key, value in brought.items() if isinstance(value, Known)}
         unreadable = [key[1] for key in keys if key not in readable]
-        found = self._answer(Source.FETCHED, {key: readable[key] for key in keys if key in readable})
+        found = self._answer(AnswerSource.FETCHED, {key: readable[key] for key in keys if key in readable})
         # The first was plainly said, so its silence can't be covered by what was found for another reading.
         if unreadable and (keys[0] not in readable or not found.shipments):
             return UnreadableRecord(unreadable, found.shipments or ())
@@ -203,10 +203,10 @@ class CachedShipments:
             if each is None or now_s - each.asked_s >= self._last_known_s:
                 return None
             known[key] = each
-        answer = self._answer(Source.LAST_KNOWN, known)
+        answer = self._answer(AnswerSource.LAST_KNOWN, known)
         return msgspec.structs.replace(answer, failure=failure) if answer.shipments else None
 
-    def _answer(self, source: Source, known: Mapping[Key, Known]) -> Answer:
+    def _answer(self, source: AnswerSource, known: Mapping[Key, Known]) -> Answer:
         now_s = self._clock.monotonic_s()
         found = [(each.shipment, now_s - each.asked_s) for each in known.values() if each.shipment is not None]
         ages_s = [age_s for _, age_s in found]

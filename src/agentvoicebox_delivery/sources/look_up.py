@@ -33,7 +33,7 @@ CHECK_S = 2.0
 _log = structlog.get_logger(__name__)
 
 
-class Source(Shipments, Protocol):
+class CheckedSource(Shipments, Protocol):
     """A source of parcels whose health can be checked."""
 
     async def check(self) -> None:
@@ -57,7 +57,7 @@ class LookUp:
     def __init__(
         self,
         name: str,
-        source: Source,
+        source: CheckedSource,
         cache: CachedShipments,
         metrics: LookUpMetrics,
         *,
@@ -161,7 +161,7 @@ class _RetriedOnce:
             return await self._catalogue.find(tenant_id, tracking_ids)
 
     async def check(self) -> None:
-        """See Source."""
+        """See CheckedSource."""
         await self._catalogue.check()
 
 
@@ -175,7 +175,7 @@ async def open_look_up(
         SettingsError: Sanity's settings are invalid.
     """
     async with contextlib.AsyncExitStack() as stack:
-        source: Source
+        source: CheckedSource
         more: dict[str, Any] = {}
         near: Near | None = None
         if settings.shipments == "sanity":

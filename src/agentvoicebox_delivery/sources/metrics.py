@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from agentvoicebox.resilience.breaker import BreakerState
-from agentvoicebox_delivery.sources.budget import Source
+from agentvoicebox_delivery.sources.budget import AnswerSource
 from agentvoicebox_delivery.sources.cache import CacheStats
 
 ATTEMPT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.0, 4.0, 5.0)
@@ -29,7 +29,7 @@ class LookUpMetrics:
         self._breaker = Gauge("avb_breaker_open", "1 open, 0.5 half open, 0 closed.", ["name"], registry=registry)
         self._changes = Counter("avb_breaker_changes", "Changes of a breaker.", ["name", "to"], registry=registry)
 
-    def looked_up(self, source: Source) -> None:
+    def looked_up(self, source: AnswerSource) -> None:
         """A look-up came to an answer."""
         self._sources.labels(source.value).inc()
 

@@ -1,6 +1,6 @@
--- Append to a stream of a session, unless the session has another owner by now.
+-- Append to a stream of a session, unless the session has another owner.
 -- KEYS: 1 the session, 2 the stream
--- ARGV: 1 owner ('' for none asked), 2 ttl s, 3 stream bound (0 for none), 4… fields and values
+-- ARGV: 1 owner ('' for no check), 2 ttl s, 3 stream bound (0 for none), 4… fields and values
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if ARGV[1] ~= '' and owner and owner ~= ARGV[1] then return -3 end
 if ARGV[3] == '0' then

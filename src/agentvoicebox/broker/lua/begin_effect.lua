@@ -1,10 +1,10 @@
--- A call of a tool with side effects wants to begin. Says whose it is.
+-- A call of a tool with side effects requests to begin. Returns the call that holds the effect.
 --
 -- KEYS[1]  hash of the session's side effects
 -- ARGV     call, same, response, nonce, now, until, ttl
 --          call: digest of the call's id, name and arguments; same: digest of name and arguments alone
 --
--- Fields: b:<call> "nonce until" (begun), o:<call> output (ended), s:<same> "response call" (who did the same last).
+-- Fields: b:<call> "nonce until" (begun), o:<call> output (ended), s:<same> "response call" (the last call with the same effect).
 -- Returns {holder's call digest, until of the holder, output or false}; the holder is ARGV[1] with until 0 when it may begin.
 local call, same, response = ARGV[1], ARGV[2], ARGV[3]
 local nonce, now, till = ARGV[4], tonumber(ARGV[5]), ARGV[6]

@@ -1,10 +1,10 @@
--- Publish the next record of a job, if the publisher still holds it.
--- KEYS: 1 the job's fence, 2 the record stream, 3 the utterance's audio (deleted with the last record)
--- ARGV: 1 attempt, 2 nonce of this publication, 3 '1' when last, 4 channel (sharded, of the same slot), 5 stream bound, 6 ttl s, 7 record bytes
+-- Publish the next result of a job, if the publisher still holds it.
+-- KEYS: 1 the job's fence, 2 the result stream, 3 the utterance's audio (deleted with the last result)
+-- ARGV: 1 attempt, 2 nonce of this publication, 3 '1' when last, 4 channel (sharded, of the same slot), 5 stream bound, 6 ttl s, 7 result bytes
 -- Returns the sequence number, -1 when the claim is lost, -2 when the job is cancelled.
 local fence = redis.call('HMGET', KEYS[1], 'attempt', 'sequence', 'nonce', 'cancelled', 'done')
 if not fence[1] then return -1 end
--- The answer to an earlier try was lost with its connection: it was published all the same.
+-- The answer to an earlier try was lost with its connection: the result is published already.
 if fence[3] == ARGV[2] then return tonumber(fence[2]) end
 if fence[4] then return -2 end
 if fence[5] or fence[1] ~= ARGV[1] then return -1 end

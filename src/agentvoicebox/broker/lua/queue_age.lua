@@ -1,4 +1,4 @@
--- How long the oldest job waits that nobody has claimed, in ms; 0 when there is none.
+-- Age of the oldest unclaimed job, in ms; 0 when there is none.
 -- KEYS: 1 the job stream
 -- ARGV: 1 group
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end

@@ -1,7 +1,7 @@
--- Put entries that a consumer holds back into the stream as new ones, so that any waiting worker takes them at once.
--- They are marked as put back: a new id makes them no second copy of their job.
+-- Add entries that a consumer holds to the stream again as new ones, so that any waiting worker claims them at once.
+-- They are marked as requeued: a new id does not make them a second copy of their job.
 -- KEYS: 1 the job stream
--- ARGV: 1 group, 2 consumer, 3 'all' (then the consumer is forgotten, too) or an entry id
+-- ARGV: 1 group, 2 consumer, 3 'all' (then the consumer is deleted, too) or an entry id
 local moved = 0
 local all = ARGV[3] == 'all'
 local from, to, count = ARGV[3], ARGV[3], 1
@@ -18,6 +18,6 @@ for _, pending in ipairs(held) do
   redis.call('XACK', KEYS[1], ARGV[1], id)
   redis.call('XDEL', KEYS[1], id)
 end
--- Deleting a consumer forgets what it still holds: only when that is nothing.
+-- Deleting a consumer drops its pending entries: only when there are none.
 if all and #held < count then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2]) end
 return moved

@@ -1,8 +1,8 @@
--- Hand out a job: put up its fence and, where one server has both, lay the job into its stream in the same step.
--- Nothing happens when the job's session has another owner by now, or when the job was handed out before.
--- KEYS: 1 the session, 2 the job's fence, 3 the session's job ids, 4 the job stream (left out in a cluster: another slot's)
--- ARGV: 1 owner ('' for none asked), 2 ttl s, 3 job id ('' when it outlives its session), 4 the job (with the stream)
--- Returns 1 when the fence is new, 2 when it stood and nobody has begun, 0 when somebody has, -3 when the session is another's.
+-- Submit a job: write its fence and, where one server has both, add the job to its stream in the same step.
+-- Does nothing when the job's session has another owner, or when the job was submitted before.
+-- KEYS: 1 the session, 2 the job's fence, 3 the session's job ids, 4 the job stream (left out in a cluster: it is in another slot)
+-- ARGV: 1 owner ('' for no check), 2 ttl s, 3 job id ('' when it outlives its session), 4 the job (with the stream)
+-- Returns 1 when the fence is new, 2 when it existed and no attempt has begun, 0 when one has, -3 when the session has another owner.
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if ARGV[1] ~= '' and owner and owner ~= ARGV[1] then return -3 end
 local attempt = redis.call('HGET', KEYS[2], 'attempt')

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from agentvoicebox.evals.kit_choice import KitChoice
-from agentvoicebox.evals.metric import Fault, Scored, share
+from agentvoicebox.evals.metric import Scored, ScoreFault, share
 from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.judge import InteractionJudge, day_of
@@ -13,7 +13,7 @@ from agentvoicebox.kits.evaluation import KitEvaluation
 def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario], choice: KitChoice) -> Scored:
     """`accuracy.told`: results whose state or failure the agent told. `accuracy.expected`: expectations that were met."""
     due = heard = met = wanted = 0
-    faults: list[Fault] = []
+    faults: list[ScoreFault] = []
     for interaction in interactions:
         count, good = _reported(interaction, choice.judge(interaction))
         due, heard = due + count, heard + good
@@ -38,8 +38,8 @@ def _reported(interaction: Interaction, judge: InteractionJudge | None) -> tuple
     return (judgement.due, judgement.told) if judgement else (0, 0)
 
 
-def _fault(metric: str, interaction: Interaction, what: str) -> Fault:
-    return Fault(metric=metric, call_id=interaction.call_id, scenario=interaction.scenario, what=what)
+def _fault(metric: str, interaction: Interaction, what: str) -> ScoreFault:
+    return ScoreFault(metric=metric, call_id=interaction.call_id, scenario=interaction.scenario, what=what)
 
 
 def _expectations(scenario: Scenario) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agentvoicebox.evals.kit_choice import KitChoice
-from agentvoicebox.evals.metric import Fault, Metric, Scored
+from agentvoicebox.evals.metric import Metric, Scored, ScoreFault
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.judge import day_of
 
@@ -14,7 +14,7 @@ def score(interactions: Sequence[Interaction], choice: KitChoice) -> Scored:
     Where words were kept they are judged now, by today's rules; else as they were when they were recorded.
     """
     claims = unread = 0
-    faults: list[Fault] = []
+    faults: list[ScoreFault] = []
     for interaction in interactions:
         reasons: list[str]
         judge = choice.judge(interaction)
@@ -32,7 +32,9 @@ def score(interactions: Sequence[Interaction], choice: KitChoice) -> Scored:
         else:
             continue
         faults += [
-            Fault(metric="hallucination.count", call_id=interaction.call_id, scenario=interaction.scenario, what=reason)
+            ScoreFault(
+                metric="hallucination.count", call_id=interaction.call_id, scenario=interaction.scenario, what=reason
+            )
             for reason in reasons
         ]
     count = Metric(name="hallucination.count", value=len(faults), unit="count", samples=claims, must_be=0.0)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from agentvoicebox.evals.kit_choice import KitChoice
-from agentvoicebox.evals.metric import Fault, Scored, share
+from agentvoicebox.evals.metric import Scored, ScoreFault, share
 from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.interactions.from_log import FAILED
 from agentvoicebox.interactions.interaction import Interaction
@@ -16,7 +16,7 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
     """`tool.success`: calls that were answered; a failure that its scenario wants counts as one. `webhook.success`: no 5xx."""
     failures = FAILURES | choice.failures
     good = calls = answered = requests = 0
-    faults: list[Fault] = []
+    faults: list[ScoreFault] = []
     for interaction in interactions:
         scenario = scenarios.get(interaction.scenario)
         wanted = scenario.expect.codes if scenario else ()
@@ -36,5 +36,5 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
     return Scored((*share("tool.success", good, calls), *share("webhook.success", answered, requests)), tuple(faults))
 
 
-def _fault(metric: str, interaction: Interaction, what: str) -> Fault:
-    return Fault(metric=metric, call_id=interaction.call_id, scenario=interaction.scenario, what=what)
+def _fault(metric: str, interaction: Interaction, what: str) -> ScoreFault:
+    return ScoreFault(metric=metric, call_id=interaction.call_id, scenario=interaction.scenario, what=what)

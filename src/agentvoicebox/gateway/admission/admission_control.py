@@ -181,7 +181,7 @@ class AdmissionControl:
         """
         config, own = self._limit_config, authorization.account.limits.sessions
         tenant_limit = config.tenant_sessions if own is None else own
-        reserved = await self.counts.enter(
+        reserved = await self.counts.reserve(
             session,
             authorization.principal.key_id,
             tenant_limit=tenant_limit if is_new else None,
@@ -212,4 +212,4 @@ class AdmissionControl:
         ours, theirs = prefix_of(principal.key_id), prefix_of(key_id)
         if self._api_keys is None or ours is None or theirs is None:
             return False
-        return await self._api_keys.are_of_one_line(principal.tenant_id, ours, theirs)
+        return await self._api_keys.share_rotation(principal.tenant_id, ours, theirs)

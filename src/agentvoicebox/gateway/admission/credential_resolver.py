@@ -110,4 +110,4 @@ class CredentialResolver:
 
     def _record(self, tenant_id: str, action: str, actor: str, session_id: str, reason: str) -> None:
         if self._trail is not None:
-            self._trail.note(tenant_id, action, actor=actor, subject=session_id, reason=reason)
+            self._trail.add(tenant_id, action, actor=actor, subject=session_id, reason=reason)

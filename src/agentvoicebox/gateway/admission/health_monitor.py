@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.admission.service_health import Mode, ServiceHealth
@@ -22,7 +22,7 @@ class HealthMonitor:
 
     Args:
         health: what is updated.
-        signs: where workers and the store are checked.
+        store_health: where workers and the store are checked.
         on_checked: called after each check.
         language_model: the default agent's; its state appears in metrics and logs.
         interval_s: between two checks.
@@ -31,7 +31,7 @@ class HealthMonitor:
     def __init__(
         self,
         health: ServiceHealth,
-        signs: VitalSigns,
+        store_health: StoreHealthMonitor,
         on_checked: Callable[[], None],
         *,
         language_model: str,
@@ -40,7 +40,7 @@ class HealthMonitor:
         interval_s: float = INTERVAL_S,
     ) -> None:
         self._health = health
-        self._signs = signs
+        self._store_health = store_health
         self._on_checked = on_checked
         self._language_model = language_model
         self._clock = clock
@@ -63,18 +63,18 @@ class HealthMonitor:
     async def _check(self, *, late_s: float) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                vitals = await self._signs.look()
+                store = await self._store_health.read()
         except (BrokerLost, TimeoutError):
             self._health.store_failed()
             return
-        self._health.update(vitals, self._clock.monotonic_s(), late_s=late_s)
-        for kind, crew in vitals.crews.items():
-            self._metrics.queue_age(kind, crew.queue_age_s)
+        self._health.update(store, self._clock.monotonic_s(), late_s=late_s)
+        for kind, pool in store.worker_pools.items():
+            self._metrics.queue_age(kind, pool.queue_age_s)
 
     def _publish(self) -> None:
         modes = self._health.modes(self._language_model)
         if modes != self._modes:
             log.warning("degraded modes have changed", degraded=modes)
             self._modes = modes
-        self._metrics.service_health({mode.value: mode.value in modes for mode in Mode}, self._health.load.wait_s)
+        self._metrics.set_degraded({mode.value: mode.value in modes for mode in Mode}, self._health.load.wait_s)
         self._on_checked()

@@ -12,7 +12,7 @@ import msgspec
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import RateLimited
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
-from agentvoicebox.limits.allowance import Allowance, Scope, Verdict
+from agentvoicebox.limits.allowance import Allowance, LimitResult, Scope
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy.api_keys import AccountStatus
@@ -57,7 +57,7 @@ class Quota:
         self._metrics = metrics
         self._charges: asyncio.Queue[_Charge] = asyncio.Queue()
         self._audio_charged_s = float("-inf")
-        self._last = Verdict(True)
+        self._last = LimitResult(True)
         self._last_s = float("-inf")
         self.set_account(account)
 
@@ -115,10 +115,10 @@ class Quota:
         while not self._charges.empty():
             await self._charge(self._charges.get_nowait())
 
-    async def _charge(self, charge: _Charge) -> Verdict:
+    async def _charge(self, charge: _Charge) -> LimitResult:
         return self._remember(await self._limits.charge(self._scopes, requests=charge.requests, tokens=charge.tokens))
 
-    def _remember(self, verdict: Verdict) -> Verdict:
+    def _remember(self, verdict: LimitResult) -> LimitResult:
         self._last, self._last_s = verdict, self._clock.monotonic_s()
         return verdict
 

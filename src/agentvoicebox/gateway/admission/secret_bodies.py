@@ -19,12 +19,12 @@ Kind = Literal["realtime", "transcription"]
 
 
 class SecretRequest(msgspec.Struct, frozen=True):
-    """What a body asks for.
+    """What a body requests.
 
     Attributes:
-        seconds: how long the secret is to live.
-        session: what its sessions begin with, in today's spelling, with `type` and (for a conversation) `model`; for `mint`.
-        effective: the whole session that follows from it, to be shown.
+        seconds: lifetime of the secret.
+        session: the initial session of its holder, in the present spelling, with `type` and `model` (of a conversation).
+        effective: the whole session that follows from it, for the answer.
     """
 
     seconds: int
@@ -37,11 +37,11 @@ def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> Sec
 
     Args:
         body: the parsed JSON; None or {} asks for the defaults.
-        agents: who may be called; `session.model` names one, and without it the default agent is meant.
-        session_id: a fresh `sess_…`, to be shown.
+        agents: the available agents; `session.model` names one, and without it the default agent is used.
+        session_id: a fresh `sess_…`, for the answer.
 
     Raises:
-        ClientError: the first fault, with its dotted path.
+        ClientError: the first error, with its dotted path.
     """
     fields = {} if body is None else checks.read_object(body, "body")
     checks.reject_unknown(fields, ("expires_after", "session"))
@@ -81,7 +81,7 @@ def answer_beta_session(request: SecretRequest, value: str, expires_at: int) -> 
 def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> SessionConfig:
     """The session of a caller with a secret: the agent's configuration, overridden by the secret's.
 
-    A secret for a transcription session begins nothing else, and the other way round.
+    A secret for a transcription session opens no other kind, and vice versa.
 
     Raises:
         InvalidEvent: the secret was minted for the other kind of session, or fields changed their meaning since.

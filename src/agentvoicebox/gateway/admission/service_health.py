@@ -14,7 +14,7 @@ operators see. Reads no clock and asks no server: `health_monitor` checks.
 
 from enum import StrEnum
 
-from agentvoicebox.broker.vitals import Crew, Vitals
+from agentvoicebox.broker.store_health import StoreHealth, WorkerPool
 from agentvoicebox.errors import Overloaded
 from agentvoicebox.gateway.admission.load_shedder import LoadShedder
 from agentvoicebox.ports.broker import JobKind
@@ -65,20 +65,20 @@ class ServiceHealth:
         self.is_store_unavailable = False
         self.load = load or LoadShedder()
         self._absent_s = absent_s
-        self._crews: dict[JobKind, Crew] = {}
+        self._pools: dict[JobKind, WorkerPool] = {}
         self._seen_s: dict[JobKind, float] = {}
         self._in_a_row = 0  # checks that contradict `is_store_unavailable`
 
-    def update(self, vitals: Vitals, now_s: float, *, late_s: float = 0.0) -> None:
+    def update(self, store: StoreHealth, now_s: float, *, late_s: float = 0.0) -> None:
         """The store answered a check. `late_s`: how late the check itself ran, as everything in this process does then."""
-        self._crews = dict(vitals.crews)
-        for kind, crew in vitals.crews.items():
-            if crew.living or kind not in self._seen_s:
+        self._pools = dict(store.worker_pools)
+        for kind, pool in store.worker_pools.items():
+            if pool.alive or kind not in self._seen_s:
                 self._seen_s[kind] = now_s
         self.absent = frozenset(kind for kind, at_s in self._seen_s.items() if now_s - at_s >= self._absent_s)
-        self._judge_store(vitals.memory_share < (MEMORY_FREE if self.is_store_unavailable else MEMORY_FULL))
+        self._judge_store(store.memory_share < (MEMORY_FREE if self.is_store_unavailable else MEMORY_FULL))
         waits_s = [
-            crew.queue_age_s for kind, crew in vitals.crews.items() if kind in QUEUES and kind not in self.absent
+            pool.queue_age_s for kind, pool in store.worker_pools.items() if kind in QUEUES and kind not in self.absent
         ]
         self.load.observe(max([late_s, *waits_s]))
 
@@ -96,8 +96,8 @@ class ServiceHealth:
         """What does not work for a call whose agent uses this language model, in the order of `Mode`."""
         found = {Mode.NO_STORE} if self.is_store_unavailable else set()
         for kind, mode in MODE_OF.items():
-            crew = self._crews.get(kind, Crew())
-            if kind in self.absent or crew.lacks(language_model if kind is JobKind.LLM else ""):
+            pool = self._pools.get(kind, WorkerPool())
+            if kind in self.absent or pool.lacks(language_model if kind is JobKind.LLM else ""):
                 found.add(mode)
         return tuple(mode.value for mode in Mode if mode in found)
 

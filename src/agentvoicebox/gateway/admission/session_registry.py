@@ -233,7 +233,7 @@ class SessionRegistry:
 
     async def _clean_up(self, session: SessionRef) -> None:
         with suppress(BrokerLost):  # its places expire by themselves
-            await self._counts.leave(session)
+            await self._counts.release(session)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._cleanup_delay_s):
                 await self._cleans_now.wait()

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array, ms_of_samples, to_float
+from agentvoicebox.audio.pcm import Int16Array, ms_of_samples, to_float
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import inputs

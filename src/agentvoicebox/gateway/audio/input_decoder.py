@@ -1,7 +1,8 @@
 """The caller's bytes → 16 kHz samples, in the input format that the session has now."""
 
 from agentvoicebox.audio.g711 import decode_alaw, decode_ulaw
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array, SampleCutter
+from agentvoicebox.audio.pcm import Int16Array, SampleCutter
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.wire.audio_config import AudioFormat
 

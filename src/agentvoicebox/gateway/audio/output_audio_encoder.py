@@ -5,7 +5,8 @@ Telephone formats are resampled as one stream per response, so that chunk border
 """
 
 from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.engine.effects import SendAudio
 from agentvoicebox.wire.audio_config import G711_RATE_HZ, AudioFormat

@@ -6,7 +6,7 @@ Audio is sent faster than it is played. This follows the playback in real time, 
 import asyncio
 from collections.abc import Callable
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.clock import Clock
 
 

@@ -7,7 +7,8 @@ detector ended. (A commit by the client may find some later audio already delive
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, bytes_of
+from agentvoicebox.audio.pcm import bytes_of
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.ports.broker import AudioEntry
 

@@ -13,7 +13,7 @@ from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.open_jobs import OpenJobs
 from agentvoicebox.gateway.call.socket import Writer
-from agentvoicebox.ports.broker import JobKind, Record, ResultStream
+from agentvoicebox.ports.broker import JobKind, JobResult, ResultStream
 from agentvoicebox.telemetry.logs import get_logger
 
 PCM_BYTES = 2  # a sample
@@ -49,7 +49,7 @@ class Inbox:
         async for record in self._results:
             await self._take(record)
 
-    async def _take(self, record: Record) -> None:
+    async def _take(self, record: JobResult) -> None:
         if record.job_id not in self._jobs:
             return
         try:
@@ -72,7 +72,7 @@ class Inbox:
         if not isinstance(given, AudioSynthesised) or given.sample_count > 0:
             await self._mailbox.offer(given, record=record)
 
-    def _close_if_done(self, record: Record, given: WorkerInput) -> None:
+    def _close_if_done(self, record: JobResult, given: WorkerInput) -> None:
         if record.job_id not in self._jobs:
             return  # cancelled while the caller read slowly
         at_s = self._clock.wall_s()

@@ -26,7 +26,7 @@ from agentvoicebox.engine.inputs import (
 )
 
 
-class Ledger(msgspec.Struct):
+class ResultLedger(msgspec.Struct):
     """One session's.
 
     Attributes:

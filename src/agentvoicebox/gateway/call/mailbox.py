@@ -7,7 +7,7 @@ import msgspec
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import Input
-from agentvoicebox.ports.broker import Record
+from agentvoicebox.ports.broker import JobResult
 
 CAPACITY = 256  # inputs; beyond it client and workers have to wait
 MAX_BATCH = 64  # inputs that are handled together: more would only delay the first of them
@@ -24,7 +24,7 @@ class PostedInput(msgspec.Struct, frozen=True):
 
     given: Input
     posted_s: float
-    record: Record | None = None
+    record: JobResult | None = None
     client_event: str = ""
 
 
@@ -47,7 +47,7 @@ class Mailbox:
         """Add an input that can't wait: a fact of the turn detector, an end."""
         self._add(PostedInput(given, self._clock.monotonic_s()))
 
-    async def offer(self, given: Input, *, client_event: str = "", record: Record | None = None) -> None:
+    async def offer(self, given: Input, *, client_event: str = "", record: JobResult | None = None) -> None:
         """Add an input of the client or of a worker, once there is room."""
         posted_s = self._clock.monotonic_s()
         await self._has_room.wait()

@@ -5,7 +5,7 @@ from collections.abc import Container
 import msgspec
 
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise, Transcribe
-from agentvoicebox.ports.broker import JobKind, Record
+from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.telemetry.metrics import Metrics
 
 # Until the first result, or for an utterance from its end to its text. Each is longer than the worker's own timeout, so that the
@@ -79,7 +79,7 @@ class OpenJobs:
         """The open jobs of these kinds."""
         return {job_id: job.kind for job_id, job in self._jobs.items() if job.kind in kinds}
 
-    def answered(self, record: Record, at_s: float) -> None:
+    def answered(self, record: JobResult, at_s: float) -> None:
         """A record of an open job arrived; the last one closes the job."""
         job = self._jobs[record.job_id]
         if not job.has_answered:

@@ -12,8 +12,8 @@ from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.gateway.admission.handshake import NO_SUCH_SESSION, SessionNotFound
-from agentvoicebox.gateway.call.ledger import Ledger
-from agentvoicebox.sessions.log import LoggedSession
+from agentvoicebox.gateway.call.ledger import ResultLedger
+from agentvoicebox.sessions.log import SavedSession
 from agentvoicebox.telemetry.logs import get_logger
 
 _entries: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])
@@ -34,7 +34,7 @@ class RestoredSession:
     """
 
     engine: Engine
-    ledger: Ledger
+    ledger: ResultLedger
     steps: list[tuple[float, Input, list[Effect]]]
     effects: list[Effect]
     recent: list[Effect]
@@ -53,7 +53,7 @@ class RestoredSession:
         return max(self.last_s, state.expires_at_s - (state.config.expires_at - wall_s))
 
 
-def replay(logged: LoggedSession) -> RestoredSession:
+def replay(logged: SavedSession) -> RestoredSession:
     """Replay a log.
 
     Raises:
@@ -63,7 +63,7 @@ def replay(logged: LoggedSession) -> RestoredSession:
     try:
         engine = None if logged.state is None else Engine.restore(logged.state)
         entries = [_entries.decode(each) for each in logged.entries]
-        ledger = msgspec.msgpack.decode(logged.ledger, type=Ledger) if logged.ledger else Ledger()
+        ledger = msgspec.msgpack.decode(logged.ledger, type=ResultLedger) if logged.ledger else ResultLedger()
     except msgspec.MsgspecError as error:
         log.error("a session's log can't be decoded", error=type(error).__name__)
         raise SessionNotFound(NO_SUCH_SESSION) from error

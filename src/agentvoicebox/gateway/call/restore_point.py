@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, samples_of_ms
+from agentvoicebox.audio.pcm import samples_of_ms
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.effects import EndUtterance, OpenJob, SendAudio
 from agentvoicebox.engine.jobs import JobRequest
 from agentvoicebox.engine.turn import Turn

@@ -7,7 +7,7 @@ import msgspec
 from agentvoicebox.engine.inputs import Input
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import BrokerLost
-from agentvoicebox.gateway.call.ledger import Ledger
+from agentvoicebox.gateway.call.ledger import ResultLedger
 from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.gateway.call.replay import RestoredSession
 from agentvoicebox.ports.broker import AppendLog, SessionRef
@@ -44,7 +44,7 @@ class SessionLogWriter:
         self._owner = owner
         self._session_log = session_log
         self._outbox = outbox
-        self._ledger = Ledger()
+        self._ledger = ResultLedger()
         self._received = 0
         self._covered = 0  # inputs that the last saved snapshot covers
         self._pending: _Snapshot | None = None  # not old enough to be saved

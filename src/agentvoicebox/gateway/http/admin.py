@@ -32,10 +32,10 @@ from agentvoicebox.gateway.http.admin_route import Admit, Conflict, route_class
 from agentvoicebox.gateway.http.history import DEFAULT_DAYS, MAX_DAYS, BadParameter, usage_report
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.ports.policy import Action
-from agentvoicebox.storage.audit import AuditEntry, AuditLog, deed
+from agentvoicebox.storage.audit import AuditEntry, AuditLog, new_entry
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.rules import OwnRules, RuleBook, Rules
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.rules import RetentionRules, RuleBook, TenantRules
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits, UnknownKey
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.key_format import key_id, new_key, prefix_of
@@ -96,7 +96,7 @@ class AdminContext:
     def audit_entry(self, request: Request, action: str, subject: str, **details: object) -> AuditEntry:
         """The audit entry of a change. It also names the caller's tenant, because an operator changes other tenants."""
         principal: Principal = request.state.principal
-        return deed(
+        return new_entry(
             self._clock.wall_s(), principal.key_id, action, subject, body={"by_tenant": principal.tenant_id, **details}
         )
 
@@ -136,11 +136,11 @@ def admin_routes(
         responses=_FAULTS,
         dependencies=[Depends(HTTPBearer(auto_error=False, description="An API key with the scope `admin`."))],
     )
-    _add_tenants(router, admin, tenants, keys, rules or RuleBook(postgres, Rules()))
+    _add_tenants(router, admin, tenants, keys, rules or RuleBook(postgres, RetentionRules()))
     _add_projects(router, admin, tenants)
     _add_keys(router, admin, tenants, keys)
     _add_audit(router, admin, tenants, AuditLog(postgres))
-    _add_usage(router, admin, tenants, Usage(postgres))
+    _add_usage(router, admin, tenants, UsageReader(postgres))
     return router
 
 
@@ -154,7 +154,7 @@ def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys:
     @router.post("/tenants", summary="Create a tenant", status_code=201)
     async def create_tenant(request: Request, body: NewTenant) -> TenantBody:
         await admin.require(request, "admin.tenant.create", body.id)
-        await tenants.create(body.id, name=body.name, deed=admin.audit_entry(request, "tenant.created", body.id))
+        await tenants.create(body.id, name=body.name, audit_entry=admin.audit_entry(request, "tenant.created", body.id))
         return TenantBody.of(await tenants.get(body.id))
 
     @router.get("/tenants/{tenant_id}", summary="One tenant")
@@ -169,14 +169,18 @@ def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys:
         if body.history is not None:  # first, because only this one may be refused
             kept = body.history.model_dump(exclude_none=True)
             await rules.set(
-                tenant_id, OwnRules(**kept), deed=admin.audit_entry(request, "tenant.rules", tenant_id, history=kept)
+                tenant_id,
+                TenantRules(**kept),
+                audit_entry=admin.audit_entry(request, "tenant.rules", tenant_id, history=kept),
             )
         if body.name is not None:
-            await tenants.rename(tenant_id, body.name, deed=admin.audit_entry(request, "tenant.renamed", tenant_id))
+            await tenants.rename(
+                tenant_id, body.name, audit_entry=admin.audit_entry(request, "tenant.renamed", tenant_id)
+            )
         if body.limits is not None:
             own = body.limits.model_dump(exclude_none=True)
             entry = admin.audit_entry(request, "tenant.limited", tenant_id, limits=own)
-            await keys.set_limits(tenant_id, TenantLimits(**own), deed=entry)
+            await keys.set_limits(tenant_id, TenantLimits(**own), audit_entry=entry)
         return TenantBody.of(await tenants.get(tenant_id))
 
     @router.post("/tenants/{tenant_id}/suspend", summary="Suspend a tenant; its sessions end within a minute")
@@ -184,13 +188,15 @@ def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys:
         await admin.require(request, "admin.tenant.change", tenant_id)
         if tenant_id == request.state.principal.tenant_id:
             raise Conflict("A key can't suspend its own tenant.", code="own_tenant")
-        await keys.suspend(tenant_id, deed=admin.audit_entry(request, "tenant.suspended", tenant_id))
+        await keys.suspend(tenant_id, audit_entry=admin.audit_entry(request, "tenant.suspended", tenant_id))
         return TenantBody.of(await tenants.get(tenant_id))
 
     @router.post("/tenants/{tenant_id}/resume", summary="Lift a suspension")
     async def resume(request: Request, tenant_id: TenantId) -> TenantBody:
         await admin.require(request, "admin.tenant.change", tenant_id)
-        await keys.suspend(tenant_id, is_suspended=False, deed=admin.audit_entry(request, "tenant.restored", tenant_id))
+        await keys.suspend(
+            tenant_id, is_suspended=False, audit_entry=admin.audit_entry(request, "tenant.restored", tenant_id)
+        )
         return TenantBody.of(await tenants.get(tenant_id))
 
 
@@ -208,7 +214,7 @@ def _add_projects(router: APIRouter, admin: AdminContext, tenants: Tenants) -> N
     async def add_project(request: Request, tenant_id: TenantId, project_id: ProjectId) -> ProjectBody:
         await admin.require(request, "admin.project.create", tenant_id, project_id)
         entry = admin.audit_entry(request, "project.created", project_id)
-        return ProjectBody.of(await tenants.add_project(tenant_id, project_id, deed=entry))
+        return ProjectBody.of(await tenants.add_project(tenant_id, project_id, audit_entry=entry))
 
 
 def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: ApiKeys) -> None:
@@ -239,7 +245,7 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
             project_id=body.project_id,
             scopes=scopes,
             expires_at=admin.in_s(body.expires_after_s),
-            deed=admin.audit_entry(request, "key.created", key_id(key.prefix), scopes=scopes),
+            audit_entry=admin.audit_entry(request, "key.created", key_id(key.prefix), scopes=scopes),
         )
         return _shown(await _key(tenant_id, key.prefix), key.text)
 
@@ -256,13 +262,13 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
         key = await asyncio.to_thread(new_key)
         entry = admin.audit_entry(request, "key.rotated", id, to=key_id(key.prefix))
         grace_s = (body or Rotation()).grace_s
-        await keys.rotate(tenant_id, _prefix(id, tenant_id), key, grace_s=grace_s, deed=entry)
+        await keys.rotate(tenant_id, _prefix(id, tenant_id), key, grace_s=grace_s, audit_entry=entry)
         return _shown(await _key(tenant_id, key.prefix), key.text)
 
     @router.delete("/tenants/{tenant_id}/keys/{key_id}", summary="Revoke a key; it is refused within a minute")
     async def revoke_key(request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")]) -> KeyBody:
         await admin.require(request, "admin.key.revoke", tenant_id, id)
-        await keys.revoke(tenant_id, _prefix(id, tenant_id), deed=admin.audit_entry(request, "key.revoked", id))
+        await keys.revoke(tenant_id, _prefix(id, tenant_id), audit_entry=admin.audit_entry(request, "key.revoked", id))
         return await _key(tenant_id, _prefix(id, tenant_id))
 
     async def _key(tenant_id: str, prefix: str) -> KeyBody:
@@ -291,7 +297,7 @@ def _add_audit(router: APIRouter, admin: AdminContext, tenants: Tenants, audit: 
         return await page(GATE, after, limit)
 
 
-def _add_usage(router: APIRouter, admin: AdminContext, tenants: Tenants, usage: Usage) -> None:
+def _add_usage(router: APIRouter, admin: AdminContext, tenants: Tenants, usage: UsageReader) -> None:
     @router.get("/tenants/{tenant_id}/usage", summary="What a tenant used, by day (UTC)")
     async def read_usage(
         request: Request, tenant_id: TenantId, first: FirstDay = None, to: LastDay = None

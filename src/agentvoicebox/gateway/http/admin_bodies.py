@@ -12,7 +12,7 @@ from agentvoicebox.storage.audit import AuditEntry
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.tenancy.api_keys import GRACE_S, ListedKey, TenantLimits
 from agentvoicebox.tenancy.key_format import key_id
-from agentvoicebox.tenancy.principal import USUAL_RIGHTS, Right
+from agentvoicebox.tenancy.principal import DEFAULT_RIGHTS, Right
 from agentvoicebox.tenancy.tenants import Project, Tenant
 
 ID_PATTERN = "^[a-z0-9][a-z0-9-]{0,62}$"  # tenancy.principal.TENANT_ID
@@ -68,7 +68,7 @@ class NewKeyBody(_Asked):
 
     name: Name = ""
     project_id: str | None = Field(default=None, pattern=ID_PATTERN)
-    scopes: list[Right] = Field(default=list(USUAL_RIGHTS), min_length=1, max_length=8, description="What it may do.")
+    scopes: list[Right] = Field(default=list(DEFAULT_RIGHTS), min_length=1, max_length=8, description="What it may do.")
     expires_after_s: StrictInt | None = Field(default=None, ge=1, le=MAX_LIFETIME_S, description="Null: never.")
 
 

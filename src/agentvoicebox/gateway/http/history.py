@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 
 from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.history import MOST, History, Order, Page, StoredItem, StoredSession
-from agentvoicebox.storage.usage import DayOfUsage, Usage
+from agentvoicebox.storage.usage import DailyUsage, UsageReader
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.faults import body_of, status_of
 
@@ -49,7 +49,7 @@ class BadParameter(ClientError):
     code = "invalid_value"
 
 
-def history_routes(history: History, usage: Usage, admit: Admit) -> APIRouter:
+def history_routes(history: History, usage: UsageReader, admit: Admit) -> APIRouter:
     """The routes over one database.
 
     Args:
@@ -102,10 +102,10 @@ def history_routes(history: History, usage: Usage, admit: Admit) -> APIRouter:
     return router
 
 
-def usage_report(first: date, last: date, days: list[DayOfUsage]) -> dict[str, Any]:
+def usage_report(first: date, last: date, days: list[DailyUsage]) -> dict[str, Any]:
     """The body of `GET /v1/usage`: the days with any usage, and their sum."""
     days_figures = [_figures(each) for each in days]
-    totals = {name: round(sum(each[name] for each in days_figures), 3) for name in _figures(DayOfUsage(first))}
+    totals = {name: round(sum(each[name] for each in days_figures), 3) for name in _figures(DailyUsage(first))}
     return {
         "object": "usage",
         "from": first.isoformat(),
@@ -115,7 +115,7 @@ def usage_report(first: date, last: date, days: list[DayOfUsage]) -> dict[str, A
     }
 
 
-def _figures(day: DayOfUsage) -> dict[str, Any]:
+def _figures(day: DailyUsage) -> dict[str, Any]:
     return {
         "sessions": day.sessions,
         "connection_minutes": round(day.connected_s / 60, 3),

@@ -1,7 +1,7 @@
-"""Our conversation as an OpenAI chat: every call answered, every answer after its call, whatever the session looks like.
+"""Our conversation as an OpenAI chat: every call answered, every answer after its call, whatever the session contains.
 
-Servers refuse a chat in which a tool call has no answer (a caller who broke in) or an answer no call (an item deleted);
-here both are mended, without inventing anything.
+Servers refuse a chat in which a tool call has no answer (after an interruption) or an answer no call (a deleted item);
+here both are repaired, without inventing content.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Any server that speaks OpenAI's chat completions: OpenAI, Groq, Ollama, llama.cpp, …, told apart by base URL and key.
+"""Any server with OpenAI's chat completions: OpenAI, Groq, Ollama, llama.cpp, …, selected by base URL and key.
 
-Streams text and tool calls as they come and names each failure in our terms. Trying again, time until the first token and
-failing over are the guard's.
+Streams text and tool calls as they arrive and translates each failure into our errors. Retries, the time to the first token and
+failover are in the guard.
 """
 
 import copy
@@ -23,7 +23,7 @@ Delta = TextDelta | ToolCallDelta | Generated
 
 CONNECT_TIMEOUT_S = 3.0
 CHECK_TIMEOUT_S = 3.0
-KEYLESS = "none"  # the SDK wants some key; Ollama and llama.cpp look at none
+KEYLESS = "none"  # the SDK requires a key; Ollama and llama.cpp ignore it
 _BUSY_STATUSES = frozenset({408, 409, 425, 429})
 _FINISH_REASONS = frozenset({"stop", "tool_calls", "length", "content_filter"})
 
@@ -34,7 +34,7 @@ class OpenAICompatibleLlm:
     Args:
         base_url: of the server's API (`http://127.0.0.1:11434/v1`); empty for OpenAI's own.
         api_key: empty where none is needed.
-        model: as the server names it; `with_model` gives another over the same connections.
+        model: the server's name of it; `with_model` selects another over the same connections.
         read_timeout_s: the longest silence within an answer.
     """
 
@@ -68,7 +68,7 @@ class OpenAICompatibleLlm:
         except Exception as error:
             raise _translated(error) from error
         if not finish_reason:
-            raise ProviderUnavailable("the language model's answer broke off")
+            raise ProviderUnavailable("the language model's answer ended early")
         reason = finish_reason if finish_reason in _FINISH_REASONS else "stop"
         yield Generated(job_id, reason, usage[0], usage[1] or written)
 
@@ -122,25 +122,25 @@ def _deltas(chunk: ChatCompletionChunk, job_id: str) -> list[TextDelta | ToolCal
 
 
 def _translated(error: Exception) -> ProviderError:
-    """A foreign exception in our terms. The message holds no word of the conversation."""
+    """A foreign exception as one of ours. The message contains no word of the conversation."""
     match error:
         case ProviderError():
             return error
         case openai.APITimeoutError() | httpx2.TimeoutException():
             return ProviderTimeout("the language model did not answer in time")
         case openai.APIStatusError() if error.status_code in _BUSY_STATUSES or error.status_code >= 500:
-            return ProviderUnavailable(f"the language model's server answers {error.status_code}")
+            return ProviderUnavailable(f"the language model's server answers with {error.status_code}")
         case openai.APIStatusError():
-            hint = {401: "; is AVB_LLM_API_KEY right?", 404: "; are AVB_LLM_BASE_URL and AVB_LLM_MODEL right?"}
+            hint = {401: "; is AVB_LLM_API_KEY correct?", 404: "; are AVB_LLM_BASE_URL and AVB_LLM_MODEL correct?"}
             return BadProviderAnswer(
                 f"the language model's server refuses with {error.status_code}{hint.get(error.status_code, '')}"
             )
         case openai.APIConnectionError() | httpx2.HTTPError() | OSError():
-            return ProviderUnavailable("the language model's server can't be reached; is AVB_LLM_BASE_URL right?")
+            return ProviderUnavailable("the language model's server can't be reached; is AVB_LLM_BASE_URL correct?")
         case (
             openai.APIResponseValidationError() | json.JSONDecodeError() | ValueError() | TypeError() | AttributeError()
         ):
-            return BadProviderAnswer("the language model's answer can't be read")
+            return BadProviderAnswer("the language model's answer is invalid")
         case openai.APIError():  # an `error` object inside the stream
-            return ProviderUnavailable("the language model's server broke off with an error")
+            return ProviderUnavailable("the language model's server ended the answer with an error")
     return BadProviderAnswer(f"the language model failed ({type(error).__name__})")

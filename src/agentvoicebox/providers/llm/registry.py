@@ -11,7 +11,7 @@ import msgspec
 
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
 from agentvoicebox.ports.providers import Llm
-from agentvoicebox.providers.guard import LAST_PATIENCE_S, PATIENCE_S, FailoverLlm, GuardedLlm
+from agentvoicebox.providers.guard import FIRST_TOKEN_WITHIN_S, LAST_FIRST_TOKEN_WITHIN_S, FailoverLlm, GuardedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.breaker import Breaker
 
@@ -126,8 +126,10 @@ class LanguageModels:
             raise ProviderUnavailable("no language model is named, and no language model server is set up")
         if len(parts) == 1 and parts[0] in self._deterministic:
             return LanguageModel(self._providers[parts[0]], is_deterministic=True)
-        each_s = PATIENCE_S / max(1, len(parts) - 1)
-        guarded = [self._guard(part, each_s) for part in parts[:-1]] + [self._guard(parts[-1], LAST_PATIENCE_S)]
+        each_s = FIRST_TOKEN_WITHIN_S / max(1, len(parts) - 1)
+        guarded = [self._guard(part, each_s) for part in parts[:-1]] + [
+            self._guard(parts[-1], LAST_FIRST_TOKEN_WITHIN_S)
+        ]
         self._behind[name] = tuple(guarded)
         return LanguageModel(self._grounded(FailoverLlm(guarded)), is_deterministic=False)
 
@@ -146,5 +148,5 @@ class LanguageModels:
             llm = self._providers[provider]
             if model and isinstance(llm, OpenAICompatibleLlm):
                 llm = llm.with_model(model)
-            self._guarded[key] = GuardedLlm(part, llm, patience_s=patience_s, breaker=self._breaker)
+            self._guarded[key] = GuardedLlm(part, llm, first_token_within_s=patience_s, breaker=self._breaker)
         return self._guarded[key]

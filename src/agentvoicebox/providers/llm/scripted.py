@@ -1,4 +1,4 @@
-"""A language model that says what it was told to, for tests: one line of the script a request."""
+"""A language model with scripted answers, for tests: one line of the script per request."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -11,15 +11,15 @@ Delta = TextDelta | ToolCallDelta | Generated
 
 
 class Pause:
-    """A place in a line where it waits until the test says `go.set()`; `reached` tells that it waits."""
+    """A point in a line where the model waits until the test calls `go.set()`; `reached` is set while it waits."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
         self.go = asyncio.Event()
 
 
-class Call:
-    """A tool call, its arguments in pieces."""
+class ScriptedCall:
+    """A tool call, with its arguments in pieces."""
 
     def __init__(self, name: str, *arguments: str, index: int = 0) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class Call:
         self.index = index
 
 
-Part = str | Call | Pause | ProviderError
+Part = str | ScriptedCall | Pause | ProviderError
 Line = Sequence[Part]
 
 
@@ -35,10 +35,10 @@ class ScriptedLlm:
     """Implements ports.providers.Llm.
 
     Args:
-        lines: each request takes the next; the last one is repeated for ever.
+        lines: each request takes the next one; the last one is repeated for ever.
 
     Attributes:
-        requests: what was asked so far.
+        requests: all requests so far.
         closed: how many streams were closed before their end.
     """
 
@@ -48,7 +48,7 @@ class ScriptedLlm:
         self.closed = 0
 
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
-        """See ports.providers.Llm. Text pieces come as they stand in the line; an error in it is raised."""
+        """See ports.providers.Llm. Text pieces are sent as they are in the line; an error in it is raised."""
         line = self._lines[min(len(self.requests), len(self._lines) - 1)]
         self.requests.append(request)
         is_whole = False
@@ -58,7 +58,7 @@ class ScriptedLlm:
                 match part:
                     case str():
                         yield TextDelta(job_id, part)
-                    case Call():
+                    case ScriptedCall():
                         reason = "tool_calls"
                         yield ToolCallDelta(job_id, part.index, part.name, "")
                         for piece in part.arguments:

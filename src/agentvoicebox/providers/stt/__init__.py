@@ -1,1 +1,1 @@
-"""Speech-to-text engines, one file each."""
+"""Speech-to-text engines, one file per engine."""

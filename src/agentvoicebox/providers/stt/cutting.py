@@ -1,6 +1,6 @@
 """Where to cut a long utterance: in the quietest place, between words.
 
-A recogniser reads at most 30 s at once. Cut places depend on the audio alone, so a second attempt cuts at the same ones.
+A recogniser reads at most 30 s at once. Cut points depend on the audio alone, so a second attempt cuts at the same ones.
 """
 
 import numpy as np

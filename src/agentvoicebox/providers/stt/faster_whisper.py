@@ -65,7 +65,7 @@ class FasterWhisper:
     def transcribe(self, pcm: Int16Array, *, language: str | None = None, prompt: str | None = None) -> Transcript:
         """See ports.providers.Stt."""
         if guards.is_silent(pcm):
-            return Transcript("", 1.0)
+            return Transcript("")
         samples = pcm.astype(np.float32) / 32768.0
         try:
             segments, _ = self._model.transcribe(
@@ -82,6 +82,6 @@ class FasterWhisper:
         except (RuntimeError, ValueError) as error:
             raise BadProviderAnswer(f"Whisper failed: {error}") from error
         if not heard:
-            return Transcript("", 1.0)
+            return Transcript("")
         text = " ".join(" ".join(segment.text for segment in heard).split())
-        return Transcript(text, max(segment.no_speech_prob for segment in heard))
+        return Transcript(text)

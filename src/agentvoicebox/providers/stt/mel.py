@@ -1,6 +1,6 @@
-"""Whisper's log-mel picture of sound, in NumPy.
+"""Whisper's log-mel spectrogram, in NumPy.
 
-Decides nothing: it follows the definition that the model was trained on (STFT of 25 ms every 10 ms, 80 mel bands on Slaney's
+Follows the definition that the model was trained on (STFT of 25 ms every 10 ms, 80 mel bands on Slaney's
 scale, log10, the top 80 dB kept, scaled to about -1 … 1). Source: Radford et al. 2022, section 2.2; Slaney's Auditory Toolbox.
 """
 
@@ -42,25 +42,24 @@ def _window() -> Float32Array:
 
 
 def log_mel(samples: Float32Array, window_s: float) -> Float32Array:
-    """The picture of `samples`, followed by silence up to `window_s`.
+    """The spectrogram of `samples`, followed by silence up to `window_s`.
 
     Args:
-        samples: shape (n,), 16 kHz, -1 to 1; what lies beyond the window is ignored.
-        window_s: length of the picture.
+        samples: shape (n,), 16 kHz, -1 to 1; samples beyond the window are ignored.
+        window_s: length of the spectrogram.
 
     Returns:
         shape (80, 100 * window_s), C-contiguous.
     """
     frames = round(window_s * RATE_HZ / HOP_SAMPLES)
     samples = np.asarray(samples[: frames * HOP_SAMPLES], dtype=np.float32)
-    # Frames that lie wholly in the padding are silence: their value is known, so they cost nothing.
+    # Frames inside the padding are silence: their value is known, so they cost nothing.
     sounding = min(frames, -(-(samples.size + FFT_SAMPLES // 2) // HOP_SAMPLES))
     half = FFT_SAMPLES // 2
     padded = np.zeros(max(sounding * HOP_SAMPLES + FFT_SAMPLES, samples.size + 2 * half), dtype=np.float32)
     padded[half : half + samples.size] = samples
-    padded[:half] = padded[half + 1 : 2 * half + 1][
-        ::-1
-    ]  # mirror at the start; at the end there is silence (or the cut)
+    # mirror at the start; at the end there is silence (or the cut)
+    padded[:half] = padded[half + 1 : 2 * half + 1][::-1]
     if samples.size == frames * HOP_SAMPLES and samples.size > half:
         padded[half + samples.size : samples.size + 2 * half] = samples[-half - 1 : -1][::-1]
     pieces = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[: sounding * HOP_SAMPLES : HOP_SAMPLES]

@@ -1,7 +1,7 @@
 """Moonshine tiny on ONNX Runtime: its cost grows with the length of the speech, 23 ms for 1.5 s on one core.
 
-Best on long speech by people; weak on single words and isolated letters. It has no number for "nobody spoke", so silence is
-kept from it, and words that come too fast to be speech are dropped.
+Best on long speech; weak on single words and isolated letters. It has no no-speech probability, so silence is
+filtered out before it, and words that come too fast to be speech are dropped.
 """
 
 from pathlib import Path
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 START, END = 1, 2  # token numbers
-TOKENS_PER_S = 6.5  # from the model's own documentation: more means it lost its place
+TOKENS_PER_S = 6.5  # from the model's own documentation: more means that it is looping
 TOKENS_SPARE = 6
-LAYERS, HEADS, HEAD_SIZE = 6, 8, 36  # tiny
-SHORTEST_S = 0.15  # below, the encoder's convolutions have nothing left
+HEADS, HEAD_SIZE = 8, 36  # of the tiny model
+SHORTEST_S = 0.15  # below it, the encoder's convolutions have no output
 WORD_START = b"\xe2\x96\x81"  # SentencePiece's mark for a space
-# Without a no-speech number, loudness has to do: 20 ms frames this far above the floor count as voice.
+# Without a no-speech probability, loudness decides: 20 ms frames this far above the floor count as voice.
 VOICED_RATIO = 3.0
 VOICED_RMS = 60.0
 LEAST_VOICED_S = 0.06
@@ -52,7 +52,7 @@ class Moonshine:
                 str(folder / "decoder_model_merged.ort"), options
             )
             self._tokens = _read_tokens((folder / "tokenizer.bin").read_bytes())
-        except Exception as error:  # onnxruntime has a type of its own for each kind of bad file
+        except Exception as error:  # onnxruntime has a separate exception type for each kind of invalid file
             raise ProviderUnavailable(f"the Moonshine model in {folder} can't be loaded: {error}") from error
         self._pasts = [i.name for i in self._decoder.get_inputs() if i.name.startswith("past_key_values")]
         self._outputs = [o.name for o in self._decoder.get_outputs()]
@@ -60,7 +60,7 @@ class Moonshine:
     def transcribe(self, pcm: Int16Array, *, language: str | None = None, prompt: str | None = None) -> Transcript:
         """See ports.providers.Stt. Language and prompt are ignored: the model knows English alone."""
         if pcm.size < SHORTEST_S * RATE_HZ or guards.is_silent(pcm) or not _has_voice(pcm):
-            return Transcript("", None)
+            return Transcript("")
         samples = (pcm.astype(np.float32) / 32768.0)[None]
         try:
             tokens = self._decode(samples)
@@ -69,10 +69,10 @@ class Moonshine:
         loop = guards.loop_start(tokens)
         raw = b"".join(self._tokens[token] for token in (tokens if loop is None else tokens[:loop]))
         text = raw.replace(WORD_START, b" ").decode("utf-8", errors="replace")
-        return Transcript(" ".join(text.split()), None)
+        return Transcript(" ".join(text.split()))
 
     def _decode(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> list[int]:
-        mask = np.ones(samples.shape, np.int64)  # of samples, for the decoder too: it thins the mask out by itself
+        mask = np.ones(samples.shape, np.int64)  # per sample, for the decoder too: it downsamples the mask itself
         (hidden,) = self._encoder.run(["last_hidden_state"], {"input_values": samples, "attention_mask": mask})
         past: dict[str, Any] = {name: np.zeros((1, HEADS, 0, HEAD_SIZE), np.float32) for name in self._pasts}
         tokens: list[int] = []
@@ -94,7 +94,7 @@ class Moonshine:
                 break
             tokens.append(last)
             for name in self._pasts:
-                if step == 0 or ".decoder." in name:  # what the encoder said stays as it was
+                if step == 0 or ".decoder." in name:  # the encoder's part never changes
                     past[name] = named[name.replace("past_key_values", "present")]
         return tokens
 
@@ -114,7 +114,7 @@ def _read_tokens(data: bytes) -> list[bytes]:
 
 
 def _has_voice(pcm: Int16Array) -> bool:
-    """Whether sound stands out from the floor, as speech does and steady noise or hum does not."""
+    """Whether audio stands out from the noise floor, as speech does and steady noise or hum does not."""
     whole = pcm.size - pcm.size % guards.FRAME_SAMPLES
     frames = pcm[:whole].astype(np.float32).reshape(-1, guards.FRAME_SAMPLES)
     loudness = np.sqrt(np.mean(frames * frames, axis=1))

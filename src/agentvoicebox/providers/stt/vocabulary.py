@@ -1,6 +1,6 @@
 """From Whisper's token numbers to text: a vocabulary file and GPT-2's map of bytes to printable characters.
 
-Source: the byte table of the GPT-2 tokenizer (bytes that print stand for themselves; the others for U+0100 and up, in order).
+Source: the byte table of the GPT-2 tokenizer (printable bytes map to themselves; the others to U+0100 and up, in order).
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class Vocabulary:
         self._tokens = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
         self._number = {token: number for number, token in enumerate(self._tokens)}
         if "<|endoftext|>" not in self._number:
-            raise BadProviderAnswer(f"{path} is no Whisper vocabulary")
+            raise BadProviderAnswer(f"{path} is not a Whisper vocabulary")
         self.end = self._number["<|endoftext|>"]
 
     def number(self, token: str) -> int | None:
@@ -35,7 +35,7 @@ class Vocabulary:
         return self._number.get(token)
 
     def text(self, numbers: Iterable[int]) -> str:
-        """Text of a run of tokens; marks are left out, bytes that are no UTF-8 become U+FFFD."""
+        """Text of a run of tokens; marks are left out, invalid UTF-8 becomes U+FFFD."""
         table = _byte_of_character()
         raw = bytearray()
         for number in numbers:

@@ -1,8 +1,8 @@
-"""Whisper on CTranslate2, fed only as much silence as it needs: 12 s instead of 30 s makes it four times as fast.
+"""Whisper on CTranslate2, padded with as little silence as it needs: 12 s instead of 30 s makes it four times as fast.
 
 The model was trained on 30 s windows; an utterance padded to 12 s decodes as well and in 90 ms on one core (tiny.en). Windows
-under 10 s send the decoder round in circles, which is why there is a floor and a guard. Prompts are not passed on: in short
-windows they raised the word error rate from 0.8 % to 5 % and more. Long audio is the caller's to cut.
+under 10 s make the decoder loop, which is why there is a minimum and a guard. Prompts are not passed on: in short
+windows they raised the word error rate from 0.8 % to 5 % and more. The caller must cut long audio.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from ctranslate2.models import Whisper
 
 LONGEST_S = 30.0  # the model's window
-TAIL_S = (
-    3.0  # silence after the speech, so that the decoder sees it end: with 1 s it said the last sentence again and again
-)
+TAIL_S = 3.0  # silence after the speech, so that the decoder sees its end: with 1 s it repeated the last sentence
 TOKENS_PER_S = 9  # fast speech is 5 tokens/s; spelled letters and digits up to 8
 TOKENS_SPARE = 12
 
@@ -69,7 +67,7 @@ class WhisperShort:
             default_language: for multilingual models, when a call names none.
 
         Raises:
-            ProviderUnavailable: `ctranslate2` or the model is not there.
+            ProviderUnavailable: `ctranslate2` or the model is missing.
         """
         try:
             import ctranslate2
@@ -89,22 +87,22 @@ class WhisperShort:
     def transcribe(self, pcm: Int16Array, *, language: str | None = None, prompt: str | None = None) -> Transcript:
         """See ports.providers.Stt. `prompt` is ignored, see the file's header."""
         if guards.is_silent(pcm):
-            return Transcript("", 1.0)
+            return Transcript("")
         samples = pcm[: int(LONGEST_S * RATE_HZ)].astype(np.float32) / 32768.0
         duration_s = samples.size / RATE_HZ
         window_s = min(LONGEST_S, max(self._floor_s, float(np.ceil(duration_s + TAIL_S))))
         tokens, no_speech = self._decode(samples, window_s, language)
         if no_speech > guards.NO_SPEECH_LIMIT:
-            return Transcript("", no_speech)
+            return Transcript("")
         if guards.may_loop(tokens) and window_s < LONGEST_S:
-            tokens, no_speech = self._decode(samples, LONGEST_S, language)  # the trained window knows better
+            tokens, no_speech = self._decode(samples, LONGEST_S, language)  # the trained window is more reliable
         loop = guards.loop_start(tokens)
         if loop is not None:
             tokens = tokens[:loop]
-        return Transcript(" ".join(self._vocabulary.text(tokens).split()), no_speech)
+        return Transcript(" ".join(self._vocabulary.text(tokens).split()))
 
     def _decode(self, samples: Float32Array, window_s: float, language: str | None) -> tuple[list[int], float]:
-        """Tokens and the model's own guess that nobody spoke."""
+        """Tokens, and the model's no-speech probability."""
         duration_s = samples.size / RATE_HZ
         picture = self._ct2.StorageView.from_array(np.ascontiguousarray(log_mel(samples, window_s)[None]))
         try:
@@ -123,7 +121,7 @@ class WhisperShort:
         return [int(number) for number in answer.sequences_ids[0]], float(answer.no_speech_prob)
 
     def _opening(self, language: str | None) -> list[int]:
-        """The tokens that tell the model what to do: transcribe, no time stamps."""
+        """The tokens that select the task: transcribe, no time stamps."""
         names = ["<|startoftranscript|>"]
         if self._model.is_multilingual:
             spoken = f"<|{(language or self._default_language).split('-')[0].lower()}|>"

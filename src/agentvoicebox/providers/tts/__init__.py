@@ -1,1 +1,1 @@
-"""Text-to-speech engines, one file each."""
+"""Text-to-speech engines, one file per engine."""

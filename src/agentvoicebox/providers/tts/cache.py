@@ -1,6 +1,6 @@
-"""Rendered phrases, kept in memory: a greeting or "one moment" costs nothing the second time.
+"""Rendered phrases, kept in memory: a greeting or "one moment" is rendered once.
 
-Decides what is kept (the least lately used go first). One cache serves several engines; each entry names its own.
+Least recently used phrases are dropped first. One cache serves several engines; each entry names its engine.
 """
 
 import threading
@@ -9,17 +9,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from agentvoicebox.ports.providers import Int16Array, Tts, Voice
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 
 MOST_BYTES = 32 * 1024 * 1024  # 11 minutes of speech
-LONGEST_SHARE = 8  # one phrase takes at most 1/8 of the room
+LONGEST_SHARE = 8  # one phrase takes at most 1/8 of the cache
 
 PhraseKey = tuple[str, str, str, float]
 
 
 @dataclass
 class CacheCounts:
-    """What became of look-ups, and how full the cache is. For metrics."""
+    """Results of look-ups, and the size of the cache. For metrics."""
 
     hits: int = 0
     misses: int = 0
@@ -38,7 +38,7 @@ class PhraseCache:
         self.counts = CacheCounts()
 
     def get(self, key: PhraseKey) -> tuple[Int16Array, ...] | None:
-        """A phrase's chunks as they were first given out, or None."""
+        """A phrase's chunks as they were rendered, or None."""
         with self._lock:
             chunks = self._phrases.get(key)
             if chunks is None:
@@ -49,7 +49,7 @@ class PhraseCache:
             return chunks
 
     def put(self, key: PhraseKey, chunks: Iterable[Int16Array]) -> None:
-        """Keep a finished phrase, unless it would take too much of the room."""
+        """Store a finished phrase, unless it is too large."""
         kept = tuple(chunks)
         size = sum(chunk.nbytes for chunk in kept)
         if size > self._most_bytes // LONGEST_SHARE:
@@ -69,7 +69,7 @@ class PhraseCache:
 
 
 class CachedTts:
-    """An engine that remembers. Only phrases spoken to their end are kept."""
+    """An engine with a cache. Only phrases that were rendered to their end are stored."""
 
     def __init__(self, engine_name: str, tts: Tts, cache: PhraseCache) -> None:
         """`engine_name` keeps the engines of one cache apart."""
@@ -81,12 +81,12 @@ class CachedTts:
         """See ports.providers.Tts."""
         return self._tts.voices()
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
         """See ports.providers.Tts."""
-        return Speech(lambda stop: self._chunks(text, voice, speed, stop))
+        return StoppableSpeech(lambda stop: self._chunks(text, voice, speed, stop))
 
     def prepare(self, texts: Iterable[str], *, voice: str = "", speed: float = 1.0) -> None:
-        """Render phrases now that will be needed often. Blocks."""
+        """Render phrases in advance. Blocks."""
         for text in texts:
             for _ in self.synthesize(text, voice=voice, speed=speed):
                 pass

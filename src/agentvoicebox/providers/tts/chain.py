@@ -1,8 +1,8 @@
-"""Several voice engines as one: the first that works speaks, one that failed is left alone for a while.
+"""Several voice engines as one: the first that works is used, a failed one is skipped for a while.
 
-Engines are made when they are first needed, so a fallback costs no memory until then. A failure before the first sound moves on
-to the next engine within the same call; a failure in the middle of a sentence is the caller's to repeat, since another voice
-can't go on in the middle of a word.
+Engines are created when first needed, so a fallback costs no memory until then. A failure before the first chunk moves on
+to the next engine within the same call; after a failure in the middle of a sentence the caller must retry, since another voice
+can't continue in the middle of a word.
 """
 
 import threading
@@ -14,9 +14,9 @@ import structlog
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Tts, Voice
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 
-RETRY_AFTER_S = 30.0  # as the breakers around network providers
+RETRY_AFTER_S = 30.0  # same as the breakers around network providers
 
 _log = structlog.get_logger(__name__)
 
@@ -46,11 +46,11 @@ class TtsChain:
         """A chain of (name, how to make it), tried from the left.
 
         Args:
-            engines: at least one; two of one name would share a reason in `failures`.
-            clock: for the pause of an engine that failed.
-            default_voice: used when a call's voice belongs to no engine; a voice that no engine has means each one's own.
+            engines: at least one, with distinct names (the keys of `failures`).
+            clock: for the pause of a failed engine.
+            default_voice: used when a call's voice belongs to no engine; if no engine has it, each uses its own default.
             voice_engines: engine name by voice name, so that a voice finds its engine before that is loaded.
-            retry_after_s: how long an engine that failed is left alone.
+            retry_after_s: how long a failed engine is skipped.
 
         Raises:
             ValueError: the list is empty.
@@ -64,13 +64,13 @@ class TtsChain:
         self._clock = clock or SystemClock()
 
     def warm_up(self) -> str:
-        """Load the first engine that works and let it speak a word; returns its name. Raises ProviderUnavailable: none works."""
+        """Load the first engine that works and test it with a word; returns its name. Raises ProviderUnavailable: none works."""
         for _ in self.synthesize("Hello.", voice=""):
             pass
         return next(engine.name for engine in self._engines if engine.tts is not None and not engine.reason)
 
     def failures(self) -> dict[str, str]:
-        """Why engines are being left alone, by engine; empty when all is well. For health pages."""
+        """Reason of each skipped engine, by engine; empty when all engines work. For health pages."""
         now_s = self._clock.monotonic_s()
         return {engine.name: engine.reason for engine in self._engines if engine.closed_until_s > now_s}
 
@@ -78,9 +78,9 @@ class TtsChain:
         """See ports.providers.Tts: the voices of every engine loaded so far, in order of trial."""
         return [voice for engine in self._engines if engine.tts is not None for voice in engine.tts.voices()]
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
         """See ports.providers.Tts. Raises ProviderUnavailable, from `next`, when no engine works."""
-        return Speech(lambda stop: self._chunks(text, voice or self._default_voice, speed, stop))
+        return StoppableSpeech(lambda stop: self._chunks(text, voice or self._default_voice, speed, stop))
 
     def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         reasons = []
@@ -108,7 +108,7 @@ class TtsChain:
         raise ProviderUnavailable("no voice engine works; " + "; ".join(reasons))
 
     def _in_order(self, voice: str) -> list[_Engine]:
-        """Open engines first, the one that owns the voice before the others; closed ones last: better than silence."""
+        """Working engines first, the one that owns the voice before the others; failed ones last, rather than silence."""
         now_s = self._clock.monotonic_s()
         return sorted(
             self._engines,

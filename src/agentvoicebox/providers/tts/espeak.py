@@ -1,8 +1,8 @@
-"""eSpeak NG, by ctypes, inside this process: the voice that works when no model does.
+"""eSpeak NG, by ctypes, inside this process: the fallback voice that needs no model.
 
 The library and its data come with the package `espeakng-loader` (GPL-3.0-or-later, so this module is imported in the speech
-worker's process alone). A sentence takes about 10 ms, so it is rendered at once and given out in pieces. The same text always
-gives the same number of samples at the same times; a few consonants carry over state from what was said before, so single
+worker's process alone). A sentence takes about 10 ms, so it is rendered whole and returned in pieces. The same text always
+gives the same number of samples at the same times; a few consonants carry over state from earlier speech, so single
 samples may differ between two renderings.
 """
 
@@ -17,13 +17,13 @@ import numpy as np
 from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Voice
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.text import speakable
 from agentvoicebox.providers.tts.voices import clamped_speed
 
 RATE_HZ = 24_000
 CHUNK_S = 0.4
-BUFFER_MS = 100  # how often the library calls back, and so notices that nobody listens
+BUFFER_MS = 100  # interval of the library's callbacks, and so the delay of a stop
 USUAL_WORDS_PER_MINUTE = 165  # eSpeak's 175, a little calmer for the telephone
 RANDOM_SEED = 1
 VOICE_FILE = Path(__file__).with_name("steady.voice")  # the library's own voices flutter differently in each call
@@ -63,7 +63,7 @@ def _library() -> tuple[Any, int]:
     return _loaded
 
 
-def _take_voice(library: Any) -> int:
+def _select_voice(library: Any) -> int:
     """Select VOICE_FILE; the library's status. Call with the lock held.
 
     Through the file's descriptor: the library cuts a path at 59 bytes and reads a variant's name behind a `+` in it.
@@ -79,16 +79,16 @@ class Espeak:
         """Load the library (a few ms). Raises ProviderUnavailable when it is missing."""
         with _lock:
             library, self._rate_hz = _library()
-            if _take_voice(library) != EE_OK:
+            if _select_voice(library) != EE_OK:
                 raise ProviderUnavailable(f"eSpeak NG can't read {VOICE_FILE}")
 
     def voices(self) -> list[Voice]:
         """See ports.providers.Tts."""
         return [Voice("espeak-en-us", "espeak", "en-US", "formant synthesis, the last resort")]
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
         """See ports.providers.Tts."""
-        return Speech(lambda stop: self._chunks(text, clamped_speed(speed), stop))
+        return StoppableSpeech(lambda stop: self._chunks(text, clamped_speed(speed), stop))
 
     def _chunks(self, text: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         spoken = speakable(text)
@@ -105,7 +105,7 @@ class Espeak:
         """The whole text, at the library's rate."""
         parts: list[Int16Array] = []
 
-        def take(samples: Any, count: int, _events: Any) -> int:
+        def collect(samples: Any, count: int, _events: Any) -> int:
             if samples and count > 0:
                 parts.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
             return 1 if stop.is_set else 0
@@ -113,12 +113,12 @@ class Espeak:
         wanted = round(USUAL_WORDS_PER_MINUTE * speed)
         rate = min(FASTEST_WORDS_PER_MINUTE, max(SLOWEST_WORDS_PER_MINUTE, wanted))
         data = text.encode()
-        callback = _CALLBACK(take)
+        callback = _CALLBACK(collect)
         with _lock:
             library, _ = _library()
-            library.espeak_ng_SetRandSeed(RANDOM_SEED)  # its breath is random
+            library.espeak_ng_SetRandSeed(RANDOM_SEED)  # its noise is random
             library.espeak_SetSynthCallback(callback)
-            _take_voice(library)
+            _select_voice(library)
             library.espeak_SetParameter(PARAMETER_RATE, rate, 0)
             size = ctypes.c_size_t(len(data) + 1)
             status = library.espeak_Synth(data, size, 0, POSITION_CHARACTER, 0, CHARACTERS_UTF8, None, None)

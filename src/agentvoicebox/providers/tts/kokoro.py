@@ -1,8 +1,8 @@
-"""Kokoro-82M on ONNX: the best voice here, and the slowest (about 0.4 s of one core for a second of sound).
+"""Kokoro-82M on ONNX: the best voice here, and the slowest (about 0.4 s of one core for a second of audio).
 
-Decides where to cut a text so that the first sound comes early: at clause ends at first, then at sentence ends. Phonemes,
+Decides where to cut a text so that the first audio comes early: at clause ends first, then at sentence ends. Phonemes,
 vocabulary and inference are `kokoro-onnx`'s; it phonemizes with eSpeak (GPL-3.0-or-later), so this module is imported in the
-speech worker's process alone. The model draws no random numbers: same text, voice and speed, same samples.
+speech worker's process alone. The model uses no random numbers: same text, voice and speed, same samples.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Voice
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.text import speakable
 from agentvoicebox.providers.tts.voices import clamped_speed
 
@@ -70,7 +70,7 @@ class Kokoro:
         try:
             self._session = onnxruntime.InferenceSession(str(model), options)
             self._tokenizer = Tokenizer()
-        except Exception as error:  # onnxruntime has a type of its own for each kind of bad file
+        except Exception as error:  # onnxruntime has a separate exception type for each kind of invalid file
             raise ProviderUnavailable(f"Kokoro can't be loaded: {error}") from error
         self._default = next((name for name in PREFERRED if name in self._styles), min(self._styles))
 
@@ -79,11 +79,11 @@ class Kokoro:
         names = [self._default, *sorted(name for name in self._styles if name != self._default)]
         return [Voice(name, "kokoro", LANGUAGES.get(name[0], "en-US"), "Kokoro-82M") for name in names]
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
-        """See ports.providers.Tts; speeds below 0.5 are spoken at 0.5. `close()` of the result interrupts the model."""
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
+        """See ports.providers.Tts; speeds below 0.5 become 0.5. `close()` of the result interrupts the model."""
         style = self._styles.get(voice, self._styles[self._default])
         wanted = min(FASTEST, max(SLOWEST, clamped_speed(speed)))
-        return Speech(lambda stop: self._chunks(text, style, wanted, stop))
+        return StoppableSpeech(lambda stop: self._chunks(text, style, wanted, stop))
 
     def _chunks(self, text: str, style: Any, speed: float, stop: Stop) -> Iterator[Int16Array]:
         for piece, pause_s in pieces(speakable(text)):

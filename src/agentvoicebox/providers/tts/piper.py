@@ -1,8 +1,8 @@
-"""Piper voices, streamed inside the sentence: the first third of a second of sound is ready after some 40 ms.
+"""Piper voices, streamed inside the sentence: the first third of a second of audio is ready after some 40 ms.
 
 Decides how much to render at a time. The graph's two halves come from `piper_split`; phonemes from the eSpeak that is part of
-`piper-tts` (GPL-3.0-or-later, so this module is imported in the speech worker's process alone). Same text, voice and speed give
-the same samples, always.
+`piper-tts` (GPL-3.0-or-later, so this module is imported in the speech worker's process alone). The same text, voice and speed
+always give the same samples.
 """
 
 import json
@@ -17,7 +17,7 @@ from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Voice
 from agentvoicebox.providers.tts.piper_split import LATENT, split_voice
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.text import speakable
 from agentvoicebox.providers.tts.voices import clamped_speed
 
@@ -49,7 +49,7 @@ class Piper:
 
         Raises:
             ProviderUnavailable: a package or a file is missing.
-            BadProviderAnswer: the voice is of another make.
+            BadProviderAnswer: the file is not such a voice.
         """
         try:
             import onnxruntime
@@ -68,7 +68,7 @@ class Piper:
             self._decoder: InferenceSession = onnxruntime.InferenceSession(str(decoder), options)
         except (OSError, KeyError, ValueError) as error:
             raise ProviderUnavailable(f"the Piper voice in {folder} can't be loaded: {error}") from error
-        except Exception as error:  # onnxruntime has a type of its own for each kind of bad file
+        except Exception as error:  # onnxruntime has a separate exception type for each kind of invalid file
             raise BadProviderAnswer(f"the Piper voice in {folder} is damaged: {error}") from error
         with _phonemizer_lock:
             self._phonemizer = EspeakPhonemizer()
@@ -77,9 +77,9 @@ class Piper:
         """See ports.providers.Tts."""
         return [Voice(self._name, "piper", "en-US", "male, medium quality")]
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
         """See ports.providers.Tts. `close()` of the result interrupts the model."""
-        return Speech(lambda stop: self._chunks(text, clamped_speed(speed), stop))
+        return StoppableSpeech(lambda stop: self._chunks(text, clamped_speed(speed), stop))
 
     def _chunks(self, text: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         resampler = Resampler(self._config.sample_rate, RATE_HZ)

@@ -1,9 +1,9 @@
 """Cuts a Piper voice (a VITS graph) in two, so that it can speak before it has rendered the whole sentence.
 
 The front end turns phonemes into latent frames (cheap, needs the whole sentence); the decoder turns any run of frames into
-samples (dear, local: a sample depends on some 20 frames around it). Here the graph is cut between them, once a voice, and the
-two halves are kept in a cache folder. Also here: the graph's two random inputs become constants, so that the same text gives the
-same samples on every machine and in every attempt. How the halves are run is `piper`'s matter.
+samples (expensive, but local: a sample depends on some 20 frames around it). The graph is cut between them, once per voice, and
+the two halves are kept in a cache folder. The graph's two random inputs become constants, so that the same text gives the
+same samples on every machine and in every attempt. Running the halves is in `piper`.
 """
 
 import hashlib
@@ -17,14 +17,12 @@ import numpy as np
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 
 SPLIT_VERSION = 1  # part of the cache's name: raise it when the halves would come out differently
-NOISE_FRAMES = (
-    1024  # the fixed noise repeats after this many frames (12 s at 86 frames/s): longer than any audible memory
-)
+# the fixed noise repeats after this many frames (12 s at 86 frames/s): longer than any audible memory
+NOISE_FRAMES = 1024
 NOISE_SEED = 20_260
 LATENT = "latent"
-DECODER_FIRST_WEIGHT = (
-    "dec.conv_pre.weight"  # name that the VITS exporter of Piper gives the vocoder's first convolution
-)
+# name that the VITS exporter of Piper gives the vocoder's first convolution
+DECODER_FIRST_WEIGHT = "dec.conv_pre.weight"
 
 
 def split_voice(model: Path, cache: Path) -> tuple[Path, Path]:
@@ -38,7 +36,7 @@ def split_voice(model: Path, cache: Path) -> tuple[Path, Path]:
 
     Raises:
         ProviderUnavailable: the model is missing, or `onnx` is not installed.
-        BadProviderAnswer: the graph is no Piper VITS graph.
+        BadProviderAnswer: the graph is not a Piper VITS graph.
     """
     if not model.is_file():
         raise ProviderUnavailable(f"Piper voice {model} is missing: type `agentvoicebox models pull piper-joe`")
@@ -54,7 +52,7 @@ def split_voice(model: Path, cache: Path) -> tuple[Path, Path]:
 
 
 def _head_digest(model: Path) -> str:
-    """A cheap fingerprint: graph structure and the first weights lie in the first MiB and tell voices apart."""
+    """A cheap fingerprint: graph structure and the first weights are in the first MiB and differ between voices."""
     with model.open("rb") as file:
         return hashlib.sha256(file.read(1 << 20)).hexdigest()
 
@@ -65,11 +63,13 @@ def _split(model: Path, front: Path, decoder: Path) -> None:
         from onnx import helper, numpy_helper
         from onnx.utils import Extractor
     except ImportError as error:
-        raise ProviderUnavailable("Piper is not wholly installed: type `pip install 'agentvoicebox[piper]'`") from error
+        raise ProviderUnavailable(
+            "Piper is not completely installed: type `pip install 'agentvoicebox[piper]'`"
+        ) from error
 
     try:
         graph_model = onnx.load(str(model))
-    except Exception as error:  # protobuf's errors are a library's own
+    except Exception as error:  # protobuf has error types of its own
         raise BadProviderAnswer(f"{model.name} is no ONNX file: {error}") from error
     graph = graph_model.graph
     first = [n for n in graph.node if n.op_type == "Conv" and DECODER_FIRST_WEIGHT in n.input]

@@ -1,4 +1,4 @@
-"""A voice for tests and benchmarks of everything around it: a tone as long as the text would take to say, at once."""
+"""A voice for tests and benchmarks: a tone as long as the text would take to say, at once."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Voice
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.voices import clamped_speed
 
 RATE_HZ = 24_000
@@ -27,9 +27,9 @@ class ScriptedTts:
         """See ports.providers.Tts."""
         return [Voice("tone", "scripted", "en-US", "a tone as long as the text")]
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
         """See ports.providers.Tts."""
-        return Speech(lambda stop: self._chunks(text, clamped_speed(speed), stop))
+        return StoppableSpeech(lambda stop: self._chunks(text, clamped_speed(speed), stop))
 
     def _chunks(self, text: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         count = int(len(text.strip()) * SECONDS_PER_CHARACTER / speed * RATE_HZ)
@@ -37,8 +37,8 @@ class ScriptedTts:
             if stop.is_set:
                 return
             if number == self._fails_after_chunks:
-                raise ProviderUnavailable("the scripted voice was told to fail")
+                raise ProviderUnavailable("the scripted voice fails as configured")
             places = np.arange(start, min(count, start + self._chunk_samples))
             yield (AMPLITUDE * np.sin(places * (2 * np.pi * TONE_HZ / RATE_HZ))).astype(np.int16)
         if count and self._fails_after_chunks == -(-count // self._chunk_samples):
-            raise ProviderUnavailable("the scripted voice was told to fail")
+            raise ProviderUnavailable("the scripted voice fails as configured")

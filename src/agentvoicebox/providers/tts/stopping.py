@@ -1,7 +1,7 @@
-"""Speech that can be stopped from another thread, also in the middle of a model's run.
+"""Speech that can be stopped from another thread, even during a model's run.
 
-A plain generator can't: closing it while it runs in another thread raises. Here the engine registers what interrupts its model,
-and whoever listens calls `close()` and is rid of it within a few milliseconds.
+Closing a plain generator while it runs in another thread raises. Here the engine registers a function that interrupts its model,
+and `close()` stops it within a few milliseconds.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ class Stop:
 
     @property
     def is_set(self) -> bool:
-        """Whether nobody listens any more."""
+        """Whether the speech was stopped."""
         return self._is_set
 
     def set(self) -> None:
-        """Raise the flag and call each registered interrupt once. Idempotent."""
+        """Set the flag and call each registered interrupt once. Idempotent."""
         with self._lock:
             self._is_set = True
             interrupts, self._interrupts = self._interrupts, []
@@ -49,8 +49,8 @@ class Stop:
                     self._interrupts.remove(interrupt)
 
 
-class Speech:
-    """An engine's chunks, in order, and the means to stop them. One thread at a time calls `next`; any may call `close`."""
+class StoppableSpeech:
+    """An engine's chunks, in order, with a way to stop them. One thread at a time calls `next`; any may call `close`."""
 
     def __init__(self, start: Callable[[Stop], Iterator[Int16Array]]) -> None:
         """`start` makes the engine's generator; it ends early, or its model raises, once the Stop is set."""
@@ -68,7 +68,7 @@ class Speech:
         except StopIteration:
             raise
         except Exception:
-            if self._stop.is_set:  # the interrupted model's complaint is of no interest
+            if self._stop.is_set:  # the error of an interrupted model is expected
                 raise StopIteration from None
             raise
         if self._stop.is_set:
@@ -76,5 +76,5 @@ class Speech:
         return chunk
 
     def close(self) -> None:
-        """Stop. The `next` that runs now in another thread, and every later one, raises StopIteration."""
+        """Stop. The running `next` in another thread, and every later one, raises StopIteration."""
         self._stop.set()

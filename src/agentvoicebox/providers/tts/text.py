@@ -1,14 +1,13 @@
-"""Text as a voice should read it: long numbers and tracking ids digit by digit, no mark-up.
+"""Text as a voice should read it: long numbers and tracking ids digit by digit, no markup.
 
 eSpeak reads "784512" as a quantity and "AB123" as a word; a caller who must write it down needs single characters in small
-groups. Words, prices, dates and years are left alone: the phonemizer reads those well.
+groups. Words, prices, dates and years are unchanged: the phonemizer reads those well.
 """
 
 import re
 
 GROUP = 3  # a listener holds three to four characters at a time
 SPELLED_FROM = 5  # shorter numbers are quantities or years
-LONGEST_WORD = 6  # longer runs of capitals are words being shouted, not abbreviations
 
 _MARKUP = re.compile(r"[*_`#<>|~]+")
 _LINK = re.compile(r"https?://\S+")
@@ -39,6 +38,6 @@ def spelled(code: str) -> str:
     """A code as single characters, a comma after each group: `AB1234` becomes `A B 1, 2 3 4`."""
     bare = code.replace("-", "")
     groups = [bare[place : place + GROUP] for place in range(0, len(bare), GROUP)]
-    if len(groups) > 1 and len(groups[-1]) == 1:  # no lonely last character
+    if len(groups) > 1 and len(groups[-1]) == 1:  # no single last character
         groups[-2:] = [groups[-2] + groups[-1]]
     return ", ".join(" ".join(group) for group in groups)

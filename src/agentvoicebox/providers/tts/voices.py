@@ -1,4 +1,4 @@
-"""Voice names: what callers of the OpenAI API ask for, and what stands for it here."""
+"""Voice names of the OpenAI API, and the voices that replace them here."""
 
 OPENAI_VOICES = (
     "alloy",
@@ -18,5 +18,5 @@ FASTEST = 2.0
 
 
 def clamped_speed(speed: float) -> float:
-    """`speed` within what engines are asked for; 1.0 for no number."""
+    """`speed` within the supported range; 1.0 if it is not a number."""
     return min(FASTEST, max(SLOWEST, speed)) if speed == speed else 1.0

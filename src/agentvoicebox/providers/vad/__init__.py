@@ -1,1 +1,1 @@
-"""Who is speaking, and has he finished: models behind the Vad and EndOfTurn ports."""
+"""Voice activity and end of turn: models behind the Vad and EndOfTurn ports."""

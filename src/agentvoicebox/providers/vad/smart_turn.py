@@ -1,7 +1,7 @@
 """Smart Turn v3.2: has the speaker finished, judged by sound alone (melody, tempo), in about 30 ms on one core.
 
-It is one vote among others: it misses about one finished sentence in ten, and half of the unfinished ones. The weights
-(BSD-2-Clause) come as a file; nothing here looks for them.
+It is one piece of evidence among others: it misses about one finished sentence in ten, and half of the unfinished ones. The
+weights (BSD-2-Clause) are a file whose path is given.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from agentvoicebox.providers.stt.mel import RATE_HZ, Float32Array, log_mel
 
 MODEL_FILE = "smart-turn-v3.2-cpu.onnx"
 WINDOW_S = 8  # what the model was trained on
-LEAST_VARIANCE = 1e-7  # keeps pure silence from being divided by zero, as in training
+LEAST_VARIANCE = 1e-7  # avoids a division by zero for pure silence, as in training
 GET_IT = (
     "type `pip download --no-deps pipecat-ai==1.14.0` and "
     f"`unzip -j pipecat_ai-1.14.0-py3-none-any.whl '*/{MODEL_FILE}' -d FOLDER`"
@@ -32,7 +32,7 @@ class SmartTurn:
             path: the file smart-turn-v3.2-cpu.onnx.
 
         Raises:
-            ProviderUnavailable: onnxruntime or the file is not there.
+            ProviderUnavailable: onnxruntime or the file is missing.
         """
         try:
             import onnxruntime
@@ -65,7 +65,7 @@ class SmartTurn:
 def features(pcm: Int16Array) -> Float32Array:
     """The last 8 s of int16 mono 16 kHz audio as the model sees them, shape (80, 800).
 
-    Shorter audio has silence before it, so that its end is where the model expects it; loudness is evened out.
+    Shorter audio is padded with silence in front, so that its end is where the model expects it; loudness is normalised.
     """
     window = np.zeros(WINDOW_S * RATE_HZ, dtype=np.float32)
     recent = to_float(pcm[-len(window) :])

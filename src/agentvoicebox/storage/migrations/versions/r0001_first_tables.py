@@ -71,12 +71,12 @@ RIGHTS = {
     "sessions": "SELECT, INSERT, UPDATE",
     "conversation_items": "SELECT, INSERT, UPDATE",
     "responses": "SELECT, INSERT, UPDATE",
-    "audit_logs": "SELECT, INSERT",  # nobody rewrites the log
+    "audit_logs": "SELECT, INSERT",  # the log is append-only
 }
 
 
 def upgrade() -> None:
-    """Make everything."""
+    """Create everything."""
     op.execute("""
         DO $$ BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'agentvoicebox_app') THEN

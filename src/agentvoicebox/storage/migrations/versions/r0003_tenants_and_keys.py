@@ -1,9 +1,9 @@
-"""Tenants, their projects, and the keys that let callers in.
+"""Tenants, their projects, and API keys.
 
 As in 0001 the database shows a connection the rows of the tenant that it named, and nothing else. One exception is needed: a
-caller's key comes before anybody knows whose it is. So a transaction may name one key's public prefix instead, and then sees
-that one row, to read only; nobody can list keys this way. (A SECURITY DEFINER function would need an owner whom the policies
-don't bind; here they bind everybody.) Not partitioned: the tables are small, and a prefix must be unique over all tenants.
+caller's key must be found before its tenant is known. So a transaction may name one key's public prefix instead, and then sees
+that one row, read-only; keys can't be listed this way. (A SECURITY DEFINER function would need an owner whom the policies
+don't bind; here they bind every role.) Not partitioned: the tables are small, and a prefix must be unique over all tenants.
 """
 
 from alembic import op
@@ -47,7 +47,7 @@ OF_ONE_TENANT = "tenant_id = current_setting('agentvoicebox.tenant_id', true)"
 
 
 def upgrade() -> None:
-    """Make everything."""
+    """Create everything."""
     for table, columns in TABLES.items():
         op.execute(f"CREATE TABLE {table} ({columns})")
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")

@@ -1,10 +1,10 @@
-"""History in pages, usage, and an end to what is kept.
+"""History in pages, usage, and deletion of old records.
 
-Every session has a row that knows when it was first and last heard of, whatever record of it comes first. Usage has rows of its
-own, one for the session and one for each response, so that it outlives what was said; each of them may be written again.
+Every session has a row with the times of its first and last record, whichever record of it comes first. Usage has rows of its
+own, one for the session and one for each response, so that it outlives the conversation; each of them may be written again.
 
-Who deletes is a role of its own (`agentvoicebox_janitor`): the role that serves callers has no right to. It sees one tenant at a
-time like everybody; a transaction that says so may read whose turn it is next, and nothing more than the rows of `tenants`.
+A role of its own deletes (`agentvoicebox_janitor`): the role that serves callers may not. It sees one tenant at a
+time like every role; a transaction that declares it may read the list of tenants, and nothing more than the rows of `tenants`.
 """
 
 from alembic import op
@@ -34,7 +34,7 @@ KEPT = ("sessions", "conversation_items", "responses", "audit_logs", "usage_entr
 
 
 def upgrade() -> None:
-    """Make everything."""
+    """Create everything."""
     # By rewriting, since row-level security would hide the rows from an UPDATE, also from the owner's.
     op.execute(
         "ALTER TABLE sessions ALTER COLUMN opened_at TYPE timestamptz USING coalesce(opened_at, closed_at, now()),"
@@ -42,7 +42,7 @@ def upgrade() -> None:
     )
     op.execute("CREATE INDEX sessions_newest ON sessions (tenant_id, opened_at DESC, session_id DESC)")
     op.execute("CREATE INDEX sessions_over ON sessions (tenant_id, last_at) INCLUDE (session_id)")
-    op.execute("ALTER TABLE tenants ADD COLUMN history jsonb NOT NULL DEFAULT '{}'")  # storage.rules.Rules
+    op.execute("ALTER TABLE tenants ADD COLUMN history jsonb NOT NULL DEFAULT '{}'")  # storage.rules.TenantRules
     op.execute(
         "CREATE POLICY tenants_listed ON tenants FOR SELECT"
         " USING (current_setting('agentvoicebox.lists_tenants', true) = 'yes')"

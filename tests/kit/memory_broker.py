@@ -1,4 +1,4 @@
-"""The broker in one process, for tests, benchmarks and single-process use: the same laws as over Valkey, nothing durable.
+"""The broker port in one process, for tests: the same laws as over Valkey, without durability.
 
 Everything lives in dictionaries of one instance, which gateway and workers share.
 """
@@ -25,7 +25,7 @@ from agentvoicebox.ports.broker import (
     Dispatch,
     Job,
     JobKind,
-    Record,
+    JobResult,
     ResultStream,
     SessionRef,
     Submit,
@@ -35,7 +35,7 @@ from agentvoicebox.ports.broker import (
 @dataclass
 class _Fence:
     attempt: int = 0
-    records: list[Record] = field(default_factory=list)
+    records: list[JobResult] = field(default_factory=list)
     is_cancelled: bool = False
     is_done: bool = False
 
@@ -48,7 +48,7 @@ class _Pending:
 
 
 class _Bell:
-    """Wakes everybody who waits. Look first, then wait: nothing runs in between."""
+    """Wakes all waiters. Check first, then wait: nothing runs in between."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -68,7 +68,7 @@ class _Utterance:
 
 
 class _Reader:
-    """See ResultStream. It points into the session's list of records, so a slow consumer costs nothing."""
+    """See ResultStream. It indexes the session's list of results, so a slow consumer costs nothing."""
 
     def __init__(self, session: "_Session", taken: Mapping[str, int]) -> None:
         self._session = session
@@ -76,7 +76,7 @@ class _Reader:
         self._position = 0
         self._closed = False
 
-    async def __aiter__(self) -> AsyncIterator[Record]:
+    async def __aiter__(self) -> AsyncIterator[JobResult]:
         while not self._closed:
             if self._position < len(self._session.records):
                 self._position += 1
@@ -94,7 +94,7 @@ class _Reader:
 class _Session:
     def __init__(self) -> None:
         self.fences: dict[str, _Fence] = {}
-        self.records: list[Record] = []
+        self.records: list[JobResult] = []
         self.grown = _Bell()
         self.utterances: dict[str, _Utterance] = {}
         self.log: list[bytes] = []
@@ -135,7 +135,7 @@ class MemoryBroker:
     # -- for gateways ------------------------------------------------------------------------------------------
 
     async def dispatch(self, actions: Sequence[Dispatch], *, owner: str = "") -> None:
-        """See Broker. In one process nobody takes a session over."""
+        """See Broker. In one process no session is taken over."""
         for action in actions:
             match action:
                 case Submit(job):
@@ -158,7 +158,7 @@ class MemoryBroker:
         """See Broker."""
         return _Reader(self._session(session), taken or {})
 
-    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[JobResult]:
         """See Broker."""
         return [record for record in self._session(session).records if record.job_id in job_ids]
 
@@ -173,7 +173,7 @@ class MemoryBroker:
         return {job_id: fence.attempt for job_id, fence in fences.items() if fence is not None}
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are left: they outlive their session."""
+        """See Broker. Record jobs are kept: they outlive their session."""
         self._sessions.pop(session, None)
 
     def log(self, session: SessionRef) -> list[bytes]:
@@ -189,15 +189,15 @@ class MemoryBroker:
         until_s = loop.time() + wait_s
         while True:
             self._seen_s[kind][worker] = self._clock.monotonic_s()
-            claims = self._take_all(kind, worker, slots)
+            claims = self._claim_all(kind, worker, slots)
             left_s = until_s - loop.time()
             if claims or left_s <= 0:
                 return claims
-            with contextlib.suppress(TimeoutError):  # then look for dead workers again
+            with contextlib.suppress(TimeoutError):  # then check for dead workers again
                 async with asyncio.timeout(min(left_s, self._idle_s / 4)):
                     await self._work.wait()
 
-    def _take_all(self, kind: JobKind, worker: str, slots: int) -> list[Claim]:
+    def _claim_all(self, kind: JobKind, worker: str, slots: int) -> list[Claim]:
         now_s = self._clock.monotonic_s()
         orphans = [entry_id for entry_id, one in self._pending[kind].items() if now_s - one.seen_s >= self._idle_s]
         claims: list[Claim] = []
@@ -209,17 +209,17 @@ class MemoryBroker:
                 entry_id = str(next(self._entry_ids))
                 job = self._waiting[kind].popleft()
             self._pending[kind][entry_id] = _Pending(job, worker, now_s)
-            claim = self._take(job, entry_id)
+            claim = self._begin_attempt(job, entry_id)
             if claim is not None:
                 claims.append(claim)
         return claims
 
-    def _take(self, job: Job, entry_id: str) -> Claim | None:
+    def _begin_attempt(self, job: Job, entry_id: str) -> Claim | None:
         if job.kind is JobKind.RECORD:
             self._record_fences.setdefault(job.job_id, _Fence())
         fence = self._fence(job.kind, job.session, job.job_id)
         if fence is None or fence.is_done or fence.is_cancelled:
-            self._settle(job, entry_id)
+            self._finish(job, entry_id)
             return None
         fence.attempt += 1
         claim = Claim(
@@ -243,7 +243,7 @@ class MemoryBroker:
         fence = self._fence(job.kind, job.session, job.job_id)
         if fence is None or fence.is_done or fence.is_cancelled or fence.attempt != claim.attempt:
             return False
-        record = Record(
+        record = JobResult(
             job_id=job.job_id,
             kind=job.kind,
             sequence=len(fence.records) + 1,
@@ -260,24 +260,24 @@ class MemoryBroker:
         session.grown.ring()
         if is_last:
             fence.is_done = True
-            self._settle(job, claim.entry_id)
+            self._finish(job, claim.entry_id)
         return True
 
-    async def published(self, claim: Claim) -> list[Record]:
+    async def published(self, claim: Claim) -> list[JobResult]:
         """See Broker."""
         fence = self._fence(claim.job.kind, claim.job.session, claim.job.job_id)
         return list(fence.records) if fence else []
 
     async def release(self, claim: Claim) -> None:
-        """See Broker. The utterance's audio goes with it."""
-        self._settle(claim.job, claim.entry_id)
+        """See Broker. Also deletes the utterance's audio."""
+        self._finish(claim.job, claim.entry_id)
 
     async def hand_back(self, claim: Claim) -> None:
         """See Broker."""
         if self._pending[claim.job.kind].pop(claim.entry_id, None) is not None:
             self._enqueue(claim.job)
 
-    async def bury(self, kind: JobKind, worker: str) -> None:
+    async def release_consumer(self, kind: JobKind, worker: str) -> None:
         """See Broker."""
         self._seen_s[kind].pop(worker, None)
         for entry_id, one in list(self._pending[kind].items()):
@@ -293,12 +293,12 @@ class MemoryBroker:
         job = claim.job
         body = msgspec.msgpack.encode(JobFailed(job_id=job.job_id, code=code, message=message))
         if job.kind is JobKind.RECORD:  # no conversation waits for it
-            self._settle(job, claim.entry_id)
+            self._finish(job, claim.entry_id)
         elif not self._publish(claim, body, b"", True):
             return
         self.dead[job.kind].append(job)
 
-    async def keep(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
+    async def renew_lease(self, kind: JobKind, worker: str, claims: Sequence[Claim]) -> None:
         """See Broker."""
         self._seen_s[kind][worker] = self._clock.monotonic_s()
         for claim in claims:
@@ -317,7 +317,7 @@ class MemoryBroker:
             self._listeners[kind].remove(ids)
 
     async def is_cancelled(self, claim: Claim) -> bool:
-        """See Broker. A job whose session was forgotten counts as cancelled; a record job belongs to no session."""
+        """See Broker. A job whose session was deleted counts as cancelled; a record job belongs to no session."""
         fence = self._fence(claim.job.kind, claim.job.session, claim.job.job_id)
         return claim.job.kind is not JobKind.RECORD if fence is None else fence.is_cancelled
 
@@ -338,7 +338,7 @@ class MemoryBroker:
 
     async def workers(self, kind: JobKind) -> int:
         """See Broker."""
-        living_s = self._clock.monotonic_s() - keys.LIVING_S
+        living_s = self._clock.monotonic_s() - keys.ALIVE_FOR_S
         return sum(seen_s >= living_s for seen_s in self._seen_s[kind].values())
 
     async def close(self) -> None:
@@ -360,7 +360,7 @@ class MemoryBroker:
         self._waiting[job.kind].append(job)
         self._work.ring()
 
-    def _settle(self, job: Job, entry_id: str) -> None:
+    def _finish(self, job: Job, entry_id: str) -> None:
         """The job is over: no entry, no audio."""
         self._pending[job.kind].pop(entry_id, None)
         if job.kind is JobKind.RECORD:

@@ -1,4 +1,4 @@
-"""A client that comes back for tests of resume, and a gateway in a process of its own that a test may kill."""
+"""A client that resumes, and a gateway in a process of its own that a test may kill."""
 
 import asyncio
 import base64
@@ -26,24 +26,24 @@ OWN = "agentvoicebox."
 
 
 def last_event_id(client: Client) -> str:
-    """Of the last event but our own."""
+    """Id of the last event, extensions of ours excluded."""
     return next(str(e["event_id"]) for e in reversed(client.events) if not e["type"].startswith(OWN))
 
 
 def session_id(client: Client) -> str:
-    """As `session.created` had it."""
+    """The id in `session.created`."""
     return str(client.events[0]["session"]["id"])
 
 
 def return_query(client: Client, **more: str | int) -> str:
-    """The query with which the client comes back."""
+    """The query of a resume request."""
     fields: dict[str, str | int] = {"session_id": session_id(client), "last_event_id": last_event_id(client), **more}
     return "resume=1&" + "&".join(f"{name}={value}" for name, value in fields.items())
 
 
 @asynccontextmanager
-async def back(url: str, client: Client, **options: Any) -> AsyncIterator[Client]:
-    """The same caller on a new connection; `events` go on where they were, our own first event aside."""
+async def reconnected(url: str, client: Client, **options: Any) -> AsyncIterator[Client]:
+    """The same caller on a new connection; `events` continue the earlier list, without our own first event."""
     async with connect(url, max_size=None, **options) as ws:
         made = Client(ws)
         made.events = client.events
@@ -51,17 +51,17 @@ async def back(url: str, client: Client, **options: Any) -> AsyncIterator[Client
 
 
 def audio_of(client: Client) -> bytes:
-    """What the caller heard, gapless."""
+    """All audio that the caller received."""
     return b"".join(base64.b64decode(event["delta"]) for event in client.of("response.output_audio.delta"))
 
 
 def ids_of(client: Client) -> list[str]:
-    """Ids of all events but our own."""
+    """Ids of all events, extensions of ours excluded."""
     return [event["event_id"] for event in client.events if not event["type"].startswith(OWN)]
 
 
 async def refusal(url: str, **options: Any) -> tuple[dict[str, Any], int | None, str]:
-    """(the error, close code, close reason) of a connection that is turned away."""
+    """(the error, close code, close reason) of a refused connection."""
     async with connect(url, **options) as ws, asyncio.timeout(WAIT_S):
         event = json.loads(await ws.recv())
         with contextlib.suppress(ConnectionClosed):
@@ -82,7 +82,7 @@ async def serve_gateway_child(settings: Settings, announce_ready: Callable[[], N
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -90,14 +90,14 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
-    """A real gateway process, ready; killed in the end if it still lives."""
+    """A real gateway process, ready; killed at the end if it is still alive."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
     environment |= {"PYTHONPATH": "src:.", "AVB_REDIS_URL": redis_url, "AVB_PORT": str(port)}
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
         *(f"--parent={os.getpid()}", f"--ready-fd={writing}", "gateway"),
-        "gateway=tests.kit.returning:serve_gateway_child",
+        "gateway=tests.kit.resuming_client:serve_gateway_child",
         cwd=ROOT,
         env=environment,
         pass_fds=(writing,),

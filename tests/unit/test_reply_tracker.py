@@ -7,9 +7,9 @@ from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, account_from_trace
 from agentvoicebox.client.call_report import conversation_text, sums_that_fail
 from agentvoicebox.client.dialing import CallFailed, socket_url
-from agentvoicebox.client.hearing import Hearing
 from agentvoicebox.client.line import voiced_range
-from agentvoicebox.client.playout import Playout
+from agentvoicebox.client.playout import CallerPlayout
+from agentvoicebox.client.reply_tracker import ReplyTracker
 
 RATE_HZ = 24_000
 
@@ -41,14 +41,14 @@ def trace(response_id: str, **changes: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def hearing() -> Hearing:
-    hearing = Hearing(RATE_HZ)
+def hearing() -> ReplyTracker:
+    hearing = ReplyTracker(RATE_HZ)
     turn = hearing.begin_turn("where is it")
     turn.start_s, turn.end_s, turn.end_wall_s = 0.5, 1.0, 100.0
     return hearing
 
 
-def test_a_reply_is_over_only_when_it_was_heard_to_its_end(hearing: Hearing) -> None:
+def test_a_reply_is_over_only_when_it_was_heard_to_its_end(hearing: ReplyTracker) -> None:
     turn = hearing.turns[0]
     hearing.receive(created("r1"), None, 1.3)
     hearing.receive(delta("r1", "a1"), sound(2.0), 1.36)
@@ -59,7 +59,7 @@ def test_a_reply_is_over_only_when_it_was_heard_to_its_end(hearing: Hearing) -> 
     assert turn.voice_to_voice_ms == pytest.approx(360)
 
 
-def test_a_response_that_only_calls_tools_is_not_the_reply(hearing: Hearing) -> None:
+def test_a_response_that_only_calls_tools_is_not_the_reply(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.3)
     hearing.receive(done("r1", "function_call"), None, 1.35)
     assert not hearing.is_reply_over(hearing.turns[0], 60.0)
@@ -69,7 +69,7 @@ def test_a_response_that_only_calls_tools_is_not_the_reply(hearing: Hearing) -> 
     assert hearing.is_reply_over(hearing.turns[0], 2.5)
 
 
-def test_an_answer_into_a_pause_of_the_line_is_counted_and_not_measured(hearing: Hearing) -> None:
+def test_an_answer_into_a_pause_of_the_line_is_counted_and_not_measured(hearing: ReplyTracker) -> None:
     turn = hearing.turns[0]
     hearing.receive(created("r1"), None, 0.8)
     hearing.receive(delta("r1", "a1"), sound(1.0), 0.85)
@@ -84,7 +84,7 @@ def test_an_answer_into_a_pause_of_the_line_is_counted_and_not_measured(hearing:
     assert turn.account is not None and turn.account.response_id == "r2"
 
 
-def test_late_audio_of_a_reply_that_was_cut_is_not_heard(hearing: Hearing) -> None:
+def test_late_audio_of_a_reply_that_was_cut_is_not_heard(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.3)
     hearing.receive(delta("r1", "a1"), sound(1.0), 1.5)
     started = {"type": "input_audio_buffer.speech_started", "item_id": "u2"}
@@ -96,7 +96,7 @@ def test_late_audio_of_a_reply_that_was_cut_is_not_heard(hearing: Hearing) -> No
     assert hearing.turns[0].is_cut
 
 
-def test_a_server_told_not_to_be_interrupted_is_heard_out(hearing: Hearing) -> None:
+def test_a_server_told_not_to_be_interrupted_is_heard_out(hearing: ReplyTracker) -> None:
     detection = {"type": "server_vad", "interrupt_response": False}
     updated = {"type": "session.updated", "session": {"audio": {"input": {"turn_detection": detection}}}}
     hearing.receive(updated, None, 0.0)
@@ -107,7 +107,7 @@ def test_a_server_told_not_to_be_interrupted_is_heard_out(hearing: Hearing) -> N
     assert not hearing.turns[0].is_cut
 
 
-def test_parts_sum_to_what_the_caller_measured_and_endpointing_counts_from_the_true_end(hearing: Hearing) -> None:
+def test_parts_sum_to_what_the_caller_measured_and_endpointing_counts_from_the_true_end(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.35)
     hearing.receive(delta("r1", "a1"), sound(1.0), 1.365)
     hearing.receive(trace("r1"), None, 1.366)
@@ -119,7 +119,7 @@ def test_parts_sum_to_what_the_caller_measured_and_endpointing_counts_from_the_t
     assert parts[LINE] == pytest.approx(3)
 
 
-def test_a_server_on_another_clock_only_leaves_more_unexplained(hearing: Hearing) -> None:
+def test_a_server_on_another_clock_only_leaves_more_unexplained(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.35)
     hearing.receive(delta("r1", "a1"), sound(1.0), 1.4)
     hearing.receive(trace("r1", t0_s=9_000.0), None, 1.41)
@@ -127,7 +127,7 @@ def test_a_server_on_another_clock_only_leaves_more_unexplained(hearing: Hearing
     assert parts["endpointing"] == 300 and parts[LINE] == pytest.approx(48)
 
 
-def test_parts_that_miss_the_whole_are_reported(hearing: Hearing) -> None:
+def test_parts_that_miss_the_whole_are_reported(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.35)
     hearing.receive(delta("r1", "a1"), sound(1.0), 1.365)
     hearing.receive(trace("r1", total_ms=360.0), None, 1.366)
@@ -135,7 +135,7 @@ def test_parts_that_miss_the_whole_are_reported(hearing: Hearing) -> None:
     assert sums_that_fail(record) == ["turn 1: the server's parts miss its whole by 8.0 ms"]
 
 
-def test_an_account_of_more_than_the_caller_waited_is_reported(hearing: Hearing) -> None:
+def test_an_account_of_more_than_the_caller_waited_is_reported(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.3)
     hearing.receive(delta("r1", "a1"), sound(1.0), 1.355)
     hearing.receive(trace("r1"), None, 1.356)
@@ -147,7 +147,7 @@ def test_the_closing_copy_of_an_account_is_ignored() -> None:
     assert account_from_trace({"phase": "done", "parts_ms": {}}) is None
 
 
-def test_a_failed_response_is_the_turns_problem(hearing: Hearing) -> None:
+def test_a_failed_response_is_the_turns_problem(hearing: ReplyTracker) -> None:
     hearing.receive(created("r1"), None, 1.35)
     hearing.receive(done("r1", status="failed"), None, 1.4)
     assert "failed" in hearing.turns[0].problem
@@ -155,7 +155,7 @@ def test_a_failed_response_is_the_turns_problem(hearing: Hearing) -> None:
 
 
 def test_audio_that_comes_in_time_is_played_without_a_seam_and_a_late_piece_leaves_a_counted_gap() -> None:
-    playout = Playout(RATE_HZ)
+    playout = CallerPlayout(RATE_HZ)
     playout.play("a", sound(0.1), 1.0)
     playout.play("a", sound(0.1), 1.02)
     assert playout.end_s == pytest.approx(1.2) and playout.gap_samples == 0
@@ -187,5 +187,5 @@ def test_a_base_url_as_openai_clients_know_it_leads_to_the_socket(base: str, exp
 
 
 def test_what_is_no_address_is_refused_with_an_example() -> None:
-    with pytest.raises(CallFailed, match="looks like"):
+    with pytest.raises(CallFailed, match="an example is"):
         socket_url("ftp://host", "m", wants_trace=False)

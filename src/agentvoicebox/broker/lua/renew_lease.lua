@@ -1,4 +1,4 @@
--- Heartbeat: reset the idle time of entries that this consumer still holds. What another took meanwhile stays his.
+-- Heartbeat: reset the idle time of entries that this consumer still holds. Entries of other consumers are not changed.
 -- KEYS: 1 the job stream
 -- ARGV: 1 group, 2 consumer, 3… entry ids
 local mine = 0

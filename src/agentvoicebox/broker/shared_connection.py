@@ -1,11 +1,11 @@
-"""One connection to the store that everybody shares: commands leave as they come, answers are dealt out in their order.
+"""One shared connection to the store: commands are sent as they come, answers are assigned in the same order.
 
-redis-py lends each command a connection of a pool, watches over it with a timeout of its own and looks several times whether it
-still stands: 84 µs of processor time a command, here 31 (445 and 250 when the caches are cold, as between two turns). The store
-answers in order, so one connection and a queue of who waits are enough. Spelling commands and reading answers stays redis-py's.
+redis-py takes a connection from a pool for each command, guards it with a timeout of its own and checks several times whether
+it is alive: 84 µs of processor time per command, here 31 (445 and 250 when the caches are cold, as between two turns). The store
+answers in order, so one connection and a queue of pending replies are enough. redis-py still encodes commands and parses answers.
 
-Law: answers reach the caller who asked, whoever was cancelled meanwhile; when the connection is lost, or an answer takes longer
-than the timeout, everybody who waits is told, and the next command connects anew.
+Law: each answer reaches its caller, even if others were cancelled meanwhile; when the connection is lost, or an answer takes
+longer than the timeout, all pending calls fail, and the next command reconnects.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ NO_TIMEOUT = math.inf
 Command = tuple[Any, ...]
 
 
-class _Asked:
-    """Somebody who waits for some answers."""
+class _PendingReply:
+    """A caller that waits for some answers."""
 
     __slots__ = ("answers", "at_s", "count", "done")
 
@@ -38,48 +38,48 @@ class _Asked:
         self.done: asyncio.Future[list[Any]] = loop.create_future()
 
 
-class Wire:
+class SharedConnection:
     """The shared connection. Connects with the first command."""
 
     def __init__(self, pool: ConnectionPool, *, timeout_s: float) -> None:
-        """`pool` says where and as whom to connect; none of its connections is used."""
+        """`pool` provides address and credentials; none of its connections is used."""
         self._pool = pool
         self._timeout_s = timeout_s
-        self._asked: deque[_Asked] = deque()
+        self._pending: deque[_PendingReply] = deque()
         self._connection: AbstractConnection | None = None
         self._connecting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
-        self._watching: asyncio.TimerHandle | None = None
+        self._check_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
         """The answer to each command; a command that the store refused is answered by its ResponseError.
 
         Raises:
-            RedisError, OSError: there is no connection, it was lost, or no answer came in time. What was sent may be done.
+            RedisError, OSError: there is no connection, it was lost, or no answer came in time. Commands may have run.
         """
         connection = self._connection or await self._connect()
-        asked = _Asked(len(commands), asyncio.get_running_loop())
+        asked = _PendingReply(len(commands), asyncio.get_running_loop())
         packed = connection.pack_commands(commands)
-        self._asked.append(asked)
-        if self._watching is None:
-            self._watch(self._timeout_s)
+        self._pending.append(asked)
+        if self._check_timer is None:
+            self._schedule_check(self._timeout_s)
         try:
-            # Nothing is awaited before the bytes are on their way, so they leave in the order of the queue.
+            # Nothing is awaited before the bytes are sent, so they leave in the order of the queue.
             await connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:
-            self._lose(connection, error)
-        except asyncio.CancelledError:  # the library has given the connection up with it
-            self._lose(connection, RedisConnectionError("cut"))
+            self._drop_connection(connection, error)
+        except asyncio.CancelledError:  # the library has dropped the connection with it
+            self._drop_connection(connection, RedisConnectionError("cut"))
             raise
         return await asked.done
 
     async def close(self) -> None:
-        """Disconnect; nothing can be asked any more. Idempotent."""
+        """Disconnect; no command can be sent afterwards. Idempotent."""
         self._is_closed = True
         connection = self._connection
         if connection is not None:
-            self._lose(connection, RedisConnectionError("closed"))
+            self._drop_connection(connection, RedisConnectionError("closed"))
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
@@ -91,14 +91,14 @@ class Wire:
             if self._connection is not None:
                 return self._connection
             if self._is_closed:
-                raise RedisError("the line to the store is closed")
+                raise RedisError("the connection to the store is closed")
             connection = self._pool.connection_class(**{**self._pool.connection_kwargs, "socket_timeout": None})
             try:
                 async with asyncio.timeout(self._timeout_s):
                     await connection.connect()  # type: ignore[no-untyped-call]
             except TimeoutError as error:
                 await connection.disconnect(nowait=True)
-                raise RedisTimeoutError("the store does not let us in") from error
+                raise RedisTimeoutError("the store refuses the credentials") from error
             self._connection = connection
             self._reading = asyncio.create_task(self._read(connection), name="broker-wire")
             return connection
@@ -110,66 +110,66 @@ class Wire:
                     answer = await connection.read_response(timeout=NO_TIMEOUT)
                 except ResponseError as error:
                     answer = error
-                asked = self._asked[0]
+                asked = self._pending[0]
                 asked.answers.append(answer)
                 if len(asked.answers) == asked.count:
-                    self._asked.popleft()
+                    self._pending.popleft()
                     if not asked.done.done():
                         asked.done.set_result(asked.answers)
         except (RedisError, OSError) as error:
-            self._lose(connection, error)
+            self._drop_connection(connection, error)
         finally:
             await connection.disconnect(nowait=True)
 
-    def _lose(self, connection: AbstractConnection, error: Exception) -> None:
-        """This connection is of no more use. Whoever waits is waiting for it: a new one is made only when it is lost."""
+    def _drop_connection(self, connection: AbstractConnection, error: Exception) -> None:
+        """Drop this connection. All pending calls wait for it: a new one is made only after it is lost."""
         if self._connection is not connection:
             return
         self._connection = None
         if self._reading is not None and self._reading is not asyncio.current_task():
             self._reading.cancel()
-        waiting, self._asked = self._asked, deque()
+        waiting, self._pending = self._pending, deque()
         for asked in waiting:
             if not asked.done.done():
                 asked.done.set_exception(error)
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+            self._check_timer = None
 
-    def _watch(self, seconds: float) -> None:
-        self._watching = asyncio.get_running_loop().call_later(seconds, self._look)
+    def _schedule_check(self, seconds: float) -> None:
+        self._check_timer = asyncio.get_running_loop().call_later(seconds, self._check_overdue)
 
-    def _look(self) -> None:
-        """See whether the oldest question is overdue."""
-        self._watching = None
-        if not self._asked or self._connection is None:
+    def _check_overdue(self) -> None:
+        """Check whether the oldest pending reply is overdue."""
+        self._check_timer = None
+        if not self._pending or self._connection is None:
             return
-        left_s = self._asked[0].at_s + self._timeout_s - asyncio.get_running_loop().time()
+        left_s = self._pending[0].at_s + self._timeout_s - asyncio.get_running_loop().time()
         if left_s > 0:
-            self._watch(left_s)
+            self._schedule_check(left_s)
         else:
-            self._lose(self._connection, RedisTimeoutError(f"no answer within {self._timeout_s} s"))
+            self._drop_connection(self._connection, RedisTimeoutError(f"no answer within {self._timeout_s} s"))
 
 
-class WiredRedis(Redis):
-    """redis-py's commands over one wire. Not for blocking reads and subscriptions: they need a connection of their own."""
+class SharedRedis(Redis):
+    """redis-py's commands over one connection. Not for blocking reads and subscriptions: they need a connection of their own."""
 
     def __init__(self, pool: ConnectionPool, *, timeout_s: float) -> None:
-        """See `Wire`."""
+        """See `SharedConnection`."""
         super().__init__(connection_pool=pool)
-        self.wire = Wire(pool, timeout_s=timeout_s)
+        self.shared = SharedConnection(pool, timeout_s=timeout_s)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """See redis-py."""
-        (answer,) = await self.wire.ask([args])
+        (answer,) = await self.shared.send([args])
         return self.read(answer, args, options)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """See redis-py. A transaction takes a connection of the pool."""
-        return super().pipeline(True, shard_hint) if transaction else WiredPipeline(self)
+        return super().pipeline(True, shard_hint) if transaction else SharedPipeline(self)
 
     def read(self, answer: Any, command: Command, options: Mapping[str, Any]) -> Any:
-        """What an answer means, as redis-py's methods give it. Raises the ResponseError that it is."""
+        """Parse an answer as redis-py's methods return it. Raises the answer if it is a ResponseError."""
         if isinstance(answer, ResponseError):
             raise answer
         callback = self.response_callbacks.get(command[0])
@@ -179,23 +179,23 @@ class WiredRedis(Redis):
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """See redis-py."""
-        await self.wire.close()
+        await self.shared.close()
         await super().aclose(close_connection_pool)
 
 
-class WiredPipeline(Pipeline):
-    """Commands that go out together, and are answered together. Not a transaction."""
+class SharedPipeline(Pipeline):
+    """Commands that are sent together and answered together. Not a transaction."""
 
-    def __init__(self, redis: WiredRedis) -> None:
+    def __init__(self, redis: SharedRedis) -> None:
         super().__init__(redis.connection_pool, redis.response_callbacks, transaction=False, shard_hint=None)
         self._redis = redis
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """See redis-py: the first refused command's error is raised after all were answered, or lies among the answers."""
+        """See redis-py: the first refused command's error is raised after all were answered, or returned among the answers."""
         staged, self.command_stack = self.command_stack, []
         if not staged:
             return []
-        answers = await self._redis.wire.ask([command for command, _ in staged])
+        answers = await self._redis.shared.send([command for command, _ in staged])
         return [
             answer
             if isinstance(answer, ResponseError) and not raise_on_error

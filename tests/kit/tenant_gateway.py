@@ -1,4 +1,4 @@
-"""A gateway over a database with tenants: makes keys, and clients that show them."""
+"""A gateway over a database with tenants: creates keys, and clients that use them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.ports.policy import Policy
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.usage import Usage
+from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from tests.kit.gateway import Gateway, gateway
@@ -24,17 +24,17 @@ CONFIGURED = "a-configured-key"
 
 
 def bearer(key: str) -> dict[str, str]:
-    """The header that shows a key."""
+    """The header with a key."""
     return {"Authorization": f"Bearer {key}"}
 
 
 def as_key(key: str) -> dict[str, Any]:
-    """Options of a connection that shows a key."""
+    """Options of a connection with a key."""
     return {"additional_headers": bearer(key)}
 
 
-class Town:
-    """What a test of tenants needs.
+class TenantGateway:
+    """The gateway, its keys and its clock.
 
     Attributes:
         served: the gateway; it checks its sessions' accounts every 20 ms.
@@ -62,12 +62,12 @@ class Town:
         return AsyncOpenAI(api_key=key, base_url=f"http://127.0.0.1:{self.served.port}/v1", max_retries=0)
 
     def http(self, key: str) -> httpx.AsyncClient:
-        """For the pages beside the socket."""
+        """An HTTP client for the REST routes."""
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.served.port}", headers=bearer(key))
 
 
 @asynccontextmanager
-async def town_of(
+async def tenant_gateway(
     broker: RedisBroker,
     postgres: Postgres,
     clock: ManualClock,
@@ -75,11 +75,11 @@ async def town_of(
     limits: LimitConfig | None = None,
     policy: Policy | None = None,
     recheck_s: float = 0.02,
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[TenantGateway]:
     """A town; by default without limits, under the shipped rules."""
     admission = AdmissionConfig((CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s)
-    records = RecordStores(postgres, History(postgres), Usage(postgres))
+    records = RecordStores(postgres, History(postgres), UsageReader(postgres))
     async with gateway(
         broker, admission=admission, postgres=postgres, policy=policy, clock=clock, records=records
     ) as served:
-        yield Town(served, ApiKeys(postgres, clock=clock), clock)
+        yield TenantGateway(served, ApiKeys(postgres, clock=clock), clock)

@@ -1,7 +1,7 @@
-"""The world of P4: callers at a real gateway commit what they said, recognisers that may die write it down, the words come back.
+"""The world of P4: callers at a real gateway commit utterances, recognisers that may die transcribe them, transcripts return.
 
-Each utterance is a level of its own, and what the scripted recogniser hears is that level and the length; so words that reach the
-wrong call, or were made of half an utterance, show.
+Each utterance has a level of its own, and the scripted recogniser returns that level and the length; so a transcript in the
+wrong call, or one of half an utterance, is detected.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import INPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.providers.stt.scripted import ScriptedStt
@@ -34,17 +35,17 @@ _numbers = itertools.count()
 
 
 def utterance(number: int, length_ms: int) -> bytes:
-    """One that is unlike all others: 24 kHz PCM."""
+    """An utterance that differs from all others: 24 kHz PCM."""
     return np.full(length_ms * MS_BYTES // 2, (number + 1) * LEVEL, "<i2").tobytes()
 
 
 def is_understood(text: str, said: tuple[int, int]) -> bool:
-    """Whether a text is what must be heard of an utterance, and nothing of what the caller said next."""
+    """Whether a text is the transcript of an utterance, without anything the caller said next."""
     return text == f"{said[0]} {said[1]}"
 
 
 class Recogniser:
-    """One worker as a process would be. It may die in the middle of a decode.
+    """One worker as a process would be. It may die during a decode.
 
     Attributes:
         decoded_s: when each text was made (`time.perf_counter`).
@@ -57,9 +58,9 @@ class Recogniser:
         self._decodes = itertools.count(1)
         self._loop = asyncio.get_running_loop()
         self._threads = UrgentThreads(1, name="recogniser")
-        work = SttWork(ScriptedStt(self._hear), self._threads)
+        work = SttWork(ScriptedStt(self._recognise), self._threads)
         name = f"recogniser-{next(_numbers)}"
-        self._runner = Runner(self.broker, JobKind.STT, name, slots=slots, work=work, keep_every_s=idle_s / 4)
+        self._runner = Runner(self.broker, JobKind.STT, name, slots=slots, work=work, heartbeat_s=idle_s / 4)
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(self._runner.run(self._stop), name=name)
 
@@ -67,8 +68,8 @@ class Recogniser:
     def has_died(self) -> bool:
         return self._running.done()
 
-    def _hear(self, pcm: Int16Array) -> str:
-        if next(self._decodes) >= self._dies_at:  # before its answer is looked at
+    def _recognise(self, pcm: Int16Array) -> str:
+        if next(self._decodes) >= self._dies_at:  # before its result is used
             self._loop.call_soon_threadsafe(self._running.cancel)
         text = f"{round(float(np.median(pcm)) / LEVEL) - 1} {round(pcm.size * 1000 / INPUT_RATE_HZ)}"
         self.decoded_s[text] = time.perf_counter()
@@ -84,7 +85,7 @@ class Recogniser:
 
 
 class Caller:
-    """One who speaks and commits, and keeps what the gateway says was heard.
+    """A caller who speaks and commits, and records the transcripts.
 
     Attributes:
         said: the number and length of each utterance, in the order of the commits.
@@ -106,7 +107,7 @@ class Caller:
         await self.client.send("input_audio_buffer.commit")
 
     async def listen(self, count: int, *, patience_s: float = PATIENCE_S) -> None:
-        """Until there is something of so many utterances, and then until nothing more is due."""
+        """Wait until there is a transcript for this many utterances, and then until no more is due."""
         try:
             async with asyncio.timeout(patience_s):
                 while len(self.items) < count or {item for item, _, _ in self.heard} != set(self.items):
@@ -127,7 +128,7 @@ class Caller:
                 self.wrong.append(event)
 
     def assert_understood(self) -> None:
-        """Each utterance once, with its own words."""
+        """Each utterance has exactly one transcript, its own."""
         assert not self.wrong, self.wrong
         texts = {item: text for item, text, _ in self.heard}
         assert len(self.heard) == len(texts) == len(self.said), f"{self.heard} came of {self.said}"
@@ -137,7 +138,7 @@ class Caller:
 
 @contextlib.asynccontextmanager
 async def caller(served: Gateway) -> AsyncIterator[Caller]:
-    """A caller who says himself when he is done speaking."""
+    """A caller with manual turns."""
     async with calling(served.url()) as client:
         await client.use(audio={"input": {"turn_detection": None, "transcription": {"model": "scripted"}}})
         yield Caller(client)

@@ -10,15 +10,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from agentvoicebox.broker.wire import WiredRedis
+from agentvoicebox.broker.shared_connection import SharedRedis
 
 SHORT_S = 1.0
 LONG_S = 10.0
 
 
 @pytest.fixture
-async def wired(redis_url: str) -> AsyncIterator[WiredRedis]:
-    made = WiredRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=LONG_S)
+async def wired(redis_url: str) -> AsyncIterator[SharedRedis]:
+    made = SharedRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=LONG_S)
     yield made
     await made.aclose()
     await made.connection_pool.disconnect()
@@ -31,7 +31,7 @@ async def other(redis_url: str) -> AsyncIterator[Redis]:
 
 
 async def test_a_thousand_askers_at_once_get_their_own_answers_over_one_connection(
-    wired: WiredRedis, other: Redis
+    wired: SharedRedis, other: Redis
 ) -> None:
     before = len(await other.client_list())
     answers = await asyncio.gather(*(wired.echo(str(number)) for number in range(1_000)))
@@ -39,7 +39,7 @@ async def test_a_thousand_askers_at_once_get_their_own_answers_over_one_connecti
     assert len(await other.client_list()) == before + 1
 
 
-async def test_the_answer_to_somebody_who_was_cancelled_goes_to_nobody_else(wired: WiredRedis, other: Redis) -> None:
+async def test_the_answer_to_somebody_who_was_cancelled_goes_to_nobody_else(wired: SharedRedis, other: Redis) -> None:
     await wired.ping()
     await other.client_pause(int(LONG_S * 1000), all=False)
     asking = [asyncio.ensure_future(wired.incr("count")) for _ in range(10)]
@@ -53,7 +53,7 @@ async def test_the_answer_to_somebody_who_was_cancelled_goes_to_nobody_else(wire
     assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])
 
 
-async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: WiredRedis) -> None:
+async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: SharedRedis) -> None:
     pipe = wired.pipeline(transaction=False)
     pipe.set("text", "words", ex=60).incr("text").set("after", "done", ex=60)
     with pytest.raises(ResponseError):
@@ -66,14 +66,14 @@ async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: 
     assert await wired.get("text") == b"words"
 
 
-async def test_a_transaction_is_one(wired: WiredRedis) -> None:
+async def test_a_transaction_is_one(wired: SharedRedis) -> None:
     pipe = wired.pipeline(transaction=True)
     pipe.set("count", 1, ex=60).incr("count")
     assert await pipe.execute() == [True, 2]
 
 
 async def test_everybody_who_waits_for_a_lost_connection_is_told_and_the_next_command_finds_a_new_one(
-    wired: WiredRedis, other: Redis
+    wired: SharedRedis, other: Redis
 ) -> None:
     await wired.ping()
     await other.client_pause(int(LONG_S * 1000), all=False)
@@ -87,7 +87,7 @@ async def test_everybody_who_waits_for_a_lost_connection_is_told_and_the_next_co
 
 
 async def test_a_store_that_does_not_answer_is_given_up_in_time(redis_url: str, other: Redis) -> None:
-    wired = WiredRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=SHORT_S)
+    wired = SharedRedis(ConnectionPool.from_url(redis_url, protocol=2), timeout_s=SHORT_S)
     await wired.ping()
     await other.client_pause(int(LONG_S * 1000), all=False)
     async with asyncio.timeout(LONG_S):

@@ -1,8 +1,8 @@
--- Begin an attempt: bump the fence, so that whoever held the job before can publish no more.
+-- Begin an attempt: increment the fence, so that the previous holder of the job can't publish any more.
 -- KEYS: 1 the job's fence
--- ARGV: 1 '1' when the job ended with its fence, 2 attempts allowed, 3 ttl s, 4 entry id as it was fed ('' when put back)
--- Returns {verdict, attempt, records published so far}; verdict is go, over (done or forgotten), cancelled, spent, or twin
--- (the same job was fed to the stream twice, and the other entry is the one that counts).
+-- ARGV: 1 '1' if a missing fence means that the job has ended, 2 attempts allowed, 3 ttl s, 4 original entry id ('' when requeued)
+-- Returns {verdict, attempt, records published so far}; verdict is go, over (done or deleted), cancelled, spent, or twin
+-- (the job is in the stream twice, and the other entry is the valid one).
 local fence = redis.call('HMGET', KEYS[1], 'attempt', 'sequence', 'cancelled', 'done', 'entry')
 if fence[4] or (not fence[1] and ARGV[1] == '1') then return {'over', 0, 0} end
 if ARGV[4] ~= '' and fence[5] and fence[5] ~= ARGV[4] then return {'twin', 0, 0} end

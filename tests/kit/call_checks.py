@@ -1,4 +1,4 @@
-"""What a caller saw of a call, for the reckoning at its end: events that came twice, answers without an end, items gone."""
+"""What a caller received in a call, for checks at its end: duplicate events, responses without an end, missing items."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ STEP_S = 0.1
 
 
 @dataclass
-class Witness:
+class CallChecks:
     """A listener of one call (see `open_call`).
 
     Attributes:
@@ -30,7 +30,7 @@ class Witness:
     _asked: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, logged: LoggedEvent) -> None:
-        """Take one event of either side."""
+        """Record one event of either side."""
         body = logged.body
         if logged.sender != "server":
             if logged.type == "conversation.item.retrieve":
@@ -54,15 +54,15 @@ class Witness:
 
     @property
     def doubled(self) -> int:
-        """Events that came more than once."""
+        """Number of events that were received more than once."""
         return sum(count - 1 for count in self.ids.values())
 
     async def ask_for_all(self, call: LiveCall) -> int:
-        """Ask the server for every item it told of; how many it does not have."""
+        """Retrieve every item that the server announced; returns how many it does not have."""
         for item in self.items:
             await call.send({"type": "conversation.item.retrieve", "item_id": item})
         waited_s = 0.0
         while len(self.kept | self.gone) < len(set(self.items)) and waited_s < PATIENCE_S:
-            await call.stay(STEP_S)
+            await call.stay_connected(STEP_S)
             waited_s += STEP_S
         return len(set(self.items) - self.kept)

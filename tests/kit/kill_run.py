@@ -1,7 +1,7 @@
-"""Kills with -9 under live spoken calls, and the reckoning: who came back, what was lost or doubled, and how long anybody waited.
+"""Kills processes with -9 under live spoken calls, and summarizes: reconnected calls, lost or duplicate output, added latency.
 
 Callers speak the same script again and again; a killer ends a process at random moments and lets the cluster heal before the
-next. What an answer should be is known from calls that nobody disturbed: equal words are the same samples.
+next. What an answer should be is known from undisturbed calls: equal words are the same samples.
 """
 
 import asyncio
@@ -14,21 +14,22 @@ from dataclasses import dataclass, field
 import asyncpg
 import numpy as np
 
-from agentvoicebox.audio.pcm import OUTPUT_RATE_HZ, Int16Array
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallOptions
-from agentvoicebox.client.line import Line
+from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.errors import AgentVoiceBoxError
+from tests.kit.call_checks import CallChecks
 from tests.kit.cluster import Cluster, Server
-from tests.kit.rolling import trail
+from tests.kit.rolling_restart import trail
 from tests.kit.waiting import until
-from tests.kit.witness import Witness
 
-# A gateway holds the calls, so it dies most often.
+# A gateway holds the calls, so it is killed most often.
 DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ("llm", "tool", "recorder", "valkey", "postgres")
-BREATH_S = (0.2, 1.2)  # of a caller, between two lines
-LULL_S = (0.0, 6.0)  # of the killer, once everything is whole again; about a turn, so that it strikes anywhere in one
-RECORDED_S = 60.0  # for the recorder to catch up in the end
+BREATH_S = (0.2, 1.2)  # pause of a caller between two lines
+PAUSE_S = (0.0, 6.0)  # pause between recovery and the next kill; about a turn, so that kills fall anywhere in one
+RECORDED_S = 60.0  # time for the recorder to catch up at the end
 ANSWER_S = 30.0
 
 
@@ -55,7 +56,7 @@ class Answer:
 
 @dataclass
 class Spoken:
-    """One call. `lost` says why it did not go on, or ""; `breaks` are (when the line stood again, pause in s)."""
+    """One call. `lost` says why it ended early, or ""; `breaks` are (time of the reconnect, pause in s)."""
 
     number: int
     began_s: float
@@ -72,7 +73,7 @@ class Spoken:
 
 @dataclass
 class Kill:
-    """One kill. `healed_s`: when what died was there again."""
+    """One kill. `healed_s`: when the killed process was replaced."""
 
     victim: str
     at_s: float
@@ -80,8 +81,8 @@ class Kill:
 
 
 @dataclass
-class Havoc:
-    """A run, as far as it went.
+class KillRun:
+    """The state of a run.
 
     Attributes:
         usual: answers of undisturbed calls.
@@ -94,90 +95,94 @@ class Havoc:
     recorded: int | None = None
 
 
-async def one_call(url: str, script: Sequence[Line], told: Spoken, chance: random.Random) -> None:
+async def one_call(url: str, script: Sequence[SpokenLine], call_report: Spoken, chance: random.Random) -> None:
     """Speak the script once, and fill `told`."""
     loop = asyncio.get_running_loop()
-    witness = Witness()
+    witness = CallChecks()
     try:
         async with open_call(CallOptions(url, reply_timeout_s=ANSWER_S, wants_trace=False), witness) as call:
             for index, line in enumerate(script):
-                await _ask(call, line, told, index)
-                told.missed = call.line.missed
-                if told.answers[-1].problem:
-                    told.lost = f"line {index}: {told.answers[-1].problem}; {trail(call)}"
+                await _ask(call, line, call_report, index)
+                call_report.missed = call.connection.gaps
+                if call_report.answers[-1].problem:
+                    call_report.lost = f"line {index}: {call_report.answers[-1].problem}; {trail(call)}"
                     break
-                await call.stay(chance.uniform(*BREATH_S))
-                _note_breaks(call, told)
+                await call.stay_connected(chance.uniform(*BREATH_S))
+                _collect_breaks(call, call_report)
             else:
-                told.items_lost = await witness.ask_for_all(call)
-                _note_breaks(call, told)
+                call_report.items_lost = await witness.ask_for_all(call)
+                _collect_breaks(call, call_report)
     except AgentVoiceBoxError as error:
-        told.lost = error.message
-    told.ended_s = loop.time()
-    told.doubled, told.unfinished, told.items = witness.doubled, len(witness.open_responses), witness.items
+        call_report.lost = error.message
+    call_report.ended_s = loop.time()
+    call_report.doubled, call_report.unfinished, call_report.items = (
+        witness.doubled,
+        len(witness.open_responses),
+        witness.items,
+    )
 
 
-async def _ask(call: LiveCall, line: Line, told: Spoken, index: int) -> None:
+async def _ask(call: LiveCall, line: SpokenLine, call_report: Spoken, index: int) -> None:
     loop = asyncio.get_running_loop()
-    answer = Answer(told.number, index, loop.time())
-    told.answers.append(answer)
+    answer = Answer(call_report.number, index, loop.time())
+    call_report.answers.append(answer)
     clips, gap = len(call.playout.clips), call.playout.gap_samples
     turn = await call.say(line)
     answer.ended_s, answer.replied, answer.problem = loop.time(), turn.replied, turn.problem
     answer.wait_ms = turn.voice_to_voice_ms or 0.0
     answer.gap_ms = (call.playout.gap_samples - gap) * 1000 / OUTPUT_RATE_HZ
     answer.pcm = np.concatenate([answer.pcm, *(clip.pcm for clip in call.playout.clips[clips:])])
-    _note_breaks(call, told)
+    _collect_breaks(call, call_report)
 
 
-def _note_breaks(call: LiveCall, told: Spoken) -> None:
-    """Those since the last look; a line also breaks while nobody speaks."""
+def _collect_breaks(call: LiveCall, call_report: Spoken) -> None:
+    """Collect the breaks since the last check; a connection also breaks during silence."""
     now_s = asyncio.get_running_loop().time()
-    told.breaks += [(now_s, pause_s) for pause_s in call.line.pauses_s[len(told.breaks) :]]
+    call_report.breaks += [(now_s, pause_s) for pause_s in call.connection.pauses_s[len(call_report.breaks) :]]
 
 
-async def wreak(
+async def run_kills(
     cluster: Cluster,
-    script: Sequence[Line],
+    script: Sequence[SpokenLine],
     *,
     kills: int,
     callers: int,
     seed: int,
     deck: Sequence[str] = DECK,
     undisturbed: int = 2,
-    tell: Callable[[Havoc], None] = lambda havoc: None,
-) -> Havoc:
-    """So many kills under so many callers at a time, after some calls that tell what is usual.
+    on_kill: Callable[[KillRun], None] = lambda run: None,
+) -> KillRun:
+    """Kill processes under a number of concurrent callers, after some undisturbed calls as a baseline.
 
-    `tell` is given the run before the first kill and after each.
+    `on_kill` is called with the run before the first kill and after each.
     """
-    havoc, chance = Havoc(), random.Random(seed)
+    run, chance = KillRun(), random.Random(seed)
     usual = [Spoken(-1 - number, 0.0) for number in range(undisturbed)]
     for each in usual:
         await one_call(cluster.url, script, each, random.Random(seed))
         assert not each.lost, f"an undisturbed call failed: {each.lost}"
-        havoc.usual += each.answers
-    tell(havoc)
+        run.usual += each.answers
+    on_kill(run)
     stop = asyncio.Event()
 
     async def keep_calling(number: int) -> None:
         mine = random.Random(f"{seed} {number}")
-        await asyncio.sleep(mine.uniform(0, 3))  # people do not dial in step
+        await asyncio.sleep(mine.uniform(0, 3))  # people do not dial at the same moment
         while not stop.is_set():
-            told = Spoken(len(havoc.calls), asyncio.get_running_loop().time())
-            havoc.calls.append(told)
+            told = Spoken(len(run.calls), asyncio.get_running_loop().time())
+            run.calls.append(told)
             await one_call(cluster.url, script, told, mine)
 
     talking = [asyncio.create_task(keep_calling(number)) for number in range(callers)]
     try:
         pile: list[str] = []
-        while len(havoc.kills) < kills:
+        while len(run.kills) < kills:
             if not pile:
                 pile = chance.sample(deck, len(deck))
-            await asyncio.sleep(chance.uniform(*LULL_S))
-            havoc.kills.append(await _kill(cluster, pile.pop(), chance))
-            await _until_answered(havoc.calls, havoc.kills[-1].at_s)  # so that each answer suffers from one kill
-            tell(havoc)
+            await asyncio.sleep(chance.uniform(*PAUSE_S))
+            run.kills.append(await _kill(cluster, pile.pop(), chance))
+            await _until_answered(run.calls, run.kills[-1].at_s)  # so that each answer is affected by one kill
+            on_kill(run)
         stop.set()
         await asyncio.gather(*talking)
     finally:
@@ -185,13 +190,13 @@ async def wreak(
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*talking, return_exceptions=True)
-    ids = sorted({item for each in havoc.calls for item in each.items})
-    havoc.recorded = await _recorded(cluster.postgres, ids)
-    return havoc
+    ids = sorted({item for each in run.calls for item in each.items})
+    run.recorded = await _recorded(cluster.postgres, ids)
+    return run
 
 
 async def _until_answered(calls: list[Spoken], at_s: float) -> None:
-    """Wait until every turn that was under way at that time is over."""
+    """Wait until every turn that was open at that time is over."""
 
     def open_turns() -> list[int]:
         return [
@@ -205,7 +210,7 @@ async def _until_answered(calls: list[Spoken], at_s: float) -> None:
 
 
 async def _kill(cluster: Cluster, victim: str, chance: random.Random) -> Kill:
-    """Kill one process of a kind, and wait until there is another in its place."""
+    """Kill one process of a kind, and wait for its replacement."""
     loop = asyncio.get_running_loop()
     kill = Kill(victim, loop.time())
     if victim in ("valkey", "postgres"):
@@ -214,7 +219,7 @@ async def _kill(cluster: Cluster, victim: str, chance: random.Random) -> Kill:
         server.kill()
         await until(lambda: len(server.outages_s) == outages, f"{victim} is not back")
     else:
-        # A gateway without calls can lose none: one that holds some is chosen, as soon as there is one.
+        # A gateway without calls can't lose any: choose one with calls, as soon as there is one.
         nodes = cluster.of(victim)
         while victim == "gateway" and not (nodes := await cluster.busy_gateways()):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -243,8 +248,8 @@ async def _recorded(postgres: Server, ids: list[str]) -> int:
 
 
 @dataclass
-class Reckoning:
-    """What one kill did to those who were speaking.
+class KillSummary:
+    """The effects of one kill on calls that were active.
 
     Attributes:
         calls: alive at the time.
@@ -264,18 +269,18 @@ class Reckoning:
     other_samples: int = 0
 
 
-def reckon(havoc: Havoc) -> list[Reckoning]:
-    """Each kill with what followed; an answer counts with every kill that fell into its turn."""
-    usual = [*havoc.usual, *_undisturbed(havoc)]
+def summaries(run: KillRun) -> list[KillSummary]:
+    """Each kill with its effects; an answer counts for every kill during its turn."""
+    usual = [*run.usual, *_undisturbed(run)]
     waits = _usual_waits(usual)
     samples: dict[str, Int16Array] = {}
     for answer in usual:
         samples.setdefault(answer.replied, answer.pcm)
     told = []
-    for number, kill in enumerate(havoc.kills):
-        until_s = havoc.kills[number + 1].at_s if number + 1 < len(havoc.kills) else float("inf")
-        row = Reckoning(kill)
-        for call in havoc.calls:
+    for number, kill in enumerate(run.kills):
+        until_s = run.kills[number + 1].at_s if number + 1 < len(run.kills) else float("inf")
+        row = KillSummary(kill)
+        for call in run.calls:
             if not call.began_s <= kill.at_s <= call.ended_s:
                 continue
             row.calls += 1
@@ -293,9 +298,9 @@ def reckon(havoc: Havoc) -> list[Reckoning]:
     return told
 
 
-def jitter_ms(havoc: Havoc) -> list[float]:
-    """The extra silence of answers that nobody disturbed: what the machine itself adds to the figures of a kill."""
-    usual = [*havoc.usual, *_undisturbed(havoc)]
+def jitter_ms(run: KillRun) -> list[float]:
+    """The added latency of undisturbed answers: the machine's own contribution."""
+    usual = [*run.usual, *_undisturbed(run)]
     waits = _usual_waits(usual)
     return [max(0.0, each.wait_ms - waits[each.line]) + each.gap_ms for each in usual]
 
@@ -305,19 +310,19 @@ def _usual_waits(answers: Sequence[Answer]) -> dict[int, float]:
     return {line: statistics.median(each.wait_ms for each in answers if each.line == line) for line in lines}
 
 
-def _undisturbed(havoc: Havoc) -> list[Answer]:
-    """Whole answers of the run into whose turn no kill fell: they tell the samples of words that the first calls did not hear."""
+def _undisturbed(run: KillRun) -> list[Answer]:
+    """Complete answers of the run without a kill in their turn: they provide the samples of words that the first calls lack."""
     return [
         answer
-        for call in havoc.calls
+        for call in run.calls
         for answer in call.answers
         if answer.ended_s
         and not answer.problem
-        and not any(answer.began_s <= kill.at_s <= answer.ended_s for kill in havoc.kills)
+        and not any(answer.began_s <= kill.at_s <= answer.ended_s for kill in run.kills)
     ]
 
 
-def _compare(answer: Answer, samples: dict[str, Int16Array], row: Reckoning) -> None:
+def _compare(answer: Answer, samples: dict[str, Int16Array], row: KillSummary) -> None:
     usual = samples.get(answer.replied)
     if usual is None:
         return

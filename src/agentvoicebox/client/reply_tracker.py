@@ -1,60 +1,60 @@
-"""What a caller makes of the events it receives: which reply answers which line, and when the other side has finished.
+"""Follows the events of a call: which reply answers which line, and when a reply has ended.
 
-Pure: events and times in, turns filled, events to send out. Leaves the socket, the codec and the pace to `caller`.
+Pure: events and times in, turns filled, events to send out. The socket, the codec and the pace are in `caller`.
 """
 
 from typing import Any
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.client.call_record import Turn, account_from_trace
-from agentvoicebox.client.playout import Playout
+from agentvoicebox.client.call_record import CallTurn, account_from_trace
+from agentvoicebox.client.playout import CallerPlayout
 
 SETTLE_S = 0.35  # a person's pause before answering; a server tool may start a second response within it
 
 
-class Hearing:
-    """One call as its caller follows it.
+class ReplyTracker:
+    """The state of one call as its caller sees it.
 
     Attributes:
-        turns: the caller's lines so far, filled as replies come.
+        turns: the caller's lines so far, filled as replies arrive.
         problems: errors the server reported, in order.
         is_ready: the server answered the first session.update.
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self.playout = Playout(rate_hz)
-        self.turns: list[Turn] = []
+        self.playout = CallerPlayout(rate_hz)
+        self.turns: list[CallTurn] = []
         self.problems: list[str] = []
         self.session_id = ""
         self.is_ready = False
-        self._turn_of_caller_item: dict[str, Turn] = {}
-        self._turn_of_reply: dict[str, Turn] = {}  # by response id
-        self._reply_of_turn: dict[int, str] = {}  # the response that a turn's measurements are of, by turn index
+        self._turn_of_caller_item: dict[str, CallTurn] = {}
+        self._turn_of_reply: dict[str, CallTurn] = {}  # by response id
+        self._reply_of_turn: dict[int, str] = {}  # the measured response of a turn, by turn index
         self._began_s: dict[str, float] = {}  # by response id
-        self._turn_of_reply_item: dict[str, Turn] = {}
+        self._turn_of_reply_item: dict[str, CallTurn] = {}
         self._cut_items: set[str] = set()
         self._active: set[str] = set()
         self._owes_speech = False  # the last response only called tools: another one follows
         self._interrupts = True
         self._changed_s = 0.0
 
-    def begin_turn(self, said: str) -> Turn:
+    def begin_turn(self, said: str) -> CallTurn:
         """The caller starts a line."""
-        turn = Turn(len(self.turns) + 1, said)
+        turn = CallTurn(len(self.turns) + 1, said)
         self.turns.append(turn)
         return turn
 
-    def is_reply_over(self, turn: Turn, now_s: float) -> bool:
-        """Whether the reply to `turn` began, nothing more is being made, and all of it was heard."""
+    def is_reply_over(self, turn: CallTurn, now_s: float) -> bool:
+        """Whether the reply to `turn` began, nothing more is being generated, and all of it was played."""
         began = self._began_s.get(self._reply_of_turn.get(turn.index, ""), -1.0) >= turn.end_s
         is_quiet = now_s >= max(self.playout.end_s, self._changed_s + SETTLE_S)
         return began and not self._active and not self._owes_speech and is_quiet
 
     def receive(self, event: dict[str, Any], pcm: Int16Array | None, now_s: float) -> list[dict[str, Any]]:
-        """Take one server event; `pcm` is the decoded audio of an audio delta.
+        """Process one server event; `pcm` is the decoded audio of an audio delta.
 
         Returns:
-            What a client answers at once: a truncate when the caller broke in.
+            Events that a client sends at once: a truncate when the caller interrupted.
         """
         self._changed_s = now_s
         turn = self._turn_of_reply.get(event.get("response_id", ""))
@@ -79,7 +79,7 @@ class Hearing:
             case "response.created":
                 self._begin_reply(event["response"]["id"], now_s)
             case "response.output_audio.delta" if pcm is not None:
-                self._hear(event["item_id"], pcm, turn, now_s)
+                self._play(event["item_id"], pcm, turn, now_s)
             case "response.output_audio_transcript.delta" | "response.output_text.delta" if turn:
                 turn.first_text_s = now_s if turn.first_text_s is None else turn.first_text_s
                 turn.replied += event["delta"]
@@ -90,7 +90,7 @@ class Hearing:
             case "response.done":
                 self._response_done(event["response"], now_s)
             case "agentvoicebox.turn":
-                self._take_account(event["turn"])
+                self._read_account(event["turn"])
         return []
 
     def _begin_reply(self, response_id: str, now_s: float) -> None:
@@ -102,13 +102,13 @@ class Hearing:
         self._turn_of_reply[response_id] = turn
         before = self._began_s.get(self._reply_of_turn.get(turn.index, ""))
         if before is not None and before < turn.end_s:
-            # It took a pause for the end of the line and has begun again: measure the answer that counts.
+            # It took a pause for the end of the line and started again: measure the final answer.
             turn.early_answers += 1
             turn.replied, turn.account, turn.is_cut = "", None, False
             turn.first_audio_s = turn.first_text_s = turn.reply_end_s = None
         self._reply_of_turn[turn.index] = response_id
 
-    def _hear(self, item_id: str, pcm: Int16Array, turn: Turn | None, now_s: float) -> None:
+    def _play(self, item_id: str, pcm: Int16Array, turn: CallTurn | None, now_s: float) -> None:
         if turn is not None:
             turn.first_audio_s = now_s if turn.first_audio_s is None else turn.first_audio_s
             self._turn_of_reply_item[item_id] = turn
@@ -119,7 +119,7 @@ class Hearing:
             turn.reply_end_s = self.playout.end_s
 
     def _break_in(self, now_s: float) -> list[dict[str, Any]]:
-        """The server hears the caller: like any client, fall silent at once and say how much was heard."""
+        """The server detected the caller's speech: like any client, stop playing at once and report how much was played."""
         cut = self.playout.stop(now_s) if self._interrupts else None
         if cut is None:
             return []
@@ -147,7 +147,7 @@ class Hearing:
             details = response.get("status_details") or {}
             turn.problem = f"response {response['status']}: {details.get('error') or details.get('reason')}"
 
-    def _take_account(self, trace: dict[str, Any]) -> None:
+    def _read_account(self, trace: dict[str, Any]) -> None:
         account = account_from_trace(trace)
         turn = self._turn_of_reply.get(account.response_id) if account else None
         if account and turn is not None and turn.account is None:

@@ -1,6 +1,6 @@
-"""The world of P3 and P5: sessions that have segments spoken by workers over a real store, and workers that die or go deaf.
+"""The world of P3 and P5: segments synthesised by workers over a real store, and workers that die or lose their heartbeat.
 
-The voice is scripted, so what a segment must sound like is known to the sample, and watched: a test decides at which of its
+The voice is scripted, so the audio of each segment is known exactly; a test decides at which of its
 chunks a model's run lasts until it is interrupted.
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import SynthesisDone
 from agentvoicebox.engine.jobs import Synthesise
-from agentvoicebox.ports.broker import Cancel, Job, JobKind, Record, SessionRef, Submit
+from agentvoicebox.ports.broker import Cancel, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.ports.providers import Int16Array, Voice
 from agentvoicebox.providers.tts.scripted import ScriptedTts
-from agentvoicebox.providers.tts.stopping import Speech, Stop
+from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.workers.runner import Runner
 from agentvoicebox.workers.tts import TtsWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
@@ -37,7 +37,7 @@ _numbers = itertools.count()
 
 
 class WatchedTts:
-    """The scripted voice, one model's run a chunk.
+    """The scripted voice, one model run per chunk.
 
     Args:
         chunk_ms: of its chunks.
@@ -62,14 +62,14 @@ class WatchedTts:
         self.on_run = lambda runs: None
 
     def hang(self, text: str, at_chunk: int) -> None:
-        """Let the run of one chunk of a text go on until it is interrupted."""
+        """Block the run of one chunk of a text until it is interrupted."""
         self.hangs_at[text], self.hanging[text] = at_chunk, threading.Event()
 
     def voices(self) -> list[Voice]:
         return self._tts.voices()
 
-    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Speech:
-        return Speech(lambda stop: self._chunks(text, voice, speed, stop))
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
+        return StoppableSpeech(lambda stop: self._chunks(text, voice, speed, stop))
 
     def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         for number, chunk in enumerate(self._tts.synthesize(text, voice=voice, speed=speed)):
@@ -91,7 +91,7 @@ class WatchedTts:
 
 
 class Speaker:
-    """One worker as a process would be: with a line of its own to the store. It can die, and it can lose its heartbeat.
+    """One worker as a process would be: with a store connection of its own. It can die, or lose its heartbeat.
 
     Args:
         dies_at_run: as the engine begins this run, the worker is gone without a word.
@@ -116,7 +116,7 @@ class Speaker:
         name = f"speaker-{next(_numbers)}"
         beat_s = PATIENCE_S if is_deaf else keep_every_s
         self._runner = Runner(
-            self.broker, JobKind.TTS, name, slots=threads, work=work, drain_s=PATIENCE_S, keep_every_s=beat_s
+            self.broker, JobKind.TTS, name, slots=threads, work=work, drain_s=PATIENCE_S, heartbeat_s=beat_s
         )
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(self._runner.run(self._stop), name=name)
@@ -149,17 +149,17 @@ class Speaker:
 
 
 class Spoken:
-    """What a session's gateway got, in order, and when (`time.perf_counter`)."""
+    """The results that a session's gateway received, in order, with times (`time.perf_counter`)."""
 
     def __init__(self) -> None:
-        self.records: list[tuple[float, Record]] = []
+        self.records: list[tuple[float, JobResult]] = []
 
-    def of(self, job_id: str) -> list[Record]:
+    def of(self, job_id: str) -> list[JobResult]:
         return [record for _, record in self.records if record.job_id == job_id]
 
 
-class Speaking:
-    """The world: a gateway's side of it."""
+class SynthesisWorld:
+    """The gateway's side of the world."""
 
     def __init__(self, broker: RedisBroker, patience_s: float) -> None:
         self.broker = broker
@@ -170,7 +170,7 @@ class Speaking:
         self._grown = asyncio.Condition()
 
     async def speak(self, job_id: str, session: SessionRef, text: str, *, cancelled: bool = False) -> None:
-        """Submit a segment; with `cancelled`, and call it off in the same breath."""
+        """Submit a segment; with `cancelled`, cancel it at once."""
         if session not in self.spoken:
             self.spoken[session] = Spoken()
             stream = await self.broker.results(session)
@@ -180,21 +180,21 @@ class Speaking:
         submit = Submit(Job(job_id, JobKind.TTS, session, payload, 0.0))
         await self.broker.dispatch([submit, *([Cancel(job_id, JobKind.TTS, session)] if cancelled else [])])
 
-    async def cancel(self, job_id: str) -> list[Record]:
-        """Call a segment off; what is published of it when that is done."""
+    async def cancel(self, job_id: str) -> list[JobResult]:
+        """Cancel a segment; returns what is published of it by then."""
         await self.broker.dispatch([Cancel(job_id, JobKind.TTS, self.jobs[job_id][0])])
         return await self.kept(job_id)
 
-    async def kept(self, job_id: str) -> list[Record]:
-        """Its records in the durable stream."""
+    async def kept(self, job_id: str) -> list[JobResult]:
+        """Its results in the durable stream."""
         return await self.broker.audio(self.jobs[job_id][0], [job_id])
 
     def are_over(self, job_ids: Iterable[str]) -> bool:
-        """Whether each of them is spoken to its end."""
+        """Whether each of them is synthesised to its end."""
         return all(any(r.is_last for r in self.spoken[self.jobs[each][0]].of(each)) for each in job_ids)
 
     async def until_over(self, job_ids: Iterable[str]) -> None:
-        """Until each of them is spoken to its end; fails when patience ends."""
+        """Wait until each of them is synthesised to its end; fails after the timeout."""
         try:
             async with asyncio.timeout(self.patience_s), self._grown:
                 await self._grown.wait_for(lambda: self.are_over(job_ids))
@@ -202,7 +202,7 @@ class Speaking:
             raise AssertionError("a segment was not spoken to its end") from None
 
     async def until_idle(self) -> None:
-        """Until no job is left in the stream, or patience ends."""
+        """Wait until no job is left in the stream, up to the timeout."""
         try:
             async with asyncio.timeout(self.patience_s):
                 while await self.broker.connection.commands.xlen(f"avb:{JobKind.TTS}"):  # noqa: ASYNC110
@@ -211,7 +211,7 @@ class Speaking:
             raise AssertionError("a job is still in some worker's hands") from None
 
     async def assert_whole(self, job_id: str) -> None:
-        """It came in order, without gap or repeat, to the gateway and into the store."""
+        """It arrived in order, without gaps or duplicates, at the gateway and in the store."""
         session, text = self.jobs[job_id]
         records = self.spoken[session].of(job_id)
         assert [record.sequence for record in records] == list(range(1, len(records) + 1)), "out of order"
@@ -232,10 +232,10 @@ class Speaking:
 
 
 @contextlib.asynccontextmanager
-async def speaking(redis_url: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Speaking]:
+async def synthesis_world(redis_url: str, *, patience_s: float = PATIENCE_S) -> AsyncIterator[SynthesisWorld]:
     """A gateway without workers yet."""
     broker = RedisBroker(redis_url)
-    world = Speaking(broker, patience_s)
+    world = SynthesisWorld(broker, patience_s)
     try:
         yield world
     finally:

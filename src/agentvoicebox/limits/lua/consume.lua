@@ -1,9 +1,9 @@
 -- Take from several limits at once: from all of them, or from none.
 -- KEYS: one hash per limit (all share one hash tag): total, oldest (slot), newest (slot), and slot number -> taken in it
--- ARGV: 1 the time in ms, or '' for the server's own clock, 2 slots in a window, 3 '1' to take whatever the limits say,
+-- ARGV: 1 the time in ms, or '' for the server's own clock, 2 slots in a window, 3 '1' to take regardless of the limits,
 --       then three for each key: its limit, its slot's length in ms, the amount to take
--- Returns per key {taken in the window, ms until all is given back, ms to wait (0: it fits, -1: it never will)}.
--- The amount is only ever added: the work grows with the slots that went by (each is visited once), never with the amount.
+-- Returns per key {taken in the window, ms until all is returned, ms to wait (0: it fits, -1: it never will)}.
+-- The amount is only added: the work grows with the elapsed slots (each is visited once), never with the amount.
 local now = tonumber(ARGV[1])
 if not now then
     local time = redis.call('TIME')
@@ -24,12 +24,12 @@ for index, key in ipairs(KEYS) do
     local kept = redis.call('HMGET', key, 'total', 'oldest', 'newest')
     this.slot = math.floor(now / this.width)
     this.total, this.oldest, this.newest = tonumber(kept[1]), tonumber(kept[2]), tonumber(kept[3])
-    if this.newest and math.abs(this.newest - this.slot) > slots then -- all of it is over (or a clock leapt)
+    if this.newest and math.abs(this.newest - this.slot) > slots then -- all of it has expired (or a clock jumped)
         redis.call('DEL', key)
         this.total = nil
     end
     if not this.total then this.total, this.oldest, this.newest = 0, this.slot, this.slot end
-    if this.newest > this.slot then this.slot = this.newest end -- a clock that stepped back gives nothing back
+    if this.newest > this.slot then this.slot = this.newest end -- a clock that stepped back returns nothing
     local oldest = this.slot - slots
     if this.oldest < oldest then
         local gone = names(this.oldest, oldest - 1)
@@ -58,7 +58,7 @@ for index, key in ipairs(KEYS) do
         redis.call('PEXPIRE', key, (slots + 2) * this.width)
     elseif this.is_over and this.amount > this.limit then
         wait = -1
-    elseif this.is_over then -- the slot whose end gives back enough
+    elseif this.is_over then -- the slot whose end returns enough
         local needed, list = this.total + this.amount - this.limit, names(this.oldest, this.newest)
         for place, taken in ipairs(redis.call('HMGET', key, unpack(list))) do
             needed = needed - (tonumber(taken) or 0)

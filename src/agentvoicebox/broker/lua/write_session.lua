@@ -1,4 +1,4 @@
--- Write down a session's fields and that it lives, and tell whoever listens, unless it has another owner by now.
+-- Write a session's fields, renew its time to live, and publish a notice, unless it has another owner.
 -- KEYS: 1 the session
 -- ARGV: 1 owner, 2 ttl s, 3 channel, 4 notice ('' for none), 5… fields and values
 local owner = redis.call('HGET', KEYS[1], 'owner')

@@ -1,18 +1,18 @@
-"""What a session has left in the store, for whoever goes on with it: its records from the right place, its audio, its jobs."""
+"""The stored streams of a session, for a gateway that resumes it: its results from the right position, its audio, its jobs."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, entries_of
-from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_audio, unpack_record
+from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_audio, unpack_result
 from agentvoicebox.broker.result_reader import ResultReader
 from agentvoicebox.broker.subscriber import Subscriber
-from agentvoicebox.ports.broker import AudioEntry, JobKind, Record, ResultStream, SessionRef
+from agentvoicebox.ports.broker import AudioEntry, JobKind, JobResult, ResultStream, SessionRef
 
 
-class Traces:
-    """Of all sessions of one store. Every method raises BrokerLost."""
+class SessionStreams:
+    """Streams of all sessions of one store. Every method raises BrokerLost."""
 
     def __init__(self, connection: Connection, subscriber: Subscriber) -> None:
         self._connection = connection
@@ -27,20 +27,20 @@ class Traces:
         return reader
 
     async def _starts(self, session: SessionRef, job_ids: Collection[str]) -> dict[str, StreamId]:
-        """Where each record stream is to be read from, so that nothing of these jobs is missed."""
-        # The ends of the streams are asked for first: the records of a job that has none yet will lie beyond them.
+        """The position from which each result stream must be read, so that no result of these jobs is missed."""
+        # The ends of the streams are read first: results of a job that has none yet will lie beyond them.
         ends = {}
         for stream in (keys.results(session), keys.audio_out(session)):
             newest: Any = await self._connection.call(
                 lambda stream=stream: self._connection.commands.xrevrange(stream, count=1)  # type: ignore[misc]
             )
             ends[stream] = parse_stream_id(newest[0][0]) if newest else (0, 0)
-        # The streams' ids are times of one clock, so the first record of any job bounds both.
+        # The streams' ids are times of one clock, so the first result of any job bounds both.
         firsts = [_before(first) for first in await self._firsts(session, job_ids)]
         return {stream: min([end, *firsts]) for stream, end in ends.items()}
 
     async def _firsts(self, session: SessionRef, job_ids: Collection[str]) -> list[StreamId]:
-        """The first records' entries of those jobs that have one. All kinds but records keep their fences under one name."""
+        """The first results' entries of those jobs that have one. All kinds but record jobs keep their fences under one name."""
         fences = [keys.job(JobKind.TTS, session, job_id) for job_id in job_ids]
         return [parse_stream_id(first) for first in await self._field_of_each(fences, "first") if first is not None]
 
@@ -54,7 +54,7 @@ class Traces:
 
         return await self._connection.call(read) if fences else []
 
-    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[Record]:
+    async def audio(self, session: SessionRef, job_ids: Collection[str]) -> list[JobResult]:
         """See Broker."""
         firsts = await self._firsts(session, job_ids)
         if not firsts:
@@ -63,7 +63,7 @@ class Traces:
         entries: Any = await self._connection.call(
             lambda: self._connection.commands.xrange(keys.audio_out(session), min=f"{ms}-{count}", max="+")
         )
-        records = [unpack_record(fields[b"r"]) for _, fields in entries_of(entries)]
+        records = [unpack_result(fields[b"r"]) for _, fields in entries_of(entries)]
         return [record for record in records if record.job_id in job_ids]
 
     async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
@@ -80,7 +80,7 @@ class Traces:
         return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are left: they outlive their session."""
+        """See Broker. Record jobs are kept: they outlive their session."""
 
         async def delete() -> None:
             redis = self._connection.commands

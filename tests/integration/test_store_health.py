@@ -6,7 +6,7 @@ import pytest
 from tests.kit.client import until
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
 
@@ -19,30 +19,30 @@ async def broker(store_url: str) -> AsyncIterator[RedisBroker]:
 
 
 async def test_a_look_tells_who_works_what_ails_them_and_how_long_jobs_wait(broker: RedisBroker) -> None:
-    signs = VitalSigns(broker.connection)
-    seen = await signs.look()
-    assert all(not crew.living and crew.queue_age_s == 0 for crew in seen.crews.values())
+    signs = StoreHealthMonitor(broker.connection)
+    seen = await signs.read()
+    assert all(not crew.alive and crew.queue_age_s == 0 for crew in seen.worker_pools.values())
     assert 0 < seen.memory_share < 0.5
     for kind in (JobKind.LLM, JobKind.TTS):
         # The first try makes the group, and on a busy machine no more.
-        while not (await signs.look()).crews[kind].living:
+        while not (await signs.read()).worker_pools[kind].alive:
             await broker.claim(kind, f"{kind}_1", slots=1, wait_s=0.05)
-    await signs.complain(JobKind.TTS, "tts_1", frozenset({"piper"}))
+    await signs.report_unhealthy(JobKind.TTS, "tts_1", frozenset({"piper"}))
     await broker.dispatch([Submit(Job("job_1", JobKind.LLM, SessionRef("acme", "sess_1"), b"", 0.0))])
 
     async def waits() -> bool:
-        return (await signs.look()).crews[JobKind.LLM].queue_age_s > 0
+        return (await signs.read()).worker_pools[JobKind.LLM].queue_age_s > 0
 
     await until(waits)
-    crews = (await signs.look()).crews
-    assert crews[JobKind.LLM].living == {"llm_1"} and not crews[JobKind.LLM].ailing
-    assert crews[JobKind.TTS].living == {"tts_1"} and crews[JobKind.TTS].lacks("piper")
-    assert crews[JobKind.TTS].queue_age_s == 0 and not crews[JobKind.STT].living
+    crews = (await signs.read()).worker_pools
+    assert crews[JobKind.LLM].alive == {"llm_1"} and not crews[JobKind.LLM].unhealthy
+    assert crews[JobKind.TTS].alive == {"tts_1"} and crews[JobKind.TTS].lacks("piper")
+    assert crews[JobKind.TTS].queue_age_s == 0 and not crews[JobKind.STT].alive
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1"])
 async def test_a_store_that_is_away_is_lost_at_once(url: str) -> None:
     broker = RedisBroker(url)
     with pytest.raises(BrokerLost, match="away"):
-        await VitalSigns(broker.connection).look()
+        await StoreHealthMonitor(broker.connection).read()
     await broker.close()
