@@ -14,7 +14,7 @@ from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.call_report import parts_table, write_events, write_recording
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.caller_voice import speak_lines
-from agentvoicebox.client.dialing import CallOptions
+from agentvoicebox.client.dialing import DEFAULT_MODEL, CallOptions
 from agentvoicebox.client.line import line_from_wav
 from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.errors import ClientError
@@ -29,7 +29,9 @@ def call(
     key: Annotated[
         str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; any text for a local server.")
     ] = "local",
-    model: Annotated[str, typer.Option(help="The agent, or the model of another server.")] = "delivery",
+    model: Annotated[
+        str, typer.Option(help="The agent, or the model of another server. OpenAI's names mean the default agent.")
+    ] = DEFAULT_MODEL,
     audio: Annotated[
         Literal["pcm", "pcmu", "pcma"], typer.Option(help="Format on the wire: 24 kHz PCM, or a telephone's G.711.")
     ] = "pcm",

@@ -18,6 +18,9 @@ class CallFailed(InfrastructureError):
     code = "call_failed"
 
 
+DEFAULT_MODEL = "gpt-realtime"  # every server answers it with its default agent
+
+
 @dataclass(frozen=True)
 class CallOptions:
     """The server to call, and how.
@@ -25,6 +28,7 @@ class CallOptions:
     Attributes:
         base_url: as given to an OpenAI client (`http://127.0.0.1:8000/v1`), or the socket's own URL.
         api_key: any text for a server on loopback without keys.
+        model: the agent; OpenAI's own model names stand for the server's default agent.
         audio: format on the wire, both ways.
         session: further fields of the first `session.update`, replacing ours at the top level.
         reply_timeout_s: how long a reply may take before the turn counts as unanswered.
@@ -34,7 +38,7 @@ class CallOptions:
 
     base_url: str = "http://127.0.0.1:8000/v1"
     api_key: str = "local"
-    model: str = "delivery"
+    model: str = DEFAULT_MODEL
     audio: Literal["pcm", "pcmu", "pcma"] = "pcm"
     session: dict[str, Any] = field(default_factory=dict)
     wants_trace: bool = True
