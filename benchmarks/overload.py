@@ -32,7 +32,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, TextDelta
-from agentvoicebox.gateway import modes
+from agentvoicebox.gateway.pressure import Pressure
 from agentvoicebox.gateway.role import serve_gateway
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
@@ -85,7 +85,7 @@ async def child(role: str, url: str, port: int) -> None:
         await broker.close()
         return
     if role == "open-gateway":  # lets everybody in
-        modes.Pressure.let_in = lambda self, calls: True  # type: ignore[method-assign]
+        Pressure.let_in = lambda self, calls: True  # type: ignore[method-assign]
     settings = Settings.load(redis_url=url, port=port, max_calls=10_000, data_dir=tempfile.mkdtemp())
     await serve_gateway(settings, lambda: print(READY, flush=True), stop)
 

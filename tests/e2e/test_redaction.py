@@ -210,7 +210,7 @@ async def knock(place: Place) -> None:
         {"subprotocols": [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{OTHER_KEY}")]},
     ):
         for query in (f"model=delivery&api_key={WRONG_KEY}", f"model={NAME}", f"session_id={NAME}", f"call_id={PHONE}"):
-            async with asyncio.timeout(PATIENCE_S), connect(place.url(query), **options) as ws:  # type: ignore[arg-type]
+            async with asyncio.timeout(PATIENCE_S), connect(place.url(query), **options) as ws:
                 await ws.recv()
     async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {WRONG_KEY}"}) as web:
         for path in (f"/models?api_key={WRONG_KEY}", f"/sessions/{NAME}", f"/{NAME}", "/models"):

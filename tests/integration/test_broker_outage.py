@@ -43,7 +43,7 @@ async def test_a_record_announced_while_the_subscription_was_down_is_delivered(s
         await broker.queue_age_s(JobKind.LLM)
     with looking_into(store_url) as store:
         everywhere = {"target_nodes": "all"} if isinstance(store, RedisCluster) else {}
-        store.execute_command("CLIENT KILL", "TYPE", "pubsub", **everywhere)
+        store.execute_command("CLIENT KILL", "TYPE", "pubsub", **everywhere)  # type: ignore[no-untyped-call]
     await broker.publish(claim, b"only", is_last=True)  # nothing comes after it that could show the gap
     async with asyncio.timeout(LONG_S):
         assert (await waiting).body == b"only"
@@ -122,7 +122,8 @@ async def test_a_job_that_can_not_be_read_is_laid_aside_and_holds_nobody_up(
         await broker.dispatch([submit("job_1")])
         claims = await broker.claim(JobKind.LLM, "w", slots=2, wait_s=LONG_S)
         assert [claim.job.job_id for claim in claims] == ["job_1"]
-        ((_, dead),) = await redis.xrange(keys.dead_stream(JobKind.LLM))
+        entries: Any = await redis.xrange(keys.dead_stream(JobKind.LLM))
+        ((_, dead),) = entries
         assert dead == {b"j": b"rubbish", b"code": b"unreadable"}
         assert await redis.xlen(keys.job_stream(JobKind.LLM)) == 1
 

@@ -70,7 +70,8 @@ async def test_an_input_that_was_sent_twice_around_a_lost_connection_counts_once
     log = SessionLog(broker.connection)
     await append(broker, b"1", b"2")
     with looking_into(store_url, as_text=False) as redis:
-        for _, fields in redis.xrange(keys.log(CALL)):  # the whole dispatch again, nonces and all
+        entries: Any = redis.xrange(keys.log(CALL))
+        for _, fields in entries:  # the whole dispatch again, nonces and all
             redis.xadd(keys.log(CALL), fields)
     await append(broker, b"3")
     assert await log.load(CALL) == (None, [b"1", b"2", b"3"])

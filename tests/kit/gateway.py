@@ -180,7 +180,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
     watches_s: float = changes.pop("watches_s", 0.0)
     batcher = VadBatcher(EnergyVad())
     house = House(
-        **{  # type: ignore[arg-type]
+        **{
             "broker": broker,
             "directory": SessionDirectory(broker.connection, broker.subscriber),
             "past": SessionLog(broker.connection),
@@ -204,7 +204,8 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
         watch = Watch(house, VitalSigns(broker.connection), every_s=watches_s)
         keeping.append(asyncio.create_task(watch.run(stop), name="watch"))
     try:
-        done, _ = await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [serving, opened]
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if serving in done:
             await serving
         yield Gateway(house, await opened, stop)
@@ -218,7 +219,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:
     """Something loud, as int16 PCM."""
-    return (np.sin(np.arange(ms * rate_hz // 1000) * 0.1) * 12_000).astype("<i2").tobytes()
+    return np.asarray(np.sin(np.arange(ms * rate_hz // 1000) * 0.1) * 12_000, np.dtype("<i2")).tobytes()
 
 
 def silence(ms: int, rate_hz: int = 24_000) -> bytes:

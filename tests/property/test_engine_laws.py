@@ -104,6 +104,11 @@ def _talks_after_close(self: Engine, given_: i.Input, now_s: float, original: An
     return [*effects, late] if effects and isinstance(effects[-1], fx.Close) else effects
 
 
+def _heard_too_much(state: Any, step: Any) -> None:
+    for entry in state.conversation.entries:
+        entry.heard_ms = entry.sent_ms + 1
+
+
 BROKEN_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "one terminal for each response|event ids are unique": (answering, "end", _twice(answering.end)),
     "the old response ends before the new turn is committed": (listening, "interrupt", lambda state, step: None),
@@ -116,7 +121,7 @@ BROKEN_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "heard is at most what was sent": (
         listening,
         "_note_heard",
-        lambda state, step: [setattr(e, "heard_ms", e.sent_ms + 1) for e in state.conversation.entries],
+        _heard_too_much,
     ),
     "the next deadline lies ahead": (Engine, "deadline", lambda self: 0.0),
     "speech stops in an open turn": (Engine, "receive", _without(ev.InputAudioBufferSpeechStarted)),

@@ -5,6 +5,7 @@ language model, over a real HTTP server that fails as it is told and counts who 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,6 +108,10 @@ OUT_AND_BACK = [
 ]  # fmt: skip
 
 
+def always(fault: Fault) -> Callable[[object], Fault]:
+    return lambda _: fault
+
+
 async def play(day: list[tuple[float, str, int]]) -> None:
     """At each step a pause, how the server answers now, and how many callers ask, one after the other."""
     clock = ManualClock()
@@ -116,7 +121,7 @@ async def play(day: list[tuple[float, str, int]]) -> None:
         row, shut_until_s = 0, None
         for pause_s, answer, callers in day:
             clock.advance(pause_s)
-            server.follow(lambda _, fault=ANSWERS[answer]: fault)
+            server.follow(always(ANSWERS[answer]))
             for _ in range(callers):
                 is_shut = shut_until_s is not None and clock.monotonic_s() < shut_until_s
                 before = len(server.requests)

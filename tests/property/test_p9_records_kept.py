@@ -17,7 +17,8 @@ from tests.kit.recording import recording
 
 from agentvoicebox.broker import keys
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.storage.conversations import Conversations, TimedBatch
+from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.records import TimedBatch
 from agentvoicebox.supervisor.embedded import DataFolder
 from agentvoicebox.workers import recorder
 from agentvoicebox.workers.recorder import RecorderWork

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from tests.kit.sanity import SHIPMENT, TENANT
@@ -68,7 +69,7 @@ async def test_an_answer_is_fresh_for_a_minute() -> None:
     house = House(SHIPMENT)
     assert await house.ask() == Answer(Source.FETCHED, (SHIPMENT,))
     house.clock.advance(59.9)
-    assert await house.ask() == Answer(Source.CACHED, (SHIPMENT,), pytest.approx(59.9))
+    assert await house.ask() == Answer(Source.CACHED, (SHIPMENT,), cast(float, pytest.approx(59.9)))
     house.clock.advance(0.1)
     assert (await house.ask()).source is Source.FETCHED
     assert len(house.backend.asked) == 2

@@ -1,5 +1,7 @@
 """The engine keeps the event orders of the protocol page (§5), and what the caller heard is what the context holds."""
 
+from typing import Any
+
 import pytest
 from tests.kit.conversation import LOOKUP, Call, Talk
 
@@ -34,7 +36,7 @@ CANCELLED_ANSWER = [
 ]
 
 
-def user(text: str, **kwargs: str) -> MessageItem:
+def user(text: str, **kwargs: Any) -> MessageItem:
     return MessageItem(role="user", content=(InputText(text=text),), **kwargs)
 
 
@@ -219,6 +221,7 @@ def test_the_context_holds_exactly_the_words_that_were_heard() -> None:
     assert heard.role == "assistant"
     assert heard.text == "Your parcel"
     item_id = talk.engine.state.conversation.last_id()
+    assert item_id is not None
     talk.client(ce.ConversationItemTruncate(item_id=item_id, audio_end_ms=2_000))
     assert talk.engine.state.conversation.messages()[-1].text == "Your parcel is in Berlin."
     assert talk.events[-1] == "conversation.item.truncated"
@@ -230,6 +233,7 @@ def test_an_overlong_truncate_keeps_all_and_is_acknowledged() -> None:
     talk.model("Your parcel is in Berlin.")
     talk.voice(24_000)
     item_id = talk.engine.state.conversation.last_id()
+    assert item_id is not None
     talk.client(ce.ConversationItemTruncate(item_id=item_id, audio_end_ms=99_000))
     assert talk.events[-1] == "conversation.item.truncated"
     assert talk.engine.state.conversation.messages()[-1].text == "Your parcel is in Berlin."
@@ -412,7 +416,7 @@ def test_silence_for_the_idle_timeout_makes_the_agent_speak_up() -> None:
     talk.voice(24_000)
     talk.clear()
     due = talk.engine.deadline()
-    assert due == pytest.approx(talk.now_s + 1.0 + 5.0)
+    assert due is not None and due == pytest.approx(talk.now_s + 1.0 + 5.0)
     talk.wait(due - talk.now_s)
     talk.give(i.TimePassed(at_sample=120_000))
     assert talk.events[:4] == ["input_audio_buffer.timeout_triggered", *USER_ITEM]
@@ -422,7 +426,7 @@ def test_silence_for_the_idle_timeout_makes_the_agent_speak_up() -> None:
 def test_a_session_ends_when_its_hour_is_over() -> None:
     talk = Talk()
     due = talk.engine.deadline()
-    assert due == pytest.approx(3_600)
+    assert due is not None and due == pytest.approx(3_600)
     talk.wait(due)
     talk.give(i.TimePassed())
     assert talk.sent[-1].error.code == "session_expired"

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class TestMemory:
 
     async def test_a_failure_is_given_to_those_who_wait_and_not_kept(self) -> None:
         memory: Idempotency[int] = Idempotency()
-        answers = iter([ZeroDivisionError(), 2])
+        answers: Iterator[Exception | int] = iter([ZeroDivisionError(), 2])
 
         async def make() -> int:
             await asyncio.sleep(0)

@@ -166,7 +166,7 @@ class _Line:
             try:
                 wire = self._connection.store.raw(self._place)
                 try:
-                    await wire.connect()  # type: ignore[no-untyped-call]
+                    await wire.connect()
                     await self._begin(wire)
                     pause_s = FIRST_PAUSE_S
                     await self._listen(wire)
