@@ -60,7 +60,7 @@ test: lint types coverage ## everything that must pass before landing
 	$(call step,all other tests,$(BIN)/pytest tests/property tests/integration tests/e2e tests/chaos $(ARGS))
 
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
-	@$(BIN)/python -m tests.requirements
+	@$(BIN)/python -m tests.kit.requirements
 
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
 	@mkdir -p benchmarks/results

@@ -27,6 +27,8 @@ from agentvoicebox.workers.health import Health, whole
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
+pytestmark = pytest.mark.requirement("A14.2")
+
 ABSENT_S = 0.6
 LOOK_S = 0.1
 TALKERS = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 from redis.asyncio import Redis
 from tests.kit.scripted_roles import CHUNKS
 
@@ -20,6 +21,8 @@ from agentvoicebox.engine.jobs import Speak
 from agentvoicebox.ports.broker import Job, JobKind, Record, ResultStream, SessionRef, Submit
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
 from agentvoicebox.workers.runner import worker_name
+
+pytestmark = pytest.mark.requirement("A4.4-4.5", "C4")
 
 ROOT = Path(__file__).parents[2]
 LONG_S = 30.0

@@ -188,6 +188,7 @@ class TestRest:
             assert [(await post(*each)).status_code for each in ((at,), (now(-400),), (now(-1), b"other"))] == [401] * 3
 
 
+@pytest.mark.requirement("B4.2")
 class TestLimit:
     """100 a minute of one source; 429 with when to come again."""
 

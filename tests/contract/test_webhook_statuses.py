@@ -10,6 +10,8 @@ from tests.kit.hotline import UPS, Backend, Hotline, asking, code, item, over, p
 
 from agentvoicebox.errors import StorageLost
 
+pytestmark = pytest.mark.requirement("B1.1")
+
 JSON = {"content-type": "application/json"}
 
 
@@ -261,6 +263,7 @@ class TestRest:
             assert (response.status_code, response.json()["code"]) == (200, expected)
 
 
+@pytest.mark.requirement("B1.5")
 async def test_each_answer_is_json_and_carries_an_id(line: Hotline) -> None:
     answers: list[httpx.Response] = [
         await line.vapi(asking()),
@@ -274,6 +277,7 @@ async def test_each_answer_is_json_and_carries_an_id(line: Hotline) -> None:
     assert len({each.headers["x-correlation-id"] for each in answers}) == len(answers)
 
 
+@pytest.mark.requirement("B1.5")
 async def test_the_senders_id_is_kept_when_it_is_sane(line: Hotline) -> None:
     for name in ("x-correlation-id", "x-request-id"):
         response = await line.vapi(asking(), **{name: "req-42:a.b"})

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeConversationItemUserMessageParam, RealtimeFunctionToolParam
@@ -15,6 +16,8 @@ from openai.types.realtime import RealtimeConversationItemUserMessageParam, Real
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.line import Line
+
+pytestmark = pytest.mark.requirement("A16.1")
 
 PATIENCE_S = 30.0
 FRAME_SAMPLES = 480  # 20 ms at 24 kHz

@@ -30,6 +30,8 @@ from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 from agentvoicebox.client.line import Line
 
+pytestmark = pytest.mark.requirement("A12.4")
+
 KEY, OTHER_KEY, WRONG_KEY = "hdr-Zanzibar-7781", "sub-Timbuktu-4417", "bad-Ouagadougou-9021"
 MODEL_KEY = "llm-Antananarivo-3355"
 NAME, NUMBER, PHONE = "Featherstonehaugh", "1Z999AA10123456784", "+14155550163"

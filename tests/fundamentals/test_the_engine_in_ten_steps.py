@@ -17,6 +17,7 @@ audio is counted in 24 kHz samples. Next: `ARCHITECTURE.md`, then `tests/unit/te
 from typing import TypeVar
 
 import msgspec
+import pytest
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
@@ -231,6 +232,7 @@ def test_09_a_restored_snapshot_goes_on_where_the_engine_was() -> None:
     assert restored.snapshot() == engine.snapshot()
 
 
+@pytest.mark.requirement("C5")
 def test_10_a_replay_of_the_inputs_gives_the_same_effects_to_the_byte() -> None:
     log: list[tuple[float, bytes]] = []  # what the gateway stores before anyone sees an effect
     effects: list[fx.Effect] = []

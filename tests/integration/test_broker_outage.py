@@ -52,6 +52,7 @@ async def test_a_record_announced_while_the_subscription_was_down_is_delivered(s
     await broker.close()
 
 
+@pytest.mark.requirement("A1.2")
 async def test_commands_go_on_when_every_connection_was_cut(broker: RedisBroker, redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
         for number in range(5):
@@ -82,6 +83,7 @@ async def test_a_refused_command_is_reported_as_such(redis_url: str, broker: Red
             await broker.dispatch([submit("job_1")])
 
 
+@pytest.mark.requirement("A1.2")
 async def test_many_sessions_and_utterances_stay_within_fifty_connections(store_url: str) -> None:
     broker = RedisBroker(store_url)
     sessions = [SessionRef("acme", f"sess_{number}") for number in range(300)]

@@ -20,6 +20,8 @@ from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.interactions.webhooks import record_webhook
 
+pytestmark = pytest.mark.requirement("B3.4-3.5")
+
 ETA = date(2026, 11, 24)
 NOW_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 

@@ -27,6 +27,8 @@ from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.standings import FRESH_S
 
+pytestmark = pytest.mark.requirement("A12.1")
+
 
 async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: Town) -> None:
     key = await town.key()

@@ -29,6 +29,8 @@ from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.standings import FRESH_S
 
+pytestmark = pytest.mark.requirement("A2.1-2.4")
+
 LONG_S = 3_600.0  # a window that no test outlives
 KEY = "a-configured-key"
 AS_KEY = as_key(KEY)

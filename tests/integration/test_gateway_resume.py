@@ -26,6 +26,8 @@ from agentvoicebox.errors import SessionTaken
 from agentvoicebox.ports.broker import AppendAudio, AppendLog, AudioEntry, Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.log import SessionLog
 
+pytestmark = pytest.mark.requirement("A4.1")
+
 LONG = "One. Two. Three. Four. Five. Six."
 STARTS = "model=delivery&resume=1"
 

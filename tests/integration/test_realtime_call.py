@@ -103,6 +103,7 @@ async def test_a_commit_holds_exactly_what_was_appended_before_it(served: Gatewa
         assert len([e for e in client.events if e["type"] == "error"]) == 0
 
 
+@pytest.mark.requirement("A16.1")
 async def test_barge_in_stops_the_answer_and_nothing_of_it_follows(served: Gateway, workers: Workers) -> None:
     workers.chunks = 400
     async with calling(served.url()) as client:

@@ -16,6 +16,8 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 
+pytestmark = pytest.mark.requirement("A4.2")
+
 KEY = "avb-test-key"
 
 

@@ -25,6 +25,8 @@ from agentvoicebox_delivery.sources.sanity_local import FOLDER, SanityLocal, mis
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset, shipments_of
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
+pytestmark = pytest.mark.requirement("B2.2", "B4.4-4.6")
+
 needs_node = pytest.mark.skipif(bool(missing()), reason=missing() or "the local Sanity server is there")
 
 TOKEN, FOREIGN = "right-token", "other-project-token"

@@ -14,6 +14,8 @@ from agentvoicebox_delivery.numbers.inquiry import Inquiry
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 
+pytestmark = pytest.mark.requirement("B1.2", "B1.6")
+
 PIPER, ESPEAK = Speaker("piper"), Speaker("espeak", "en-us")
 PEOPLE = (
     Person(0, "merchant", "PKG004", "It's P K G zero zero four."),

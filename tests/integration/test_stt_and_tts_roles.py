@@ -17,6 +17,8 @@ from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedValkey
 from agentvoicebox.workers.stt import serve_stt
 from agentvoicebox.workers.tts import serve_tts
 
+pytestmark = pytest.mark.requirement("A6", "A7")
+
 
 @pytest.fixture
 async def settings(tmp_path: Path) -> AsyncIterator[Settings]:

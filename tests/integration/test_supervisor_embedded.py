@@ -17,6 +17,7 @@ def leftovers(folder: DataFolder) -> list[str]:
     return sorted(path.name for path in folder.sockets.iterdir())
 
 
+@pytest.mark.requirement("A1.1")
 async def test_valkey_is_set_up_as_the_plan_wants_it(own_data_folder: DataFolder) -> None:
     server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
     await server.start()

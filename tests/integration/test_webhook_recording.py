@@ -23,6 +23,8 @@ from agentvoicebox.interactions.recording import Recording
 from agentvoicebox.settings import Settings
 from agentvoicebox.webhook.role import hotline
 
+pytestmark = pytest.mark.requirement("B3.4-3.5")
+
 TRACK, TOOLS = "/v1/track", "/v1/tools/get_delivery_status"
 DAY_S = 86_400.0
 

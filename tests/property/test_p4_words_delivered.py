@@ -23,6 +23,8 @@ from agentvoicebox.broker.result_reader import ResultReader
 from agentvoicebox.gateway.inbox import Inbox
 from agentvoicebox.ports.broker import Claim, JobKind, Record
 
+pytestmark = pytest.mark.requirement("A6")
+
 CALLERS = 3
 Utterance = tuple[int, int, int]  # who; length in ms; audio in one event, in ms
 Event = tuple[

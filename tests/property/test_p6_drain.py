@@ -18,6 +18,8 @@ from agentvoicebox.gateway import role
 from agentvoicebox.gateway.call import Call
 from agentvoicebox.gateway.socket import Writer
 
+pytestmark = pytest.mark.requirement("A4.2")
+
 CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
 ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]
 

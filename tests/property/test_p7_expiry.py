@@ -26,6 +26,8 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 
+pytestmark = pytest.mark.requirement("A1.5")
+
 GATEWAYS = 2
 KINDS = (JobKind.STT, JobKind.LLM, JobKind.TTS)
 VERBS = ("open", "open", "work", "work", "die", "pass", "pass", "sweep", "fail before", "fail after", "hang up")

@@ -24,6 +24,8 @@ from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 
+pytestmark = pytest.mark.requirement("A9")
+
 POLICY = BreakerPolicy(failures_to_open=3, open_s=30.0, probe_s=10.0)
 PAUSES_S = st.sampled_from([0.0, 0.1, 9.9, 10.0, 15.0, 29.9, 30.0, 60.0])
 

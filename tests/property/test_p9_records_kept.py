@@ -24,6 +24,8 @@ from agentvoicebox.workers import recorder
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Task
 
+pytestmark = pytest.mark.requirement("A10")
+
 Step = tuple[str, int]
 VERBS = ("batch", "batch", "batch", "batch", "away", "back", "recorder dies", "recorder starts", "miss")
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 30)), max_size=18)

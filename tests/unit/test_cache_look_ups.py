@@ -15,6 +15,8 @@ from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Answer, Source, o
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
+pytestmark = pytest.mark.requirement("B2.1", "B2.4")
+
 ID = "PKG001"
 OTHER = Shipment("PKG002", ShipmentStatus.DELIVERED)
 PATIENT_S = 5.0

@@ -7,6 +7,8 @@ from agentvoicebox.evals.scenario import BUILT_IN, BadScenario, Scenario, load, 
 from agentvoicebox.evals.scorers.accuracy import missed
 from agentvoicebox.interactions.interaction import encode
 
+pytestmark = pytest.mark.requirement("C14")
+
 ALL = load(BUILT_IN)
 DAY_S = 86_400.0
 

@@ -25,6 +25,8 @@ from agentvoicebox.interactions.redaction import without_words
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.port import Shipments
 
+pytestmark = pytest.mark.requirement("B3.4-3.5")
+
 SCENARIOS = {each.name: each for each in load(BUILT_IN)}
 runner = CliRunner()
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 import structlog
 from tests.kit.grounding_corpus import TODAY, facts_of, scenes
 
@@ -12,6 +13,8 @@ from agentvoicebox.workers.llm import continued
 from agentvoicebox_delivery.grounding.judgement import Verdict
 from agentvoicebox_delivery.grounding.language_model import GroundedLlm
 from agentvoicebox_delivery.parcels import tool_schema
+
+pytestmark = pytest.mark.requirement("C3")
 
 NOW_S = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC).timestamp()
 

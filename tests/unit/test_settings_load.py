@@ -7,6 +7,8 @@ import pytest
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.settings import Settings, is_loopback
 
+pytestmark = pytest.mark.requirement("B4.1")
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

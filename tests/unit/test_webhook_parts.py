@@ -234,6 +234,7 @@ class TestSettings:
         assert "hush" not in repr(Settings.load(**dict.fromkeys((*names, "sanity_webhook_secret"), "hush")))
 
 
+@pytest.mark.requirement("A18", "B4.4-4.6")
 def test_the_example_names_each_setting_with_its_default() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     named = dict(line.removeprefix("# ").split("=", 1) for line in lines if re.match(r"# AVB_[A-Z0-9_]+=", line))
@@ -241,6 +242,7 @@ def test_the_example_names_each_setting_with_its_default() -> None:
     assert named == defaults
 
 
+@pytest.mark.requirement("A18", "B4.4-4.6")
 def test_the_guide_names_each_setting_of_the_hotline() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text()
     names = list(Settings.model_fields)
