@@ -34,7 +34,8 @@ serve: $(VENV)/.run ## the server on 127.0.0.1:8000, with its own Valkey and Pos
 
 # $(call step,NAME,COMMAND): run it, then print the time it took and the processor time it used.
 step = @bash -c 'TIMEFORMAT="$(1): %R s, processor %U s"; time { $(2); }'
-# Free of servers, so they run on all cores. The other tests share real servers or real models: one at a time.
+# Pure code, so it runs on all cores; so do the contract tests, for which each process starts servers of its own. The other tests
+# run real models or whole clusters, which fill the cores by themselves: one at a time.
 PARALLEL := tests/fundamentals tests/unit
 
 format: $(VENV)/.dev ## format the code
@@ -48,11 +49,11 @@ types: $(VENV)/.dev
 	$(call step,types,$(BIN)/mypy)
 
 unit: $(VENV)/.dev
-	$(call step,unit tests,$(BIN)/pytest -n auto $(PARALLEL) $(ARGS))
+	$(call step,unit tests,$(BIN)/pytest -n auto --maxprocesses=8 --dist worksteal $(PARALLEL) $(ARGS))
 
 # The unit tests and the contract tests, with the branches that they reach counted.
 coverage: $(VENV)/.dev ## branch coverage of the unit and contract tests, held to its floor
-	$(call step,unit and contract tests,$(BIN)/pytest -n auto $(PARALLEL) tests/contract --cov --cov-report=term:skip-covered $(ARGS))
+	$(call step,unit and contract tests,$(BIN)/pytest -n auto --maxprocesses=8 --dist worksteal $(PARALLEL) tests/contract --cov --cov-report=term:skip-covered $(ARGS))
 
 check: lint types unit ## format, lint, types, unit tests: under a minute
 
