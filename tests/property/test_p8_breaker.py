@@ -6,6 +6,7 @@ language model, over a real HTTP server that fails as it is told and counts who 
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -117,8 +118,9 @@ def always(fault: Fault) -> Callable[[object], Fault]:
 async def play(day: list[tuple[float, str, int]]) -> None:
     """At each step a pause, how the server answers now, and how many callers ask, one after the other."""
     clock = ManualClock()
-    async with FaultProxy() as server:
+    async with FaultProxy() as server, AsyncExitStack() as stack:
         llm = OpenAICompatibleLlm(base_url=f"{server.url}/v1", model="m")
+        stack.push_async_callback(llm.close)
         guard = GuardedLlm("flaky", llm, backoff=Backoff(tries=1), breaker=Breaker(POLICY), clock=clock)
         row, shut_until_s = 0, None
         for pause_s, answer, callers in day:
@@ -141,7 +143,6 @@ async def play(day: list[tuple[float, str, int]]) -> None:
                     shut_until_s = clock.monotonic_s() + POLICY.open_s
         if shut_until_s is not None:
             await probe_at_once(guard, server, clock)
-        await llm.close()
 
 
 async def ask(guard: GuardedLlm) -> bool:
