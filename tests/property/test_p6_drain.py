@@ -61,7 +61,7 @@ async def _forgetful(self: RedisBroker, session: Any) -> None:
     ("what", "name", "broken", "wrong"),
     [
         (Call, "hand_over", _at_once, "never ended"),
-        (Writer, "close", _without_a_word, "was cut|never ended|are left"),
+        (Writer, "close", _without_a_word, "was cut|never ended|are left|left behind"),
         (RedisBroker, "forget", _forgetful, "left behind"),
     ],
     ids=["dropped-at-once", "no-close", "keys-stay"],
