@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests benchmarks
+# More arguments of pytest, such as --random-order-seed=7.
+ARGS ?=
 KILLS ?= 25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check test unit chaos bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements chaos bench lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # Installed only from hashed pins, so a machine gets exactly what was tested. The stamps say which set is in place.
 $(VENV)/.run: requirements/run.txt pyproject.toml
@@ -30,14 +32,36 @@ demo: $(VENV)/.run ## a whole spoken call on this machine; the recording and the
 serve: $(VENV)/.run ## the server on 127.0.0.1:8000, with its own Valkey and PostgreSQL
 	@$(BIN)/agentvoicebox serve
 
-check: $(VENV)/.dev ## format, lint, types, floors, unit tests: under a minute
-	@$(BIN)/ruff format --check -q $(SOURCES)
-	@$(BIN)/ruff check -q $(SOURCES)
-	@$(BIN)/mypy
-	@$(BIN)/pytest tests/unit
+# $(call step,NAME,COMMAND): run it, then print the time it took and the processor time it used.
+step = @bash -c 'TIMEFORMAT="$(1): %R s, processor %U s"; time { $(2); }'
+# Pure code, so it runs on all cores; so do the contract tests, for which each process starts servers of its own. The other tests
+# run real models or whole clusters, which fill the cores by themselves: one at a time.
+PARALLEL := tests/fundamentals tests/unit
 
-test: check ## everything that must pass before landing
-	@$(BIN)/pytest tests/property tests/contract tests/integration tests/e2e tests/chaos
+format: $(VENV)/.dev ## format the code
+	@$(BIN)/ruff format -q $(SOURCES)
+
+lint: $(VENV)/.dev
+	$(call step,format,$(BIN)/ruff format --check -q $(SOURCES))
+	$(call step,lint,$(BIN)/ruff check -q $(SOURCES))
+
+types: $(VENV)/.dev
+	$(call step,types,$(BIN)/mypy)
+
+unit: $(VENV)/.dev
+	$(call step,unit tests,$(BIN)/pytest -n auto --maxprocesses=8 --dist worksteal $(PARALLEL) $(ARGS))
+
+# The unit tests and the contract tests, with the branches that they reach counted.
+coverage: $(VENV)/.dev ## branch coverage of the unit and contract tests, held to its floor
+	$(call step,unit and contract tests,$(BIN)/pytest -n auto --maxprocesses=8 --dist worksteal $(PARALLEL) tests/contract --cov --cov-report=term:skip-covered $(ARGS))
+
+check: lint types unit ## format, lint, types, unit tests: under a minute
+
+test: lint types coverage ## everything that must pass before landing
+	$(call step,all other tests,$(BIN)/pytest tests/property tests/integration tests/e2e tests/chaos $(ARGS))
+
+requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
+	@$(BIN)/python -m tests.kit.requirements
 
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
 	@mkdir -p benchmarks/results
@@ -53,4 +77,4 @@ lock: ## resolve requirements/*.in into hashed pins (needs uv)
 	  --custom-compile-command "make lock" -c dev.txt run.in -o run.txt
 
 clean: ## remove what can be made again
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var
+	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var

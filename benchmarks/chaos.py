@@ -44,6 +44,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def figures(havoc: KillRun, rows: Sequence[KillSummary], *, seed: int) -> dict[str, Any]:
     """Everything measured, as one JSON-able object."""
     items = {item for call in havoc.calls for item in call.items}
+    assert havoc.recorded is not None, "ask once the run is over"
     told: dict[str, Any] = {
         "benchmark": "chaos",
         "cores": os.cpu_count(),

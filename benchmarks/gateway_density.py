@@ -209,21 +209,21 @@ async def measure(
         answers = [ms for each, before in zip(callers, counts[0], strict=True) for ms in each.answer_ms[before:]]
         chunks = sum(each.chunks - before for each, before in zip(callers, counts[1], strict=True))
     taken = json.loads(notes.read_text())
-    late, own_late, frames, behind = [], [], 0, 0
+    late, own_late, heard, behind = [], [], 0, 0
     for each in callers:
         times = taken.get(each.session_id, [])
-        frames += sum(from_s <= taken_s <= until_s for taken_s in times)
+        heard += sum(from_s <= taken_s <= until_s for taken_s in times)
         for number, sent_s in enumerate(each.sent):
             due_s = each.began_s + number * FRAME_S
             if from_s <= due_s <= until_s:
                 late.append((times[number] - sent_s if number < len(times) else seconds) * 1000)
                 own_late.append((sent_s - due_s) * 1000)
                 behind += (number < len(times) and times[number] > until_s) or number >= len(times)
-    cost = used_s / (frames * FRAME_S)
+    cost = used_s / (heard * FRAME_S)
     return {
         "format": format,
         "calls": calls,
-        "frames": frames,
+        "frames": heard,
         "chunks_heard": chunks,
         "frame_late_ms": summary(late),
         "answer_late_ms": summary(answers) if answers else None,

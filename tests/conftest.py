@@ -41,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames.insert(0, "no_leaked_task")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the seed of the order, which quiet runs leave out of their header."""
+    seed = str(config.getoption("random_order_seed", "")).removeprefix("default:")
+    terminalreporter.write_line(f"order of tests: --random-order-seed={seed}")
+
+
 @pytest.fixture
 async def no_leaked_task() -> AsyncIterator[None]:
     """Fail a test that ends with tasks of its own still running."""

@@ -6,12 +6,15 @@ A small run with engines that answer at once; `make chaos` and `benchmarks/rolli
 import asyncio
 from pathlib import Path
 
+import pytest
 from tests.kit.cluster import COMPACT, SCRIPTED, cluster
 from tests.kit.kill_run import run_kills, summaries
 from tests.kit.rolling_restart import rolling_restart
 from tests.kit.speech import CACHE
 
 from agentvoicebox.client.caller_voice import speak_lines
+
+pytestmark = pytest.mark.requirement("C4")
 
 DECK = ("gateway", "gateway", "stt", "valkey")
 

@@ -29,6 +29,8 @@ from agentvoicebox.workers.health import WorkerHealth, single_engine_check
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
+pytestmark = pytest.mark.requirement("A14.2")
+
 ABSENT_S = 0.6
 LOOK_S = 0.1
 TALKERS = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL)

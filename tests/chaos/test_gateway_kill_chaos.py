@@ -22,6 +22,8 @@ from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
 
+pytestmark = pytest.mark.requirement("A4.1", "C4")
+
 KILLS = int(os.environ.get("AVB_CHAOS_KILLS", "5"))
 RATE_HZ = 24_000
 REPLY = "One two three four five. Six seven eight nine ten. Eleven twelve."

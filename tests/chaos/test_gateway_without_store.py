@@ -1,5 +1,6 @@
 """The store goes away in the middle of a call: the call goes on as far as it can, and heals when the store is back."""
 
+import pytest
 from tests.kit.client import calling, until
 from tests.kit.gateway import gateway
 
@@ -7,6 +8,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+
+pytestmark = pytest.mark.requirement("A1.3")
 
 
 async def test_a_call_outlives_its_store_and_is_restorable_again_afterwards(own_data_folder: DataFolder) -> None:

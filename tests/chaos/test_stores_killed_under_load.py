@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pytest
 from tests.kit.client import Client, calling, until
 from tests.kit.gateway import Workers, gateway
 from tests.kit.store import looking_into
@@ -27,6 +28,8 @@ from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
+
+pytestmark = pytest.mark.requirement("A1.2", "A10", "C4")
 
 CALLS = 4
 EVERYBODY = Scope("global", Allowance(requests=1_000_000))

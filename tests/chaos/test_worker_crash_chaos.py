@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 from redis.asyncio import Redis
 from tests.kit.scripted_roles import CHUNKS
 
@@ -21,6 +22,8 @@ from agentvoicebox.ports.broker import Job, JobKind, JobResult, ResultStream, Se
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.runner import worker_name
+
+pytestmark = pytest.mark.requirement("A4.4-4.5", "C4")
 
 ROOT = Path(__file__).parents[2]
 LONG_S = 30.0
@@ -108,12 +111,12 @@ async def test_a_job_of_a_worker_killed_in_the_middle_is_finished_by_another_wit
 
 async def holder_of(redis_url: str, workers: list[Process]) -> Process:
     """Which of the workers has the one pending job."""
-    async with Redis.from_url(redis_url) as redis:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
         (pending,) = await redis.xpending_range(
             keys.job_stream(JobKind.TTS), keys.group(JobKind.TTS), min="-", max="+", count=1
         )
     by_name = {worker_name(JobKind.TTS, worker.pid): worker for worker in workers}
-    return by_name[pending["consumer"].decode()]
+    return by_name[str(pending["consumer"])]
 
 
 async def test_a_worker_known_to_be_dead_is_replaced_without_waiting_for_its_silence(redis_url: str) -> None:
@@ -183,7 +186,7 @@ async def test_the_store_killed_and_restarted_under_load_costs_no_record_and_no_
                 assert sorted(answers) == sorted(f"job_{number}" for number in range(jobs_each))
                 for records in answers.values():
                     assert [record.sequence for record in records] == list(range(1, len(records) + 1))
-                    last = msgspec.msgpack.decode(records[-1].body, type=WorkerInput)  # type: ignore[arg-type]
+                    last = msgspec.msgpack.decode(records[-1].body, type=WorkerInput)
                     assert not isinstance(last, JobFailed)
             assert all(worker.returncode is None for worker in workers)
     finally:

@@ -26,6 +26,8 @@ from agentvoicebox.ports.broker import (
     Submit,
 )
 
+pytestmark = pytest.mark.requirement("A1.1", "A4.4-4.5")
+
 CALL = SessionRef("acme", "sess_1")
 OTHER_CALL = SessionRef("acme", "sess_2")
 IDLE_S = 0.15
@@ -213,6 +215,7 @@ async def test_what_a_buried_worker_held_is_taken_at_once(broker: Broker) -> Non
     assert sorted((claim.job.job_id, claim.attempt) for claim in claims) == [("job_1", 2), ("job_2", 2)]
 
 
+@pytest.mark.requirement("A6")
 async def test_a_job_that_three_workers_lost_is_dead_and_the_session_is_told(broker: Broker) -> None:
     async with listening(broker) as records:
         await broker.dispatch([Submit(job())])

@@ -50,6 +50,8 @@ from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.wire import faults
 from agentvoicebox.wire.faults import CATALOGUE, ErrorDefinition
 
+pytestmark = pytest.mark.requirement("A14.1")
+
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-some-length"
 GUARDED = AdmissionConfig((KEY,))
@@ -479,6 +481,7 @@ def test_no_code_is_told_that_the_catalogue_does_not_hold() -> None:
     assert codes_in('raise Overloaded("no", code="planted")') == {"planted"}
 
 
+@pytest.mark.requirement("A18")
 def test_the_reference_is_current() -> None:
     written = (ROOT / "docs/reference/errors.md").read_text()
     assert written == faults.page(), "python -m agentvoicebox.wire.faults > docs/reference/errors.md"

@@ -12,6 +12,8 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.ports.policy import Action, Policy, PolicyRequest
 
+pytestmark = pytest.mark.requirement("A0")
+
 CASES: list[dict[str, Any]] = msgspec.json.decode(Path("tests/data/policy_cases.json").read_bytes())
 
 

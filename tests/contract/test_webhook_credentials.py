@@ -99,7 +99,7 @@ async def test_whatever_is_wrong_is_a_401_before_the_body_is_read(headers: Any) 
     ids=lambda scheme: f"{scheme.header} {scheme.encoding} {scheme.algorithm} {scheme.payload_format}",
 )
 async def test_a_signature_of_any_configured_form_fits_and_no_other(scheme: HmacScheme) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "vapi_hmac_secret": KEY,
         "vapi_hmac_header": scheme.header,
         "vapi_hmac_prefix": scheme.prefix,
@@ -188,6 +188,7 @@ class TestRest:
             assert [(await post(*each)).status_code for each in ((at,), (now(-400),), (now(-1), b"other"))] == [401] * 3
 
 
+@pytest.mark.requirement("B4.2")
 class TestLimit:
     """100 a minute of one source; 429 with when to come again."""
 
@@ -209,7 +210,11 @@ class TestLimit:
             assert got == [401, 401, 429, 200]
 
     async def test_a_proxy_of_ours_tells_the_sender(self) -> None:
-        settings = {"vapi_secrets": "a", "webhook_source_limit": 1, "trusted_proxy_header": "X-Forwarded-For"}
+        settings: dict[str, Any] = {
+            "vapi_secrets": "a",
+            "webhook_source_limit": 1,
+            "trusted_proxy_header": "X-Forwarded-For",
+        }
         async with over(Backend(parcel()), **settings) as line:
             forged = [
                 await send(line, {b"x-forwarded-for": each}) for each in (b"1.1.1.1, 9.9.9.9", b"2.2.2.2, 9.9.9.9")

@@ -22,6 +22,8 @@ from tests.kit.webhook import (
 
 from agentvoicebox.errors import StorageLost
 
+pytestmark = pytest.mark.requirement("B1.1")
+
 ARGS = {"tracking_id": UPS}
 TEXT = json.dumps(ARGS)
 
@@ -290,6 +292,7 @@ async def test_a_batch_runs_at_once() -> None:
     assert [code(each) for each in results] == ["FOUND", "FOUND"]
 
 
+@pytest.mark.requirement("B2.4")
 async def test_a_source_that_never_answers_is_given_up() -> None:
     async with over(Backend(parcel(), waits=asyncio.Event())) as line:
         (result,) = await line.results(asking())

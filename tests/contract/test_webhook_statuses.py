@@ -10,6 +10,8 @@ from tests.kit.webhook import UPS, Backend, WebhookClients, asking, code, item, 
 
 from agentvoicebox.errors import StorageLost
 
+pytestmark = pytest.mark.requirement("B1.1")
+
 JSON = {"content-type": "application/json"}
 
 
@@ -263,6 +265,7 @@ class TestRest:
             assert (response.status_code, response.json()["code"]) == (200, expected)
 
 
+@pytest.mark.requirement("B1.5")
 async def test_each_answer_is_json_and_carries_an_id(line: WebhookClients) -> None:
     answers: list[httpx.Response] = [
         await line.vapi(asking()),
@@ -276,6 +279,7 @@ async def test_each_answer_is_json_and_carries_an_id(line: WebhookClients) -> No
     assert len({each.headers["x-correlation-id"] for each in answers}) == len(answers)
 
 
+@pytest.mark.requirement("B1.5")
 async def test_the_senders_id_is_kept_when_it_is_sane(line: WebhookClients) -> None:
     for name in ("x-correlation-id", "x-request-id"):
         response = await line.vapi(asking(), **{name: "req-42:a.b"})

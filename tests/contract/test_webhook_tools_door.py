@@ -17,6 +17,7 @@ async def line(parcels_url: str) -> Any:
         yield made
 
 
+@pytest.mark.requirement("C2")
 @pytest.mark.parametrize("tracking_id", [UPS, "P K G double zero four", "PKG999", "1Z999AA10123456785"])
 async def test_every_door_gives_one_id_the_same_outcome(line: WebhookClients, tracking_id: str) -> None:
     at_tools = (await line.public.post(PATH, json={"tracking_id": tracking_id})).json()
@@ -27,6 +28,7 @@ async def test_every_door_gives_one_id_the_same_outcome(line: WebhookClients, tr
     assert (output["code"], output["speech"]) == (at_track["code"], at_track["speech"])
 
 
+@pytest.mark.requirement("C2")
 @pytest.mark.parametrize("fails", [StorageLost("away"), ZeroDivisionError("a fault of ours")])
 async def test_every_door_tells_the_same_failure(fails: Exception) -> None:
     async with over(Backend(fails=fails)) as line:

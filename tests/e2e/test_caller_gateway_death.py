@@ -5,12 +5,15 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from tests.kit.processes import pid_of
 
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
+
+pytestmark = pytest.mark.requirement("A16.1", "C4")
 
 
 async def test_a_call_goes_on_at_the_gateway_that_takes_the_dead_ones_place(

@@ -13,6 +13,8 @@ from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
 
+pytestmark = pytest.mark.requirement("C4")
+
 PATIENCE_S = 30.0
 ROLES = {"stt", "tts", "worker", "gateway"}
 YES = "Yes, that's right."

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
 from tests.kit.speech import CACHE
 from typer.testing import CliRunner
 
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.cli.main import app
 from agentvoicebox.client.wav_files import read_wav
+
+pytestmark = pytest.mark.requirement("C1")
 
 
 def test_the_demo_ends_well_and_writes_the_whole_call(server: LocalServer, tmp_path: Path) -> None:

@@ -8,16 +8,20 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from openai.types.realtime import RealtimeConversationItemUserMessageParam, RealtimeFunctionToolParam
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.line import SpokenLine
 
+pytestmark = pytest.mark.requirement("A16.1")
+
 PATIENCE_S = 30.0
 FRAME_SAMPLES = 480  # 20 ms at 24 kHz
-TOOL = {
+TOOL: RealtimeFunctionToolParam = {
     "type": "function",
     "name": "get_delivery_status",
     "description": "Where a parcel is.",
@@ -138,10 +142,14 @@ async def test_a_typed_conversation_calls_the_clients_own_function_and_reports_w
 ) -> None:
     async with client_of(server) as client, client.realtime.connect(model="delivery") as connection:
         await connection.session.update(
-            session={"type": "realtime", "output_modalities": ["text"], "tools": [TOOL], "tool_choice": "auto"}  # type: ignore[typeddict-item,list-item]
+            session={"type": "realtime", "output_modalities": ["text"], "tools": [TOOL], "tool_choice": "auto"}
         )
-        question = {"type": "input_text", "text": "Where is parcel PKG 777123?"}
-        await connection.conversation.item.create(item={"type": "message", "role": "user", "content": [question]})  # type: ignore[typeddict-item,list-item]
+        question: RealtimeConversationItemUserMessageParam = {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": "Where is parcel PKG 777123?"}],
+        }
+        await connection.conversation.item.create(item=question)
         await connection.response.create()
         calls = [item for item in one(await until_done(connection), "response.done").response.output]
         assert [(call.type, call.name) for call in calls] == [("function_call", "get_delivery_status")]

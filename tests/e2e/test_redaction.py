@@ -30,6 +30,8 @@ from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 from agentvoicebox.client.line import SpokenLine
 
+pytestmark = pytest.mark.requirement("A12.4")
+
 KEY, OTHER_KEY, WRONG_KEY = "hdr-Zanzibar-7781", "sub-Timbuktu-4417", "bad-Ouagadougou-9021"
 MODEL_KEY = "llm-Antananarivo-3355"
 NAME, NUMBER, PHONE = "Featherstonehaugh", "1Z999AA10123456784", "+14155550163"
@@ -210,7 +212,7 @@ async def knock(place: Place) -> None:
         {"subprotocols": [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{OTHER_KEY}")]},
     ):
         for query in (f"model=delivery&api_key={WRONG_KEY}", f"model={NAME}", f"session_id={NAME}", f"call_id={PHONE}"):
-            async with asyncio.timeout(PATIENCE_S), connect(place.url(query), **options) as ws:  # type: ignore[arg-type]
+            async with asyncio.timeout(PATIENCE_S), connect(place.url(query), **options) as ws:
                 await ws.recv()
     async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {WRONG_KEY}"}) as web:
         for path in (f"/models?api_key={WRONG_KEY}", f"/sessions/{NAME}", f"/{NAME}", "/models"):

@@ -43,7 +43,7 @@ async def test_a_record_announced_while_the_subscription_was_down_is_delivered(s
         await broker.queue_age_s(JobKind.LLM)
     with looking_into(store_url) as store:
         everywhere = {"target_nodes": "all"} if isinstance(store, RedisCluster) else {}
-        store.execute_command("CLIENT KILL", "TYPE", "pubsub", **everywhere)
+        store.execute_command("CLIENT KILL", "TYPE", "pubsub", **everywhere)  # type: ignore[no-untyped-call]
     await broker.publish(claim, b"only", is_last=True)  # nothing comes after it that could show the gap
     async with asyncio.timeout(LONG_S):
         assert (await waiting).body == b"only"
@@ -52,6 +52,7 @@ async def test_a_record_announced_while_the_subscription_was_down_is_delivered(s
     await broker.close()
 
 
+@pytest.mark.requirement("A1.2")
 async def test_commands_go_on_when_every_connection_was_cut(broker: RedisBroker, redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
         for number in range(5):
@@ -82,6 +83,7 @@ async def test_a_refused_command_is_reported_as_such(redis_url: str, broker: Red
             await broker.dispatch([submit("job_1")])
 
 
+@pytest.mark.requirement("A1.2")
 async def test_many_sessions_and_utterances_stay_within_fifty_connections(store_url: str) -> None:
     broker = RedisBroker(store_url)
     sessions = [SessionRef("acme", f"sess_{number}") for number in range(300)]
@@ -122,7 +124,8 @@ async def test_a_job_that_can_not_be_read_is_laid_aside_and_holds_nobody_up(
         await broker.dispatch([submit("job_1")])
         claims = await broker.claim(JobKind.LLM, "w", slots=2, wait_s=LONG_S)
         assert [claim.job.job_id for claim in claims] == ["job_1"]
-        ((_, dead),) = await redis.xrange(keys.dead_stream(JobKind.LLM))
+        entries: Any = await redis.xrange(keys.dead_stream(JobKind.LLM))
+        ((_, dead),) = entries
         assert dead == {b"j": b"rubbish", b"code": b"unreadable"}
         assert await redis.xlen(keys.job_stream(JobKind.LLM)) == 1
 

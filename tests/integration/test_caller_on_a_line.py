@@ -9,6 +9,7 @@ import pytest
 from tests.kit.fake_realtime import Plan, fake_realtime
 
 from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.client.call_record import CallTurn
 from agentvoicebox.client.call_report import (
     conversation_text,
     summary,
@@ -25,10 +26,10 @@ RATE_HZ = 24_000
 
 
 def tone(seconds: float) -> Int16Array:
-    return (9000 * np.sin(np.arange(int(seconds * RATE_HZ)) * 0.2)).astype(np.int16)
+    return np.asarray(9000 * np.sin(np.arange(int(seconds * RATE_HZ)) * 0.2), np.int16)
 
 
-async def spoken(call: LiveCall, words: str = "hello", seconds: float = 0.3):
+async def spoken(call: LiveCall, words: str = "hello", seconds: float = 0.3) -> CallTurn:
     return await call.say(SpokenLine(words, tone(seconds)))
 
 

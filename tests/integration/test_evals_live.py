@@ -13,6 +13,8 @@ from agentvoicebox.evals.replay_live import replay_lines
 from agentvoicebox.evals.scenario import Tolerance, parse
 from agentvoicebox.interactions.interaction import decode, encode
 
+pytestmark = pytest.mark.requirement("C5")
+
 ASKS = parse('about = "x"\n[[line]]\ntype = "Where is PKG004?"\n[[line]]\ntype = "Thanks"', name="asks")
 SAYS = "Your parcel ending in zero zero four is out for delivery."
 

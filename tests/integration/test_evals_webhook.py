@@ -22,6 +22,8 @@ from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.interactions.webhooks import record_webhook
 from agentvoicebox_delivery.parcels import tool_schema
 
+pytestmark = pytest.mark.requirement("B3.4-3.5")
+
 ETA = date(2026, 11, 24)
 NOW_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 

@@ -28,6 +28,8 @@ from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
 
+pytestmark = pytest.mark.requirement("A12.1")
+
 
 async def test_a_stored_key_opens_a_session_of_its_own_tenant(town: TenantGateway) -> None:
     key = await town.key()

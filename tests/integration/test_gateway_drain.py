@@ -8,6 +8,8 @@ from tests.kit.gateway import Gateway, Workers, says, silence, tone
 from tests.kit.resuming_client import audio_of
 from websockets.exceptions import ConnectionClosed
 
+pytestmark = pytest.mark.requirement("A4.2")
+
 LONG = "One. Two. Three. Four."
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -27,6 +28,8 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.api_keys import TenantLimits
+
+pytestmark = pytest.mark.requirement("A2.1-2.4")
 
 LONG_S = 3_600.0  # a window that no test outlives
 KEY = "a-configured-key"
@@ -123,7 +126,7 @@ async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_ope
             await ws.close()
 
         async def there_is_room() -> bool:
-            return (await stay(urls[0]))["type"] == "session.created"
+            return bool((await stay(urls[0]))["type"] == "session.created")
 
         await until(there_is_room)
 
@@ -136,7 +139,7 @@ async def test_a_tenants_own_limit_acts_on_an_open_session_and_on_nobody_else(
 
     async def is_allowed(client: Client) -> bool:
         await client.send("session.update", session={})
-        return (await client.next())["type"] == "session.updated"
+        return bool((await client.next())["type"] == "session.updated")
 
     limits = tenant(requests=3)
     async with tenant_gateway(redis_broker, postgres, manual_clock, limits=limits) as town, AsyncExitStack() as stack:
@@ -172,8 +175,8 @@ async def test_a_stock_client_sees_what_is_left_and_when_to_come_again(
                 if event.type == "response.done":
                     used = event.response.usage.total_tokens if event.response.usage else None
                 if event.type == "rate_limits.updated":
+                    left = {each.name: each for each in event.rate_limits}
                     break
-            left = {each.name: each for each in event.rate_limits}
             assert (left["requests"].limit, left["requests"].remaining) == (4, 2)
             assert left["tokens"].remaining == 10_000 - (used or 0) and used
             assert left["tokens"].reset_seconds and left["tokens"].reset_seconds <= LONG_S * 1.02
@@ -200,7 +203,7 @@ async def test_who_has_no_tokens_left_gets_no_new_answer_by_word_or_voice(
         (limit,) = (await client.until("rate_limits.updated"))["rate_limits"]
         assert (limit["name"], limit["limit"], limit["remaining"]) == ("tokens", 1, 0)
         asked = len(workers.taken)
-        for begin in (lambda: client.send("response.create"), client.speak):
+        for begin in (partial(client.send, "response.create"), client.speak):
             await begin()
             response = (await client.until("response.done"))["response"]
             assert response["status"] == "failed"
@@ -233,7 +236,7 @@ async def test_caller_audio_costs_a_request_a_second_however_it_is_cut(
 async def taken(broker: RedisBroker) -> int:
     """Requests of the tenant in the store."""
     (key,) = [key async for key in broker.connection.commands.scan_iter("avb:limit:*:requests:*")]
-    return int(await broker.connection.commands.hget(key, "total"))
+    return int(await broker.connection.commands.hget(key, "total") or 0)
 
 
 async def test_a_caller_who_last_heard_of_limits_comes_back_to_the_right_place(

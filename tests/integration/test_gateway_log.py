@@ -11,6 +11,8 @@ from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.ports.broker import SessionRef
 
+pytestmark = pytest.mark.requirement("A4.1", "C5")
+
 SERVER_VAD = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}
 _entries: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.Decoder(tuple[float, Input])
 

@@ -1,10 +1,13 @@
 """When a gateway says that calls may be sent to it."""
 
 import httpx
+import pytest
 from tests.kit.gateway import gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind
+
+pytestmark = pytest.mark.requirement("A17")
 
 NEEDED = (JobKind.STT, JobKind.TTS)
 

@@ -27,6 +27,8 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.ports.broker import AppendAudio, AppendLog, AudioEntry, Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.log import SessionLog
 
+pytestmark = pytest.mark.requirement("A4.1")
+
 LONG = "One. Two. Three. Four. Five. Six."
 STARTS = "model=delivery&resume=1"
 

@@ -24,6 +24,8 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
 
+pytestmark = pytest.mark.requirement("A12.3")
+
 NOBODYS = "0" * 20
 
 

@@ -16,6 +16,8 @@ from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.principal import Principal
 
+pytestmark = pytest.mark.requirement("A10")
+
 T0 = 1_800_000_000.0  # 2027-01-15
 NAMES = [f"item_{number:03}" for number in range(25)]
 

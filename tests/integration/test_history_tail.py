@@ -20,6 +20,8 @@ from agentvoicebox.storage.tail import Tail
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
 
+pytestmark = pytest.mark.requirement("A10")
+
 T0 = 1_800_000_000.0
 Told = list[tuple[str, dict[str, Any]]]
 

@@ -1,6 +1,7 @@
 """Real speech through the real detector: where turns begin and end, in PCM and over the telephone."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ class Call:
     entries: list[AudioEntry] = field(default_factory=list)
     audio: Int16Array = field(default_factory=lambda: np.zeros(0, np.int16))
 
-    def all_of(self, kind: type) -> list:
+    def all_of(self, kind: type) -> list[Any]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
 

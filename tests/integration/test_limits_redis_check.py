@@ -13,6 +13,8 @@ from agentvoicebox.errors import RateLimited
 from agentvoicebox.limits.allowance import Allowance, Scope
 from agentvoicebox.limits.redis import RETRY_S, Limits
 
+pytestmark = pytest.mark.requirement("A2.1-2.4")
+
 ALL = Scope("global", Allowance(requests=100, tokens=10_000))
 ACME = Scope("tenant", Allowance(requests=5, tokens=1000), "acme")
 KEY = Scope("key", Allowance(requests=3), "key_1")

@@ -22,6 +22,8 @@ from agentvoicebox.workers.health import WorkerHealth
 from agentvoicebox.workers.llm import LlmWork
 from agentvoicebox.workers.runner import Runner, worker_name
 
+pytestmark = pytest.mark.requirement("A9")
+
 FIRST, SECOND = "Good morning from the first.", "Good morning from the second."
 ASK = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "good morning"}]}
 WORKER = worker_name(JobKind.LLM)
@@ -103,6 +105,7 @@ async def test_the_second_server_answers_while_the_first_fails_and_the_first_onc
         assert await answer(client) == ("completed", FIRST)
 
 
+@pytest.mark.requirement("C8")
 async def test_an_answer_that_breaks_in_the_middle_goes_on_where_the_caller_stopped_hearing(redis_url: str) -> None:
     async with chat_server("Good morning. And ", "so on.") as first, chat_server("a good day.") as second:
         async with call_over(redis_url, first, second) as client:
@@ -112,6 +115,7 @@ async def test_an_answer_that_breaks_in_the_middle_goes_on_where_the_caller_stop
         assert second.asked[0]["messages"][-1]["content"].startswith("Good morning.")
 
 
+@pytest.mark.requirement("C8")
 async def test_with_every_server_away_the_client_is_told_and_hears_an_apology_until_one_is_back(redis_url: str) -> None:
     async with (
         chat_server(FIRST) as first,

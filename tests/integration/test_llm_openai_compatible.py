@@ -15,6 +15,8 @@ from agentvoicebox.providers.llm import registry
 from agentvoicebox.providers.llm.openai_compatible import Delta, OpenAICompatibleLlm
 from agentvoicebox.providers.llm.registry import LanguageModels
 
+pytestmark = pytest.mark.requirement("A9")
+
 TOOL = ToolSpec(
     "get_delivery_status", "Look up.", {"type": "object", "properties": {"tracking_id": {"type": "string"}}}
 )
@@ -60,6 +62,7 @@ async def test_a_tool_call_streams_in_pieces(server: ChatServer, llm: OpenAIComp
     assert server.asked[0]["tool_choice"]["function"]["name"] == "get_delivery_status"
 
 
+@pytest.mark.requirement("C8")
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

@@ -20,6 +20,8 @@ from agentvoicebox.workers.llm import LlmWork, serve_llm
 from agentvoicebox.workers.runner import Runner, Task
 from agentvoicebox_delivery.parcels import tool_schema
 
+pytestmark = pytest.mark.requirement("A9")
+
 CALLER = SessionRef("acme", "sess_1")
 LONG_S = 10.0
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)

@@ -20,6 +20,8 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.principal import Principal
 
+pytestmark = pytest.mark.requirement("A0")
+
 CALLER = Principal("acme", "key_000000000001", ("realtime",))
 QUESTION = PolicyRequest("acme", "key_1", ("realtime",), "session.open", "acme", "delivery")
 HEADER = "package agentvoicebox.access\n\nimport rego.v1\n\n"

@@ -11,7 +11,7 @@ from tests.kit.client import calling, until
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, says, tone
 
 from agentvoicebox.broker import keys
-from agentvoicebox.engine.jobs import Generate, Transcribe
+from agentvoicebox.engine.jobs import Generate, JobRequest, Transcribe
 from agentvoicebox.ports.broker import JobKind
 
 SERVER_VAD = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}
@@ -94,7 +94,7 @@ async def test_a_commit_holds_exactly_what_was_appended_before_it(served: Gatewa
         for _ in range(3):
             await client.append(tone(250))
             await client.send("input_audio_buffer.commit")
-        requests = []
+        requests: list[JobRequest] = []
         async with asyncio.timeout(5):
             while len(requests) < 3:
                 requests = await workers.wait_for(JobKind.STT, len(requests) + 1)
@@ -103,6 +103,7 @@ async def test_a_commit_holds_exactly_what_was_appended_before_it(served: Gatewa
         assert len([e for e in client.events if e["type"] == "error"]) == 0
 
 
+@pytest.mark.requirement("A16.1")
 async def test_barge_in_stops_the_answer_and_nothing_of_it_follows(served: Gateway, workers: Workers) -> None:
     workers.chunks = 400
     async with calling(served.url()) as client:

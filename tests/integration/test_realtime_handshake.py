@@ -17,6 +17,8 @@ from websockets.typing import Subprotocol
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 
+pytestmark = pytest.mark.requirement("A4.2")
+
 KEY = "avb-test-key"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -144,7 +145,7 @@ async def test_a_batch_that_kills_its_recorders_goes_to_the_dead_when_all_others
     async with recording(broker, postgres):
         await until_empty(broker)
     assert await ids(postgres) == names
-    dead = await broker.connection.commands.xrange("avb:dead:record")
+    dead: Any = await broker.connection.commands.xrange("avb:dead:record")
     assert "rec_40" in {unpack_job(fields[b"j"]).job_id for _, fields in dead}
     await postgres.close()
 

@@ -68,7 +68,7 @@ async def until_last(broker: Broker, *job_ids: str) -> list[JobResult]:
 
 
 def inputs(records: list[JobResult]) -> list[WorkerInput]:
-    return [msgspec.msgpack.decode(record.body, type=WorkerInput) for record in records]  # type: ignore[arg-type]
+    return [msgspec.msgpack.decode(record.body, type=WorkerInput) for record in records]
 
 
 async def test_work_sees_its_request_and_publishes_its_answer(broker: Broker) -> None:

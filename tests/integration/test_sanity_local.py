@@ -25,6 +25,8 @@ from agentvoicebox_delivery.sources.sanity_local import FOLDER, SanityLocal, mis
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset, shipments_of
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
+pytestmark = pytest.mark.requirement("B2.2", "B4.4-4.6")
+
 needs_node = pytest.mark.skipif(bool(missing()), reason=missing() or "the local Sanity server is there")
 
 TOKEN, FOREIGN = "right-token", "other-project-token"
@@ -234,11 +236,11 @@ async def test_a_killed_server_comes_back_at_its_address_and_look_ups_with_it() 
 
 @needs_node
 async def test_every_passing_trouble_in_front_of_the_real_thing_is_outlived(stored: SanityLocal) -> None:
-    faults = [
+    faults: list[fp.Fault] = [
         fp.too_many("0"), fp.server_error(500), fp.GATEWAY_PAGE, fp.server_error(503), fp.server_error(504),
         fp.Break.RESET, fp.Break.HANG_UP, fp.Break.CUT,
     ]  # fmt: skip
-    plan = [step for fault in faults for step in (fault, None)]
+    plan: list[fp.Fault | None] = [step for fault in faults for step in (fault, None)]
     async with FaultProxy(stored.url, plan) as proxy:
         client = SanityShipments(SanityDataset(base_url=proxy.url, token=TOKEN), waits=Backoff(first_s=0.001, tries=3))
         for _ in faults:

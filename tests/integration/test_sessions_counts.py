@@ -104,7 +104,7 @@ async def test_racing_gateways_never_overshoot_and_a_dead_ones_places_come_free(
     with looking_into(redis_url) as redis:
 
         def taken() -> int:
-            return int(redis.zcard(keys.open_of_tenant("acme")))  # type: ignore[arg-type]
+            return int(redis.zcard(keys.open_of_tenant("acme")))
 
         async with racers(redis_url) as gateways:
             for each in gateways:

@@ -71,12 +71,14 @@ async def test_an_input_that_was_sent_twice_around_a_lost_connection_counts_once
     log = SessionLog(broker.connection)
     await append(broker, b"1", b"2")
     with looking_into(store_url, as_text=False) as redis:
-        for _, fields in redis.xrange(keys.log(CALL)):  # the whole dispatch again, nonces and all
+        entries: Any = redis.xrange(keys.log(CALL))
+        for _, fields in entries:  # the whole dispatch again, nonces and all
             redis.xadd(keys.log(CALL), fields)
     await append(broker, b"3")
     assert await log.load(CALL) == (None, [b"1", b"2", b"3"])
 
 
+@pytest.mark.requirement("A1.3")
 async def test_what_one_gateway_writes_another_reads_and_hears(
     broker: RedisBroker, directory: SessionDirectory, store_url: str
 ) -> None:
@@ -117,6 +119,7 @@ async def test_live_sessions_are_counted_for_all_and_listed_for_a_tenant(
         await directory.close(session)
 
 
+@pytest.mark.requirement("A1.5")
 async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
     broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, store_url: str
 ) -> None:

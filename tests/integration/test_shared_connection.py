@@ -55,11 +55,16 @@ async def test_the_answer_to_somebody_who_was_cancelled_goes_to_nobody_else(wire
 
 async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: SharedRedis) -> None:
     pipe = wired.pipeline(transaction=False)
-    pipe.set("text", "words", ex=60).incr("text").set("after", "done", ex=60)
+    pipe.set("text", "words", ex=60)
+    pipe.incr("text")
+    pipe.set("after", "done", ex=60)
     with pytest.raises(ResponseError):
         await pipe.execute()
     assert await wired.get("after") == b"done"
-    answers = await pipe.get("text").incr("text").get("after").execute(raise_on_error=False)
+    pipe.get("text")
+    pipe.incr("text")
+    pipe.get("after")
+    answers = await pipe.execute(raise_on_error=False)
     assert (answers[0], type(answers[1]), answers[2]) == (b"words", ResponseError, b"done")
     with pytest.raises(ResponseError):
         await wired.incr("text")
@@ -68,7 +73,8 @@ async def test_a_refused_command_fails_alone_and_what_follows_it_is_done(wired: 
 
 async def test_a_transaction_is_one(wired: SharedRedis) -> None:
     pipe = wired.pipeline(transaction=True)
-    pipe.set("count", 1, ex=60).incr("count")
+    pipe.set("count", 1, ex=60)
+    pipe.incr("count")
     assert await pipe.execute() == [True, 2]
 
 

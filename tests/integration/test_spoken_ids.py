@@ -1,5 +1,7 @@
 """Callers who say their numbers aloud, through real voices, a real line and the real recogniser, to the real dialogue."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from agentvoicebox_delivery.numbers.inquiry import Inquiry
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 
+pytestmark = pytest.mark.requirement("B1.2", "B1.6")
+
 PIPER, ESPEAK = Speaker("piper"), Speaker("espeak", "en-us")
 PEOPLE = (
     Person(0, "merchant", "PKG004", "It's P K G zero zero four."),
@@ -27,14 +31,21 @@ PEOPLE = (
 
 @pytest.fixture(scope="module")
 def ear(tmp_path_factory: pytest.TempPathFactory) -> Ear:
-    folder: Path = tmp_path_factory.mktemp("spoken-ids")
+    return an_ear(tmp_path_factory.mktemp("spoken-ids"))
+
+
+@pytest.fixture(scope="module")
+def shelf() -> dict[str, Shipment]:
+    return a_shelf()
+
+
+def an_ear(folder: Path) -> Ear:
     return Ear(
         build_stt("fast", catalogue(), threads=1), "fast", Mouths(catalogue(), folder / "sounds"), folder / "heard"
     )
 
 
-@pytest.fixture(scope="module")
-def shelf() -> dict[str, Shipment]:
+def a_shelf() -> dict[str, Shipment]:
     ids = id_corpus.parcels(list(PEOPLE), 1000)
     return {each: Shipment(each, ShipmentStatus.IN_TRANSIT) for each in ids}
 
@@ -54,13 +65,17 @@ def call(person: Person, speaker: Speaker, line: str, ear: Ear, shelf: dict[str,
     return Caller(person, lambda text: ear.hear(speaker, line, text), look_up).call()
 
 
+def calls_on_a_clean_line(speaker: Speaker, folder: Path) -> list[Story]:
+    ear, shelf = an_ear(folder), a_shelf()
+    return [call(person, speaker, "clean", ear, shelf) for person in PEOPLE]
+
+
 @pytest.mark.parametrize("speaker", [PIPER, ESPEAK], ids=["piper", "espeak"])
-def test_on_a_clean_line_every_caller_gets_their_own_parcel(
-    speaker: Speaker, ear: Ear, shelf: dict[str, Shipment]
-) -> None:
-    for person in PEOPLE:
-        story = call(person, speaker, "clean", ear, shelf)
-        assert story.is_served, "\n".join(story.lines)
+def test_on_a_clean_line_every_caller_gets_their_own_parcel(speaker: Speaker, tmp_path: Path) -> None:
+    # A process of its own: the sound of eSpeak NG depends a little on what it said before.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        for story in process.submit(calls_on_a_clean_line, speaker, tmp_path).result():
+            assert story.is_served, "\n".join(story.lines)
 
 
 @pytest.mark.parametrize("line", ["telephone µ-law", "telephone A-law"])

@@ -8,6 +8,8 @@ from agentvoicebox.storage.history import History, StoredItem
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 
+pytestmark = pytest.mark.requirement("A10")
+
 T0 = 1_800_000_000.0
 
 

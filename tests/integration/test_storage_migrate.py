@@ -9,6 +9,8 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.migrate import migrate, pending_sql
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 
+pytestmark = pytest.mark.requirement("A10")
+
 TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "usage_entries"}
 
 

@@ -46,7 +46,12 @@ def call() -> tuple[Persist, ...]:
     asked = {"type": "function_call", "name": "look_up", "call_id": "c1", "arguments": '{"tracking_id":"ZZ99AB123456"}'}
     answered = {"type": "function_call_output", "call_id": "c1", "output": '{"code":"FOUND","who":"Marmalade Sky"}'}
     usage = {"input_tokens": 12, "output_tokens": 34, "output_token_details": {"audio_tokens": 20}}
-    done = {"id": "resp_1", "output": [{"id": "i5", **spoken}], "metadata": {"who": "Marmalade"}, "usage": usage}
+    done: dict[str, object] = {
+        "id": "resp_1",
+        "output": [{"id": "i5", **spoken}],
+        "metadata": {"who": "Marmalade"},
+        "usage": usage,
+    }
     return (
         Persist("s", "session_opened", {"agent": "delivery", "opened_s": T0, "caller": "+491701234567"}),
         item("i1", **heard),

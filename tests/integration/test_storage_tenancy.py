@@ -15,6 +15,8 @@ from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources import demo_data
 from agentvoicebox_delivery.sources.catalogue import Catalogue
 
+pytestmark = pytest.mark.requirement("A12.3")
+
 
 @pytest.fixture
 async def postgres(postgres_url: str) -> AsyncIterator[Postgres]:

@@ -40,9 +40,9 @@ def calls() -> list[TimedBatch]:
         batch(NOON_S + 30, response("r1", 100, 60, 40), audio_in_ms=25_000),
         batch(NOON_S + 61.5, response("r2", 150, 30, 20), Persist("r3", "response", {}), audio_in_ms=50_000),
         batch(NOON_S + 90, closed, audio_in_ms=80_000),
-        batch(MIDNIGHT_S - 60, opened, audio_in_ms=0, **late),  # type: ignore[arg-type]
-        batch(MIDNIGHT_S + 20, response("r1", 7, 5, 2), audio_in_ms=60_000, **late),  # type: ignore[arg-type]
-        batch(MIDNIGHT_S + 60, closed, audio_in_ms=110_000, **late),  # type: ignore[arg-type]
+        batch(MIDNIGHT_S - 60, opened, audio_in_ms=0, **late),
+        batch(MIDNIGHT_S + 20, response("r1", 7, 5, 2), audio_in_ms=60_000, **late),
+        batch(MIDNIGHT_S + 60, closed, audio_in_ms=110_000, **late),
     ]
 
 

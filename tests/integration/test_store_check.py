@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 from tests.kit.store import ValkeyNode
 
@@ -9,6 +10,8 @@ from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.store_check import shortcomings
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.run import Supervisor
+
+pytestmark = pytest.mark.requirement("A1.1")
 
 MESSAGE = "the store is not set up as calls need it"
 

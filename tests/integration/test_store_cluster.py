@@ -80,7 +80,7 @@ async def test_all_a_session_has_lies_in_one_slot(broker: RedisBroker, cluster_u
         await broker.dispatch([AppendLog(session, b"x"), *actions])
     with looking_into(cluster_url) as store:
         found = [key for key in store.scan_iter() if "/" in key]
-        slots = {key: store.execute_command("CLUSTER KEYSLOT", key) for key in found}
+        slots = {key: store.execute_command("CLUSTER KEYSLOT", key) for key in found}  # type: ignore[no-untyped-call]
         for session in sessions:
             assert len({slot for key, slot in slots.items() if keys.tag(session) in key}) == 1
         assert len(found) >= 5 * len(sessions) and len(set(slots.values())) > 15

@@ -10,6 +10,8 @@ from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
 
+pytestmark = pytest.mark.requirement("A1.1")
+
 
 @pytest.fixture
 async def broker(store_url: str) -> AsyncIterator[RedisBroker]:

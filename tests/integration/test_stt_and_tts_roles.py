@@ -18,6 +18,8 @@ from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.workers.stt import serve_stt
 from agentvoicebox.workers.tts import serve_tts
 
+pytestmark = pytest.mark.requirement("A6", "A7")
+
 
 @pytest.fixture
 async def settings(tmp_path: Path) -> AsyncIterator[Settings]:

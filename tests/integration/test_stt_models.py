@@ -19,6 +19,9 @@ from agentvoicebox.providers.tts.piper import Piper
 from agentvoicebox.workers.stt import SttWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
 
+# In order: each model of the parametrised fixture is loaded once, and not once more for each test.
+pytestmark = [pytest.mark.requirement("A6"), pytest.mark.random_order(disabled=True)]
+
 PROFILES = ("fast", "accurate", "moonshine", "faster-whisper")
 SECOND = 16_000
 

@@ -18,6 +18,8 @@ from agentvoicebox.tenancy.client_secrets import ClientSecrets
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
 
+pytestmark = pytest.mark.requirement("A12.1")
+
 ACME = Principal("acme", "key_000000000001")
 SESSION = {"type": "realtime", "model": "delivery", "instructions": "Be brief."}
 

@@ -198,6 +198,7 @@ async def test_both_keys_are_good_for_the_grace_of_a_rotation(gate: Gate) -> Non
         await gate.who.authenticate(old.text)
 
 
+@pytest.mark.requirement("A12.3")
 async def test_a_tenant_can_not_see_or_touch_another_tenants_rows(gate: Gate, postgres: Postgres) -> None:
     theirs = await gate.key("umbra")
     await gate.key("acme")
@@ -228,6 +229,7 @@ async def test_a_named_prefix_shows_one_row_to_read_and_nothing_else(gate: Gate,
             assert await connection.fetchval("SELECT count(*) FROM api_keys") == 0
 
 
+@pytest.mark.requirement("A12.3")
 async def test_the_policies_bind_the_owner_too(gate: Gate, postgres_url: str) -> None:
     await gate.key("umbra")
     owner = await asyncpg.connect(postgres_url)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from agentvoicebox.cli.console import console, errors
 from agentvoicebox.cli.main import app
 
 Cli = Callable[..., Result]
@@ -14,7 +15,8 @@ Cli = Callable[..., Result]
 @pytest.fixture
 def cli(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("AVB_POSTGRES_URL", postgres_url)
-    monkeypatch.setenv("COLUMNS", "200")
+    for each in (console, errors):
+        monkeypatch.setattr(each, "width", 200)  # COLUMNS counts only where it was set before the console was made
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 

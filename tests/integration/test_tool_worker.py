@@ -59,6 +59,7 @@ async def run(
     return outcome.code, outcome.speech
 
 
+@pytest.mark.requirement("C2")
 async def test_the_role_looks_up_and_returns(catalogue: Catalogue, postgres_url: str, redis_url: str) -> None:
     broker = RedisBroker(redis_url)
     ready, stop = asyncio.Event(), asyncio.Event()

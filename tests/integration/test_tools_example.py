@@ -19,6 +19,8 @@ from agentvoicebox.tools.definition import Outcome, ToolContext
 from agentvoicebox.tools.http_tool import HttpTool
 from agentvoicebox.tools.registry import Registry
 
+pytestmark = pytest.mark.requirement("A18")
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tools"
 WANTED = '{"day":"2026-05-17","time":"19:30","people":"2"}'
 

@@ -25,6 +25,8 @@ from agentvoicebox.providers.tts.stopping import Stop
 from agentvoicebox.workers.tts import TtsWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
 
+pytestmark = pytest.mark.requirement("A7")
+
 LONG = (
     "Your parcel left the sorting centre this morning, and it will be with you tomorrow before noon. Is that all right?"
 )

@@ -5,6 +5,8 @@ from benchmarks.webhook_fuzz import fuzz
 
 from agentvoicebox.telemetry.logs import configure
 
+pytestmark = pytest.mark.requirement("A12.4", "B1.1")
+
 
 @pytest.fixture(autouse=True)
 def _own_log() -> object:

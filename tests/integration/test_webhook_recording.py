@@ -18,11 +18,12 @@ from tests.kit.webhook import CALL, UPS, asking, captured
 from agentvoicebox.evals.replay import replay_tools
 from agentvoicebox.evals.replay_live import replay_webhook
 from agentvoicebox.evals.scenario import Tolerance
-from agentvoicebox.interactions import day_files
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.webhook.role import webhook_server
+
+pytestmark = pytest.mark.requirement("B3.4-3.5")
 
 TRACK, TOOLS = "/v1/track", "/v1/tools/get_delivery_status"
 DAY_S = 86_400.0
@@ -137,11 +138,11 @@ def test_a_line_is_not_lost_when_another_process_archives_the_day_meanwhile(
     flock = fcntl.flock
 
     def meanwhile(handle: Any, how: int) -> None:
-        monkeypatch.setattr(day_files.fcntl, "flock", flock)
+        monkeypatch.setattr(fcntl, "flock", flock)
         assert theirs.archive(5 * DAY_S)  # opened by us, not yet locked
         flock(handle, how)
 
-    monkeypatch.setattr(day_files.fcntl, "flock", meanwhile)
+    monkeypatch.setattr(fcntl, "flock", meanwhile)
     ours.append(second, DAY_S)
     assert [each.began_s for each in read(tmp_path)] in ([DAY_S, DAY_S + 1], [DAY_S + 1, DAY_S])
     assert ours.archive(5 * DAY_S)

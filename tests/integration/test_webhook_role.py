@@ -42,6 +42,7 @@ def sanity(url: str, **more: Any) -> dict[str, Any]:
     return {"shipments": "sanity", "sanity_base_url": url, "sanity_token": "sk-hush", **more}
 
 
+@pytest.mark.requirement("A17", "B3.1-3.3")
 async def test_health_and_readiness_are_told_at_once(parcels_url: str) -> None:
     async with running(postgres_url=parcels_url) as line:
         assert (await line.internal.get("/healthz")).json() == {"status": "ok"}
@@ -54,6 +55,7 @@ async def test_health_and_readiness_are_told_at_once(parcels_url: str) -> None:
         assert response.elapsed.total_seconds() < 0.5  # the requirement is 50 ms; this machine may be busy
 
 
+@pytest.mark.requirement("B3.1-3.3")
 @pytest.mark.parametrize(
     ("first", "then", "status", "told"),
     [
@@ -95,6 +97,7 @@ async def _until(client: httpx.AsyncClient, holds: Any) -> None:
             pass
 
 
+@pytest.mark.requirement("B2.3")
 async def test_the_breaker_opens_shows_itself_and_is_reset_by_hand() -> None:
     async with FaultProxy(plan=lambda _: server_error(404)) as proxy, running(**sanity(proxy.url)) as line:
         proxy.follow(lambda _: Break.HANG_UP)
@@ -119,6 +122,7 @@ async def test_a_source_without_a_breaker_says_so(parcels_url: str) -> None:
         assert (await line.internal.post("/breaker/reset")).status_code == 404
 
 
+@pytest.mark.requirement("B2.1")
 async def test_the_memory_can_be_read_and_emptied() -> None:
     async with FaultProxy(plan=lambda _: answer([document("PKG001")])) as proxy, running(**sanity(proxy.url)) as line:
         for index in range(3):
@@ -146,6 +150,7 @@ async def test_a_parcel_that_changed_in_sanity_is_forgotten() -> None:
         assert (response.status_code, response.json()) == (200, {"forgotten": 1})
 
 
+@pytest.mark.requirement("B2.4")
 async def test_the_last_known_state_is_told_with_its_age_while_the_source_is_away(manual_clock: ManualClock) -> None:
     backend = Backend(parcel())
     async with over(backend, clock=manual_clock) as line:
@@ -158,6 +163,7 @@ async def test_the_last_known_state_is_told_with_its_age_while_the_source_is_awa
         assert "ten minutes ago" in result["message"]["content"]
 
 
+@pytest.mark.requirement("A12.4", "B1.5", "B3.1-3.3")
 async def test_the_log_holds_no_secret_number_word_or_whole_id(parcels_url: str, log_lines: io.StringIO) -> None:
     async with running(postgres_url=parcels_url, vapi_secrets="hush-secret-5d") as line:
         for body in (captured({"tracking_id": UPS}), captured('{"tracking_id": "1Z99'), {"message": {"type": UPS}}):
@@ -210,6 +216,7 @@ async def test_a_port_that_closes_waits_for_who_is_inside() -> None:
         await asyncio.wait_for(closing, 5)
 
 
+@pytest.mark.requirement("B4.3")
 async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_in(tmp_path: Path) -> None:
     """A real child process as the supervisor starts it, and a Sanity that keeps silent."""
     asked, may_answer = asyncio.Event(), asyncio.Event()

@@ -15,6 +15,7 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.conversation import Conversation
 from agentvoicebox.engine.invariants import Invariant, Invariants
 from agentvoicebox.engine.jobs import Transcribe
+from agentvoicebox.engine.outputs import finish_output
 from agentvoicebox.engine.response import LiveResponse
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.engine.state import State
@@ -130,7 +131,7 @@ def _drops_earlier_samples(effects: list[fx.Effect]) -> list[fx.Effect]:
 
 
 def _leaves_items_open(
-    state: Any, step: Any, response: Any, index: int, item: Any, original: Any = answering.finish_output
+    state: Any, step: Any, response: Any, index: int, item: Any, original: Any = finish_output
 ) -> None:
     original(state, step, response, index, item)
     entry = state.conversation.find(item.id)
@@ -154,7 +155,8 @@ def _all_jobs(self: LiveResponse) -> list[str]:
 
 
 def _jobs_twice(self: LiveResponse, original: Any = LiveResponse.jobs) -> list[str]:
-    return original(self) * 2
+    jobs: list[str] = original(self)
+    return jobs * 2
 
 
 def _loses_late_results(state: Any, step: Any, job_id: str, output: str) -> None:

@@ -71,7 +71,7 @@ class Talk:
     def events(self) -> list[str]:
         """Types of server events so far, audio included."""
         return [
-            e.event.__struct_config__.tag if isinstance(e, fx.Send) else "response.output_audio.delta"
+            str(e.event.__struct_config__.tag) if isinstance(e, fx.Send) else "response.output_audio.delta"
             for e in self.effects
             if isinstance(e, fx.Send | fx.SendAudio)
         ]

@@ -9,7 +9,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -27,7 +27,7 @@ from tests.kit.laws import PATIENCE_S, brokers
 from tests.kit.resuming_client import audio_of, ids_of, reconnected, return_query, session_id
 
 DOING = ("nothing", "speaks", "listens", "asks")
-BEGUN = {
+BEGUN: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "response.created": ("response.done", lambda event: event["response"]["id"]),
     "response.output_item.added": ("response.output_item.done", lambda event: event["item"]["id"]),
     "response.content_part.added": (

@@ -215,7 +215,7 @@ async def gateway(
         cleanup_delay_s=0.05,
     )
     state = GatewayState(
-        **{  # type: ignore[arg-type]
+        **{
             "broker": broker,
             "directory": directory,
             "session_log": SessionLog(broker.connection),
@@ -247,7 +247,8 @@ async def gateway(
         )
         running.append(asyncio.create_task(monitor.run(stop), name="health monitor"))
     try:
-        done, _ = await asyncio.wait([serving, opened], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [serving, opened]
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if serving in done:
             await serving
         yield Gateway(state, await opened, stop)
@@ -261,7 +262,7 @@ async def gateway(
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:
     """Something loud, as int16 PCM."""
-    return (np.sin(np.arange(ms * rate_hz // 1000) * 0.1) * 12_000).astype("<i2").tobytes()
+    return np.asarray(np.sin(np.arange(ms * rate_hz // 1000) * 0.1) * 12_000, np.dtype("<i2")).tobytes()
 
 
 def silence(ms: int, rate_hz: int = 24_000) -> bytes:

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import msgspec
 
@@ -52,7 +53,7 @@ class Recorder:
 
     def __init__(self, redis_url: str, postgres: Postgres, tries: Tries) -> None:
         self.broker = RedisBroker(redis_url, reclaim_idle_s=QUICK_IDLE_S)
-        self._work = RecorderWork(Conversations(postgres), self.broker, backoff=tries)
+        self._work = RecorderWork(Conversations(postgres), self.broker, backoff=cast(Backoff, tries))
         name = f"recorder-{next(_numbers)}"
         runner = Runner(
             self.broker, JobKind.RECORD, name, slots=4, work=self._work, drain_s=0.05, heartbeat_s=QUICK_IDLE_S / 4

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -59,7 +59,7 @@ class WatchedTts:
         self.hanging: dict[str, threading.Event] = {}
         self.interrupted_s: dict[str, float] = {}
         self.runs = 0
-        self.on_run = lambda runs: None
+        self.on_run: Callable[[int], object] = lambda runs: None
 
     def hang(self, text: str, at_chunk: int) -> None:
         """Block the run of one chunk of a text until it is interrupted."""

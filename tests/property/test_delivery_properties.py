@@ -1,5 +1,6 @@
 """Laws of the delivery domain over random input: spoken ids come back, nothing crashes, nothing untold is told."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, candidates,
 from agentvoicebox_delivery.parcels import tool_schema, track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 from agentvoicebox_delivery.parcels.tool_result import read
+
+pytestmark = pytest.mark.requirement("B1.2", "B1.6")
 
 DIGIT_WORDS = {digit: [word for word, each in lexicon.DIGITS.items() if each == digit] for digit in "0123456789"}
 NATO_WORDS = {

@@ -29,6 +29,7 @@ def test_every_invariant_holds_in_every_possible_world(
     play(mode, script, transcription)
 
 
+@pytest.mark.requirement("C5")
 @settings(max_examples=100, deadline=None)
 @given(mode=MODE, script=SCRIPT)
 def test_the_same_log_gives_the_same_effects_byte_for_byte(mode: int, script: list[tuple[int, int, int]]) -> None:
@@ -38,6 +39,7 @@ def test_the_same_log_gives_the_same_effects_byte_for_byte(mode: int, script: li
     assert [effect for step in once for effect in step] == world.talk.effects
 
 
+@pytest.mark.requirement("C5")
 @settings(max_examples=100, deadline=None)
 @given(mode=MODE, script=SCRIPT, at=st.integers(0, 60))
 def test_a_session_restored_in_mid_call_goes_on_with_the_same_effects(

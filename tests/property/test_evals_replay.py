@@ -15,6 +15,8 @@ from agentvoicebox.interactions.interaction import Interaction, decode, encode
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.privacy.masks import masked_text
 
+pytestmark = pytest.mark.requirement("B3.4-3.5", "C5")
+
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)
 MODE = st.integers(0, len(MODES) - 1)
 

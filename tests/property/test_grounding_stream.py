@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.kit.grounding_corpus import corpus, facts_of, scenes
@@ -7,6 +8,8 @@ from tests.kit.grounding_corpus import corpus, facts_of, scenes
 from agentvoicebox_delivery.grounding.clauses import Clauses, cut
 from agentvoicebox_delivery.grounding.grounder import Grounder, fallback
 from agentvoicebox_delivery.grounding.judgement import judge
+
+pytestmark = pytest.mark.requirement("C3")
 
 LINES = [line.text for name in ("honest", "adversarial") for line in corpus(name)]
 replies = st.lists(st.sampled_from(LINES), min_size=1, max_size=5).map(" ".join)

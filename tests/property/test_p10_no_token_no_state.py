@@ -30,6 +30,8 @@ from agentvoicebox.tenancy.client_secrets import ClientSecrets
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal
 
+pytestmark = pytest.mark.requirement("A12.1")
+
 CONFIGURED = "a-configured-key-of-some-length"
 TABLES = ("sessions", "conversation_items", "responses", "shipments", "tenants", "projects", "api_keys")
 

@@ -16,6 +16,8 @@ from tests.kit.seen_sessions import SESSIONS, VERBS, Step, seen_sessions
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import SessionDirectory
 
+pytestmark = pytest.mark.requirement("A1.3")
+
 GATEWAYS = 3
 STEPS = st.lists(
     st.tuples(

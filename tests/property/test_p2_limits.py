@@ -17,6 +17,8 @@ from agentvoicebox.limits import redis as limits_redis
 from agentvoicebox.limits.allowance import Allowance, Scope
 from agentvoicebox.limits.redis import SCRIPT, Limits
 
+pytestmark = pytest.mark.requirement("A2.1-2.4")
+
 GATEWAYS = 4
 WINDOW_S = 10.0
 BORNE = 1.05

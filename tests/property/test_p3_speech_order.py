@@ -19,6 +19,8 @@ from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.workers.runner import Task
 from agentvoicebox.workers.tts import TtsWork
 
+pytestmark = pytest.mark.requirement("A7")
+
 Fate = tuple[int, str, int]  # chunk length in ms; lives, dies, or is deaf; the run of its engine at which it dies
 FATE = st.tuples(st.integers(20, 400), st.sampled_from(["dies", "dies", "deaf"]), st.integers(1, 5))
 SEGMENTS = st.lists(st.tuples(st.integers(0, 1), st.text(alphabet="abc .", max_size=24)), min_size=1, max_size=3)

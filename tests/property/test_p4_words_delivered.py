@@ -23,6 +23,8 @@ from agentvoicebox.broker.result_reader import ResultReader
 from agentvoicebox.gateway.call.inbox import Inbox
 from agentvoicebox.ports.broker import Claim, JobKind, JobResult
 
+pytestmark = pytest.mark.requirement("A6")
+
 CALLERS = 3
 Utterance = tuple[int, int, int]  # who; length in ms; audio in one event, in ms
 Event = tuple[
@@ -32,7 +34,11 @@ SAID = st.lists(
     st.tuples(st.integers(0, CALLERS - 1), st.integers(250, 600), st.integers(10, 300)), min_size=1, max_size=5
 )
 ORDER = st.lists(st.integers(0, CALLERS - 1), max_size=60)
-TWO_TALK = {"said": [(0, 300, 50), (1, 250, 20), (0, 450, 150)], "order": [0, 1, 1, 0, 1, 0], "deaths": [1]}
+TWO_TALK: dict[str, Any] = {
+    "said": [(0, 300, 50), (1, 250, 20), (0, 450, 150)],
+    "order": [0, 1, 1, 0, 1, 0],
+    "deaths": [1],
+}
 
 
 async def play(

@@ -20,6 +20,8 @@ from agentvoicebox.providers.tts.stopping import StoppableSpeech
 from agentvoicebox.workers.runner import Task
 from agentvoicebox.workers.tts import TtsWork
 
+pytestmark = pytest.mark.requirement("A7")
+
 MOST = 5
 Segment = tuple[int, str, int]  # session; when it is cancelled, if at all; the run of the engine that it meets
 SEGMENTS = st.lists(

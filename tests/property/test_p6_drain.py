@@ -18,6 +18,8 @@ from agentvoicebox.gateway import role
 from agentvoicebox.gateway.call.call import Call
 from agentvoicebox.gateway.call.socket import Writer
 
+pytestmark = pytest.mark.requirement("A4.2")
+
 CALLERS = st.lists(st.tuples(st.sampled_from(DOING), st.booleans()), max_size=5)
 ONE_OF_EACH: list[Who] = [("nothing", False), ("speaks", False), ("listens", False), ("listens", True)]
 
@@ -59,7 +61,7 @@ async def _forgetful(self: RedisBroker, session: Any) -> None:
     ("what", "name", "broken", "wrong"),
     [
         (Call, "hand_over", _at_once, "never ended"),
-        (Writer, "close", _without_a_word, "was cut|never ended|are left"),
+        (Writer, "close", _without_a_word, "was cut|never ended|are left|left behind"),
         (RedisBroker, "forget", _forgetful, "left behind"),
     ],
     ids=["dropped-at-once", "no-close", "keys-stay"],

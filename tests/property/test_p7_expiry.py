@@ -26,6 +26,8 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.log import SessionLog
 
+pytestmark = pytest.mark.requirement("A1.5")
+
 GATEWAYS = 2
 KINDS = (JobKind.STT, JobKind.LLM, JobKind.TTS)
 VERBS = ("open", "open", "work", "work", "die", "pass", "pass", "sweep", "fail before", "fail after", "hang up")
@@ -80,7 +82,8 @@ class House:
             await self._sweep(*(janitor for janitor, _ in self.janitors))
         elif verb.startswith("fail"):
             directory = self._directory(self.janitors[0][1])
-            janitor = Janitor(directory, Fails(self.janitors[0][1], after=verb == "fail after"))
+            failing: Any = Fails(self.janitors[0][1], after=verb == "fail after")
+            janitor = Janitor(directory, failing)
             with contextlib.suppress(BrokerLost):
                 await janitor.sweep()
         elif session is not None and (holder := self.holders[session]) is not None:
@@ -185,7 +188,7 @@ def test_p7_what_has_no_heartbeat_is_swept_up_whole_and_told_once(redis_url: str
 
 def _all_but_the_snapshot(original: Any) -> Any:
     async def forget(self: RedisBroker, session: SessionRef) -> None:
-        kept = await self.connection.commands.hgetall(keys.snapshot(session))
+        kept: Any = await self.connection.commands.hgetall(keys.snapshot(session))
         await original(self, session)
         if kept:
             await self.connection.commands.hset(keys.snapshot(session), mapping=kept)

@@ -5,6 +5,8 @@ language model, over a real HTTP server that fails as it is told and counts who 
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ from agentvoicebox.providers.guard import GuardedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
+
+pytestmark = pytest.mark.requirement("A9")
 
 POLICY = BreakerPolicy(failures_to_open=3, open_s=30.0, probe_s=10.0)
 PAUSES_S = st.sampled_from([0.0, 0.1, 9.9, 10.0, 15.0, 29.9, 30.0, 60.0])
@@ -107,16 +111,21 @@ OUT_AND_BACK = [
 ]  # fmt: skip
 
 
+def always(fault: Fault) -> Callable[[object], Fault]:
+    return lambda _: fault
+
+
 async def play(day: list[tuple[float, str, int]]) -> None:
     """At each step a pause, how the server answers now, and how many callers ask, one after the other."""
     clock = ManualClock()
-    async with FaultProxy() as server:
+    async with FaultProxy() as server, AsyncExitStack() as stack:
         llm = OpenAICompatibleLlm(base_url=f"{server.url}/v1", model="m")
+        stack.push_async_callback(llm.close)
         guard = GuardedLlm("flaky", llm, backoff=Backoff(tries=1), breaker=Breaker(POLICY), clock=clock)
         row, shut_until_s = 0, None
         for pause_s, answer, callers in day:
             clock.advance(pause_s)
-            server.follow(lambda _, fault=ANSWERS[answer]: fault)
+            server.follow(always(ANSWERS[answer]))
             for _ in range(callers):
                 is_shut = shut_until_s is not None and clock.monotonic_s() < shut_until_s
                 before = len(server.requests)
@@ -134,7 +143,6 @@ async def play(day: list[tuple[float, str, int]]) -> None:
                     shut_until_s = clock.monotonic_s() + POLICY.open_s
         if shut_until_s is not None:
             await probe_at_once(guard, server, clock)
-        await llm.close()
 
 
 async def ask(guard: GuardedLlm) -> bool:

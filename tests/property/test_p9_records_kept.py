@@ -17,11 +17,14 @@ from tests.kit.recording import recording
 
 from agentvoicebox.broker import keys
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.storage.conversations import Conversations, TimedBatch
+from agentvoicebox.storage.conversations import Conversations
+from agentvoicebox.storage.records import TimedBatch
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.workers import recorder
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Task
+
+pytestmark = pytest.mark.requirement("A10")
 
 Step = tuple[str, int]
 VERBS = ("batch", "batch", "batch", "batch", "away", "back", "recorder dies", "recorder starts", "miss")

@@ -1,5 +1,7 @@
 """Invariants of the detector over any course of probabilities, evidence and resets."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +34,9 @@ STEPS = st.lists(
 
 @settings(max_examples=400, deadline=None)
 @given(detection=SETTINGS, steps=STEPS)
-def test_turns_begin_once_end_once_and_never_overlap(detection: TurnDetection, steps: list) -> None:
+def test_turns_begin_once_end_once_and_never_overlap(
+    detection: TurnDetection, steps: list[tuple[str, Any, int]]
+) -> None:
     detector = Detector(detection)
     window_end = floor = 0
     turn = pause = None  # start of the open turn; end of speech while pausing
@@ -76,7 +80,7 @@ def test_turns_begin_once_end_once_and_never_overlap(detection: TurnDetection, s
 
 @settings(max_examples=200, deadline=None)
 @given(detection=SETTINGS.filter(lambda it: it.threshold > 0), steps=STEPS)
-def test_every_turn_ends_in_enough_silence(detection: TurnDetection, steps: list) -> None:
+def test_every_turn_ends_in_enough_silence(detection: TurnDetection, steps: list[tuple[str, Any, int]]) -> None:
     detector = Detector(detection)
     window_end = 0
     for name, value, count in steps:

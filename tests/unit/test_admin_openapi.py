@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from agentvoicebox.gateway.http.admin_openapi import admin_openapi, as_text
+
+pytestmark = pytest.mark.requirement("A18")
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi-admin.json"
 

@@ -19,7 +19,8 @@ ALL = [
 
 
 def sine(hz: float, rate_hz: int, seconds: float = 0.5) -> Int16Array:
-    return np.rint(20_000 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz)).astype(np.int16)
+    wave = np.rint(20_000 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz))
+    return np.asarray(wave, np.int16)
 
 
 def middle(samples: Int16Array) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from tests.kit.sanity import SHIPMENT, TENANT
@@ -13,6 +14,8 @@ from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, Answer, AnswerSource, outcome
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
+
+pytestmark = pytest.mark.requirement("B2.1", "B2.4")
 
 ID = "PKG001"
 OTHER = Shipment("PKG002", ShipmentStatus.DELIVERED)
@@ -68,7 +71,7 @@ async def test_an_answer_is_fresh_for_a_minute() -> None:
     house = House(SHIPMENT)
     assert await house.ask() == Answer(AnswerSource.FETCHED, (SHIPMENT,))
     house.clock.advance(59.9)
-    assert await house.ask() == Answer(AnswerSource.CACHED, (SHIPMENT,), pytest.approx(59.9))
+    assert await house.ask() == Answer(AnswerSource.CACHED, (SHIPMENT,), cast(float, pytest.approx(59.9)))
     house.clock.advance(0.1)
     assert (await house.ask()).source is AnswerSource.FETCHED
     assert len(house.backend.asked) == 2

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentvoicebox import __version__
+from agentvoicebox.cli.console import console, errors
 from agentvoicebox.cli.main import app
 
 runner = CliRunner()
@@ -19,7 +20,8 @@ def words(text: str) -> str:
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "200")
+    for each in (console, errors):
+        monkeypatch.setattr(each, "width", 200)  # COLUMNS counts only where it was set before the console was made
 
 
 def test_version_is_the_packages() -> None:

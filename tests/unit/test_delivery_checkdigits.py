@@ -4,6 +4,8 @@ import pytest
 
 from agentvoicebox_delivery.numbers.carriers import is_unfinished, matches
 
+pytestmark = pytest.mark.requirement("B1.2")
+
 VALID = {
     "1Z999AA10123456784": "UPS", "1Z5R89390357567127": "UPS", "1Z8V92A70367203024": "UPS", "K1506235620": "UPS",
     "986578788855": "FedEx", "799531274483": "FedEx", "123456789012": "FedEx", "041441760228964": "FedEx",

@@ -11,6 +11,8 @@ from agentvoicebox_delivery.dialogue.moves import Move, Say, ToolRequest, next_m
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 
+pytestmark = pytest.mark.requirement("B1.6")
+
 # A look-up that takes readings of a number. What ours does besides, with numbers misheard, is in test_delivery_mishearing.
 OUR_TOOL = ToolSpec(
     tool_schema.NAME,

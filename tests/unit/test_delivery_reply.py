@@ -10,6 +10,8 @@ from agentvoicebox_delivery.parcels import reply, track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 from agentvoicebox_delivery.parcels.tool_result import read
 
+pytestmark = pytest.mark.requirement("B1.4")
+
 LEEDS = ShipmentEvent(ShipmentStatus.IN_TRANSIT, datetime(2026, 11, 22, 9, tzinfo=UTC), "Leeds")
 MOVING = Shipment("PKG004", ShipmentStatus.IN_TRANSIT, "UPS", date(2026, 11, 24), LEEDS)
 

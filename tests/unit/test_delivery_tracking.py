@@ -4,6 +4,8 @@ import pytest
 
 from agentvoicebox_delivery.numbers.tracking import candidates, fragment, is_certain, normalize, rivals
 
+pytestmark = pytest.mark.requirement("B1.2")
+
 FULL_WIDTH = "".join(chr(ord(character) + 0xFEE0) for character in "1Z999AA10123456784")
 
 SPOKEN = {

@@ -1,10 +1,13 @@
 """The engine keeps the event orders of the protocol page (§5), and what the caller heard is what the context holds."""
 
+from typing import Any
+
 import pytest
 from tests.kit.conversation import LOOKUP, Call, Talk
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import FunctionCallOutputItem, InputText, MessageItem
@@ -34,7 +37,7 @@ CANCELLED_ANSWER = [
 ]
 
 
-def user(text: str, **kwargs: str) -> MessageItem:
+def user(text: str, **kwargs: Any) -> MessageItem:
     return MessageItem(role="user", content=(InputText(text=text),), **kwargs)
 
 
@@ -219,6 +222,7 @@ def test_the_context_holds_exactly_the_words_that_were_heard() -> None:
     assert heard.role == "assistant"
     assert heard.text == "Your parcel"
     item_id = talk.engine.state.conversation.last_id()
+    assert item_id is not None
     talk.client(ce.ConversationItemTruncate(item_id=item_id, audio_end_ms=2_000))
     assert talk.engine.state.conversation.messages()[-1].text == "Your parcel is in Berlin."
     assert talk.events[-1] == "conversation.item.truncated"
@@ -230,6 +234,7 @@ def test_an_overlong_truncate_keeps_all_and_is_acknowledged() -> None:
     talk.model("Your parcel is in Berlin.")
     talk.voice(24_000)
     item_id = talk.engine.state.conversation.last_id()
+    assert item_id is not None
     talk.client(ce.ConversationItemTruncate(item_id=item_id, audio_end_ms=99_000))
     assert talk.events[-1] == "conversation.item.truncated"
     assert talk.engine.state.conversation.messages()[-1].text == "Your parcel is in Berlin."
@@ -383,8 +388,8 @@ def test_a_failed_transcription_is_reported_and_the_call_goes_on() -> None:
 
 def test_a_client_is_notified_once_of_a_degraded_service_and_of_its_return() -> None:
     talk = Talk()
-    for degraded in (("speech_synthesis_unavailable",), ("speech_synthesis_unavailable",), ()):
-        talk.give(i.ModeChanged(degraded))
+    for modes in (("speech_synthesis_unavailable",), ("speech_synthesis_unavailable",), ()):
+        talk.give(i.ModeChanged(modes))
     degraded = [event.session["degraded"] for event in talk.sent[1:]]
     assert degraded == [["speech_synthesis_unavailable"], []]
     talk.client(ce.SessionUpdate(session={"degraded": ["it is the server's"]}))
@@ -422,7 +427,7 @@ def test_silence_for_the_idle_timeout_makes_the_agent_speak_up() -> None:
     talk.voice(24_000)
     talk.clear()
     due = talk.engine.deadline()
-    assert due == pytest.approx(talk.now_s + 1.0 + 5.0)
+    assert due is not None and due == pytest.approx(talk.now_s + 1.0 + 5.0)
     talk.wait(due - talk.now_s)
     talk.give(i.TimePassed(at_sample=120_000))
     assert talk.events[:4] == ["input_audio_buffer.timeout_triggered", *USER_ITEM]
@@ -432,7 +437,7 @@ def test_silence_for_the_idle_timeout_makes_the_agent_speak_up() -> None:
 def test_a_session_ends_when_its_hour_is_over() -> None:
     talk = Talk()
     due = talk.engine.deadline()
-    assert due == pytest.approx(3_600)
+    assert due is not None and due == pytest.approx(3_600)
     talk.wait(due)
     talk.give(i.TimePassed())
     assert talk.sent[-1].error.code == "session_expired"
@@ -449,19 +454,24 @@ def test_closing_ends_every_response_with_its_own_terminal() -> None:
     assert isinstance(talk.effects[-1], fx.Close)
 
 
+def synthesised(talk: Talk) -> list[str]:
+    """How the texts of the open synthesis jobs begin."""
+    return [job.request.text[:6] for job in talk.jobs if isinstance(job.request, Synthesise)]
+
+
 def test_without_credit_only_the_segment_that_is_due_is_synthesised() -> None:
     talk = Talk()
     talk.speech(0, 16_000, "Hello")
     talk.transcribe("Hello", 16_000, is_final=True)
     talk.model("First sentence here. Second sentence here. Third sentence here. Fourth sentence here.")
-    assert [job.request.text[:6] for job in talk.jobs] == ["First ", "Second"]
+    assert synthesised(talk) == ["First ", "Second"]
     talk.voice(24_000 * 30)  # far more than AHEAD_MS
-    assert [job.request.text[:6] for job in talk.jobs] == ["Second"]
+    assert synthesised(talk) == ["Second"]
     talk.voice(24_000 * 30)
-    assert [job.request.text[:6] for job in talk.jobs] == ["Third "]
+    assert synthesised(talk) == ["Third "]
     talk.wait(60.0)
     talk.voice(24_000)
-    assert [job.request.text[:6] for job in talk.jobs] == ["Fourth"]
+    assert synthesised(talk) == ["Fourth"]
 
 
 def test_with_credit_the_next_segment_is_synthesised_meanwhile() -> None:
@@ -470,7 +480,7 @@ def test_with_credit_the_next_segment_is_synthesised_meanwhile() -> None:
     talk.transcribe("Hello", 16_000, is_final=True)
     talk.model("First sentence here. Second sentence here. Third sentence here. Fourth sentence here.")
     talk.voice(24_000 * 8)  # AHEAD_MS to the millisecond
-    assert [job.request.text[:6] for job in talk.jobs] == ["Second", "Third "]
+    assert synthesised(talk) == ["Second", "Third "]
 
 
 def test_the_voice_is_fixed_once_it_has_spoken() -> None:

@@ -54,7 +54,8 @@ def test_every_transition_is_taken_by_some_flow(monkeypatch: pytest.MonkeyPatch)
 
     def next_phase(self: Machine[Any, Any], phase: StrEnum, event: StrEnum, original: Any = Machine.next) -> StrEnum:
         taken[self.name].add((phase, event))
-        return original(self, phase, event)
+        following: StrEnum = original(self, phase, event)
+        return following
 
     monkeypatch.setattr(Machine, "next", next_phase)
     for flow in (*stored_sessions.FLOWS, *MORE_FLOWS):
@@ -84,10 +85,11 @@ def _client_clears_in_a_pause() -> None:
 
 
 def _recogniser_fails_in_each_phase() -> None:
-    for turn_detection, facts in (
+    cases: list[tuple[TurnDetection | None, list[i.Input]]] = [
         (None, [i.AudioArrived(0)]),
         (TurnDetection(), [i.SpeechStarted(0), i.SpeechPaused(9_000)]),
-    ):
+    ]
+    for turn_detection, facts in cases:
         talk = Talk(turn_detection=turn_detection)
         for fact in facts:
             talk.give(fact)

@@ -23,6 +23,8 @@ from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.wire import client_events as ce
 
+pytestmark = pytest.mark.requirement("B3.4-3.5")
+
 DAY_S = 86_400.0
 LINE = Interaction(timestamp="", began_s=0.0, correlation_id="c", call_id="call", channel="rest")
 

@@ -8,6 +8,8 @@ from agentvoicebox.evals.scenario import BadScenario, Scenario, load, parse
 from agentvoicebox.evals.scorers.accuracy import missed
 from agentvoicebox.interactions.interaction import encode
 
+pytestmark = pytest.mark.requirement("C14")
+
 ALL = load(CHOICE.default.scenarios)
 DAY_S = 86_400.0
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from tests.kit.kits import AGENTS, CHOICE, without_words
 from tests.kit.recorded import NOON_S, scenario, simulated, with_agent_line
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from agentvoicebox.cli.main import app
 from agentvoicebox.evals.baseline import Baseline, Change, compare
@@ -23,6 +23,8 @@ from agentvoicebox.evals.simulation import Simulation, Timing
 from agentvoicebox.interactions.day_files import DayFiles
 from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox_delivery.parcels import track
+
+pytestmark = pytest.mark.requirement("B3.4-3.5")
 
 SCENARIOS = {each.name: each for each in load(CHOICE.default.scenarios)}
 runner = CliRunner()
@@ -61,14 +63,14 @@ def baseline(tmp_path: Path) -> Path:
     return path
 
 
-def report(recorded: Path, baseline: Path, *more: str) -> object:
+def report(recorded: Path, baseline: Path, *more: str) -> Result:
     html = str(baseline.with_suffix(".html"))
     return runner.invoke(app, ["eval", "report", str(recorded), "--baseline", str(baseline), "--html", html, *more])
 
 
 def test_an_honest_run_regresses_in_nothing(tmp_path: Path, baseline: Path) -> None:
     result = report(written(tmp_path / "again", *everything()), baseline)
-    assert (result.exit_code, "No regression." in result.output) == (0, True)  # type: ignore[attr-defined]
+    assert (result.exit_code, "No regression." in result.output) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +91,9 @@ def test_a_planted_hallucination_is_caught_and_named(
 ) -> None:
     planted = [with_agent_line(each, old, new) if each.scenario == name else each for each in everything()]
     result = report(written(tmp_path / "planted", *planted), baseline)
-    assert result.exit_code == 1  # type: ignore[attr-defined]
-    assert "hallucination.count: 1, before 0, must be 0" in result.output  # type: ignore[attr-defined]
-    assert re.search(r"regressed:.*hallucination\.count", result.output)  # type: ignore[attr-defined]
+    assert result.exit_code == 1
+    assert "hallucination.count: 1, before 0, must be 0" in result.output
+    assert re.search(r"regressed:.*hallucination\.count", result.output)
     # Also without a baseline.
     assert runner.invoke(app, ["eval", "score", str(tmp_path / "planted")]).exit_code == 1
 
@@ -102,8 +104,8 @@ def test_a_part_that_became_300_ms_slower_is_caught_even_where_it_is_hidden(
 ) -> None:
     slower = msgspec.structs.replace(Timing(), **{f"{part}_ms": getattr(Timing(), f"{part}_ms") + 300})
     result = report(written(tmp_path / "slow", *everything(slower)), baseline)
-    assert result.exit_code == 1  # type: ignore[attr-defined]
-    regressed = result.output.rsplit("regressed:", 1)[1]  # type: ignore[attr-defined]
+    assert result.exit_code == 1
+    regressed = result.output.rsplit("regressed:", 1)[1]
     assert f"latency.rehearsal.work.{part}.p50" in " ".join(regressed.split())
     others = {"stt", "dialogue", "tool", "tts"} - {part}
     assert not any(f"work.{other}." in regressed for other in others)
@@ -118,7 +120,7 @@ def test_a_line_that_was_never_told_costs_accuracy(tmp_path: Path, baseline: Pat
     assert found.metrics["accuracy.told"].value < 1 and found.metrics["accuracy.expected"].value < 1
     whats = [fault.what for fault in found.faults]
     assert "the caller was not told that PKG004 is out_for_delivery" in whats
-    assert report(written(tmp_path / "silent", *silent), baseline).exit_code == 1  # type: ignore[attr-defined]
+    assert report(written(tmp_path / "silent", *silent), baseline).exit_code == 1
 
 
 def test_a_backend_that_fails_where_no_scenario_wants_it_costs_tool_success() -> None:
@@ -213,10 +215,10 @@ def test_the_page_needs_nothing_but_itself_and_shows_no_markup_of_a_call(tmp_pat
 def test_a_missing_or_foreign_baseline_is_told_in_a_sentence(tmp_path: Path) -> None:
     recorded = written(tmp_path / "calls", simulated(scenario("happy")))
     result = report(recorded, tmp_path / "none.json")
-    assert result.exit_code == 1 and "--update-baseline" in words(result.output)  # type: ignore[attr-defined]
+    assert result.exit_code == 1 and "--update-baseline" in words(result.output)
     (tmp_path / "bad.json").write_text(json.dumps({"metrics": 3}))
     result = report(recorded, tmp_path / "bad.json")
-    assert result.exit_code == 1 and "can't be read" in words(result.output)  # type: ignore[attr-defined]
+    assert result.exit_code == 1 and "can't be read" in words(result.output)
 
 
 def test_the_commands_go_from_scenarios_to_a_report(tmp_path: Path) -> None:

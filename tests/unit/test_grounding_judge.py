@@ -5,6 +5,8 @@ from tests.kit.grounding_generator import generated
 from agentvoicebox_delivery.grounding.grounder import Grounder, check_whole
 from agentvoicebox_delivery.grounding.judgement import NO_NUMBER_YET, NOT_CERTAIN, judge
 
+pytestmark = pytest.mark.requirement("C3")
+
 HONEST_REFUSED_AT_MOST = 0.03
 
 

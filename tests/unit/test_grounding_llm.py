@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 import structlog
 from tests.kit.grounding_corpus import TODAY, facts_of, scenes
 
@@ -12,6 +13,8 @@ from agentvoicebox.workers.llm import continued
 from agentvoicebox_delivery.grounding.judgement import ClauseVerdict
 from agentvoicebox_delivery.language_models.grounded import GroundedLlm
 from agentvoicebox_delivery.parcels import tool_schema
+
+pytestmark = pytest.mark.requirement("C3")
 
 NOW_S = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC).timestamp()
 

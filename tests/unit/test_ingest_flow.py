@@ -24,7 +24,7 @@ SEMANTIC = TurnDetection(type="semantic_vad")
 
 def sound(seconds: float, *, loud: bool, rate_hz: int = 24_000) -> Int16Array:
     tone = 8_000 * np.sin(2 * np.pi * 300 * np.arange(int(seconds * rate_hz)) / rate_hz)
-    return np.rint(tone * loud).astype(np.int16)
+    return np.asarray(np.rint(tone * loud), np.int16)
 
 
 def voice(seconds: float) -> bytes:

@@ -13,6 +13,8 @@ from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.sources.sanity_demo import BASE_DAY, documents
 from agentvoicebox_delivery.sources.sanity_documents import day_of, moment_of, read, status_of
 
+pytestmark = pytest.mark.requirement("B1.1")
+
 IDS = ["PKG001", "PKG002"]
 
 

@@ -7,6 +7,8 @@ from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox_delivery.sources.gate import Gate, Ticket, Verdict
 
+pytestmark = pytest.mark.requirement("B2.3")
+
 CLOSED, OPEN, HALF = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
 

@@ -17,6 +17,8 @@ from agentvoicebox_delivery.sources.sanity_answer import Kind
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
+pytestmark = pytest.mark.requirement("B2.2")
+
 TRANSIENT: list[Step] = [
     *(httpx.Response(status) for status in (429, 500, 502, 503, 504)),
     httpx.ConnectError("refused"),

@@ -8,6 +8,8 @@ from agentvoicebox.errors import SettingsError
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings import Settings
 
+pytestmark = pytest.mark.requirement("B4.1")
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What an older version stored can be read: its snapshots restore, and its logs give the same effects byte for byte."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -63,7 +64,7 @@ def test_a_map_that_is_no_snapshot_is_refused() -> None:
         Engine.restore(msgspec.msgpack.encode({"something": "else"}))
 
 
-def _parts(state: dict) -> set[str]:
+def _parts(state: dict[str, Any]) -> set[str]:
     turn = state["buffer"]["turn"]
     responses = state["responses"].values()
     segments = [segment for response in responses for segment in response["speech"]["segments"]]

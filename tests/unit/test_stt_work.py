@@ -25,6 +25,12 @@ def sound(seconds: float) -> Int16Array:
     return (np.random.default_rng(0).standard_normal(int(seconds * SECOND)) * 2000).astype(np.int16)
 
 
+def occupy(is_busy: threading.Event, is_free: threading.Event) -> bool:
+    """Hold a thread until the test frees it."""
+    is_busy.set()
+    return is_free.wait(PATIENCE_S)
+
+
 class HeldStt:
     """A recogniser that waits for the test before each answer."""
 
@@ -245,7 +251,7 @@ async def test_work_that_nobody_awaits_is_never_begun() -> None:
 async def test_a_probe_that_no_thread_has_begun_is_not_decoded_once_the_caller_goes_on() -> None:
     stt, threads = ScriptedStt(length), UrgentThreads(1, name="t")
     is_busy, is_free = threading.Event(), threading.Event()
-    busy = asyncio.ensure_future(threads.run(lambda: (is_busy.set(), is_free.wait(PATIENCE_S)), due=Due(0.0)))
+    busy = asyncio.ensure_future(threads.run(functools.partial(occupy, is_busy, is_free), due=Due(0.0)))
     assert await asyncio.to_thread(is_busy.wait, PATIENCE_S)
     async with bench(JobKind.STT) as made, made.worker(SttWork(stt, threads)):
         await made.listen()
@@ -265,7 +271,7 @@ async def test_the_words_of_a_decided_turn_go_before_another_callers_guess() -> 
     stt, threads = HeldStt(length), UrgentThreads(1, name="t")
     async with bench(JobKind.STT) as made, made.worker(SttWork(stt, threads)):
         is_busy, is_free, order = threading.Event(), threading.Event(), []
-        busy = asyncio.ensure_future(threads.run(lambda: (is_busy.set(), is_free.wait(PATIENCE_S)), due=Due(0.0)))
+        busy = asyncio.ensure_future(threads.run(functools.partial(occupy, is_busy, is_free), due=Due(0.0)))
         assert await asyncio.to_thread(is_busy.wait, PATIENCE_S)
         await made.listen()
         await made.append(0, sound(2))

@@ -12,6 +12,8 @@ import structlog
 from agentvoicebox.privacy.redact import without_secrets
 from agentvoicebox.telemetry import logs
 
+pytestmark = pytest.mark.requirement("A12.4", "A13", "B3.1-3.3")
+
 SECRET = "my number is 4711"
 
 

@@ -1,6 +1,10 @@
 """Numbers for Prometheus: right, and with labels that no client can multiply."""
 
+import pytest
+
 from agentvoicebox.telemetry.metrics import Metrics
+
+pytestmark = pytest.mark.requirement("A13")
 
 
 def test_labels_outside_the_known_set_become_other() -> None:

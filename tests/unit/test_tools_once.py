@@ -52,7 +52,7 @@ async def test_another_worker_waits_for_the_one_that_acts() -> None:
     second = asyncio.create_task(once(ledger).run(KEY, TOOL, bookings.act))
     bookings.may_end.set()
     async with asyncio.timeout(LONG_S):
-        assert await asyncio.gather(first, second) == ["booked 1", "booked 1"]
+        assert list(await asyncio.gather(first, second)) == ["booked 1", "booked 1"]
     assert bookings.begun == 1
 
 

@@ -15,6 +15,8 @@ from agentvoicebox_delivery.numbers.tracking import Candidate
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
 from agentvoicebox_delivery.sources.budget import Answer, AnswerSource
 
+pytestmark = pytest.mark.requirement("C2")
+
 ACME = ToolContext("acme", "sess_1", "call_1")
 
 

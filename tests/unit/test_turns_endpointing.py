@@ -5,6 +5,8 @@ import pytest
 from agentvoicebox.turns.endpointing import FixedSilence, SemanticSilence, TurnEndEvidence, endpointing_of
 from agentvoicebox.wire.audio_config import TurnDetection
 
+pytestmark = pytest.mark.requirement("C12")
+
 MEDIUM = SemanticSilence(4_000)
 
 

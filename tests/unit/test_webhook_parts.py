@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ class TestMemory:
 
     async def test_a_failure_is_given_to_those_who_wait_and_not_kept(self) -> None:
         memory: Idempotency[int] = Idempotency()
-        answers = iter([ZeroDivisionError(), 2])
+        answers: Iterator[Exception | int] = iter([ZeroDivisionError(), 2])
 
         async def make() -> int:
             await asyncio.sleep(0)
@@ -239,6 +240,7 @@ class TestSettings:
         assert "hush" not in repr(load_settings(**dict.fromkeys((*names, "sanity_webhook_secret"), "hush")))
 
 
+@pytest.mark.requirement("A18", "B4.4-4.6")
 def test_the_example_of_all_settings_is_made_from_the_code() -> None:
     named = (ROOT / ".env.example").read_text()
     assert named == example(DELIVERY), "python -m agentvoicebox.kits.env_example > .env.example"
@@ -246,6 +248,7 @@ def test_the_example_of_all_settings_is_made_from_the_code() -> None:
     assert sorted(variables) == sorted(f"AVB_{name.upper()}" for name in settings_class(DELIVERY).model_fields)
 
 
+@pytest.mark.requirement("A18", "B4.4-4.6")
 def test_the_guide_names_each_setting_of_the_webhook_server_and_the_delivery_kit() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text()
     for name in (*WebhookSettings.model_fields, *DeliverySettings.model_fields):

@@ -95,7 +95,7 @@ class SharedConnection:
             connection = self._pool.connection_class(**{**self._pool.connection_kwargs, "socket_timeout": None})
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    await connection.connect()  # type: ignore[no-untyped-call]
+                    await connection.connect()
             except TimeoutError as error:
                 await connection.disconnect(nowait=True)
                 raise RedisTimeoutError("the store refuses the credentials") from error

@@ -167,7 +167,7 @@ class _NodeSubscription:
             try:
                 wire = self._connection.store.new_connection(self._node)
                 try:
-                    await wire.connect()  # type: ignore[no-untyped-call]
+                    await wire.connect()
                     await self._begin(wire)
                     pause_s = FIRST_PAUSE_S
                     await self._listen(wire)
