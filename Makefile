@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests benchmarks
 KILLS ?= 25
+SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve check test unit chaos bench lock clean
@@ -24,6 +25,13 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# What the tests of the Sanity-compatible server need. Without Node they are skipped and say why; so they are after a failure here.
+$(SANITY)/node_modules/.package-lock.json: $(SANITY)/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  echo "Installing the Sanity-compatible server ..."; \
+	  (cd $(SANITY) && npm ci --no-audit --no-fund --loglevel=error) || echo "npm ci failed: its tests are skipped"; \
+	fi
+
 demo: $(VENV)/.run ## a whole spoken call on this machine; the recording and the picture land in demo-output/
 	@$(BIN)/agentvoicebox demo --out demo-output
 
@@ -36,7 +44,7 @@ check: $(VENV)/.dev ## format, lint, types, floors, unit tests: under a minute
 	@$(BIN)/mypy
 	@$(BIN)/pytest tests/unit
 
-test: check ## everything that must pass before landing
+test: check $(SANITY)/node_modules/.package-lock.json ## everything that must pass before landing
 	@$(BIN)/pytest tests/property tests/contract tests/integration tests/e2e tests/chaos
 
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
@@ -53,4 +61,4 @@ lock: ## resolve requirements/*.in into hashed pins (needs uv)
 	  --custom-compile-command "make lock" -c dev.txt run.in -o run.txt
 
 clean: ## remove what can be made again
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var
+	rm -rf $(VENV) $(SANITY)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var

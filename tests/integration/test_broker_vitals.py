@@ -6,7 +6,7 @@ import pytest
 from tests.kit.client import until
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.vitals import VitalSigns
+from agentvoicebox.broker.vitals import VitalSigns, memory_share
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
 
@@ -46,3 +46,10 @@ async def test_a_store_that_is_away_is_lost_at_once(url: str) -> None:
     with pytest.raises(BrokerLost, match="away"):
         await VitalSigns(broker.connection).look()
     await broker.close()
+
+
+def test_buffers_that_evict_nothing_do_not_make_the_store_full() -> None:
+    buffered = {"maxmemory": 100, "used_memory": 95, "mem_not_counted_for_evict": 50}
+    assert memory_share(buffered) == 0.45
+    assert memory_share(buffered | {"mem_not_counted_for_evict": 0}) == 0.95
+    assert memory_share({"maxmemory": 0, "used_memory": 95}) == 0.0

@@ -1,5 +1,6 @@
 """Against real GROQ: the local Sanity server, alone and behind a proxy that goes wrong."""
 
+import asyncio
 import json
 import os
 import signal
@@ -23,9 +24,10 @@ from agentvoicebox.shipments.sanity import SanityShipments
 from agentvoicebox.shipments.sanity_demo import demo_file
 from agentvoicebox.shipments.sanity_query import SanityDataset, shipments_of
 from agentvoicebox.shipments.unreadable import UnreadableRecord
-from agentvoicebox.supervisor.sanity_local import FOLDER, SanityLocal, missing
+from agentvoicebox.supervisor.sanity_local import FOLDER, SanityLocal, missing, too_old
 
-needs_node = pytest.mark.skipif(bool(missing()), reason=missing() or "the local Sanity server is there")
+absent = missing() or asyncio.run(too_old())
+needs_node = pytest.mark.skipif(bool(absent), reason=absent or "the local Sanity server is there")
 
 TOKEN, FOREIGN = "right-token", "other-project-token"
 STORED: list[dict[str, Any]] = [

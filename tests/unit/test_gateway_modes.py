@@ -74,6 +74,13 @@ def test_a_store_that_is_nearly_full_takes_no_new_calls_until_it_has_room_again(
     assert not around.is_strained
 
 
+def test_a_short_spike_of_the_stores_memory_is_no_strain() -> None:
+    around = Surroundings()
+    for full in [*[0.99] * (BAD_LOOKS - 1), 0.5] * 3:
+        around.looked(seen(full=full), 0.0)
+        assert not around.is_strained and around.refusal(0) is None
+
+
 def test_work_that_waits_keeps_new_calls_out_and_a_dead_kinds_does_not() -> None:
     around = Surroundings()
     waiting = {kind: Crew(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}
