@@ -25,6 +25,7 @@ from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
+from tests.kit.waiting import PATIENCE_S
 
 # A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).
 settings.register_profile("land", derandomize=True, deadline=None)
@@ -68,7 +69,7 @@ class ServerLoop:
 
     def run(self, what: Coroutine[Any, Any, None]) -> None:
         """Run it to its end."""
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=90)
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=2 * PATIENCE_S)
 
     def close(self) -> None:
         """End the thread."""

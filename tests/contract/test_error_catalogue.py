@@ -13,8 +13,9 @@ import httpx
 import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
-from tests.kit.client import SERVER_VAD, WAIT_S, calling
+from tests.kit.client import SERVER_VAD, calling
 from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import connect
 
 import agentvoicebox
@@ -219,7 +220,7 @@ async def reach_close(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, d
 
 
 async def turned_away(fault: Fault, url: str, first: str = "", **options: Any) -> None:
-    async with asyncio.timeout(WAIT_S), connect(url, **options) as ws:
+    async with asyncio.timeout(PATIENCE_S), connect(url, **options) as ws:
         if first:
             await ws.send(first)
         told = json.loads(await ws.recv())

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import pytest
 from tests.kit.processes import family, pid_of
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.evals.caller import open_call
 from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 
-PATIENCE_S = 30.0
 ROLES = {"stt", "tts", "worker", "gateway"}
 YES = "Yes, that's right."
 NUMBER = "It's P, K, G, zero, zero, four."

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.evals.line import Line
 
-PATIENCE_S = 30.0
 FRAME_SAMPLES = 480  # 20 ms at 24 kHz
 TOOL = {
     "type": "function",

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.evals.line import Line
 
-PATIENCE_S = 30.0
 FRAME_SAMPLES = 960  # 40 ms
 
 

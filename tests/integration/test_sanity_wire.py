@@ -11,6 +11,7 @@ import pytest
 from tests.kit import fault_proxy as fp
 from tests.kit.fault_proxy import Break, Fault, FaultProxy, Request, answer
 from tests.kit.sanity import DOCUMENT, SHIPMENT, TENANT, let_go
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.delivery import track
@@ -24,7 +25,6 @@ from agentvoicebox.shipments.sanity_query import SanityDataset
 
 QUICK = Backoff(first_s=0.001, longest_s=0.004, tries=3)
 ATTEMPT_S = 0.4  # a good answer on this machine takes 2 ms
-PATIENT_S = 20.0
 
 UNAVAILABLE, TIMEOUT, BAD = "provider_unavailable", "provider_timeout", "bad_provider_answer"
 WEATHER: list[tuple[str, Fault, str, int]] = [
@@ -90,15 +90,15 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
     asked = track.wanted("PKG001")[:1]
     async with house() as cold:
         cold.proxy.follow(lambda _: fault)
-        nothing = await cold.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
+        nothing = await cold.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert (nothing.source, nothing.failure) == (Source.NOWHERE, code)
         assert outcome(asked, nothing) == (track.error() if code == "unreadable_record" else track.unavailable())
         assert len(cold.proxy.requests) == requests
     async with house(answer([DOCUMENT])) as warm:
-        assert (await warm.cache.find_within(TENANT, ["PKG001"], PATIENT_S)).shipments == (SHIPMENT,)
+        assert (await warm.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)).shipments == (SHIPMENT,)
         warm.proxy.follow(lambda _: fault)
         warm.clock.advance(120.0)
-        known = await warm.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
+        known = await warm.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert (known.source, known.failure, known.age_s) == (Source.LAST_KNOWN, code, 120.0)
         assert outcome(asked, known) == track.outcome(asked, [SHIPMENT], age_s=120.0)
         assert len(warm.proxy.requests) == 1 + requests
@@ -110,24 +110,24 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
     ids=[row[0] for row in WEATHER if row[3] == 3],
 )
 async def test_what_passes_after_two_tries_is_not_noticed_by_the_caller(fault: Fault) -> None:
-    async with house(fault, fault, answer([DOCUMENT]), deadline_s=PATIENT_S) as recovering:
-        found = await recovering.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
+    async with house(fault, fault, answer([DOCUMENT]), deadline_s=PATIENCE_S) as recovering:
+        found = await recovering.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert (found.source, found.shipments) == (Source.FETCHED, (SHIPMENT,))
 
 
 @pytest.mark.parametrize("fault", [Break.SILENCE, fp.DRIP], ids=["silence", "drip"])
 async def test_the_budget_ends_the_wait_and_not_the_request(fault: Fault) -> None:
-    async with house(fault, answer([DOCUMENT]), deadline_s=PATIENT_S) as slow:
+    async with house(fault, answer([DOCUMENT]), deadline_s=PATIENCE_S) as slow:
         early = await slow.cache.find_within(TENANT, ["PKG001"], 0.05)
         assert (early.source, early.failure) == (Source.NOWHERE, OUT_OF_TIME)
-        later = await slow.cache.find_within(TENANT, ["PKG001"], PATIENT_S)
+        later = await slow.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert later.shipments == (SHIPMENT,)
         assert slow.cache.stats.joins == 1
 
 
 async def test_a_hundred_callers_are_one_request_on_the_wire() -> None:
     async with house(answer([DOCUMENT])) as busy:
-        answers = await asyncio.gather(*(busy.cache.find_within(TENANT, ["PKG001"], PATIENT_S) for _ in range(100)))
+        answers = await asyncio.gather(*(busy.cache.find_within(TENANT, ["PKG001"], PATIENCE_S) for _ in range(100)))
         assert {each.shipments for each in answers} == {(SHIPMENT,)}
         assert len(busy.proxy.requests) == 1
 
@@ -142,7 +142,7 @@ async def test_nobody_at_the_address_is_unreachable() -> None:
 
 
 async def test_a_caller_who_leaves_does_not_break_the_connections() -> None:
-    async with house(*[Break.SILENCE] * 5, deadline_s=PATIENT_S) as house_:
+    async with house(*[Break.SILENCE] * 5, deadline_s=PATIENCE_S) as house_:
         for count in range(5):
             leaving = asyncio.create_task(house_.sanity.find(TENANT, ["PKG001"]))
             await house_.proxy.arrived(count + 1)

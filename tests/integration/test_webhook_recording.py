@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tests.contract.test_webhook_shapes import SHAPES
 from tests.kit.hotline import CALL, UPS, asking, captured
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.evals.replay import replay_tools
 from agentvoicebox.evals.replay_live import replay_webhook
@@ -42,7 +43,7 @@ async def recorded_line(folder: Path, postgres_url: str, **settings: Any) -> Asy
     recording.start()
     async with hotline(Settings.load(**settings), asyncio.Event(), recording=recording) as ports:
         url = f"http://127.0.0.1:{ports.public}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
             yield client
     await asyncio.to_thread(recording.close)
     assert (recording.failed, recording.dropped) == (0, 0)

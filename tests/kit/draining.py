@@ -23,8 +23,9 @@ from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.settings import DEFAULT_TENANT
 from tests.kit.client import SERVER_VAD, Client, calling
 from tests.kit.gateway import Gateway, Workers, gateway, tone
-from tests.kit.laws import PATIENCE_S, brokers
+from tests.kit.laws import brokers
 from tests.kit.returning import audio_of, back, ids_of, return_query, session_id
+from tests.kit.waiting import PATIENCE_S
 
 DOING = ("nothing", "speaks", "listens", "asks")
 BEGUN = {

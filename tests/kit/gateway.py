@@ -34,6 +34,7 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
+from tests.kit.waiting import PATIENCE_S
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz
 CHUNK = (np.sin(np.arange(CHUNK_SAMPLES) * 0.05) * 8_000).astype("<i2").tobytes()
@@ -109,7 +110,7 @@ class Workers:
 
     async def wait_for(self, kind: JobKind, count: int = 1) -> list[JobRequest]:
         """The jobs of a kind, once there are `count`."""
-        async with asyncio.timeout(5), self.has_taken:
+        async with asyncio.timeout(PATIENCE_S), self.has_taken:
             await self.has_taken.wait_for(lambda: sum(1 for k, _ in self.taken if k is kind) >= count)
         return [request for k, request in self.taken if k is kind]
 

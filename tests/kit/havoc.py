@@ -21,15 +21,15 @@ from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 from tests.kit.cluster import Cluster, Server
 from tests.kit.rolling import trail
-from tests.kit.waiting import until
+from tests.kit.waiting import FACTOR, PATIENCE_S, until
 from tests.kit.witness import Witness
 
 # A gateway holds the calls, so it dies most often.
 DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ("llm", "tool", "recorder", "valkey", "postgres")
 BREATH_S = (0.2, 1.2)  # of a caller, between two lines
+ANSWER_S = 30.0 * FACTOR
+LATE_S = 30.0  # a line that broke may stand again so long after the next kill
 LULL_S = (0.0, 6.0)  # of the killer, once everything is whole again; about a turn, so that it strikes anywhere in one
-RECORDED_S = 60.0  # for the recorder to catch up in the end
-ANSWER_S = 30.0
 
 
 @dataclass
@@ -221,7 +221,7 @@ async def _recorded(postgres: Server, ids: list[str]) -> int:
     """How many of these items PostgreSQL has, once the recorder has caught up."""
     connection = await asyncpg.connect(postgres.server.owner_url.replace("/postgres?", "/agentvoicebox?"))  # type: ignore[union-attr]
     try:
-        until_s = asyncio.get_running_loop().time() + RECORDED_S
+        until_s = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             query = "SELECT count(DISTINCT item_id) FROM conversation_items WHERE item_id = ANY($1)"
             found = int(await connection.fetchval(query, ids))
@@ -272,7 +272,7 @@ def reckon(havoc: Havoc) -> list[Reckoning]:
             is_lost_now = bool(call.lost) and (not call.answers or kill.at_s >= call.answers[-1].began_s)
             row.resumed += not is_lost_now
             for at_s, pause_s in call.breaks:
-                if kill.at_s <= at_s < until_s + ANSWER_S and kill.victim == "gateway":
+                if kill.at_s <= at_s < until_s + LATE_S and kill.victim == "gateway":
                     row.back_ms = max(row.back_ms, pause_s * 1000)
             for answer in call.answers:
                 if answer.began_s <= kill.at_s <= answer.ended_s and not answer.problem:

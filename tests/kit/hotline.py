@@ -19,6 +19,7 @@ from agentvoicebox.webhook.metrics import HotlineMetrics
 from agentvoicebox.webhook.role import build, hotline
 from agentvoicebox.webhook.server import serving
 from agentvoicebox.webhook.vapi import KNOWN
+from tests.kit.waiting import PATIENCE_S
 
 UPS = "1Z999AA10123456784"
 CALL = "b1223960-1b4d-4585-91b8-a69b0f57ec2f"
@@ -78,8 +79,8 @@ async def over(source: Any, *, clock: Clock | None = None, **settings: Any) -> A
 @asynccontextmanager
 async def _clients(public: int, internal: int) -> AsyncIterator[Hotline]:
     async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=10.0) as outside,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}", trust_env=False, timeout=10.0) as inside,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=PATIENCE_S) as outside,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}", trust_env=False, timeout=PATIENCE_S) as inside,
     ):
         yield Hotline(outside, inside)
 

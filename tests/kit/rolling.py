@@ -13,9 +13,10 @@ from agentvoicebox.evals.caller import LiveCall, open_call
 from agentvoicebox.evals.dialing import CallOptions
 from agentvoicebox.evals.line import Line
 from tests.kit.cluster import Cluster
+from tests.kit.waiting import FACTOR
 from tests.kit.witness import Witness
 
-ANSWER_S = 30.0
+ANSWER_S = 30.0 * FACTOR
 BREATH_S = 2.0  # between an answer and the next question of a stock client
 CLEAN_CLOSES = (1000, 1001)
 TRAIL = 14

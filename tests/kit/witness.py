@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from agentvoicebox.evals.call_record import LoggedEvent
 from agentvoicebox.evals.caller import LiveCall
+from tests.kit.waiting import PATIENCE_S
 
 OWN = "agentvoicebox."
-PATIENCE_S = 10.0
 STEP_S = 0.1
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.kit.sanity import SHIPMENT, TENANT
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.delivery import track
@@ -16,7 +17,6 @@ from agentvoicebox.shipments.unreadable import UnreadableRecord
 
 ID = "PKG001"
 OTHER = Shipment("PKG002", ShipmentStatus.DELIVERED)
-PATIENT_S = 5.0
 IMPATIENT_S = 0.001
 
 
@@ -48,7 +48,7 @@ class Backend:
 
 async def soon(event: asyncio.Event) -> None:
     """Wait for it, and not for ever."""
-    async with asyncio.timeout(PATIENT_S):
+    async with asyncio.timeout(PATIENCE_S):
         await event.wait()
 
 
@@ -60,7 +60,7 @@ class House:
         self.backend = Backend(*shipments)
         self.cache = CachedShipments(self.backend, clock=self.clock, most=most)
 
-    async def ask(self, *tracking_ids: str, budget_s: float = PATIENT_S, tenant_id: str = TENANT) -> Answer:
+    async def ask(self, *tracking_ids: str, budget_s: float = PATIENCE_S, tenant_id: str = TENANT) -> Answer:
         return await self.cache.find_within(tenant_id, tracking_ids or (ID,), budget_s)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from tests.kit.waiting import PATIENCE_S
+
 from agentvoicebox.broker.memory import MemoryBroker
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.outbox import ROOM, Outbox
@@ -60,7 +62,7 @@ async def test_what_nobody_waits_for_is_sent_too() -> None:
     outbox = Outbox(store, lambda batch: None)
     running = asyncio.create_task(outbox.run())
     outbox.put(entry(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await store.has_been.wait()
     outbox.close()
     await running
