@@ -27,6 +27,14 @@ from agentvoicebox.supervisor.embedded import DataFolder, EmbeddedPostgres, Embe
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
 from tests.kit.waiting import PATIENCE_S
 
+KEPT = ("AVB_CHAOS_KILLS", "AVB_MODELS_DIR")  # meant for the tests
+COLOURS = ("FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JUPYTER_COLUMNS")
+
+# Commands print as on a plain terminal that is wide, and settings are the defaults, whatever this machine's environment says.
+os.environ["COLUMNS"] = "200"
+for name in [name for name in os.environ if name in COLOURS or (name.startswith("AVB_") and name not in KEPT)]:
+    del os.environ[name]
+
 # A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).
 settings.register_profile("land", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, print_blob=True)
