@@ -80,7 +80,7 @@ TRUNCATED = Reply(body=b'{"result":[{"trackingId":"PKG0')
 EMPTY = Reply(body=b"")
 WRONG_TYPE = Reply(body=b'{"result":[]}', content_type="text/plain")
 HUGE = Reply(body=b'{"result":["' + b"x" * HUGE_BYTES + b'"]}')
-DRIP = Reply(body=b'{"result":[]}', drip_s=0.05)
+DRIP = Reply(body=b'{"result":[]}', drip_s=0.5)
 
 
 class FaultProxy:
