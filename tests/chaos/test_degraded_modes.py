@@ -12,12 +12,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from redis import Redis
 from tests.kit.client import SERVER_VAD, Client, calling, until
-from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.gateway import Gateway, Workers, calm, gateway
 from websockets.asyncio.client import connect
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.vitals import ALL, VitalSigns
-from agentvoicebox.gateway.modes import Surroundings
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.conversations import Conversations
 from agentvoicebox.storage.migrate import migrate
@@ -74,9 +73,7 @@ async def house(url: str, *, has_recorder: bool = False) -> AsyncIterator[tuple[
         crew = Crew(url)
         stack.push_async_callback(crew.go_all)
         await crew.come(*TALKERS, *(() if has_recorder else (JobKind.RECORD,)))
-        served = await stack.enter_async_context(
-            gateway(broker, watches_s=LOOK_S, around=Surroundings(absent_s=ABSENT_S))
-        )
+        served = await stack.enter_async_context(gateway(broker, watches_s=LOOK_S, around=calm(absent_s=ABSENT_S)))
         yield served, crew
 
 

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
 from tests.kit.client import SERVER_VAD, calling
-from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.gateway import Gateway, Workers, calm, gateway
 from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import connect
 
@@ -246,7 +246,7 @@ PROVIDERS: dict[str, Exception] = {
 
 async def reach_result(fault: Fault, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]) -> None:
     code = str(fault.code)
-    deaf = Surroundings(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
+    deaf = calm(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
     patch.setitem(open_jobs.PATIENCE_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
     kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
     async with (

@@ -24,6 +24,8 @@ from agentvoicebox.engine.inputs import (
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Speak
 from agentvoicebox.gateway.house import House
+from agentvoicebox.gateway.modes import Surroundings
+from agentvoicebox.gateway.pressure import Pressure
 from agentvoicebox.gateway.reception import Reception
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.vad_batch import VadBatcher
@@ -167,6 +169,11 @@ class Gateway:
         return f"ws://127.0.0.1:{self.port}/v1/realtime?{query}"
 
 
+def calm(**options: float) -> Surroundings:
+    """Surroundings in which a busy machine is no reason to refuse calls; `options` are those of Surroundings."""
+    return Surroundings(pressure=Pressure(high_s=PATIENCE_S), **options)
+
+
 @asynccontextmanager
 async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]:
     """Serve a house over `broker`.
@@ -190,6 +197,7 @@ async def gateway(broker: RedisBroker, **changes: Any) -> AsyncIterator[Gateway]
             "reception": reception,
             "clock": SystemClock(),
             "metrics": metrics,
+            "around": calm(),
             "max_calls": 24,
             "grace_s": 0.05,
             **changes,
