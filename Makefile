@@ -29,7 +29,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 $(SANITY)/node_modules/.package-lock.json: $(SANITY)/package-lock.json
 	@if command -v node >/dev/null && command -v npm >/dev/null; then \
 	  echo "Installing the Sanity-compatible server ..."; \
-	  (cd $(SANITY) && npm ci --no-audit --no-fund --loglevel=error) || echo "npm ci failed: its tests are skipped"; \
+	  (cd $(SANITY) && npm ci --no-audit --no-fund --loglevel=error --fetch-timeout=30000) || echo "npm ci failed: its tests are skipped"; \
 	fi
 
 demo: $(VENV)/.run ## a whole spoken call on this machine; the recording and the picture land in demo-output/
