@@ -6,6 +6,7 @@ SOURCES := src tests benchmarks
 # More arguments of pytest, such as --random-order-seed=7.
 ARGS ?=
 KILLS ?= 25
+SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve format lint types unit coverage check test requirements chaos bench lock clean
@@ -25,6 +26,13 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.txt
 	@touch $@
+
+# What the tests of the Sanity-compatible server need. Without Node they are skipped and say why; so they are after a failure here.
+$(SANITY)/node_modules/.package-lock.json: $(SANITY)/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  echo "Installing the Sanity-compatible server ..."; \
+	  (cd $(SANITY) && npm ci --no-audit --no-fund --loglevel=error --fetch-timeout=30000) || echo "npm ci failed: its tests are skipped"; \
+	fi
 
 demo: $(VENV)/.run ## a whole spoken call on this machine; the recording and the picture land in demo-output/
 	@$(BIN)/agentvoicebox demo --out demo-output
@@ -57,7 +65,7 @@ coverage: $(VENV)/.dev ## branch coverage of the unit and contract tests, held t
 
 check: lint types unit ## format, lint, types, unit tests: under a minute
 
-test: lint types coverage ## everything that must pass before landing
+test: lint types coverage $(SANITY)/node_modules/.package-lock.json ## everything that must pass before landing
 	$(call step,all other tests,$(BIN)/pytest tests/property tests/integration tests/e2e tests/chaos $(ARGS))
 
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
@@ -77,4 +85,4 @@ lock: ## resolve requirements/*.in into hashed pins (needs uv)
 	  --custom-compile-command "make lock" -c dev.txt run.in -o run.txt
 
 clean: ## remove what can be made again
-	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var
+	rm -rf $(VENV) $(SANITY)/node_modules .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var

@@ -27,6 +27,15 @@ from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox_delivery.sources.demo_data import seed
 from tests.kit.kits import migrate
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
+from tests.kit.waiting import PATIENCE_S, settled
+
+KEPT = ("AVB_CHAOS_KILLS", "AVB_MODELS_DIR")  # meant for the tests
+COLOURS = ("FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JUPYTER_COLUMNS")
+
+# Commands print as on a plain terminal that is wide, and settings are the defaults, whatever this machine's environment says.
+os.environ["COLUMNS"] = "200"
+for name in [name for name in os.environ if name in COLOURS or (name.startswith("AVB_") and name not in KEPT)]:
+    del os.environ[name]
 
 # A landing sees the same worlds each time; `explore` draws new ones (see CONTRIBUTING.md).
 settings.register_profile("land", derandomize=True, deadline=None)
@@ -76,7 +85,7 @@ class ServerLoop:
 
     def run(self, what: Coroutine[Any, Any, None]) -> None:
         """Run it to its end."""
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=90)
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=2 * PATIENCE_S)
 
     def close(self) -> None:
         """End the thread."""
@@ -156,7 +165,8 @@ def emptied(url: str) -> Iterator[str]:
         known = connections_to(store)
         yield url
         lasting = [key for key in store.scan_iter() if store.ttl(key) == -1 and key not in keys.WITHOUT_TTL]
-        left = [command for client, command in connections_to(store).items() if client not in known]
+        # The store may see a little later that a connection was closed.
+        left = settled(lambda: [command for client, command in connections_to(store).items() if client not in known])
         store.flushall()
     assert not lasting, f"the test left keys without a time to live: {sorted(lasting)}"
     assert not left, f"the test left connections: {left}"

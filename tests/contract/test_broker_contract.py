@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 import msgspec
 import pytest
 from tests.kit.memory_broker import MemoryBroker
+from tests.kit.waiting import FACTOR, PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -31,17 +32,22 @@ pytestmark = pytest.mark.requirement("A1.1", "A4.4-4.5")
 CALL = SessionRef("acme", "sess_1")
 OTHER_CALL = SessionRef("acme", "sess_2")
 IDLE_S = 0.15
-LONG_S = 5.0
+
+
+@pytest.fixture
+def idle_s() -> float:
+    """Silence after which a worker counts as dead."""
+    return IDLE_S
 
 
 @pytest.fixture(params=["memory", "redis_url", "cluster_url"], ids=["memory", "valkey", "cluster"])
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+async def broker(request: pytest.FixtureRequest, idle_s: float) -> AsyncIterator[Broker]:
     """A fresh broker of each kind."""
     made: Broker
     if request.param == "memory":
-        made = MemoryBroker(reclaim_idle_s=IDLE_S)
+        made = MemoryBroker(reclaim_idle_s=idle_s)
     else:
-        made = RedisBroker(request.getfixturevalue(request.param), reclaim_idle_s=IDLE_S)
+        made = RedisBroker(request.getfixturevalue(request.param), reclaim_idle_s=idle_s)
     yield made
     await made.close()
 
@@ -52,9 +58,11 @@ def job(job_id: str = "job_1", kind: JobKind = JobKind.LLM, session: SessionRef 
 
 async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await broker.workers(JobKind.STT) == 0
-    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)
-    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0.01)  # the first may have had to make the group
-    await broker.claim(JobKind.STT, "w2", slots=1, wait_s=0.01)
+    monkeypatch.setattr(
+        "agentvoicebox.broker.keys.LIVING_S", PATIENCE_S
+    )  # a busy machine must not look like a dead worker
+    await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0)
+    await broker.claim(JobKind.STT, "w2", slots=1, wait_s=0)
     assert (await broker.workers(JobKind.STT), await broker.workers(JobKind.TTS)) == (2, 0)
     await broker.release_consumer(JobKind.STT, "w1")
     assert await broker.workers(JobKind.STT) == 1
@@ -63,7 +71,7 @@ async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch
 
 
 async def claim_one(broker: Broker, worker: str = "w1", kind: JobKind = JobKind.LLM) -> Claim:
-    claims = await broker.claim(kind, worker, slots=1, wait_s=LONG_S)
+    claims = await broker.claim(kind, worker, slots=1, wait_s=PATIENCE_S)
     assert len(claims) == 1
     return claims[0]
 
@@ -80,7 +88,7 @@ async def listening(broker: Broker, session: SessionRef = CALL) -> AsyncIterator
 
 
 async def take(records: AsyncIterator[JobResult], count: int) -> list[JobResult]:
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         return [await anext(records) for _ in range(count)]
 
 
@@ -121,8 +129,8 @@ async def test_audio_travels_as_raw_bytes(broker: Broker) -> None:
 
 async def test_a_worker_gets_no_more_jobs_than_it_has_slots(broker: Broker) -> None:
     await broker.dispatch([Submit(job(f"job_{number}")) for number in range(5)])
-    first = await broker.claim(JobKind.LLM, "w1", slots=3, wait_s=LONG_S)
-    second = await broker.claim(JobKind.LLM, "w2", slots=3, wait_s=LONG_S)
+    first = await broker.claim(JobKind.LLM, "w1", slots=3, wait_s=PATIENCE_S)
+    second = await broker.claim(JobKind.LLM, "w2", slots=3, wait_s=PATIENCE_S)
     assert [claim.job.job_id for claim in first] == ["job_0", "job_1", "job_2"]
     assert [claim.job.job_id for claim in second] == ["job_3", "job_4"]
 
@@ -137,7 +145,7 @@ async def test_a_waiting_worker_is_woken_by_a_new_job(broker: Broker) -> None:
 async def test_kinds_and_sessions_do_not_mix(broker: Broker) -> None:
     async with listening(broker) as ours, listening(broker, OTHER_CALL) as theirs:
         await broker.dispatch([Submit(job("ours")), Submit(job("theirs", session=OTHER_CALL))])
-        for claim in await broker.claim(JobKind.LLM, "w1", slots=2, wait_s=LONG_S):
+        for claim in await broker.claim(JobKind.LLM, "w1", slots=2, wait_s=PATIENCE_S):
             await broker.publish(claim, claim.job.job_id.encode(), is_last=True)
         assert [record.body for record in await take(ours, 1)] == [b"ours"]
         assert [record.body for record in await take(theirs, 1)] == [b"theirs"]
@@ -175,14 +183,15 @@ async def test_a_zombie_publishes_nothing_once_its_job_is_taken_over(broker: Bro
         await nothing_more(records, broker)
 
 
-async def test_a_heartbeat_keeps_a_job_in_hand(broker: Broker) -> None:
+@pytest.mark.parametrize("idle_s", [1.0 * FACTOR], ids=[""])  # long enough for a heartbeat on a busy machine
+async def test_a_heartbeat_keeps_a_job_in_hand(broker: Broker, idle_s: float) -> None:
     await broker.dispatch([Submit(job())])
     claim = await claim_one(broker, "slow")
     loop = asyncio.get_running_loop()
-    until_s = loop.time() + IDLE_S * 4
+    until_s = loop.time() + idle_s * 2
     while loop.time() < until_s:
         await broker.renew_lease(JobKind.LLM, "slow", [claim])
-        assert await broker.claim(JobKind.LLM, "eager", slots=1, wait_s=IDLE_S / 4) == []
+        assert await broker.claim(JobKind.LLM, "eager", slots=1, wait_s=idle_s / 10) == []
     assert await broker.publish(claim, b"done", is_last=True)
 
 
@@ -191,7 +200,7 @@ async def test_the_heartbeat_of_a_zombie_takes_nothing_back(broker: Broker) -> N
     zombie = await claim_one(broker, "zombie")
     await claim_one(broker, "alive")
     loop = asyncio.get_running_loop()
-    until_s = loop.time() + LONG_S
+    until_s = loop.time() + PATIENCE_S
     third: list[Claim] = []
     while not third and loop.time() < until_s:  # "alive" dies, too; the zombie's beats must not hide it
         await broker.renew_lease(JobKind.LLM, "zombie", [zombie])
@@ -208,7 +217,7 @@ async def test_a_job_handed_back_is_taken_at_once(broker: Broker) -> None:
 
 async def test_what_a_buried_worker_held_is_taken_at_once(broker: Broker) -> None:
     await broker.dispatch([Submit(job("job_1")), Submit(job("job_2"))])
-    await broker.claim(JobKind.LLM, "dead", slots=2, wait_s=LONG_S)
+    await broker.claim(JobKind.LLM, "dead", slots=2, wait_s=PATIENCE_S)
     await broker.release_consumer(JobKind.LLM, "dead")
     await broker.release_consumer(JobKind.LLM, "never lived")
     claims = await broker.claim(JobKind.LLM, "alive", slots=2, wait_s=0)
@@ -257,7 +266,7 @@ async def test_a_cancelled_job_is_announced_and_publishes_no_more(broker: Broker
         claim = await claim_one(broker)
         assert not await broker.is_cancelled(claim)
         await broker.publish(claim, b"before")
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not hearing.done():  # the listener may still be subscribing; a repeated cancel is the same cancel
                 await broker.dispatch([Cancel("job_1", JobKind.LLM, CALL)])
                 await asyncio.wait({hearing}, timeout=0.05)
@@ -272,7 +281,7 @@ async def test_a_cancelled_job_is_announced_and_publishes_no_more(broker: Broker
 
 async def test_a_job_cancelled_before_it_is_claimed_reaches_no_worker(broker: Broker) -> None:
     await broker.dispatch([Submit(job("gone")), Submit(job("stays")), Cancel("gone", JobKind.LLM, CALL)])
-    claims = await broker.claim(JobKind.LLM, "w1", slots=2, wait_s=LONG_S)
+    claims = await broker.claim(JobKind.LLM, "w1", slots=2, wait_s=PATIENCE_S)
     assert [claim.job.job_id for claim in claims] == ["stays"]
 
 
@@ -316,7 +325,7 @@ async def test_an_utterance_is_read_from_its_start_as_it_grows_and_ends_at_the_e
     end = AudioEntry("end", 2 * 320, end_sample=3 * 320)
     await broker.dispatch([Submit(job(kind=JobKind.STT)), *append(frame(0), frame(1))])
     claim = await claim_one(broker, kind=JobKind.STT)
-    async with asyncio.timeout(LONG_S), aclosing(broker.utterance(claim)) as entries:  # type: ignore[type-var]
+    async with asyncio.timeout(PATIENCE_S), aclosing(broker.utterance(claim)) as entries:  # type: ignore[type-var]
         assert [await anext(entries), await anext(entries)] == [frame(0), frame(1)]
         probe = AudioEntry("probe", 2 * 320)
         await broker.dispatch(append(probe, frame(2)))
@@ -324,19 +333,19 @@ async def test_an_utterance_is_read_from_its_start_as_it_grows_and_ends_at_the_e
         await broker.dispatch(append(end))
         assert [entry async for entry in entries] == [end]
     # Another worker starts over from the first entry.
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert len([entry async for entry in broker.utterance(claim)]) == 5
 
 
 async def test_many_utterances_are_read_at_once(broker: Broker) -> None:
     ids = [f"job_{number}" for number in range(60)]
     await broker.dispatch([Submit(job(job_id, JobKind.STT)) for job_id in ids])
-    claims = await broker.claim(JobKind.STT, "w1", slots=60, wait_s=LONG_S)
+    claims = await broker.claim(JobKind.STT, "w1", slots=60, wait_s=PATIENCE_S)
 
     async def hear(claim: Claim) -> bytes:
         return b"".join([entry.pcm async for entry in broker.utterance(claim)])
 
-    async with asyncio.timeout(LONG_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         heard = [group.create_task(hear(claim)) for claim in claims]
         for turn in range(3):
             pcm = bytes([turn]) * 640
@@ -348,7 +357,7 @@ async def test_many_utterances_are_read_at_once(broker: Broker) -> None:
 async def test_the_queue_age_is_that_of_the_oldest_unclaimed_job(broker: Broker) -> None:
     assert await broker.queue_age_s(JobKind.LLM) == 0.0
     await broker.dispatch([Submit(job())])
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         while await broker.queue_age_s(JobKind.LLM) <= 0.0:
             await broker.claim(JobKind.TTS, "idle", slots=1, wait_s=0.005)
     await claim_one(broker)

@@ -13,8 +13,9 @@ import httpx
 import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
-from tests.kit.client import SERVER_VAD, WAIT_S, calling
-from tests.kit.gateway import Gateway, Workers, gateway
+from tests.kit.client import SERVER_VAD, calling
+from tests.kit.gateway import Gateway, Workers, calm, gateway
+from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import connect
 
 import agentvoicebox
@@ -243,7 +244,7 @@ async def reach_close(
 
 
 async def turned_away(fault: ErrorDefinition, url: str, first: str = "", **options: Any) -> None:
-    async with asyncio.timeout(WAIT_S), connect(url, **options) as ws:
+    async with asyncio.timeout(PATIENCE_S), connect(url, **options) as ws:
         if first:
             await ws.send(first)
         told = json.loads(await ws.recv())
@@ -271,7 +272,7 @@ async def reach_result(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
     code = str(fault.code)
-    health = ServiceHealth(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
+    health = calm(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
     patch.setitem(open_jobs.TIMEOUT_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
     kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
     async with (

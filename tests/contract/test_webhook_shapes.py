@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.kit.waiting import PATIENCE_S
 from tests.kit.webhook import (
     CALL,
     UPS,
@@ -239,7 +240,7 @@ class TestAgain:
         backend = Backend(parcel(), waits=asyncio.Event())
         async with over(backend) as line:
             first, second = (asyncio.create_task(line.vapi(captured(ARGS))) for _ in range(2))
-            await asyncio.wait_for(backend.was_asked.wait(), 5)
+            await asyncio.wait_for(backend.was_asked.wait(), PATIENCE_S)
             assert backend.waits is not None
             backend.waits.set()
             assert (await first).content == (await second).content
@@ -267,7 +268,7 @@ class TestAgain:
                 asyncio.create_task(line.vapi(tool_calls(item(ARGS, f"c{index}"), call={"id": f"k{index}"})))
                 for index in range(100)
             ]
-            await asyncio.wait_for(backend.was_asked.wait(), 5)
+            await asyncio.wait_for(backend.was_asked.wait(), PATIENCE_S)
             assert backend.waits is not None
             backend.waits.set()
             answers = await asyncio.gather(*asked)
@@ -303,7 +304,7 @@ async def test_a_client_that_leaves_costs_nobody_anything() -> None:
     backend = Backend(parcel(), waits=asyncio.Event())
     async with over(backend) as line:
         leaving = asyncio.create_task(line.vapi(captured(ARGS)))
-        await asyncio.wait_for(backend.was_asked.wait(), 5)
+        await asyncio.wait_for(backend.was_asked.wait(), PATIENCE_S)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         assert backend.waits is not None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.kit.processes import family, pid_of
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
@@ -15,7 +15,6 @@ from agentvoicebox.client.line import SpokenLine
 
 pytestmark = pytest.mark.requirement("C4")
 
-PATIENCE_S = 30.0
 ROLES = {"stt", "tts", "worker", "gateway"}
 YES = "Yes, that's right."
 NUMBER = "It's P, K, G, zero, zero, four."

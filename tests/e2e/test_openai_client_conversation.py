@@ -12,6 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeConversationItemUserMessageParam, RealtimeFunctionToolParam
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.cli.local_server import LocalServer
@@ -19,7 +20,6 @@ from agentvoicebox.client.line import SpokenLine
 
 pytestmark = pytest.mark.requirement("A16.1")
 
-PATIENCE_S = 30.0
 FRAME_SAMPLES = 480  # 20 ms at 24 kHz
 TOOL: RealtimeFunctionToolParam = {
     "type": "function",

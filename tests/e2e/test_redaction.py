@@ -22,7 +22,7 @@ from tests.conftest import ServerLoop
 from tests.kit.chat_server import ChatServer, chat_server
 from tests.kit.client import Client, calling
 from tests.kit.speech import CACHE
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE_S, until
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -38,7 +38,6 @@ NAME, NUMBER, PHONE = "Featherstonehaugh", "1Z999AA10123456784", "+14155550163"
 SPOKEN = "zero zero two"  # how the number that is spoken below is said back; its text is PKG002
 SECRETS = (KEY, OTHER_KEY, WRONG_KEY, MODEL_KEY, NAME, NUMBER, PHONE, PHONE[1:], SPOKEN, "PKG002")
 PLANTED = "Quetzalcoatl"
-PATIENCE_S = 30.0
 
 VOICE = f'''
 import structlog

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer
@@ -13,7 +14,6 @@ from agentvoicebox.client.line import SpokenLine
 
 pytestmark = pytest.mark.requirement("A16.1", "C9")
 
-PATIENCE_S = 30.0
 FRAME_SAMPLES = 960  # 40 ms
 
 

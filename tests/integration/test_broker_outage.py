@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.cluster import RedisCluster
 from tests.kit.client import until
 from tests.kit.store import connections_to, looking_into
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -17,8 +18,6 @@ from agentvoicebox.ports.broker import AppendAudio, AudioEntry, Cancel, Job, Job
 from agentvoicebox.workers.runner import Runner, Task
 
 CALL = SessionRef("acme", "sess_1")
-LONG_S = 5.0
-PATIENT_S = 30.0  # for hundreds at once on a busy machine
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ async def test_a_record_announced_while_the_subscription_was_down_is_delivered(s
     results = await broker.results(CALL)
     records = aiter(results)
     await broker.dispatch([submit("job_1")])
-    (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
+    (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=PATIENCE_S)
     waiting = asyncio.ensure_future(anext(records))
     for _ in range(10):  # time enough for the reader to find the streams empty, so that it lives by announcements
         await broker.queue_age_s(JobKind.LLM)
@@ -45,7 +44,7 @@ async def test_a_record_announced_while_the_subscription_was_down_is_delivered(s
         everywhere = {"target_nodes": "all"} if isinstance(store, RedisCluster) else {}
         store.execute_command("CLIENT KILL", "TYPE", "pubsub", **everywhere)  # type: ignore[no-untyped-call]
     await broker.publish(claim, b"only", is_last=True)  # nothing comes after it that could show the gap
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await waiting).body == b"only"
     await results.close()
     await records.aclose()  # type: ignore[attr-defined]
@@ -58,7 +57,7 @@ async def test_commands_go_on_when_every_connection_was_cut(broker: RedisBroker,
         for number in range(5):
             await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             await broker.dispatch([submit(f"job_{number}")])
-            (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
+            (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=PATIENCE_S)
             await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             assert await broker.publish(claim, b"x", is_last=True)
 
@@ -89,14 +88,14 @@ async def test_many_sessions_and_utterances_stay_within_fifty_connections(store_
     sessions = [SessionRef("acme", f"sess_{number}") for number in range(300)]
     readers = await asyncio.gather(*(broker.results(session) for session in sessions))
     await broker.dispatch([submit(f"job_{n}", JobKind.STT, session) for n, session in enumerate(sessions)])
-    claims = await broker.claim(JobKind.STT, "w", slots=len(sessions), wait_s=PATIENT_S)
+    claims = await broker.claim(JobKind.STT, "w", slots=len(sessions), wait_s=PATIENCE_S)
     assert len(claims) == len(sessions)
 
     async def hear(number: int) -> None:
         async for _ in broker.utterance(claims[number]):
             pass
 
-    async with asyncio.timeout(PATIENT_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         for number in range(len(claims)):
             group.create_task(hear(number))
         for kind in JobKind:
@@ -122,7 +121,7 @@ async def test_a_job_that_can_not_be_read_is_laid_aside_and_holds_nobody_up(
     async with Redis.from_url(redis_url) as redis:
         await redis.xadd(keys.job_stream(JobKind.LLM), {b"j": b"rubbish"})
         await broker.dispatch([submit("job_1")])
-        claims = await broker.claim(JobKind.LLM, "w", slots=2, wait_s=LONG_S)
+        claims = await broker.claim(JobKind.LLM, "w", slots=2, wait_s=PATIENCE_S)
         assert [claim.job.job_id for claim in claims] == ["job_1"]
         entries: Any = await redis.xrange(keys.dead_stream(JobKind.LLM))
         ((_, dead),) = entries
@@ -133,10 +132,10 @@ async def test_a_job_that_can_not_be_read_is_laid_aside_and_holds_nobody_up(
 async def test_a_bad_announcement_deafens_nobody(broker: RedisBroker, redis_url: str) -> None:
     results = await broker.results(CALL)
     records = aiter(results)
-    async with asyncio.timeout(LONG_S), Redis.from_url(redis_url) as redis:
+    async with asyncio.timeout(PATIENCE_S), Redis.from_url(redis_url) as redis:
         await redis.execute_command("SPUBLISH", keys.channel(JobKind.LLM, CALL), b"rubbish")
         await broker.dispatch([submit("job_1")])
-        (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=LONG_S)
+        (claim,) = await broker.claim(JobKind.LLM, "w", slots=1, wait_s=PATIENCE_S)
         await broker.publish(claim, b"x", is_last=True)
         assert (await anext(records)).body == b"x"
     await results.close()
@@ -183,7 +182,7 @@ async def test_a_cancelled_job_whose_end_the_store_missed_is_removed_by_its_own_
 
 async def test_a_settled_record_job_leaves_no_key(broker: RedisBroker, redis_url: str) -> None:
     await broker.dispatch([submit("rec_1", JobKind.RECORD)])
-    (claim,) = await broker.claim(JobKind.RECORD, "w", slots=1, wait_s=LONG_S)
+    (claim,) = await broker.claim(JobKind.RECORD, "w", slots=1, wait_s=PATIENCE_S)
     await broker.release(claim)
     async with Redis.from_url(redis_url) as redis:
         assert [key async for key in redis.scan_iter()] == [keys.job_stream(JobKind.RECORD).encode()]

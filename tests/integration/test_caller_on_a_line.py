@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.kit.client import until
 from tests.kit.fake_realtime import Plan, fake_realtime
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.client.call_record import CallTurn
@@ -17,7 +19,7 @@ from agentvoicebox.client.call_report import (
     write_events,
     write_recording,
 )
-from agentvoicebox.client.caller import LiveCall, open_call
+from agentvoicebox.client.caller import FRAME_S, LiveCall, open_call
 from agentvoicebox.client.dialing import CallFailed, CallOptions
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import read_wav
@@ -78,8 +80,13 @@ async def test_every_sample_of_a_line_reaches_the_server_once_and_in_order() -> 
 async def test_frames_follow_the_clock_without_drift() -> None:
     async with fake_realtime() as server, open_call(CallOptions(server.url)) as call:
         await call.stay_connected(1.0)
-        sent_s, now_s = len(np.concatenate(call.connection.sent)) / RATE_HZ, call.now_s
-    assert 0 <= now_s - sent_s < 0.25  # never ahead of time; behind by the frame being filled, and the machine's load
+
+        async def is_in_step() -> bool:
+            behind_s = call.now_s - len(np.concatenate(call.connection.sent)) / RATE_HZ
+            assert behind_s >= 0  # never ahead of time
+            return behind_s < 2 * FRAME_S  # what a busy machine missed is made up for
+
+        await until(is_in_step)
 
 
 async def test_breaking_in_silences_the_agent_and_tells_how_much_was_heard() -> None:
@@ -133,12 +140,12 @@ async def test_a_typed_line_is_answered_aloud() -> None:
 
 async def test_hanging_up_in_the_middle_of_a_word_ends_the_line_at_once() -> None:
     async with fake_realtime() as server, open_call(CallOptions(server.url)) as call:
-        call.start_saying(SpokenLine("hel", tone(2.0)))
+        call.start_saying(SpokenLine("hel", tone(20.0)))
         await call.stay_connected(0.3)
         await call.hang_up(is_abrupt=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await server.lines[0].is_over.wait()
-    assert len(server.lines[0].heard) < 1.5 * RATE_HZ
+    assert len(server.lines[0].heard) < 19 * RATE_HZ
 
 
 async def test_a_server_that_goes_away_is_a_problem_of_the_turn_not_a_crash() -> None:

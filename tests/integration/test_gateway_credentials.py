@@ -10,10 +10,11 @@ import pytest
 import structlog
 from openai import PermissionDeniedError
 from redis import Redis
-from tests.kit.client import WAIT_S, calling
+from tests.kit.client import calling
 from tests.kit.gateway import Workers, gateway
 from tests.kit.resuming_client import reconnected, refusal, return_query, session_id
 from tests.kit.tenant_gateway import CONFIGURED, TenantGateway, as_key, bearer
+from tests.kit.waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
@@ -66,7 +67,7 @@ async def test_the_official_client_mints_a_secret_and_another_connects_with_it(t
     )
     assert minted.value.startswith("ek_") and minted.session.type == "realtime"
     browser = town.openai(minted.value)
-    async with browser.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(WAIT_S):
+    async with browser.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(PATIENCE_S):
         created = await connection.recv()
         assert created.type == "session.created" and created.session.type == "realtime"
         assert created.session.instructions == "Be brief."

@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from tests.kit.client import SERVER_VAD, WAIT_S, Client, calling
+from tests.kit.client import SERVER_VAD, Client, calling
 from tests.kit.gateway import Gateway, Workers, says, silence, tone
 from tests.kit.resuming_client import audio_of
+from tests.kit.waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
 
 pytestmark = pytest.mark.requirement("A4.2")
@@ -70,7 +71,7 @@ async def test_nobody_reaches_a_gateway_that_goes_down_while_its_calls_finish(se
         await client.until("response.output_audio.delta")
         served.stop.set()
         with pytest.raises(OSError):  # at once, so that a balancer goes elsewhere
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
                     writer.close()

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from openai import AsyncOpenAI, RateLimitError
-from tests.kit.client import WAIT_S, Client, calling, until
+from tests.kit.client import Client, calling, until
 from tests.kit.gateway import Gateway, Workers, gateway, silence
 from tests.kit.resuming_client import reconnected, refusal, return_query
 from tests.kit.tenant_gateway import as_key, tenant_gateway
+from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import ClientConnection, connect
 
 from agentvoicebox.broker.connection import Connection
@@ -63,7 +64,7 @@ async def three(redis_url: str) -> AsyncIterator[list[Gateway]]:
 
 async def knock(url: str) -> dict[str, Any]:
     """The first event of a connection that is then given up."""
-    async with connect(url, open_timeout=60, **AS_KEY) as ws:
+    async with connect(url, open_timeout=PATIENCE_S, **AS_KEY) as ws:
         first: dict[str, Any] = json.loads(await ws.recv())
         return first
 
@@ -111,7 +112,7 @@ async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_ope
         urls = [(await stack.enter_async_context(limited(broker, limits))).url() for broker in brokers]
 
         async def stay(url: str) -> dict[str, Any]:
-            ws = await stack.enter_async_context(connect(url, open_timeout=60, **AS_KEY))
+            ws = await stack.enter_async_context(connect(url, open_timeout=PATIENCE_S, **AS_KEY))
             opened.append(ws)
             first: dict[str, Any] = json.loads(await ws.recv())
             return first
@@ -169,7 +170,7 @@ async def test_a_stock_client_sees_what_is_left_and_when_to_come_again(
 ) -> None:
     async with limited(redis_broker, tenant(requests=4, tokens=10_000)) as served:
         client = AsyncOpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{served.port}/v1", max_retries=0)
-        async with client.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(WAIT_S):
+        async with client.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(PATIENCE_S):
             await connection.response.create()
             async for event in connection:
                 if event.type == "response.done":

@@ -3,7 +3,9 @@
 import httpx
 import pytest
 from tests.kit.gateway import gateway
+from tests.kit.waiting import PATIENCE_S
 
+from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind
 
@@ -13,8 +15,9 @@ NEEDED = (JobKind.STT, JobKind.TTS)
 
 
 async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_they_are_gone(
-    redis_broker: RedisBroker,
+    redis_broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keys, "LIVING_S", PATIENCE_S)  # a busy machine must not look like a dead worker
     async with (
         gateway(redis_broker, needed=NEEDED) as served,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as http,
@@ -27,9 +30,9 @@ async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_the
         assert await told() == (503, "not ready", "down")
         for kind in NEEDED:
             assert (await told())[0] == 503
-            await redis_broker.claim(kind, "w", slots=1, wait_s=0.01)
+            await redis_broker.claim(kind, "w", slots=1, wait_s=0)
         assert await told() == (200, "ready", "ok")
         await redis_broker.release_consumer(JobKind.TTS, "w")
         assert await told() == (200, "degraded", "down")
-        await redis_broker.claim(JobKind.TTS, "w", slots=1, wait_s=0.01)
+        await redis_broker.claim(JobKind.TTS, "w", slots=1, wait_s=0)
         assert await told() == (200, "ready", "ok")

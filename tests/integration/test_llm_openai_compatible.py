@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.kit.chat_server import ChatServer, chat_server
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
@@ -105,7 +106,7 @@ async def test_a_caller_who_hangs_up_ends_the_request_at_the_server(
     stream = llm.generate(ask(), "job_1")
     await anext(stream)
     await stream.aclose()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.left.wait()
 
 

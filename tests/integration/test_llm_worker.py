@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.kit.client import until
 from tests.kit.kits import DELIVERY
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
@@ -23,7 +24,6 @@ from agentvoicebox_delivery.parcels import tool_schema
 pytestmark = pytest.mark.requirement("A9")
 
 CALLER = SessionRef("acme", "sess_1")
-LONG_S = 10.0
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
 
 
@@ -46,7 +46,7 @@ def scripted(*lines: Line) -> tuple[LlmWork, ScriptedLlm]:
 
 
 async def claimed(broker: RedisBroker, worker: str) -> Task:
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             claims = await broker.claim(JobKind.LLM, worker, slots=1, wait_s=0.5)
             if claims:
@@ -64,7 +64,7 @@ class Results:
         stream = await self.broker.results(CALLER)
         records = aiter(stream)
         try:
-            async with asyncio.timeout(LONG_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     record = await anext(records)
                     self.got.append(msgspec.msgpack.decode(record.body, type=WorkerInput))
@@ -82,7 +82,7 @@ def text(got: list[WorkerInput]) -> str:
 async def test_the_role_is_ready_answers_and_stops(broker: RedisBroker, redis_url: str) -> None:
     ready, stop = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(serve_llm(Settings(redis_url=redis_url), ready.set, stop))
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         await ready.wait()
         await broker.dispatch([submit("dialogue", ChatMessage("user", "where is PKG004?"))])
         got = await Results(broker).until_last()
@@ -111,7 +111,7 @@ async def test_a_dead_workers_line_goes_on_where_the_caller_stopped_hearing(brok
     first = await claimed(broker, "w1")
     if model == "scripted":
         dying = asyncio.create_task(work(first))
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await pause.reached.wait()
 
         async def is_published() -> bool:
@@ -200,7 +200,7 @@ async def test_a_cancelled_job_closes_its_stream_and_says_nothing_more(broker: R
     stop = asyncio.Event()
     runner = asyncio.create_task(Runner(broker, JobKind.LLM, "w1", slots=1, work=work).run(stop))
     await broker.dispatch([submit()])
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         await pause.reached.wait()
     await broker.dispatch([Cancel("job_1", JobKind.LLM, CALLER)])
 

@@ -9,6 +9,7 @@ from openai import AsyncOpenAI
 from redis.asyncio import Redis
 from tests.kit.client import calling, until
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, says, tone
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.engine.jobs import Generate, JobRequest, Transcribe
@@ -218,7 +219,7 @@ async def test_a_caller_who_does_not_read_is_closed_and_others_are_not_held_up(
 
 async def test_the_openai_client_holds_a_spoken_and_a_typed_turn(served: Gateway, workers: Workers) -> None:
     client = AsyncOpenAI(api_key="any", base_url=f"http://127.0.0.1:{served.port}/v1")
-    async with client.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(10):
+    async with client.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(PATIENCE_S):
         await connection.session.update(session={"type": "realtime", "audio": {"input": {"turn_detection": None}}})
         await connection.input_audio_buffer.append(audio=base64.b64encode(tone(500)).decode())
         await connection.input_audio_buffer.commit()

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 from openai import AsyncOpenAI
-from tests.kit.client import WAIT_S, until
+from tests.kit.client import until
 from tests.kit.gateway import Gateway, gateway
+from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -44,7 +45,7 @@ async def open_house(broker: RedisBroker) -> AsyncIterator[Gateway]:
 
 
 async def first_event(ws: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         event: dict[str, Any] = json.loads(await ws.recv())
         return event
 
@@ -57,7 +58,7 @@ async def turned_away(url: str, **options: Any) -> tuple[dict[str, Any], int, st
         assert event["event_id"].startswith("event_")
         assert set(event["error"]) == {"type", "code", "message", "param", "event_id"}
         with pytest.raises(ConnectionClosed):
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await ws.recv()
         assert ws.close_code is not None
         return event["error"], ws.close_code, ws.close_reason or ""
@@ -174,7 +175,7 @@ async def test_the_caller_who_is_one_too_many_may_try_later(broker: RedisBroker)
 
 async def test_the_openai_client_connects_unmodified(guarded: Gateway) -> None:
     client = AsyncOpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{guarded.port}/v1")
-    async with client.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(WAIT_S):
+    async with client.realtime.connect(model="gpt-realtime") as connection, asyncio.timeout(PATIENCE_S):
         created = await connection.recv()
         assert created.type == "session.created"
         await connection.session.update(session={"type": "realtime", "instructions": "Be brief."})
@@ -214,7 +215,7 @@ async def test_a_shutdown_ends_calls_with_their_closing_events_and_lets_nobody_i
         await first_event(ws)
         guarded.stop.set()
         with pytest.raises(ConnectionClosed):
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await ws.recv()
         assert (ws.close_code, ws.close_reason) == (1001, "shutdown")
     assert guarded.state.sessions.is_draining

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.kit.client import until
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.envelope import unpack_job
@@ -26,7 +27,6 @@ from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.workers.recorder import RecorderWork, serve_recorder
 from agentvoicebox.workers.runner import Runner
 
-LONG_S = 20.0
 T0 = 1_800_000_000.0
 QUICK = Backoff(first_s=0.01, longest_s=0.05, tries=1 << 60)
 
@@ -89,7 +89,7 @@ async def test_the_role_records_what_was_submitted_in_order(
         serve_recorder(Settings(redis_url=redis_url, postgres_url=postgres_url), ready.set, stop)
     )
     names = [f"item_{number:03}" for number in range(100)]
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         await ready.wait()
         await broker.dispatch([submit(number, item(name)) for number, name in enumerate(names)])
         await until_empty(broker)
@@ -137,7 +137,7 @@ async def test_a_batch_that_kills_its_recorders_goes_to_the_dead_when_all_others
         work = RecorderWork(conversations, broker)
         runner = Runner(broker, JobKind.RECORD, "w1", slots=64, work=work)
         running = asyncio.create_task(runner.run(asyncio.Event()))
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await conversations.died.wait()
         running.cancel()
         await asyncio.wait([running])

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 from tests.kit.memory_broker import MemoryBroker
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, WorkerInput
@@ -16,7 +17,6 @@ from agentvoicebox.ports.broker import Broker, Cancel, Job, JobKind, JobResult, 
 from agentvoicebox.workers.runner import ClaimLost, Runner, Task
 
 CALL = SessionRef("acme", "sess_1")
-LONG_S = 5.0
 
 
 @pytest.fixture(params=["memory", "valkey"])
@@ -38,7 +38,7 @@ async def running(
     work: Callable[[Task], Awaitable[None]],
     *,
     slots: int = 2,
-    drain_s: float = LONG_S,
+    drain_s: float = PATIENCE_S,
     name: str = "w1",
 ) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
@@ -48,7 +48,7 @@ async def running(
         yield stop
     finally:
         stop.set()
-        async with asyncio.timeout(LONG_S * 2):
+        async with asyncio.timeout(PATIENCE_S * 2):
             await task
     assert runner.busy == 0
 
@@ -58,7 +58,7 @@ async def until_last(broker: Broker, *job_ids: str) -> list[JobResult]:
     results = await broker.results(CALL)
     records = aiter(results)
     try:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             while {record.job_id for record in got if record.is_last} != set(job_ids):
                 got.append(await anext(records))
     finally:
@@ -101,7 +101,7 @@ async def test_no_more_jobs_run_than_there_are_slots(broker: Broker) -> None:
     ids = [f"job_{number}" for number in range(7)]
     async with running(broker, work, slots=2):
         await broker.dispatch([submit(job_id) for job_id in ids])
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await two_are_busy.wait()
         go.set()
         await until_last(broker, *ids)
@@ -160,7 +160,7 @@ async def test_cancelling_reaches_work_in_hand_and_its_records_stop(broker: Brok
         with pytest.raises(ClaimLost):
             await task.publish(TextDelta("job_1", "late"))
 
-    async with running(broker, work), asyncio.timeout(LONG_S):
+    async with running(broker, work), asyncio.timeout(PATIENCE_S):
         await broker.dispatch([submit()])
         await started.wait()
         await broker.dispatch([Cancel("job_1", JobKind.LLM, CALL)])
@@ -178,7 +178,7 @@ async def test_work_that_ignores_its_cancellation_is_stopped(broker: Broker) -> 
         finally:
             stopped.set()
 
-    async with running(broker, work), asyncio.timeout(LONG_S):
+    async with running(broker, work), asyncio.timeout(PATIENCE_S):
         await broker.dispatch([submit()])
         await started.wait()
         await broker.dispatch([Cancel("job_1", JobKind.LLM, CALL)])
@@ -195,7 +195,7 @@ async def test_a_stopping_runner_finishes_what_it_holds(broker: Broker) -> None:
 
     async with running(broker, work) as stop:
         await broker.dispatch([submit()])
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await started.wait()
         stop.set()
         await asyncio.sleep(0)
@@ -215,7 +215,7 @@ async def test_what_a_stopping_runner_can_not_finish_the_next_one_takes_at_once(
 
     async with running(broker, never, drain_s=0.0):
         await broker.dispatch([submit()])
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await started.wait()
     (claim,) = await broker.claim(JobKind.LLM, "probe", slots=1, wait_s=0)
     await broker.hand_back(claim)
@@ -230,7 +230,7 @@ async def test_work_that_returns_without_a_last_record_is_over(broker: Broker) -
     async def work(task: Task) -> None:
         done.set()
 
-    async with running(broker, work), asyncio.timeout(LONG_S):
+    async with running(broker, work), asyncio.timeout(PATIENCE_S):
         await broker.dispatch([submit()])
         await done.wait()
     assert await broker.claim(JobKind.LLM, "w2", slots=1, wait_s=0) == []

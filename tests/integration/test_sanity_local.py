@@ -1,5 +1,6 @@
 """Against real GROQ: the local Sanity server, alone and behind a proxy that goes wrong."""
 
+import asyncio
 import json
 import os
 import signal
@@ -21,13 +22,14 @@ from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.sources.sanity import SanityShipments
 from agentvoicebox_delivery.sources.sanity_demo import demo_file
-from agentvoicebox_delivery.sources.sanity_local import FOLDER, SanityLocal, missing
+from agentvoicebox_delivery.sources.sanity_local import FOLDER, SanityLocal, missing, too_old
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset, shipments_of
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
 pytestmark = pytest.mark.requirement("B2.2", "B4.4-4.6")
 
-needs_node = pytest.mark.skipif(bool(missing()), reason=missing() or "the local Sanity server is there")
+absent = missing() or asyncio.run(too_old())
+needs_node = pytest.mark.skipif(bool(absent), reason=absent or "the local Sanity server is there")
 
 TOKEN, FOREIGN = "right-token", "other-project-token"
 STORED: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.kit.store import looking_into
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection
@@ -91,7 +91,7 @@ async def racers(url: str) -> AsyncIterator[list[Process]]:
 
 async def said(process: Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         return (await process.stdout.readline()).decode().strip()
 
 
@@ -126,7 +126,7 @@ async def test_racing_gateways_never_overshoot_and_a_dead_ones_places_come_free(
                         return
                     let_in.append(each)
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(let_in) < figures[0]["entered"]:
                     await knock()
                     await counts.renew()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.kit.store import looking_into
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -85,7 +86,7 @@ async def test_what_one_gateway_writes_another_reads_and_hears(
     other_broker = RedisBroker(store_url)
     other = SessionDirectory(other_broker.connection, other_broker.subscriber)
     try:
-        async with asyncio.timeout(5), aclosing(other.notices()) as notices:  # type: ignore[type-var]
+        async with asyncio.timeout(PATIENCE_S), aclosing(other.notices()) as notices:  # type: ignore[type-var]
             hearing = asyncio.ensure_future(anext(notices))
             while not hearing.done():  # until its subscription stands
                 await directory.open(CALL, {"gateway": "g1", "model": "delivery"})

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from agentvoicebox.broker.shared_connection import SharedRedis
 
 SHORT_S = 1.0
-LONG_S = 10.0
+LONG_S = 30.0
 
 
 @pytest.fixture

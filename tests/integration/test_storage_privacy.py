@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.kit.kits import DELIVERY
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
@@ -152,7 +153,7 @@ async def test_without_a_key_the_rule_to_encrypt_is_refused_and_a_record_under_i
             await broker.dispatch(
                 [Submit(Job(f"rec_{tenant}", JobKind.RECORD, SessionRef(tenant, "sess_1"), payload, T0))]
             )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while await broker.connection.commands.xlen("avb:record"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert await broker.connection.commands.xlen("avb:dead:record") == 1

@@ -13,6 +13,7 @@ from tests.kit.client import calling, until
 from tests.kit.gateway import Gateway, Workers, gateway, says
 from tests.kit.resuming_client import audio_of, ids_of, reconnected, return_query
 from tests.kit.store import ValkeyCluster, ValkeyNode, looking_into
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.dispatcher import Dispatcher
@@ -21,7 +22,6 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import AppendLog, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.sessions.directory import SessionDirectory
 
-LONG_S = 20.0
 CALL = SessionRef("acme", "sess_1")
 
 
@@ -100,18 +100,18 @@ async def test_a_job_that_was_fenced_and_never_fed_is_handed_out_by_whoever_goes
     assert await broker.claim(JobKind.TTS, "w", slots=1, wait_s=0.05) == []
     assert await broker.attempts(CALL, {"job_1": JobKind.TTS}) == {"job_1": 0}
     await broker.dispatch([Submit(job("job_1"))])
-    (claim,) = await broker.claim(JobKind.TTS, "w", slots=1, wait_s=LONG_S)
+    (claim,) = await broker.claim(JobKind.TTS, "w", slots=1, wait_s=PATIENCE_S)
     assert (claim.job.job_id, claim.attempt) == ("job_1", 1)
 
 
 async def test_a_job_that_was_fed_twice_runs_once(broker: RedisBroker) -> None:
     for _ in range(3):  # the answer to the first was lost with its connection
         await broker.dispatch([Submit(job("job_1", JobKind.STT))])
-    claims = await broker.claim(JobKind.STT, "w1", slots=8, wait_s=LONG_S)
+    claims = await broker.claim(JobKind.STT, "w1", slots=8, wait_s=PATIENCE_S)
     assert [claim.attempt for claim in claims] == [1]
     assert await broker.claim(JobKind.STT, "w2", slots=8, wait_s=0.05) == []
     await broker.hand_back(claims[0])
-    (claim,) = await broker.claim(JobKind.STT, "w2", slots=8, wait_s=LONG_S)
+    (claim,) = await broker.claim(JobKind.STT, "w2", slots=8, wait_s=PATIENCE_S)
     assert claim.attempt == 2 and await broker.publish(claim, b"heard", is_last=True)
     await broker.dispatch([Submit(job("job_1", JobKind.STT))])
     assert await broker.claim(JobKind.STT, "w3", slots=8, wait_s=0.05) == []
@@ -123,7 +123,7 @@ async def has_said(broker: RedisBroker, count: int) -> bool:
 
 
 async def speak(broker: RedisBroker, count: int) -> None:
-    (claim,) = await broker.claim(JobKind.TTS, "w", slots=1, wait_s=LONG_S)
+    (claim,) = await broker.claim(JobKind.TTS, "w", slots=1, wait_s=PATIENCE_S)
     for number in range(1, count + 1):
         assert await broker.publish(claim, b"%d" % number, is_last=number == count)
         await asyncio.sleep(0.01)
@@ -133,7 +133,7 @@ async def hear(broker: RedisBroker, count: int) -> list[JobResult]:
     results = await broker.results(CALL)
     records = aiter(results)
     try:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             return [await anext(records) for _ in range(count)]
     finally:
         await results.close()
@@ -141,7 +141,7 @@ async def hear(broker: RedisBroker, count: int) -> list[JobResult]:
 
 
 async def test_records_go_on_in_order_and_once_when_their_node_is_killed(own_cluster: ValkeyCluster) -> None:
-    gateway_side, worker_side = (RedisBroker(own_cluster.url, retry_for_s=LONG_S) for _ in range(2))
+    gateway_side, worker_side = (RedisBroker(own_cluster.url, retry_for_s=PATIENCE_S) for _ in range(2))
     count = 60
     try:
         hearing = asyncio.create_task(hear(gateway_side, count))
@@ -155,7 +155,7 @@ async def test_records_go_on_in_order_and_once_when_their_node_is_killed(own_clu
         await speaking
         assert [record.body for record in got] == [b"%d" % number for number in range(1, count + 1)]
         await gateway_side.dispatch([Submit(job("job_2"))])
-        (claim,) = await worker_side.claim(JobKind.TTS, "w", slots=1, wait_s=LONG_S)
+        (claim,) = await worker_side.claim(JobKind.TTS, "w", slots=1, wait_s=PATIENCE_S)
         assert claim.job.job_id == "job_2"
     finally:
         for each in (gateway_side, worker_side):
@@ -163,7 +163,7 @@ async def test_records_go_on_in_order_and_once_when_their_node_is_killed(own_clu
 
 
 async def test_a_session_whose_slot_moves_is_heard_from_its_new_node(own_cluster: ValkeyCluster) -> None:
-    gateway_side, worker_side = (RedisBroker(own_cluster.url, retry_for_s=LONG_S) for _ in range(2))
+    gateway_side, worker_side = (RedisBroker(own_cluster.url, retry_for_s=PATIENCE_S) for _ in range(2))
     count = 80
     try:
         hearing = asyncio.create_task(hear(gateway_side, count))
@@ -192,7 +192,7 @@ async def test_a_url_of_the_wrong_kind_says_what_to_write(cluster_url: str) -> N
 async def test_a_single_server_is_not_taken_for_a_cluster(tmp_path: Path) -> None:
     server = ValkeyNode(tmp_path)
     await server.start()
-    broker = RedisBroker(server.url.replace("redis://", "redis+cluster://").removesuffix("/0"), retry_for_s=LONG_S)
+    broker = RedisBroker(server.url.replace("redis://", "redis+cluster://").removesuffix("/0"), retry_for_s=PATIENCE_S)
     with pytest.raises(BrokerLost, match="no cluster"):
         await broker.dispatch([Submit(job("job_1"))])
     await broker.close()

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.kit.speech import CACHE, PATIENCE_S, SESSION, Bench, as_caller, audio_of, said
+from tests.kit.speech import CACHE, SESSION, Bench, as_caller, audio_of, said
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import SynthesisDone, Transcribed

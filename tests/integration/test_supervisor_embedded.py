@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from redis.asyncio import Redis
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
@@ -132,7 +133,7 @@ async def test_servers_die_with_a_killed_parent_and_the_next_one_starts_on_the_s
     for fd in watched:
         ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(fd, ended.set)  # a pidfd is readable once its process has ended
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await ended.wait()
         asyncio.get_running_loop().remove_reader(fd)
         os.close(fd)

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.kit.waiting import PATIENCE_S
 
-LONG_S = 60.0
 ROLES = "tests.kit.scripted_roles"
 
 # The same call that the command line makes, with scripted children.
 MAIN = """
+from tests.kit.waiting import PATIENCE_S
 import asyncio, sys
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.roles import ChildSpec, Role
@@ -39,7 +40,7 @@ class Serving:
 
     async def until(self, words: str) -> str:
         assert self.process.stdout is not None
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             while line := (await self.process.stdout.readline()).decode().rstrip():
                 self.lines.append(line)
                 if words in line:
@@ -48,7 +49,7 @@ class Serving:
 
     async def end(self) -> int:
         assert self.process.stdout is not None
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             rest = await self.process.stdout.read()
             self.lines += rest.decode().splitlines()
             return await self.process.wait()

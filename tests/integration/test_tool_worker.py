@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from tests.kit.fault_proxy import FaultProxy, Reply, Request
 from tests.kit.kits import look_up, migrate
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import ToolReturned
@@ -36,7 +37,6 @@ from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.catalogue import Catalogue
 from agentvoicebox_delivery.tool import Find, delivery_status
 
-LONG_S = 10.0
 CALLER = SessionRef("acme", "sess_1")
 
 
@@ -67,7 +67,7 @@ async def test_the_role_looks_up_and_returns(catalogue: Catalogue, postgres_url:
     stream = await broker.results(CALLER)
     records = aiter(stream)
     try:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await ready.wait()
             request = CallTool("resp_1", "call_1", tool_schema.NAME, '{"tracking_id":"P K G zero zero four"}')
             await broker.dispatch([Submit(Job("job_1", JobKind.TOOL, CALLER, msgspec.msgpack.encode(request), 0.0))])
@@ -137,7 +137,7 @@ async def test_a_backend_that_hangs_is_the_same_sentence_in_time() -> None:
             await asyncio.Event().wait()
             return []
 
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert await run(Hanging(), '{"tracking_id":"PKG004"}') == ("UNAVAILABLE", reply.unavailable())
 
 
@@ -151,7 +151,7 @@ async def test_a_broken_backend_is_an_apology() -> None:
 
 async def test_an_id_that_never_ends_is_cut() -> None:
     endless = msgspec.json.encode({"tracking_id": "1 " * 100_000}).decode()
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await run(_Empty(), endless))[0] == "INVALID_ID"
 
 
@@ -162,7 +162,7 @@ class _Empty:
 
 # -- side effects ----------------------------------------------------------------------------------------------------
 
-BOOK = Definition(name="book", description="Book.", arguments={}, timeout_s=LONG_S)
+BOOK = Definition(name="book", description="Book.", arguments={}, timeout_s=PATIENCE_S)
 
 
 class Bookings:
@@ -213,7 +213,7 @@ async def results(redis_url: str) -> AsyncIterator[tuple[RedisBroker, Callable[[
     records = aiter(stream)
 
     async def returned() -> tuple[str, str]:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             record: JobResult = await anext(records)
         given = msgspec.msgpack.decode(record.body, type=ToolReturned)
         return given.job_id, given.output
@@ -315,7 +315,7 @@ async def test_the_role_calls_an_agents_own_tool_and_the_caller_gets_its_answer_
         )
         ready, stop = asyncio.Event(), asyncio.Event()
         serving = asyncio.create_task(serve_tool(settings, ready.set, stop))
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await ready.wait()
             await broker.dispatch([booking("job_1", "call_1"), booking("job_2", "call_2")])
             got = sorted([await returned(), await returned()])

@@ -9,6 +9,7 @@ import pytest
 from tests.kit.client import calling, until
 from tests.kit.gateway import Workers, gateway
 from tests.kit.kits import DELIVERY
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -21,7 +22,6 @@ from agentvoicebox.tools.registry import Registry
 from agentvoicebox.workers.runner import Task
 from agentvoicebox.workers.tool import ToolWork
 
-LONG_S = 20.0
 SERVER_VAD = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}
 WAITER = """
 instructions = "You take bookings."
@@ -62,7 +62,7 @@ class WithRealTools(Workers):
 
     def __init__(self, broker: RedisBroker, bookings: Bookings) -> None:
         super().__init__(broker, writes=books_once)
-        book = Definition(name="book", description="Book.", arguments={}, timeout_s=LONG_S)
+        book = Definition(name="book", description="Book.", arguments={}, timeout_s=PATIENCE_S)
         registry = Registry([Tool(book, bookings.book)])
         self.tools = ToolWork(registry, RedisLedger(broker.connection), of_agents={"waiter": registry})
 
@@ -106,7 +106,7 @@ async def test_a_barge_in_leaves_one_booking_that_the_next_answer_knows(
     ):
         await client.use(audio=SERVER_VAD)
         await client.speak()
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(PATIENCE_S):
             await bookings.has_begun.wait()
         await client.speak()
         cancelled = await client.until("response.done")
@@ -134,10 +134,10 @@ async def test_a_caller_who_hangs_up_leaves_one_whole_booking(
         async with calling(served.url("model=waiter")) as client:
             await client.use(audio=SERVER_VAD)
             await client.speak()
-            async with asyncio.timeout(LONG_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await bookings.has_begun.wait()
-        async with asyncio.timeout(LONG_S):
-            await served.state.sessions.drain(LONG_S)
+        async with asyncio.timeout(PATIENCE_S):
+            await served.state.sessions.drain(PATIENCE_S)
         assert with_tools.tools._once.under_way == 1
         bookings.may_end.set()
         await with_tools.tools.settle()

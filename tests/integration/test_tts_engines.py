@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.kit.speech import CACHE, PATIENCE_S, as_caller, audio_of, bench, catalogue, said, settled, spoken_by
+from tests.kit.speech import CACHE, as_caller, audio_of, bench, catalogue, said, settled, spoken_by
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.engine.inputs import SynthesisDone

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tests.contract.test_webhook_shapes import SHAPES
 from tests.kit.kits import CHOICE
+from tests.kit.waiting import PATIENCE_S
 from tests.kit.webhook import CALL, UPS, asking, captured
 
 from agentvoicebox.evals.replay import replay_tools
@@ -42,7 +43,7 @@ async def recorded_line(folder: Path, postgres_url: str, **settings: Any) -> Asy
     loaded = load_settings(**settings, data_dir=str(folder), record_words=True)
     async with webhook_server(loaded, asyncio.Event(), records=True) as ports:
         url = f"http://127.0.0.1:{ports.public}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
             yield client
 
 

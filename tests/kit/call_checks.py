@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from agentvoicebox.client.call_record import LoggedEvent
 from agentvoicebox.client.caller import LiveCall
+from tests.kit.waiting import PATIENCE_S
 
 OWN = "agentvoicebox."
-PATIENCE_S = 10.0
 STEP_S = 0.1
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.kit.gateway import silence, tone
+from tests.kit.waiting import PATIENCE_S
 
-WAIT_S = 20.0  # generous: a test fails by it only when something hangs
 SERVER_VAD = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}
 FRAME_BYTES = 960  # 20 ms of PCM
 
@@ -33,7 +33,7 @@ class Client:
 
     async def next(self) -> dict[str, Any]:
         """The next event."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             event: dict[str, Any] = json.loads(await self.ws.recv())
         self.events.append(event)
         return event
@@ -83,7 +83,7 @@ class Client:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait for a state that nobody announces."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not await holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -30,11 +30,11 @@ from agentvoicebox_delivery.sources.demo_data import seed
 from tests.kit.balancer import READY
 from tests.kit.kits import migrate
 from tests.kit.processes import pid_of
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
-START_S = 120.0
-END_S = 40.0
+START_S = 2 * PATIENCE_S
+END_S = PATIENCE_S
 AGAIN_S = 0.5
 WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder", "janitor"))
 COMPACT = (("stt", "tts", "llm", "tool", "recorder", "janitor"),)  # fewer supervisors, as many processes that work

@@ -13,6 +13,8 @@ from enum import Enum
 import httpx
 import msgspec
 
+from tests.kit.waiting import PATIENCE_S
+
 HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 JSON = "application/json; charset=utf-8"
 HUGE_BYTES = 10_000_000
@@ -78,7 +80,7 @@ TRUNCATED = Reply(body=b'{"result":[{"trackingId":"PKG0')
 EMPTY = Reply(body=b"")
 WRONG_TYPE = Reply(body=b'{"result":[]}', content_type="text/plain")
 HUGE = Reply(body=b'{"result":["' + b"x" * HUGE_BYTES + b'"]}')
-DRIP = Reply(body=b'{"result":[]}', drip_s=0.05)
+DRIP = Reply(body=b'{"result":[]}', drip_s=0.5)
 
 
 class FaultProxy:
@@ -97,7 +99,7 @@ class FaultProxy:
         self._plan: Callable[[Request], Fault | None] = lambda _: None
         self.follow(plan)
         self._server: asyncio.Server | None = None
-        self._client = httpx.AsyncClient(timeout=30.0, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
         self._talks: set[asyncio.Task[None]] = set()
         self._arrival = asyncio.Condition()
 
@@ -126,7 +128,7 @@ class FaultProxy:
         await asyncio.gather(*self._talks, return_exceptions=True)
         await self._client.aclose()
 
-    async def arrived(self, count: int, *, within_s: float = 5.0) -> None:
+    async def arrived(self, count: int, *, within_s: float = PATIENCE_S) -> None:
         """Wait until so many requests came in all."""
         async with asyncio.timeout(within_s), self._arrival:
             await self._arrival.wait_for(lambda: len(self.requests) >= count)

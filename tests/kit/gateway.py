@@ -24,7 +24,8 @@ from agentvoicebox.engine.inputs import (
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
 from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
-from agentvoicebox.gateway.admission.service_health import ServiceHealth
+from agentvoicebox.gateway.admission.load_shedder import LoadShedder
+from agentvoicebox.gateway.admission.service_health import ABSENT_S, ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.role import serve
@@ -38,6 +39,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 from tests.kit.kits import AGENTS
+from tests.kit.waiting import PATIENCE_S
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz
 CHUNK = (np.sin(np.arange(CHUNK_SAMPLES) * 0.05) * 8_000).astype("<i2").tobytes()
@@ -113,7 +115,7 @@ class Workers:
 
     async def wait_for(self, kind: JobKind, count: int = 1) -> list[JobRequest]:
         """The jobs of a kind, once there are `count`."""
-        async with asyncio.timeout(5), self.has_taken:
+        async with asyncio.timeout(PATIENCE_S), self.has_taken:
             await self.has_taken.wait_for(lambda: sum(1 for k, _ in self.taken if k is kind) >= count)
         return [request for k, request in self.taken if k is kind]
 
@@ -170,6 +172,11 @@ class Gateway:
         return f"ws://127.0.0.1:{self.port}/v1/realtime?{query}"
 
 
+def calm(*, absent_s: float = ABSENT_S) -> ServiceHealth:
+    """Service health in which a busy machine is no reason to refuse calls."""
+    return ServiceHealth(absent_s=absent_s, load=LoadShedder(high_s=PATIENCE_S))
+
+
 @asynccontextmanager
 async def gateway(
     broker: RedisBroker,
@@ -200,7 +207,7 @@ async def gateway(
         check_interval_s: between two health checks; 0 for none.
         changes: fields of GatewayState.
     """
-    metrics, health = Metrics(), health or ServiceHealth()
+    metrics, health = Metrics(), health or calm()
     control = AdmissionControl(
         broker.connection, postgres, metrics=metrics, config=admission, policy=policy, clock=clock
     )

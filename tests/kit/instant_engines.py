@@ -21,12 +21,12 @@ from agentvoicebox.engine.jobs import Generate, Synthesise
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.workers.runner import Runner, Task, worker_name
+from tests.kit.waiting import PATIENCE_S
 
 CHUNK = bytes(4_800)  # 100 ms of 24 kHz PCM
 CHUNK_S = 0.1
 STAMP = struct.Struct("<d")  # the first eight bytes of a stamped chunk: the monotonic second at which it was published
 READY = "ready"
-START_S = 60.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -97,7 +97,7 @@ async def process(command: Sequence[str]) -> AsyncIterator[int]:
     child = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=subprocess.PIPE, env=environment)
     try:
         assert child.stdout is not None
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             if (await child.stdout.readline()).decode().strip() != READY:
                 raise RuntimeError(f"{' '.join(command)} did not start")
         yield child.pid

@@ -23,14 +23,15 @@ from agentvoicebox.errors import AgentVoiceBoxError
 from tests.kit.call_checks import CallChecks
 from tests.kit.cluster import Cluster, Server
 from tests.kit.rolling_restart import trail
-from tests.kit.waiting import until
+from tests.kit.waiting import FACTOR, PATIENCE_S, until
 
 # A gateway holds the calls, so it is killed most often.
 DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ("llm", "tool", "recorder", "valkey", "postgres")
 BREATH_S = (0.2, 1.2)  # pause of a caller between two lines
 PAUSE_S = (0.0, 6.0)  # pause between recovery and the next kill; about a turn, so that kills fall anywhere in one
-RECORDED_S = 60.0  # time for the recorder to catch up at the end
-ANSWER_S = 30.0
+RECORDED_S = 60.0 * FACTOR  # time for the recorder to catch up at the end
+ANSWER_S = 30.0 * FACTOR
+LATE_S = 30.0  # a broken line may recover this long after the next kill
 
 
 @dataclass
@@ -236,7 +237,7 @@ async def _recorded(postgres: Server, ids: list[str]) -> int:
     """How many of these items PostgreSQL has, once the recorder has caught up."""
     connection = await asyncpg.connect(postgres.server.owner_url.replace("/postgres?", "/agentvoicebox?"))  # type: ignore[union-attr]
     try:
-        until_s = asyncio.get_running_loop().time() + RECORDED_S
+        until_s = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             query = "SELECT count(DISTINCT item_id) FROM conversation_items WHERE item_id = ANY($1)"
             found = int(await connection.fetchval(query, ids))
@@ -287,7 +288,7 @@ def summaries(run: KillRun) -> list[KillSummary]:
             is_lost_now = bool(call.lost) and (not call.answers or kill.at_s >= call.answers[-1].began_s)
             row.resumed += not is_lost_now
             for at_s, pause_s in call.breaks:
-                if kill.at_s <= at_s < until_s + ANSWER_S and kill.victim == "gateway":
+                if kill.at_s <= at_s < until_s + LATE_S and kill.victim == "gateway":
                     row.back_ms = max(row.back_ms, pause_s * 1000)
             for answer in call.answers:
                 if answer.began_s <= kill.at_s <= answer.ended_s and not answer.problem:

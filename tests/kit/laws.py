@@ -1,7 +1,7 @@
 """How the ten properties (P1 to P10) are searched: bounded, on an emptied store.
 
 A world plays a script against the real thing and fails by AssertionError when the property does not hold; so a test of a broken
-mechanism asks the same world. Waits are bounded by `PATIENCE_S`, which only keeps a broken world from hanging.
+mechanism asks the same world. Waits are bounded by `waiting.PATIENCE_S`, which only keeps a broken world from hanging.
 """
 
 import contextlib
@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from tests.kit.waiting import FACTOR
 
-PATIENCE_S = 20.0
-NO_PATIENCE_S = 1.5  # for what is broken on purpose: long enough for what works
+NO_PATIENCE_S = 1.5 * FACTOR  # for what is broken on purpose: long enough for what works
 
 
 def examples(count: int) -> settings:

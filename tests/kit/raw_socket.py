@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable
 from typing import cast
 
-HANDSHAKE_S = 30.0
+from tests.kit.waiting import PATIENCE_S
+
 _TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
 
 
@@ -103,6 +104,6 @@ async def dial(port: int, path: str, heard: Callable[[bytes], None]) -> RawSocke
     key = base64.b64encode(os.urandom(16)).decode()
     upgrade = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     ws.write((upgrade + f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
-    async with asyncio.timeout(HANDSHAKE_S):
+    async with asyncio.timeout(PATIENCE_S):
         await ws._opened
     return ws

@@ -27,7 +27,7 @@ from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner
-from tests.kit.laws import PATIENCE_S
+from tests.kit.waiting import PATIENCE_S
 
 T0_S = 1_800_000_000.0
 QUICK = Backoff(first_s=0.01, longest_s=0.05, tries=1 << 60)  # a hundred tries within what production gives to twelve

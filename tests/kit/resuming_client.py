@@ -18,8 +18,9 @@ from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.settings import Settings
-from tests.kit.client import WAIT_S, Client
+from tests.kit.client import Client
 from tests.kit.gateway import gateway
+from tests.kit.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 OWN = "agentvoicebox."
@@ -62,7 +63,7 @@ def ids_of(client: Client) -> list[str]:
 
 async def refusal(url: str, **options: Any) -> tuple[dict[str, Any], int | None, str]:
     """(the error, close code, close reason) of a refused connection."""
-    async with connect(url, **options) as ws, asyncio.timeout(WAIT_S):
+    async with connect(url, **options) as ws, asyncio.timeout(PATIENCE_S):
         event = json.loads(await ws.recv())
         with contextlib.suppress(ConnectionClosed):
             await ws.recv()

@@ -14,8 +14,9 @@ from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.errors import AgentVoiceBoxError
 from tests.kit.call_checks import CallChecks
 from tests.kit.cluster import Cluster
+from tests.kit.waiting import FACTOR
 
-ANSWER_S = 30.0
+ANSWER_S = 30.0 * FACTOR
 BREATH_S = 2.0  # between an answer and the next question of a stock client
 CLEAN_CLOSES = (1000, 1001)
 TRAIL = 14

@@ -13,6 +13,9 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 CHUNKS = 40
+RECLAIM_IDLE = (
+    "RECLAIM_IDLE_S"  # environment: the silence in seconds after which a speaker takes over what another holds
+)
 
 
 async def idle(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -59,7 +62,7 @@ async def _answer(task: Task) -> None:
 
 async def speaker(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """A synthesis worker."""
-    broker = RedisBroker(settings.redis_url)
+    broker = RedisBroker(settings.redis_url, reclaim_idle_s=float(os.environ[RECLAIM_IDLE]))
     try:
         announce_ready()
         await Runner(broker, JobKind.TTS, worker_name(JobKind.TTS), slots=4, work=_speak).run(stop)

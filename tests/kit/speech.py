@@ -29,8 +29,8 @@ from agentvoicebox.ports.providers import Tts
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.workers.runner import Runner, Task
 from tests.kit.memory_broker import MemoryBroker
+from tests.kit.waiting import PATIENCE_S
 
-PATIENCE_S = 30.0
 SESSION = SessionRef("acme", "sess_1")
 CACHE = Path(__file__).parents[2] / "var" / "test-models"  # ignored by git; split and joined models stay between runs
 FRAME_SAMPLES = 320

@@ -24,8 +24,8 @@ from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.workers.runner import Runner
 from agentvoicebox.workers.tts import TtsWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
-from tests.kit.laws import PATIENCE_S
 from tests.kit.speech import audio_of, said, spoken_by
+from tests.kit.waiting import PATIENCE_S
 
 QUICK_IDLE_S = (
     0.12  # silence after which a worker counts as dead; a falsely accused one is fenced, so it need not be right

@@ -23,7 +23,7 @@ from agentvoicebox.workers.stt import SttWork
 from agentvoicebox.workers.urgent_threads import UrgentThreads
 from tests.kit.client import Client, calling
 from tests.kit.gateway import Gateway
-from tests.kit.laws import PATIENCE_S
+from tests.kit.waiting import PATIENCE_S
 
 LEVEL = 400  # between the levels of two utterances
 MS_BYTES = 48  # of 24 kHz PCM

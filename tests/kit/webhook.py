@@ -25,6 +25,7 @@ from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.look_up import LookUp
 from agentvoicebox_delivery.sources.metrics import LookUpMetrics
 from agentvoicebox_delivery.tool import delivery_status
+from tests.kit.waiting import PATIENCE_S
 
 UPS = "1Z999AA10123456784"
 CALL = "b1223960-1b4d-4585-91b8-a69b0f57ec2f"
@@ -104,8 +105,8 @@ async def server_over(
 @asynccontextmanager
 async def _clients(public: int, internal: int) -> AsyncIterator[WebhookClients]:
     async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=10.0) as outside,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}", trust_env=False, timeout=10.0) as inside,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=PATIENCE_S) as outside,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}", trust_env=False, timeout=PATIENCE_S) as inside,
     ):
         yield WebhookClients(outside, inside)
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
+from tests.kit.laws import NO_PATIENCE_S, emptied, examples
 from tests.kit.seen_sessions import SESSIONS, VERBS, Step, seen_sessions
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import SessionDirectory

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis import Redis
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import ManualClock
@@ -22,7 +23,6 @@ pytestmark = pytest.mark.requirement("A2.1-2.4")
 GATEWAYS = 4
 WINDOW_S = 10.0
 BORNE = 1.05
-PATIENCE_S = 30.0  # a busy machine must not look like an absent store
 
 Step = tuple[float, list[tuple[int, int]]]  # seconds since the last step, (gateway, tokens) that come at once
 STEPS = st.lists(

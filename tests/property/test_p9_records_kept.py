@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.kit.laws import NO_PATIENCE_S, PATIENCE_S, emptied, examples
+from tests.kit.laws import NO_PATIENCE_S, emptied, examples
 from tests.kit.recording import recording
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.errors import StorageLost

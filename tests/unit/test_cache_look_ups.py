@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 from tests.kit.sanity import SHIPMENT, TENANT
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, ProviderTimeout, ProviderUnavailable
@@ -19,7 +20,6 @@ pytestmark = pytest.mark.requirement("B2.1", "B2.4")
 
 ID = "PKG001"
 OTHER = Shipment("PKG002", ShipmentStatus.DELIVERED)
-PATIENT_S = 5.0
 IMPATIENT_S = 0.001
 
 
@@ -51,7 +51,7 @@ class Backend:
 
 async def soon(event: asyncio.Event) -> None:
     """Wait for it, and not for ever."""
-    async with asyncio.timeout(PATIENT_S):
+    async with asyncio.timeout(PATIENCE_S):
         await event.wait()
 
 
@@ -63,7 +63,7 @@ class House:
         self.backend = Backend(*shipments)
         self.cache = CachedShipments(self.backend, clock=self.clock, most=most)
 
-    async def ask(self, *tracking_ids: str, budget_s: float = PATIENT_S, tenant_id: str = TENANT) -> Answer:
+    async def ask(self, *tracking_ids: str, budget_s: float = PATIENCE_S, tenant_id: str = TENANT) -> Answer:
         return await self.cache.find_within(tenant_id, tracking_ids or (ID,), budget_s)
 
 

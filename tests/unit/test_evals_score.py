@@ -3,7 +3,9 @@
 import json
 import logging
 import re
+import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -37,8 +39,10 @@ def written(folder: Path, *interactions: Interaction) -> Path:
     return folder
 
 
-def everything(timing: Timing | None = None) -> list[Interaction]:
-    return [simulated(each, timing=timing) for each in SCENARIOS.values()]
+@cache
+def everything(timing: Timing | None = None) -> tuple[Interaction, ...]:
+    """Every scenario once. Interactions are never changed, so the tests share them."""
+    return tuple(simulated(each, timing=timing) for each in SCENARIOS.values())
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +58,19 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.fixture
-def baseline(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A baseline of the honest calls, made by the command."""
-    path = tmp_path / "baseline.json"
-    result = report(written(tmp_path / "honest", *everything()), path, "--update-baseline")
+    folder = tmp_path_factory.mktemp("baseline")
+    result = report(written(folder / "honest", *everything()), folder / "baseline.json", "--update-baseline")
     assert result.exit_code == 0, result.output
-    return path
+    return folder / "baseline.json"
+
+
+@pytest.fixture
+def baseline(made_once: Path, tmp_path: Path) -> Path:
+    """The test's own copy, beside which its report is written."""
+    return Path(shutil.copy(made_once, tmp_path / "baseline.json"))
 
 
 def report(recorded: Path, baseline: Path, *more: str) -> Result:

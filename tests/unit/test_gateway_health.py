@@ -81,6 +81,13 @@ def test_a_store_that_is_nearly_full_takes_no_new_calls_until_it_has_room_again(
     assert not health.is_store_unavailable
 
 
+def test_a_short_spike_of_the_stores_memory_is_no_strain() -> None:
+    health = ServiceHealth()
+    for full in [*[0.99] * (BAD_CHECKS - 1), 0.5] * 3:
+        health.update(seen(full=full), 0.0)
+        assert not health.is_store_unavailable and health.refusal(0) is None
+
+
 def test_waiting_work_refuses_new_calls_but_not_that_of_an_absent_kind() -> None:
     health = ServiceHealth()
     waiting = {kind: WorkerPool(frozenset({"a"}), queue_age_s=HIGH_S) for kind in JobKind}

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from starlette.websockets import WebSocket
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.gateway.admission.handshake import LIMITS_MARK
 from agentvoicebox.gateway.admission.quota import Quota
@@ -28,7 +29,7 @@ class Wire:
             self.grown.notify_all()
 
     async def has(self, count: int) -> None:
-        async with asyncio.timeout(5), self.grown:
+        async with asyncio.timeout(PATIENCE_S), self.grown:
             await self.grown.wait_for(lambda: len(self.events) >= count)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from tests.kit.memory_broker import MemoryBroker
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.gateway.call.outbox import CAPACITY, Outbox
@@ -61,7 +62,7 @@ async def test_what_nobody_waits_for_is_sent_too() -> None:
     outbox = Outbox(store, CALL)
     running = asyncio.create_task(outbox.run())
     outbox.put(entry(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await store.has_been.wait()
     outbox.close()
     await running

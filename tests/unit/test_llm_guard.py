@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import Generated, TextDelta
@@ -160,5 +161,5 @@ async def test_closing_the_stream_closes_the_providers() -> None:
 
 async def test_the_end_comes_last_and_once() -> None:
     guard, _ = guarded(("a", "b"))
-    got = await asyncio.wait_for(written(guard), 5)
+    got = await asyncio.wait_for(written(guard), PATIENCE_S)
     assert [type(delta) for delta in got] == [TextDelta, TextDelta, Generated]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tests.kit.sanity import DOCUMENT, SHIPMENT, TENANT, ScriptedSanity, Step, Waits, document, let_go, ok, sanity
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderTimeout, ProviderUnavailable
@@ -203,7 +204,7 @@ async def test_a_caller_who_leaves_says_nothing_about_sanity(manual_clock: Manua
     for _ in range(6):
         reached.clear()
         asked = asyncio.create_task(shipments.find(TENANT, ["PKG001"]))
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(PATIENCE_S):
             await reached.wait()
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)

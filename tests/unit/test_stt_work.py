@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.kit.speech import PATIENCE_S, Bench, bench, said, settled
+from tests.kit.speech import Bench, bench, said, settled
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.engine.inputs import JobFailed, Transcribed

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 from tests.kit.memory_ledger import MemoryLedger
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
@@ -14,7 +15,6 @@ from agentvoicebox.tools.once import Once
 
 KEY = CallKey(SessionRef("acme", "sess_1"), "call_1", "book", '{"at":"10:00"}', "resp_1")
 TOOL = Definition(name="book", description="Book.", arguments={}, timeout_s=5.0)
-LONG_S = 5.0
 
 
 class Bookings:
@@ -51,7 +51,7 @@ async def test_another_worker_waits_for_the_one_that_acts() -> None:
     await bookings.has_begun.wait()
     second = asyncio.create_task(once(ledger).run(KEY, TOOL, bookings.act))
     bookings.may_end.set()
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert list(await asyncio.gather(first, second)) == ["booked 1", "booked 1"]
     assert bookings.begun == 1
 
@@ -65,7 +65,7 @@ async def test_an_act_goes_on_when_its_asker_is_cancelled_and_its_result_is_kept
     await asyncio.gather(asker, return_exceptions=True)
     assert effects.under_way == 1
     bookings.may_end.set()
-    await effects.settle(LONG_S)
+    await effects.settle(PATIENCE_S)
     assert await once(ledger).run(KEY, TOOL, bookings.act) == "booked 1"
     assert bookings.begun == 1
 
@@ -91,7 +91,7 @@ async def test_a_drain_that_takes_too_long_leaves_it_unknown() -> None:
     await bookings.has_begun.wait()
     await effects.settle(0.01)
     await asyncio.gather(asker, return_exceptions=True)
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert await once(ledger).run(KEY, TOOL, bookings.act) == '{"error":"outcome_unknown"}'
     assert bookings.begun == 1
 

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator
 
 import numpy as np
-from tests.kit.speech import PATIENCE_S, audio_of, bench, said, settled, spoken_by
+from tests.kit.speech import audio_of, bench, said, settled, spoken_by
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.clock import ManualClock

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Float32Array
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
@@ -84,12 +85,12 @@ async def test_windows_that_come_soon_after_a_call_gather_until_somebody_waits_f
     batcher = VadBatcher(vad, pace_s=3_600)
     slots = [batcher.open(lambda *_: None) for _ in range(4)]
     slots[0].submit(window(), 512)
-    await asyncio.wait_for(slots[0].settled(), 10)
+    await asyncio.wait_for(slots[0].settled(), PATIENCE_S)
     for slot in slots[1:]:
         slot.submit(window(), 512)
         await turns_of_the_loop()
     assert vad.batches == [1]
-    await asyncio.wait_for(slots[2].settled(), 10)
+    await asyncio.wait_for(slots[2].settled(), PATIENCE_S)
     assert vad.batches == [1, 3]
     await batcher.close()
 
@@ -99,12 +100,12 @@ async def test_a_session_that_is_behind_is_not_kept_waiting() -> None:
     batcher, judged = VadBatcher(vad, pace_s=3_600), asyncio.Event()
     slot = batcher.open(lambda _, end: judged.set() if end == 2_048 else None)
     slot.submit(window(), 512)
-    await asyncio.wait_for(slot.settled(), 10)
+    await asyncio.wait_for(slot.settled(), PATIENCE_S)
     for number in (2, 3, 4):
         slot.submit(window(), number * 512)
         await turns_of_the_loop()
     # the last one is alone again: it waits for company, or for somebody who needs it
-    await asyncio.wait_for(slot.settled(), 10)
+    await asyncio.wait_for(slot.settled(), PATIENCE_S)
     assert judged.is_set()
     assert vad.batches == [1, 1, 1, 1]
     await batcher.close()
@@ -115,11 +116,11 @@ async def test_who_leaves_while_windows_gather_leaves_nothing_to_do() -> None:
     batcher = VadBatcher(vad, pace_s=3_600)
     stayer, leaver = batcher.open(lambda *_: None), batcher.open(lambda *_: None)
     stayer.submit(window(), 512)
-    await asyncio.wait_for(stayer.settled(), 10)
+    await asyncio.wait_for(stayer.settled(), PATIENCE_S)
     leaver.submit(window(), 512)
     await turns_of_the_loop()
     leaver.close()
-    await asyncio.wait_for(batcher.close(), 10)
+    await asyncio.wait_for(batcher.close(), PATIENCE_S)
     assert vad.batches == [1]
 
 
@@ -136,7 +137,7 @@ async def test_who_leaves_during_a_batch_hears_nothing_more_and_others_do() -> N
     await asyncio.to_thread(vad.began.wait, 10)
     leaver.close()
     vad.go_on.set()
-    await asyncio.wait_for(asyncio.gather(leaver.settled(), stayer.settled()), 10)
+    await asyncio.wait_for(asyncio.gather(leaver.settled(), stayer.settled()), PATIENCE_S)
     assert (left, stayed) == ([], [512, 1_024])
     assert vad.batches == [2, 1]
     await batcher.close()
@@ -168,7 +169,7 @@ async def test_a_failing_model_is_told_to_whoever_waits_or_comes(raised: Excepti
     slot = batcher.open(lambda *_: None)
     slot.submit(window(), 512)
     with pytest.raises(seen):
-        await asyncio.wait_for(slot.settled(), 10)
+        await asyncio.wait_for(slot.settled(), PATIENCE_S)
     with pytest.raises(seen):
         slot.submit(window(), 1_024)
     slot.close()
@@ -185,7 +186,7 @@ async def test_a_session_that_chokes_on_its_answer_does_not_stop_the_others() ->
     choking, fine = batcher.open(choke), batcher.open(lambda probability, _: heard.append(probability))
     for slot in (choking, fine):
         slot.submit(window(), 512)
-    await asyncio.wait_for(fine.settled(), 10)
+    await asyncio.wait_for(fine.settled(), PATIENCE_S)
     assert heard == [0.5]
     with pytest.raises(BadProviderAnswer):
         await choking.settled()

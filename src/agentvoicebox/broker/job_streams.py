@@ -30,18 +30,22 @@ class JobStreams:
         stream, group = keys.job_stream(kind), keys.group(kind)
 
         async def read() -> list[StreamEntry]:
+            answer = await self._connection.store.read_group(
+                stream, group, worker, count=count, block_ms=max(1, int(block_s * 1000))
+            )
+            return [entry for _, entries in answer or () for entry in entries_of(entries)]
+
+        async def read_or_create() -> list[StreamEntry]:
             try:
-                answer = await self._connection.store.read_group(
-                    stream, group, worker, count=count, block_ms=max(1, int(block_s * 1000))
-                )
+                return await read()
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
-                await self._create_group(stream, group)
-                return []
-            return [entry for _, entries in answer or () for entry in entries_of(entries)]
+            # Read again at once: it is the read that registers the worker, however little of its wait is left.
+            await self._create_group(stream, group)
+            return await read()
 
-        return await self._connection.wait(read)
+        return await self._connection.wait(read_or_create)
 
     async def _create_group(self, stream: str, group: str) -> None:
         try:

@@ -84,7 +84,7 @@ class StoreHealthMonitor:
             since_ms = waiting.get(kind)
             age_s = 0.0 if since_ms is None else max(0, now_ms - since_ms) / 1000
             pools[kind] = _worker_pool(rest[3 * index], rest[3 * index + 1], age_s)
-        return StoreHealth(pools, max(_share(memory) for memory in memories))
+        return StoreHealth(pools, max(memory_share(memory) for memory in memories))
 
     async def _waiting(self, groups: list[Any]) -> dict[JobKind, int]:
         """When the oldest unread entry was added, in ms of the store's clock, for kinds that have one."""
@@ -114,9 +114,17 @@ class StoreHealthMonitor:
         await self._connection.call(write)
 
 
-def _share(memory: dict[str, Any]) -> float:
+def memory_share(memory: Mapping[str, Any]) -> float:
+    """Share of the limit, 0 to 1, as the store itself counts before it evicts.
+
+    Buffers of its log file and of its replicas are left out: a slow disk fills them for a moment, and they evict nothing.
+
+    Args:
+        memory: the answer of INFO memory.
+    """
     limit = memory.get("maxmemory", 0)
-    return float(memory["used_memory"] / limit) if limit else 0.0
+    counted = memory["used_memory"] - memory.get("mem_not_counted_for_evict", 0)
+    return float(counted / limit) if limit else 0.0
 
 
 def _is_some(answer: object) -> bool:

@@ -77,7 +77,7 @@ class SanityLocal:
             SettingsError: Node or the server's packages are missing; the message says what to type.
             ProviderUnavailable: it did not come up.
         """
-        fault = missing(self._folder) or await _too_old()
+        fault = missing(self._folder) or await too_old()
         if fault:
             raise SettingsError(fault)
         node = shutil.which("node") or "node"
@@ -120,7 +120,8 @@ class SanityLocal:
                 self.process.kill()
 
 
-async def _too_old() -> str:
+async def too_old() -> str:
+    """What is wrong with the version of Node on the PATH; "" when it will do."""
     asked = await asyncio.create_subprocess_exec("node", "--version", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
     written, _ = await asked.communicate()
     version = re.match(rb"v(\d+)\.(\d+)", written)
