@@ -59,7 +59,7 @@ def job(job_id: str = "job_1", kind: JobKind = JobKind.LLM, session: SessionRef 
 async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await broker.workers(JobKind.STT) == 0
     monkeypatch.setattr(
-        "agentvoicebox.broker.keys.LIVING_S", PATIENCE_S
+        "agentvoicebox.broker.keys.ALIVE_FOR_S", PATIENCE_S
     )  # a busy machine must not look like a dead worker
     await broker.claim(JobKind.STT, "w1", slots=1, wait_s=0)
     await broker.claim(JobKind.STT, "w2", slots=1, wait_s=0)

@@ -17,7 +17,7 @@ NEEDED = (JobKind.STT, JobKind.TTS)
 async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_they_are_gone(
     redis_broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "LIVING_S", PATIENCE_S)  # a busy machine must not look like a dead worker
+    monkeypatch.setattr(keys, "ALIVE_FOR_S", PATIENCE_S)  # a busy machine must not look like a dead worker
     async with (
         gateway(redis_broker, needed=NEEDED) as served,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as http,
