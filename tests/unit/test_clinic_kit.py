@@ -151,6 +151,10 @@ async def test_the_dialogue_asks_looks_up_reports_and_asks_before_it_cancels() -
     assert next_move(chat(*call, "> Thank you, bye")) == GOODBYE
 
 
+def test_a_number_with_pauses_in_it_is_one_number() -> None:
+    assert next_move(chat("> It's three.", "> 0, 5.", "", "> 9. 1.", "> 7.")) == (FIND.name, REFERENCE)
+
+
 async def test_a_yes_to_a_question_that_was_not_heard_cancels_nothing() -> None:
     said = [f"> {REFERENCE}", await output(), TOLD, "> I must cancel", "Your appointment at", "> Yes."]
     assert next_move(chat(*said)) == ASK

@@ -1,5 +1,6 @@
 """The clinic's deterministic dialogue as a language model: needs no model server, no key and no network."""
 
+import itertools
 import re
 from collections.abc import AsyncIterator, Sequence
 
@@ -25,26 +26,37 @@ Call = tuple[str, str]  # a tool's name, and the reference number
 
 def next_move(messages: Sequence[ChatMessage]) -> str | Call:
     """What to say or which tool to call, from the conversation alone."""
-    lines = [line for line in messages if line.role != "system"]
+    # A line of the assistant's without words was interrupted before anything of it was heard.
+    lines = [line for line in messages if line.text.strip() and line.role != "system"]
     if not lines or lines[-1].role == "assistant":
         return HELLO
-    last = lines[-1]
-    if last.role == "tool":
-        answer = read(last.text)
+    if lines[-1].role == "tool":
+        answer = read(lines[-1].text)
         speech = str(answer.get("speech") or failed(str(answer.get("error"))).speech)
-        asked = next((line.text for line in reversed(lines) if line.role == "user"), "")
-        return f"{speech} {CONFIRM}" if answer.get("code") == "FOUND" and _CANCEL.search(asked) else speech
+        is_to_cancel = answer.get("code") == "FOUND" and _CANCEL.search(_said(lines[:-1]))
+        return f"{speech} {CONFIRM}" if is_to_cancel else speech
+    said = _said(lines)
     found = next((read(line.text) for line in reversed(lines) if line.role == "tool"), {})
-    # Of the assistant's line the text is what was heard: a yes before the question was heard answers nothing.
-    if found.get("code") == "FOUND" and len(lines) > 1 and lines[-2].text.rstrip().endswith(CONFIRM):
-        if _YES.search(last.text) and not _NO.search(last.text):
-            return CANCEL.name, found["data"]["reference"]
-        return KEPT
-    if reference := reference_in(last.text):
+    if found.get("code") == "FOUND" and _was_asked(lines):
+        is_yes = _YES.search(said) and not _NO.search(said)
+        return (CANCEL.name, found["data"]["reference"]) if is_yes else KEPT
+    if reference := reference_in(said):
         return FIND.name, reference
-    if found.get("code") == "FOUND" and _CANCEL.search(last.text):
+    if found.get("code") == "FOUND" and _CANCEL.search(said):
         return f"{found['speech']} {CONFIRM}"
-    return GOODBYE if _END.search(last.text) else ASK
+    return GOODBYE if _END.search(said) else ASK
+
+
+def _said(lines: Sequence[ChatMessage]) -> str:
+    """The caller's last words. A pause in a long number makes several lines of it."""
+    last = list(itertools.takewhile(lambda line: line.role == "user", reversed(lines)))
+    return " ".join(line.text for line in reversed(last))
+
+
+def _was_asked(lines: Sequence[ChatMessage]) -> bool:
+    """Whether the caller heard the whole question before these words: the text of the assistant's line is what was heard."""
+    before = next((line for line in reversed(lines) if line.role != "user"), None)
+    return before is not None and before.text.rstrip().endswith(CONFIRM)
 
 
 class ClinicDialogue:

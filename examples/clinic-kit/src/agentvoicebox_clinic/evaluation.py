@@ -1,5 +1,6 @@
 """The clinic's part in `agentvoicebox eval`. Implements kits.evaluation.KitEvaluation."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
@@ -60,9 +61,8 @@ class ClinicEvaluation:
 
     def fact_fault(self, fact: Mapping[str, Any]) -> str:
         """See KitEvaluation: a fact is `told = "Tuesday 9:30 Doctor Lee"`."""
-        return (
-            "" if set(fact) == {"told"} and facts_in(str(fact["told"])) else "give `told`, with a day, time or doctor"
-        )
+        is_valid = set(fact) == {"told"} and facts_in(str(fact["told"]))
+        return "" if is_valid else "give `told`, with a day, a time or a doctor"
 
     def unmet(self, fact: Mapping[str, Any], lines: Sequence[str], today: date, *, with_days: bool) -> str:
         """See KitEvaluation."""
@@ -85,5 +85,6 @@ def _running(tools: Sequence[Tool]) -> RunTool:
 
 @asynccontextmanager
 async def _live(settings: Settings) -> AsyncIterator[RunTool]:
-    find, _ = clinic_tools(SqliteBook.of(settings), ClinicSettings.of(settings).clinic_name)
+    book = await asyncio.to_thread(SqliteBook.of, settings)
+    find, _ = clinic_tools(book, ClinicSettings.of(settings).clinic_name)
     yield _running([find])

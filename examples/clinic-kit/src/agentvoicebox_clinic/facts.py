@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-Fact = tuple[
-    str, str
-]  # kind and value: ("day", "tuesday"), ("time", "9:30"), ("doctor", "lee"), ("state", "cancelled")
+Fact = tuple[str, str]
+"""Kind and value: ("day", "tuesday"), ("time", "9:30"), ("doctor", "lee"), ("state", "cancelled")."""
 
 _HOURS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _MINUTES = {"o'clock": "00", "fifteen": "15", "thirty": "30", "forty-five": "45"}

@@ -1,5 +1,6 @@
 """The clinic's agent as an agent kit."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -66,4 +67,5 @@ class ClinicKit(AgentKit):
 
 @asynccontextmanager
 async def _serve(settings: Settings) -> AsyncIterator[KitServices]:
-    yield KitServices(tools=clinic_tools(SqliteBook.of(settings), ClinicSettings.of(settings).clinic_name))
+    book = await asyncio.to_thread(SqliteBook.of, settings)
+    yield KitServices(tools=clinic_tools(book, ClinicSettings.of(settings).clinic_name))
