@@ -27,9 +27,7 @@ def call(
     text: Annotated[list[str] | None, typer.Option(help="A sentence to type; repeat it for more turns.")] = None,
     url: Annotated[str, typer.Option(help="The server, as an OpenAI client knows it.")] = "http://127.0.0.1:8000/v1",
     key: Annotated[str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; any, for a local server.")] = "local",
-    model: Annotated[
-        str, typer.Option(help="The agent, or the model of another server; gpt-realtime is the default agent.")
-    ] = "gpt-realtime",
+    model: Annotated[str, typer.Option(help="The agent, or the model of another server.")] = "delivery",
     audio: Annotated[
         Literal["pcm", "pcmu", "pcma"], typer.Option(help="Format on the wire: 24 kHz PCM, or a telephone's G.711.")
     ] = "pcm",
