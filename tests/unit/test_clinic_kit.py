@@ -257,7 +257,7 @@ async def test_its_scenario_goes_as_expected_and_replays_the_same() -> None:
 
 def test_its_demo_accepts_the_truth_and_nothing_else() -> None:
     assert ClinicDemo().faults(TOLD) == []
-    assert ClinicDemo().faults(TOLD.replace("Lee", "Okafor")) == ["the agent never told the doctor: lee"]
+    assert ClinicDemo().faults(TOLD.replace("Lee", "Okafor")) == ["the agent never said the doctor: lee"]
 
 
 def test_logs_and_records_mask_a_reference_number() -> None:

@@ -11,7 +11,7 @@ class ClinicDemo:
     """See KitDemo."""
 
     agent = "clinic"
-    about = "a patient asks when the appointment is, is asked for the reference number, and is told"
+    about = "a patient asks when the appointment is, is asked for the reference number, and hears it"
     opening = ("Hello, when is my appointment?", NUMBER)
     farewell = "Thank you. Goodbye."
     answers = (NUMBER,)
@@ -23,7 +23,7 @@ class ClinicDemo:
     def faults(self, replies: str) -> list[str]:
         """See KitDemo."""
         wanted = facts_in(f"{ASKED.day} {ASKED.time} Doctor {ASKED.doctor}")
-        return [f"the agent never told the {kind}: {value}" for kind, value in sorted(wanted - facts_in(replies))]
+        return [f"the agent never said the {kind}: {value}" for kind, value in sorted(wanted - facts_in(replies))]
 
     def audible(self) -> str:
         """See KitDemo."""
@@ -31,4 +31,4 @@ class ClinicDemo:
 
     def proof(self) -> str:
         """See KitDemo."""
-        return f"The caller was told the truth about appointment {ASKED.reference}: {ASKED.day} at {ASKED.time}."
+        return f"The caller heard the truth about appointment {ASKED.reference}: {ASKED.day} at {ASKED.time}."

@@ -60,14 +60,14 @@ class ClinicEvaluation:
         return frozenset(f"{kind}: {value}" for kind, value in facts_in(" ".join(lines)))
 
     def fact_fault(self, fact: Mapping[str, Any]) -> str:
-        """See KitEvaluation: a fact is `told = "Tuesday 9:30 Doctor Lee"`."""
-        is_valid = set(fact) == {"told"} and facts_in(str(fact["told"]))
-        return "" if is_valid else "give `told`, with a day, a time or a doctor"
+        """See KitEvaluation: a fact is `states = "Tuesday 9:30 Doctor Lee"`."""
+        is_valid = set(fact) == {"states"} and facts_in(str(fact["states"]))
+        return "" if is_valid else "give `states`, with a day, a time or a doctor"
 
     def unmet(self, fact: Mapping[str, Any], lines: Sequence[str], today: date, *, with_days: bool) -> str:
         """See KitEvaluation."""
-        missing = facts_in(fact["told"]) - facts_in(" ".join(lines))
-        return f"the caller was not told {', '.join(sorted(value for _, value in missing))}" if missing else ""
+        missing = facts_in(fact["states"]) - facts_in(" ".join(lines))
+        return f"the caller did not hear {', '.join(sorted(value for _, value in missing))}" if missing else ""
 
 
 def _over(book: Book) -> RunTool:

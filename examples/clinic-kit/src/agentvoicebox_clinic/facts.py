@@ -48,8 +48,8 @@ def facts_of(output: str) -> frozenset[Fact]:
 
 def unsupported(sentence: str, outputs: Iterable[str]) -> frozenset[Fact]:
     """The facts of a sentence that no single result holds together; the fewest, over all results."""
-    told = facts_in(sentence)
-    return min((told - facts_of(output) for output in outputs), key=len, default=told)
+    stated = facts_in(sentence)
+    return min((stated - facts_of(output) for output in outputs), key=len, default=stated)
 
 
 def read(output: str) -> dict[str, Any]:

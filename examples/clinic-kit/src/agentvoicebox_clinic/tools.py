@@ -77,7 +77,7 @@ CANCEL = Definition(
 def clinic_tools(book: Book, clinic: str) -> tuple[Tool, Tool]:
     """Both tools over a book. Args: clinic: its name, as it is said."""
 
-    def told(found: Appointment | None) -> Outcome:
+    def report(found: Appointment | None) -> Outcome:
         if found is None:
             return outcome("NOT_FOUND")
         data = {name: getattr(found, name) for name in ("reference", "day", "time", "doctor", "is_cancelled")}
@@ -88,12 +88,12 @@ def clinic_tools(book: Book, clinic: str) -> tuple[Tool, Tool]:
 
     async def find(arguments: Arguments, context: ToolContext) -> Outcome:
         reference = reference_in(arguments.reference)
-        return outcome("INVALID") if reference is None else told(await book.find(reference))
+        return outcome("INVALID") if reference is None else report(await book.find(reference))
 
     async def cancel(arguments: Arguments, context: ToolContext) -> Outcome:
         reference = reference_in(arguments.reference)
         if reference is None:
             return outcome("INVALID")
-        return told(await book.cancel(reference, context.session_id, context.call_id))
+        return report(await book.cancel(reference, context.session_id, context.call_id))
 
     return Tool(FIND, find), Tool(CANCEL, cancel)
