@@ -66,10 +66,11 @@ class Installed:
 
 @dataclass(frozen=True)
 class Place:
-    """A server with its webhook port."""
+    """A server, its webhook port, and what it prints."""
 
     server: LocalServer
     webhook_port: int
+    printed: list[str]
 
     async def post(self, path: str, body: Any) -> Any:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.webhook_port}", trust_env=False) as client:
@@ -104,8 +105,9 @@ async def serving(kits: str, variables: dict[str, str], **settings: str) -> Asyn
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="avb-kit-", ignore_cleanup_errors=True) as folder:
         (Path(folder) / "models").symlink_to(CACHE)
-        async with local_server(Path(folder), settings=settings) as server:
-            yield Place(server, webhook_port)
+        printed: list[str] = []
+        async with local_server(Path(folder), settings=settings, progress=printed.append) as server:
+            yield Place(server, webhook_port, printed)
 
 
 @asynccontextmanager
@@ -239,6 +241,8 @@ async def test_without_kits_a_general_agent_answers_and_nothing_of_parcels_is_th
         assert "sessions" in tables and not [each for each in tables if "shipment" in each or "delivery" in each]
         imports = bare.imports()
         assert "agentvoicebox_delivery" not in imports and "agentvoicebox_clinic" not in imports
+    printed = " ".join(bare.printed)
+    assert "--model assistant" in printed and "parcel" not in printed and "delivery" not in printed
     refused = installed.run("agentvoicebox agents list", AVB_KITS="", AVB_SHIPMENTS="catalogue")
     assert refused.returncode != 0 and "AVB_SHIPMENTS: no such setting" in refused.stdout + refused.stderr
 

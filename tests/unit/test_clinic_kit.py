@@ -16,9 +16,10 @@ from agentvoicebox.errors import SettingsError
 from agentvoicebox.evals import scenario
 from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.replay import replay_all
+from agentvoicebox.evals.scenario import Scenario
 from agentvoicebox.evals.simulation import Simulation
-from agentvoicebox.interactions.interaction import Line, ToolUse
-from agentvoicebox.kits.registry import load_kits
+from agentvoicebox.interactions.interaction import Interaction, Line, ToolUse
+from agentvoicebox.kits.registry import load_kits, load_settings
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.tools.definition import OUTCOME_UNKNOWN, TOOL_TIMEOUT, ToolContext
 from agentvoicebox.tools.ledger import MemoryLedger
@@ -243,16 +244,31 @@ async def test_a_model_of_another_agent_passes_unchanged() -> None:
 # -- the whole kit -----------------------------------------------------------------------------------------------------
 
 
+async def play(choice: KitChoice) -> tuple[Scenario, Interaction]:
+    (each,) = scenario.load(choice.default.scenarios, lambda _, fact: choice.default.fact_fault(fact))
+    return each, await Simulation(each, Agents(kits=CLINIC), choice, wall_s=1.7e9).play()
+
+
 async def test_its_scenario_goes_as_expected_and_replays_the_same() -> None:
     choice = KitChoice(CLINIC)
-    (each,) = scenario.load(choice.default.scenarios, lambda _, fact: choice.default.fact_fault(fact))
-    played = await Simulation(each, Agents(kits=CLINIC), choice, wall_s=1.7e9).play()
+    each, played = await play(choice)
     assert tuple(use.code for use in played.tool_calls) == each.expect.codes
     said = [line.text for line in played.transcript if line.role == "agent"]
     assert [choice.default.unmet(fact, said, date.min, with_days=True) for fact in each.expect.facts] == [""]
     assert played.judgement is not None
     assert (played.judgement.unfounded, played.judgement.due, played.judgement.told) == ((), 2, 2)
     assert {replay.verdict for replay in await replay_all([played], choice)} == {"same"}
+
+
+async def test_a_replay_against_the_real_book_finds_but_never_cancels(tmp_path: Path) -> None:
+    choice = KitChoice(CLINIC)
+    _, played = await play(choice)
+    settings = load_settings(kits="agentvoicebox_clinic.kit:ClinicKit", data_dir=str(tmp_path))
+    async with choice.default.live(settings) as run_tool:
+        replays = await replay_all([played], choice, run_tools={"clinic": run_tool})
+    tools = [(replay.verdict, replay.why) for replay in replays if replay.what == "tool"]
+    assert tools == [("same", ""), ("impossible", "it has an effect, so a replay does not run it")]
+    assert cancellations(tmp_path / "clinic.sqlite") == []
 
 
 def test_its_demo_accepts_the_truth_and_nothing_else() -> None:
