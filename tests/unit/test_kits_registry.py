@@ -170,7 +170,8 @@ def test_every_kit_wraps_a_language_model_in_order() -> None:
         return kit(name=name, grounded=lambda self, llm: (name, llm))
 
     llm: Llm = DialogueLlm()
-    assert Kits([wrapping("a"), wrapping("b")]).grounded(llm) == ("b", ("a", llm))
+    wrapped: object = Kits([wrapping("a"), wrapping("b")]).grounded(llm)
+    assert wrapped == ("b", ("a", llm))
     assert Kits().grounded(llm) is llm
 
 
