@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := src tests benchmarks
+SOURCES := src tests benchmarks examples
 # More arguments of pytest, such as --random-order-seed=7.
 ARGS ?=
 KILLS ?= 25

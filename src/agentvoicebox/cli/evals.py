@@ -6,7 +6,7 @@ Decides what the commands are called and when they fail; what they do is in `eva
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -114,7 +114,13 @@ async def _spoken(
                     play.lines_of, scenario, models_dir=settings.models_dir, cache_dir=model_cache(settings)
                 )
             interactions.append(
-                await play.play(scenario, lines, options, log_of=logs_of, judge_of=choice.kits.judge_of)
+                await play.play(
+                    scenario,
+                    lines,
+                    replace(options, model=scenario.agent or choice.of_agent("").agent),
+                    log_of=logs_of,
+                    judge_of=choice.kits.judge_of,
+                )
             )
         return interactions
     finally:
@@ -175,15 +181,17 @@ async def _replayed(
     interactions: Sequence[Interaction], choice: KitChoice, live: _Live, *, has_live_tools: bool
 ) -> list[Replay]:
     async with AsyncExitStack() as stack:
-        run_tool = None
-        if has_live_tools:
-            run_tool = await stack.enter_async_context(choice.default.live(load_settings()))
-        replays = await replay_all(interactions, choice, run_tool=run_tool)
+        run_tools = {}
+        for kit in choice.kits if has_live_tools else ():
+            if (evaluation := choice.of_kit(kit)) is not None:
+                run_tools[evaluation.agent] = await stack.enter_async_context(evaluation.live(load_settings()))
+        replays = await replay_all(interactions, choice, run_tools=run_tools)
         if live.options.base_url:
             for each in interactions:
                 if each.transcript:
                     evaluation = choice.evaluation(each)
-                    replays.append(await replay_lines(each, live.options, live.tolerance(each), evaluation))
+                    options = replace(live.options, model=each.agent or evaluation.agent)
+                    replays.append(await replay_lines(each, options, live.tolerance(each), evaluation))
         if live.webhook_url:
             client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
             for each in interactions:

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
+from agentvoicebox.agents import Agents
 from agentvoicebox.cli.console import console
-from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.kits.registry import kits_of, load_settings
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor import run
@@ -99,12 +100,11 @@ def _invite(settings: Settings) -> None:
         console.print("No keys are configured: on this machine any bearer key is let in.")
     console.print("Try it from another terminal:\n")
     address = "" if url == "http://127.0.0.1:8000/v1" else f" --url {url}"
-    console.print(
-        f'  agentvoicebox call{address} --say "Where is my parcel?" --say "P K G zero zero four"', soft_wrap=True
-    )
-    console.print(
-        f'  AsyncOpenAI(base_url="{url}", api_key="local").realtime.connect(model="delivery")', soft_wrap=True
-    )
+    demo = next((found for kit in kits_of(settings) if (found := kit.demo()) is not None), None)
+    agent, lines = (demo.agent, demo.opening) if demo else (Agents.load(settings).default.name, ("Hello?",))
+    said = " ".join(f'--say "{line}"' for line in lines)
+    console.print(f"  agentvoicebox call{address} --model {agent} {said}", soft_wrap=True)
+    console.print(f'  AsyncOpenAI(base_url="{url}", api_key="local").realtime.connect(model="{agent}")', soft_wrap=True)
 
 
 def _show_hotline(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 Decides what "the same" means. Needs no server; replays against a running server are in `replay_live`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from agentvoicebox.interactions.interaction import Interaction, ToolUse
 from agentvoicebox.interactions.judge import day_of
 from agentvoicebox.interactions.rerun import DIGEST_HEX, NotALog, digest, masked_digest, rerun
 from agentvoicebox.kits.evaluation import KitEvaluation, RunTool
+from agentvoicebox.tools.definition import UNKNOWN_TOOL
 
 Verdict = Literal["same", "different", "impossible"]
 
@@ -101,6 +102,8 @@ async def _replay_tool(
     except ValueError as error:
         return verdict(interaction, "tool", "impossible", str(error))
     output = await run(evaluation.tool_name(use.name), use.arguments)
+    if run_tool is not None and _object(output).get("error") == UNKNOWN_TOOL:
+        return verdict(interaction, "tool", "impossible", "it has an effect, so a replay does not run it")
     difference = different(use, output, day_of(interaction), evaluation=evaluation, compares_speech=run_tool is None)
     return verdict(interaction, "tool", "different" if difference else "same", difference)
 
@@ -155,13 +158,21 @@ def _facts(evaluation: KitEvaluation, output: dict[str, Any], today: date, with_
 
 
 async def replay_all(
-    interactions: Sequence[Interaction], choice: KitChoice, *, run_tool: RunTool | None = None
+    interactions: Sequence[Interaction], choice: KitChoice, *, run_tools: Mapping[str, RunTool] | None = None
 ) -> list[Replay]:
-    """Every replay that needs no server."""
+    """Every replay that needs no server.
+
+    Args:
+        interactions: of any kit of `choice`.
+        choice: the kits.
+        run_tools: the tools of each kit over its real backend, by `KitEvaluation.agent`; by default over recorded answers.
+    """
     replays: list[Replay] = []
     for interaction in interactions:
         effects = replay_effects(interaction)
         replays += [effects] if effects else []
         if interaction.tool_calls:
-            replays += await replay_tools(interaction, choice.evaluation(interaction), run_tool=run_tool)
+            evaluation = choice.evaluation(interaction)
+            run_tool = (run_tools or {}).get(evaluation.agent)
+            replays += await replay_tools(interaction, evaluation, run_tool=run_tool)
     return replays

@@ -39,7 +39,7 @@ class KitEvaluation(Protocol):
         """
 
     def live(self, settings: Settings) -> AbstractAsyncContextManager[RunTool]:
-        """The kit's tools over the backend of these settings."""
+        """The kit's read-only tools over the backend of these settings. A replay must not change anything there."""
 
     def tool_name(self, name: str) -> str:
         """The tool's own name, for a name that a hosted platform's dashboard may use."""
