@@ -103,7 +103,7 @@ async def test_an_answer_that_a_former_version_began_is_finished_without_gap_or_
     call = stored_calls.load(path)
     put_into(redis_url, call)
     workers.writes, workers.chunks, workers.is_distinct = says(stored_calls.LONG), 30, True
-    async with gateway(redis_broker, clock=ClockOfThen(call.left_s)) as served:
+    async with gateway(redis_broker, call_clock=ClockOfThen(call.left_s)) as served:
         client = resuming(call)
         async with reconnected(served.url(return_query(client)), client) as client:
             resumed = await client.next()
@@ -125,7 +125,7 @@ async def test_a_sentence_that_a_former_version_began_to_hear_is_understood_whol
 ) -> None:
     call = stored_calls.load(path)
     put_into(redis_url, call)
-    async with gateway(redis_broker, clock=ClockOfThen(call.left_s)) as served:
+    async with gateway(redis_broker, call_clock=ClockOfThen(call.left_s)) as served:
         client = resuming(call)
         (started,) = client.of("input_audio_buffer.speech_started")
         query = return_query(client, audio_from_ms=0, audio_until_ms=900)

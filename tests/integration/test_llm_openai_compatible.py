@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.kit.chat_server import ChatServer, chat_server
+from tests.kit.kits import DELIVERY
 from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
@@ -126,7 +127,8 @@ async def test_an_agents_own_model_is_asked_for_by_name(server: ChatServer) -> N
 
 
 async def test_the_delivery_agent_stands_in_when_the_server_is_down() -> None:
-    models = LanguageModels([registry.Server("openai", "http://127.0.0.1:1/v1", model="m")])
+    server = registry.Server("openai", "http://127.0.0.1:1/v1", model="m")
+    models = LanguageModels([server], deterministic=DELIVERY.language_models())
     got = [delta async for delta in models.get("openai,dialogue").llm.generate(ask(tools=(TOOL,)), "job_1")]
     assert isinstance(got[0], TextDelta) and isinstance(got[-1], Generated)
     health = await models.check()

@@ -185,6 +185,7 @@ async def gateway(
     postgres: Postgres | None = None,
     policy: Policy | None = None,
     clock: Clock | None = None,
+    call_clock: Clock | None = None,
     health: ServiceHealth | None = None,
     max_calls: int = 24,
     port: int = 0,
@@ -200,6 +201,7 @@ async def gateway(
         postgres: for tenants' keys.
         policy: by default the shipped rules.
         clock: for admission alone.
+        call_clock: for the calls.
         health: what works beside the calls.
         max_calls: of the gateway.
         port: 0 chooses a free one.
@@ -231,7 +233,7 @@ async def gateway(
             "admission": control,
             "sessions": sessions,
             "health": health,
-            "clock": SystemClock(),
+            "clock": call_clock or SystemClock(),
             "metrics": metrics,
             **changes,
         }
