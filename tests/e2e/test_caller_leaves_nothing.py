@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx
 from redis import Redis
 from tests.kit.client import until as until_holds
-from tests.kit.processes import family
+from tests.kit.processes import Member, family
 from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.broker import keys
@@ -53,20 +53,25 @@ async def brief_call(server: LocalServer, line: SpokenLine) -> None:
     assert turn.first_audio_s is not None, turn.problem
 
 
+def lasting_processes(server: LocalServer) -> dict[int, Member]:
+    """The server's processes by pid, without PostgreSQL's, which come and go with idle connections."""
+    return {member.pid: member for member in family(server.pid) if "postgres" not in member.name}
+
+
 async def test_twenty_calls_in_a_row_leave_the_server_as_it_was(
     server: LocalServer, store: Redis, say: Callable[[str], SpokenLine]
 ) -> None:
     line = say("Where is my parcel?")
     for _ in range(WARM_UP):
         await brief_call(server, line)
-    before = {member.pid: member for member in family(server.pid)}
+    before = lasting_processes(server)
     for _ in range(CALLS):
         await brief_call(server, line)
     await until(lambda: left_keys(store), "keys left")
     await until(lambda: left_work(store), "jobs left")
 
     def grown_kb() -> dict[str, int]:
-        after = {member.pid: member for member in family(server.pid)}
+        after = lasting_processes(server)
         assert after.keys() == before.keys()
         growth_kb = {member.name: member.rss_kb - before[pid].rss_kb for pid, member in after.items()}
         return {name: kb for name, kb in growth_kb.items() if kb >= GROWTH_KB}

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 from tests.conftest import ServerLoop
+from tests.kit.kits import migrate
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
 from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tenancy import authenticator
 from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
