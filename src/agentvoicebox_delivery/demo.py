@@ -23,7 +23,7 @@ class DeliveryDemo:
     agent = "delivery"
     about = "a caller asks where a parcel is, is asked for its number, spells it, and is told"
     opening = ("Hi, can you tell me where my parcel is?", NUMBER)
-    farewell = "No, that's all. Thank you."
+    closing_line = "No, that's all. Thank you."
     answers = (NUMBER_AGAIN, YES)
 
     def __init__(self, shipment: Shipment | None = None) -> None:

@@ -51,7 +51,7 @@ Near = Callable[[str, inquiry.Keys], Awaitable[Sequence[Shipment]]]
 _log = structlog.get_logger(__name__)
 
 
-def _mend(given: dict[str, Any]) -> dict[str, Any]:
+def _normalise(given: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in given.items():
         plain.setdefault("".join(c for c in key.lower() if c not in "_- "), value)
@@ -64,13 +64,13 @@ def _mend(given: dict[str, Any]) -> dict[str, Any]:
     readings = list(dict.fromkeys(text for text in texts if text))[:MOST_CANDIDATES]
     if not readings:
         return {}
-    mended: dict[str, Any] = {"tracking_id": readings[0], "candidates": readings}
+    normalised: dict[str, Any] = {"tracking_id": readings[0], "candidates": readings}
     for key, most in ((inquiry.HEARD, inquiry.MOST_HEARINGS), (inquiry.REFUSED, MOST_REFUSED)):
         if isinstance(plain.get(key), list):
-            mended[key] = [text for text in map(_text, plain[key][-most:]) if text]
+            normalised[key] = [text for text in map(_text, plain[key][-most:]) if text]
     if ending := _text(plain.get(inquiry.ENDING)):
-        mended[inquiry.ENDING] = ending
-    return mended
+        normalised[inquiry.ENDING] = ending
+    return normalised
 
 
 def _text(value: Any) -> str:
@@ -106,7 +106,7 @@ DEFINITION = Definition(
     arguments=tool_schema.Arguments,
     is_read_only=True,
     timeout_s=DEADLINE_S,
-    mend=_mend,
+    normalise=_normalise,
     misfit=lambda _: _outcome(track.invalid_id()),
     unreadable=lambda: _outcome(track.invalid_arguments()),
     failed=_failed,

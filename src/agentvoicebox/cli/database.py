@@ -21,7 +21,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT
 
 ACTOR = "cli"
-ACTS_WITHIN = "Running servers apply this within a minute."
+APPLIED_WITHIN = "Running servers apply this within a minute."
 
 Found = TypeVar("Found")
 

@@ -64,7 +64,7 @@ def demo(
     settings = load_settings()
     script = demo_of(kits_of(settings))
     record = asyncio.run(_demo(url, key, script, settings))
-    faults = untrue(record, script, settings)
+    faults = faults_of(record, script, settings)
     _write(record, out, faults)
     console.print()
     console.print(parts_table(record.turns))
@@ -90,7 +90,7 @@ def demo_of(kits: Kits) -> KitDemo:
 
 
 async def _demo(url: str, key: str, script: KitDemo, settings: Settings) -> CallRecord:
-    words = (*script.opening, *script.answers, script.farewell)
+    words = (*script.opening, *script.answers, script.closing_line)
     with console.status("preparing the caller's voice") as status:
         rendered = await asyncio.to_thread(
             speak_lines, words, models_dir=settings.models_dir, cache_dir=model_cache(settings)
@@ -137,10 +137,10 @@ async def converse(call: LiveCall, script: KitDemo, lines: dict[str, SpokenLine]
             break
         turn = await call.say(lines[answer])
     if not turn.problem:
-        await call.say(lines[script.farewell])
+        await call.say(lines[script.closing_line])
 
 
-def untrue(record: CallRecord, script: KitDemo, settings: Settings) -> list[str]:
+def faults_of(record: CallRecord, script: KitDemo, settings: Settings) -> list[str]:
     """What is wrong with what the caller was told; [] when it was the truth, in words and in sound."""
     faults = [f"turn {turn.index}: {turn.problem}" for turn in record.turns if turn.problem]
     faults += script.faults(" ".join(turn.replied for turn in record.turns))

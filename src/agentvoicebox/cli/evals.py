@@ -142,7 +142,7 @@ def replay(
     In process: the engine's effects, byte for byte, and each tool call. With --url and --webhook-url also against running
     servers, where facts and codes are compared, not wording.
     """
-    interactions = list(read(_there(recorded)))
+    interactions = list(read(_existing(recorded)))
     choice = _choice()
     tolerances = {name: each.tolerance for name, each in _by_name(scenarios, choice).items()}
     live = _Live(CallOptions(base_url=url, api_key=key), webhook_url, _headers(header), tolerances)
@@ -198,7 +198,7 @@ async def _replayed(
 
 
 @app.command("score")
-def score_them(
+def score_command(
     recorded: Recorded,
     scenarios: Scenarios = None,
     out: Annotated[Path | None, typer.Option(help="Write the score as JSON.")] = None,
@@ -214,7 +214,7 @@ def score_them(
 
 
 @app.command("report")
-def report_them(
+def report_command(
     recorded: Recorded,
     baseline: Annotated[Path, typer.Option(help="The score to compare with.")] = Path("eval-baseline.json"),
     update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Make this score the baseline.")] = False,
@@ -250,7 +250,7 @@ def report_them(
 
 
 def _scored(recorded: Path, scenarios: Path | None) -> tuple[list[Interaction], Score, list[Replay]]:
-    interactions = list(read(_there(recorded)))
+    interactions = list(read(_existing(recorded)))
     if not interactions:
         raise ClientError(f"there are no interactions in {recorded}")
     choice = _choice()
@@ -277,7 +277,7 @@ def _by_name(folder: Path | None, choice: KitChoice) -> dict[str, Scenario]:
     return {each.name: each for path in folders for each in _load(path, choice)}
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     if not path.exists():
         raise ClientError(f"there is nothing at {path}; record something with `agentvoicebox eval record`")
     return path

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import ACTS_WITHIN, Found, command_entry, on_database
+from agentvoicebox.cli.database import APPLIED_WITHIN, Found, command_entry, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey, TenantLimits
@@ -55,9 +55,9 @@ def create(
 
     async def work(keys: ApiKeys) -> None:
         rights: tuple[Right, ...] = chosen
-        deed = command_entry("key.created", key_id(key.prefix))
+        entry = command_entry("key.created", key_id(key.prefix))
         await keys.create(
-            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, audit_entry=deed
+            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, audit_entry=entry
         )
 
     _do(work)
@@ -88,8 +88,8 @@ def rotate(
 ) -> None:
     """Create a key with the same rights as the successor of another, which stays valid for a while."""
     fresh = new_key()
-    deed = command_entry("key.rotated", key_id(_prefix(key)))
-    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, audit_entry=deed))
+    entry = command_entry("key.rotated", key_id(_prefix(key)))
+    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, audit_entry=entry))
     _show_once(fresh.text, tenant)
     console.print(f"The old key {_prefix(key)} is valid until {ends:%Y-%m-%d %H:%M} UTC at most.")
 
@@ -97,9 +97,9 @@ def rotate(
 @app.command()
 def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Revoke a key: from then on it is refused."""
-    deed = command_entry("key.revoked", key_id(_prefix(key)))
-    _do(lambda keys: keys.revoke(tenant, _prefix(key), audit_entry=deed))
-    console.print(f"Key {_prefix(key)} is revoked. {ACTS_WITHIN}")
+    entry = command_entry("key.revoked", key_id(_prefix(key)))
+    _do(lambda keys: keys.revoke(tenant, _prefix(key), audit_entry=entry))
+    console.print(f"Key {_prefix(key)} is revoked. {APPLIED_WITHIN}")
 
 
 @app.command()
@@ -108,9 +108,9 @@ def suspend(
     lift: Annotated[bool, typer.Option("--lift", help="Lift the suspension.")] = False,
 ) -> None:
     """Suspend a tenant with all its keys, or lift the suspension."""
-    deed = command_entry("tenant.restored" if lift else "tenant.suspended", tenant)
-    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, audit_entry=deed))
-    console.print(f"Tenant {tenant} is {'active again' if lift else 'suspended'}. {ACTS_WITHIN}")
+    entry = command_entry("tenant.restored" if lift else "tenant.suspended", tenant)
+    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, audit_entry=entry))
+    console.print(f"Tenant {tenant} is {'active again' if lift else 'suspended'}. {APPLIED_WITHIN}")
 
 
 @app.command()
@@ -131,9 +131,9 @@ def limit(
         raise SettingsError(
             "give values (--requests, --tokens, --window-s, --sessions), or --usual for the deployment's"
         )
-    deed = command_entry("tenant.limited", tenant)
-    _do(lambda keys: keys.set_limits(tenant, own, audit_entry=deed))
-    console.print(f"Tenant {tenant} has {'the default limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")
+    entry = command_entry("tenant.limited", tenant)
+    _do(lambda keys: keys.set_limits(tenant, own, audit_entry=entry))
+    console.print(f"Tenant {tenant} has {'the default limits' if usual else 'limits of its own'}. {APPLIED_WITHIN}")
 
 
 def _do(work: Callable[[ApiKeys], Awaitable[Found]]) -> Found:

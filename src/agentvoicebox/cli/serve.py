@@ -74,9 +74,9 @@ def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status],
         if status.name == "system":
             console.print(f"{EVERYTHING_READY} {since_s:.1f} s\n")
             if "gateway" in roles:
-                _invite(settings)
+                _show_gateway(settings)
             if "webhook" in roles and settings.webhook_port:  # one that the system chose is in the log
-                _show_hotline(settings)
+                _show_webhook_server(settings)
             console.print("\nCtrl-C stops it.")
             return
         if status.state == "starting":
@@ -88,7 +88,7 @@ def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status],
     return show
 
 
-def _invite(settings: Settings) -> None:
+def _show_gateway(settings: Settings) -> None:
     """Where to call, and who is let in."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}/v1"
@@ -107,7 +107,7 @@ def _invite(settings: Settings) -> None:
     )
 
 
-def _show_hotline(settings: Settings) -> None:
+def _show_webhook_server(settings: Settings) -> None:
     hotline = f"[{settings.webhook_host}]" if ":" in settings.webhook_host else settings.webhook_host
     console.print(
         f"\nHotline for Vapi at [bold]http://{hotline}:{settings.webhook_port}/vapi/webhook[/], "

@@ -57,7 +57,7 @@ def replay_effects(interaction: Interaction) -> Replay | None:
         why = f"{len(interaction.log)} inputs, but digests of {len(expected)} steps"
         return verdict(interaction, "effects", "different", why)
     of_step = digest if interaction.has_words else masked_digest
-    laws = Invariants()
+    invariants = Invariants()
     try:
         for number, step in enumerate(rerun(interaction.log)):
             if of_step(step.effects).hex() != expected[number]:
@@ -65,9 +65,9 @@ def replay_effects(interaction: Interaction) -> Replay | None:
                 why = f"other effects from input {number} on ({kind} at {step.now_s:.3f} s)"
                 return verdict(interaction, "effects", "different", why)
             given = None if isinstance(step.given, Opened) else step.given
-            laws.check(step.engine, given, step.effects, step.now_s)
+            invariants.check(step.engine, given, step.effects, step.now_s)
     except InvariantViolation as broken:
-        if str(broken).partition(":")[0] != interaction.laws_broken:
+        if str(broken).partition(":")[0] != interaction.invariant_broken:
             return verdict(interaction, "effects", "different", f"a law is broken: {broken}")
     except NotALog as error:
         return verdict(interaction, "effects", "impossible", str(error))
@@ -127,9 +127,9 @@ def different(
         compares_days: False where days may have moved.
     """
     before, after = _object(use.output), _object(output)
-    came_to = [each.get("code") or each.get("error") or "no code" for each in (before, after)]
-    if came_to[0] != came_to[1]:
-        return f"{came_to[0]} then, {came_to[1]} now"
+    codes = [each.get("code") or each.get("error") or "no code" for each in (before, after)]
+    if codes[0] != codes[1]:
+        return f"{codes[0]} then, {codes[1]} now"
     old = _facts(evaluation, before, then, compares_days)
     new = _facts(evaluation, after, now or then, compares_days)
     for name in sorted(old.keys() | new.keys()):

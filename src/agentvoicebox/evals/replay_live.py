@@ -27,7 +27,7 @@ from agentvoicebox.privacy.redact import HIDDEN
 POST_TIMEOUT_S = 10.0  # a webhook answers within four
 
 
-class ServerAway(InfrastructureError):
+class ServerUnavailable(InfrastructureError):
     """The server under test does not answer."""
 
     code = "server_away"
@@ -58,11 +58,11 @@ async def replay_lines(
         return verdict(interaction, "lines", "different", problem)
     now = datetime.fromtimestamp((clock or SystemClock()).wall_s(), UTC).date()
     results, with_days = interaction.tool_calls, tolerance.days != "any"
-    then_told = evaluation.stated_facts(answers, day_of(interaction), results, with_days=with_days)
-    now_told = evaluation.stated_facts([turn.replied for turn in turns], now, results, with_days=with_days)
-    missing = sorted(then_told - now_told)
+    stated_then = evaluation.stated_facts(answers, day_of(interaction), results, with_days=with_days)
+    stated_now = evaluation.stated_facts([turn.replied for turn in turns], now, results, with_days=with_days)
+    missing = sorted(stated_then - stated_now)
     was_cut = any(line.is_cut for line in interaction.transcript)
-    extra = [] if was_cut else sorted(fact for fact in now_told - then_told if not fact.startswith("number"))
+    extra = [] if was_cut else sorted(fact for fact in stated_now - stated_then if not fact.startswith("number"))
     faults = [f"not told any more: {', '.join(missing)}"] if missing else []
     faults += [f"newly told: {', '.join(extra)}"] if extra else []
     return verdict(interaction, "lines", "different" if faults else "same", "; ".join(faults))
@@ -90,7 +90,7 @@ async def replay_webhook(
         today: the day of the answer; the real one by default.
 
     Raises:
-        ServerAway: nobody answers there.
+        ServerUnavailable: nobody answers there.
     """
     if not interaction.has_words:
         return verdict(interaction, "webhook", "impossible", "ids and words are masked (AVB_RECORD_WORDS keeps them)")
@@ -102,7 +102,7 @@ async def replay_webhook(
             url, content=body, headers={"Content-Type": "application/json", **(headers or {})}, timeout=POST_TIMEOUT_S
         )
     except httpx.HTTPError as error:
-        raise ServerAway(f"no webhook answers at {url} ({type(error).__name__})") from error
+        raise ServerUnavailable(f"no webhook answers at {url} ({type(error).__name__})") from error
     if response.status_code != interaction.status:
         why = f"status {interaction.status} then, {response.status_code} now"
         return verdict(interaction, "webhook", "different", why)

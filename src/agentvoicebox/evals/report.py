@@ -73,7 +73,7 @@ def text(score: Score, changes: Sequence[Change], replays: Sequence[Replay] = ()
     out = StringIO()
     Console(file=out, width=WIDTH, no_color=True, highlight=False).print(table(changes))
     lines = [f"{score.interactions} interactions", out.getvalue().rstrip(), replay_summary(replays)]
-    lines += [f"- {_told(fault)}" for fault in score.faults[:MOST_FAULTS]]
+    lines += [f"- {_fault_line(fault)}" for fault in score.faults[:MOST_FAULTS]]
     worse = regressions(changes)
     lines += ["", "Regressions:", *(f"- {each}" for each in worse)] if worse else ["", "No regression."]
     return "\n".join(line for line in lines if line is not None) + "\n"
@@ -81,17 +81,17 @@ def text(score: Score, changes: Sequence[Change], replays: Sequence[Replay] = ()
 
 def replay_summary(replays: Sequence[Replay]) -> str:
     """How many replays there were, of which sort, and how they came out."""
-    told = []
+    summary = []
     for what in sorted({each.what for each in replays}):
         of_kind = [each for each in replays if each.what == what]
         same = sum(each.verdict == "same" for each in of_kind)
         impossible = sum(each.verdict == "impossible" for each in of_kind)
         left_out = f", {impossible} impossible" if impossible else ""
-        told.append(f"replayed {what}: {same} of {len(of_kind) - impossible} the same{left_out}")
-    return "\n".join(told)
+        summary.append(f"replayed {what}: {same} of {len(of_kind) - impossible} the same{left_out}")
+    return "\n".join(summary)
 
 
-def _told(fault: ScoreFault) -> str:
+def _fault_line(fault: ScoreFault) -> str:
     return f"{fault.metric}: {fault.scenario or fault.call_id}: {fault.what}"
 
 

@@ -49,7 +49,7 @@ def score(
         accuracy.score(interactions, scenarios, choice),
         tool_success.score(interactions, scenarios, choice),
         hallucination.score(interactions, choice),
-        _laws(interactions),
+        _invariants(interactions),
         _replays(replays),
         latency.score(interactions),
     ]
@@ -57,11 +57,11 @@ def score(
     return Score(len(interactions), metrics, tuple(fault for scored in found for fault in scored.faults))
 
 
-def _laws(interactions: Sequence[Interaction]) -> Scored:
+def _invariants(interactions: Sequence[Interaction]) -> Scored:
     calls = [each for each in interactions if each.log]
-    broken = [each for each in calls if each.laws_broken]
+    broken = [each for each in calls if each.invariant_broken]
     faults = tuple(
-        ScoreFault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.laws_broken)
+        ScoreFault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.invariant_broken)
         for each in broken
     )
     metric = Metric(name="laws.broken", value=len(broken), unit="count", samples=len(calls), must_be=0.0)

@@ -101,10 +101,11 @@ class Supervisor:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
         environment |= self.settings.to_environment()
         self._children = [
-            ChildProcess(spec, environment, self._out, on_change=self._say, on_death=self._bury) for spec in self._specs
+            ChildProcess(spec, environment, self._out, on_change=self._report, on_death=self._release_jobs)
+            for spec in self._specs
         ]
         await _all([child.start() for child in self._children])
-        self._say("system", "ready")
+        self._report("system", "ready")
 
     async def stop(self) -> None:
         """Drain what faces callers, then the workers, then stop the servers. Leaves no process, socket or lock. Idempotent."""
@@ -117,9 +118,9 @@ class Supervisor:
             await self._broker.close()
             self._broker = None
         for server in reversed(self._servers):
-            self._say(server.name, "stopping")
+            self._report(server.name, "stopping")
             await server.stop()
-            self._say(server.name, "stopped")
+            self._report(server.name, "stopped")
         self._servers = []
         for log in self._logs:
             log.close()
@@ -164,16 +165,16 @@ class Supervisor:
         return log
 
     async def _start_server(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
-        self._say(server.name, "starting")
+        self._report(server.name, "starting")
         await server.start()
-        self._say(server.name, "ready")
+        self._report(server.name, "ready")
 
     async def _watch(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
         """Start a server again when it dies; clients reconnect by themselves."""
         while True:
             if server.process is not None:
                 await server.process.wait()
-                self._say(server.name, "died")
+                self._report(server.name, "died")
                 _log.error("a server died", server=server.name, status=server.process.returncode)
             try:
                 await self._start_server(server)
@@ -190,9 +191,9 @@ class Supervisor:
     async def _migrate(self) -> None:
         from agentvoicebox.kits.migrate import migrate_all  # late: Alembic takes a third of a second to load
 
-        self._say("migrations", "starting")
+        self._report("migrations", "starting")
         await migrate_all(self.settings.postgres_url, kits_of(self.settings))
-        self._say("migrations", "ready")
+        self._report("migrations", "ready")
         if any(isinstance(server, EmbeddedPostgres) for server in self._servers):
             await self._seed()
 
@@ -207,14 +208,14 @@ class Supervisor:
         finally:
             await postgres.close()
 
-    async def _bury(self, spec: ChildSpec, pid: int) -> None:
+    async def _release_jobs(self, spec: ChildSpec, pid: int) -> None:
         """Have the jobs of a dead worker handed out again at once, instead of after two seconds of silence."""
         for role in spec.roles:
             if role.kind is not None and self._broker is not None:
                 with contextlib.suppress(BrokerLost):  # then others notice the silence
                     await self._broker.release_consumer(role.kind, worker_name(role.kind, pid))
 
-    def _say(self, name: str, state: str) -> None:
+    def _report(self, name: str, state: str) -> None:
         self._on_status(Status(name, state))
 
 

@@ -240,7 +240,7 @@ async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop
     )
     broker = RedisBroker(settings.redis_url)
     name = worker_name(JobKind.LLM)
-    health = WorkerHealth(StoreHealthMonitor(broker.connection), JobKind.LLM, name, models.ailing)
+    health = WorkerHealth(StoreHealthMonitor(broker.connection), JobKind.LLM, name, models.unavailable)
     try:
         await broker.queue_age_s(JobKind.LLM)
         work = LlmWork(models, on_failure=health.suspect)

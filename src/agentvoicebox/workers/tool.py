@@ -89,11 +89,11 @@ class ToolWork:
         key = CallKey(session, request.call_id, request.name, request.arguments, request.response_id)
         return await self._once.run(key, tool.definition, act)
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Give running side effects a last moment to end."""
-        if self._once.under_way:
-            _log.info("waiting for side effects", count=self._once.under_way)
-        await self._once.settle(LAST_WAIT_S)
+        if self._once.running:
+            _log.info("waiting for side effects", count=self._once.running)
+        await self._once.drain(LAST_WAIT_S)
 
 
 async def serve_tool(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -115,7 +115,7 @@ async def serve_tool(settings: Settings, announce_ready: Callable[[], None], sto
         of_agents = await stack.enter_async_context(tools_of_agents(settings, own))
         decisions = await stack.enter_async_context(deciding(settings))
         work = ToolWork(own, RedisLedger(broker.connection), of_agents=of_agents, decisions=decisions)
-        stack.push_async_callback(work.settle)
+        stack.push_async_callback(work.drain)
         runner = Runner(broker, JobKind.TOOL, worker_name(JobKind.TOOL), slots=settings.tool_slots, work=work)
         announce_ready()
         await runner.run(stop)

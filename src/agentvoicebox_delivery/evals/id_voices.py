@@ -66,7 +66,7 @@ SPEAKERS = (
 LINES = ("clean", "noise 20 dB", "noise 10 dB", "telephone µ-law", "telephone A-law")
 
 
-def over(line: str, pcm: Int16Array, seed: int) -> Int16Array:
+def through_line(line: str, pcm: Int16Array, seed: int) -> Int16Array:
     """24 kHz speech as it arrives, 16 kHz.
 
     Args:
@@ -105,7 +105,7 @@ def _banded(pcm: Int16Array) -> Int16Array:
     return np.asarray(np.clip(narrow, -32_768, 32_767), dtype=np.int16)
 
 
-class Mouths:
+class CallerVoices:
     """All voices that are installed, each loaded when it first speaks; sounds are kept in `folder`."""
 
     def __init__(self, catalogue: ModelCatalogue, folder: Path, *, kokoro_voices: Path | None = None) -> None:
@@ -188,12 +188,14 @@ class _EspeakVoices:
         """The whole text at once, 24 kHz."""
         parts: list[Int16Array] = []
 
-        def take(samples: Any, count: int, _events: Any) -> int:
+        def collect(samples: Any, count: int, _events: Any) -> int:
             if samples and count > 0:
                 parts.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
             return 0
 
-        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)(take)
+        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)(
+            collect
+        )
         self._library.espeak_ng_SetRandSeed(1)
         self._library.espeak_SetSynthCallback(callback)
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -206,24 +208,24 @@ class _EspeakVoices:
         yield resample(pcm, self._rate_hz, OUTPUT_RATE_HZ)
 
 
-class Ear:
+class LineRecogniser:
     """The recogniser at the end of a line; what it wrote is kept in `folder`."""
 
-    def __init__(self, stt: Stt, profile: str, mouths: Mouths, folder: Path) -> None:
+    def __init__(self, stt: Stt, profile: str, voices: CallerVoices, folder: Path) -> None:
         self._stt = stt
         self._profile = profile
-        self._mouths = mouths
+        self._voices = voices
         self._folder = folder
         self.decoded = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def hear(self, speaker: Speaker, line: str, text: str) -> str:
+    def transcribe(self, speaker: Speaker, line: str, text: str) -> str:
         """What the recogniser writes when `speaker` says `text` over `line`."""
         key = hashlib.sha256(repr((self._profile, speaker, line, text)).encode()).hexdigest()[:24]
         kept = self._folder / f"{key}.txt"
         if kept.exists():
             return kept.read_text()
-        sound = over(line, self._mouths.say(speaker, text), int(key[:8], 16))
+        sound = through_line(line, self._voices.say(speaker, text), int(key[:8], 16))
         self.decoded += 1
         written = self._stt.transcribe(sound).text
         half = kept.with_suffix(".part")

@@ -59,7 +59,7 @@ class _Unreadable:
 
 
 _UNREADABLE = _Unreadable()
-_Brought = Known | _Unreadable
+_Fetched = Known | _Unreadable
 
 
 class CachedShipments:
@@ -88,7 +88,7 @@ class CachedShipments:
         self._last_known_s = last_known_s
         self._clock = clock or SystemClock()
         self._known = KnownParcels(most)
-        self._flights: SingleFlight[Key, _Brought] = SingleFlight(self._fetch, self._land)
+        self._flights: SingleFlight[Key, _Fetched] = SingleFlight(self._fetch, self._store)
         self._counts = dict.fromkeys(CacheStats.__struct_fields__, 0)
 
     @property
@@ -150,16 +150,16 @@ class CachedShipments:
             self._counts["negative"] += not answer.shipments
             return answer
         self._counts["misses"] += 1
-        flights, is_new = self._flights.board(missing)
+        flights, is_new = self._flights.join(missing)
         self._counts["joins"] += not is_new
         done, pending = await asyncio.wait(flights, timeout=budget_s)
         failure: AgentVoiceBoxError | None = None
-        brought: dict[Key, _Brought] = dict(fresh)
+        fetched: dict[Key, _Fetched] = dict(fresh)
         for flight in done:
             if flight.cancelled():
                 failure = ProviderUnavailable("look-ups are being shut down")
             elif (error := flight.exception()) is None:
-                brought |= {key: value for key, value in flight.result().items() if key in missing}
+                fetched |= {key: value for key, value in flight.result().items() if key in missing}
             elif isinstance(error, AgentVoiceBoxError):
                 failure = error
             else:
@@ -168,7 +168,7 @@ class CachedShipments:
             return ProviderUnavailable("the look-up took too long", code=OUT_OF_TIME)
         if failure is not None:
             return failure
-        readable = {key: value for key, value in brought.items() if isinstance(value, Known)}
+        readable = {key: value for key, value in fetched.items() if isinstance(value, Known)}
         unreadable = [key[1] for key in keys if key not in readable]
         found = self._answer(AnswerSource.FETCHED, {key: readable[key] for key in keys if key in readable})
         # The first was plainly said, so its silence can't be covered by what was found for another reading.
@@ -184,13 +184,13 @@ class CachedShipments:
         """
         now_s = self._clock.monotonic_s()
         first = self._known.get(keys[0])
-        is_first_there = first is not None and first.shipment is not None and now_s - first.asked_s < self._fresh_s
+        is_first_there = first is not None and first.shipment is not None and now_s - first.requested_s < self._fresh_s
         fresh = {}
         for key in keys:
             known = self._known.get(key)
             if known is not None:
                 is_lasting = known.shipment is not None or is_first_there
-                if now_s - known.asked_s < (self._fresh_s if is_lasting else self._negative_fresh_s):
+                if now_s - known.requested_s < (self._fresh_s if is_lasting else self._negative_fresh_s):
                     fresh[key] = known
         return fresh
 
@@ -200,7 +200,7 @@ class CachedShipments:
         known: dict[Key, Known] = {}
         for key in _keys(tenant_id, tracking_ids):
             each = self._known.get(key)
-            if each is None or now_s - each.asked_s >= self._last_known_s:
+            if each is None or now_s - each.requested_s >= self._last_known_s:
                 return None
             known[key] = each
         answer = self._answer(AnswerSource.LAST_KNOWN, known)
@@ -208,13 +208,13 @@ class CachedShipments:
 
     def _answer(self, source: AnswerSource, known: Mapping[Key, Known]) -> Answer:
         now_s = self._clock.monotonic_s()
-        found = [(each.shipment, now_s - each.asked_s) for each in known.values() if each.shipment is not None]
+        found = [(each.shipment, now_s - each.requested_s) for each in known.values() if each.shipment is not None]
         ages_s = [age_s for _, age_s in found]
         return Answer(source, tuple(shipment for shipment, _ in found), max(ages_s, default=0.0))
 
-    async def _fetch(self, keys: Sequence[Key]) -> Mapping[Key, _Brought]:
+    async def _fetch(self, keys: Sequence[Key]) -> Mapping[Key, _Fetched]:
         tenant_id = keys[0][0]  # a look-up is one tenant's
-        asked_s = self._clock.monotonic_s()
+        requested_s = self._clock.monotonic_s()
         unreadable: tuple[str, ...] = ()
         try:
             found: Sequence[Shipment] = await self._shipments.find(tenant_id, [tracking_id for _, tracking_id in keys])
@@ -224,10 +224,10 @@ class CachedShipments:
             _log.warning("look-up failed", code=error.code, reason=error.message)
             raise
         by_id = {shipment.tracking_id: shipment for shipment in found}
-        return {key: _UNREADABLE if key[1] in unreadable else Known(by_id.get(key[1]), asked_s) for key in keys}
+        return {key: _UNREADABLE if key[1] in unreadable else Known(by_id.get(key[1]), requested_s) for key in keys}
 
-    def _land(self, brought: Mapping[Key, _Brought]) -> None:
-        for key, value in brought.items():
+    def _store(self, fetched: Mapping[Key, _Fetched]) -> None:
+        for key, value in fetched.items():
             if isinstance(value, Known):
                 self._known.put(key, value)
 

@@ -32,11 +32,11 @@ class Ticket(msgspec.Struct, frozen=True):
     """Admission of one call.
 
     Attributes:
-        turn: how often the gate had changed.
+        generation: how often the gate had changed.
         is_probe: the one call that tries whether the backend is back.
     """
 
-    turn: int
+    generation: int
     is_probe: bool
 
 
@@ -59,10 +59,10 @@ class Gate:
     ) -> None:
         self._clock = clock
         self._on_change = on_change
-        self._turn = 0
+        self._generation = 0
         names = (name, f"{name}_rate_limit")
         self._breakers = dict(zip(names, (Breaker(policy or BreakerPolicy()), Breaker(limited)), strict=True))
-        self._told = dict.fromkeys(names, BreakerState.CLOSED)
+        self._last_states = dict.fromkeys(names, BreakerState.CLOSED)
         self._failures, self._limit = names
 
     @property
@@ -83,12 +83,12 @@ class Gate:
                 wait_s = breaker.retry_after_s(now_s)
                 why = "asked for quiet" if name == self._limit else "failed too often"
                 raise ProviderUnavailable(f"{self._failures} {why} and is left alone, {wait_s:.0f} s more")
-        self._tell()
-        return Ticket(self._turn, is_probe)
+        self._notify()
+        return Ticket(self._generation, is_probe)
 
-    def settle(self, ticket: Ticket, verdict: Verdict) -> None:
+    def report(self, ticket: Ticket, verdict: Verdict) -> None:
         """Report how an admitted call ended."""
-        if ticket.turn != self._turn:
+        if ticket.generation != self._generation:
             return
         now_s = self._clock.monotonic_s()
         failures, limit = self._breakers[self._failures], self._breakers[self._limit]
@@ -102,19 +102,19 @@ class Gate:
             case Verdict.RELEASED:
                 failures, limit = failures.released(), limit.released()
         self._breakers = {self._failures: failures, self._limit: limit}
-        self._tell()
+        self._notify()
 
     def reset(self) -> None:
         """Let everybody in again, by hand."""
         self._breakers = {name: Breaker(breaker.policy) for name, breaker in self._breakers.items()}
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         now_s = self._clock.monotonic_s()
         for name, breaker in self._breakers.items():
-            before, after = self._told[name], breaker.state(now_s)
+            before, after = self._last_states[name], breaker.state(now_s)
             if before is not after:
-                self._told[name] = after
-                self._turn += 1
+                self._last_states[name] = after
+                self._generation += 1
                 if self._on_change is not None:
                     self._on_change(name, before, after)

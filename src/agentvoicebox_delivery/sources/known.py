@@ -18,11 +18,11 @@ class Known(msgspec.Struct, frozen=True):
 
     Attributes:
         shipment: None: there was none of this number.
-        asked_s: when the question went out (monotonic), so that an age is never told too young.
+        requested_s: when the question went out (monotonic), so that an age is never told too young.
     """
 
     shipment: Shipment | None
-    asked_s: float
+    requested_s: float
 
 
 class KnownParcels:

@@ -20,7 +20,7 @@ from agentvoicebox.resilience.breaker import BreakerPolicy, BreakerState
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources.gate import Gate, OnChange, Verdict
-from agentvoicebox_delivery.sources.sanity_answer import UNWELL, AttemptFailed, Kind, garbage, result_of
+from agentvoicebox_delivery.sources.sanity_answer import BREAKER_KINDS, AttemptFailed, Kind, garbage, result_of
 from agentvoicebox_delivery.sources.sanity_documents import read
 from agentvoicebox_delivery.sources.sanity_query import MOST_DOCUMENTS, Question, SanityDataset, how_many, shipments_of
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
@@ -112,7 +112,7 @@ class SanityShipments:
         wanted = list(tracking_ids)[:MOST_CANDIDATES]
         if not wanted or (self._tenants is not None and tenant_id not in self._tenants):
             return []
-        documents = await self._ask(shipments_of(wanted))
+        documents = await self._query(shipments_of(wanted))
         if not isinstance(documents, list):
             raise BadProviderAnswer("Sanity answered a look-up with something other than a list")
         if len(documents) >= MOST_DOCUMENTS:
@@ -168,7 +168,7 @@ class SanityShipments:
             self._checking = None
         self._checked = (self._clock.monotonic_s(), failed)
 
-    async def _ask(self, question: Question) -> Any:
+    async def _query(self, question: Question) -> Any:
         """Ask through the gate, trying again where it may help."""
         ticket = self._gate.admit()
         verdict = Verdict.RELEASED
@@ -178,13 +178,13 @@ class SanityShipments:
             verdict = Verdict.SUCCEEDED
             return result
         except AttemptFailed as failure:
-            if failure.kind in UNWELL:
+            if failure.kind in BREAKER_KINDS:
                 verdict = Verdict.FAILED
             elif failure.kind is Kind.LIMITED:
                 verdict = Verdict.LIMITED
             _raise(failure)
         finally:
-            self._gate.settle(ticket, verdict)
+            self._gate.report(ticket, verdict)
 
     async def _try(self, question: Question, *, tries: int) -> Any:
         until_s = self._clock.monotonic_s() + self._deadline_s

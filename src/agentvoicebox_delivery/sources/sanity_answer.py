@@ -31,7 +31,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
 
 
-UNWELL = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.GARBAGE})  # what a breaker counts
+BREAKER_KINDS = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.GARBAGE})  # what a breaker counts
 
 
 class AttemptFailed(Exception):
@@ -118,10 +118,10 @@ def _refusal(
     if status >= 500:
         error = ProviderUnavailable(f"Sanity answers {status}{quote}")
         return AttemptFailed(Kind.SERVER_ERROR, error, may_retry=status in RETRIED_STATUSES)
-    return AttemptFailed(Kind.REFUSED, BadProviderAnswer(f"{_mend(status, words, dataset)}{quote}"))
+    return AttemptFailed(Kind.REFUSED, BadProviderAnswer(f"{_fix(status, words, dataset)}{quote}"))
 
 
-def _mend(status: int, words: str, dataset: SanityDataset) -> str:
+def _fix(status: int, words: str, dataset: SanityDataset) -> str:
     """What a person should look at."""
     match status:
         case 401 if "project" in words.lower():

@@ -40,10 +40,10 @@ def documents(shipments: Iterable[Shipment]) -> list[dict[str, Any]]:
             document["carrier"] = {"_type": "reference", "_ref": carrier_id}
         event = shipment.last_event
         if event:
-            told = {"_key": "last", "status": event.status.value}
-            told |= {"at": _moment(event.at)} if event.at else {}
-            told |= {"location": event.location} if event.location else {}
-            document["events"] = [told]
+            event_fields = {"_key": "last", "status": event.status.value}
+            event_fields |= {"at": _moment(event.at)} if event.at else {}
+            event_fields |= {"location": event.location} if event.location else {}
+            document["events"] = [event_fields]
         written.append(document)
     return [*carriers.values(), *written]
 

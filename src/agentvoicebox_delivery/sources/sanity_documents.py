@@ -2,7 +2,7 @@
 
 A document whose state can't be read is unreadable as a whole: its parcel exists, so "not found" would be a lie, and any state
 would be invented. A field beside the state that can't be read is left out. Two documents for one number that tell different
-stories are unreadable together. Each of these is logged, with the document's id and never with its words.
+candidates are unreadable together. Each of these is logged, with the document's id and never with its words.
 """
 
 import re
@@ -48,33 +48,33 @@ class Reading(msgspec.Struct, frozen=True):
 
 def read(documents: Sequence[Any], tracking_ids: Sequence[str]) -> Reading:
     """The shipments of the asked normalised ids in the documents of an answer."""
-    stories: dict[str, list[Shipment]] = {}
+    candidates: dict[str, list[Shipment]] = {}
     unreadable: set[str] = set()
-    has_strangers = False
+    has_unmatched = False
     for document in documents:
         if not isinstance(document, dict):
             _log.warning("document skipped", reason="not an object")
-            has_strangers = True
+            has_unmatched = True
             continue
         if str(document.get("_id", "")).startswith(NOT_PUBLISHED):
             continue
         tracking_id = _asked_id(document, tracking_ids)
         if tracking_id is None:
             _skip(document, "no id that was asked for")
-            has_strangers = True
+            has_unmatched = True
             continue
         status = status_of(document.get("status"))
         if status is None:
             _skip(document, "no known status")
             unreadable.add(tracking_id)
             continue
-        stories.setdefault(tracking_id, []).append(_shipment(tracking_id, status, document))
-    for tracking_id, told in stories.items():
-        if len({msgspec.structs.replace(each, updated_at=None) for each in told}) > 1:
-            _log.warning("documents contradict each other", documents=len(told))
+        candidates.setdefault(tracking_id, []).append(_shipment(tracking_id, status, document))
+    for tracking_id, found in candidates.items():
+        if len({msgspec.structs.replace(each, updated_at=None) for each in found}) > 1:
+            _log.warning("documents contradict each other", documents=len(found))
             unreadable.add(tracking_id)
-    shipments = {each: told[-1] for each, told in stories.items() if each not in unreadable}
-    if has_strangers:  # one of them may have been any of those that we did not find
+    shipments = {each: found[-1] for each, found in candidates.items() if each not in unreadable}
+    if has_unmatched:  # one of them may have been any of those that we did not find
         unreadable |= {each for each in tracking_ids if each not in shipments}
     return Reading(shipments, frozenset(unreadable))
 

@@ -17,18 +17,18 @@ class SingleFlight(Generic[K, V]):
 
     Args:
         fetch: gets several at once; its result has every key.
-        land: told what came, with the keys that still matter.
+        store: told what came, with the keys that still matter.
     """
 
     def __init__(
-        self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], land: Callable[[Mapping[K, V]], None]
+        self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], store: Callable[[Mapping[K, V]], None]
     ) -> None:
         self._fetch = fetch
-        self._land = land
+        self._store = store
         self._flights: dict[K, asyncio.Task[Mapping[K, V]]] = {}
-        self._airborne: set[asyncio.Task[Mapping[K, V]]] = set()
+        self._tasks: set[asyncio.Task[Mapping[K, V]]] = set()
 
-    def board(self, keys: Collection[K]) -> tuple[set[asyncio.Task[Mapping[K, V]]], bool]:
+    def join(self, keys: Collection[K]) -> tuple[set[asyncio.Task[Mapping[K, V]]], bool]:
         """The flights that bring `keys`, one of them new for those that are not under way.
 
         Wait for them with `asyncio.wait`, which leaves them alone when the waiter goes.
@@ -38,9 +38,9 @@ class SingleFlight(Generic[K, V]):
         """
         missing = [key for key in dict.fromkeys(keys) if key not in self._flights]
         if missing:
-            task = asyncio.create_task(self._fly(missing), name="single-flight")
-            self._airborne.add(task)
-            task.add_done_callback(self._arrived)
+            task = asyncio.create_task(self._run(missing), name="single-flight")
+            self._tasks.add(task)
+            task.add_done_callback(self._on_done)
             self._flights.update(dict.fromkeys(missing, task))
         return {self._flights[key] for key in keys}, bool(missing)
 
@@ -56,23 +56,23 @@ class SingleFlight(Generic[K, V]):
 
     async def close(self) -> None:
         """End all flights; who waits for one finds it cancelled."""
-        flying = list(self._airborne)
-        for task in flying:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*flying, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fly(self, keys: Sequence[K]) -> Mapping[K, V]:
+    async def _run(self, keys: Sequence[K]) -> Mapping[K, V]:
         task = asyncio.current_task()
         try:
-            brought = await self._fetch(keys)
-            self._land({key: brought[key] for key in keys if self._flights.get(key) is task})
-            return brought
+            fetched = await self._fetch(keys)
+            self._store({key: fetched[key] for key in keys if self._flights.get(key) is task})
+            return fetched
         finally:
             for key in keys:
                 if self._flights.get(key) is task:
                     del self._flights[key]
 
-    def _arrived(self, task: asyncio.Task[Mapping[K, V]]) -> None:
-        self._airborne.discard(task)
+    def _on_done(self, task: asyncio.Task[Mapping[K, V]]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen, also when nobody waits any more

@@ -12,11 +12,11 @@ from agentvoicebox.kits.evaluation import KitEvaluation
 
 def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario], choice: KitChoice) -> Scored:
     """`accuracy.told`: results whose state or failure the agent told. `accuracy.expected`: expectations that were met."""
-    due = heard = met = wanted = 0
+    due = reported = met = wanted = 0
     faults: list[ScoreFault] = []
     for interaction in interactions:
         count, good = _reported(interaction, choice.judge(interaction))
-        due, heard = due + count, heard + good
+        due, reported = due + count, reported + good
         if good < count:
             what = f"{count - good} of {count} results were not told to the caller"
             faults.append(_fault("accuracy.told", interaction, what))
@@ -26,7 +26,7 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
             wanted += _expectations(scenario)
             met += _expectations(scenario) - len(unmet)
             faults += [_fault("accuracy.expected", interaction, what) for what in unmet]
-    return Scored((*share("accuracy.told", heard, due), *share("accuracy.expected", met, wanted)), tuple(faults))
+    return Scored((*share("accuracy.told", reported, due), *share("accuracy.expected", met, wanted)), tuple(faults))
 
 
 def _reported(interaction: Interaction, judge: InteractionJudge | None) -> tuple[int, int]:
@@ -35,7 +35,7 @@ def _reported(interaction: Interaction, judge: InteractionJudge | None) -> tuple
         reported = judge.reported(interaction.transcript, interaction.tool_calls)
         return len(reported), sum(reported)
     judgement = interaction.judgement
-    return (judgement.due, judgement.told) if judgement else (0, 0)
+    return (judgement.due, judgement.reported) if judgement else (0, 0)
 
 
 def _fault(metric: str, interaction: Interaction, what: str) -> ScoreFault:

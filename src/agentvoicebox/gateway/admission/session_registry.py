@@ -65,8 +65,8 @@ class SessionSlot:
     def attach(self, call: ActiveCall) -> None:
         """The call runs now."""
         self._call = call
-        for tell in self._pending:
-            tell(call)
+        for command in self._pending:
+            command(call)
         self._pending.clear()
 
     def displace_previous(self) -> None:
@@ -77,26 +77,26 @@ class SessionSlot:
 
     def end(self, reason: str, code: int) -> None:
         """See ActiveCall."""
-        self._tell(lambda call: call.end(reason, code))
+        self._forward(lambda call: call.end(reason, code))
 
     def hand_over(self) -> None:
         """See ActiveCall."""
-        self._tell(lambda call: call.hand_over())
+        self._forward(lambda call: call.hand_over())
 
     def drop(self) -> None:
         """See ActiveCall."""
-        self._tell(lambda call: call.drop())
+        self._forward(lambda call: call.drop())
 
     def on_health_changed(self, health: ServiceHealth) -> None:
         """See ActiveCall. A call asks for the health itself when it begins."""
         if self._call is not None:
             self._call.on_health_changed(health)
 
-    def _tell(self, tell: Callable[[ActiveCall], None]) -> None:
+    def _forward(self, command: Callable[[ActiveCall], None]) -> None:
         if self._call is None:
-            self._pending.append(tell)
+            self._pending.append(command)
         else:
-            tell(self._call)
+            command(self._call)
 
 
 class SessionRegistry:

@@ -77,7 +77,7 @@ class LanguageModels:
         self._providers: dict[str, Llm] = {**(deterministic or {}), **(others or {}), **self._clients}
         self._guarded: dict[tuple[str, float], GuardedLlm] = {}
         self._made: dict[str, LanguageModel] = {}
-        self._behind: dict[str, tuple[GuardedLlm, ...]] = {}
+        self._guards_of: dict[str, tuple[GuardedLlm, ...]] = {}
 
     def get(self, name: str) -> LanguageModel:
         """The language model of a name.
@@ -106,12 +106,12 @@ class LanguageModels:
         """Whether one that was asked has failed, and has not answered since."""
         return any(guarded.is_suspect for guarded in self._guarded.values())
 
-    async def ailing(self) -> frozenset[str]:
+    async def unavailable(self) -> frozenset[str]:
         """Names, as they were asked for, behind which nothing can answer now. Asks only those that have failed."""
         suspects = [guarded for guarded in self._guarded.values() if guarded.is_suspect]
         await asyncio.gather(*(guarded.check() for guarded in suspects), return_exceptions=True)
         return frozenset(
-            name for name, behind in self._behind.items() if behind and all(each.is_suspect for each in behind)
+            name for name, behind in self._guards_of.items() if behind and all(each.is_suspect for each in behind)
         )
 
     async def close(self) -> None:
@@ -130,10 +130,10 @@ class LanguageModels:
         guarded = [self._guard(part, each_s) for part in parts[:-1]] + [
             self._guard(parts[-1], LAST_FIRST_TOKEN_WITHIN_S)
         ]
-        self._behind[name] = tuple(guarded)
+        self._guards_of[name] = tuple(guarded)
         return LanguageModel(self._grounded(FailoverLlm(guarded)), is_deterministic=False)
 
-    def _guard(self, part: str, patience_s: float) -> GuardedLlm:
+    def _guard(self, part: str, timeout_s: float) -> GuardedLlm:
         provider, _, model = part.partition("/")
         if provider not in self._providers:
             known = f"known: {', '.join(sorted(self._providers))}"
@@ -143,10 +143,10 @@ class LanguageModels:
         if server is not None and not (model or server.model):
             where = "AVB_LLM_MODEL" if provider == OPENAI else "it in AVB_LLM_SERVERS"
             raise ProviderUnavailable(f"which model? Write `{provider}/<model>` in the agent's file, or set {where}")
-        key = (part, patience_s)
+        key = (part, timeout_s)
         if key not in self._guarded:
             llm = self._providers[provider]
             if model and isinstance(llm, OpenAICompatibleLlm):
                 llm = llm.with_model(model)
-            self._guarded[key] = GuardedLlm(part, llm, first_token_within_s=patience_s, breaker=self._breaker)
+            self._guarded[key] = GuardedLlm(part, llm, first_token_within_s=timeout_s, breaker=self._breaker)
         return self._guarded[key]

@@ -26,10 +26,10 @@ class DataFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take_lock()
+        self._lock = self._acquire_lock()
         self.sockets = self._socket_folder()
 
-    def _take_lock(self) -> IO[str]:
+    def _acquire_lock(self) -> IO[str]:
         path = self.path / "embedded.lock"
         while True:
             lock = path.open("w")
