@@ -47,13 +47,13 @@ def test_the_report_of_any_other_parcel_fails() -> None:
 def test_a_wrong_day_fails() -> None:
     yesterday = next(row for row in parcels(date(2026, 11, 21)) if row.tracking_id == PARCEL)
     faults = demo.faults_of(record_of(reply.found(yesterday)), SCRIPT, Settings())
-    assert faults == [f"the agent never told the day: {spoken_date(TODAY)}"]
+    assert faults == [f"the agent did not state the day: {spoken_date(TODAY)}"]
 
 
 def test_words_that_were_never_heard_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "_transcripts", lambda record, settings: ["", "mumble"])
     told = record_of(reply.found(ROWS[PARCEL]))
-    assert demo.faults_of(told, SCRIPT, Settings()) == ["'out for delivery' can't be heard in the recording"]
+    assert demo.faults_of(told, SCRIPT, Settings()) == ["'out for delivery' is not recognised in the recording"]
 
 
 @pytest.mark.usefixtures("audible")

@@ -116,7 +116,7 @@ def test_a_shut_gate_says_how_long() -> None:
     watched = Watched()
     watched.call(Verdict.FAILED, 5)
     watched.clock.advance(12.0)
-    with pytest.raises(ProviderUnavailable, match="18 s more"):
+    with pytest.raises(ProviderUnavailable, match="in 18 s"):
         watched.gate.admit()
 
 

@@ -1,4 +1,4 @@
-"""All scorers over a set of interactions: one score, with the calls that spoil it."""
+"""Runs all scorers over a set of interactions: one score, with the faulty calls."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +13,12 @@ from agentvoicebox.interactions.interaction import Interaction
 
 
 class Score(msgspec.Struct, frozen=True):
-    """What a set of interactions is worth.
+    """The score of a set of interactions.
 
     Attributes:
-        interactions: how many there are.
-        metrics: by name, in the order in which they are told.
-        faults: what spoils them.
+        interactions: their number.
+        metrics: by name, in the order of the report.
+        faults: single faults that lower the metrics.
     """
 
     interactions: int
@@ -26,7 +26,7 @@ class Score(msgspec.Struct, frozen=True):
     faults: tuple[ScoreFault, ...]
 
     def faults_of(self, metric: str) -> list[ScoreFault]:
-        """Those that count in a metric."""
+        """The faults that count in a metric."""
         return [fault for fault in self.faults if fault.metric == metric]
 
 
@@ -40,9 +40,9 @@ def score(
     """Score interactions.
 
     Args:
-        interactions: of any doors.
-        scenarios: by name, for those that were played.
-        choice: whose judges and facts count.
+        interactions: of any channels.
+        scenarios: by name, for interactions that came from scenarios.
+        choice: provides the kits' judges and facts.
         replays: of the same interactions, if they were replayed.
     """
     found = [

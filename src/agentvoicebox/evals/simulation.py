@@ -1,7 +1,7 @@
-"""A scenario simulated without sound: the real engine, the kit's real language model and tools, on a clock of its own.
+"""Simulates a scenario without sound: the real engine, the kit's real language model and tools, and a simulated clock.
 
-Decides how long each part takes (constants, so that two simulations are equal to the byte) and what a caller does meanwhile.
-A call of a minute takes some 20 ms. It can't show what a recogniser makes of noise: transcripts are the lines as written.
+Decides how long each part takes (constants, so that two simulations are equal byte for byte) and when the caller acts. A call of
+one minute takes about 20 ms. Speech recognition is not simulated: transcripts are the lines as written.
 """
 
 import heapq
@@ -36,7 +36,7 @@ SESSION_S = 3_600.0
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """How long each part takes, in ms; about what they take on a machine with two cores."""
+    """Duration of each part in ms, about as on a machine with two cores."""
 
     stt_ms: float = 90.0
     dialogue_ms: float = 4.0
@@ -46,16 +46,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Simulation:
-    """One call. `play` once.
+    """One simulated call. Call `play` once.
 
     Args:
-        scenario: what the caller does.
+        scenario: the scenario to play.
         agents: of the deployment.
         choice: the kits of the deployment.
         wall_s: Unix time at which the call begins.
-        run_tool: the tools; by default those of the agent's kit over the scenario's backend.
-        timing: how long each part takes.
-        llm: answers instead of the kit's deterministic model.
+        run_tool: runs the tools; by default those of the agent's kit with the scenario's backend.
+        timing: duration of each part.
+        llm: replaces the kit's deterministic model.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Simulation:
         self._now_s = 0.0
         self._schedule_queue: list[tuple[float, int, str, Callable[[], i.Input | None]]] = []
         self._count = itertools.count()
-        self._transcripts: dict[str, str] = {}  # recogniser's jobs → what it hears
+        self._transcripts: dict[str, str] = {}  # STT job → transcript
         self._probed: dict[str, int] = {}
         self._open: dict[str, Any] = {}
         self._next_transcript = ""
@@ -94,7 +94,7 @@ class Simulation:
         self._opening = effects
 
     async def play(self) -> Interaction:
-        """The whole call, as it is kept in local mode."""
+        """Play the call and return its interaction, with words."""
         await self._apply(self._opening)
         for line in self._scenario.lines:
             await self._play_line(line)
@@ -145,7 +145,7 @@ class Simulation:
         heapq.heappush(self._schedule_queue, (at_s, next(self._count), job_id, make))
 
     async def _run_until_idle(self, played_s: float | None = None) -> None:
-        """Let everything happen that is due; with `played_s` only until so much of the reply was heard."""
+        """Advance the clock until nothing is scheduled; with `played_s`, only until this much of the reply was played."""
         while not self._engine.is_closed:
             until_s = None
             if played_s is not None and self._first_audio_s is not None:

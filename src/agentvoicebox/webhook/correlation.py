@@ -28,7 +28,7 @@ class CorrelationMiddleware:
     Args:
         labels: path → label of the route; other paths are `other`.
 
-    Sets in a request's `state`: `correlation_id`, `began_s` (of `time.perf_counter`) and `log_fields`, more fields of the log line.
+    Sets in a request's `state`: `correlation_id`, `began_s` (of `time.perf_counter`) and `log_fields`, fields of the log line.
     """
 
     def __init__(self, app: ASGIApp, *, labels: Mapping[str, str], metrics: WebhookMetrics) -> None:

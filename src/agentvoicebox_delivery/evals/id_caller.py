@@ -1,6 +1,6 @@
-"""A caller who has a tracking number, and answers truthfully until told about a parcel: the other side of the dialogue.
+"""A simulated caller with a tracking number, who answers truthfully until the agent reports a parcel.
 
-Decides what such a caller says to each line of ours. What the recogniser makes of it, and who answers look-ups, is given.
+Decides what the caller says to each line of the agent. The recogniser and the look-up are parameters.
 """
 
 import random
@@ -18,24 +18,25 @@ from agentvoicebox_delivery.numbers.readback import ending, readback
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
 from agentvoicebox_delivery.parcels.tool_result import read
 
-MOST_TRIES = 3  # of giving the number or a part of it; then a caller hangs up
+MOST_TRIES = 3  # number of times the caller says the number or a part of it before hanging up
 MOST_LINES = 14
 TOOL = ToolSpec(tool_schema.NAME, tool_schema.DESCRIPTION, tool_schema.PARAMETERS)
 
-Recognise = Callable[[str], str]  # what is said → what the recogniser writes
+Recognise = Callable[[str], str]  # spoken line → transcript
 RunLookUp = Callable[[dict[str, object]], str]  # arguments of the tool → its output
 
 
 @dataclass
 class CallOutcome:
-    """How a call went.
+    """The outcome of a call.
 
     Attributes:
-        reported_id: the id whose state was told, or "".
-        is_own: it was the caller's own.
-        tries: how often the caller gave the number or a part of it.
-        confirmed: whether exactly this id was read back and confirmed before.
-        lines: who said what: the caller's lines as said and as heard.
+        reported_id: tracking id of the parcel that the agent reported, or "".
+        is_own: whether it is the caller's own parcel.
+        tries: how often the caller said the number or a part of it.
+        confirmed: whether this id was read back and confirmed before.
+        turns: number of the agent's lines.
+        lines: transcript: the caller's lines as said and as recognised, the agent's lines, and tool calls.
     """
 
     reported_id: str = ""
@@ -47,17 +48,17 @@ class CallOutcome:
 
     @property
     def is_wrong(self) -> bool:
-        """Another person's parcel was told."""
+        """Whether the agent reported another person's parcel."""
         return bool(self.reported_id) and not self.is_own
 
 
 class Caller:
-    """One truthful caller.
+    """One caller.
 
     Args:
-        person: who calls.
+        person: the caller's data and first line.
         hear: the line and the recogniser.
-        look_up: the tool.
+        look_up: runs the tool.
     """
 
     def __init__(self, person: Person, recognise: Recognise, look_up: RunLookUp) -> None:
@@ -70,7 +71,7 @@ class Caller:
         self._outcome = CallOutcome()
 
     def call(self) -> CallOutcome:
-        """The whole call."""
+        """Make the call."""
         outcome, says = self._outcome, self._person.opening
         outcome.tries = 1
         while outcome.turns < MOST_LINES:
@@ -90,7 +91,7 @@ class Caller:
         return outcome
 
     def _agent(self) -> str:
-        """Our side until it has said something."""
+        """Run the agent until it says something."""
         for _ in range(4):
             move = next_move(self._messages, [TOOL])
             if isinstance(move, Say):
@@ -111,7 +112,7 @@ class Caller:
         return ""
 
     def _answer(self, line: str) -> str | None:
-        """What the caller says to our line; None to hang up."""
+        """The caller's answer to a line of the agent; None to hang up."""
         mine, low = self._person.tracking_id, line.lower()
         if "goodbye" in low:
             return None
@@ -136,7 +137,7 @@ class Caller:
         return self._chance.choice(id_corpus.AGAIN).format(id_corpus.spoken_slowly(mine, self._chance))
 
     def _rest(self, line: str) -> str:
-        """The agent has a part of the number and wants the next."""
+        """The answer when the agent has a part of the number and asks for the next part."""
         mine, so_far = self._person.tracking_id, _bare(line)
         if line == phrases.WHAT_COMES_NEXT:
             self._outcome.tries += 1
