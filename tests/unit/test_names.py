@@ -23,8 +23,19 @@ DUPLICATES: frozenset[str] = frozenset()
 
 BANNED = frozenset({
     "told", "whoever", "whomever", "nobody", "somebody", "anybody", "wary", "lull", "farewell", "bury", "burial", "hotline",
-    "mend", "mended", "mending", "ails", "ailing", "complain", "complains",
+    "mend", "mended", "mending", "ails", "ailing", "complain", "complains", "affair", "honest", "honestly", "wiser",
 })  # fmt: skip
+# Phrases of the literary register, as patterns. They stand in no docstring or comment.
+BANNED_PHRASES = tuple(
+    re.compile(phrase)
+    for phrase in (
+        r"in time of need", r"\bc[ao]mes? to\b", r"\bwho asks\b", r"\bby hand\b", r"\blet go\b", r"\bas good as\b", r"\bdoors?\b",
+        r"can't be told", r"\bas (it|they) stands?\b", r"\blet in\b", r"\bnone of ours\b", r"\bfront doors?\b", r"\bthe book\b",
+        r"\bto be had\b", r"\bit is none\b",
+    )
+)  # fmt: skip
+# Stored names that keep a banned word, since files of every version hold them: scores and baselines (`agentvoicebox eval`).
+STORED_NAMES = re.compile(r"accuracy\.told")
 # Rooms in which the banned words are gone; to be extended until it is all of them.
 PLAIN_ROOMS = ("agentvoicebox", "agentvoicebox_delivery")
 # Files inside these rooms that are not done yet.
@@ -60,8 +71,12 @@ def banned_words(source: str) -> list[str]:
         is_prose = token.type == tokenize.COMMENT or (token.type == tokenize.STRING and token.start[0] in docstrings)
         if is_prose or token.type == tokenize.NAME:
             text = re.sub(r"avb:\S+", "", token.string)  # keys of the store keep their names
+            text = STORED_NAMES.sub("", text)
             words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower())
             found += [f"{word} (line {token.start[0]})" for word in words if word in BANNED]
+        if is_prose:
+            prose = " ".join(token.string.split()).lower()
+            found += [f"{each.pattern} (line {token.start[0]})" for each in BANNED_PHRASES if each.search(prose)]
     return found
 
 
@@ -111,6 +126,8 @@ def test_no_banned_word_stands_in_a_plain_room(path: Path) -> None:
         "x = 1  # nobody knows",
         "class FarewellParty: ...",
         "is_wary = True",
+        '"""What a call came to."""',
+        "x = 1  # closed by hand",
     ],
 )
 def test_a_planted_word_is_caught(source: str) -> None:

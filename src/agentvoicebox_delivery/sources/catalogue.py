@@ -14,7 +14,7 @@ MOST_ALIKE, MOST_NEAR = 200, 400  # rows for one ending or beginning; rows in al
 
 
 class Catalogue:
-    """Shipments in PostgreSQL. Implements parcels.port.Shipments."""
+    """Shipments in PostgreSQL. Implements parcels.port.Shipments and NearShipments."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -26,7 +26,7 @@ class Catalogue:
         return [_shipment(row) for row in rows]
 
     async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
-        """The parcels whose numbers begin or end like these. Raises StorageLost."""
+        """See parcels.port.NearShipments. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_NEAR, tenant_id, list(endings), list(beginnings), MOST_ALIKE, MOST_NEAR)
         return [_shipment(row) for row in rows]
