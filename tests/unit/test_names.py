@@ -36,9 +36,9 @@ BANNED_PHRASES = tuple(
 )  # fmt: skip
 # Stored names that keep a banned word, since files of every version hold them: scores and baselines (`agentvoicebox eval`).
 STORED_NAMES = re.compile(r"accuracy\.told")
-# Rooms in which the banned words are gone; to be extended until it is all of them.
+# Packages without the banned words.
 PLAIN_ROOMS = ("agentvoicebox", "agentvoicebox_delivery")
-# Files inside these rooms that are not done yet.
+# Exceptions among their files; the list may only shrink.
 NOT_PLAIN_YET: frozenset[str] = frozenset()
 # What callers and language models say is not ours to word.
 WORDS_OF_CALLERS = frozenset({
