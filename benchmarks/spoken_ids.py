@@ -25,9 +25,9 @@ from rich.table import Table
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_stt
 from agentvoicebox_delivery.evals import id_corpus
-from agentvoicebox_delivery.evals.id_caller import Caller, LookUp, Story
+from agentvoicebox_delivery.evals.id_caller import Caller, CallOutcome, RunLookUp
 from agentvoicebox_delivery.evals.id_corpus import Person
-from agentvoicebox_delivery.evals.id_voices import LINES, SPEAKERS, Ear, Mouths, Speaker
+from agentvoicebox_delivery.evals.id_voices import LINES, SPEAKERS, CallerVoices, LineRecogniser, Speaker
 from agentvoicebox_delivery.numbers import tracking
 from agentvoicebox_delivery.numbers.inquiry import Inquiry
 from agentvoicebox_delivery.parcels import track
@@ -44,7 +44,7 @@ GROUPS = ("kind", "voice", "shape")
 WIDTH = 132  # of the table where there is no terminal
 
 
-def look_up(parcels: Sequence[str]) -> LookUp:
+def look_up(parcels: Sequence[str]) -> RunLookUp:
     """The tool over these parcels, found as the catalogue finds them."""
     shelf = {each: Shipment(each, ShipmentStatus.IN_TRANSIT, None, date(2026, 11, 24)) for each in parcels}
 
@@ -68,11 +68,13 @@ def raw_id(heard: str) -> str:
     return tracking.normalize("".join(character for character in heard if character.isalnum() or character.isspace()))
 
 
-def one_call(person: Person, speaker: Speaker, line: str, ear: Ear, desk: LookUp) -> dict[str, Any]:
+def one_call(
+    person: Person, speaker: Speaker, line: str, recogniser: LineRecogniser, desk: RunLookUp
+) -> dict[str, Any]:
     """Everything measured of one call."""
-    heard = ear.hear(speaker, line, person.opening)
+    heard = recogniser.transcribe(speaker, line, person.opening)
     found = tracking.candidates(heard)
-    story: Story = Caller(person, lambda text: ear.hear(speaker, line, text), desk).call()
+    outcome: CallOutcome = Caller(person, lambda text: recogniser.transcribe(speaker, line, text), desk).call()
     return {
         "line": line,
         "voice": speaker.name,
@@ -83,11 +85,11 @@ def one_call(person: Person, speaker: Speaker, line: str, ear: Ear, desk: LookUp
         "raw": raw_id(heard).endswith(person.tracking_id),
         "best": bool(found) and found[0].tracking_id == person.tracking_id,
         "among": any(each.tracking_id == person.tracking_id for each in found),
-        "tries": story.tries if story.is_served else 0,
-        "wrong": story.is_wrong,
-        "unconfirmed": story.is_served and not story.confirmed,
-        "turns": story.turns,
-        "story": story.lines,
+        "tries": outcome.tries if outcome.is_own else 0,
+        "wrong": outcome.is_wrong,
+        "unconfirmed": outcome.is_own and not outcome.confirmed,
+        "turns": outcome.turns,
+        "outcome": outcome.lines,
     }
 
 
@@ -200,23 +202,25 @@ def main() -> int:
     console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
     MODELS.mkdir(parents=True, exist_ok=True)
     catalogue = ModelCatalogue(cache_dir=MODELS)
-    mouths = Mouths(catalogue, options.cache / "sounds", kokoro_voices=options.kokoro_voices)
-    speakers = [speaker for speaker in SPEAKERS if mouths.can_speak(speaker)]
-    ear = Ear(build_stt(options.profile, catalogue, threads=1), options.profile, mouths, options.cache / "heard")
+    voices = CallerVoices(catalogue, options.cache / "sounds", kokoro_voices=options.kokoro_voices)
+    speakers = [speaker for speaker in SPEAKERS if voices.can_speak(speaker)]
+    recogniser = LineRecogniser(
+        build_stt(options.profile, catalogue, threads=1), options.profile, voices, options.cache / "heard"
+    )
     people = id_corpus.people(callers, seed=options.seed)
     desk = look_up(id_corpus.parcels(people, PARCELS, seed=options.seed))
     todo = [(person, speakers[person.number % len(speakers)], line) for person in people for line in lines]
-    calls = [one_call(*each, ear, desk) for each in with_progress(todo, description="calls", console=console)]
+    calls = [one_call(*each, recogniser, desk) for each in with_progress(todo, description="calls", console=console)]
     result = figures(calls) | {
         "profile": options.profile,
         "callers": callers,
         "parcels": PARCELS,
-        "decoded": ear.decoded,
+        "decoded": recogniser.decoded,
     }
     show(result, console)
     for call in [call for call in calls if call["wrong"] or not 1 <= call["tries"] <= 2][: options.show]:
         console.rule(f"{call['id']} · {call['line']} · {call['voice']}" + (" · WRONG PARCEL" if call["wrong"] else ""))
-        console.print("\n".join(call["story"]), markup=False, highlight=False)
+        console.print("\n".join(call["outcome"]), markup=False, highlight=False)
     if options.calls:
         options.calls.write_text("".join(json.dumps(call, ensure_ascii=False) + "\n" for call in calls))
     told = json.dumps(result, indent=2, ensure_ascii=False)

@@ -1,10 +1,9 @@
-"""Agents: who answers a call. Each is one small TOML file; the file's name is the agent's, and what a client asks for as `model`.
+"""Agents answer calls. Each is one small TOML file; its file name is the agent's name, which clients send as `model`.
 
     instructions, greeting, language_model, voice, speed, tools or [[tools]], [turn_detection]
 
-Decides what an agent file may say, and which agent a model name means. Built-in files are in `agent_files/`, further ones come
-with agent kits; a file of the user's with the same name replaces either. How a client changes its session later is up to
-`wire/session_config`.
+Defines the format of agent files, and which agent a model name means. Built-in files are in `agent_files/`, more files come with
+agent kits, and a user's file of the same name replaces either. `wire/session_config` handles later changes of a session.
 """
 
 import re
@@ -26,14 +25,14 @@ from agentvoicebox.wire.session_config import SessionConfig, apply_update
 
 BUILT_IN = Path(__file__).with_name("agent_files")
 MANUAL = "manual"
-OPENAI = "openai"  # every OpenAI-compatible server that is set up
+OPENAI = "openai"  # all configured OpenAI-compatible servers
 AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-# OpenAI's conversation models; its transcription and translation models are not this kind.
+# OpenAI's conversation models, without its transcription and translation models.
 OPENAI_MODEL = re.compile(r"gpt-(4o-(mini-)?)?realtime(?!.*(whisper|transcribe|translate))(-[a-z0-9.-]+)?")
 
 
 class UnknownModel(ClientError):
-    """No agent of this name."""
+    """There is no agent of this name."""
 
     code = "invalid_model"
 
@@ -42,10 +41,10 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The content of an agent's file.
 
     Attributes:
-        instructions: the task, as the language model reads it.
-        greeting: how a call begins when the client asks for a first answer; empty: as the model likes.
+        instructions: the instructions for the language model.
+        greeting: first sentence of a call, if the client requests a first response; empty: the model chooses it.
         language_model: `openai` for any OpenAI-compatible server, with an optional model after a slash, or a model of a kit;
-            empty: the kit's first model when the tools are a kit's, else `openai`.
+            empty: the first model of the kit whose tools the agent has, else `openai`.
         voice: a voice of the catalogue or an OpenAI name.
         speed: 0.25 to 1.5.
         tools: tools that the server runs: the name of a kit's tool, or the declaration of a tool that is called over HTTP.
@@ -62,7 +61,7 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def tool_names(self) -> tuple[str, ...]:
-        """Of all its tools, in the file's order."""
+        """Names of all its tools, in the file's order."""
         return tuple(tool if isinstance(tool, str) else tool.name for tool in self.tools)
 
     @property
@@ -75,7 +74,7 @@ class Agent(AgentFile, frozen=True, kw_only=True):
     """An agent that can be called.
 
     Attributes:
-        name: the file's, without its suffix.
+        name: the file name without suffix.
         tool_definitions: of its tools, in the file's order.
     """
 
@@ -83,7 +82,7 @@ class Agent(AgentFile, frozen=True, kw_only=True):
     tool_definitions: tuple[Definition, ...] = ()
 
     def profile(self) -> AgentProfile:
-        """What the engine needs of it besides the session."""
+        """What the engine needs besides the session."""
         return AgentProfile(
             name=self.name,
             language_model=self.language_model,
@@ -91,10 +90,10 @@ class Agent(AgentFile, frozen=True, kw_only=True):
         )
 
     def session(self, *, session_id: str, model: str, expires_at: int) -> SessionConfig:
-        """The session that a caller of this agent begins with; `model` is shown as the client asked for it.
+        """The initial session of a call; `model` is the name that the client sent.
 
         Raises:
-            ClientError: a value is out of the protocol's range; `Agents` has checked that before.
+            ClientError: a value is outside of the protocol's range; `Agents` checks this at start.
         """
         audio_input: dict[str, Any] = {}
         if self.turn_detection == MANUAL:
@@ -115,12 +114,12 @@ class Agents:
     """All agents, read once at start.
 
     Args:
-        folder: of the user's own files; empty: none.
-        default: who answers when OpenAI's model names are asked for; empty: the kits' default.
-        kits: whose agents and tools there are.
+        folder: of the user's agent files; empty: none.
+        default: name of the agent that answers to OpenAI's model names; empty: the kits' default.
+        kits: provide agents and tools.
 
     Raises:
-        SettingsError: naming every invalid file, a missing folder, or a default that is no agent.
+        SettingsError: lists every invalid file, a missing folder, or an unknown default agent.
     """
 
     def __init__(self, *, folder: str = "", default: str = "", kits: Kits | None = None) -> None:
@@ -150,19 +149,19 @@ class Agents:
 
     @property
     def by_name(self) -> Mapping[str, Agent]:
-        """Every agent by its name."""
+        """All agents by name."""
         return self._agents
 
     @property
     def default(self) -> Agent:
-        """Who answers when OpenAI's model names are asked for."""
+        """The agent that answers to OpenAI's model names."""
         return self._agents[self._default]
 
     def resolve(self, model: str) -> Agent:
-        """The agent that a client means by `model`.
+        """The agent for a client's `model`.
 
         Raises:
-            UnknownModel: no agent has this name, and it is not one of OpenAI's conversation models.
+            UnknownModel: it is neither an agent's name nor one of OpenAI's conversation models.
         """
         agent = self._agents.get(model)
         if agent is not None:
@@ -174,7 +173,7 @@ class Agents:
 
 
 def _read(path: Path, kits: Kits) -> Agent:
-    """One file. Raises ValueError that says what is wrong with it."""
+    """Read one file. Raises ValueError with the fault."""
     if not AGENT_NAME.fullmatch(path.stem):
         raise ValueError("an agent's name is made of lower-case letters, digits, '.', '_' and '-'")
     try:
@@ -194,16 +193,16 @@ def _read(path: Path, kits: Kits) -> Agent:
 
 
 def _definitions(file: AgentFile, kits: Kits) -> tuple[Definition, ...]:
-    """Of a file's tools. Raises ValueError."""
+    """The definitions of a file's tools. Raises ValueError."""
     served = kits.definitions
     declared = {tool.name: tool.definition() for tool in file.declared_tools}
     unknown = [name for name in file.tool_names if name not in served and name not in declared]
     twice = [name for name in file.tool_names if file.tool_names.count(name) > 1]
-    taken = sorted(declared.keys() & served.keys())
-    if twice or taken:
-        raise ValueError(f"two tools are named {[*twice, *taken][0]}")
+    existing = sorted(declared.keys() & served.keys())
+    if twice or existing:
+        raise ValueError(f"two tools are named {[*twice, *existing][0]}")
     if unknown:
-        there = f"there are {', '.join(served)}" if served else "no kit in AVB_KITS brings tools"
+        there = f"there are {', '.join(served)}" if served else "no kit in AVB_KITS has tools"
         raise ValueError(f"no such tool: {', '.join(unknown)}; {there}")
     kits.of_tools(file.tool_names)  # an agent belongs to one kit
     return tuple(declared.get(name) or served[name] for name in file.tool_names)

@@ -1,4 +1,4 @@
-"""The demo call: a caller who asks where a parcel is, spells its number, and says yes. Implements kits.demo.KitDemo."""
+"""The demo call: a caller asks for a parcel, spells its number, and confirms it. Implements kits.demo.KitDemo."""
 
 from datetime import UTC, datetime
 
@@ -17,13 +17,13 @@ class DeliveryDemo:
     """See kits.demo.KitDemo.
 
     Args:
-        shipment: the parcel that the caller asks about; by default the demo parcel as it stands today.
+        shipment: the parcel that the caller asks for; by default the demo parcel with today's data.
     """
 
     agent = "delivery"
-    about = "a caller asks where a parcel is, is asked for its number, spells it, and is told"
+    about = "a caller asks for a parcel, spells its number when the agent asks for it, and gets the parcel's state"
     opening = ("Hi, can you tell me where my parcel is?", NUMBER)
-    farewell = "No, that's all. Thank you."
+    closing_line = "No, that's all. Thank you."
     answers = (NUMBER_AGAIN, YES)
 
     def __init__(self, shipment: Shipment | None = None) -> None:
@@ -38,7 +38,7 @@ class DeliveryDemo:
         return NUMBER_AGAIN if "parcel ending" not in said and "number" in said else ""
 
     def facts(self) -> dict[str, str]:
-        """What the caller must have been told, in the words that are spoken."""
+        """The facts that the agent must state, in spoken words."""
         facts = {"number": ending(self.shipment.tracking_id), "state": self.audible()}
         if self.shipment.eta is not None:
             facts["day"] = spoken_date(self.shipment.eta)
@@ -48,7 +48,9 @@ class DeliveryDemo:
         """See KitDemo."""
         said = words(replies)
         return [
-            f"the agent never told the {name}: {fact}" for name, fact in self.facts().items() if words(fact) not in said
+            f"the agent did not state the {name}: {fact}"
+            for name, fact in self.facts().items()
+            if words(fact) not in said
         ]
 
     def audible(self) -> str:
@@ -57,9 +59,9 @@ class DeliveryDemo:
 
     def proof(self) -> str:
         """See KitDemo."""
-        return f"The caller was told the truth about {self.shipment.tracking_id}: {self.audible()}."
+        return f"The agent's answers about {self.shipment.tracking_id} are right: {self.audible()}."
 
 
 def words(text: str) -> str:
-    """Words alone, in lower case."""
+    """The words in lower case without punctuation."""
     return " ".join("".join(c if c.isalnum() else " " for c in text.lower().replace("'", "")).split())

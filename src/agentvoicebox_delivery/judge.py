@@ -1,8 +1,8 @@
-"""The judge of recorded interactions about parcels: what the agent claimed, which of it no result supports, what it left unsaid.
+"""The judge of recorded interactions about parcels: finds unsupported claims of the agent, and results that it did not report.
 
-Reads a finished conversation; whether a clause is supported is up to `grounding.judgement`. The facts of a result are its data,
-not the sentence that came with it, so a tool that words its answer wrongly is caught, too. A clause that can't be read at all,
-and names no person and no thing, proves nothing, so it is counted separately. Pure.
+Reads a finished conversation; `grounding.judgement` decides whether a clause is supported. The facts of a result are its data,
+not its sentence, so that wrong wording of a tool is also found. A clause that can't be parsed and names no person or thing
+proves nothing, so it is counted separately. Pure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class ParcelJudge:
         return read_claims(transcript, tool_calls, today)
 
     def reported(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
-        """See InteractionJudge. Of a parcel its state must be results_reported; of a failure, that it was one."""
+        """See InteractionJudge. For a parcel the agent must report its state; for a failure, that it is one."""
         return results_reported(transcript, tool_calls)
 
     def speech_faults(self, use: ToolUse, today: date) -> list[str]:

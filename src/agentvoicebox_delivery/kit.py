@@ -35,7 +35,7 @@ class DeliveryKit(AgentKit):
         return _serve(settings, context)
 
     def needs_postgres(self, settings: Settings) -> bool:
-        """See AgentKit: for the catalogue; Sanity is asked over HTTP."""
+        """See AgentKit: for the catalogue; Sanity is called over HTTP."""
         return DeliverySettings.of(settings).shipments == "catalogue"
 
     def language_models(self) -> Mapping[str, Llm]:
@@ -91,7 +91,7 @@ async def _serve(settings: Settings, context: KitContext) -> AsyncIterator[KitSe
         yield KitServices(
             tools=(delivery_status(look_up.find, near),),
             aliases=dict.fromkeys(own.tool_names, tool_schema.NAME),
-            # A worker does not wait for Sanity: while it is away, the last known answer and an honest sentence are left.
+            # A worker does not wait for Sanity: without it, callers get the last known answer or a sentence that says so.
             check=look_up.source_check if own.shipments == "catalogue" else None,
             dependencies=(look_up,),
             tool_routes=(track_route(),),
@@ -101,7 +101,7 @@ async def _serve(settings: Settings, context: KitContext) -> AsyncIterator[KitSe
 
 
 async def _seed(settings: Settings, postgres: Postgres) -> None:
-    """Put the demo parcels into the catalogue of the default tenant."""
+    """Insert the demo parcels into the catalogue of the default tenant."""
     from agentvoicebox_delivery.sources import demo_data
 
     if DeliverySettings.of(settings).demo_data:

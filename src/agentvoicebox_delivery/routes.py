@@ -1,4 +1,4 @@
-"""What the delivery agent adds to the webhook server: `/v1/track`, Sanity's webhook, and maintenance of breaker and cache."""
+"""The delivery agent's routes on the webhook server: `/v1/track`, Sanity's webhook, and maintenance of breaker and cache."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,13 +36,13 @@ def _track_fault(body: Mapping[str, Any]) -> tuple[str, str]:
         DEFINITION.read(dict(body))
     except (Misfit, Unreadable):
         if "tracking_id" in body:
-            return "string_type", "The tracking_id should be a text with letters or digits."
-        return "missing", "Give a tracking_id."
-    return "tracking_id", "The text holds no tracking number: six to 32 letters and digits."
+            return "string_type", "tracking_id should be a text with letters or digits."
+        return "missing", "tracking_id is missing."
+    return "tracking_id", "The text has no tracking number (six to 32 letters and digits)."
 
 
 def notice_routes(look_up: LookUp, secret: str) -> tuple[NoticeRoute, ...]:
-    """`POST /sanity/webhook`, which forgets parcels that have changed; none without a secret."""
+    """`POST /sanity/webhook`, which removes changed parcels from the cache; () without a secret."""
 
     def forget(body: bytes, headers: Mapping[str, str], wall_s: float) -> dict[str, Any]:
         ids = changed_ids(body, headers.get(HEADER), secret, wall_s=wall_s)
@@ -54,7 +54,7 @@ def notice_routes(look_up: LookUp, secret: str) -> tuple[NoticeRoute, ...]:
 
 
 def internal_router(look_up: LookUp) -> APIRouter:
-    """Breaker and cache, on the internal port."""
+    """Routes for breaker and cache on the internal port."""
     router = APIRouter()
 
     @router.post("/breaker/reset", summary="Close the breaker before its time")
@@ -73,7 +73,7 @@ def internal_router(look_up: LookUp) -> APIRouter:
     async def forget(tracking_id: str) -> JSONResponse:
         normal = normalize(tracking_id)
         if not is_tracking_id(normal):
-            return JSONResponse({"error": "that is no tracking number"}, status_code=422)
+            return JSONResponse({"error": "not a tracking number"}, status_code=422)
         return JSONResponse({"forgotten": look_up.forget(normal)})
 
     @router.delete("/cache", summary="Forget every parcel")

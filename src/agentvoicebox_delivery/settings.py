@@ -1,4 +1,4 @@
-"""Settings of the delivery agent: where parcels are looked up, and how long an answer stays fresh."""
+"""Settings of the delivery agent: the source of parcels, and the cache."""
 
 import re
 from typing import Literal, Self
@@ -13,14 +13,14 @@ class DeliverySettings(BaseModel):
     """Settings of the delivery agent. They become fields of `Settings` when the kit is chosen.
 
     Attributes:
-        demo_data: put the demo parcels (PKG004 and its siblings) into the embedded PostgreSQL's catalogue at each start.
-        shipments: where parcels are looked up: our own PostgreSQL table, or Sanity.
+        demo_data: insert the demo parcels (PKG004 and others) into the embedded PostgreSQL's catalogue at each start.
+        shipments: source of parcels: the PostgreSQL table (`catalogue`), or Sanity.
         sanity_project_id, sanity_dataset, sanity_token, sanity_api_version: of Sanity; the token needs read access.
-        sanity_base_url: another server that speaks Sanity's query API; empty: Sanity's own.
-        sanity_webhook_secret: opens `/sanity/webhook`, which forgets what has changed; empty: closed.
-        cache_ttl_s: how long an answer is as good as new; 0: not at all.
-        cache_size: parcels remembered.
-        vapi_tools: comma-separated names under which a dashboard may know the look-up.
+        sanity_base_url: another server with Sanity's query API; empty: Sanity's own.
+        sanity_webhook_secret: enables `/sanity/webhook`, which removes changed parcels from the cache; empty: disabled.
+        cache_ttl_s: seconds that a cached answer is fresh; 0: not at all.
+        cache_size: most parcels in the cache.
+        vapi_tools: comma-separated names of the look-up in a platform's dashboard.
     """
 
     demo_data: bool = True
@@ -44,23 +44,23 @@ class DeliverySettings(BaseModel):
     @classmethod
     def _sanity_needs_a_project(cls, value: str, info: ValidationInfo) -> str:
         if value and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
-            raise ValueError("small letters, digits and hyphens, as on sanity.io/manage")
+            raise ValueError("lower-case letters, digits and hyphens, as on sanity.io/manage")
         if not value and info.data.get("shipments") == "sanity" and not info.data.get("sanity_base_url"):
-            raise ValueError("the parcels are Sanity's, so name the project, or set AVB_SHIPMENTS=catalogue")
+            raise ValueError("Sanity needs a project; set it, or set AVB_SHIPMENTS=catalogue")
         return value
 
     @field_validator("sanity_dataset")
     @classmethod
     def _sanity_dataset_is_a_name(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9~][a-z0-9_~-]*", value):
-            raise ValueError("small letters, digits, hyphens and underscores")
+            raise ValueError("lower-case letters, digits, hyphens and underscores")
         return value
 
     @field_validator("sanity_token")
     @classmethod
     def _sanity_token_is_whole(cls, value: str) -> str:
         if not (value.isascii() and value.isprintable()) or " " in value:
-            raise ValueError("holds a character that no token has; was it copied whole?")
+            raise ValueError("contains a character that tokens do not have; is the copy complete?")
         return value
 
     @field_validator("sanity_api_version")
@@ -79,11 +79,11 @@ class DeliverySettings(BaseModel):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The kit's own part of a deployment's settings; defaults where they were loaded without the kit."""
+        """The kit's part of a deployment's settings; defaults if they were loaded without the kit."""
         given = {name: getattr(settings, name) for name in cls.model_fields if hasattr(settings, name)}
         return cls.model_validate(given)
 
     @property
     def tool_names(self) -> tuple[str, ...]:
-        """Names of the look-up at the webhook server; at least one."""
+        """Names of the look-up on the webhook server; at least one."""
         return comma_list(self.vapi_tools)

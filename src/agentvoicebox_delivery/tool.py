@@ -1,7 +1,7 @@
-"""Where is my parcel? The look-up as a tool, whichever protocol the question comes by.
+"""The look-up of parcels as a tool, for all protocols.
 
-Decides how arguments are read: many spellings of the key, an id that came as a number, several readings of one id. What an
-answer says is up to `parcels.track`; where parcels are looked up, and for how long, to `sources.look_up`.
+Decides how arguments are read: many spellings of the key, an id as a number, several readings of one id. `parcels.track` makes
+the answer; `sources.look_up` finds the parcels.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from agentvoicebox_delivery.parcels.reply import STALE_AFTER_S
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources import budget
 
-DEADLINE_S = 1.0  # a look-up has its own budget of 0.5 s (requirement B2.4); this is the net below it
-MOST_CHARACTERS = 512  # of one spoken id; the longest number takes about 250, spelled in words
+DEADLINE_S = 1.0  # fallback: a look-up has its own budget of 0.5 s (requirement B2.4)
+MOST_CHARACTERS = 512  # of one spoken id; the longest number, spelled in words, has about 250
 MOST_REFUSED = 8
 LONGEST_NUMBER_BITS = 128  # 38 digits; the longest tracking number has 34
 
-# Whole names only, without case, underscores and hyphens, the plainest first: `call_id` or `caller_number` may stand beside.
+# Complete names, without case, underscores and hyphens, the most specific first; `call_id` or `caller_number` must not match.
 ID_KEYS = (
     "trackingid", "trackingnumber", "trackingcode", "trackingno", "tracking", "shipmentid", "shipmentnumber", "parcelid",
     "parcelnumber", "packageid", "packagenumber", "id", "number",
@@ -43,15 +43,15 @@ STATUS = {
 }
 
 Find = Callable[[str, list[Candidate]], Awaitable[budget.Answer]]
-"""(tenant id, what to look up, best first) → what is known of it."""
+"""(tenant id, candidates, best first) → the answer."""
 
 Near = Callable[[str, inquiry.Keys], Awaitable[Sequence[Shipment]]]
-"""(tenant id, what numbers begin or end with) → parcels. Raises AgentVoiceBoxError."""
+"""(tenant id, beginnings and endings of numbers) → parcels. Raises AgentVoiceBoxError."""
 
 _log = structlog.get_logger(__name__)
 
 
-def _mend(given: dict[str, Any]) -> dict[str, Any]:
+def _normalise(given: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in given.items():
         plain.setdefault("".join(c for c in key.lower() if c not in "_- "), value)
@@ -64,17 +64,17 @@ def _mend(given: dict[str, Any]) -> dict[str, Any]:
     readings = list(dict.fromkeys(text for text in texts if text))[:MOST_CANDIDATES]
     if not readings:
         return {}
-    mended: dict[str, Any] = {"tracking_id": readings[0], "candidates": readings}
+    normalised: dict[str, Any] = {"tracking_id": readings[0], "candidates": readings}
     for key, most in ((inquiry.HEARD, inquiry.MOST_HEARINGS), (inquiry.REFUSED, MOST_REFUSED)):
         if isinstance(plain.get(key), list):
-            mended[key] = [text for text in map(_text, plain[key][-most:]) if text]
+            normalised[key] = [text for text in map(_text, plain[key][-most:]) if text]
     if ending := _text(plain.get(inquiry.ENDING)):
-        mended[inquiry.ENDING] = ending
-    return mended
+        normalised[inquiry.ENDING] = ending
+    return normalised
 
 
 def _text(value: Any) -> str:
-    """An id as text; "" for what can't be one. A whole number keeps its digits, a text its leading zeros."""
+    """An id as text; "" for an invalid one. An integer keeps its digits, a text its leading zeros."""
     if isinstance(value, str):
         return value[:MOST_CHARACTERS] if value.strip() else ""
     is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << LONGEST_NUMBER_BITS
@@ -87,7 +87,7 @@ def _outcome(found: track.LookupOutcome) -> Outcome:
 
 
 def _status(found: track.LookupOutcome) -> str:
-    """How it went, in one word (requirement B1.4)."""
+    """The status in one word (requirement B1.4)."""
     age_s = found.data.get("age_s")
     if found.code == track.FOUND and isinstance(age_s, int | float) and age_s >= STALE_AFTER_S:
         return "stale"
@@ -95,7 +95,7 @@ def _status(found: track.LookupOutcome) -> str:
 
 
 def _failed(code: str) -> Outcome:
-    """A failure of the platform's, in the words of this agent."""
+    """The outcome for a failure of the platform, in this agent's wording."""
     is_away = code in (TOOL_TIMEOUT, TOOL_UNAVAILABLE)
     return _outcome(track.unavailable() if is_away else track.error())
 
@@ -106,7 +106,7 @@ DEFINITION = Definition(
     arguments=tool_schema.Arguments,
     is_read_only=True,
     timeout_s=DEADLINE_S,
-    mend=_mend,
+    normalise=_normalise,
     misfit=lambda _: _outcome(track.invalid_id()),
     unreadable=lambda: _outcome(track.invalid_arguments()),
     failed=_failed,
@@ -115,14 +115,14 @@ DEFINITION = Definition(
 
 
 def delivery_status(find: Find, near: Near | None = None) -> Tool:
-    """The tool over a place where parcels are looked up.
+    """The tool with a source of parcels.
 
     Args:
-        find: exact look-ups.
-        near: for numbers that were misheard; None when the place has no such look-up.
+        find: looks up exact numbers.
+        near: looks up similar numbers, for misheard ones; None if the source can't.
     """
 
-    async def heard(question: inquiry.Inquiry, tenant_id: str) -> track.LookupOutcome:
+    async def answer_spoken(question: inquiry.Inquiry, tenant_id: str) -> track.LookupOutcome:
         asked = list(question.asked)
         answer = await find(tenant_id, asked) if asked else budget.Answer(budget.AnswerSource.FETCHED, ())
         if answer.shipments is None:
@@ -133,7 +133,9 @@ def delivery_status(find: Find, near: Near | None = None) -> Tool:
                 async with asyncio.timeout(budget.BUDGET_S):
                     alike = await near(tenant_id, question.keys())
             except (TimeoutError, AgentVoiceBoxError) as error:
-                _log.warning("no look-up of numbers alike", error=type(error).__name__)  # so it is confirmed first
+                _log.warning(
+                    "no look-up of similar numbers", error=type(error).__name__
+                )  # then the number is confirmed first
         return question.outcome(answer.shipments, alike, age_s=answer.age_s)
 
     async def run(arguments: tool_schema.Arguments, context: ToolContext) -> Outcome:
@@ -143,7 +145,7 @@ def delivery_status(find: Find, near: Near | None = None) -> Tool:
             return _outcome(track.invalid_id())
         try:
             if question is not None:
-                return _outcome(await heard(question, context.tenant_id))
+                return _outcome(await answer_spoken(question, context.tenant_id))
             return _outcome(budget.outcome(asked, await find(context.tenant_id, asked)))
         except AgentVoiceBoxError as error:
             _log.warning("look-up failed", code=error.code)

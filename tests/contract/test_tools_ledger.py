@@ -35,7 +35,7 @@ async def ledger(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIte
 
 async def begin(ledger: Ledger, clock: ManualClock, key: CallKey = KEY) -> tuple[bool, str, str | None]:
     entry = await ledger.begin(key, clock.wall_s() + 5)
-    return entry.is_mine, entry.call, entry.output
+    return entry.is_new, entry.call, entry.output
 
 
 async def test_the_first_may_begin_and_a_second_worker_may_not(ledger: Ledger, clock: ManualClock) -> None:
@@ -45,7 +45,7 @@ async def test_the_first_may_begin_and_a_second_worker_may_not(ledger: Ledger, c
 
 async def test_of_many_at_once_one_begins(ledger: Ledger, clock: ManualClock) -> None:
     got = await asyncio.gather(*(begin(ledger, clock) for _ in range(20)))
-    assert sum(is_mine for is_mine, _, _ in got) == 1
+    assert sum(is_new for is_new, _, _ in got) == 1
 
 
 async def test_a_second_worker_is_told_until_when_to_wait(ledger: Ledger, clock: ManualClock) -> None:

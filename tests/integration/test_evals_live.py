@@ -53,4 +53,4 @@ async def test_without_the_store_the_callers_side_is_kept_and_its_lines_replay(
         "get_delivery_status", '{"tracking_id":"PKG004"}', SAYS.replace("out for delivery", "delayed")
     )
     other = await replay_lines(interaction, options, Tolerance(), CHOICE.default)
-    assert other.verdict == "different" and "not told any more: state: out for delivery" in other.why
+    assert other.verdict == "different" and "not stated any more: state: out for delivery" in other.why

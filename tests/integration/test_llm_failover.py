@@ -44,7 +44,7 @@ async def call_over(redis_url: str, *servers: ChatServer, open_s: float = 0.3) -
         stack.push_async_callback(models.close)
         stop = asyncio.Event()
         health = WorkerHealth(
-            StoreHealthMonitor(brokers[0].connection), JobKind.LLM, WORKER, models.ailing, every_s=0.1
+            StoreHealthMonitor(brokers[0].connection), JobKind.LLM, WORKER, models.unavailable, every_s=0.1
         )
         work = LlmWork(models, on_failure=health.suspect)
         await stack.enter_async_context(health.watching())

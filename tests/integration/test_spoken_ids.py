@@ -9,9 +9,9 @@ from tests.kit.speech import catalogue
 
 from agentvoicebox.providers.registry import build_stt
 from agentvoicebox_delivery.evals import id_corpus
-from agentvoicebox_delivery.evals.id_caller import Caller, Story
+from agentvoicebox_delivery.evals.id_caller import Caller, CallOutcome
 from agentvoicebox_delivery.evals.id_corpus import Person
-from agentvoicebox_delivery.evals.id_voices import Ear, Mouths, Speaker
+from agentvoicebox_delivery.evals.id_voices import CallerVoices, LineRecogniser, Speaker
 from agentvoicebox_delivery.numbers.inquiry import Inquiry
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
@@ -30,8 +30,8 @@ PEOPLE = (
 
 
 @pytest.fixture(scope="module")
-def ear(tmp_path_factory: pytest.TempPathFactory) -> Ear:
-    return an_ear(tmp_path_factory.mktemp("spoken-ids"))
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> LineRecogniser:
+    return a_recogniser(tmp_path_factory.mktemp("spoken-ids"))
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,12 @@ def shelf() -> dict[str, Shipment]:
     return a_shelf()
 
 
-def an_ear(folder: Path) -> Ear:
-    return Ear(
-        build_stt("fast", catalogue(), threads=1), "fast", Mouths(catalogue(), folder / "sounds"), folder / "heard"
+def a_recogniser(folder: Path) -> LineRecogniser:
+    return LineRecogniser(
+        build_stt("fast", catalogue(), threads=1),
+        "fast",
+        CallerVoices(catalogue(), folder / "sounds"),
+        folder / "heard",
     )
 
 
@@ -50,7 +53,9 @@ def a_shelf() -> dict[str, Shipment]:
     return {each: Shipment(each, ShipmentStatus.IN_TRANSIT) for each in ids}
 
 
-def call(person: Person, speaker: Speaker, line: str, ear: Ear, shelf: dict[str, Shipment]) -> Story:
+def call(
+    person: Person, speaker: Speaker, line: str, recogniser: LineRecogniser, shelf: dict[str, Shipment]
+) -> CallOutcome:
     def look_up(arguments: dict[str, object]) -> str:
         question = Inquiry.of(arguments)
         if question is None:
@@ -62,31 +67,33 @@ def call(person: Person, speaker: Speaker, line: str, ear: Ear, shelf: dict[str,
         found = [shelf[each.tracking_id] for each in question.asked if each.tracking_id in shelf]
         return question.outcome(found, [each for name, each in shelf.items() if keys.fit(name)]).as_json()
 
-    return Caller(person, lambda text: ear.hear(speaker, line, text), look_up).call()
+    return Caller(person, lambda text: recogniser.transcribe(speaker, line, text), look_up).call()
 
 
-def calls_on_a_clean_line(speaker: Speaker, folder: Path) -> list[Story]:
-    ear, shelf = an_ear(folder), a_shelf()
-    return [call(person, speaker, "clean", ear, shelf) for person in PEOPLE]
+def calls_on_a_clean_line(speaker: Speaker, folder: Path) -> list[CallOutcome]:
+    recogniser, shelf = a_recogniser(folder), a_shelf()
+    return [call(person, speaker, "clean", recogniser, shelf) for person in PEOPLE]
 
 
 @pytest.mark.parametrize("speaker", [PIPER, ESPEAK], ids=["piper", "espeak"])
 def test_on_a_clean_line_every_caller_gets_their_own_parcel(speaker: Speaker, tmp_path: Path) -> None:
     # A process of its own: the sound of eSpeak NG depends a little on what it said before.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        for story in process.submit(calls_on_a_clean_line, speaker, tmp_path).result():
-            assert story.is_served, "\n".join(story.lines)
+        for outcome in process.submit(calls_on_a_clean_line, speaker, tmp_path).result():
+            assert outcome.is_own, "\n".join(outcome.lines)
 
 
 @pytest.mark.parametrize("line", ["telephone µ-law", "telephone A-law"])
 def test_on_a_telephone_most_callers_do_and_none_gets_another_persons(
-    line: str, ear: Ear, shelf: dict[str, Shipment]
+    line: str, recogniser: LineRecogniser, shelf: dict[str, Shipment]
 ) -> None:
-    stories = [call(person, PIPER, line, ear, shelf) for person in PEOPLE]
-    assert not any(story.is_wrong for story in stories)
-    assert sum(story.is_served for story in stories) > len(PEOPLE) / 2, [story.lines for story in stories]
+    outcomes = [call(person, PIPER, line, recogniser, shelf) for person in PEOPLE]
+    assert not any(outcome.is_wrong for outcome in outcomes)
+    assert sum(outcome.is_own for outcome in outcomes) > len(PEOPLE) / 2, [outcome.lines for outcome in outcomes]
 
 
-def test_a_voice_that_no_recogniser_follows_is_told_nothing_wrong(ear: Ear, shelf: dict[str, Shipment]) -> None:
+def test_a_voice_that_no_recogniser_follows_is_told_nothing_wrong(
+    recogniser: LineRecogniser, shelf: dict[str, Shipment]
+) -> None:
     for person in PEOPLE[:3]:
-        assert not call(person, ESPEAK, "telephone µ-law", ear, shelf).is_wrong
+        assert not call(person, ESPEAK, "telephone µ-law", recogniser, shelf).is_wrong

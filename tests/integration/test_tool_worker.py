@@ -196,13 +196,13 @@ async def worker(redis_url: str, bookings: Bookings, name: str, **more: Any) -> 
     running = asyncio.create_task(runner.run(stop))
 
     def kill() -> None:
-        for task in [running, *runner._running, *work._once._under_way]:
+        for task in [running, *runner._running, *work._once._running]:
             task.cancel()
 
     yield kill
     stop.set()
     await asyncio.gather(running, return_exceptions=True)
-    await work.settle()
+    await work.drain()
     await broker.close()
 
 

@@ -92,7 +92,7 @@ async def with_tools(redis_url: str, bookings: Bookings) -> AsyncIterator[WithRe
     yield made
     stop.set()
     await running
-    await made.tools.settle()
+    await made.tools.drain()
     await broker.close()
 
 
@@ -138,7 +138,7 @@ async def test_a_caller_who_hangs_up_leaves_one_whole_booking(
                 await bookings.has_begun.wait()
         async with asyncio.timeout(PATIENCE_S):
             await served.state.sessions.drain(PATIENCE_S)
-        assert with_tools.tools._once.under_way == 1
+        assert with_tools.tools._once.running == 1
         bookings.may_end.set()
-        await with_tools.tools.settle()
-        assert (with_tools.tools._once.under_way, bookings.made) == (0, 1)
+        await with_tools.tools.drain()
+        assert (with_tools.tools._once.running, bookings.made) == (0, 1)

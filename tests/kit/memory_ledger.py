@@ -27,7 +27,7 @@ class MemoryLedger:
                 return twin
         self._entries[place] = LedgerEntry(key.call, until_s=until_s)
         self._last[same] = (key.response_id, key.call)
-        return LedgerEntry(key.call, is_mine=True, until_s=until_s)
+        return LedgerEntry(key.call, is_new=True, until_s=until_s)
 
     async def output(self, session: SessionRef, call: str) -> str | None:
         """See Ledger."""

@@ -21,8 +21,8 @@ def taped(mode: int, script: Sequence[tuple[int, int, int]], *, transcription: b
     """A random session as the gateway would have taped it."""
     tape = Tape("trace")
     world = World(mode, transcription=transcription, on_step=lambda *step: None)
-    tape.note(0.0, world.talk.opened, world.talk.effects)
-    world.on_step = lambda engine, given, effects, now_s: tape.note(now_s, given, effects)
+    tape.record(0.0, world.talk.opened, world.talk.effects)
+    world.on_step = lambda engine, given, effects, now_s: tape.record(now_s, given, effects)
     for move, a, b in script:
         world.step(move, a, b)
     world.hang_up()

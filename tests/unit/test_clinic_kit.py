@@ -256,7 +256,7 @@ async def test_its_scenario_goes_as_expected_and_replays_the_same() -> None:
     said = [line.text for line in played.transcript if line.role == "agent"]
     assert [choice.default.unmet(fact, said, date.min, with_days=True) for fact in each.expect.facts] == [""]
     assert played.judgement is not None
-    assert (played.judgement.unfounded, played.judgement.due, played.judgement.told) == ((), 2, 2)
+    assert (played.judgement.unfounded, played.judgement.due, played.judgement.reported) == ((), 2, 2)
     assert {replay.verdict for replay in await replay_all([played], choice)} == {"same"}
 
 

@@ -33,34 +33,34 @@ def audible(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("audible")
 def test_the_true_report_passes() -> None:
     told = record_of("What's the tracking number?", reply.found(ROWS[PARCEL]))
-    assert demo.untrue(told, SCRIPT, Settings()) == []
+    assert demo.faults_of(told, SCRIPT, Settings()) == []
 
 
 @pytest.mark.usefixtures("audible")
 def test_the_report_of_any_other_parcel_fails() -> None:
     for tracking_id, row in ROWS.items():
         if tracking_id != PARCEL:
-            assert demo.untrue(record_of(reply.found(row)), SCRIPT, Settings())
+            assert demo.faults_of(record_of(reply.found(row)), SCRIPT, Settings())
 
 
 @pytest.mark.usefixtures("audible")
 def test_a_wrong_day_fails() -> None:
     yesterday = next(row for row in parcels(date(2026, 11, 21)) if row.tracking_id == PARCEL)
-    faults = demo.untrue(record_of(reply.found(yesterday)), SCRIPT, Settings())
-    assert faults == [f"the agent never told the day: {spoken_date(TODAY)}"]
+    faults = demo.faults_of(record_of(reply.found(yesterday)), SCRIPT, Settings())
+    assert faults == [f"the agent did not state the day: {spoken_date(TODAY)}"]
 
 
 def test_words_that_were_never_heard_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "_transcripts", lambda record, settings: ["", "mumble"])
     told = record_of(reply.found(ROWS[PARCEL]))
-    assert demo.untrue(told, SCRIPT, Settings()) == ["'out for delivery' can't be heard in the recording"]
+    assert demo.faults_of(told, SCRIPT, Settings()) == ["'out for delivery' is not recognised in the recording"]
 
 
 @pytest.mark.usefixtures("audible")
 def test_a_turn_without_a_whole_reply_fails() -> None:
     told = record_of(reply.found(ROWS[PARCEL]))
     told.turns[0].problem = "no whole reply within 30 s"
-    assert demo.untrue(told, SCRIPT, Settings()) == ["turn 1: no whole reply within 30 s"]
+    assert demo.faults_of(told, SCRIPT, Settings()) == ["turn 1: no whole reply within 30 s"]
 
 
 def test_the_demo_parcel_has_a_state_that_is_spoken_as_it_is_written() -> None:

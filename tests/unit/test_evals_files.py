@@ -142,7 +142,7 @@ def test_a_recording_keeps_days_by_its_clock(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_counted_and_never_waited_for(tmp_path: Path) -> None:
-    recording = InteractionRecorder(tmp_path, room=2)  # not started: nothing leaves
+    recording = InteractionRecorder(tmp_path, queue_size=2)  # not started: nothing leaves
     for _ in range(5):
         recording.put(LINE)
     assert recording.dropped == 3
@@ -171,7 +171,7 @@ def test_a_disk_that_fails_and_a_tape_without_a_beginning_touch_nobody(tmp_path:
 
 def test_a_call_that_can_not_be_digested_is_not_ended_by_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     tape = Tape()
-    tape.note(0.0, object(), [object()])  # type: ignore[arg-type, list-item]
+    tape.record(0.0, object(), [object()])  # type: ignore[arg-type, list-item]
     assert not tape.is_whole and tape.log == []
 
 
@@ -179,7 +179,7 @@ def test_a_call_that_did_not_replay_when_it_was_written_is_marked(tmp_path: Path
     tape = taped(0, random_script(2))
     tape.digests[0] ^= 1
     interaction = InteractionRecorder(tmp_path, keeps_words=True).finished(tape)
-    assert interaction.laws_broken == "same log, same effects"
+    assert interaction.invariant_broken == "same log, same effects"
     assert replay_effects(interaction).verdict == "different"  # type: ignore[union-attr]
 
 
@@ -247,7 +247,7 @@ def test_the_file_is_open_to_nobody_even_under_a_generous_umask(tmp_path: Path) 
 )
 def test_a_masked_log_is_cut_into_the_same_segments_wherever_the_model_paused(pieces: tuple[str, ...]) -> None:
     talk, tape = Talk(turn_detection=None), Tape()
-    tape.note(0.0, talk.opened, talk.effects)
+    tape.record(0.0, talk.opened, talk.effects)
     talk.client(ce.ResponseCreate())
     for piece in pieces:
         talk.give(i.TextDelta(talk.open_job("generate").job_id, piece))

@@ -18,7 +18,7 @@ DAY_S = 86_400.0
 def test_a_built_in_scenario_comes_out_as_it_expects(scenario: Scenario) -> None:
     interaction = simulated(scenario)
     assert missed(interaction, scenario, CHOICE.default) == []
-    assert interaction.laws_broken == ""
+    assert interaction.invariant_broken == ""
     assert interaction.judgement is not None and interaction.judgement.unfounded == ()
     assert interaction.responses and set(interaction.responses) <= {"completed", "cancelled"}
 

@@ -129,7 +129,7 @@ def test_a_line_that_was_never_told_costs_accuracy(tmp_path: Path, baseline: Pat
     found = score(silent, scenarios=SCENARIOS, choice=CHOICE)
     assert found.metrics["accuracy.told"].value < 1 and found.metrics["accuracy.expected"].value < 1
     whats = [fault.what for fault in found.faults]
-    assert "the caller was not told that PKG004 is out_for_delivery" in whats
+    assert "the agent did not state that PKG004 is out_for_delivery" in whats
     assert report(written(tmp_path / "silent", *silent), baseline).exit_code == 1
 
 

@@ -116,7 +116,7 @@ def test_a_kit_that_cant_be_imported_says_why(module: str, name: str) -> None:
 
 
 def test_an_object_that_is_no_kit_is_refused(module: str) -> None:
-    with pytest.raises(SettingsError, match="'restaurant:no_kit' is no AgentKit"):
+    with pytest.raises(SettingsError, match="'restaurant:no_kit' is not an AgentKit"):
         load_kits((f"{module}:no_kit",))
 
 

@@ -23,74 +23,23 @@ DUPLICATES: frozenset[str] = frozenset()
 
 BANNED = frozenset({
     "told", "whoever", "whomever", "nobody", "somebody", "anybody", "wary", "lull", "farewell", "bury", "burial", "hotline",
-    "mend", "mended", "mending", "ails", "ailing", "complain", "complains",
+    "mend", "mended", "mending", "ails", "ailing", "complain", "complains", "affair", "honest", "honestly", "wiser",
 })  # fmt: skip
-# Rooms in which the banned words are gone; to be extended until it is all of them.
+# Phrases of the literary register, as patterns. They stand in no docstring or comment.
+BANNED_PHRASES = tuple(
+    re.compile(phrase)
+    for phrase in (
+        r"in time of need", r"\bc[ao]mes? to\b", r"\bwho asks\b", r"\bby hand\b", r"\blet go\b", r"\bas good as\b", r"\bdoors?\b",
+        r"can't be told", r"\bas (it|they) stands?\b", r"\blet in\b", r"\bnone of ours\b", r"\bfront doors?\b", r"\bthe book\b",
+        r"\bto be had\b", r"\bit is none\b",
+    )
+)  # fmt: skip
+# Stored names that keep a banned word, since files of every version hold them: scores and baselines (`agentvoicebox eval`).
+STORED_NAMES = re.compile(r"accuracy\.told")
+# Packages without the banned words.
 PLAIN_ROOMS = ("agentvoicebox", "agentvoicebox_delivery")
-# Files inside these rooms that are not done yet.
-NOT_PLAIN_YET = frozenset({
-    "agentvoicebox/cli/demo.py",
-    "agentvoicebox/cli/serve.py",
-    "agentvoicebox/evals/__init__.py",
-    "agentvoicebox/evals/baseline.py",
-    "agentvoicebox/evals/replay_live.py",
-    "agentvoicebox/evals/report.py",
-    "agentvoicebox/evals/scenario.py",
-    "agentvoicebox/evals/score.py",
-    "agentvoicebox/evals/scorers/accuracy.py",
-    "agentvoicebox/evals/scorers/hallucination.py",
-    "agentvoicebox/gateway/admission/session_registry.py",
-    "agentvoicebox/interactions/day_files.py",
-    "agentvoicebox/interactions/from_log.py",
-    "agentvoicebox/interactions/interaction.py",
-    "agentvoicebox/interactions/judge.py",
-    "agentvoicebox/interactions/recorder.py",
-    "agentvoicebox/interactions/rerun.py",
-    "agentvoicebox/interactions/tape.py",
-    "agentvoicebox/kits/demo.py",
-    "agentvoicebox/kits/registry.py",
-    "agentvoicebox/kits/services.py",
-    "agentvoicebox/providers/llm/registry.py",
-    "agentvoicebox/settings/webhook.py",
-    "agentvoicebox/supervisor/embedded/data_folder.py",
-    "agentvoicebox/supervisor/embedded/postgres.py",
-    "agentvoicebox/supervisor/run.py",
-    "agentvoicebox/tools/declaration.py",
-    "agentvoicebox/tools/definition.py",
-    "agentvoicebox/tools/http_tool.py",
-    "agentvoicebox/tools/ledger.py",
-    "agentvoicebox/tools/once.py",
-    "agentvoicebox/tools/schema.py",
-    "agentvoicebox/webhook/__init__.py",
-    "agentvoicebox/webhook/contracts.py",
-    "agentvoicebox/webhook/dispatch.py",
-    "agentvoicebox/webhook/idempotency.py",
-    "agentvoicebox/webhook/server.py",
-    "agentvoicebox/webhook/signatures.py",
-    "agentvoicebox/webhook/vapi.py",
-    "agentvoicebox/workers/llm.py",
-    "agentvoicebox_delivery/demo.py",
-    "agentvoicebox_delivery/evals/backends.py",
-    "agentvoicebox_delivery/evals/evaluation.py",
-    "agentvoicebox_delivery/evals/facts.py",
-    "agentvoicebox_delivery/evals/id_caller.py",
-    "agentvoicebox_delivery/evals/id_corpus.py",
-    "agentvoicebox_delivery/sources/budget.py",
-    "agentvoicebox_delivery/sources/cache.py",
-    "agentvoicebox_delivery/sources/gate.py",
-    "agentvoicebox_delivery/sources/known.py",
-    "agentvoicebox_delivery/sources/look_up.py",
-    "agentvoicebox_delivery/sources/sanity.py",
-    "agentvoicebox_delivery/sources/sanity_answer.py",
-    "agentvoicebox_delivery/sources/sanity_demo.py",
-    "agentvoicebox_delivery/sources/sanity_documents.py",
-    "agentvoicebox_delivery/sources/sanity_local.py",
-    "agentvoicebox_delivery/sources/sanity_query.py",
-    "agentvoicebox_delivery/sources/sanity_webhook.py",
-    "agentvoicebox_delivery/sources/single_flight.py",
-    "agentvoicebox_delivery/sources/unreadable.py",
-    "agentvoicebox_delivery/tool.py",
-})  # fmt: skip
+# Exceptions among their files; the list may only shrink.
+NOT_PLAIN_YET: frozenset[str] = frozenset()
 # What callers and language models say is not ours to word.
 WORDS_OF_CALLERS = frozenset({
     "agentvoicebox_delivery/grounding/answers.py", "agentvoicebox_delivery/grounding/frames.py",
@@ -122,8 +71,12 @@ def banned_words(source: str) -> list[str]:
         is_prose = token.type == tokenize.COMMENT or (token.type == tokenize.STRING and token.start[0] in docstrings)
         if is_prose or token.type == tokenize.NAME:
             text = re.sub(r"avb:\S+", "", token.string)  # keys of the store keep their names
+            text = STORED_NAMES.sub("", text)
             words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower())
             found += [f"{word} (line {token.start[0]})" for word in words if word in BANNED]
+        if is_prose:
+            prose = " ".join(token.string.split()).lower()
+            found += [f"{each.pattern} (line {token.start[0]})" for each in BANNED_PHRASES if each.search(prose)]
     return found
 
 
@@ -173,6 +126,8 @@ def test_no_banned_word_stands_in_a_plain_room(path: Path) -> None:
         "x = 1  # nobody knows",
         "class FarewellParty: ...",
         "is_wary = True",
+        '"""What a call came to."""',
+        "x = 1  # closed by hand",
     ],
 )
 def test_a_planted_word_is_caught(source: str) -> None:

@@ -25,11 +25,11 @@ class Watched:
 
     def call(self, verdict: Verdict, times: int = 1) -> None:
         for _ in range(times):
-            self.gate.settle(self.gate.admit(), verdict)
+            self.gate.report(self.gate.admit(), verdict)
 
     def refuses(self) -> bool:
         try:
-            self.gate.settle(self.gate.admit(), Verdict.RELEASED)
+            self.gate.report(self.gate.admit(), Verdict.RELEASED)
         except ProviderUnavailable:
             return True
         return False
@@ -46,7 +46,7 @@ def test_the_timeline_of_an_outage() -> None:
     probe = watched.gate.admit()
     assert probe.is_probe
     assert watched.refuses()  # one probe at a time
-    watched.gate.settle(probe, Verdict.FAILED)
+    watched.gate.report(probe, Verdict.FAILED)
     watched.clock.advance(30.0)
     watched.call(Verdict.SUCCEEDED)
     assert watched.told == [
@@ -91,8 +91,8 @@ def test_late_news_from_before_a_change_changes_nothing() -> None:
     early = [watched.gate.admit() for _ in range(2)]
     watched.call(Verdict.FAILED, 5)
     watched.clock.advance(20.0)
-    watched.gate.settle(early[0], Verdict.FAILED)  # would keep it open until 50 s
-    watched.gate.settle(early[1], Verdict.SUCCEEDED)  # would let everybody in at once
+    watched.gate.report(early[0], Verdict.FAILED)  # would keep it open until 50 s
+    watched.gate.report(early[1], Verdict.SUCCEEDED)  # would let everybody in at once
     assert watched.gate.state is OPEN
     watched.clock.advance(10.0)
     assert watched.gate.admit().is_probe
@@ -102,7 +102,7 @@ def test_a_probe_that_was_cancelled_lets_the_next_one_try() -> None:
     watched = Watched()
     watched.call(Verdict.FAILED, 5)
     watched.clock.advance(30.0)
-    watched.gate.settle(watched.gate.admit(), Verdict.RELEASED)
+    watched.gate.report(watched.gate.admit(), Verdict.RELEASED)
     assert watched.gate.admit().is_probe
 
 
@@ -118,7 +118,7 @@ def test_a_shut_gate_says_how_long() -> None:
     watched = Watched()
     watched.call(Verdict.FAILED, 5)
     watched.clock.advance(12.0)
-    with pytest.raises(ProviderUnavailable, match="18 s more"):
+    with pytest.raises(ProviderUnavailable, match="in 18 s"):
         watched.gate.admit()
 
 

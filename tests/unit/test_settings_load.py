@@ -106,7 +106,7 @@ def test_several_language_model_servers_stand_in_order() -> None:
         ({"llm_servers": "https://g/v1#m"}, "name=https"),
         ({"llm_servers": "openai=https://g/v1#m"}, "taken"),
         ({"llm_servers": "g=https://g/v1"}, "an address and a model"),
-        ({"llm_servers": "g=https://g/v1#m", "llm_keys": "h=hush"}, "entry 1 names no server"),
+        ({"llm_servers": "g=https://g/v1#m", "llm_keys": "h=hush"}, "entry 1 does not name a server"),
         ({"llm_servers": "g=https://g/v1#m", "llm_keys": "hush"}, "entry 1 should look like name=key"),
     ],
 )

@@ -35,7 +35,7 @@ class Bookings:
 
 
 def once(ledger: MemoryLedger, margin_s: float = 1.0) -> Once:
-    return Once(ledger, look_every_s=0.01, margin_s=margin_s)
+    return Once(ledger, poll_interval_s=0.01, margin_s=margin_s)
 
 
 async def test_the_same_call_twice_is_one_act_with_one_result() -> None:
@@ -63,9 +63,9 @@ async def test_an_act_goes_on_when_its_asker_is_cancelled_and_its_result_is_kept
     await bookings.has_begun.wait()
     asker.cancel()
     await asyncio.gather(asker, return_exceptions=True)
-    assert effects.under_way == 1
+    assert effects.running == 1
     bookings.may_end.set()
-    await effects.settle(PATIENCE_S)
+    await effects.drain(PATIENCE_S)
     assert await once(ledger).run(KEY, TOOL, bookings.act) == "booked 1"
     assert bookings.begun == 1
 
@@ -89,7 +89,7 @@ async def test_a_drain_that_takes_too_long_leaves_it_unknown() -> None:
     effects = once(ledger, margin_s=-5.99)
     asker = asyncio.create_task(effects.run(KEY, TOOL, bookings.act))
     await bookings.has_begun.wait()
-    await effects.settle(0.01)
+    await effects.drain(0.01)
     await asyncio.gather(asker, return_exceptions=True)
     async with asyncio.timeout(PATIENCE_S):
         assert await once(ledger).run(KEY, TOOL, bookings.act) == '{"error":"outcome_unknown"}'

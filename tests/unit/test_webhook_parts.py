@@ -21,7 +21,7 @@ from agentvoicebox.webhook.guard import address_of
 from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.render import status_of
-from agentvoicebox.webhook.signatures import HmacScheme, Seen
+from agentvoicebox.webhook.signatures import HmacScheme, SeenSignatures
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.tool import _outcome
@@ -46,7 +46,7 @@ def test_braces_in_a_body_are_not_filled_in() -> None:
 
 
 def test_a_signature_is_remembered_until_it_is_stale_and_no_longer() -> None:
-    seen = Seen(most=2)
+    seen = SeenSignatures(most=2)
     for number in range(3):
         seen.add((b"1", b"%d" % number), 0.0)
     seen.check((b"1", b"0"), 1.0)  # the oldest had to go
@@ -232,7 +232,7 @@ class TestSettings:
         assert load_settings(webhook_host="0.0.0.0", **{name: "hush"}).webhook_host == "0.0.0.0"
 
     def test_a_key_in_base64_must_be_so(self) -> None:
-        with pytest.raises(SettingsError, match="AVB_VAPI_HMAC_SECRET is no base64"):
+        with pytest.raises(SettingsError, match="AVB_VAPI_HMAC_SECRET is not base64"):
             load_settings(vapi_hmac_secret="not base64!", vapi_hmac_secret_is_base64=True)
 
     def test_no_secret_is_printed(self) -> None:

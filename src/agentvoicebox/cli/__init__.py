@@ -1,1 +1,1 @@
-"""The command line: `agentvoicebox serve | call | demo | doctor | models | agents | voices | version`."""
+"""The command line `agentvoicebox`, one file for each group of commands."""

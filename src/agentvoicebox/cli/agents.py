@@ -1,4 +1,4 @@
-"""`agentvoicebox agents` and `agentvoicebox voices`: who can be called, and with which voice they may speak."""
+"""`agentvoicebox agents` and `agentvoicebox voices`: lists agents and voices."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from agentvoicebox.cli.console import Commands, console
 from agentvoicebox.cli.places import catalogue
 from agentvoicebox.kits.registry import load_settings
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="Agents: who answers a call.")
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="Agents, which answer calls.")
 
 
 @app.command("list")
 def list_agents() -> None:
-    """Every agent; its name is what a client asks for as `model`.
+    """List all agents. A client sends an agent's name as `model`.
 
     An agent is a small file (instructions, tools, voice, language model, turn detection) in the folder AVB_AGENTS_DIR.
     """
@@ -33,8 +33,10 @@ def list_agents() -> None:
 
 
 def voices() -> None:
-    """Every voice that a session or an agent's file may name. OpenAI's names (alloy, …) mean the default voice."""
-    table = Table(Column("voice", no_wrap=True), "engine", "language", "what it is", "here, or what to type")
+    """List all voices for sessions and agent files. OpenAI's names (alloy, …) mean the default voice."""
+    table = Table(
+        Column("voice", no_wrap=True), "engine", "language", "description", "installed, or command to install"
+    )
     for status in catalogue(load_settings()).list_models():
         for voice in status.model.voices:
             here = "yes" if status.folder else f"agentvoicebox models pull {status.model.name}"

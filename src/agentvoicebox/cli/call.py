@@ -1,4 +1,4 @@
-"""`agentvoicebox call`: speak to a Realtime server from the terminal."""
+"""`agentvoicebox call`: calls a Realtime server from the terminal."""
 
 import asyncio
 from pathlib import Path
@@ -25,15 +25,17 @@ def call(
     wav: Annotated[list[Path] | None, typer.Argument(help="WAV files to speak, one a turn.")] = None,
     say: Annotated[list[str] | None, typer.Option(help="A sentence to speak; repeat it for more turns.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="A sentence to type; repeat it for more turns.")] = None,
-    url: Annotated[str, typer.Option(help="The server, as an OpenAI client knows it.")] = "http://127.0.0.1:8000/v1",
+    url: Annotated[
+        str, typer.Option(help="Base URL of the server, as for OpenAI clients.")
+    ] = "http://127.0.0.1:8000/v1",
     key: Annotated[
-        str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; any text for a local server.")
+        str, typer.Option(envvar="OPENAI_API_KEY", help="Bearer key; a local server accepts any text.")
     ] = "local",
     model: Annotated[
         str, typer.Option(help="The agent, or the model of another server. OpenAI's names mean the default agent.")
     ] = DEFAULT_MODEL,
     audio: Annotated[
-        Literal["pcm", "pcmu", "pcma"], typer.Option(help="Format on the wire: 24 kHz PCM, or a telephone's G.711.")
+        Literal["pcm", "pcmu", "pcma"], typer.Option(help="Audio format: 24 kHz PCM, or G.711 as in telephony.")
     ] = "pcm",
     record: Annotated[
         Path | None, typer.Option(help="Write the call as a stereo WAV: caller left, agent right.")
@@ -41,10 +43,10 @@ def call(
     timeline: Annotated[Path | None, typer.Option(help="Draw a timeline of the call (.png, .svg or .pdf).")] = None,
     events: Annotated[Path | None, typer.Option(help="Write every event as JSON lines.")] = None,
 ) -> None:
-    """Speak to any Realtime server: recordings, sentences, typed lines, or your own microphone.
+    """Call any Realtime server with recordings, spoken sentences, typed lines, or your microphone.
 
-    Turns are taken in order (recordings, then spoken sentences, then typed ones); each waits for the agent to finish.
-    Without any of them the microphone is used, if `sounddevice` and a sound card are available; Ctrl-C hangs up.
+    The lines are sent in order (recordings, spoken sentences, typed lines); each waits until the agent has finished.
+    Without lines the microphone is used, if `sounddevice` and a sound card are available; Ctrl-C hangs up.
 
       agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four" --record call.wav
 

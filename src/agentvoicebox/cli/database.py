@@ -1,6 +1,6 @@
-"""The database of administrative commands: AVB_POSTGRES_URL's, or the embedded one of the running local server.
+"""The database of administrative commands: that of AVB_POSTGRES_URL, or the embedded one of the running local server.
 
-An embedded one is found by its socket; only the server starts and stops it.
+An embedded database is found by its socket; only the server starts and stops it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT
 
 ACTOR = "cli"
-ACTS_WITHIN = "Running servers apply this within a minute."
+APPLIED_WITHIN = "Running servers apply this within a minute."
 
 Found = TypeVar("Found")
 
@@ -30,7 +30,7 @@ def on_database(work: Callable[[Postgres], Awaitable[Found]]) -> Found:
     """Run one function on the database, after migrating it.
 
     Raises:
-        SettingsError: no database is configured and no server runs here. StorageLost, StorageRefused.
+        SettingsError: no database is configured, and no local server is running. StorageLost, StorageRefused.
     """
     url = _url(load_settings())
 
@@ -46,7 +46,7 @@ def on_database(work: Callable[[Postgres], Awaitable[Found]]) -> Found:
 
 
 def command_entry(action: str, subject: str) -> AuditEntry:
-    """The audit log's entry of a command."""
+    """The audit log entry of a command."""
     return new_entry(time.time(), ACTOR, action, subject)
 
 
@@ -54,7 +54,7 @@ def _url(settings: Settings) -> str:
     if settings.postgres_url:
         return settings.postgres_url
     folder = Path(settings.data_dir).resolve()
-    # As supervisor.embedded.data_folder chooses it: beside the data, or where a socket's path is short enough.
+    # The same choice as in supervisor.embedded.data_folder: beside the data, or in a folder with a short path.
     digest = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
     for sockets in (folder / "run", Path(tempfile.gettempdir()) / f"avb-{os.getuid()}-{digest}"):
         if (sockets / f".s.PGSQL.{POSTGRES_PORT}").exists():

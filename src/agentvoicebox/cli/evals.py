@@ -1,6 +1,6 @@
 """`agentvoicebox eval`: record calls, replay them, score them, and report against a baseline.
 
-Decides what the commands are called and when they fail; what they do is in `evals`.
+Defines the commands and their exit codes; the work is in `evals`.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ from agentvoicebox.telemetry import logs
 
 app = typer.Typer(help="Record calls, replay them, score them, and compare with a baseline.", no_args_is_help=True)
 
-Recorded = Annotated[Path, typer.Argument(help="A file of interactions, or a folder of them.")]
+Recorded = Annotated[Path, typer.Argument(help="A file or a folder of interactions.")]
 Scenarios = Annotated[
-    Path | None, typer.Option(help="The scenarios' folder, for what their files expect; by default those of the kits.")
+    Path | None, typer.Option(help="Folder of the scenarios with the expected outcomes; by default those of the kits.")
 ]
-SHOWN = 20  # faults
+SHOWN = 20  # faults that are printed
 
 
 @app.callback()
@@ -55,23 +55,21 @@ def quiet() -> None:
 @app.command()
 def record(
     scenario: Annotated[
-        list[Path] | None, typer.Argument(help="Scenario files or folders; by default the kits'.")
+        list[Path] | None, typer.Argument(help="Scenario files or folders; by default those of the kits.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder that the interactions are added to.")] = Path("interactions"),
-    url: Annotated[
-        str, typer.Option(help="Speak to this server; without it scenarios are simulated, without sound.")
-    ] = "",
+    out: Annotated[Path, typer.Option(help="Folder to which the interactions are added.")] = Path("interactions"),
+    url: Annotated[str, typer.Option(help="Call this server; without it, scenarios are simulated without sound.")] = "",
     key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
-    redis_url: Annotated[str, typer.Option(help="The server's store, to keep the engine's log of each call.")] = "",
+    redis_url: Annotated[str, typer.Option(help="The server's store, to record the engine's log of each call.")] = "",
     backend: Annotated[
-        Literal["up", "down"], typer.Option(help="Whether the tools of the server of --url can answer right now.")
+        Literal["up", "down"], typer.Option(help="Whether the tools of the server at --url can answer now.")
     ] = "up",
-    today: Annotated[str, typer.Option(help="The day of a simulation, YYYY-MM-DD; today.")] = "",
+    today: Annotated[str, typer.Option(help="The day of a simulation, YYYY-MM-DD; by default today.")] = "",
     words: Annotated[
-        bool, typer.Option(help="Keep words and whole identifiers, so that every replay is exact.")
+        bool, typer.Option(help="Record words and complete identifiers, so that every replay is exact.")
     ] = True,
 ) -> None:
-    """Play scenarios and keep what happened, one JSON line a call.
+    """Play scenarios and record the interactions, one JSON line a call.
 
     agentvoicebox eval record
 
@@ -133,22 +131,22 @@ def replay(
     recorded: Recorded,
     tools: Annotated[
         Literal["recorded", "live"],
-        typer.Option(
-            help="Run tool calls against the recorded answers, or against the kits' backends of the settings."
-        ),
+        typer.Option(help="Run tool calls with the recorded answers, or with the kits' backends from the settings."),
     ] = "recorded",
-    url: Annotated[str, typer.Option(help="Type the callers' lines into this server, too.")] = "",
+    url: Annotated[str, typer.Option(help="Also type the callers' lines in calls to this server.")] = "",
     key: Annotated[str, typer.Option(help="Bearer key for --url.")] = "local",
-    webhook_url: Annotated[str, typer.Option(help="POST recorded webhook requests here, too.")] = "",
-    header: Annotated[list[str] | None, typer.Option(help="For --webhook-url: `Name: value`; repeat it.")] = None,
+    webhook_url: Annotated[str, typer.Option(help="Also POST recorded webhook requests to this address.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option(help="Header for --webhook-url: `Name: value`. Repeatable.")
+    ] = None,
     scenarios: Scenarios = None,
 ) -> None:
-    """Run recorded interactions again; exit code 1 when an outcome differs.
+    """Replay recorded interactions; exit code 1 if an outcome differs.
 
     In process: the engine's effects, byte for byte, and each tool call. With --url and --webhook-url also against running
-    servers, where facts and codes are compared, not wording.
+    servers, where facts and codes are compared, not the wording.
     """
-    interactions = list(read(_there(recorded)))
+    interactions = list(read(_existing(recorded)))
     choice = _choice()
     tolerances = {name: each.tolerance for name, each in _by_name(scenarios, choice).items()}
     live = _Live(CallOptions(base_url=url, api_key=key), webhook_url, _headers(header), tolerances)
@@ -166,7 +164,7 @@ def replay(
 
 @dataclass(frozen=True)
 class _Live:
-    """Running servers to replay against; empty addresses mean none."""
+    """Running servers to replay against; an empty address means none."""
 
     options: CallOptions
     webhook_url: str
@@ -206,12 +204,12 @@ async def _replayed(
 
 
 @app.command("score")
-def score_them(
+def score_command(
     recorded: Recorded,
     scenarios: Scenarios = None,
     out: Annotated[Path | None, typer.Option(help="Write the score as JSON.")] = None,
 ) -> None:
-    """Accuracy, tool success, latency, hallucinations, replays; exit code 1 when something is that must never be."""
+    """Score accuracy, tool success, latency, hallucinations and replays; exit code 1 if a value is never acceptable."""
     _, found, replays = _scored(recorded, scenarios)
     changes = baselines.compare(found, None)
     console.print(report.text(found, changes, replays), markup=False)
@@ -222,15 +220,15 @@ def score_them(
 
 
 @app.command("report")
-def report_them(
+def report_command(
     recorded: Recorded,
     baseline: Annotated[Path, typer.Option(help="The score to compare with.")] = Path("eval-baseline.json"),
     update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Make this score the baseline.")] = False,
-    html: Annotated[Path, typer.Option(help="Write the report as one page.")] = Path("eval-report.html"),
-    text: Annotated[Path | None, typer.Option(help="Write it as text, too.")] = None,
+    html: Annotated[Path, typer.Option(help="Write the report as one HTML page.")] = Path("eval-report.html"),
+    text: Annotated[Path | None, typer.Option(help="Also write it as text.")] = None,
     scenarios: Scenarios = None,
 ) -> None:
-    """Score, compare with the baseline, and write a report with pictures; exit code 1 names what regressed.
+    """Score, compare with the baseline, and write a report with plots; exit code 1 if a metric regressed.
 
     agentvoicebox eval report interactions --update-baseline
     """
@@ -250,7 +248,7 @@ def report_them(
     if update_baseline:
         baselines.save(found, baseline, made)
         console.print(f"the baseline is now {baseline}")
-    # An accepted slowdown is no regression any more; what must never be stays one.
+    # An accepted slowdown is not a regression any more; a value that is never acceptable still is.
     stopping = baselines.compare(found, None) if update_baseline else changes
     if worse := report.regressions(stopping):
         console.print("[bold red]regressed:[/] " + ", ".join(each.partition(":")[0] for each in worse))
@@ -258,7 +256,7 @@ def report_them(
 
 
 def _scored(recorded: Path, scenarios: Path | None) -> tuple[list[Interaction], Score, list[Replay]]:
-    interactions = list(read(_there(recorded)))
+    interactions = list(read(_existing(recorded)))
     if not interactions:
         raise ClientError(f"there are no interactions in {recorded}")
     choice = _choice()
@@ -272,7 +270,7 @@ def _choice() -> KitChoice:
 
 
 def _folders(choice: KitChoice) -> list[Path]:
-    """Where the kits keep their scenarios."""
+    """The kits' scenario folders."""
     return [evaluation.scenarios for kit in choice.kits if (evaluation := choice.of_kit(kit)) is not None]
 
 
@@ -285,7 +283,7 @@ def _by_name(folder: Path | None, choice: KitChoice) -> dict[str, Scenario]:
     return {each.name: each for path in folders for each in _load(path, choice)}
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     if not path.exists():
         raise ClientError(f"there is nothing at {path}; record something with `agentvoicebox eval record`")
     return path
@@ -296,7 +294,7 @@ def _headers(given: list[str] | None) -> dict[str, str]:
     for each in given or []:
         name, colon, value = each.partition(":")
         if not colon:
-            raise ClientError(f"{each!r} is no header; one looks like `Authorization: Bearer …`")
+            raise ClientError(f"{each!r} is not a header; write it like `Authorization: Bearer …`")
         headers[name.strip()] = value.strip()
     return headers
 
@@ -307,5 +305,5 @@ def _wall_s(today: str) -> float:
     try:
         day = date.fromisoformat(today)
     except ValueError as error:
-        raise ClientError(f"{today!r} is no day; one looks like 2026-11-24") from error
+        raise ClientError(f"{today!r} is not a day; write it like 2026-11-24") from error
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()

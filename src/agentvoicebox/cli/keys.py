@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from agentvoicebox.cli.console import Commands, console
-from agentvoicebox.cli.database import ACTS_WITHIN, Found, command_entry, on_database
+from agentvoicebox.cli.database import APPLIED_WITHIN, Found, command_entry, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import GRACE_S, ApiKeys, ListedKey, TenantLimits
@@ -31,12 +31,12 @@ Key = Annotated[str, typer.Argument(help="The key's prefix, as in `keys list` (o
 @app.command()
 def create(
     tenant: Tenant = DEFAULT_TENANT,
-    name: Annotated[str, typer.Option(help="A note for people, for example where the key is used.")] = "",
+    name: Annotated[str, typer.Option(help="A note, for example where the key is used.")] = "",
     project: Annotated[str, typer.Option(help="A project of the tenant.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"A right of the key, of {', '.join(RIGHTS)}. Repeatable.")
+        list[str] | None, typer.Option(help=f"A right of the key: {', '.join(RIGHTS)}. Repeatable.")
     ] = None,
-    days: Annotated[float, typer.Option(min=0, help="How long it is valid; 0: without expiry.")] = 0,
+    days: Annotated[float, typer.Option(min=0, help="Days of validity; 0: no expiry.")] = 0,
 ) -> None:
     """Create a key and show it, once. A new tenant is created with its first key.
 
@@ -55,9 +55,9 @@ def create(
 
     async def work(keys: ApiKeys) -> None:
         rights: tuple[Right, ...] = chosen
-        deed = command_entry("key.created", key_id(key.prefix))
+        entry = command_entry("key.created", key_id(key.prefix))
         await keys.create(
-            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, audit_entry=deed
+            tenant, key, name=name, project_id=project or None, scopes=rights, expires_at=expires_at, audit_entry=entry
         )
 
     _do(work)
@@ -66,8 +66,8 @@ def create(
 
 @app.command("list")
 def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Every key of a tenant; only the public prefix of each is known."""
-    table = Table("prefix", "name", "project", "scopes", "made", "state")
+    """List a tenant's keys; only their public prefixes are stored."""
+    table = Table("prefix", "name", "project", "scopes", "created", "state")
     for key in _do(lambda keys: keys.list_keys(tenant)):
         table.add_row(
             key.prefix,
@@ -86,20 +86,20 @@ def rotate(
     tenant: Tenant = DEFAULT_TENANT,
     grace_hours: Annotated[float, typer.Option(min=0, help="How long the old key stays valid.")] = GRACE_S / 3600,
 ) -> None:
-    """Create a key with the same rights as the successor of another, which stays valid for a while."""
+    """Replace a key with a new one of the same rights; the old key stays valid for a while."""
     fresh = new_key()
-    deed = command_entry("key.rotated", key_id(_prefix(key)))
-    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, audit_entry=deed))
+    entry = command_entry("key.rotated", key_id(_prefix(key)))
+    ends = _do(lambda keys: keys.rotate(tenant, _prefix(key), fresh, grace_s=grace_hours * 3600, audit_entry=entry))
     _show_once(fresh.text, tenant)
     console.print(f"The old key {_prefix(key)} is valid until {ends:%Y-%m-%d %H:%M} UTC at most.")
 
 
 @app.command()
 def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Revoke a key: from then on it is refused."""
-    deed = command_entry("key.revoked", key_id(_prefix(key)))
-    _do(lambda keys: keys.revoke(tenant, _prefix(key), audit_entry=deed))
-    console.print(f"Key {_prefix(key)} is revoked. {ACTS_WITHIN}")
+    """Revoke a key."""
+    entry = command_entry("key.revoked", key_id(_prefix(key)))
+    _do(lambda keys: keys.revoke(tenant, _prefix(key), audit_entry=entry))
+    console.print(f"Key {_prefix(key)} is revoked. {APPLIED_WITHIN}")
 
 
 @app.command()
@@ -108,9 +108,9 @@ def suspend(
     lift: Annotated[bool, typer.Option("--lift", help="Lift the suspension.")] = False,
 ) -> None:
     """Suspend a tenant with all its keys, or lift the suspension."""
-    deed = command_entry("tenant.restored" if lift else "tenant.suspended", tenant)
-    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, audit_entry=deed))
-    console.print(f"Tenant {tenant} is {'active again' if lift else 'suspended'}. {ACTS_WITHIN}")
+    entry = command_entry("tenant.restored" if lift else "tenant.suspended", tenant)
+    _do(lambda keys: keys.suspend(tenant, is_suspended=not lift, audit_entry=entry))
+    console.print(f"Tenant {tenant} is {'active again' if lift else 'suspended'}. {APPLIED_WITHIN}")
 
 
 @app.command()
@@ -122,7 +122,7 @@ def limit(
     sessions: Annotated[int | None, typer.Option(min=0, help="Sessions open at a time.")] = None,
     usual: Annotated[bool, typer.Option("--usual", help="Use the deployment's values again.")] = False,
 ) -> None:
-    """Give a tenant limits of its own in place of AVB_LIMIT_TENANT_…; a value that is left out is the deployment's.
+    """Set a tenant's own limits instead of AVB_LIMIT_TENANT_…; missing values are those of the deployment.
 
     agentvoicebox keys limit acme --requests 6000 --tokens 200000
     """
@@ -131,9 +131,9 @@ def limit(
         raise SettingsError(
             "give values (--requests, --tokens, --window-s, --sessions), or --usual for the deployment's"
         )
-    deed = command_entry("tenant.limited", tenant)
-    _do(lambda keys: keys.set_limits(tenant, own, audit_entry=deed))
-    console.print(f"Tenant {tenant} has {'the default limits' if usual else 'limits of its own'}. {ACTS_WITHIN}")
+    entry = command_entry("tenant.limited", tenant)
+    _do(lambda keys: keys.set_limits(tenant, own, audit_entry=entry))
+    console.print(f"Tenant {tenant} has {'the default limits' if usual else 'limits of its own'}. {APPLIED_WITHIN}")
 
 
 def _do(work: Callable[[ApiKeys], Awaitable[Found]]) -> Found:

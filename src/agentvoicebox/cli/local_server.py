@@ -1,7 +1,7 @@
 """A complete local server for the duration of a block: `agentvoicebox serve` as a child process on a free port.
 
-Used by the demo, the end-to-end tests and the benchmarks, so that they run exactly what a user starts. Ends with the
-block, and with this process, even if that is killed.
+The demo, the end-to-end tests and the benchmarks use it, so that they run exactly what a user starts. The server ends with the
+block, and also if this process is killed.
 """
 
 import asyncio
@@ -49,12 +49,12 @@ class LocalServer:
 
     @property
     def root_url(self) -> str:
-        """Where `/health` and `/ready` are."""
+        """Base URL of `/health` and `/ready`."""
         return self.url.removesuffix("/v1")
 
 
 def free_port() -> int:
-    """A free TCP port of loopback."""
+    """A free TCP port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -94,7 +94,7 @@ async def local_server(
             env=environment,
             stdout=PIPE,
             stderr=errors,
-            start_new_session=True,  # Ctrl-C is passed on by this process
+            start_new_session=True,  # this process handles Ctrl-C
         )
     is_ready = asyncio.Event()
     reading = asyncio.create_task(_read(process, progress, is_ready))
@@ -144,7 +144,7 @@ def _failure(what: str, server: LocalServer) -> ServerFailed:
 
 
 async def _stop(process: Process) -> None:
-    """Ask it to end as Ctrl-C does; then kill the rest of its process group."""
+    """Stop the server as Ctrl-C does; then kill the rest of its process group."""
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
         try:

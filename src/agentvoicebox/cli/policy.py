@@ -1,4 +1,4 @@
-"""`agentvoicebox policy`: the authorization rules: check them, or export them for changes or for an OPA server."""
+"""`agentvoicebox policy`: checks or exports the authorization rules."""
 
 import shutil
 from pathlib import Path
@@ -16,12 +16,12 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="The authorization ru
 
 
 @app.command()
-def export(folder: Annotated[Path, typer.Argument(help="A new folder, or one without such files.")]) -> None:
-    """Write the built-in rules into a folder, for your own changes or for an OPA server.
+def export(folder: Annotated[Path, typer.Argument(help="A new folder, or one without rules.")]) -> None:
+    """Write the built-in rules to a folder, to change them or for an OPA server.
 
     agentvoicebox policy export my-policy
 
-    Then either AVB_POLICY_DIR=my-policy, or `opa run --server my-policy` and AVB_OPA_URL=http://127.0.0.1:8181.
+    Then set AVB_POLICY_DIR=my-policy, or run `opa run --server my-policy` and set AVB_OPA_URL=http://127.0.0.1:8181.
     """
     for path in sorted(shipped_rules().glob("*.rego")):
         target = folder / path.name
@@ -35,7 +35,7 @@ def export(folder: Annotated[Path, typer.Argument(help="A new folder, or one wit
 @app.command()
 def check(
     folder: Annotated[
-        str, typer.Argument(help="A folder of rules; without it AVB_POLICY_DIR, or the built-in ones.")
+        str, typer.Argument(help="A folder of rules; by default AVB_POLICY_DIR, or the built-in rules.")
     ] = "",
 ) -> None:
     """Check whether rules are valid; prints each error with its file and line."""

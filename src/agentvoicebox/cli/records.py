@@ -29,9 +29,9 @@ Tenant = Annotated[str, typer.Option(help="The tenant.")]
 @app.command()
 def rules(
     tenant: Tenant = DEFAULT_TENANT,
-    days: Annotated[int | None, typer.Option(min=1, max=3_650, help="How long calls are kept.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Days that calls are stored.")] = None,
     audit_days: Annotated[
-        int | None, typer.Option(min=1, max=3_650, help="How long the audit log and usage are kept.")
+        int | None, typer.Option(min=1, max=3_650, help="Days that the audit log and usage are stored.")
     ] = None,
     words: Annotated[str | None, typer.Option(help="Rule for words: keep, mask or encrypt.")] = None,
     usual: Annotated[bool, typer.Option("--usual", help="First remove the tenant's own rules.")] = False,

@@ -1,7 +1,7 @@
-"""`agentvoicebox serve`: the whole server on this machine, or single roles of a server that spans many.
+"""`agentvoicebox serve`: the whole server on this machine, or single roles of a server on several machines.
 
-Decides what a person sees of it: each step as it comes up, then where to call and who is let in. The log goes to standard
-error, these few lines to standard output. What runs is `supervisor.run`.
+Prints each step of the start, then the addresses and the required keys, to standard output. The log goes to standard error.
+`supervisor.run` runs the processes.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor import run
 from agentvoicebox.supervisor.roles import ROLES, check_needs, children
 
-EVERYTHING_READY = "ready after"  # how the line begins that follows the last step
+EVERYTHING_READY = "ready after"  # start of the line after the last step
 COLOURS = {"ready": "green", "died": "red", "stopping": "dim", "stopped": "dim"}
 
 
@@ -31,25 +31,23 @@ def serve(
     data_dir: Annotated[str | None, typer.Option(help="Folder of the embedded servers. AVB_DATA_DIR; var.")] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Only this role; repeat it for more. gateway, stt, llm, tts, tool, webhook, recorder, janitor."
-        ),
+        typer.Option(help="Run only this role; repeatable. gateway, stt, llm, tts, tool, webhook, recorder, janitor."),
     ] = None,
 ) -> None:
-    """Start the whole server on this machine; Ctrl-C stops all of it.
+    """Start the whole server on this machine; Ctrl-C stops it.
 
-    Valkey and PostgreSQL are embedded unless AVB_REDIS_URL and AVB_POSTGRES_URL name others. Gateway and workers run in
-    processes of their own.
+    Valkey and PostgreSQL are embedded unless AVB_REDIS_URL and AVB_POSTGRES_URL are set. Gateway and workers are separate
+    processes.
 
-    On 127.0.0.1 without AVB_API_KEYS any bearer key is let in. Any other address needs keys:
+    On 127.0.0.1 without AVB_API_KEYS any bearer key is accepted. Any other address needs keys:
 
       AVB_API_KEYS=a-long-secret agentvoicebox serve --host 0.0.0.0
 
-    Another language model, by any OpenAI-compatible server:
+    Another language model, from any OpenAI-compatible server:
 
       AVB_LLM_BASE_URL=http://127.0.0.1:11434/v1 AVB_LLM_MODEL=qwen3 agentvoicebox serve
 
-    One machine of many, on servers that all of them share (docs/operations.md):
+    One of several machines, with shared servers (docs/operations.md):
 
       AVB_REDIS_URL=redis://store:6379/0 agentvoicebox serve --role gateway --host 0.0.0.0
     """
@@ -57,7 +55,7 @@ def serve(
     given = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(**given)
     if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
-        settings = load_settings(**given, log_format="console")  # someone is looking
+        settings = load_settings(**given, log_format="console")  # the log goes to a terminal
     if not role:
         asyncio.run(run.serve(settings, on_status=_shown(settings, ROLES)))
         return
@@ -75,10 +73,10 @@ def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status],
         if status.name == "system":
             console.print(f"{EVERYTHING_READY} {since_s:.1f} s\n")
             if "gateway" in roles:
-                _invite(settings)
-            if "webhook" in roles and settings.webhook_port:  # one that the system chose is in the log
-                _show_hotline(settings)
-            console.print("\nCtrl-C stops it.")
+                _show_gateway(settings)
+            if "webhook" in roles and settings.webhook_port:  # a port that the system chose is in the log
+                _show_webhook_server(settings)
+            console.print("\nCtrl-C stops the server.")
             return
         if status.state == "starting":
             began_s[status.name] = now_s
@@ -89,15 +87,15 @@ def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status],
     return show
 
 
-def _invite(settings: Settings) -> None:
-    """Where to call, and who is let in."""
+def _show_gateway(settings: Settings) -> None:
+    """Print the gateway's address and the required keys."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}/v1"
     console.print(f"Realtime API at [bold]{url}[/] (pages: /docs, /ready, /metrics)", soft_wrap=True)
     if settings.keys:
         console.print(f"Callers need one of the {len(settings.keys)} keys of AVB_API_KEYS.")
     else:
-        console.print("No keys are configured: on this machine any bearer key is let in.")
+        console.print("No keys are configured: any bearer key from this machine is accepted.")
     console.print("Try it from another terminal:\n")
     address = "" if url == "http://127.0.0.1:8000/v1" else f" --url {url}"
     demo = next((found for kit in kits_of(settings) if (found := kit.demo()) is not None), None)
@@ -107,10 +105,10 @@ def _invite(settings: Settings) -> None:
     console.print(f'  AsyncOpenAI(base_url="{url}", api_key="local").realtime.connect(model="{agent}")', soft_wrap=True)
 
 
-def _show_hotline(settings: Settings) -> None:
-    hotline = f"[{settings.webhook_host}]" if ":" in settings.webhook_host else settings.webhook_host
+def _show_webhook_server(settings: Settings) -> None:
+    host = f"[{settings.webhook_host}]" if ":" in settings.webhook_host else settings.webhook_host
     console.print(
-        f"\nHotline for Vapi at [bold]http://{hotline}:{settings.webhook_port}/vapi/webhook[/], "
-        f"its health and numbers on port {settings.internal_port} (docs/operations.md)",
+        f"\nWebhook server for Vapi at [bold]http://{host}:{settings.webhook_port}/vapi/webhook[/], "
+        f"health and metrics on port {settings.internal_port} (docs/operations.md)",
         soft_wrap=True,
     )

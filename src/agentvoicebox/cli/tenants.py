@@ -1,4 +1,4 @@
-"""`agentvoicebox tenants`: tenants and their audit log. The same as `/v1/admin`, on the machine itself and without a key.
+"""`agentvoicebox tenants`: tenants and their audit log. Like `/v1/admin`, but on the machine itself and without a key.
 
 Keys are managed by `agentvoicebox keys`. Every change is recorded in the tenant's audit log, in the same transaction.
 """
@@ -35,7 +35,7 @@ TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="Lower-case le
 def create(
     tenant: TenantName, name: Annotated[str, typer.Option(help="Display name, for example the company's name.")] = ""
 ) -> None:
-    """Create a tenant. It can't call before it has a key: `agentvoicebox keys create --tenant TENANT`.
+    """Create a tenant. Then create a key for it: `agentvoicebox keys create --tenant TENANT`.
 
     agentvoicebox tenants create acme --name "Acme Ltd"
     """
@@ -46,7 +46,7 @@ def create(
 
 @app.command("list")
 def list_tenants() -> None:
-    """Every tenant, and whether it is suspended."""
+    """List all tenants and their state."""
 
     async def read(postgres: Postgres) -> list[Tenant]:
         found: list[Tenant] = []
@@ -62,7 +62,7 @@ def list_tenants() -> None:
 
 @app.command()
 def show(tenant: TenantName) -> None:
-    """One tenant with its limits and projects."""
+    """Show one tenant with its limits and projects."""
 
     async def read(postgres: Postgres) -> tuple[Tenant, list[Project]]:
         tenants = Tenants(postgres)
@@ -93,7 +93,7 @@ def rename(tenant: TenantName, name: Annotated[str, typer.Argument(help="The new
 
 @app.command()
 def project(tenant: TenantName, project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its id.")]) -> None:
-    """Create a project, which groups some of a tenant's keys (`keys create --project`)."""
+    """Create a project: a group of a tenant's keys (`keys create --project`)."""
     entry = command_entry("project.created", project)
     on_database(lambda postgres: Tenants(postgres).add_project(tenant, project, audit_entry=entry))
     console.print(f"Tenant {tenant} has the project {project}.", markup=False)
@@ -102,10 +102,10 @@ def project(tenant: TenantName, project: Annotated[str, typer.Argument(metavar="
 @app.command()
 def audit(
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Empty with --gate.")] = "",
-    last: Annotated[int, typer.Option(min=1, max=1000, help="How many entries.")] = 20,
-    gate: Annotated[bool, typer.Option("--gate", help="Attempts with keys of no tenant.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="Number of entries.")] = 20,
+    gate: Annotated[bool, typer.Option("--gate", help="Show attempts with keys that belong to no tenant.")] = False,
 ) -> None:
-    """Actions and attempts in a tenant's name, the newest first.
+    """Show actions and attempts in a tenant's name, newest first.
 
     agentvoicebox tenants audit acme --last 100
     """
@@ -125,7 +125,7 @@ def audit(
     console.print(table)
 
 
-# The same commands as in `keys`, where they were defined first.
+# The same commands as in `keys`.
 app.command("suspend")(keys.suspend)
 app.command("limit")(keys.limit)
 

@@ -1,4 +1,4 @@
-"""Prints a call's transcript on the terminal while it happens: the caller's words as transcribed, and the agent's replies."""
+"""Prints a call's transcript during the call: the caller's words as transcribed, and the agent's replies."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from agentvoicebox.client.call_report import spoken
 
 
 def live_transcript(console: Console) -> Callable[[LoggedEvent], None]:
-    """A listener for `client.caller.open_call` that prints each line once it is complete."""
+    """A listener for `client.caller.open_call` that prints each line when it is complete."""
 
     def listen(event: LoggedEvent) -> None:
         body = event.body

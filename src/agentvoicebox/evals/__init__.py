@@ -1,1 +1,1 @@
-"""Calls as evidence: a caller that speaks into a live server, what was recorded of it, and how it is told."""
+"""Evaluation: plays scenarios, replays recorded interactions, scores them, and reports against a baseline."""

@@ -1,6 +1,6 @@
-"""A score against a stored one: what got better, what got worse, and what is too bad whatever was before.
+"""Compares a score with a stored baseline: which metrics are better, worse, or not acceptable at all.
 
-Decides how much worse counts. Times may drift by machine noise; shares and counts may not get worse at all.
+Decides which change counts. Times may vary within the noise of a machine; shares and counts must not get worse at all.
 """
 
 from pathlib import Path
@@ -13,22 +13,22 @@ from agentvoicebox.errors import ClientError
 from agentvoicebox.evals.metric import Metric
 from agentvoicebox.evals.score import Score
 
-SLOWER = 1.15  # and
-SLOWER_MS = 40.0  # both at once: below that two runs on one machine differ by chance
-LEAST_FOR_P99 = 100  # samples; with fewer the p99 is the slowest one, which says nothing
+SLOWER = 1.15  # a time is worse if it is above both this ratio
+SLOWER_MS = 40.0  # and this difference; smaller changes are noise
+LEAST_FOR_P99 = 100  # samples; with fewer, the p99 is only the slowest one
 SHARE_SLACK = 1e-9
-INFORMATIVE = frozenset({"hallucination.unread"})  # told, never judged
+INFORMATIVE = frozenset({"hallucination.unread"})  # reported, never a regression
 
 Judged = Literal["good", "same", "better", "worse", "bad", "new", "gone"]
 REGRESSIONS = frozenset({"worse", "bad", "gone"})
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """A score that was accepted.
+    """An accepted score.
 
     Attributes:
-        made: when, ISO 8601.
-        software: version it was made with.
+        made: time, ISO 8601.
+        software: version of this package that made it.
     """
 
     made: str
@@ -41,9 +41,9 @@ class Change(msgspec.Struct, frozen=True):
     """One metric, before and now.
 
     Attributes:
-        before: None without a baseline, or when it was not measured then.
-        now: None when it is not measured any more.
-        judged: `bad` is what must never be, baseline or not.
+        before: None without a baseline, or if it was not measured then.
+        now: None if it is not measured any more.
+        judged: the result; `bad` is a value that is never acceptable, with or without a baseline.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class BadBaseline(ClientError):
-    """The file holds no baseline. The message says what to do."""
+    """The file is not a baseline. The message says what to do."""
 
     code = "bad_baseline"
 
 
 def compare(score: Score, baseline: Baseline | None) -> list[Change]:
-    """Every metric of both, in order."""
+    """Compare every metric of both, in order."""
     before = baseline.metrics if baseline else {}
     names = [*score.metrics, *(name for name in before if name not in score.metrics)]
     return [_change(name, before.get(name), score.metrics.get(name), baseline is not None) for name in names]
@@ -99,10 +99,10 @@ def _judged(before: Metric, now: Metric) -> Judged:
 
 
 def load(path: Path) -> Baseline:
-    """A stored baseline.
+    """Read a stored baseline.
 
     Raises:
-        BadBaseline: there is none, or it can't be read.
+        BadBaseline: the file is missing or invalid.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Baseline)
@@ -115,7 +115,7 @@ def load(path: Path) -> Baseline:
 
 
 def save(score: Score, path: Path, made: str) -> None:
-    """Make a score the baseline; JSON with a line a field, so that a change of it can be reviewed."""
+    """Store a score as the baseline. JSON with one field a line, so that changes can be reviewed."""
     baseline = Baseline(made, __version__, score.interactions, score.metrics)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(baseline), indent=2) + b"\n")

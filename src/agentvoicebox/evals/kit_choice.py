@@ -1,4 +1,4 @@
-"""Which kit an interaction or a scenario belongs to, and what that kit brings to its evaluation."""
+"""Finds the kit of an interaction or a scenario, and that kit's evaluation."""
 
 from collections.abc import Iterable
 
@@ -18,10 +18,10 @@ class NoEvaluation(ClientError):
 
 
 class KitChoice:
-    """Chooses among the kits of a deployment.
+    """Chooses a kit of the deployment.
 
     Args:
-        kits: in order; the first that can be evaluated is the default.
+        kits: in order; the first one with an evaluation is the default.
     """
 
     def __init__(self, kits: Kits) -> None:
@@ -29,28 +29,28 @@ class KitChoice:
         self._evaluations = {kit.name: found for kit in kits if (found := kit.evaluation()) is not None}
 
     def evaluation(self, interaction: Interaction) -> KitEvaluation:
-        """What an interaction is replayed and scored with. Raises NoEvaluation."""
+        """The evaluation for an interaction. Raises NoEvaluation."""
         kit = self._of(interaction)
         return self.default if kit is None else self._evaluations[kit.name]
 
     def judge(self, interaction: Interaction) -> InteractionJudge | None:
-        """The judge of an interaction; None when its kit has none."""
+        """The judge for an interaction; None if its kit has none."""
         kit = self._of(interaction)
         if kit is None:
             kit = next((each for each in self.kits if each.name in self._evaluations), None)
         return None if kit is None else kit.judge()
 
     def of_agent(self, agent: str) -> KitEvaluation:
-        """What an agent is evaluated with; "" for the default. Raises NoEvaluation."""
+        """The evaluation for an agent; "" for the default. Raises NoEvaluation."""
         return next((each for each in self._evaluations.values() if each.agent == agent), None) or self.default
 
     def of_kit(self, kit: AgentKit) -> KitEvaluation | None:
-        """What a kit is evaluated with; None when it can't be."""
+        """The evaluation of a kit; None if it has none."""
         return self._evaluations.get(kit.name)
 
     @property
     def default(self) -> KitEvaluation:
-        """Of the first kit that can be evaluated. Raises NoEvaluation."""
+        """The evaluation of the first kit that has one. Raises NoEvaluation."""
         found = next(iter(self._evaluations.values()), None)
         if found is None:
             raise NoEvaluation(f"no kit of AVB_KITS ({', '.join(self.kits.names) or 'none'}) can be evaluated")
@@ -58,7 +58,7 @@ class KitChoice:
 
     @property
     def failures(self) -> frozenset[str]:
-        """Outcome codes of tool calls that were not answered."""
+        """Outcome codes of tool calls that got no answer."""
         return frozenset[str]().union(*(each.failures for each in self._evaluations.values()))
 
     def _of(self, interaction: Interaction) -> AgentKit | None:
@@ -71,7 +71,7 @@ class KitChoice:
 
 
 def _tool_names(interaction: Interaction) -> Iterable[str]:
-    """Of the tools that were called, then of those that could have been."""
+    """Names of the called tools, then of the other tools of the agent."""
     yield from (use.name for use in interaction.tool_calls)
     opened = interaction.log[0][1] if interaction.log else None
     if isinstance(opened, Opened):

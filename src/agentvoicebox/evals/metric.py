@@ -1,4 +1,4 @@
-"""What a score is made of: metrics with their sense, and faults that name a call. Pure."""
+"""The parts of a score: metrics with their units, and faults of single calls. Pure."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,10 +14,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One number.
 
     Attributes:
-        name: dotted; its first part is the scorer's.
+        name: with dots; the first part is the scorer.
         value: a share from 0 to 1, milliseconds, or a count.
-        samples: of how many it was made.
-        must_be: the only value that is good, whatever a baseline says; None where there is none.
+        samples: number of samples.
+        must_be: the only acceptable value, whatever the baseline is; None if there is none.
     """
 
     name: str
@@ -28,11 +28,11 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScoreFault(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that went wrong in one interaction.
+    """A fault in one interaction.
 
     Attributes:
-        metric: which metric it counts in.
-        what: for people; holds words of the call only when its recording does.
+        metric: the metric in which it counts.
+        what: description for people; contains words of the call only if the recording does.
     """
 
     metric: str
@@ -42,21 +42,21 @@ class ScoreFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """What one scorer found."""
+    """The result of one scorer."""
 
     metrics: tuple[Metric, ...] = ()
     faults: tuple[ScoreFault, ...] = ()
 
 
 def share(name: str, good: int, of: int, *, must_be: float | None = None) -> tuple[Metric, ...]:
-    """A share; nothing when there was nothing to count."""
+    """A share as a metric; () if `of` is 0."""
     if of == 0:
         return ()
     return (Metric(name=name, value=good / of, unit="share", samples=of, must_be=must_be),)
 
 
 def percentiles(name: str, values_ms: Sequence[float]) -> tuple[Metric, ...]:
-    """p50, p95 and p99 of some times; nothing when there are none."""
+    """p50, p95 and p99 of times as metrics; () if there are no values."""
     if not values_ms:
         return ()
     found = np.percentile(np.asarray(values_ms, dtype=np.float64), PERCENTILES)

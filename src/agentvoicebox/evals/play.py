@@ -1,7 +1,7 @@
-"""A scenario spoken into a live socket, by the scripted caller: with its pauses, interruptions, noise and line.
+"""Plays a scenario as a live call: the scripted caller speaks with the scenario's pauses, interruptions, noise and audio format.
 
-Decides how noise is mixed and what is kept of the call: the session's own log where the store can be read, so that the call
-replays exactly, else what the caller heard. Leaves the socket to `caller`, the voice to `caller_voice`.
+Decides how noise is mixed, and what is recorded: the session's log if the store can be read, so that the call can be replayed
+exactly, otherwise what the caller heard. `client.caller` has the socket and `client.caller_voice` the voice.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,12 +27,12 @@ from agentvoicebox.interactions.recorder import JudgeOf
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.log import SessionLog
 
-LogOf = Callable[[str], Awaitable[list[bytes] | None]]  # session id → its whole log, or None
+LogOf = Callable[[str], Awaitable[list[bytes] | None]]  # session id → its complete log, or None
 FULL_SCALE = 32_767
 
 
 def lines_of(scenario: Scenario, *, models_dir: str = "", cache_dir: Path) -> list[SpokenLine | None]:
-    """The sound of each line of a scenario, noise included; None for a typed one. Blocks while it is rendered.
+    """The audio of each line of a scenario, with its noise; None for a typed line. Blocks during synthesis.
 
     Raises:
         ProviderUnavailable: no voice is installed. ClientError: a recording is missing.
@@ -55,7 +55,7 @@ def lines_of(scenario: Scenario, *, models_dir: str = "", cache_dir: Path) -> li
 
 
 def noise_level(lines: list[SpokenLine | None], snr_db: float) -> float:
-    """How loud noise is that lies so far below the speech of some lines: RMS in steps of int16."""
+    """RMS of noise (in int16 steps) that is `snr_db` below the speech of the lines."""
     voiced = [line.pcm[slice(*voiced_range(line.pcm))].astype(np.float64) for line in lines if line is not None]
     speech = np.concatenate(voiced) if voiced else np.zeros(1)
     return float(np.sqrt(np.mean(speech * speech))) * 10 ** (-snr_db / 20)
@@ -67,7 +67,7 @@ def _noisy(line: SpokenLine, level: float, random: np.random.Generator) -> Spoke
 
 
 def noise_source(level: float, seed: int) -> Source:
-    """The caller's side between the lines."""
+    """Noise for the caller's audio between the lines."""
     random = np.random.default_rng(seed)
 
     def source(count: int) -> Int16Array:
@@ -84,17 +84,17 @@ async def play(
     log_of: LogOf | None = None,
     judge_of: JudgeOf = lambda tool_names: None,
 ) -> Interaction:
-    """One live call.
+    """Play one live call and return its interaction.
 
     Args:
-        scenario: what to do.
-        lines: of `lines_of`.
-        options: whom to call; the scenario's line decides the audio.
-        log_of: reads a session's log while the call is still open; None: keep the caller's side alone.
-        judge_of: the judge of an agent with tools of these names.
+        scenario: the scenario to play.
+        lines: from `lines_of`.
+        options: server and agent; the audio format is the scenario's.
+        log_of: reads the session's log while the call is still open; None: record only the caller's side.
+        judge_of: tool names of an agent → its judge; None if there is no judge.
 
     Raises:
-        CallFailed: no server there, or it refused.
+        CallFailed: the server can't be reached, or refused the call.
     """
     options = replace(options, audio=scenario.audio)
     source = None
@@ -132,7 +132,7 @@ async def _converse(call: LiveCall, scenario: Scenario, lines: list[SpokenLine |
 
 
 def interaction_of_call(record: CallRecord, scenario: str = "") -> Interaction:
-    """What the caller alone knows of a call: lines and waits, neither tools nor log."""
+    """The interaction from the caller's side: transcript and latencies, without tool calls and log."""
     transcript: list[Line] = []
     waits: list[Wait] = []
     for turn in record.turns:
@@ -161,17 +161,17 @@ def interaction_of_call(record: CallRecord, scenario: str = "") -> Interaction:
 
 
 class StoreLogs:
-    """Reads the logs of sessions from the store that a server keeps them in."""
+    """Reads the logs of sessions from a server's store."""
 
     def __init__(self, redis_url: str) -> None:
         self._connection = Connection(redis_url)
         self._logs = SessionLog(self._connection)
 
     async def __call__(self, session_id: str) -> list[bytes] | None:
-        """The whole log of a session; None once its beginning has been dropped for a snapshot. Raises BrokerLost, NewerFormat."""
+        """The complete log of a session; None if a snapshot has replaced its beginning. Raises BrokerLost, NewerFormat."""
         snapshot, entries = await self._logs.load(SessionRef(DEFAULT_TENANT, session_id))
         return entries if snapshot is None else None
 
     async def close(self) -> None:
-        """Let the store go."""
+        """Close the connection."""
         await self._connection.close()

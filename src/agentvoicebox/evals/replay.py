@@ -1,6 +1,6 @@
-"""Replays past interactions in process: the engine's effects byte for byte, and the outcome of each tool call.
+"""Replays recorded interactions in process: the engine's effects byte for byte, and the outcome of each tool call.
 
-Decides what "the same" means. Needs no server; replays against a running server are in `replay_live`.
+Decides which outcomes count as the same. Needs no server; `replay_live` replays against a running server.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         what: `effects`, `tool`, `lines` or `webhook`.
-        verdict: `impossible` when the recording lacks what it needs; `why` says which.
-        why: what differs, "" when nothing does.
+        verdict: `impossible` if the recording lacks what the replay needs; `why` says what.
+        why: what differs; "" if nothing does.
     """
 
     call_id: str
@@ -39,26 +39,26 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verdict(interaction: Interaction, what: str, verdict: Verdict, why: str = "") -> Replay:
-    """A replay's outcome, with the ids of its interaction."""
+    """The result of a replay, with the ids of its interaction."""
     return Replay(call_id=interaction.call_id, what=what, verdict=verdict, why=why, scenario=interaction.scenario)
 
 
 def replay_effects(interaction: Interaction) -> Replay | None:
-    """The engine over the interaction's log again; None for one without a log (a webhook).
+    """Run the engine over the interaction's log again; None for an interaction without a log (a webhook).
 
-    With words: each step's effects must be those of the call, byte for byte. Without: their masked form must be. The laws
-    of a conversation are checked on the way.
+    With words, each step's effects must equal those of the call, byte for byte. Without words, their masked forms must be equal.
+    The invariants of the conversation are checked at each step.
     """
     if not interaction.log:
         return None
     if not interaction.is_whole:
-        return verdict(interaction, "effects", "impossible", "the log is not whole")
+        return verdict(interaction, "effects", "impossible", "the log is incomplete")
     expected = [interaction.digests[at : at + DIGEST_HEX] for at in range(0, len(interaction.digests), DIGEST_HEX)]
     if len(expected) != len(interaction.log):
         why = f"{len(interaction.log)} inputs, but digests of {len(expected)} steps"
         return verdict(interaction, "effects", "different", why)
     of_step = digest if interaction.has_words else masked_digest
-    laws = Invariants()
+    invariants = Invariants()
     try:
         for number, step in enumerate(rerun(interaction.log)):
             if of_step(step.effects).hex() != expected[number]:
@@ -66,10 +66,10 @@ def replay_effects(interaction: Interaction) -> Replay | None:
                 why = f"other effects from input {number} on ({kind} at {step.now_s:.3f} s)"
                 return verdict(interaction, "effects", "different", why)
             given = None if isinstance(step.given, Opened) else step.given
-            laws.check(step.engine, given, step.effects, step.now_s)
+            invariants.check(step.engine, given, step.effects, step.now_s)
     except InvariantViolation as broken:
-        if str(broken).partition(":")[0] != interaction.laws_broken:
-            return verdict(interaction, "effects", "different", f"a law is broken: {broken}")
+        if str(broken).partition(":")[0] != interaction.invariant_broken:
+            return verdict(interaction, "effects", "different", f"an invariant is violated: {broken}")
     except NotALog as error:
         return verdict(interaction, "effects", "impossible", str(error))
     return verdict(interaction, "effects", "same")
@@ -78,12 +78,12 @@ def replay_effects(interaction: Interaction) -> Replay | None:
 async def replay_tools(
     interaction: Interaction, evaluation: KitEvaluation, *, run_tool: RunTool | None = None
 ) -> list[Replay]:
-    """Each tool call of the interaction again; outcome and facts must be the same.
+    """Run each tool call of the interaction again; outcome and facts must be the same.
 
     Args:
-        interaction: with words, or its identifiers find nothing.
-        evaluation: of the kit that the tools belong to.
-        run_tool: the tools over a real backend; None: over the answer that the backend gave then, as far as the outcome says.
+        interaction: with words; masked identifiers find nothing.
+        evaluation: of the tools' kit.
+        run_tool: the tools with a real backend; None: with the backend's recorded answer, as far as the outcome contains it.
     """
     return [await _replay_tool(interaction, use, evaluation, run_tool) for use in interaction.tool_calls]
 
@@ -96,7 +96,7 @@ async def _replay_tool(
     if use.is_client:
         return verdict(interaction, "tool", "impossible", "the client ran it")
     if use.code == FAILED:
-        return verdict(interaction, "tool", "impossible", "it never answered")
+        return verdict(interaction, "tool", "impossible", "it did not answer")
     try:
         run = run_tool or evaluation.recorded(use)
     except ValueError as error:
@@ -118,21 +118,21 @@ def different(
     now: date | None = None,
     compares_days: bool = True,
 ) -> str:
-    """What differs between a recorded tool call and an answer to the same call now; "" for nothing.
+    """The difference between a recorded tool call and the answer to the same call now; "" if there is none.
 
     Args:
         use: as recorded.
         output: the answer now, JSON.
         then: the day of the recording.
-        evaluation: says which facts must be the same.
-        compares_speech: the sentence, too, must be the same to the letter.
-        now: the day of the answer; days are compared by their distance. None: the same day as then.
-        compares_days: False where days may have moved.
+        evaluation: decides which facts must be the same.
+        compares_speech: whether the sentence must be exactly the same.
+        now: the day of the answer; days are compared relative to it. None: the day of the recording.
+        compares_days: False if days may have changed.
     """
     before, after = _object(use.output), _object(output)
-    came_to = [each.get("code") or each.get("error") or "no code" for each in (before, after)]
-    if came_to[0] != came_to[1]:
-        return f"{came_to[0]} then, {came_to[1]} now"
+    codes = [each.get("code") or each.get("error") or "no code" for each in (before, after)]
+    if codes[0] != codes[1]:
+        return f"{codes[0]} then, {codes[1]} now"
     old = _facts(evaluation, before, then, compares_days)
     new = _facts(evaluation, after, now or then, compares_days)
     for name in sorted(old.keys() | new.keys()):

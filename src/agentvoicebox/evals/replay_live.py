@@ -1,7 +1,7 @@
-"""Past interactions asked of a running server: lines typed into its socket, webhook requests posted again.
+"""Replays recorded interactions against a running server: types the caller's lines, and posts webhook requests again.
 
-Compares facts and codes, never wording: a server may say it differently, on another day, from a catalogue that has moved on.
-How much may differ is the scenario's tolerance. A line is typed, not spoken, so that only the answer is compared.
+Compares facts and codes, not wording: the server may word an answer differently, and its data may have changed. The scenario's
+tolerance decides how much may differ. Lines are typed, not spoken, so that speech recognition has no influence.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ from agentvoicebox.privacy.redact import HIDDEN
 POST_TIMEOUT_S = 10.0  # a webhook answers within four
 
 
-class ServerAway(InfrastructureError):
-    """The server under test does not answer."""
+class ServerUnavailable(InfrastructureError):
+    """The server under test can't be reached."""
 
     code = "server_away"
 
@@ -41,15 +41,15 @@ async def replay_lines(
     *,
     clock: Clock | None = None,
 ) -> Replay:
-    """Type the caller's lines into a live call. Every fact that the caller was told then must be told now.
+    """Type the caller's lines in a live call. The agent must state every fact that it stated in the recording.
 
     Raises:
-        CallFailed: no server there, or it refused.
+        CallFailed: the server can't be reached, or refused the call.
     """
     said = [line.text for line in interaction.transcript if line.role == "caller"]
     answers = [line.text for line in interaction.transcript if line.role == "agent"]
     if not interaction.has_words:
-        return verdict(interaction, "lines", "impossible", "words were not kept (AVB_RECORD_WORDS keeps them)")
+        return verdict(interaction, "lines", "impossible", "words were not recorded (AVB_RECORD_WORDS records them)")
     if not any(said):
         return verdict(interaction, "lines", "impossible", "the caller said nothing")
     async with open_call(options) as call:
@@ -58,13 +58,13 @@ async def replay_lines(
         return verdict(interaction, "lines", "different", problem)
     now = datetime.fromtimestamp((clock or SystemClock()).wall_s(), UTC).date()
     results, with_days = interaction.tool_calls, tolerance.days != "any"
-    then_told = evaluation.stated_facts(answers, day_of(interaction), results, with_days=with_days)
-    now_told = evaluation.stated_facts([turn.replied for turn in turns], now, results, with_days=with_days)
-    missing = sorted(then_told - now_told)
+    stated_then = evaluation.stated_facts(answers, day_of(interaction), results, with_days=with_days)
+    stated_now = evaluation.stated_facts([turn.replied for turn in turns], now, results, with_days=with_days)
+    missing = sorted(stated_then - stated_now)
     was_cut = any(line.is_cut for line in interaction.transcript)
-    extra = [] if was_cut else sorted(fact for fact in now_told - then_told if not fact.startswith("number"))
-    faults = [f"not told any more: {', '.join(missing)}"] if missing else []
-    faults += [f"newly told: {', '.join(extra)}"] if extra else []
+    extra = [] if was_cut else sorted(fact for fact in stated_now - stated_then if not fact.startswith("number"))
+    faults = [f"not stated any more: {', '.join(missing)}"] if missing else []
+    faults += [f"newly stated: {', '.join(extra)}"] if extra else []
     return verdict(interaction, "lines", "different" if faults else "same", "; ".join(faults))
 
 
@@ -82,34 +82,34 @@ async def replay_webhook(
 
     Args:
         interaction: of a webhook, with words.
-        client: carries the request.
-        url: where to, with the path.
+        client: sends the request.
+        url: full address of the route.
         tolerance: with `days = "any"` days are not compared.
-        evaluation: says which facts must be the same.
-        headers: credentials of the server under test; those of the recording were never kept.
-        today: the day of the answer; the real one by default.
+        evaluation: decides which facts must be the same.
+        headers: credentials of the server under test; recordings contain none.
+        today: the day of the answer; by default the current day.
 
     Raises:
-        ServerAway: nobody answers there.
+        ServerUnavailable: there is no answer at `url`.
     """
     if not interaction.has_words:
-        return verdict(interaction, "webhook", "impossible", "ids and words are masked (AVB_RECORD_WORDS keeps them)")
+        return verdict(interaction, "webhook", "impossible", "ids and words are masked (AVB_RECORD_WORDS records them)")
     if not isinstance(interaction.request, dict) or set(interaction.request) == {"bytes"}:
-        return verdict(interaction, "webhook", "impossible", "the request's body was not kept")
+        return verdict(interaction, "webhook", "impossible", "the request's body was not recorded")
     body = msgspec.json.encode(without_hidden(interaction.request))
     try:
         response = await client.post(
             url, content=body, headers={"Content-Type": "application/json", **(headers or {})}, timeout=POST_TIMEOUT_S
         )
     except httpx.HTTPError as error:
-        raise ServerAway(f"no webhook answers at {url} ({type(error).__name__})") from error
+        raise ServerUnavailable(f"no webhook answers at {url} ({type(error).__name__})") from error
     if response.status_code != interaction.status:
         why = f"status {interaction.status} then, {response.status_code} now"
         return verdict(interaction, "webhook", "different", why)
     try:
         answer = response.json()
     except ValueError:
-        return verdict(interaction, "webhook", "different", "the answer is no JSON")
+        return verdict(interaction, "webhook", "different", "the answer is not JSON")
     uses = uses_of(interaction.request, answer)
     if len(uses) != len(interaction.tool_calls):
         why = f"{len(interaction.tool_calls)} results then, {len(uses)} now"
@@ -131,7 +131,7 @@ async def replay_webhook(
 
 
 def without_hidden(value: Any) -> Any:
-    """A request without the secrets that were cut out of it: a wrong secret is worse than none."""
+    """A request without the placeholders of its removed secrets: a wrong secret is refused, a missing one may not be."""
     if isinstance(value, dict):
         return {
             key: without_hidden(each) for key, each in value.items() if not (each == HIDDEN and SECRET_KEY.search(key))

@@ -1,6 +1,6 @@
-"""A score told to people: a table for terminals, and one HTML file with its pictures inside, that needs nothing else.
+"""Reports a score: a table for terminals, and one self-contained HTML file with its plots.
 
-Decides wording and order: what must stop a release comes first. Leaves judging to `baseline`, drawing to `report_plots`.
+Decides wording and order; regressions come first. `baseline` compares the scores and `report_plots` draws.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from agentvoicebox.evals.metric import Metric, ScoreFault
 from agentvoicebox.evals.replay import Replay
 from agentvoicebox.evals.score import Score
 
-MOST_FAULTS = 200  # told one by one
+MOST_FAULTS = 200  # listed in a report
 WIDTH = 118
 WORDS = {
     "good": "",
     "same": "as before",
     "better": "better",
     "worse": "WORSE",
-    "bad": "MUST NOT BE",
+    "bad": "NOT ACCEPTABLE",
     "new": "new",
     "gone": "NOT MEASURED ANY MORE",
 }
@@ -31,7 +31,7 @@ STYLES = {"better": "green", "worse": "bold red", "bad": "bold red", "gone": "bo
 
 
 def shown(metric: Metric | None) -> str:
-    """A metric's value for people."""
+    """A metric's value as text."""
     if metric is None:
         return "none"
     match metric.unit:
@@ -44,7 +44,7 @@ def shown(metric: Metric | None) -> str:
 
 
 def regressions(changes: Sequence[Change]) -> list[str]:
-    """Each thing that got worse, as a sentence that begins with its name."""
+    """The regressions, each as a sentence that begins with the metric's name."""
     found = []
     for change in changes:
         if change.is_regression:
@@ -69,29 +69,29 @@ def table(changes: Sequence[Change]) -> Table:
 
 
 def text(score: Score, changes: Sequence[Change], replays: Sequence[Replay] = ()) -> str:
-    """The whole report without colours, for logs and files."""
+    """The report as text without colours, for logs and files."""
     out = StringIO()
     Console(file=out, width=WIDTH, no_color=True, highlight=False).print(table(changes))
     lines = [f"{score.interactions} interactions", out.getvalue().rstrip(), replay_summary(replays)]
-    lines += [f"- {_told(fault)}" for fault in score.faults[:MOST_FAULTS]]
+    lines += [f"- {_fault_line(fault)}" for fault in score.faults[:MOST_FAULTS]]
     worse = regressions(changes)
     lines += ["", "Regressions:", *(f"- {each}" for each in worse)] if worse else ["", "No regression."]
     return "\n".join(line for line in lines if line is not None) + "\n"
 
 
 def replay_summary(replays: Sequence[Replay]) -> str:
-    """How many replays there were, of which sort, and how they came out."""
-    told = []
+    """Number and results of the replays of each kind, one line each."""
+    summary = []
     for what in sorted({each.what for each in replays}):
         of_kind = [each for each in replays if each.what == what]
         same = sum(each.verdict == "same" for each in of_kind)
         impossible = sum(each.verdict == "impossible" for each in of_kind)
         left_out = f", {impossible} impossible" if impossible else ""
-        told.append(f"replayed {what}: {same} of {len(of_kind) - impossible} the same{left_out}")
-    return "\n".join(told)
+        summary.append(f"replayed {what}: {same} of {len(of_kind) - impossible} the same{left_out}")
+    return "\n".join(summary)
 
 
-def _told(fault: ScoreFault) -> str:
+def _fault_line(fault: ScoreFault) -> str:
     return f"{fault.metric}: {fault.scenario or fault.call_id}: {fault.what}"
 
 
@@ -107,10 +107,10 @@ def html(
     """The report as one page.
 
     Args:
-        score: what is told.
-        changes: its comparison.
-        made: when, for the heading.
-        baseline: what it was compared with.
+        score: the score.
+        changes: its comparison with the baseline.
+        made: time for the heading.
+        baseline: the baseline, if there is one.
         replays: of the same interactions.
         pictures: SVG elements.
     """
@@ -136,7 +136,7 @@ def html(
     )
     more = len(score.faults) - MOST_FAULTS
     fault_table = (
-        f"<h2>What spoils it</h2><table><tr><th>metric<th>scenario<th>call<th>what</tr>{faults}</table>"
+        f"<h2>Faults</h2><table><tr><th>metric<th>scenario<th>call<th>what</tr>{faults}</table>"
         + (f"<p>… and {more} more</p>" if more > 0 else "")
         if faults
         else ""

@@ -1,6 +1,6 @@
-"""Pictures of a score: how long answers took beside the baseline, and where the time went. SVG, drawn without a display.
+"""Plots of a score: latency of answers with the baseline, and working time of each part. SVG, drawn without a display.
 
-Colours are Okabe and Ito's, as in `timeline`. matplotlib is imported when a picture is asked for.
+Colours are Okabe and Ito's, as in `client.timeline`. matplotlib is imported only when a plot is drawn.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ NOW, BEFORE = "#0072B2", "#999999"
 
 
 def pictures(score: Score, interactions: Sequence[Interaction], baseline: Baseline | None) -> list[str]:
-    """The pictures of a report as SVG elements; [] when no interaction has a wait.
+    """The plots of a report as SVG elements; [] if no interaction has a latency.
 
     Raises:
         ProviderUnavailable: matplotlib is not installed.
@@ -50,7 +50,7 @@ def _svg(figure: Any) -> str:
     from matplotlib import rc_context
 
     out = StringIO()
-    # Text stays text, and ids depend on nothing but the picture: the same score gives the same file.
+    # Text stays text, and ids depend only on the plot: the same score gives the same file.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "agentvoicebox"}):
         figure.savefig(out, format="svg", metadata={"Date": None})
     drawn = out.getvalue()
@@ -58,7 +58,7 @@ def _svg(figure: Any) -> str:
 
 
 def _waits(channel: str, interactions: Sequence[Interaction], before: dict[str, Metric]) -> str:
-    """How many answers came within which time; the baseline's percentiles beside."""
+    """Cumulative distribution of latencies, with the baseline's percentiles."""
     figure, axes = _figure(3.2)
     waits = np.sort([wait.total_ms for each in interactions if each.channel == channel for wait in each.waits])
     axes.step(
@@ -84,7 +84,7 @@ def _waits(channel: str, interactions: Sequence[Interaction], before: dict[str, 
 
 
 def _parts(channel: str, metrics: dict[str, Metric], before: dict[str, Metric]) -> str:
-    """p50 and p95 of each part's work, now and before."""
+    """p50 and p95 of each part's working time, now and before."""
     names = [name for name in metrics if name.startswith(f"latency.{channel}.work.") and name.endswith(".p50")]
     names = names or [name for name in metrics if name.startswith(f"latency.{channel}.part.") and name.endswith(".p50")]
     figure, axes = _figure(0.9 + 0.55 * max(1, len(names)))

@@ -1,7 +1,7 @@
-"""A scenario: what a caller says and does, on which line, with which backend, and the expected outcome. One small TOML file.
+"""A scenario: what a caller says and does, the audio format, the backend's state, and the expected outcome. One small TOML file.
 
-Decides the format and names every fault of a file. `simulation` plays it without sound, `play` over a live socket; the scorers
-compare the outcome with what is expected. What an expected fact looks like is up to the agent's kit.
+Defines and validates the format. `simulation` plays a scenario without sound and `play` in a live call; the scorers compare the
+outcome with the expected one. The agent's kit defines the fields of expected facts.
 """
 
 import tomllib
@@ -15,20 +15,22 @@ from agentvoicebox.errors import ClientError
 
 
 class BadScenario(ClientError):
-    """The file makes no scenario. The message names the file and the fault."""
+    """The file is not a valid scenario. The message names the file and the fault."""
 
     code = "bad_scenario"
 
 
 class SaidLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of the caller; exactly one of `say`, `type` and `wav` is given.
+    """One line of the caller, with exactly one of `say`, `type` and `wav`.
 
     Attributes:
-        say: spoken. type: typed. wav: a recording, relative to the scenario's file.
-        heard: the transcript in a simulation, where there is no sound; by default what is said.
-        pause_ms: silence before it, after the agent has finished.
-        interrupt_ms: instead of waiting for the end of the reply, begin once so much of it was heard.
-        only_if: say it only when the agent's last reply holds these words (a caller who says yes when asked).
+        say: text to speak.
+        type: text to type.
+        wav: recording to play; path relative to the scenario's file.
+        heard: transcript of the line in a simulation; by default the text of the line.
+        pause_ms: silence before the line, after the agent has finished.
+        interrupt_ms: begin when this much of the reply was played, instead of waiting for its end.
+        only_if: skip the line unless the agent's last reply contains these words (a caller who says yes when asked).
     """
 
     say: str = ""
@@ -41,7 +43,7 @@ class SaidLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def words(self) -> str:
-        """What a transcript should hold."""
+        """The expected transcript."""
         return self.say or self.type or Path(self.wav).stem
 
 
@@ -49,10 +51,10 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The expected outcome.
 
     Attributes:
-        codes: outcomes of look-ups, in order.
-        facts: that the caller must have been told; the agent's kit defines their fields (`KitEvaluation.fact_fault`).
-        says: words that the agent must have said, in any line; case and marks don't count.
-        never_says: words that it must not have said.
+        codes: outcome codes of tool calls, in order.
+        facts: facts that the agent must state; the agent's kit defines their fields (`KitEvaluation.fact_fault`).
+        says: words that the agent must say in any line; case and punctuation are ignored.
+        never_says: words that the agent must not say.
     """
 
     codes: tuple[str, ...] = ()
@@ -62,11 +64,11 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far a run may be from what is expected and still be the same.
+    """How far a run may differ from the expected outcome.
 
     Attributes:
-        codes: `exact`, or `subsequence`: further look-ups in between are no fault (a caller who was misheard).
-        days: `exact`, or `any`: another day of arrival is no fault (a catalogue that lives).
+        codes: `exact`, or `subsequence`: additional tool calls in between are allowed (the recogniser may mishear).
+        days: `exact`, or `any`: another day is allowed (the data may change).
     """
 
     codes: Literal["exact", "subsequence"] = "exact"
@@ -77,13 +79,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One file.
 
     Attributes:
-        about: one sentence for people.
-        seed: of everything random in it (ids, noise).
+        about: description in one sentence.
+        seed: of everything random (ids, noise).
         audio: format on the wire; `pcmu` and `pcma` are a telephone's.
-        noise_snr_db: noise on the caller's side, below the loudness of the speech; None: a quiet line.
-        backend: `up`, or `down`: the tools can't answer. Put a live server into that state before you play the scenario.
+        noise_snr_db: signal-to-noise ratio of the caller's audio; None: no noise.
+        backend: `up`, or `down`: the tools can't answer. Bring a live server into that state before you play the scenario.
         pause_ms: silence before each line.
-        agent: who is called; "": the agent of the first kit that can be evaluated.
+        agent: name of the called agent; "": the agent of the first kit that has an evaluation.
     """
 
     name: str
@@ -101,15 +103,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def parse(text: str, *, name: str, folder: Path | None = None) -> Scenario:
-    """The scenario of a file's text.
+    """Parse the text of a scenario file.
 
     Args:
         text: TOML.
-        name: of the file, without its suffix; the scenario's name unless the file says another.
-        folder: where recordings are looked for.
+        name: file name without suffix; the scenario's name unless the file has another.
+        folder: folder of recordings.
 
     Raises:
-        BadScenario: naming the fault.
+        BadScenario: with the fault.
     """
     try:
         data: dict[str, Any] = {"name": name, **tomllib.loads(text), "folder": str(folder or "")}
@@ -127,11 +129,11 @@ def parse(text: str, *, name: str, folder: Path | None = None) -> Scenario:
 def load(
     path: Path, fact_fault: Callable[[Scenario, Mapping[str, Any]], str] = lambda scenario, fact: ""
 ) -> list[Scenario]:
-    """The scenario of a file, or all of a folder by name.
+    """Read the scenario of a file, or all scenarios of a folder in the order of their names.
 
     Args:
         path: of the file or folder.
-        fact_fault: what is wrong with an expected fact of a scenario; "" when it is valid.
+        fact_fault: (scenario, expected fact) → its fault; "" if it is valid.
 
     Raises:
         BadScenario: a file is invalid, or there is none.

@@ -1,4 +1,4 @@
-"""All scorers over a set of interactions: one score, with the calls that spoil it."""
+"""Runs all scorers over a set of interactions: one score, with the faulty calls."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +13,12 @@ from agentvoicebox.interactions.interaction import Interaction
 
 
 class Score(msgspec.Struct, frozen=True):
-    """What a set of interactions is worth.
+    """The score of a set of interactions.
 
     Attributes:
-        interactions: how many there are.
-        metrics: by name, in the order in which they are told.
-        faults: what spoils them.
+        interactions: their number.
+        metrics: by name, in the order of the report.
+        faults: single faults that lower the metrics.
     """
 
     interactions: int
@@ -26,7 +26,7 @@ class Score(msgspec.Struct, frozen=True):
     faults: tuple[ScoreFault, ...]
 
     def faults_of(self, metric: str) -> list[ScoreFault]:
-        """Those that count in a metric."""
+        """The faults that count in a metric."""
         return [fault for fault in self.faults if fault.metric == metric]
 
 
@@ -40,16 +40,16 @@ def score(
     """Score interactions.
 
     Args:
-        interactions: of any doors.
-        scenarios: by name, for those that were played.
-        choice: whose judges and facts count.
+        interactions: of any channels.
+        scenarios: by name, for interactions that came from scenarios.
+        choice: provides the kits' judges and facts.
         replays: of the same interactions, if they were replayed.
     """
     found = [
         accuracy.score(interactions, scenarios, choice),
         tool_success.score(interactions, scenarios, choice),
         hallucination.score(interactions, choice),
-        _laws(interactions),
+        _invariants(interactions),
         _replays(replays),
         latency.score(interactions),
     ]
@@ -57,11 +57,11 @@ def score(
     return Score(len(interactions), metrics, tuple(fault for scored in found for fault in scored.faults))
 
 
-def _laws(interactions: Sequence[Interaction]) -> Scored:
+def _invariants(interactions: Sequence[Interaction]) -> Scored:
     calls = [each for each in interactions if each.log]
-    broken = [each for each in calls if each.laws_broken]
+    broken = [each for each in calls if each.invariant_broken]
     faults = tuple(
-        ScoreFault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.laws_broken)
+        ScoreFault(metric="laws.broken", call_id=each.call_id, scenario=each.scenario, what=each.invariant_broken)
         for each in broken
     )
     metric = Metric(name="laws.broken", value=len(broken), unit="count", samples=len(calls), must_be=0.0)

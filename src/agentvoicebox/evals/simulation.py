@@ -1,7 +1,7 @@
-"""A scenario simulated without sound: the real engine, the kit's real language model and tools, on a clock of its own.
+"""Simulates a scenario without sound: the real engine, the kit's real language model and tools, and a simulated clock.
 
-Decides how long each part takes (constants, so that two simulations are equal to the byte) and what a caller does meanwhile.
-A call of a minute takes some 20 ms. It can't show what a recogniser makes of noise: transcripts are the lines as written.
+Decides how long each part takes (constants, so that two simulations are equal byte for byte) and when the caller acts. A call of
+one minute takes about 20 ms. Speech recognition is not simulated: transcripts are the lines as written.
 """
 
 import heapq
@@ -36,7 +36,7 @@ SESSION_S = 3_600.0
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """How long each part takes, in ms; about what they take on a machine with two cores."""
+    """Duration of each part in ms, about as on a machine with two cores."""
 
     stt_ms: float = 90.0
     dialogue_ms: float = 4.0
@@ -46,16 +46,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Simulation:
-    """One call. `play` once.
+    """One simulated call. Call `play` once.
 
     Args:
-        scenario: what the caller does.
+        scenario: the scenario to play.
         agents: of the deployment.
         choice: the kits of the deployment.
         wall_s: Unix time at which the call begins.
-        run_tool: the tools; by default those of the agent's kit over the scenario's backend.
-        timing: how long each part takes.
-        llm: answers instead of the kit's deterministic model.
+        run_tool: runs the tools; by default those of the agent's kit with the scenario's backend.
+        timing: duration of each part.
+        llm: replaces the kit's deterministic model.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Simulation:
         self._run_tool = run_tool or evaluation.backend(scenario.backend, datetime.fromtimestamp(wall_s, UTC).date())
         self._judge_of = choice.kits.judge_of
         self._now_s = 0.0
-        self._due: list[tuple[float, int, str, Callable[[], i.Input | None]]] = []
+        self._schedule_queue: list[tuple[float, int, str, Callable[[], i.Input | None]]] = []
         self._count = itertools.count()
-        self._heard: dict[str, str] = {}  # recogniser's jobs → what it hears
+        self._transcripts: dict[str, str] = {}  # STT job → transcript
         self._probed: dict[str, int] = {}
         self._open: dict[str, Any] = {}
-        self._said = ""
+        self._next_transcript = ""
         self._first_audio_s: float | None = None
         self._last_reply = ""
         self.tape = Tape(f"rehearsal-{scenario.name}")
@@ -90,16 +90,16 @@ class Simulation:
         config = msgspec.structs.replace(config, transcription=Transcription())
         opened = i.Opened(config, agent.profile(), seed=f"{scenario.name}/{scenario.seed}", wall_s=wall_s)
         self._engine, effects = Engine.open(opened, 0.0)
-        self.tape.note(0.0, opened, effects)
+        self.tape.record(0.0, opened, effects)
         self._opening = effects
 
     async def play(self) -> Interaction:
-        """The whole call, as it is kept in local mode."""
-        await self._perform(self._opening)
+        """Play the call and return its interaction, with words."""
+        await self._apply(self._opening)
         for line in self._scenario.lines:
-            await self._meet(line)
-        await self._settle()
-        await self._give(i.Closing("client_left"))
+            await self._play_line(line)
+        await self._run_until_idle()
+        await self._receive(i.Closing("client_left"))
         return interaction_of_log(
             self.tape.log,
             correlation_id=self.tape.correlation_id,
@@ -111,110 +111,114 @@ class Simulation:
 
     # -- the caller --------------------------------------------------------------------------------------------------
 
-    async def _meet(self, line: SaidLine) -> None:
+    async def _play_line(self, line: SaidLine) -> None:
         if line.interrupt_ms is None:
-            await self._settle()
+            await self._run_until_idle()
             if line.only_if and line.only_if.lower() not in self._last_reply.lower():
                 return
             self._now_s = max(self._now_s, self._engine.state.playout.ends_at_s)
             self._now_s += (self._scenario.pause_ms + line.pause_ms) / 1000
         else:
-            await self._settle(heard_s=line.interrupt_ms / 1000)
+            await self._run_until_idle(played_s=line.interrupt_ms / 1000)
         self._first_audio_s, self._last_reply = None, ""
         if line.type:
             item = MessageItem(role="user", content=(InputText(text=line.type),))
-            await self._give(i.ClientEventReceived(ce.ConversationItemCreate(item=item), self._sample()))
-            await self._give(i.ClientEventReceived(ce.ResponseCreate(), self._sample()))
+            await self._receive(i.ClientEventReceived(ce.ConversationItemCreate(item=item), self._sample()))
+            await self._receive(i.ClientEventReceived(ce.ResponseCreate(), self._sample()))
             return
-        self._said = line.words if line.heard is None else line.heard
+        self._next_transcript = line.words if line.heard is None else line.heard
         began_s = self._now_s
         end_s = began_s + max(1, len(line.words.split())) * WORD_S
-        await self._give(i.SpeechStarted(self._sample()))
+        await self._receive(i.SpeechStarted(self._sample()))
         end_sample = round(end_s * RATE_HZ)
-        self._later(end_s + PROBE_S, "", lambda: i.SpeechPaused(end_sample))
-        self._later(end_s + ENDPOINT_S, "", lambda: i.SpeechStopped(round((end_s + ENDPOINT_S) * RATE_HZ), end_sample))
+        self._schedule(end_s + PROBE_S, "", lambda: i.SpeechPaused(end_sample))
+        self._schedule(
+            end_s + ENDPOINT_S, "", lambda: i.SpeechStopped(round((end_s + ENDPOINT_S) * RATE_HZ), end_sample)
+        )
 
     def _sample(self) -> int:
         return round(self._now_s * RATE_HZ)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def _later(self, at_s: float, job_id: str, make: Callable[[], i.Input | None]) -> None:
-        heapq.heappush(self._due, (at_s, next(self._count), job_id, make))
+    def _schedule(self, at_s: float, job_id: str, make: Callable[[], i.Input | None]) -> None:
+        heapq.heappush(self._schedule_queue, (at_s, next(self._count), job_id, make))
 
-    async def _settle(self, heard_s: float | None = None) -> None:
-        """Let everything happen that is due; with `heard_s` only until so much of the reply was heard."""
+    async def _run_until_idle(self, played_s: float | None = None) -> None:
+        """Advance the clock until nothing is scheduled; with `played_s`, only until this much of the reply was played."""
         while not self._engine.is_closed:
             until_s = None
-            if heard_s is not None and self._first_audio_s is not None:
-                until_s = self._first_audio_s + heard_s
+            if played_s is not None and self._first_audio_s is not None:
+                until_s = self._first_audio_s + played_s
             deadline_s = self._engine.deadline() if self._engine.state.responses else None
-            next_s = self._due[0][0] if self._due else None
+            next_s = self._schedule_queue[0][0] if self._schedule_queue else None
             times = [at_s for at_s in (next_s, deadline_s) if at_s is not None]
             if not times or (until_s is not None and min(times) >= until_s):
                 self._now_s = max(self._now_s, until_s or 0.0)
                 return
             self._now_s = max(self._now_s, min(times))
             if next_s is None or (deadline_s is not None and deadline_s < next_s):
-                await self._give(i.TimePassed(self._sample()))
+                await self._receive(i.TimePassed(self._sample()))
                 continue
-            _, _, job_id, make = heapq.heappop(self._due)
+            _, _, job_id, make = heapq.heappop(self._schedule_queue)
             given = make() if not job_id or job_id in self._open else None
             if given is not None:
-                await self._give(given)
+                await self._receive(given)
 
-    async def _give(self, given: i.Input) -> None:
+    async def _receive(self, given: i.Input) -> None:
         effects = self._engine.receive(given, self._now_s)
-        self.tape.note(self._now_s, given, effects)
-        await self._perform(effects)
+        self.tape.record(self._now_s, given, effects)
+        await self._apply(effects)
 
     # -- the workers -------------------------------------------------------------------------------------------------
 
-    async def _perform(self, effects: list[fx.Effect]) -> None:
+    async def _apply(self, effects: list[fx.Effect]) -> None:
         timing = self._timing
         for effect in effects:
             match effect:
                 case fx.OpenJob(job_id=job_id, request=request):
                     self._open[job_id] = request
-                    await self._work(job_id, request)
+                    await self._start_job(job_id, request)
                 case fx.CancelJob(job_id=job_id):
                     self._open.pop(job_id, None)
                 case fx.ProbeUtterance(job_id=job_id, speech_end_sample=sample):
                     self._probed[job_id] = sample
-                    said = self._heard[job_id]
-                    self._later(self._now_s + timing.stt_ms / 1000, job_id, _made(i.Transcribed(job_id, said, sample)))
+                    said = self._transcripts[job_id]
+                    self._schedule(
+                        self._now_s + timing.stt_ms / 1000, job_id, _constant(i.Transcribed(job_id, said, sample))
+                    )
                 case fx.EndUtterance(job_id=job_id, speech_end_sample=sample):
                     wait_ms = 1.0 if self._probed.get(job_id) == sample else timing.stt_ms
-                    final = i.Transcribed(job_id, self._heard[job_id], sample, is_final=True)
-                    self._later(self._now_s + wait_ms / 1000, job_id, _made(final))
+                    final = i.Transcribed(job_id, self._transcripts[job_id], sample, is_final=True)
+                    self._schedule(self._now_s + wait_ms / 1000, job_id, _constant(final))
                 case fx.SendAudio() if self._first_audio_s is None:
                     self._first_audio_s = self._now_s
                 case fx.Send(event=event):
                     self._last_reply += str(getattr(event, "delta", "")) if "transcript" in _type(event) else ""
 
-    async def _work(self, job_id: str, request: Any) -> None:
+    async def _start_job(self, job_id: str, request: Any) -> None:
         timing, now_s = self._timing, self._now_s
         match request:
             case Generate():
                 at_s = now_s + timing.dialogue_ms / 1000
                 async for delta in self._llm.generate(request, job_id):
-                    self._later(at_s, job_id, _made(delta))
+                    self._schedule(at_s, job_id, _constant(delta))
                     at_s += 0.0001
             case Synthesise(text=text):
                 chunks = max(1, round(len(text) * LETTER_S * 10))
                 at_s = now_s + timing.tts_ms / 1000
                 for number in range(1, chunks + 1):
-                    self._later(at_s, job_id, _made(i.AudioSynthesised(job_id, number, CHUNK_SAMPLES)))
+                    self._schedule(at_s, job_id, _constant(i.AudioSynthesised(job_id, number, CHUNK_SAMPLES)))
                     at_s += timing.chunk_ms / 1000
-                self._later(at_s, job_id, _made(i.SynthesisDone(job_id)))
+                self._schedule(at_s, job_id, _constant(i.SynthesisDone(job_id)))
             case CallTool(name=name, arguments=arguments):
                 answer = i.ToolReturned(job_id, await self._run_tool(name, arguments))
-                self._later(now_s + timing.tool_ms / 1000, job_id, _made(answer))
+                self._schedule(now_s + timing.tool_ms / 1000, job_id, _constant(answer))
             case _:
-                self._heard[job_id] = self._said
+                self._transcripts[job_id] = self._next_transcript
 
 
-def _made(given: i.Input) -> Callable[[], i.Input]:
+def _constant(given: i.Input) -> Callable[[], i.Input]:
     return lambda: given
 
 

@@ -1,1 +1,1 @@
-"""What happened, kept: each call and each webhook request as one line of JSON, fit to be replayed and scored."""
+"""Records of calls and webhook requests, one line of JSON each, complete enough to be replayed and scored."""

@@ -1,7 +1,7 @@
-"""Where interactions lie: one file a day, JSON lines, readable by its owner alone; old days are archived as .gz.
+"""The files of recorded interactions: JSON lines, one file a day, readable by the owner only. Old days are archived as .gz.
 
-Decides names, rotation by UTC date, and what a torn line costs (itself, nothing else). Several processes may append to the
-same day. Knows lines, not interactions' meaning.
+Decides file names and the rotation by UTC date. An incomplete line is lost alone; the lines around it stay readable. Several
+processes may append to the same day.
 """
 
 import fcntl
@@ -31,8 +31,8 @@ class DayFiles:
     """The folder of interactions.
 
     Args:
-        folder: made when something is written first.
-        keep_days: how many whole days lie open before they are archived; at least 1.
+        folder: created by the first write.
+        keep_days: days before a file is archived; at least 1.
     """
 
     def __init__(self, folder: Path, *, keep_days: int = 30) -> None:
@@ -46,10 +46,10 @@ class DayFiles:
         return self._folder / f"interactions-{_day(wall_s).isoformat()}.jsonl"
 
     def append(self, line: bytes, wall_s: float) -> Path:
-        """Add a line to a day, whole and on a line of its own even after a writer that died in the middle of one.
+        """Append a line to the file of a day. It starts on a new line even if an earlier writer died in the middle of one.
 
         Raises:
-            OSError: it can't be written.
+            OSError: the file can't be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         path = self.path_of(wall_s)
@@ -65,10 +65,10 @@ class DayFiles:
         return path
 
     def archive(self, wall_s: float) -> list[Path]:
-        """Pack away every day that is more than `keep_days` before a Unix time; a crash in between loses nothing.
+        """Archive every day that is more than `keep_days` before a Unix time. A crash in between loses nothing.
 
         Returns:
-            The archives made.
+            The archives that were written.
         """
         oldest = _day(wall_s) - timedelta(days=self._keep_days)
         made: list[Path] = []
@@ -88,12 +88,12 @@ class DayFiles:
         try:
             opened = path.open("rb")
         except FileNotFoundError:
-            return None  # another process has just packed it
+            return None  # another process has just archived it
         with opened as source:
             try:
                 fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return None  # another process is at it
+                return None  # another process is archiving it
             if _is_gone(source.fileno()):
                 return None
             part = packed.with_suffix(".part")
@@ -114,8 +114,8 @@ class DayFiles:
 def read(path: Path) -> Iterator[Interaction]:
     """The interactions of a file (`.jsonl` or `.jsonl.gz`), or of all files below a folder, oldest first.
 
-    Lines that can't be read are skipped with a warning: each one that a crash has torn, and, in one warning a file, all that
-    were written by a newer version.
+    Lines that can't be read are skipped with a warning: one for each line that a crash left incomplete, and one a file for
+    all lines of a newer version.
 
     Raises:
         OSError: there is no such file.
@@ -137,11 +137,11 @@ def read(path: Path) -> Iterator[Interaction]:
                 newer.append(error)
                 continue
             except (msgspec.MsgspecError, ValueError) as error:
-                log.warning("a line of interactions was skipped", file=path.name, line=number, error=_said(error))
+                log.warning("a line of interactions was skipped", file=path.name, line=number, error=_error_text(error))
                 continue
             key = (interaction.call_id, interaction.began_s, interaction.correlation_id)
             if path.suffix == ".gz" and key in seen:
-                continue  # packed twice, around a crash
+                continue  # archived twice because of a crash
             seen.add(key)
             yield interaction
     if newer:
@@ -155,7 +155,7 @@ def read(path: Path) -> Iterator[Interaction]:
 
 
 def _locked(path: Path) -> int:
-    """The file opened to append, for this process alone until it is closed."""
+    """Open the file to append, locked for this process until it is closed."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE)
         try:
@@ -165,15 +165,15 @@ def _locked(path: Path) -> int:
             raise
         if not _is_gone(handle):
             return handle
-        os.close(handle)  # archived while we waited: a line written here would be nobody's
+        os.close(handle)  # archived while we waited: a line written here would be lost
 
 
 def _is_gone(handle: int) -> bool:
-    """Whether the open file has no name any more."""
+    """Whether the open file was deleted."""
     return os.fstat(handle).st_nlink == 0
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return type(error).__name__ if isinstance(error, msgspec.MsgspecError) else str(error)
 
 

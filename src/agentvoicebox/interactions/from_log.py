@@ -1,7 +1,7 @@
-"""A session's log → what happened in the call: who said what, which tools were asked, who waited how long, which laws held.
+"""A session's log → an interaction: transcript, tool calls, latencies, and the first violated invariant.
 
-Pure: the engine is run over the log again, and watched. Nothing but the log is needed, so a call is told alike whether its
-log came from the gateway as it closed, from the store, or from a file.
+Pure: runs the engine over the log again and observes it. Needs only the log, so the result is the same for a log from a closing
+gateway, from the store and from a file.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,14 +33,14 @@ _entry_decoder: msgspec.msgpack.Decoder[tuple[float, Input]] = msgspec.msgpack.D
 
 
 class LoggedCall(msgspec.Struct, frozen=True):
-    """An interaction with all its words, and the digests of both kinds, one a log entry."""
+    """An interaction with all its words, and the digests of the masked effects, one for each log entry."""
 
     interaction: Interaction
     masked_digests: str
 
 
 def decode_log(entries: Sequence[bytes]) -> tuple[LogEntry, ...]:
-    """The entries of a session's log in the store (`sessions.log.SessionLog.load`, without a snapshot).
+    """Decode the entries of a session's log in the store (`sessions.log.SessionLog.load`, without a snapshot).
 
     Raises:
         NotALog: an entry can't be read.
@@ -60,33 +60,33 @@ def interaction_of_log(
     is_whole: bool = True,
     wants_masked: bool = True,
     judge_of: Callable[[Sequence[str]], InteractionJudge | None] = lambda tool_names: None,
-    rest: Callable[[], None] = lambda: None,
+    after_step: Callable[[], None] = lambda: None,
 ) -> LoggedCall:
-    """The interaction that a log holds.
+    """Build the interaction of a log.
 
     Args:
-        log: from its `Opened` on.
-        correlation_id: as the call's log lines carry it.
-        channel: where the call came in.
-        scenario: which one was played, or "".
-        is_whole: nothing is missing of the log.
-        wants_masked: make the masked digests, too (doubles the work).
-        judge_of: the judge of an agent with tools of these names; None: nobody judges it.
-        rest: called after each step, for whoever shares an interpreter with live calls.
+        log: all entries; the first is `Opened`.
+        correlation_id: of the call's log lines.
+        channel: the channel of the call.
+        scenario: name of the scenario that was played, or "".
+        is_whole: whether the log is complete.
+        wants_masked: also compute the masked digests (doubles the work).
+        judge_of: tool names of an agent → its judge; None if there is no judge.
+        after_step: called after each step, to give way to live calls in the same process.
 
     Raises:
-        NotALog: the first entry is no `Opened`.
+        NotALog: the first entry is not `Opened`.
     """
-    watch = _Watch()
+    observer = _CallObserver()
     whole, masked = bytearray(), bytearray()
     for step in rerun(log):
-        watch.see(step)
+        observer.observe(step)
         whole += digest(step.effects)
         if wants_masked:
             masked += masked_digest(step.effects)
-        rest()
-    opened = watch.opened
-    transcript, calls = watch.told()
+        after_step()
+    opened = observer.opened
+    transcript, calls = observer.conversation()
     tool_names = [*(tool.name for tool in opened.agent.server_tools), *(call.name for call in calls)]
     judge = judge_of(tool_names)
     today = datetime.fromtimestamp(opened.wall_s, UTC).date()
@@ -104,10 +104,10 @@ def interaction_of_log(
         is_whole=is_whole,
         transcript=transcript,
         tool_calls=calls,
-        waits=tuple(watch.waits),
-        responses=tuple(watch.responses),
+        waits=tuple(observer.waits),
+        responses=tuple(observer.responses),
         judgement=judgement,
-        laws_broken=watch.broken,
+        invariant_broken=observer.broken,
         digests=whole.hex(),
         log=tuple(log),
     )
@@ -119,21 +119,21 @@ def iso_time(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class _Watch:
-    """What is noted while a log is run."""
+class _CallObserver:
+    """Collects what an interaction records while a log is run."""
 
     def __init__(self) -> None:
         self.waits: list[Wait] = []
         self.responses: list[str] = []
         self.broken = ""
-        self._laws = Invariants()
+        self._invariants = Invariants()
         self._tap = TurnTap(self._arrival_s)
         self._opened: Opened | None = None
         self._engine: Engine | None = None
         self._stopped: tuple[float, SpeechStopped] | None = None
         self._added_s: dict[str, float] = {}
-        self._asked: dict[str, tuple[float, CallTool]] = {}  # tool jobs → when, what
-        self._answers: dict[str, tuple[float, str]] = {}  # call id → ms, output
+        self._open_tools: dict[str, tuple[float, CallTool]] = {}  # tool job → start, request
+        self._answers: dict[str, tuple[float, str]] = {}  # call id → duration in ms, output
 
     @property
     def opened(self) -> Opened:
@@ -141,7 +141,7 @@ class _Watch:
             raise NotALog("a log begins with the opening of its session")
         return self._opened
 
-    def see(self, step: ReplayedStep) -> None:
+    def observe(self, step: ReplayedStep) -> None:
         given = step.given
         if isinstance(given, Opened):
             self._opened = given
@@ -150,14 +150,14 @@ class _Watch:
         self._engine = step.engine
         self._check(step)
         self._tap.observe(step.now_s, given, step.effects, _record_of(given, step.now_s))
-        if isinstance(given, ToolReturned | JobFailed) and given.job_id in self._asked:
-            asked_s, call = self._asked.pop(given.job_id)
+        if isinstance(given, ToolReturned | JobFailed) and given.job_id in self._open_tools:
+            started_s, call = self._open_tools.pop(given.job_id)
             output = given.output if isinstance(given, ToolReturned) else ""
-            self._answers[call.call_id] = ((step.now_s - asked_s) * 1000, output)
+            self._answers[call.call_id] = ((step.now_s - started_s) * 1000, output)
         for effect in step.effects:
             match effect:
                 case OpenJob(job_id=job_id, request=CallTool() as call):
-                    self._asked[job_id] = (step.now_s, call)
+                    self._open_tools[job_id] = (step.now_s, call)
                 case SendAudio(response_id=response_id):
                     self._output_left(response_id, step.now_s)
                 case Send(event=ResponseOutputTextDelta(response_id=response_id)):
@@ -167,8 +167,8 @@ class _Watch:
                 case Send(event=ResponseDone(response=response)):
                     self.responses.append(str(response.status))
 
-    def told(self) -> tuple[tuple[Line, ...], tuple[ToolUse, ...]]:
-        """The conversation as it stands at the end, and the tools that were asked in it."""
+    def conversation(self) -> tuple[tuple[Line, ...], tuple[ToolUse, ...]]:
+        """The transcript at the end of the log, and the tool calls."""
         assert self._engine is not None
         lines: list[Line] = []
         names: dict[str, FunctionCallItem] = {}
@@ -183,11 +183,11 @@ class _Watch:
                     names[item.call_id] = item
                 case FunctionCallOutputItem(call_id=call_id, output=output):
                     took_ms, raw = self._answers.get(call_id, (None, output))
-                    asked = names.get(call_id)
+                    function_call = names.get(call_id)
                     calls.append(
                         ToolUse(
-                            name=asked.name if asked else "",
-                            arguments=asked.arguments if asked else "",
+                            name=function_call.name if function_call else "",
+                            arguments=function_call.arguments if function_call else "",
                             output=raw,
                             code=code_of(raw),
                             took_ms=None if took_ms is None else round(took_ms, 3),
@@ -206,7 +206,7 @@ class _Watch:
             role = "caller" if item.role == "user" else "system"
             return Line(role=role, text=text, words=len(text.split()), at_s=at_s)
         text = assistant_text(entry)
-        # Words of a segment that was never announced are no part of the item, so the text alone does not show a cut.
+        # Words of a segment that was never announced are not part of the item, so the text alone does not show the interruption.
         is_cut = entry.is_truncated or entry.played_ms is not None
         return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=is_cut)
 
@@ -215,7 +215,7 @@ class _Watch:
             return
         given = None if isinstance(step.given, Opened) else step.given
         try:
-            self._laws.check(step.engine, given, step.effects, step.now_s)
+            self._invariants.check(step.engine, given, step.effects, step.now_s)
         except InvariantViolation as error:
             self.broken = str(error).partition(":")[0]
 
@@ -225,7 +225,7 @@ class _Watch:
             self.waits.append(Wait(total_ms=trace["total_ms"], parts_ms=trace["parts_ms"], work_ms=_work_ms(trace)))
 
     def _arrival_s(self, sample: int) -> float | None:
-        """When a sample of the caller came in: it is counted back from the end of the turn, in real time."""
+        """Session time at which a sample of the caller arrived, counted back from the end of the turn in real time."""
         if self._stopped is None:
             return None
         stopped_s, fact = self._stopped
@@ -241,13 +241,13 @@ def _work_ms(trace: dict[str, Any]) -> dict[str, float]:
 
 
 def _record_of(given: Input, now_s: float) -> JobResult | None:
-    """A worker's answer as the tap wants it; the log does not say how long it was under way."""
+    """A worker's result as `TurnTap` takes it. The log does not hold the time it spent in transit."""
     job_id: Any = getattr(given, "job_id", None)
     return None if job_id is None else JobResult(job_id, JobKind.LLM, 0, 1, b"", published_s=now_s)
 
 
 def code_of(output: str) -> str:
-    """The outcome that a tool's answer names, "" when it names none, FAILED when there is no answer."""
+    """The outcome code in a tool's answer: "" when it has none, FAILED when there is no answer."""
     if not output:
         return FAILED
     try:

@@ -1,7 +1,7 @@
-"""One interaction as it is kept: a spoken call with the engine's log, or a webhook request with its answer.
+"""One recorded interaction: a spoken call with the engine's log, or a webhook request with its answer.
 
-Decides the fields and the JSON of a line. Which of them hold words is `redaction`'s affair, how a log becomes one `of_log`'s,
-and where lines are kept `day_files`'.
+Defines the fields and the JSON of a line. `redaction` removes words, `from_log` builds interactions from logs, and `day_files`
+stores the lines.
 """
 
 from typing import Any, Literal
@@ -12,12 +12,12 @@ from agentvoicebox.engine.inputs import Input
 from agentvoicebox.errors import NewerFormat
 
 FORMAT = 1
-"""Of the lines that this version writes, and the newest that it reads. It grows when an older version would misread a line. Lines
-without a number, from versions that wrote none, are format 0.
+"""The format that this version writes, and the newest that it reads. It is increased when an older version would misread a line.
+Lines without a number are format 0.
 """
 
-Channel = Literal["realtime", "webhook", "rest", "rehearsal"]  # `rehearsal` is what stored simulations are called
-LogEntry = tuple[float, Input]  # session time in seconds, and what happened then
+Channel = Literal["realtime", "webhook", "rest", "rehearsal"]  # `rehearsal`: the stored name of simulations
+LogEntry = tuple[float, Input]  # session time in seconds, and the input
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,10 +25,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         role: `caller`, `agent` or `system`.
-        text: what was said; of the agent what the caller heard. Empty when words are not kept.
-        words: how many words `text` has or had.
-        at_s: session time at which the line was there.
-        is_cut: the caller broke in, so `text` is shorter than what was made.
+        text: what was said; for the agent, what the caller heard. Empty when words are not recorded.
+        words: number of words in `text` before words were removed.
+        at_s: session time at which the line was added.
+        is_cut: whether the caller interrupted, so that `text` is shorter than the generated text.
     """
 
     role: str
@@ -43,11 +43,11 @@ class ToolUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         arguments: JSON text as the model or the platform wrote it.
-        output: the tool's answer, usually JSON; "" when it failed or never answered.
-        code: the outcome (`FOUND`, `NOT_FOUND`, …); `FAILED` without an answer, "" when the answer has none.
-        took_ms: from the request to the answer; None when that isn't known.
-        line: how many lines of the transcript came before the answer.
-        is_client: the client ran it, so nobody here can run it again.
+        output: the tool's answer, usually JSON; "" when it failed or did not answer.
+        code: outcome code (`FOUND`, `NOT_FOUND`, …); `FAILED` without an answer, "" when the answer has no code.
+        took_ms: from the request to the answer; None if unknown.
+        line: number of transcript lines before the answer.
+        is_client: whether the client ran the tool, so that the server can't run it again.
     """
 
     name: str
@@ -60,12 +60,12 @@ class ToolUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How long somebody waited for an answer, and for what.
+    """The latency of one answer, by part.
 
     Attributes:
-        total_ms: to the first output.
-        parts_ms: by part; they sum to `total_ms`. Time in queues counts to the part that queued.
-        work_ms: how long each part worked for this answer, also where that was hidden behind another.
+        total_ms: until the first output.
+        parts_ms: by part; the sum is `total_ms`. Time in a queue counts for the part that waited in it.
+        work_ms: working time of each part for this answer, including time that overlapped with another part.
     """
 
     total_ms: float
@@ -74,44 +74,45 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """What the agent claimed, judged while the words were at hand. Holds none of them.
+    """The agent's claims, checked while the words were available. Contains no words.
 
     Attributes:
-        claims: statuses, days, numbers and names that it told as facts.
-        unfounded: for each that no tool had returned, what is wrong with it (a fixed text without a word of it).
-        unread: clauses whose meaning is not known.
-        due: results that the agent had the time to tell; `told`: those whose state or failure it told.
+        claims: number of statuses, days, numbers and names that the agent stated.
+        unfounded: for each claim that no tool result supports, the reason (a fixed text without the agent's words).
+        unread: number of clauses that the judge could not parse.
+        due: number of results that the agent had time to report.
+        reported: number of these that it reported, or whose failure it reported.
     """
 
     claims: int = 0
     unfounded: tuple[str, ...] = ()
     unread: int = 0
     due: int = 0
-    told: int = 0
+    reported: int = msgspec.field(name="told", default=0)  # its name in files of every version
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a day's file.
+    """One line of a day file.
 
     Attributes:
-        timestamp: when it began, ISO 8601, UTC.
-        began_s: the same as Unix time.
+        timestamp: start, ISO 8601, UTC.
+        began_s: start, Unix time.
         call_id: the session, or the platform's own id of the call.
-        tenant_id: whose call it is; empty where nobody said so.
-        channel: where it came in; `rehearsal` is a scenario that was simulated without sound.
-        software: version of this package that recorded it.
-        has_words: people's words and whole numbers are kept, so that every replay is exact.
-        is_whole: nothing is missing of the log.
-        log: of a spoken call: every engine input, `Opened` first. Without words its texts are masked, letter by letter.
-        digests: 16 hex digits a log entry, of the effects it had (see `rerun`): of all of them byte for byte, or, without
-            words, of their masked form.
-        laws_broken: the first law of a conversation that did not hold, or "".
-        request: of a webhook: its body, redacted.
-        answer: of a webhook: the body answered.
+        tenant_id: owner of the call; "" if unknown.
+        channel: channel of the request; `rehearsal` is a scenario that was simulated without sound.
+        software: version of this package that recorded the interaction.
+        has_words: whether words and complete identifiers are recorded, so that every replay is exact.
+        is_whole: whether the log is complete.
+        log: of a spoken call: every engine input, `Opened` first. Without words its texts are masked letter by letter.
+        digests: 16 hex digits for each log entry: the digest of its effects (see `rerun`), or, without words, of their masked
+            form.
+        invariant_broken: the first invariant of the conversation that was violated, or "".
+        request: of a webhook: the request body, redacted.
+        answer: of a webhook: the response body.
         status: of a webhook: the HTTP status.
-        source: of a webhook: which platform's spelling.
-        responses: of a spoken call: how each response ended (`completed`, `cancelled`, …).
-        format: of the line it came from; see `FORMAT`.
+        source: of a webhook: the platform (`vapi`, `rest`).
+        responses: of a spoken call: the final status of each response (`completed`, `cancelled`, …).
+        format: of the line that was read; see `FORMAT`.
     """
 
     timestamp: str
@@ -131,7 +132,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     waits: tuple[Wait, ...] = ()
     responses: tuple[str, ...] = ()
     judgement: Judgement | None = None
-    laws_broken: str = ""
+    invariant_broken: str = msgspec.field(name="laws_broken", default="")  # its name in files of every version
     digests: str = ""
     log: tuple[LogEntry, ...] = ()
     source: str = ""
@@ -149,16 +150,16 @@ _decoder = msgspec.json.Decoder(Interaction)
 
 
 def encode(interaction: Interaction) -> bytes:
-    """One line of JSON, without its end of line."""
+    """One line of JSON, without the line break."""
     return msgspec.json.encode(interaction)
 
 
 def decode(line: bytes) -> Interaction:
-    """The interaction of a line.
+    """Decode one line.
 
     Raises:
-        msgspec.DecodeError: it is no whole JSON, or of another shape.
-        NewerFormat: a newer version wrote it, and this one would misread it.
+        msgspec.DecodeError: the line is incomplete, or has other fields.
+        NewerFormat: a newer version wrote the line in a format that this version can't read.
     """
     found = _head.decode(line).format
     if found > FORMAT:

@@ -1,6 +1,6 @@
-"""The judge of recorded interactions: which statements of the agent no tool result supports. Each agent kit brings its own.
+"""The judge of recorded interactions: finds statements of the agent that no tool result supports. Each agent kit has its own.
 
-The port, and what the platform makes of a judge's answers. A judge is pure.
+Contains the port, and the functions that turn a judge's answers into a `Judgement`. A judge is pure.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ class UnsupportedClause(msgspec.Struct, frozen=True):
     """A clause that no result supports.
 
     Attributes:
-        line: its index in the transcript.
+        line: index of the line in the transcript.
         clause: the words.
-        reason: what is wrong with it, without any word of it.
+        reason: why it is not supported, without the agent's words.
     """
 
     line: int
@@ -27,12 +27,12 @@ class UnsupportedClause(msgspec.Struct, frozen=True):
 
 
 class ClaimReport(msgspec.Struct, frozen=True):
-    """A whole conversation, judged.
+    """The result for one conversation.
 
     Attributes:
-        claims: how many facts were stated.
-        findings: those that are unfounded.
-        unread: clauses whose meaning the judge does not know.
+        claims: number of stated facts.
+        findings: clauses with an unsupported fact.
+        unread: clauses that the judge can't parse.
     """
 
     claims: int
@@ -41,31 +41,31 @@ class ClaimReport(msgspec.Struct, frozen=True):
 
 
 class InteractionJudge(Protocol):
-    """Judges a finished conversation."""
+    """Checks a finished conversation."""
 
     def read(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date) -> ClaimReport:
-        """Judge every line of the agent by the results that came before it.
+        """Check every line of the agent against the results that came before it.
 
         Args:
             transcript: with words.
-            tool_calls: each with its place in the transcript.
+            tool_calls: each with its index in the transcript.
             today: the day of the call.
         """
 
     def reported(self, transcript: Sequence[Line], tool_calls: Sequence[ToolUse]) -> list[bool]:
-        """For each result that the agent had time to report: whether it did."""
+        """For each result that the agent had time to report: whether it was reported."""
 
     def speech_faults(self, use: ToolUse, today: date) -> list[str]:
-        """What is wrong with the sentence of a result, compared with its own data: reasons without a word of it."""
+        """Errors in the sentence of a result, compared with the data of the same result; reasons without the words."""
 
     def counts_claim(self, use: ToolUse) -> bool:
-        """Whether a result states a fact (and not, say, that nothing was found)."""
+        """Whether a result states a fact; "not found" is not one."""
 
 
 def judge_call(
     judge: InteractionJudge, transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today: date
 ) -> Judgement:
-    """The judgement on a spoken call without any word of it: what may be kept when words are not."""
+    """The judgement of a spoken call. It contains no words, so it may be stored when words are not."""
     reading = judge.read(transcript, tool_calls, today)
     reported = judge.reported(transcript, tool_calls)
     return Judgement(
@@ -73,17 +73,17 @@ def judge_call(
         unfounded=tuple(each.reason for each in reading.findings),
         unread=len(reading.unread),
         due=len(reported),
-        told=sum(reported),
+        reported=sum(reported),
     )
 
 
 def judge_webhook(judge: InteractionJudge, interaction: Interaction) -> Judgement:
-    """The judgement on a webhook's answers: each sentence compared with the data that came with it."""
+    """The judgement of a webhook's answers: each sentence is compared with the data of the same result."""
     today = day_of(interaction)
     faults = [fault for use in interaction.tool_calls for fault in judge.speech_faults(use, today)]
     return Judgement(claims=sum(judge.counts_claim(use) for use in interaction.tool_calls), unfounded=tuple(faults))
 
 
 def day_of(interaction: Interaction) -> date:
-    """The day on which it took place (UTC)."""
+    """The UTC day on which the interaction began."""
     return datetime.fromtimestamp(interaction.began_s, UTC).date()

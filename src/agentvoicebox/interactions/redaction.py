@@ -1,7 +1,7 @@
-"""What is kept of an interaction: by default no words, and the last four of an identifier; in local mode all but secrets.
+"""Removes from an interaction what must not be stored. By default: words, and identifiers except their last four characters.
 
-Which replays are left: a spoken call replays in both modes (without words in its masked form). Its tools, its lines and a
-webhook's request replay only with words, since a masked identifier finds nothing.
+Local mode stores everything but secrets. A spoken call can be replayed in both modes (without words in its masked form). Its tool
+calls, its lines and a webhook's request can be replayed only with words, because a masked identifier finds nothing.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ from agentvoicebox.privacy.masks import masked_json, masked_text, masked_words, 
 
 
 class InteractionRedactor:
-    """Takes out of an interaction what may not be kept.
+    """Removes what must not be stored.
 
     Args:
         mask: masks identifiers.
-        tool_names: names that stay in a hosted platform's request.
+        tool_names: names that are not masked in a hosted platform's request.
     """
 
     def __init__(self, mask: IdentifierMask, tool_names: frozenset[str] = frozenset()) -> None:
@@ -28,12 +28,12 @@ class InteractionRedactor:
         self._tool_names = tool_names
 
     def redacted(self, interaction: Interaction, *, masked_digests: str, keeps_words: bool) -> Interaction:
-        """An interaction as it may be kept.
+        """The interaction as it may be stored.
 
         Args:
             interaction: with all its words.
-            masked_digests: replaces `digests` when words are removed, since those would confirm a guess of them.
-            keeps_words: local mode. Secrets of a platform's request are removed in any case.
+            masked_digests: replaces `digests` when words are removed, because `digests` could confirm a guess of the words.
+            keeps_words: local mode. Secrets in a platform's request are removed in any case.
         """
         if keeps_words:
             return msgspec.structs.replace(interaction, request=without_secrets(interaction.request), has_words=True)
@@ -49,14 +49,14 @@ class InteractionRedactor:
         )
 
     def without_words(self, interaction: Interaction) -> Interaction:
-        """An interaction that was recorded in local mode, as it would have been kept by default."""
+        """An interaction of local mode, as the default mode would have stored it."""
         masked = (
             "".join(masked_digest(step.effects).hex() for step in rerun(interaction.log)) if interaction.log else ""
         )
         return self.redacted(interaction, masked_digests=masked, keeps_words=False)
 
     def masked_use(self, use: ToolUse) -> ToolUse:
-        """A tool call with its identifiers masked to the last four and its sentence left out."""
+        """A tool call with masked identifiers (last four characters stay) and without its sentence."""
         return msgspec.structs.replace(
             use,
             arguments=masked_json(use.arguments, self._mask.arguments),
@@ -69,7 +69,7 @@ def _without_words(line: Line) -> Line:
 
 
 def masked_log(log: tuple[LogEntry, ...]) -> tuple[LogEntry, ...]:
-    """A log whose texts are masked. What a model wrote in pieces is masked as a whole, so that no cut changes the mask."""
+    """The log with masked texts. Text that a model streamed in pieces is masked as a whole, so that the cuts don't matter."""
     pieces = _masked_pieces(log)
     masked: list[LogEntry] = []
     for index, (now_s, given) in enumerate(log):
@@ -81,7 +81,7 @@ def masked_log(log: tuple[LogEntry, ...]) -> tuple[LogEntry, ...]:
 
 
 def _masked_pieces(log: tuple[LogEntry, ...]) -> dict[int, str]:
-    """The masked text of each piece of a stream, by its place in the log."""
+    """The masked text of each streamed piece, by its index in the log."""
     streams: dict[tuple[str, int], list[tuple[int, str]]] = {}
     for index, (_, given) in enumerate(log):
         match given:

@@ -1,8 +1,8 @@
-"""The engine, run over a log of inputs: its effects step by step, and a digest of each step's.
+"""Runs the engine over a log of inputs: the effects of each step, and their digest.
 
-The law this stands on: same log, same effects, byte for byte. A digest of all effects shows it for logs with words. For logs
-whose words were masked, effects are masked, too, before they are digested: masking text letter by letter never changes
-which way the engine goes, so a masked log gives the masked effects of the true one.
+Relies on one invariant: the same log gives the same effects, byte for byte. For a log with words, the digest is of the effects as
+they are. For a masked log, the effects are masked before they are digested. Masking letter by letter never changes the engine's
+decisions, so a masked log gives the masked effects of the original log.
 """
 
 import hashlib
@@ -17,16 +17,16 @@ from agentvoicebox.engine.session import Engine
 from agentvoicebox.interactions.interaction import LogEntry
 from agentvoicebox.privacy.masks import masked_words
 
-DIGEST_BYTES = 8  # a step; an accident has a chance of 2**-64
+DIGEST_BYTES = 8  # for each step; two different results collide with probability 2**-64
 DIGEST_HEX = 2 * DIGEST_BYTES
 
 
 class NotALog(ValueError):
-    """The log does not begin with the opening of a session, so no engine can be run over it."""
+    """The log does not begin with `Opened`, so the engine can't be run over it."""
 
 
 class ReplayedStep(msgspec.Struct, frozen=True):
-    """One step of the rerun; `engine` is as it stands after it."""
+    """One step of the rerun; `engine` is in the state after it."""
 
     now_s: float
     given: Input
@@ -35,10 +35,10 @@ class ReplayedStep(msgspec.Struct, frozen=True):
 
 
 def rerun(log: Sequence[LogEntry]) -> Iterator[ReplayedStep]:
-    """A fresh engine over a log.
+    """Run a new engine over a log.
 
     Raises:
-        NotALog: the first entry is no `Opened`.
+        NotALog: the first entry is not `Opened`.
     """
     now_s, opened = log[0] if log else (0.0, None)
     if not isinstance(opened, Opened):
@@ -50,11 +50,11 @@ def rerun(log: Sequence[LogEntry]) -> Iterator[ReplayedStep]:
 
 
 def digest(effects: Sequence[Effect]) -> bytes:
-    """Of the effects as they are, byte for byte."""
+    """Digest of the effects as they are, byte for byte."""
     return hashlib.blake2b(msgspec.msgpack.encode(effects), digest_size=DIGEST_BYTES).digest()
 
 
 def masked_digest(effects: Sequence[Effect]) -> bytes:
-    """Of the effects with every text masked: it tells nothing of the words, not even to somebody who guesses them."""
+    """Digest of the effects with every text masked. It reveals nothing about the words and can't confirm a guess of them."""
     shape: Any = masked_words(msgspec.to_builtins(list(effects)), keeps_abbreviations=False)
     return hashlib.blake2b(msgspec.msgpack.encode(shape), digest_size=DIGEST_BYTES).digest()

@@ -1,6 +1,6 @@
-"""A live session's tape: what its engine was told, and a digest of what it did. All a gateway does for recording.
+"""The tape of a live session: the engine's inputs and digests of its effects. A gateway records nothing else.
 
-A note costs a few microseconds and never fails the call; everything else is made of the tape after the call, by `recording`.
+Recording a step costs a few microseconds and never fails the call; `recorder` does everything else after the call.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from agentvoicebox.engine.inputs import Input
 from agentvoicebox.interactions.interaction import LogEntry
 from agentvoicebox.interactions.rerun import digest
 
-MOST_ENTRIES = 100_000  # some 20 hours of talk; a client that floods is cut off here, and its interaction is not whole
+MOST_ENTRIES = 100_000  # about 20 hours of conversation; later entries of a client that floods are left out
 
 
 class Tape:
-    """One session's. Notes are taken in the order of the engine's steps, `Opened` first.
+    """The tape of one session, in the order of the engine's steps, `Opened` first.
 
     Attributes:
-        correlation_id: the call's, as its log lines carry it.
-        tenant_id: whose call it is.
-        log: what the engine was told, and when (session time).
-        digests: of the effects of each step, as they really were.
-        is_whole: nothing had to be left out.
+        correlation_id: of the call's log lines.
+        tenant_id: owner of the call.
+        log: the engine's inputs with their session time.
+        digests: of the effects of each step, as they were in the live call.
+        is_whole: False if an entry was left out.
     """
 
     def __init__(self, correlation_id: str = "", *, tenant_id: str = "") -> None:
@@ -31,14 +31,14 @@ class Tape:
         self.digests = bytearray()
         self.is_whole = True
 
-    def note(self, now_s: float, given: Input, effects: Sequence[Effect]) -> None:
-        """One step of the engine."""
+    def record(self, now_s: float, given: Input, effects: Sequence[Effect]) -> None:
+        """Record one step of the engine."""
         if len(self.log) >= MOST_ENTRIES:
             self.is_whole = False
             return
         try:
             done = digest(effects)
-        except Exception:  # a call must not end because something in it can't be recorded
+        except Exception:  # a recording fault must not end the call
             self.is_whole = False
             return
         self.log.append((now_s, given))

@@ -1,7 +1,7 @@
-"""A webhook request and its answer as an interaction. Pure; called once the answer is made.
+"""A webhook request and its answer as an interaction. Pure; called when the answer is ready.
 
-Which tools were asked, and what came of it, is read from the two bodies: from `results` of the hosted platform's spelling, or
-from an answer that is an outcome itself (REST).
+Tool calls and outcomes are read from the two bodies: from `results` in the hosted platform's format, or from an answer that is
+itself an outcome (REST).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from agentvoicebox.interactions.from_log import code_of, iso_time
 from agentvoicebox.interactions.interaction import Channel, Interaction, ToolUse, Wait
 from agentvoicebox.interactions.recorder import InteractionRecorder
 
-MOST_BYTES = 256 * 1024  # of a body that is kept; platforms send whole transcripts along
+MOST_BYTES = 256 * 1024  # of a body that is recorded; platforms also send whole transcripts
 
 
 def tool_use(name: str, arguments: object, output: str, *, took_ms: float | None = None) -> ToolUse:
     """A tool call of a webhook.
 
     Args:
-        name: of the tool.
-        arguments: as the platform sent them: JSON text, or an object.
-        output: the tool's answer as JSON (`track.LookupOutcome.as_json()`); "" when it failed.
-        took_ms: until the tool had answered.
+        name: the tool's name.
+        arguments: as the platform sent them: JSON text or an object.
+        output: the tool's answer as JSON; "" if it failed.
+        took_ms: until the tool answered.
     """
     text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
     return ToolUse(name=name, arguments=text, output=output, code=code_of(output), took_ms=took_ms)
@@ -45,21 +45,21 @@ def record_webhook(
     parts_ms: Mapping[str, float] | None = None,
     channel: Channel = "webhook",
 ) -> None:
-    """Keep one request. Never blocks, never raises; secrets in it are cut out before it is written.
+    """Record one request. Never blocks and never raises. Secrets are removed before it is written.
 
     Args:
         recorder: of this process.
-        began_s: Unix time at which the request came.
-        took_ms: until the answer was made.
-        correlation_id: as the log lines and the answer's header carry it.
+        began_s: Unix time at which the request arrived.
+        took_ms: until the answer was ready.
+        correlation_id: of the log lines and the answer's header.
         call_id: the platform's id of the call, or "".
-        source: whose spelling it was (`vapi`, `rest`, …).
-        request: the body that came.
-        status: answered.
-        answer: the body answered.
-        tool_calls: what was asked in it, each made by `tool_use`; None: as the bodies tell.
-        parts_ms: where the time went (`tool`, `queue`, …); the rest counts as `webhook`.
-        channel: `rest` for our own routes.
+        source: the platform (`vapi`, `rest`, …).
+        request: the request body.
+        status: the HTTP status of the answer.
+        answer: the response body.
+        tool_calls: tool calls of the request, each made by `tool_use`; None: read them from the bodies.
+        parts_ms: duration of parts (`tool`, `queue`, …); the remaining time counts as `webhook`.
+        channel: `rest` for the server's own routes.
     """
     parts = dict(parts_ms or {})
     parts["webhook"] = took_ms - sum(parts.values())
@@ -84,7 +84,7 @@ def record_webhook(
 
 
 def uses_of(request: Any, answer: Any) -> list[ToolUse]:
-    """The tool calls that an answer's body holds results of; [] when it holds none."""
+    """The tool calls whose results are in the answer's body; [] if there are none."""
     if not isinstance(answer, dict):
         return []
     if isinstance(answer.get("code"), str):
@@ -102,7 +102,7 @@ def uses_of(request: Any, answer: Any) -> list[ToolUse]:
 
 
 def _call(request: Any, call_id: object) -> tuple[str, object]:
-    """Name and arguments of the call with an id (None: the only one), wherever a platform put it; ("", {}) when not found."""
+    """Name and arguments of the call with this id (None: the only one), at any depth; ("", {}) if it is not found."""
     waiting = [request]
     while waiting:
         value = waiting.pop(0)
@@ -133,7 +133,7 @@ def _is_call(value: dict[str, Any], call_id: object) -> bool:
 
 
 def _body(body: bytes) -> Any:
-    """JSON as data; what is none, or too much, by its length alone."""
+    """The body's JSON; only its length if it is not JSON or is too long."""
     if len(body) <= MOST_BYTES:
         try:
             return msgspec.json.decode(body)

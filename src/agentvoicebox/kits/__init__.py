@@ -1,1 +1,1 @@
-"""Agent kits: the port that a kind of agent implements, and how installed kits are found and put together."""
+"""Agent kits: the port that a kind of agent implements, and the registry that loads installed kits."""

@@ -1,7 +1,7 @@
-"""The port of an agent kit: everything that one kind of agent brings to the platform.
+"""The port of an agent kit: everything that one kind of agent adds to the platform.
 
-A kit is a package of its own with an entry point in the group `agentvoicebox.kits`. The platform never imports a kit; it only
-knows this class. `docs/agent-kits.md` shows how to write one.
+A kit is a separate package with an entry point in the group `agentvoicebox.kits`. The platform never imports a kit; it knows only
+this class.
 """
 
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ from agentvoicebox.tools.definition import Definition
 
 
 class AgentKit:
-    """Base class of agent kits. A kit overrides what it brings; the defaults bring nothing.
+    """Base class of agent kits. A kit overrides what it provides; the defaults provide nothing.
 
     Methods import what they need when they are called, so that a process loads only the parts of a kit that it runs.
 
     Attributes:
-        name: lower-case letters, digits and hyphens; what AVB_KITS and the entry point say.
-        tools: definitions of the tools that the kit serves. Every process reads them; only some serve them.
-        agents: folder of the kit's agent files (TOML); the first kit's agent named like the kit is the default agent.
-        fact_keys: fields of the tools' results that hold facts without words of people; masked records keep them.
-        settings: fields that the kit adds to `Settings`, as `AVB_…` variables; None for none.
+        name: lower-case letters, digits and hyphens; the name in AVB_KITS and of the entry point.
+        tools: definitions of the kit's tools. Every process reads them; only tool workers and the webhook server run them.
+        agents: folder of the kit's agent files (TOML). The default agent is that of the first kit with an agent of its own name.
+        fact_keys: fields of tool results that hold facts and no words of people; masked records keep them.
+        settings: fields that the kit adds to `Settings` as `AVB_…` variables; None if there are none.
     """
 
     name: ClassVar[str]
@@ -41,10 +41,10 @@ class AgentKit:
     settings: ClassVar[type[BaseModel] | None] = None
 
     def serve(self, settings: Settings, context: KitContext) -> AbstractAsyncContextManager[KitServices]:
-        """Run the kit's tools for the length of the block, in a tool worker or in the webhook server.
+        """Run the kit's tools for the duration of the block, in a tool worker or in the webhook server.
 
         Raises:
-            AgentVoiceBoxError: the tools can't be served with these settings.
+            AgentVoiceBoxError: the tools can't run with these settings.
         """
         return nullcontext(KitServices())
 
@@ -57,25 +57,25 @@ class AgentKit:
         return {}
 
     def grounded(self, llm: Llm) -> Llm:
-        """A language model that says only what the kit's tools returned. Other agents' requests must pass unchanged."""
+        """Wrap a language model so that it states only what the kit's tools returned. Requests of other agents pass unchanged."""
         return llm
 
     def identifier(self, text: str) -> str | None:
-        """The compact form of an identifier that logs and records must mask; None when `text` is none."""
+        """The compact form of an identifier that logs and records must mask; None if `text` is not an identifier."""
         return None
 
     def judge(self) -> InteractionJudge | None:
-        """What holds recorded interactions against the results of the kit's tools; None when nothing does."""
+        """The judge that checks recorded interactions against the results of the kit's tools; None if the kit has none."""
         return None
 
     def database(self) -> KitDatabase | None:
-        """Tables of the kit; None when it has none."""
+        """Tables of the kit; None if it has none."""
         return None
 
     def evaluation(self) -> KitEvaluation | None:
-        """Scenarios of the kit, and what their replay and scoring need; None when it has none."""
+        """Scenarios of the kit, and what replay and scoring need; None if it has none."""
         return None
 
     def demo(self) -> KitDemo | None:
-        """The call of `agentvoicebox demo`; None when the kit has none."""
+        """The call of `agentvoicebox demo`; None if the kit has none."""
         return None

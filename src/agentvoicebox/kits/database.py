@@ -1,4 +1,4 @@
-"""Tables that a kit keeps in the deployment's PostgreSQL, beside those of the platform."""
+"""Tables of a kit in the deployment's PostgreSQL, beside those of the platform."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class KitDatabase:
     """A kit's tables.
 
     Attributes:
-        revisions: folder of Alembic revisions in plain SQL (see `storage.migrate`). The database keeps the revision that it is
-            at in the table `alembic_version_<kit>`.
-        seed: puts example data into an embedded server at each start; None for none. A server of the operator's own is
+        revisions: folder of Alembic revisions in plain SQL (see `storage.migrate`). The table `alembic_version_<kit>` holds the
+            database's current revision.
+        seed: inserts example data into an embedded server at each start; None if there is none. The operator's own server is
             never seeded.
     """
 

@@ -1,4 +1,4 @@
-"""The demo call of a kit: what its caller says, and what must be true afterwards."""
+"""The demo call of a kit: what the caller says, and the checks after the call."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,10 +8,10 @@ class KitDemo(Protocol):
     """The call of `agentvoicebox demo`.
 
     Attributes:
-        agent: the agent that is called.
-        about: what the caller wants, one sentence for people.
-        opening: the caller's first lines, each said after the answer to the one before.
-        farewell: the caller's last line.
+        agent: name of the agent that is called.
+        about: what the caller wants, in one sentence.
+        opening: the caller's first lines; each is said after the answer to the one before.
+        closing_line: the caller's last line.
         answers: further lines that `answer_to` may choose.
     """
 
@@ -28,7 +28,7 @@ class KitDemo(Protocol):
         """See above."""
 
     @property
-    def farewell(self) -> str:
+    def closing_line(self) -> str:
         """See above."""
 
     @property
@@ -36,13 +36,13 @@ class KitDemo(Protocol):
         """See above."""
 
     def answer_to(self, reply: str) -> str:
-        """What the caller says to a reply: one of `answers`, or "" to say goodbye."""
+        """The caller's answer to a reply: one of `answers`, or "" to say goodbye."""
 
     def faults(self, replies: str) -> list[str]:
-        """What is missing or untrue in all that the agent said; [] when it was the truth."""
+        """What is missing or false in the agent's replies; [] if all is right."""
 
     def audible(self) -> str:
-        """Words that must be recognised in the recorded sound of some reply."""
+        """Words that must be recognised in the recorded audio of at least one reply."""
 
     def proof(self) -> str:
-        """One sentence that says what was proven."""
+        """One sentence that states what the call has proved."""

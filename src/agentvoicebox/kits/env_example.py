@@ -1,4 +1,4 @@
-"""`.env.example`: every setting with its meaning and its default, made from the settings classes.
+"""`.env.example`: every setting with its meaning and its default, generated from the settings classes.
 
 python -m agentvoicebox.kits.env_example > .env.example
 """
@@ -39,7 +39,7 @@ def _group(title: str, group: type[BaseModel]) -> str:
 
 
 def _meanings(group: type[BaseModel]) -> dict[str, str]:
-    """The text of each `Attributes:` entry, at the first of the names it is about."""
+    """Text of each `Attributes:` entry, by the first of its names."""
     attributes = inspect.getdoc(group) or ""
     entries = _ENTRY.split(attributes.partition("Attributes:")[2])
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Brings a database up to this version's tables: the platform's, then those of the chosen kits."""
+"""Migrates a database to this version's tables: the platform's, then those of the configured kits."""
 
 from agentvoicebox.kits.registry import Kits
 from agentvoicebox.storage.migrate import migrate
@@ -9,7 +9,7 @@ async def migrate_all(postgres_url: str, kits: Kits) -> None:
 
     Raises:
         StorageLost: the server can't be reached.
-        StorageRefused: a statement failed; the set of revisions that it belongs to changed nothing.
+        StorageRefused: a statement failed; its set of revisions was rolled back.
     """
     await migrate(postgres_url)
     for kit in kits:

@@ -1,4 +1,4 @@
-"""The recorder of interactions as the settings and the kits make it: how long, with which words, masked and judged by whom."""
+"""Builds the recorder of interactions from the settings and the kits."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ def interaction_recorder(
 
     Args:
         settings: of the deployment.
-        kits: whose judges and identifiers count.
-        aliases: names under which a hosted platform may know a tool.
-        clock: for the names of files.
+        kits: provide the judges and the identifiers to mask.
+        aliases: name on a hosted platform → the tool's own name.
+        clock: for the file names.
     """
     own_names = dict(aliases or {})
 
@@ -38,5 +38,5 @@ def interaction_recorder(
 
 
 def redactor(kits: Kits) -> InteractionRedactor:
-    """Removes from interactions what may not be kept."""
+    """The redactor with the kits' identifiers and tool names."""
     return InteractionRedactor(kits.identifier_mask, frozenset(kits.definitions))

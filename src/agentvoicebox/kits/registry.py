@@ -1,4 +1,4 @@
-"""The kits of a deployment: found by entry point, put together, and what they amount to for the rest of the platform."""
+"""The kits of a deployment: found by entry point, loaded, and combined for the rest of the platform."""
 
 import functools
 import importlib
@@ -21,7 +21,7 @@ GROUP = "agentvoicebox.kits"
 
 
 class Kits:
-    """Some kits, in order. Raises SettingsError when two bring the same tool, language model or setting."""
+    """An ordered set of kits. Raises SettingsError when two define the same tool, language model or setting."""
 
     def __init__(self, kits: Sequence[AgentKit] = ()) -> None:
         self._kits = tuple(kits)
@@ -30,24 +30,24 @@ class Kits:
         fields: set[str] = set(Settings.model_fields)
         for kit in kits:
             own = list(kit.settings.model_fields) if kit.settings is not None else []
-            for kind, names, taken in (
+            for kind, names, existing in (
                 ("tool", [tool.name for tool in kit.tools], self._of_tool),
                 ("language model", list(kit.language_models()), models),
                 ("setting", own, fields),
             ):
-                if twice := sorted(set(names) & set(taken)):
+                if twice := sorted(set(names) & set(existing)):
                     raise SettingsError(f"kit {kit.name}: the {kind} {twice[0]} exists already")
             self._of_tool |= {tool.name: kit for tool in kit.tools}
             models |= set(kit.language_models())
             fields |= set(own)
 
     def __iter__(self) -> Iterator[AgentKit]:
-        """In order."""
+        """The kits in order."""
         return iter(self._kits)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the kits, in order."""
+        """Names of the kits, in order."""
         return tuple(kit.name for kit in self._kits)
 
     @property
@@ -62,15 +62,15 @@ class Kits:
 
     @property
     def default_agent(self) -> str:
-        """The agent of the first kit that brings one under its own name; `assistant` when none does."""
+        """The agent of the first kit that has an agent of the kit's name; `assistant` if none has."""
         own = (kit.name for kit in self._kits if kit.agents is not None and (kit.agents / f"{kit.name}.toml").is_file())
         return next(own, "assistant")
 
     def of_tools(self, tool_names: Sequence[str]) -> AgentKit | None:
-        """The kit whose tools these are; None when they are no kit's.
+        """The kit that these tools belong to; None if they belong to no kit.
 
         Raises:
-            ValueError: they are of two kits. Neither could judge what is said about the other's results.
+            ValueError: they belong to two kits. A kit's judge can't check statements about the other kit's results.
         """
         kits = {self._of_tool[name].name: self._of_tool[name] for name in tool_names if name in self._of_tool}
         if len(kits) > 1:
@@ -87,15 +87,15 @@ class Kits:
         return {name: llm for kit in self._kits for name, llm in kit.language_models().items()}
 
     def grounded(self, llm: Llm) -> Llm:
-        """A language model that every kit holds to its own tools' results."""
+        """A language model that every kit restricts to the results of its tools."""
         return functools.reduce(lambda inner, kit: kit.grounded(inner), self._kits, llm)
 
     def identifier(self, text: str) -> str | None:
-        """The compact form of an identifier of any kit; None when `text` is none."""
+        """The compact form of an identifier of any kit; None if `text` is not an identifier."""
         return next((found for kit in self._kits if (found := kit.identifier(text)) is not None), None)
 
     def judge_of(self, tool_names: Sequence[str]) -> InteractionJudge | None:
-        """Who judges an interaction in which these tools could be called; None when nobody does."""
+        """The judge of an interaction in which these tools could be called; None if there is none."""
         kit = next((self._of_tool[name] for name in tool_names if name in self._of_tool), None)
         return None if kit is None else kit.judge()
 
@@ -108,18 +108,18 @@ def load_kits(names: tuple[str, ...]) -> Kits:
         names: of entry points in the group `agentvoicebox.kits`, or `module:object` (a subclass of AgentKit).
 
     Raises:
-        SettingsError: there is no such kit, or it can't be imported; the message says what is installed.
+        SettingsError: a kit does not exist or can't be imported; the message lists the installed kits.
     """
     return Kits([_load(name) for name in names])
 
 
 def kits_of(settings: Settings) -> Kits:
-    """The kits that the settings choose. Raises as `load_kits`."""
+    """The kits of the settings. Raises as `load_kits`."""
     return load_kits(settings.kit_names)
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings of the platform and of the chosen kits, from the environment.
+    """Read the settings of the platform and of the configured kits from the environment.
 
     Args:
         overrides: settings by field name; they win over the environment.
@@ -155,5 +155,5 @@ def _load(name: str) -> AgentKit:
         raise SettingsError(f"{PREFIX}KITS: the agent kit {name!r} can't be imported: {error}") from error
     made = kit() if isinstance(kit, type) else kit
     if not isinstance(made, AgentKit):
-        raise SettingsError(f"{PREFIX}KITS: {name!r} is no AgentKit")
+        raise SettingsError(f"{PREFIX}KITS: {name!r} is not an AgentKit")
     return made

@@ -1,4 +1,4 @@
-"""What a kit gives while its tools are served: the tools, further routes of the webhook server, and the state of its backends."""
+"""What a kit provides while its tools run: the tools, routes of the webhook server, and the state of its backends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,11 +15,11 @@ from agentvoicebox.tools.definition import Tool
 
 @dataclass(frozen=True)
 class KitContext:
-    """What a kit may use while it serves.
+    """What the platform passes to `AgentKit.serve`.
 
     Attributes:
-        metrics: where it registers its Prometheus metrics; they are exported by the webhook server alone.
-        clock: for time to live and timeouts.
+        metrics: registry for the kit's Prometheus metrics; only the webhook server exports them.
+        clock: for times to live and timeouts.
     """
 
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -30,8 +30,8 @@ class DependencyState(msgspec.Struct, frozen=True):
     """The state of a backend at its last check.
 
     Attributes:
-        status: `ok`; `away`: it answered before and may answer again; `down`: somebody has to look at it.
-        reason: for people; "" when it is well.
+        status: `ok`; `away`: it answered before, and the failure may pass; `down`: an operator must act.
+        reason: for operators; "" when the status is `ok`.
         checked_s: monotonic seconds of the check.
     """
 
@@ -50,18 +50,18 @@ class Dependency(Protocol):
         """The state as JSON-able data."""
 
     async def keep_checking(self, stop: asyncio.Event) -> None:
-        """Check again and again until `stop` is set, so that readiness is known without a request to the backend."""
+        """Check periodically until `stop` is set, so that `/readyz` needs no request to the backend."""
 
 
 class ToolRoute(msgspec.Struct, frozen=True):
-    """One more REST address of a tool. The body is the arguments, or holds them as `args` (as Retell sends them).
+    """An additional REST route of a tool. The body is the arguments, or has them in `args` (as Retell sends them).
 
     Attributes:
-        path: like `/v1/track`.
-        label: of the route in metrics.
+        path: for example `/v1/track`.
+        label: label of the route in metrics.
         tool: the tool's name.
-        field: the argument that refusals are about.
-        fault: a body that gave no valid arguments → (kind, message) of its refusal.
+        field: the argument that a 422 names.
+        fault: a body without valid arguments → (kind, message) of the 422.
     """
 
     path: str
@@ -73,11 +73,11 @@ class ToolRoute(msgspec.Struct, frozen=True):
 
 
 class NoticeRoute(msgspec.Struct, frozen=True):
-    """An address where a backend says that something has changed.
+    """A route where a backend reports changes.
 
     Attributes:
-        path: like `/sanity/webhook`.
-        label: of the route in metrics.
+        path: for example `/sanity/webhook`.
+        label: label of the route in metrics.
         handle: (body, headers, Unix time) → the answer's JSON. Raises BadCredentials or InvalidEvent.
     """
 
@@ -89,15 +89,15 @@ class NoticeRoute(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class KitServices:
-    """What a kit serves.
+    """The services of a running kit.
 
     Attributes:
         tools: one for each definition of the kit.
         aliases: name in a hosted platform's dashboard → the tool's own name.
-        check: raises InfrastructureError while the tools could not answer; a worker waits for it at start. None: no need to wait.
-        dependencies: backends, for `/readyz`.
-        tool_routes, notice_routes: further addresses of the webhook server's public port.
-        internal: further routes of its internal port, which checks no credentials.
+        check: raises InfrastructureError while the tools can't answer; a worker waits for it at start. None: no wait.
+        dependencies: backends that `/readyz` reports.
+        tool_routes, notice_routes: additional routes of the webhook server's public port.
+        internal: additional routes of its internal port, which checks no credentials.
     """
 
     tools: tuple[Tool, ...] = ()

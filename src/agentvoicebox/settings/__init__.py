@@ -1,4 +1,4 @@
-"""The settings of the platform, a group a file. Agent kits bring groups of their own; see `kits.registry.load_settings`."""
+"""The settings of the platform, one group a file. Agent kits add their own groups; see `kits.registry.load_settings`."""
 
 from agentvoicebox.settings.settings import PREFIX, Settings
 

@@ -1,4 +1,4 @@
-"""What an admitted key may do: policy and limits."""
+"""Authorization policy and usage limits."""
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
@@ -6,16 +6,16 @@ from agentvoicebox.settings.values import with_scheme
 
 
 class AccessSettings(BaseModel):
-    """What an admitted key may do: policy and limits.
+    """Authorization policy and usage limits.
 
     Attributes:
-        policy_dir: folder of Rego files that say what an admitted key may do; empty: the built-in rules.
-        opa_url: OPA server that decides instead (`http://127.0.0.1:8181`); empty: the rules are evaluated here.
+        policy_dir: folder of the Rego files that decide what an authenticated key may do; empty: the built-in rules.
+        opa_url: OPA server that decides instead (`http://127.0.0.1:8181`); empty: the rules are evaluated in the process.
         opa_token: bearer token for that server; empty: none is sent.
-        limit_tenant_requests, limit_tenant_tokens: what a tenant may ask for within a minute, at all gateways together: client
-            events, REST requests and started seconds of caller audio; tokens of responses. 0: no limit. `agentvoicebox keys
-            limit` gives one tenant figures of its own.
-        limit_tenant_sessions: sessions that a tenant may have open at a time, at all gateways together; 0: no limit.
+        limit_tenant_requests, limit_tenant_tokens: most requests and tokens of a tenant a minute, over all gateways. Requests are
+            client events, REST requests and started seconds of caller audio; tokens are those of responses. 0: no limit.
+            `agentvoicebox keys limit` sets other limits for one tenant.
+        limit_tenant_sessions: most open sessions of a tenant, over all gateways; 0: no limit.
         limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
         limit_all_requests, limit_all_tokens: the same for all tenants together.
     """
@@ -23,7 +23,7 @@ class AccessSettings(BaseModel):
     policy_dir: str = ""
     opa_url: str = ""
     opa_token: str = Field(default="", repr=False)
-    # A live call asks for some 90 requests a minute, so this is room for about 600 of a tenant's at once.
+    # A live call makes about 90 requests a minute, so this allows about 600 calls of a tenant at a time.
     limit_tenant_requests: int = Field(default=60_000, ge=0)
     limit_tenant_tokens: int = Field(default=10_000_000, ge=0)
     limit_tenant_sessions: int = Field(default=0, ge=0)
@@ -35,7 +35,7 @@ class AccessSettings(BaseModel):
 
     @field_validator("opa_url")
     @classmethod
-    def _one_place_decides(cls, value: str, info: ValidationInfo) -> str:
+    def _policy_has_one_source(cls, value: str, info: ValidationInfo) -> str:
         if value and info.data.get("policy_dir"):
             raise ValueError("an OPA server reads its own files, so set this or AVB_POLICY_DIR, not both")
         return with_scheme(value, ("http://", "https://"))

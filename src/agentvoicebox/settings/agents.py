@@ -1,4 +1,4 @@
-"""Who answers calls, and the tools that agents declare."""
+"""Agents and agent kits, and the tools that agents declare."""
 
 import ipaddress
 
@@ -8,14 +8,14 @@ from agentvoicebox.settings.values import comma_list
 
 
 class AgentSettings(BaseModel):
-    """Who answers calls, and the tools that agents declare.
+    """Agents and agent kits, and the tools that agents declare.
 
     Attributes:
         kits: comma-separated agent kits (entry points of group `agentvoicebox.kits`, or `module:object`); empty: none.
-        agents_dir: folder of the user's own agent files; empty: only the built-in agents.
-        default_agent: the agent that OpenAI's own model names stand for; empty: the first kit's, or `assistant` without kits.
-        tool_secret: signs each call of an agent's own tools over HTTP; empty: calls are not signed.
-        tool_private_networks: comma-separated networks (10.1.0.0/16) in which such tools may be although they are not public.
+        agents_dir: folder of additional agent files; empty: only the built-in agents and those of the kits.
+        default_agent: the agent that answers to OpenAI's model names; empty: that of the first kit, or `assistant` without kits.
+        tool_secret: key that signs each HTTP call of a tool declared by an agent; empty: calls are not signed.
+        tool_private_networks: comma-separated private networks (10.1.0.0/16) in which declared tools are allowed.
     """
 
     kits: str = "delivery"
@@ -36,10 +36,10 @@ class AgentSettings(BaseModel):
 
     @property
     def kit_names(self) -> tuple[str, ...]:
-        """The agent kits, in order; empty for none."""
+        """Names of the agent kits, in order."""
         return comma_list(self.kits)
 
     @property
     def tool_networks(self) -> tuple[str, ...]:
-        """Private networks that tools may be reached in."""
+        """Private networks in which declared tools are allowed."""
         return comma_list(self.tool_private_networks)

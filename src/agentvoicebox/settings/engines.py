@@ -14,13 +14,13 @@ class EngineSettings(BaseModel):
     """Speech engines, language model servers, and how many jobs a worker runs at a time.
 
     Attributes:
-        stt_profile: which recogniser; `scripted` is for benchmarks.
-        tts_order: comma-separated speech engines, tried from the left.
-        tts_voice: voice that overrides the agents' own; empty: each agent's.
-        models_dir: folder looked into before any other source of models; empty: none.
+        stt_profile: the recogniser; `scripted` is for benchmarks.
+        tts_order: comma-separated speech engines in the order in which they are tried.
+        tts_voice: voice that overrides those of the agents; empty: each agent's voice.
+        models_dir: folder that is searched before other sources of models; empty: none.
         llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
-        llm_servers: comma-separated further ones, `name=https://host/v1#model`, asked in this order when those before fail.
-        llm_keys: comma-separated keys of these, `name=key`.
+        llm_servers: comma-separated further servers, `name=https://host/v1#model`; each is used when those before it fail.
+        llm_keys: comma-separated keys of these servers, `name=key`.
         stt_slots, tts_slots, llm_slots, tool_slots: jobs one worker process of that kind runs at a time.
     """
 
@@ -35,7 +35,7 @@ class EngineSettings(BaseModel):
     llm_keys: str = Field(default="", repr=False)
     stt_slots: int = Field(default=2, ge=1, le=256)
     tts_slots: int = Field(default=2, ge=1, le=256)
-    llm_slots: int = Field(default=32, ge=1, le=4096)  # these wait for the network, so far more fit in one process
+    llm_slots: int = Field(default=32, ge=1, le=4096)  # they wait for the network, so one process can run many
     tool_slots: int = Field(default=32, ge=1, le=4096)
 
     @field_validator("llm_base_url")
@@ -50,25 +50,27 @@ class EngineSettings(BaseModel):
         for each in comma_list(value):
             name, _, address = each.partition("=")
             if not SERVER_NAME.fullmatch(name):
-                raise ValueError(f"{each!r} should look like name=https://host/v1#model; a name is of a-z, 0-9 and -")
+                raise ValueError(
+                    f"{each!r} should look like name=https://host/v1#model; a name has only a-z, 0-9 and -"
+                )
             if name in names:
                 raise ValueError(f"the name {name} is taken; each server needs its own")
             if not address.startswith(("http://", "https://")) or not address.partition("#")[2]:
-                raise ValueError(f"{name} should be an address and a model, like https://host/v1#model")
+                raise ValueError(f"{name} should have an address and a model, like https://host/v1#model")
             names.append(name)
         return value
 
     @field_validator("llm_keys")
     @classmethod
     def _llm_keys_belong_to_servers(cls, value: str, info: ValidationInfo) -> str:
-        servers = info.data.get("llm_servers")  # absent when it was itself at fault
+        servers = info.data.get("llm_servers")  # absent when it was itself invalid
         known = {each.partition("=")[0] for each in comma_list(servers or "")}
         for place, each in enumerate(comma_list(value), start=1):
             name, equals, _ = each.partition("=")
-            if not equals:  # it may be a bare key: not to be repeated
+            if not equals:  # it may be a key alone, which must not be printed
                 raise ValueError(f"entry {place} should look like name=key")
             if servers is not None and name not in known:
-                raise ValueError(f"entry {place} names no server of AVB_LLM_SERVERS")
+                raise ValueError(f"entry {place} does not name a server of AVB_LLM_SERVERS")
         return value
 
     @field_validator("tts_order")
@@ -93,5 +95,5 @@ class EngineSettings(BaseModel):
 
     @property
     def tts_engines(self) -> tuple[str, ...]:
-        """Speech engines in the order of trial; at least one."""
+        """Speech engines in the order in which they are tried; at least one."""
         return comma_list(self.tts_order)

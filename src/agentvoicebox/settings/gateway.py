@@ -12,14 +12,14 @@ class GatewaySettings(BaseModel):
     """The Realtime endpoint: its address, its configured keys, its capacity, and the log.
 
     Attributes:
-        host: address the gateway listens on; anything but loopback needs `api_keys`.
+        host: address on which the gateway listens; any address but loopback needs `api_keys`.
         port: 0 to 65535; 0 lets the system choose.
-        api_keys: comma-separated bearer keys; empty is allowed on loopback alone, where any key is let in.
-        log_level: least severity that is written.
-        log_format: `json` (one object a line) or `console` (for eyes; shows people's words, so loopback only).
-        resume_s: how long a session waits for a caller whose line broke and who said that he will come back; 0: not at all.
-        gateways: gateway processes that share these limits; while the store is away each keeps to its part of them.
-        max_calls: calls one gateway process admits at a time; the next is refused with 1013.
+        api_keys: comma-separated bearer keys; may be empty only on loopback, where any key is accepted then.
+        log_level: lowest severity that is logged.
+        log_format: `json` (one object a line) or `console` (for terminals; shows words of callers, so only on loopback).
+        resume_s: how long a session waits for a caller that lost its connection and can resume; 0: sessions can't be resumed.
+        gateways: number of gateway processes that share the limits; without the store each applies its part of them.
+        max_calls: most calls of one gateway process at a time; further calls are refused with 1013.
     """
 
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -27,14 +27,14 @@ class GatewaySettings(BaseModel):
     api_keys: str = Field(default="", repr=False, validate_default=True)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
-    max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: what our two-core experiment carried (requirements, A6)
+    max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: measured on two cores (requirements, A6)
     gateways: int = Field(default=1, ge=1, le=1_000)
     resume_s: float = Field(default=30.0, ge=0, le=600)
 
     @field_validator("api_keys")
     @classmethod
-    def _keys_guard_an_open_address(cls, value: str, info: ValidationInfo) -> str:
-        host = info.data.get("host")  # absent when it was itself at fault
+    def _public_address_needs_keys(cls, value: str, info: ValidationInfo) -> str:
+        host = info.data.get("host")  # absent when it was itself invalid
         if host is not None and not is_loopback(host) and not comma_list(value):
             raise ValueError(
                 f"host {host} can be reached from outside, so give at least one key, or listen on 127.0.0.1"
@@ -43,7 +43,7 @@ class GatewaySettings(BaseModel):
 
     @field_validator("log_format")
     @classmethod
-    def _console_stays_at_home(cls, value: str, info: ValidationInfo) -> str:
+    def _console_needs_loopback(cls, value: str, info: ValidationInfo) -> str:
         host = info.data.get("host")
         if value == "console" and host is not None and not is_loopback(host):
             raise ValueError("the console format may show callers' words; use json unless the host is loopback")

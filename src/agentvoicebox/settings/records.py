@@ -1,4 +1,4 @@
-"""What is kept of conversations, for how long, and in which form."""
+"""Records of conversations: what is stored, for how long, and in which form."""
 
 import base64
 from typing import Literal
@@ -11,15 +11,15 @@ KEY_BYTES = 32  # AES-256
 
 
 class RecordSettings(BaseModel):
-    """What is kept of conversations, for how long, and in which form.
+    """Records of conversations: what is stored, for how long, and in which form.
 
     Attributes:
         record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
-        record_words: keep what people said and whole tracking ids in them, so that replay is exact; else they are masked.
-        history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own figure.
+        record_words: store words and complete identifiers in them, so that replay is exact; otherwise they are masked.
+        history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own value.
         audit_days: days that the audit log and usage stay there.
-        history_words: what becomes of people's words before they are stored there: `keep`, `mask` or `encrypt`.
-        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first encrypts, all of them decrypt.
+        history_words: how words of people are stored there: `keep`, `mask` or `encrypt`.
+        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first one encrypts, all of them decrypt.
     """
 
     record_days: int = Field(default=30, ge=1, le=3_650)
@@ -27,7 +27,9 @@ class RecordSettings(BaseModel):
     history_days: int = Field(default=90, ge=1, le=3_650)
     audit_days: int = Field(default=365, ge=1, le=3_650)
     history_words: Literal["keep", "mask", "encrypt"] = "keep"
-    history_keys: str = Field(default="", repr=False, validate_default=True)  # after what it is checked together with
+    history_keys: str = Field(
+        default="", repr=False, validate_default=True
+    )  # after history_words, which its validator reads
 
     @field_validator("history_keys")
     @classmethod
@@ -41,7 +43,7 @@ class RecordSettings(BaseModel):
 
     @property
     def history_key_list(self) -> tuple[bytes, ...]:
-        """The keys of encrypted records, the one that encrypts first."""
+        """The keys of encrypted records; the first one encrypts."""
         return tuple(base64.b64decode(key) for key in comma_list(self.history_keys))
 
 

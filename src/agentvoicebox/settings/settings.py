@@ -1,7 +1,6 @@
-"""Every setting of a deployment: read once, at start, from `AVB_…` variables, and checked.
+"""Every setting of a deployment: read once, at start, from `AVB_…` variables, and validated.
 
-All faults are reported at once. What a setting does is up to its reader. Adapters never see this class; they take plain
-constructor arguments.
+All faults are reported together. Adapters do not use this class; they take plain constructor arguments.
 """
 
 import difflib
@@ -34,13 +33,13 @@ class Settings(
     RecordSettings,
     WebhookSettings,
 ):
-    """The settings of one deployment; every process of it reads the same. The fields are documented in their groups."""
+    """The settings of one deployment, the same for all its processes. The fields are documented in their groups."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Read the process environment and check it.
+        """Read and validate the process environment.
 
         Args:
             overrides: settings by field name; they win over the environment.
@@ -61,7 +60,7 @@ class Settings(
         return settings
 
     def to_environment(self) -> dict[str, str]:
-        """The same settings as `AVB_…` variables, secrets included, for a child process. Defaults are spelled out too."""
+        """The settings as `AVB_…` variables for a child process, including secrets and defaults."""
         return {variable(name): str(value) for name, value in self.model_dump().items()}
 
 

@@ -1,4 +1,4 @@
-"""Where data lives: the servers, and the folder on this machine."""
+"""Data stores: the servers, and the folder on this machine."""
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -9,16 +9,16 @@ POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 
 class StoreSettings(BaseModel):
-    """Where data lives: the servers, and the folder on this machine.
+    """Data stores: the servers, and the folder on this machine.
 
     Attributes:
         redis_url: Valkey, or Redis 7.2 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
             `rediss+cluster://…`); empty: an embedded server.
         postgres_url: PostgreSQL 15 or later (`postgresql://…`); empty: an embedded server.
-        data_dir: where embedded servers, recordings and caches live.
+        data_dir: folder of embedded servers, recordings and caches.
     """
 
-    redis_url: str = Field(default="", repr=False)  # may carry a password
+    redis_url: str = Field(default="", repr=False)  # may contain a password
     postgres_url: str = Field(default="", repr=False)
     data_dir: str = Field(default="var", min_length=1)
 

@@ -1,16 +1,16 @@
-"""How the text of a setting is read."""
+"""Parses the text of settings."""
 
 
 def comma_list(value: str) -> tuple[str, ...]:
-    """The parts between commas, stripped, empty ones left out."""
+    """The parts between commas, stripped; empty parts are left out."""
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def with_scheme(value: str, schemes: tuple[str, ...]) -> str:
-    """A URL as it was given; empty is allowed.
+    """Check the scheme of a URL and return it unchanged; "" is allowed.
 
     Raises:
-        ValueError: it starts with none of `schemes`.
+        ValueError: the URL starts with none of `schemes`.
     """
     if value and not value.startswith(schemes):
         raise ValueError(f"should start with {' or '.join(schemes)}")

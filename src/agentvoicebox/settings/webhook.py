@@ -17,19 +17,19 @@ class WebhookSettings(BaseModel):
     """The webhook server: its two ports, credentials and limits.
 
     Attributes:
-        webhook_host, webhook_port: the public address; anything but loopback needs one of the credentials below.
-        internal_host, internal_port: health, metrics and maintenance; no credentials are checked there.
-        vapi_hmac_secret: key of Vapi's HMAC credential; with `_is_base64` its bytes in that form.
+        webhook_host, webhook_port: the public address; any host but loopback needs one of the credentials below.
+        internal_host, internal_port: address of health, metrics and maintenance; it checks no credentials.
+        vapi_hmac_secret: key of Vapi's HMAC credential; with `_is_base64`, the key in base64.
         vapi_hmac_header, vapi_hmac_prefix, vapi_hmac_encoding, vapi_hmac_algorithm, vapi_hmac_payload_format,
-            vapi_hmac_timestamp_header: as the credential is configured in Vapi's dashboard.
-        vapi_bearer_tokens: comma-separated, for `Authorization: Bearer`.
-        retell_api_key: accepts Retell's signature at `/v1/track`.
-        vapi_secrets: comma-separated, for `X-Vapi-Secret`.
-        strict_422: arguments that can't be meant are a 422 instead of a result; Vapi ignores such an answer.
-        webhook_source_limit: requests a minute of one source that want an answer; 0: no limit.
-        webhook_tenant: the tenant on whose behalf tools are called.
-        trusted_proxy_header: in which a proxy of ours writes the sender's address last; empty: no such proxy.
-        assistant_id: who takes calls to a number without an assistant; empty: such calls are declined with a sentence.
+            vapi_hmac_timestamp_header: the credential's configuration in Vapi's dashboard.
+        vapi_bearer_tokens: comma-separated tokens for `Authorization: Bearer`.
+        retell_api_key: key that verifies Retell's signature at `/v1/track`.
+        vapi_secrets: comma-separated secrets for `X-Vapi-Secret`.
+        strict_422: answer invalid arguments with a 422 instead of a result; Vapi ignores such an answer.
+        webhook_source_limit: most requests a minute of one source that expect an answer; 0: no limit.
+        webhook_tenant: the tenant in whose name tools are called.
+        trusted_proxy_header: header to which the operator's proxy appends the sender's address; empty: no such proxy.
+        assistant_id: assistant for calls to a number without one; empty: such calls are declined with a sentence.
     """
 
     webhook_host: str = Field(default="127.0.0.1", min_length=1)
@@ -46,7 +46,9 @@ class WebhookSettings(BaseModel):
     vapi_hmac_timestamp_header: str = "x-timestamp"
     vapi_bearer_tokens: str = Field(default="", repr=False)
     retell_api_key: str = Field(default="", repr=False)
-    vapi_secrets: str = Field(default="", repr=False, validate_default=True)  # after what it is checked together with
+    vapi_secrets: str = Field(
+        default="", repr=False, validate_default=True
+    )  # after the fields that its validator reads
     strict_422: bool = False
     webhook_source_limit: int = Field(default=100, ge=0, le=1_000_000)  # requirement B4.2
     webhook_tenant: str = Field(default=DEFAULT_TENANT, min_length=1)
@@ -67,7 +69,7 @@ class WebhookSettings(BaseModel):
             try:
                 base64.b64decode(info.data.get("vapi_hmac_secret", ""), validate=True)
             except ValueError:
-                raise ValueError("AVB_VAPI_HMAC_SECRET is no base64") from None
+                raise ValueError("AVB_VAPI_HMAC_SECRET is not base64") from None
         return value
 
     @field_validator("vapi_hmac_header", "vapi_hmac_timestamp_header")
@@ -89,12 +91,12 @@ class WebhookSettings(BaseModel):
     def _payload_format_signs_the_body(cls, value: str) -> str:
         places = set(re.findall(r"\{([a-z-]*)\}", value))
         if "body" not in places or not places <= {"timestamp", "body", "method", "svix-id"}:
-            raise ValueError("should hold {body}; may hold {timestamp}, {method} and {svix-id}")
+            raise ValueError("should contain {body}; may contain {timestamp}, {method} and {svix-id}")
         return value
 
     @field_validator("vapi_secrets")
     @classmethod
-    def _credentials_guard_the_hotline(cls, value: str, info: ValidationInfo) -> str:
+    def _public_address_needs_credentials(cls, value: str, info: ValidationInfo) -> str:
         host = info.data.get("webhook_host")
         others = [info.data.get(name, "at fault") for name in ("vapi_hmac_secret", "vapi_bearer_tokens")]
         if host is not None and not is_loopback(host) and not any(comma_list(each) for each in (value, *others)):

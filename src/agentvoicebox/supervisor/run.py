@@ -1,7 +1,7 @@
-"""The system on one machine, whole or in part: servers, migrations, roles; ready when all are; drained in order; nothing left.
+"""Runs the system on one machine, all of it or some roles: starts servers, migrations and children, and stops them in order.
 
-Start: embedded servers (where no URL is set), migrations, then all children at once. Stop: the gateway first, so that no
-call is cut without its closing events, then the workers, then the servers.
+Start: embedded servers (where no URL is set), migrations, then all children at once. Stop: the gateway first, so that every call
+gets its closing events, then the workers, then the servers.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from agentvoicebox.workers.runner import worker_name
 _log = structlog.get_logger(__name__)
 
 SERVER_PAUSE_S = 0.5
-RELEASE_TIMEOUT_S = 0.5  # a dead worker's successor must not wait for an absent store
+RELEASE_TIMEOUT_S = 0.5  # the restart of a dead worker must not wait for an unavailable store
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Status(msgspec.Struct, frozen=True):
 
     Attributes:
         name: `valkey`, `postgres`, `migrations`, a child's name, or `system`.
-        state: `starting`, `ready`, `died`, `stopping`, `stopped`; `system` is `ready` once, when everything is.
+        state: `starting`, `ready`, `died`, `stopping`, `stopped`; `system` becomes `ready` once, when everything is.
     """
 
     name: str
@@ -52,14 +52,15 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Supervisor:
-    """Everything that `serve` runs. `start`, then `stop`, both once.
+    """Everything that `serve` runs. Call `start` once, then `stop` once.
 
     Args:
         settings: of the whole system; empty URLs mean embedded servers.
-        on_status: told each step.
-        out: the one log.
-        children: which processes, with which roles.
-        is_whole: embedded servers stand in where no URL is set; else roles that need none of a server go without it.
+        on_status: called for each step.
+        out: log of all processes.
+        children: processes with their roles.
+        is_whole: whether to start embedded servers where no URL is set. Otherwise roles run without the servers that they don't
+            need.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Supervisor:
         """Start everything and wait until all of it is ready. On an error, call `stop`.
 
         Raises:
-            SettingsError: the data folder is taken, a package is missing, or a child can't come up.
+            SettingsError: the data folder is in use, a package is missing, or a child can't start.
             BrokerLost, StorageLost: a server can't be reached.
         """
         if self._is_whole:
@@ -101,13 +102,17 @@ class Supervisor:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
         environment |= self.settings.to_environment()
         self._children = [
-            ChildProcess(spec, environment, self._out, on_change=self._say, on_death=self._bury) for spec in self._specs
+            ChildProcess(spec, environment, self._out, on_change=self._report, on_death=self._release_jobs)
+            for spec in self._specs
         ]
         await _all([child.start() for child in self._children])
-        self._say("system", "ready")
+        self._report("system", "ready")
 
     async def stop(self) -> None:
-        """Drain what faces callers, then the workers, then stop the servers. Leaves no process, socket or lock. Idempotent."""
+        """Drain the gateway and the webhook server, then the workers, then stop the servers. Idempotent.
+
+        Leaves no process, socket or lock.
+        """
         for faces_callers in (True, False):
             await asyncio.gather(*(each.stop() for each in self._children if each.spec.faces_callers is faces_callers))
         for watcher in self._watchers:
@@ -117,9 +122,9 @@ class Supervisor:
             await self._broker.close()
             self._broker = None
         for server in reversed(self._servers):
-            self._say(server.name, "stopping")
+            self._report(server.name, "stopping")
             await server.stop()
-            self._say(server.name, "stopped")
+            self._report(server.name, "stopped")
         self._servers = []
         for log in self._logs:
             log.close()
@@ -129,7 +134,7 @@ class Supervisor:
             self._folder = None
 
     def kill(self) -> None:
-        """Kill every process at once; `stop` then has only to clean up."""
+        """Kill every process at once; `stop` then only cleans up."""
         for child in self._children:
             child.kill()
         for watcher in self._watchers:
@@ -159,21 +164,21 @@ class Supervisor:
         self._watchers = [asyncio.create_task(self._watch(server)) for server in self._servers]
 
     def _log_file(self, folder: Path, name: str) -> IO[bytes]:
-        log = (folder / f"{name}.log").open("wb")  # of this run alone: bounded by its length
+        log = (folder / f"{name}.log").open("wb")  # overwritten at each start, so it stays small
         self._logs.append(log)
         return log
 
     async def _start_server(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
-        self._say(server.name, "starting")
+        self._report(server.name, "starting")
         await server.start()
-        self._say(server.name, "ready")
+        self._report(server.name, "ready")
 
     async def _watch(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
-        """Start a server again when it dies; clients reconnect by themselves."""
+        """Restart a server when it dies; clients reconnect by themselves."""
         while True:
             if server.process is not None:
                 await server.process.wait()
-                self._say(server.name, "died")
+                self._report(server.name, "died")
                 _log.error("a server died", server=server.name, status=server.process.returncode)
             try:
                 await self._start_server(server)
@@ -182,7 +187,7 @@ class Supervisor:
                 await asyncio.sleep(SERVER_PAUSE_S)
 
     async def _check_store(self, broker: RedisBroker) -> None:
-        """Say how a store of the operator's own falls short; whether it answers at all, the children find out."""
+        """Warn about unsuitable settings of the operator's own store. If it is unavailable, the children report that."""
         with contextlib.suppress(BrokerLost):
             for each in await shortcomings(broker.connection):
                 _log.warning("the store is not set up as calls need it", **msgspec.structs.asdict(each))
@@ -190,14 +195,14 @@ class Supervisor:
     async def _migrate(self) -> None:
         from agentvoicebox.kits.migrate import migrate_all  # late: Alembic takes a third of a second to load
 
-        self._say("migrations", "starting")
+        self._report("migrations", "starting")
         await migrate_all(self.settings.postgres_url, kits_of(self.settings))
-        self._say("migrations", "ready")
+        self._report("migrations", "ready")
         if any(isinstance(server, EmbeddedPostgres) for server in self._servers):
             await self._seed()
 
     async def _seed(self) -> None:
-        """Put the kits' example data into an embedded server. A server of the operator's own is never seeded."""
+        """Insert the kits' example data into an embedded server. The operator's own server is never seeded."""
         postgres = await Postgres.open(self.settings.postgres_url, most_connections=1)
         try:
             for kit in kits_of(self.settings):
@@ -207,19 +212,19 @@ class Supervisor:
         finally:
             await postgres.close()
 
-    async def _bury(self, spec: ChildSpec, pid: int) -> None:
-        """Have the jobs of a dead worker handed out again at once, instead of after two seconds of silence."""
+    async def _release_jobs(self, spec: ChildSpec, pid: int) -> None:
+        """Release the jobs of a dead worker at once, instead of after two seconds of silence."""
         for role in spec.roles:
             if role.kind is not None and self._broker is not None:
-                with contextlib.suppress(BrokerLost):  # then others notice the silence
+                with contextlib.suppress(BrokerLost):  # then other workers claim the jobs after two seconds
                     await self._broker.release_consumer(role.kind, worker_name(role.kind, pid))
 
-    def _say(self, name: str, state: str) -> None:
+    def _report(self, name: str, state: str) -> None:
         self._on_status(Status(name, state))
 
 
 async def _all(steps: list[Coroutine[None, None, None]]) -> None:
-    """Run steps at once; the first that fails stops the others before it is raised."""
+    """Run steps concurrently; the first failure cancels the others before it is raised."""
     tasks = [asyncio.ensure_future(step) for step in steps]
     try:
         await asyncio.gather(*tasks)
@@ -237,10 +242,10 @@ async def serve(
     children: tuple[ChildSpec, ...] = CHILDREN,
     is_whole: bool = True,
 ) -> None:
-    """Run everything until SIGINT or SIGTERM, then drain. A second signal kills what is still there.
+    """Run everything until SIGINT or SIGTERM, then drain. A second signal kills all remaining processes.
 
     Raises:
-        SettingsError, BrokerLost, StorageLost: the system can't start; nothing of it is left running.
+        SettingsError, BrokerLost, StorageLost: the system can't start; no process is left running.
     """
     supervisor = Supervisor(settings, on_status=on_status, out=out, children=children, is_whole=is_whole)
     asked = asyncio.Event()

@@ -1,1 +1,1 @@
-"""The tools that the server runs: one definition of each, whichever door a call comes through."""
+"""The tools that the server runs: one definition each, for all protocols."""

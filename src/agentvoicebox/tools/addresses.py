@@ -1,7 +1,6 @@
-"""Which addresses a tool may be reached at: an agent's file must not become a door into the network around the server.
+"""The addresses at which a tool may be called. An agent's file must not give access to the network around the server.
 
-Names are resolved here, and the connection goes to the very address that was looked at, so that a name can't point
-elsewhere a moment later.
+Host names are resolved here, and the connection uses the checked address, so that a second DNS answer can't redirect it.
 """
 
 import asyncio
@@ -18,35 +17,35 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class NotAllowed(Exception):
-    """The address is none that a tool may be reached at."""
+    """Tools may not be called at this address."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system knows them. Raises OSError."""
+    """The addresses of a host from the system's resolver. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class Addresses:
-    """The rule.
+    """The rule for addresses of tools.
 
     Args:
-        is_local: the server listens on loopback alone, so tools on this machine are its own; they may speak plain http.
-        private: networks (`10.1.0.0/16`) that tools may be reached in although they are not public.
-        resolve: for tests.
+        is_local: the server listens only on loopback; then tools on loopback are allowed, also with plain http.
+        private: private networks (`10.1.0.0/16`) in which tools are allowed.
+        resolve: replaces the system's resolver in tests.
     """
 
     def __init__(self, *, is_local: bool, private: Iterable[str] = (), resolve: Resolve = resolve) -> None:
-        """Raises ValueError for a text that is no network."""
+        """Raises ValueError for a text that is not a network."""
         self._is_local = is_local
         self._private = tuple(ipaddress.ip_network(each, strict=False) for each in private)
         self._resolve = resolve
 
     async def of(self, url: str) -> list[str]:
-        """The addresses at which `url` may be reached, at least one.
+        """The allowed addresses of `url`, at least one.
 
         Raises:
-            NotAllowed: there is none. OSError: the name can't be resolved.
+            NotAllowed: none is allowed. OSError: the name can't be resolved.
         """
         parts = urlsplit(url)
         host, is_plain = parts.hostname or "", parts.scheme == "http"
@@ -68,7 +67,7 @@ class Addresses:
 
 
 def _inner(address: IpAddress) -> IpAddress:
-    """The IPv4 address that an IPv6 one stands for, if it does."""
+    """The IPv4 address embedded in an IPv6 address, or else the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,6 +1,6 @@
-"""What a tool is: one typed definition, from which every protocol takes its description, and the function that runs it.
+"""A tool: one typed definition, from which the descriptions for all protocols are made, and the function that runs it.
 
-Decides how arguments become what `run` gets. How a definition looks in a protocol is up to `formats`.
+Decides how raw arguments are read. `formats` makes the descriptions for each protocol.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,21 +15,21 @@ from agentvoicebox.tools.schema import Misfit, Unreadable, decode, fit, paramete
 OK = "OK"
 INVALID_ARGUMENTS = "invalid_arguments"
 UNKNOWN_TOOL = "unknown_tool"
-TOOL_TIMEOUT = "tool_timeout"  # nothing was changed
-TOOL_UNAVAILABLE = "tool_unavailable"  # it could not be asked, so nothing was changed
-TOOL_FAILED = "tool_failed"  # it answered that it failed, or broke
-NOT_ALLOWED = "not_allowed"  # the policy says no; nothing was changed
-OUTCOME_UNKNOWN = "outcome_unknown"  # it was asked to change something, and it is not known whether it did
+TOOL_TIMEOUT = "tool_timeout"  # no side effect
+TOOL_UNAVAILABLE = "tool_unavailable"  # the tool could not be called, so no side effect
+TOOL_FAILED = "tool_failed"  # the tool reported a failure, or raised
+NOT_ALLOWED = "not_allowed"  # denied by the policy; no side effect
+OUTCOME_UNKNOWN = "outcome_unknown"  # a side effect was started, and it is unknown whether it happened
 
-TIMEOUT_S = 5.0  # the longest silence that callers tolerate
+TIMEOUT_S = 5.0  # callers do not tolerate a longer silence
 
 
 class ToolContext(msgspec.Struct, frozen=True):
     """The caller of a tool.
 
     Attributes:
-        session_id: of the spoken call, or the platform's conversation id; "" when there is none.
-        call_id: of this call of the tool, unique within the session; "" when there is none.
+        session_id: of the spoken call, or the platform's conversation id; "" if there is none.
+        call_id: of this tool call, unique within the session; "" if there is none.
     """
 
     tenant_id: str
@@ -38,16 +38,16 @@ class ToolContext(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The outcome of a call.
+    """The outcome of a tool call.
 
     Attributes:
-        code: OK, a code of the tool's own, or one of the errors of this module.
-        output: what a language model reads: one line, usually compact JSON.
-        speech: a sentence to say, when the tool wrote one.
-        data: facts, when the tool gave some.
-        is_error: the tool could not do its work.
-        status: how it went in one word, as a REST answer says it (`success`, `not_found`, `invalid`, `unavailable`, …); ""
-            for `success` or `error`.
+        code: OK, a code of the tool, or one of the error codes of this module.
+        output: text for a language model: one line, usually compact JSON.
+        speech: a sentence to say; "" if the tool returned none.
+        data: facts; {} if the tool returned none.
+        is_error: whether the tool could not do its work.
+        status: the status in a REST answer (`success`, `not_found`, `invalid`, `unavailable`, …); "" means `success` or
+            `error`.
     """
 
     code: str
@@ -59,26 +59,26 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def failure(code: str, **details: str | int) -> Outcome:
-    """`{"error": code, …}`: the same failure in the same words, always."""
+    """`{"error": code, …}`; the same failure always has the same text."""
     return Outcome(code, msgspec.json.encode({"error": code, **details}).decode(), is_error=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """The description of a tool, and the arguments it takes.
+    """The description of a tool and of its arguments.
 
     Attributes:
         name: 1 to 64 letters, digits, `_` and `-`.
-        description: for language models: what it does, what it returns, when to call it.
+        description: for language models: what the tool does, what it returns, when to call it.
         arguments: a type, or a JSON schema of type `object`.
-        is_read_only: it changes nothing, so it may run on a guess, be stopped, and run again.
-        is_idempotent: it changes something, but twice is as good as once.
-        timeout_s: for a call, all tries together.
-        mend: turns arguments in other spellings into those that are taken, before they are checked.
-        misfit: the outcome of arguments that can't be meant; by default an error that names the argument.
-        unreadable: the outcome of arguments that are no object.
-        failed: the outcome, with a sentence to say, of a failure code of this module; by default a general one.
-        codes: outcome codes of the tool's own, for metrics.
+        is_read_only: it has no side effects, so it may run speculatively, be cancelled, and run again.
+        is_idempotent: it has side effects, but a repeated call has no further effect.
+        timeout_s: for one call with all its attempts.
+        normalise: changes other spellings of arguments to the expected ones, before validation.
+        misfit: the outcome for an invalid argument; by default an error that names it.
+        unreadable: the outcome for arguments that are not an object.
+        failed: the outcome for a failure code of this module, with a sentence to say; by default a general one.
+        codes: the tool's own outcome codes, for metrics.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Definition:
     is_read_only: bool = False
     is_idempotent: bool = False
     timeout_s: float = TIMEOUT_S
-    mend: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    normalise: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     misfit: Callable[[Misfit], Outcome] | None = None
     unreadable: Callable[[], Outcome] | None = None
     failed: Callable[[str], Outcome] | None = None
@@ -101,17 +101,17 @@ class Definition:
         return parameters_of(self.arguments)
 
     def read(self, raw: Any) -> Any:
-        """Arguments as `run` takes them: the type, or an object that fits the schema.
+        """Validate arguments and convert them to what `run` takes: the type, or an object that fits the schema.
 
         Args:
             raw: JSON text as a model wrote it, or an object.
 
         Raises:
-            Unreadable: they are no object. Misfit: one of them can't be meant.
+            Unreadable: they are not an object. Misfit: an argument is invalid.
         """
         given = decode(raw)
-        if self.mend is not None:
-            given = self.mend(given)
+        if self.normalise is not None:
+            given = self.normalise(given)
         fitted = fit(self.parameters, given)
         if isinstance(self.arguments, Mapping):
             return fitted
@@ -121,7 +121,7 @@ class Definition:
             raise Misfit("arguments", "not of the expected form") from error
 
     def refuse(self, fault: Misfit | Unreadable) -> Outcome:
-        """The outcome of arguments that `read` refused."""
+        """The outcome for arguments that `read` rejected."""
         if isinstance(fault, Misfit):
             if self.misfit is not None:
                 return self.misfit(fault)
@@ -134,7 +134,7 @@ class Tool:
     """A definition that can be run.
 
     Attributes:
-        run: gets what `definition.read` gave, and says what it came to. It may raise; see `Registry.run`.
+        run: takes the result of `definition.read` and returns the outcome. It may raise; see `Registry.run`.
     """
 
     definition: Definition
@@ -142,5 +142,5 @@ class Tool:
 
     @property
     def name(self) -> str:
-        """The definition's."""
+        """Name of the definition."""
         return self.definition.name

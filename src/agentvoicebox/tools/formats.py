@@ -8,11 +8,11 @@ from agentvoicebox.engine.inputs import ServerTool
 from agentvoicebox.tools.definition import Definition
 
 VAPI_TIMEOUTS_S = (1, 300)  # what Vapi allows
-VAPI_SPARE_S = 2.0  # the way there and back
+VAPI_SPARE_S = 2.0  # network time for request and answer
 
 
 class RestRoute(msgspec.Struct, frozen=True):
-    """A tool as a route.
+    """The REST route of a tool.
 
     Attributes:
         operation: an OpenAPI 3.1 operation object.
@@ -24,12 +24,12 @@ class RestRoute(msgspec.Struct, frozen=True):
 
 
 def to_engine(tool: Definition) -> ServerTool:
-    """As the conversation needs it."""
+    """The definition for the engine."""
     return ServerTool(tool.name, tool.description, tool.parameters, is_read_only=tool.is_read_only)
 
 
 def to_vapi(tool: Definition, server_url: str) -> dict[str, Any]:
-    """A Vapi tool whose calls go to `server_url`. It has no messages of its own: a fixed one would silence the answer."""
+    """A Vapi tool that calls `server_url`. It has no `messages`: Vapi would speak a fixed message instead of the answer."""
     shortest, longest = VAPI_TIMEOUTS_S
     return {
         "type": "function",
@@ -43,13 +43,13 @@ def to_vapi(tool: Definition, server_url: str) -> dict[str, Any]:
 
 
 def to_rest(tool: Definition) -> RestRoute:
-    """`POST /v1/tools/<name>`: the arguments are the body, the outcome is the answer."""
+    """`POST /v1/tools/<name>`: the body is the arguments, the answer is the outcome."""
     outcome = {
         "type": "object",
         "required": ["code", "output"],
         "properties": {
-            "code": {"type": "string", "description": "What it came to, for programs."},
-            "output": {"type": "string", "description": "What a language model reads; one line."},
+            "code": {"type": "string", "description": "The outcome, for programs."},
+            "output": {"type": "string", "description": "Text for a language model; one line."},
             "speech": {"type": "string", "description": "A sentence to say, or empty."},
             "data": {"type": "object", "description": "Facts."},
         },
@@ -60,7 +60,7 @@ def to_rest(tool: Definition) -> RestRoute:
         "requestBody": {"required": True, "content": {"application/json": {"schema": tool.parameters}}},
         "responses": {
             "200": {"description": "The outcome.", "content": {"application/json": {"schema": outcome}}},
-            "422": {"description": "The arguments can't be meant."},
+            "422": {"description": "The arguments are invalid."},
         },
     }
     return RestRoute("POST", f"/v1/tools/{tool.name}", operation)

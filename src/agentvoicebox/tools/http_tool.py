@@ -1,8 +1,7 @@
-"""Calls a tool of somebody else's over HTTP: signed, bounded, tried again only when that can do no harm.
+"""Calls an external tool over HTTP: signed, with a bounded answer, and retried only when a repetition is safe.
 
-Decides what a request looks like, when it is tried again, and what each failure is called. Laws: nothing is sent twice that may
-have changed something, unless the tool says that twice is as good as once; no answer is longer than its bound; one failure has
-one text.
+Decides the form of requests, the retries, and the code of each failure. Invariants: a request that may have had a side effect is
+not repeated, unless the tool is idempotent; no answer is longer than its bound; a failure always has the same text.
 """
 
 import asyncio
@@ -36,8 +35,8 @@ from agentvoicebox.tools.definition import (
 )
 
 NOT_ALLOWED = "address_not_allowed"
-TOOL_REFUSED = "tool_refused"  # a 4xx, or a redirect, which is never followed
-BAD_RESULT = "bad_result"  # it did its work, but its answer can't be used
+TOOL_REFUSED = "tool_refused"  # a 4xx, or a redirect; redirects are never followed
+BAD_RESULT = "bad_result"  # the tool succeeded, but its answer is invalid
 EMPTY = '{"result":null}'
 
 SIGNATURE = "X-AgentVoiceBox-Signature"
@@ -47,13 +46,13 @@ _log = structlog.get_logger(__name__)
 
 
 class _Failed(Exception):
-    """One try failed.
+    """One attempt failed.
 
     Attributes:
-        outcome: what to say if it was the last.
-        is_passing: it may go better another time.
-        was_sent: the request left, as far as we know.
-        was_answered: and the tool said itself that it failed.
+        outcome: the outcome if no further attempt follows.
+        is_passing: another attempt may succeed.
+        was_sent: the request may have reached the tool.
+        was_answered: the tool itself reported the failure.
     """
 
     def __init__(
@@ -67,15 +66,15 @@ class _Failed(Exception):
 
 
 class HttpTool:
-    """One declared tool. Close it at the end.
+    """One declared tool. Close it after use.
 
     Args:
-        declaration: with a url.
-        addresses: where it may be reached.
+        declaration: a declaration with a url.
+        addresses: decides which addresses are allowed.
         secret: signs each request; "" for no signature.
-        environment: for the variables in its headers.
-        tls: whom to trust; None: the usual authorities.
-        chance: draws 0 to 1, for the spread of waits.
+        environment: values of the variables in its headers.
+        tls: trusted authorities; None: the default ones.
+        chance: random numbers from 0 to 1, for the jitter of waits.
 
     Raises:
         ValueError: a variable in its headers is not set.
@@ -106,20 +105,20 @@ class HttpTool:
         self._client = httpx.AsyncClient(
             headers={"user-agent": "AgentVoiceBox", **headers},
             timeout=httpx.Timeout(declaration.timeout_s),
-            # A kept connection may die as a request leaves; whether that arrived then, nobody knows.
+            # A kept-alive connection may close while a request is sent; then it is unknown whether the request arrived.
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=8 if self._may_repeat else 0),
             follow_redirects=False,
-            trust_env=False,  # a proxy would be asked to reach what `addresses` has not seen
+            trust_env=False,  # a proxy could reach addresses that `addresses` has not checked
             verify=tls or True,
         )
 
     def tool(self) -> Tool:
-        """As the registry takes it."""
+        """The tool for the registry."""
         return Tool(self._definition, self.run)
 
     @property
     def breaker_state(self) -> BreakerState:
-        """For health and metrics."""
+        """State of the circuit breaker, for health and metrics."""
         return self._breaker.state(self._clock.monotonic_s())
 
     async def close(self) -> None:
@@ -127,7 +126,7 @@ class HttpTool:
         await self._client.aclose()
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> Outcome:
-        """Call it. Raises nothing, but for being cancelled."""
+        """Call the tool. Raises only CancelledError."""
         body = msgspec.json.encode(
             {
                 "name": self._declared.name,
@@ -155,11 +154,11 @@ class HttpTool:
                 await asyncio.sleep(wait_s)
 
     async def _try(self, body: bytes, context: ToolContext, until_s: float) -> Outcome:
-        """One request. Raises _Failed."""
+        """Send one request. Raises _Failed."""
         self._breaker, is_admitted = self._breaker.admit(self._clock.monotonic_s())
         if not is_admitted:
             raise _Failed(failure(TOOL_UNAVAILABLE), is_passing=False)
-        is_settled = False
+        is_reported = False
         was_sent = False
 
         async def watch(event: str, _: Any) -> None:
@@ -168,29 +167,29 @@ class HttpTool:
 
         try:
             async with asyncio.timeout(max(0.0, until_s - self._clock.monotonic_s())):
-                outcome = await self._ask(body, context, watch)
-            self._become(self._breaker.succeeded())
-            is_settled = True
+                outcome = await self._send(body, context, watch)
+            self._set_breaker(self._breaker.succeeded())
+            is_reported = True
             return outcome
         except NotAllowed:
             raise _Failed(failure(NOT_ALLOWED), is_passing=False) from None
         except _Failed as failed:
-            self._become(
+            self._set_breaker(
                 self._breaker.failed(self._clock.monotonic_s()) if failed.is_passing else self._breaker.succeeded()
             )
-            is_settled = True
+            is_reported = True
             raise
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            self._become(self._breaker.failed(self._clock.monotonic_s()))
-            is_settled = True
+            self._set_breaker(self._breaker.failed(self._clock.monotonic_s()))
+            is_reported = True
             is_late = isinstance(error, TimeoutError | httpx.TimeoutException)
             code = TOOL_TIMEOUT if is_late else TOOL_UNAVAILABLE
             raise _Failed(failure(code), is_passing=True, was_sent=was_sent) from error
         finally:
-            if not is_settled:
-                self._become(self._breaker.released())
+            if not is_reported:
+                self._set_breaker(self._breaker.released())
 
-    async def _ask(self, body: bytes, context: ToolContext, watch: Callable[..., Any]) -> Outcome:
+    async def _send(self, body: bytes, context: ToolContext, watch: Callable[..., Any]) -> Outcome:
         url = httpx.URL(self._declared.url)
         error: Exception | None = None
         for address in await self._addresses.of(self._declared.url):
@@ -213,12 +212,12 @@ class HttpTool:
         raise error or httpx.ConnectError("no address")
 
     def _headers(self, url: httpx.URL, body: bytes, context: ToolContext) -> dict[str, str]:
-        who = "\0".join((context.tenant_id, context.session_id, context.call_id)).encode(errors="backslashreplace")
+        call = "\0".join((context.tenant_id, context.session_id, context.call_id)).encode(errors="backslashreplace")
         headers = {
             "host": url.netloc.decode(),
             "content-type": "application/json",
-            "accept-encoding": "identity",  # a bound on packed bytes would bound nothing
-            "idempotency-key": hashlib.sha256(who + b"\0" + body).hexdigest()[:32],
+            "accept-encoding": "identity",  # a size limit on compressed bytes would limit nothing
+            "idempotency-key": hashlib.sha256(call + b"\0" + body).hexdigest()[:32],
         }
         if self._secret:
             at = str(int(self._clock.wall_s()))
@@ -245,7 +244,7 @@ class HttpTool:
         except UnicodeDecodeError:
             return failure(BAD_RESULT, problem="not a text")
 
-    def _become(self, breaker: Breaker) -> None:
+    def _set_breaker(self, breaker: Breaker) -> None:
         now_s = self._clock.monotonic_s()
         before, after = self._breaker.state(now_s), breaker.state(now_s)
         self._breaker = breaker
@@ -254,7 +253,7 @@ class HttpTool:
 
 
 def _outcome(raw: bytes, longest: int) -> Outcome:
-    """A body as a result: JSON made compact, anything else as one line. Raises UnicodeDecodeError."""
+    """The outcome of a body: JSON is made compact, any other text becomes one line. Raises UnicodeDecodeError."""
     decoded: Any = None
     try:
         decoded = msgspec.json.decode(raw)

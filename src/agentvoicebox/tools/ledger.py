@@ -1,8 +1,8 @@
-"""Who has begun which side effect, and what it returned: the book that makes "once" true across workers and crashes.
+"""The ledger of side effects: which calls have begun, and their outputs. It makes "once" hold across workers and crashes.
 
-A call is known by session, call id, name and arguments. The same call made again (a job handed to a second worker) is the same
-entry; the same name and arguments within one response, or while another response's is under way, point to the entry that is
-there. Two books: Valkey/Redis, and memory. That a begun call is not run twice is `once`'s.
+A call is identified by session, call id, name and arguments. When the same call is made again (a job that a second worker takes
+over), it is the same entry. A call with the same name and arguments in the same response, or while that of another response is
+running, shares the existing entry. `once` makes sure that a begun call is not run twice.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from agentvoicebox.broker.connection import Connection, Script, new_nonce
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.ports.broker import SessionRef
 
-NOBODY = "-"  # the response of a call that belongs to none
+NO_RESPONSE = "-"  # response id of a call that belongs to no response
 
 
 class CallKey(msgspec.Struct, frozen=True):
     """A call of a tool.
 
     Attributes:
-        response_id: which response made it; "" for none.
+        response_id: the response that made the call; "" if none.
         arguments: JSON text as the model wrote it.
     """
 
@@ -34,46 +34,46 @@ class CallKey(msgspec.Struct, frozen=True):
 
     @property
     def same(self) -> str:
-        """Digest of what it does: name and arguments."""
+        """Digest of the effect: name and arguments."""
         return _digest(self.name.encode(errors="backslashreplace"), _canonical(self.arguments))
 
     @property
     def call(self) -> str:
-        """Digest of the very call."""
+        """Digest of this call: call id, name and arguments."""
         return _digest(self.call_id.encode(errors="backslashreplace"), self.same.encode())
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
-    """What the book says.
+    """The ledger's entry for a call.
 
     Attributes:
-        call: digest of the call that acts, this one or one that does the same.
-        is_mine: nobody had begun it: begin now.
-        until_s: wall time after which whoever began it has ended or died.
-        output: what it returned, once it has.
+        call: digest of the call that has the effect: this one, or an equal one.
+        is_new: the effect had not begun: begin now.
+        until_s: wall time after which the worker that began it has ended or died.
+        output: the output; None while it is not known.
     """
 
     call: str
-    is_mine: bool = False
+    is_new: bool = False
     until_s: float = 0.0
     output: str | None = None
 
 
 class Ledger(Protocol):
-    """The book. Every method raises BrokerLost when it can't be reached."""
+    """The ledger. Every method raises BrokerLost when the store can't be reached."""
 
     async def begin(self, key: CallKey, until_s: float) -> LedgerEntry:
-        """Ask to begin a side effect that will have ended by the wall time `until_s`."""
+        """Register a side effect that will end before the wall time `until_s`, or return the existing entry."""
 
     async def output(self, session: SessionRef, call: str) -> str | None:
-        """What a call returned, or None when it hasn't."""
+        """The output of a call, or None if there is none yet."""
 
     async def finish(self, session: SessionRef, call: str, output: str) -> None:
-        """Write down what it returned. The first to do so wins."""
+        """Store the output of a call. The first output is kept."""
 
 
 class RedisLedger:
-    """See Ledger. Args: connection: the line to the store, shared with the broker."""
+    """See Ledger. Args: connection: to the store, shared with the broker."""
 
     def __init__(self, connection: Connection, *, clock: Clock | None = None) -> None:
         self._connection = connection
@@ -82,7 +82,7 @@ class RedisLedger:
 
     async def begin(self, key: CallKey, until_s: float) -> LedgerEntry:
         """See Ledger."""
-        response = key.response_id or NOBODY
+        response = key.response_id or NO_RESPONSE
         arguments: list[Any] = [
             key.call,
             key.same,
@@ -97,7 +97,7 @@ class RedisLedger:
             lambda: self._begin(self._connection.commands, where, arguments)
         )
         if ends == b"0":
-            return LedgerEntry(key.call, is_mine=True, until_s=until_s)
+            return LedgerEntry(key.call, is_new=True, until_s=until_s)
         return LedgerEntry(call.decode(), until_s=float(ends), output=None if output is None else output.decode())
 
     async def output(self, session: SessionRef, call: str) -> str | None:
@@ -121,7 +121,7 @@ class RedisLedger:
 
 
 def _canonical(arguments: str) -> bytes:
-    """Arguments as bytes that are equal when they mean the same, whatever their spacing and order of keys."""
+    """Canonical bytes of arguments: equal for equal values, whatever the spacing and the order of keys."""
     try:
         return msgspec.json.encode(msgspec.json.decode(arguments.encode()), order="sorted")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

@@ -1,7 +1,7 @@
-"""The tools that can be run here, by name: the one core behind every door.
+"""The tools of a process, by name: the one tool core behind every protocol.
 
-Decides what becomes of a call whose tool, arguments or time are wrong. Keeps no memory of calls; that a side effect happens
-once is `ledger`'s.
+Decides the outcome for an unknown tool, invalid arguments, a timeout and an exception. Stores nothing about calls; `once` makes a
+side effect happen only once.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ from agentvoicebox.tools.definition import (
 )
 from agentvoicebox.tools.schema import Misfit, Unreadable
 
-GRACE_S = 1.0  # a tool keeps its own time; this is the net below it
+GRACE_S = 1.0  # a tool applies its own timeout; this one is a fallback
 
 _log = structlog.get_logger(__name__)
 
 
 class Registry:
-    """Some tools, each with its own name."""
+    """A set of tools with unique names."""
 
     def __init__(self, tools: Iterable[Tool]) -> None:
-        """Raises ValueError when two have one name."""
+        """Raises ValueError when two tools have the same name."""
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             if tool.name in self._tools:
@@ -42,7 +42,7 @@ class Registry:
             self._tools[tool.name] = tool
 
     def get(self, name: str) -> Tool | None:
-        """The tool of this name."""
+        """The tool of this name; None if there is none."""
         return self._tools.get(name)
 
     def all(self) -> tuple[Tool, ...]:
@@ -50,16 +50,16 @@ class Registry:
         return tuple(self._tools.values())
 
     def for_agent(self, names: Iterable[str], own: Iterable[Tool] = ()) -> "Registry":
-        """The tools of one agent: those of `names`, and its own. Raises KeyError for a name that is not here."""
+        """The tools of one agent: those of `names`, and its own. Raises KeyError for an unknown name."""
         return Registry([*(self._tools[name] for name in names), *own])
 
     async def run(self, name: str, arguments: Any, context: ToolContext) -> Outcome:
-        """Run a tool. Never raises, but for being cancelled.
+        """Run a tool. Raises only CancelledError.
 
         Args:
-            name: of the tool.
+            name: the tool's name.
             arguments: JSON text as a model wrote it, or an object.
-            context: on whose behalf.
+            context: the caller.
         """
         tool = self._tools.get(name)
         if tool is None:
@@ -78,11 +78,11 @@ class Registry:
         except AgentVoiceBoxError as error:
             _log.warning("tool failed", tool=name, code=error.code)
             return failure(_unless_changed(definition, TOOL_UNAVAILABLE if error.retryable else TOOL_FAILED))
-        except Exception as error:  # its message may hold people's words
+        except Exception as error:  # the message may contain words of people, so it is not logged
             _log.error("tool broke", tool=name, error=type(error).__name__)
             return failure(_unless_changed(definition, TOOL_FAILED))
 
 
 def _unless_changed(definition: Definition, code: str) -> str:
-    """After a side effect was interrupted, it is unknown whether it happened."""
+    """`code` for a read-only tool, else OUTCOME_UNKNOWN: it is unknown whether an interrupted side effect happened."""
     return code if definition.is_read_only else OUTCOME_UNKNOWN

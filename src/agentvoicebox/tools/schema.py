@@ -1,8 +1,8 @@
-"""What arguments a tool takes, as JSON schema: made from a type, and used to read what a model wrote.
+"""JSON schemas of tool arguments: made from a type, and used to validate and convert the arguments that a model wrote.
 
-Lenient in form, since models write arguments and people mishear them: a number for a text, digits for a number, a name in another
-spelling, null for nothing. Strict in meaning: what can't be meant is a Misfit that says where. Knows the keywords that function
-schemas use; others are left to whoever runs the tool.
+Lenient in form, because models write the arguments: a number for a text, digits for a number, another spelling of a name, null
+for a missing value. Strict in meaning: an invalid value is a Misfit that names the argument. Supports the keywords that
+function schemas use; the tool must check the others.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 
 _JOINTS = re.compile(r"[\s_-]+")
-_SAID = {"true": True, "yes": True, "false": False, "no": False}
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 KINDS = ("object", "array", "string", "integer", "number", "boolean", "null")
 LIMITS = ("minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum")
-MOST_DEPTH = 16  # of a schema; a model can't fill in a deeper one
+MOST_DEPTH = 16  # of a schema; models do not fill in deeper ones
 
 
 class Misfit(ValueError):
-    """An argument that can't be meant.
+    """An invalid argument.
 
     Attributes:
         where: dotted path of the argument.
@@ -33,11 +33,11 @@ class Misfit(ValueError):
 
 
 class Unreadable(ValueError):
-    """The arguments are no object at all."""
+    """The arguments are not an object."""
 
 
 def parameters_of(arguments: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schema of a type's fields, whole (no references), without titles and empty defaults."""
+    """The JSON schema of a type's fields, without references, titles and empty defaults."""
     (root,), parts = msgspec.json.schema_components((arguments,))
     plain: dict[str, Any] = _plain(root, parts)
     return plain
@@ -63,7 +63,7 @@ def _plain(schema: Any, parts: Mapping[str, Any]) -> Any:
 
 
 def fault_of(parameters: Mapping[str, Any]) -> str | None:
-    """What is wrong with a schema for a tool's arguments, for the person who wrote it; None when nothing is."""
+    """The fault of a schema for tool arguments, for its author; None if it is valid."""
     if parameters.get("type", "object") != "object":
         return 'the type of the parameters should be "object"'
     return _fault(parameters, 0)
@@ -83,14 +83,14 @@ def _fault(schema: Any, depth: int) -> str | None:
     if not isinstance(properties, Mapping):
         return "properties should be a table"
     if not isinstance(required, list) or not all(isinstance(name, str) and name in properties for name in required):
-        return "required should be a list of names that stand in properties"
+        return "required should be a list of names from properties"
     for name in LIMITS:
         if not isinstance(schema.get(name, 0), int | float):
             return f"{name} should be a number"
     try:
         re.compile(schema.get("pattern", ""))
     except (re.error, TypeError):
-        return f"{schema['pattern']!r} is no pattern"
+        return f"{schema['pattern']!r} is not a valid pattern"
     lists = [schema.get(name, []) for name in ("anyOf", "oneOf", "enum")]
     if not all(isinstance(each, list) for each in lists):
         return "anyOf, oneOf and enum should be lists"
@@ -99,13 +99,13 @@ def _fault(schema: Any, depth: int) -> str | None:
 
 
 def decode(raw: Any) -> dict[str, Any]:
-    """Arguments as an object; nothing at all (absent, null, empty) is one without keys.
+    """Decode arguments to an object; missing arguments (absent, null, empty text) become {}.
 
     Args:
-        raw: an object, its JSON, or that once more as a string.
+        raw: an object, its JSON, or its JSON encoded again as a string.
 
     Raises:
-        Unreadable: a list, a number, JSON that is cut off.
+        Unreadable: a list, a number, incomplete JSON.
     """
     for _ in range(3):
         if raw is None or (isinstance(raw, str) and not raw.strip()):
@@ -122,7 +122,7 @@ def decode(raw: Any) -> dict[str, Any]:
 
 
 def fit(schema: Mapping[str, Any], value: Any, where: str = "") -> Any:
-    """A value as the schema wants it. Raises Misfit when it can't be meant."""
+    """Convert a value to what the schema expects. Raises Misfit for an invalid value."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
         return _first_that_fits(choices, value, where)
@@ -150,7 +150,7 @@ def fit(schema: Mapping[str, Any], value: Any, where: str = "") -> Any:
             return number
         case "boolean":
             if isinstance(value, str):
-                value = _SAID.get(value.strip().lower())
+                value = _BOOLEANS.get(value.strip().lower())
             if not isinstance(value, bool):
                 raise Misfit(where, "neither true nor false")
             return value
@@ -181,15 +181,15 @@ def _object(schema: Mapping[str, Any], value: Any, where: str) -> dict[str, Any]
             fitted[name] = each
         elif each is not None or name in required:
             fitted[name] = fit(properties[name], each, path)
-        elif _takes_null(properties[name]):
-            fitted[name] = None  # else it was left out in the manner of models
+        elif _accepts_null(properties[name]):
+            fitted[name] = None  # otherwise null means a missing value, as models write it
     for name in required:
         if name not in fitted:
             raise Misfit(f"{where}.{name}" if where else name, "missing")
     return fitted
 
 
-def _takes_null(schema: Mapping[str, Any]) -> bool:
+def _accepts_null(schema: Mapping[str, Any]) -> bool:
     try:
         return fit(schema, None) is None
     except Misfit:

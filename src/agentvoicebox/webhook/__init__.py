@@ -1,1 +1,1 @@
-"""The hotline's front doors over HTTP: Vapi's webhooks, plain REST, and an internal port for those who run it."""
+"""The webhook server: Vapi's webhooks and REST on a public port, and an internal port for operators."""

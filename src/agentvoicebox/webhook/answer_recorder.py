@@ -1,7 +1,7 @@
-"""An answered request, handed to the recorder of interactions: its sender, its duration, and both bodies.
+"""Passes answered requests to the recorder of interactions: channel, duration, and both bodies.
 
-Decides what counts as an interaction: an admitted sender wanted an answer and got one, also a 422. Messages that want none
-(transcripts, status updates) and refused senders are not kept, so the disk can't be filled without a credential.
+Records each answer to an authenticated sender that expects one, including a 422. Notices (transcripts, status updates) and
+requests without a valid credential are not recorded, so the disk can't be filled without a credential.
 """
 
 import time
@@ -19,8 +19,8 @@ class AnswerRecorder:
     """Records the answers of one port.
 
     Args:
-        recorder: None records nothing.
-        clock: tells when a request came.
+        recorder: None: nothing is recorded.
+        clock: for the time of requests.
     """
 
     def __init__(self, recorder: InteractionRecorder | None, clock: Clock) -> None:
@@ -39,21 +39,21 @@ class AnswerRecorder:
         tool: str = "",
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Record one answer. Never raises; nothing waits for the disk.
+        """Record one answer. Never raises, and does not wait for the disk.
 
         Args:
-            request: as `correlation` has marked it.
-            body: raw, as it came.
-            status: of HTTP.
-            answer: the body of the answer.
-            channel: `webhook` is Vapi's.
+            request: with the state that `correlation` has set.
+            body: raw bytes of the request.
+            status: HTTP status.
+            answer: body of the answer.
+            channel: `webhook` for Vapi.
             call_id: the platform's id of the call, or "".
-            tool: what was run, where the answer is one outcome; else this and `arguments` are read from the two bodies.
-            arguments: that it was given.
+            tool: the tool that was run, if the answer is one outcome; otherwise tool and arguments are read from the two bodies.
+            arguments: of that tool.
         """
         if self._recorder is None:
             return
-        # As text, since half a surrogate pair in it is no JSON for others.
+        # As text: with half of a surrogate pair in it, it is not valid JSON for other readers.
         uses = None if arguments is None else [tool_use(tool, as_json(arguments).decode(), answer.decode())]
         took_s = time.perf_counter() - request.state.began_s
         record_webhook(

@@ -1,6 +1,6 @@
-"""The public port: `POST /vapi/webhook`, `/v1/tools/<name>`, and the addresses that kits add.
+"""The public port: `POST /vapi/webhook`, `/v1/tools/<name>`, and the routes of kits.
 
-Decides addresses, the order of checks (kind and size, credential, limit, content) and the form of errors.
+Decides the routes and the order of checks: content type and size, credential, limit, content.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from agentvoicebox.tools.formats import to_rest
 from agentvoicebox.webhook import rest
 from agentvoicebox.webhook.answer_recorder import AnswerRecorder
 from agentvoicebox.webhook.contracts import Envelope, WebhookMessage
-from agentvoicebox.webhook.correlation import Correlated
+from agentvoicebox.webhook.correlation import CorrelationMiddleware
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.error_answers import add_errors, json_response
 from agentvoicebox.webhook.guard import Guard, Source, address_of
@@ -44,12 +44,12 @@ class WebhookServer:
     """What the routes share.
 
     Attributes:
-        vapi_guard, rest_guard: who may use which route; REST has one for all its routes.
-        limit: of requests that want an answer, for each source.
-        notice_limit: of messages that want none. A call sends dozens; they must not use up its tool calls.
-        tool_routes, notice_routes: addresses that kits add.
-        trusted_proxy_header: "" when no proxy of the operator's own is in front.
-        recorder: of requests and answers; None: nothing is recorded.
+        vapi_guard, rest_guard: check the credentials of Vapi's route and of all REST routes.
+        limit: limit of each source for requests that expect an answer.
+        notice_limit: limit of each source for notices. A call sends dozens; they must not use up the limit for tool calls.
+        tool_routes, notice_routes: routes of kits.
+        trusted_proxy_header: "" if the operator has no proxy in front.
+        recorder: records requests and answers; None: nothing is recorded.
     """
 
     vapi: Vapi
@@ -72,7 +72,7 @@ def create_app(server: WebhookServer) -> FastAPI:
         title="AgentVoiceBox webhook server", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
         redirect_slashes=False,
     )  # fmt: skip
-    app.add_middleware(Correlated, labels=_labels(server), metrics=server.metrics)
+    app.add_middleware(CorrelationMiddleware, labels=_labels(server), metrics=server.metrics)
     add_errors(app)
     recorder = AnswerRecorder(server.recorder, server.clock)
     _add_vapi(app, server, recorder)
@@ -83,7 +83,7 @@ def create_app(server: WebhookServer) -> FastAPI:
 
 
 def _labels(server: WebhookServer) -> dict[str, str]:
-    """Path → label of the route."""
+    """Path → label of the route in metrics."""
     tools = (to_rest(each.definition).path for each in server.dispatch.registry.all())
     added = {each.path: each.label for each in server.tool_routes} | {
         each.path: each.label for each in server.notice_routes
@@ -102,11 +102,11 @@ def _add_vapi(app: FastAPI, server: WebhookServer, recorder: AnswerRecorder) -> 
             _count(server.limit, source)
             recorder.record(request, body, refused.status, as_json(refused.body), channel="webhook")
             raise
-        _note(request, source, message_type=event_name(message.type, KNOWN))
+        _add_log_fields(request, source, message_type=event_name(message.type, KNOWN))
         server.metrics.message_read(message.type or "")
         wants_answer = message.type in ANSWERED or not message.type
         _count(server.limit if wants_answer else server.notice_limit, source)
-        server.vapi_guard.taken(source)
+        server.vapi_guard.remember_signatures(source)
         if not wants_answer:
             return json_response(await server.vapi.answer(message))
         record = partial(recorder.record, request, body, channel="webhook", call_id=message.conversation_id or "")
@@ -124,9 +124,9 @@ def _add_tools(app: FastAPI, server: WebhookServer, recorder: AnswerRecorder) ->
         async def endpoint(request: Request) -> Response:
             body = await read_body(request)
             source = _admit(server, server.rest_guard, request, body)
-            _note(request, source)
+            _add_log_fields(request, source)
             _count(server.limit, source)
-            server.rest_guard.taken(source)
+            server.rest_guard.remember_signatures(source)
             try:
                 answered = await run(decode(body))
             except NotAccepted as refused:
@@ -159,7 +159,7 @@ def _add_notice(app: FastAPI, server: WebhookServer, route: NoticeRoute) -> None
 
 
 def _admit(server: WebhookServer, guard: Guard, request: Request, body: bytes) -> Source:
-    """The sender. Wrong credentials count against the address, so that they can't be guessed without end."""
+    """Authenticate the sender. Wrong credentials count against the limit of the address, so that guessing is slow."""
     address = _address(server, request)
     try:
         return guard.check(request.scope["headers"], request.method, body, address)
@@ -182,7 +182,7 @@ def _count(limit: SlidingWindow, source: Source) -> None:
 def _message(body: bytes) -> WebhookMessage:
     try:
         message = Envelope.model_validate(decode(body)).message
-    except ValidationError as error:  # what a tolerant model still can't accept; never with the value in it
+    except ValidationError as error:  # the details never contain the values
         details = [{"type": each["type"], "loc": ["body", *each["loc"]], "msg": each["msg"]} for each in error.errors()]
         raise NotAccepted(422, "unprocessable", "The message can't be read.", details=details) from None
     if message is None:
@@ -190,6 +190,6 @@ def _message(body: bytes) -> WebhookMessage:
     return message
 
 
-def _note(request: Request, source: Source, **fields: Any) -> None:
-    """Add fields to the request's line in the log."""
-    request.state.noted.update(fields, source=source.kind)
+def _add_log_fields(request: Request, source: Source, **fields: Any) -> None:
+    """Add fields to the request's log line."""
+    request.state.log_fields.update(fields, source=source.kind)

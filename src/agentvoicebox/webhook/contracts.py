@@ -1,8 +1,8 @@
-"""What comes in, as types that tolerate what the field sends and refuse what can't be meant.
+"""Types of the incoming messages, tolerant of what platforms send.
 
-Nearly everything is optional, unknown keys are ignored, and a field of the wrong kind reads as absent: a platform adds fields
-and nulls at any time, and a caller is waiting. What is required is checked by whoever needs it, so that each fault gets its own
-words. Which list holds the tool calls is `extract`'s; what a message is answered, `vapi`'s.
+Nearly all fields are optional, unknown keys are ignored, and a field of the wrong type counts as absent: a platform adds fields
+and nulls at any time, and a caller is waiting. The code that needs a field checks it, so that each fault has its own message.
+`extract` chooses the list of tool calls; `vapi` answers the messages.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 T = TypeVar("T")
 
-MOST_ITEMS = 128  # of a list; a model asks for a handful of calls at once
+MOST_ITEMS = 128  # of a list; a model makes only a few calls at once
 
 
 def _if(kind: type | tuple[type, ...], *, otherwise: Callable[[], Any] = lambda: None) -> Callable[[Any], Any]:
@@ -20,13 +20,13 @@ def _if(kind: type | tuple[type, ...], *, otherwise: Callable[[], Any] = lambda:
 
 
 def _as_list(value: Any) -> list[Any]:
-    """The objects of a list's beginning; one object alone counts as a list of it."""
+    """The objects among the first items of a list; a single object counts as a list of one."""
     items = value[:MOST_ITEMS] if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, dict)]
 
 
 def _id(value: Any) -> Any:
-    """An id is opaque and echoed as it came; a fraction, a truth value or nothing is none."""
+    """An id is opaque and is returned unchanged; a float, a boolean or an empty text is not an id."""
     return value if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
@@ -38,7 +38,7 @@ Items = Annotated[list[T], BeforeValidator(_as_list)]
 
 
 class Lenient(BaseModel):
-    """Ignores what it does not know."""
+    """Base class; ignores unknown fields."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -47,7 +47,7 @@ class FunctionPart(Lenient):
     """`function` of a tool call; also the legacy `functionCall`.
 
     Attributes:
-        arguments, parameters: the call's arguments, of any kind.
+        arguments, parameters: the call's arguments, of any type.
     """
 
     name: Text = None
@@ -59,7 +59,7 @@ class ToolCallPart(Lenient):
     """A tool call in any of its shapes.
 
     Attributes:
-        tool_call_id: what some senders write instead of `id`.
+        tool_call_id: some senders write this instead of `id`.
     """
 
     id: Id = None
@@ -71,7 +71,7 @@ class ToolCallPart(Lenient):
 
 
 class ToolPart(Lenient):
-    """A tool with its call. Its own `parameters` are the tool's static ones, and `function.parameters` is a schema: not read."""
+    """A tool with its call. Its `parameters` are static and `function.parameters` is a schema, so neither is read."""
 
     name: Text = None
     function: Maybe[FunctionPart] = None
@@ -88,9 +88,9 @@ class WebhookMessage(Lenient):
     """A message of the platform.
 
     Attributes:
-        type: a free string; new ones appear often.
+        type: any text; platforms often add new types.
         timestamp: epoch milliseconds or ISO 8601.
-        function_call: of the legacy `function-call`.
+        function_call: of the legacy message `function-call`.
     """
 
     type: Text = None
@@ -104,7 +104,7 @@ class WebhookMessage(Lenient):
 
     @property
     def conversation_id(self) -> str | None:
-        """Of the call or the chat; None when the message names neither."""
+        """Id of the call or the chat; None if the message has neither."""
         return next((part.id for part in (self.call, self.chat) if part is not None and part.id), None)
 
 
@@ -115,10 +115,10 @@ class Envelope(Lenient):
 
 
 class WrappedArguments(Lenient):
-    """The body at a kit's REST address, where it isn't the arguments themselves.
+    """The body of a kit's REST route, if it is not the arguments themselves.
 
     Attributes:
-        args: the arguments, beside a `name` and a `call`, as Retell sends them.
+        args: the arguments; Retell sends them beside `name` and `call`.
     """
 
     args: Maybe[dict[str, Any]] = None

@@ -1,6 +1,6 @@
-"""Around every request: a correlation id, a line in the log, metrics, and the answer when something breaks.
+"""Middleware of every request: correlation id, log line, metrics, and the answer to an unexpected exception.
 
-The line holds no words, numbers or secrets of people: route, status, milliseconds, and the kind of credential.
+The log line contains route, status, milliseconds and the kind of credential, but no words, numbers or secrets of people.
 """
 
 import secrets
@@ -22,13 +22,13 @@ ALSO_HEADER = "X-Request-ID"
 log = get_logger(__name__)
 
 
-class Correlated:
+class CorrelationMiddleware:
     """ASGI middleware.
 
     Args:
         labels: path → label of the route; other paths are `other`.
 
-    A request's `state` holds `correlation_id`, `began_s` (of `time.perf_counter`) and `noted`, further fields of its line.
+    Sets in a request's `state`: `correlation_id`, `began_s` (of `time.perf_counter`) and `log_fields`, fields of the log line.
     """
 
     def __init__(self, app: ASGIApp, *, labels: Mapping[str, str], metrics: WebhookMetrics) -> None:
@@ -56,33 +56,33 @@ class Correlated:
 
         state = scope.setdefault("state", {})
         state |= {"correlation_id": correlation_id, "began_s": began_s}
-        noted: dict[str, Any] = state.setdefault("noted", {})
+        log_fields: dict[str, Any] = state.setdefault("log_fields", {})
         with bound(correlation_id=correlation_id), self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
-                noted["left"] = True
+                log_fields["left"] = True
             except Exception as error:
                 log.error("request broke", error=type(error).__name__)
                 if status == 0:
-                    await _apologise(send_with_id)
+                    await _send_internal_error(send_with_id)
             finally:
                 seconds = time.perf_counter() - began_s
                 route = self._labels.get(scope["path"], "other")
                 if status:
                     self._metrics.answered(route, status, seconds)
-                log.info("request", route=route, status=status, ms=round(seconds * 1000, 1), **noted)
+                log.info("request", route=route, status=status, ms=round(seconds * 1000, 1), **log_fields)
 
 
 def correlation_of(headers: Headers) -> str:
-    """The sender's id for this request when it is sane, else a fresh one."""
+    """The sender's id for this request if it is valid, else a new one."""
     for name in (HEADER, ALSO_HEADER):
         if given := sane_id(headers.get(name, "")):
             return given
     return secrets.token_hex(16)
 
 
-async def _apologise(send: Send) -> None:
+async def _send_internal_error(send: Send) -> None:
     body = as_json(
         {"error": {"code": "internal_error", "message": "Something went wrong here.", "type": "server_error"}}
     )

@@ -1,7 +1,7 @@
-"""Runs tool calls of webhooks: one outcome for each call, within four seconds, whatever happens.
+"""Runs the tool calls of webhooks: one outcome for each call within four seconds, in every case.
 
-Runs a batch at once under one deadline, answers the same call twice with the same words, and gives each failure a sentence that
-may be spoken. What a tool is and how it reads its arguments is up to `tools.registry`; how an outcome is written, to `render`.
+Runs a batch concurrently under one deadline, gives repeated calls the same answer, and gives each failure a sentence that may be
+spoken. `tools.registry` reads arguments and runs tools; `render` formats outcomes.
 """
 
 import asyncio
@@ -32,32 +32,32 @@ from agentvoicebox.webhook.masking import masked
 from agentvoicebox.webhook.metrics import WebhookMetrics
 from agentvoicebox.webhook.render import TOO_MANY_CALLS, UNKNOWN_TOOL
 
-DEADLINE_S = 4.0  # a platform may be told to wait five
-MOST_CALLS = 16  # of one message that are run
+DEADLINE_S = 4.0  # platforms can be configured to wait five
+MOST_CALLS = 16  # calls of one message that are run
 
-ACTOR = "webhook"  # the caller in the audit log; the platform's own ids stay out of it
+ACTOR = "webhook"  # the actor in the audit log, which gets no ids of the platform
 
-UNAVAILABLE, ERROR = "UNAVAILABLE", "ERROR"  # codes of failures whose tool has none of its own
+UNAVAILABLE, ERROR = "UNAVAILABLE", "ERROR"  # codes of failures for tools that define none
 SORRY_UNAVAILABLE = "I'm sorry, I can't reach our records right now. Please try again in a few minutes."
 SORRY_ERROR = "I'm sorry, something went wrong while I was looking that up."
 CODES = frozenset(
     {"OK", UNKNOWN_TOOL, TOO_MANY_CALLS, UNAVAILABLE, ERROR, OUTCOME_UNKNOWN, INVALID_ARGUMENTS, NOT_ALLOWED}
 )
-_FINAL = frozenset({UNKNOWN_TOOL, OUTCOME_UNKNOWN})  # failures that another try would not change
+_FINAL = frozenset({UNKNOWN_TOOL, OUTCOME_UNKNOWN})  # failures that a repetition would not change
 
 log = get_logger(__name__)
 
 
 class Dispatch:
-    """Answers tool calls.
+    """Runs tool calls and returns their outcomes.
 
     Args:
-        registry: the tools. A call is begun again when it comes again and its outcome was a failure; never one that may have
-            changed something.
-        aliases: name in a platform's dashboard → the tool's own.
-        tenant_id: the tenant on whose behalf tools are called.
+        registry: the tools. A repeated call is run again if its outcome was a failure, but never if it may have had a side
+            effect.
+        aliases: name in a platform's dashboard → the tool's own name.
+        tenant_id: the tenant in whose name tools are called.
         deadline_s: for a batch.
-        decisions: which tools the tenant may call; None: all of them.
+        decisions: decide which tools the tenant may call; None: all of them.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Dispatch:
         self._decisions = decisions
         self._clock = clock or SystemClock()
         self._memory: Idempotency[Outcome] = Idempotency(
-            keeps=lambda outcome: not outcome.is_error or outcome.code in _FINAL,
+            should_store=lambda outcome: not outcome.is_error or outcome.code in _FINAL,
             on_replay=metrics.replayed,
             clock=clock,
         )
@@ -88,8 +88,8 @@ class Dispatch:
         """The outcome of each call, in order. Raises nothing.
 
         Args:
-            calls: any number; the first 16 are run.
-            conversation_id: of the phone call or chat; without it a call isn't recognised when it comes again.
+            calls: any number; only the first 16 are run.
+            conversation_id: of the phone call or chat; without it repeated calls are not detected.
         """
         first = [self._within_deadline(call, conversation_id) for call in calls[:MOST_CALLS]]
         outcomes = await asyncio.gather(*first)
@@ -99,7 +99,7 @@ class Dispatch:
         return [*outcomes, *rest]
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel running calls."""
         await self._memory.close()
 
     async def _within_deadline(self, call: WebhookToolCall, conversation_id: str | None) -> Outcome:
@@ -111,12 +111,12 @@ class Dispatch:
                 return await self._memory.once(key, lambda: self._answer(call, conversation_id or ""))
         except TimeoutError:
             return self._failed(call, TOOL_TIMEOUT)
-        except Exception as error:  # a caller is waiting: a bug of ours has a sentence, too
+        except Exception as error:  # a caller is waiting, so a bug also gets a sentence
             log.error("tool call broke", error=type(error).__name__)
             return self._failed(call, TOOL_FAILED)
 
     async def _answer(self, call: WebhookToolCall, conversation_id: str) -> Outcome:
-        """Outlives a caller who leaves; the registry keeps its time."""
+        """Run one call. It continues when the request is cancelled; the registry applies the timeout."""
         began_s = self._clock.monotonic_s()
         name = self._aliases.get(call.name, call.name)
         if self.registry.get(name) is None:
@@ -132,7 +132,7 @@ class Dispatch:
         return outcome
 
     def _failed(self, call: WebhookToolCall, code: str) -> Outcome:
-        """A failure, as the tool words it. Without JSON for a model: the call may hold half a surrogate pair."""
+        """The outcome for a failure, in the tool's wording. `output` stays empty: the call may contain half a surrogate pair."""
         tool = self.registry.get(self._aliases.get(call.name, call.name))
         if tool is not None and not tool.definition.is_read_only and code == TOOL_TIMEOUT:
             code = OUTCOME_UNKNOWN
@@ -144,14 +144,14 @@ class Dispatch:
 
 
 def _key(call: WebhookToolCall, conversation_id: str | None) -> Hashable | None:
-    """What makes a call the same as another: conversation, id, name and arguments; None when it can't be told."""
+    """The identity of a call: conversation, id, name and arguments; None without a conversation or an id."""
     if conversation_id is None or call.id is None:
         return None
     return (conversation_id, type(call.id), call.id, call.name, hashlib.sha256(_canonical(call.arguments)).digest())
 
 
 def _canonical(arguments: Any) -> bytes:
-    """Arguments as bytes that are equal when the arguments are."""
+    """Canonical bytes of arguments: equal if the arguments are equal."""
     try:
         return msgspec.json.encode(arguments, order="sorted")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The form of errors at the public port: one JSON object with `error`, and headers that say what to do."""
+"""Error answers of the public port: one JSON object with `error`, and the headers of the status."""
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -9,7 +9,7 @@ from agentvoicebox.webhook.render import as_json
 
 
 def add_errors(app: FastAPI) -> None:
-    """Answer each error of ours in this form."""
+    """Register the handlers for the server's own errors and for those of HTTP."""
 
     @app.exception_handler(NotAccepted)
     async def not_accepted(request: Request, error: NotAccepted) -> Response:

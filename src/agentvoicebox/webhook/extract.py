@@ -1,7 +1,7 @@
-"""The tool calls of a message, from whichever of its lists they stand in, each id once.
+"""The tool calls of a message from all its lists, each id once.
 
-Decides the order in which lists are believed: `toolCallList`, `toolCalls`, `toolWithToolCallList[].toolCall`, `functionCall`.
-A later list only fills in what an earlier one left out.
+Decides the precedence of the lists: `toolCallList`, `toolCalls`, `toolWithToolCallList[].toolCall`, `functionCall`. A later list
+only adds what an earlier one lacks.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from agentvoicebox.webhook.contracts import FunctionPart, ToolCallPart, WebhookM
 
 
 class WebhookToolCall(msgspec.Struct, frozen=True):
-    """A call that can be answered.
+    """A tool call that can be answered.
 
     Attributes:
-        id: as it came, to be echoed; None for a legacy function call.
-        name: "" when none was given.
-        arguments: of any kind, as they came.
-        where: path to it in the message, for a 422.
+        id: returned unchanged in the answer; None for a legacy function call.
+        name: "" if there is none.
+        arguments: of any type, unchanged.
+        where: path of the call in the message, for a 422.
     """
 
     id: str | int | None
@@ -29,11 +29,11 @@ class WebhookToolCall(msgspec.Struct, frozen=True):
 
 
 class Extracted(msgspec.Struct, frozen=True):
-    """What a message holds.
+    """The tool calls of a message.
 
     Attributes:
-        calls: with an id, in order.
-        nameless: how many items had none, and stand in no other list with one.
+        calls: the calls with an id, in order.
+        nameless: number of calls without an id.
     """
 
     calls: tuple[WebhookToolCall, ...]
@@ -61,7 +61,7 @@ def tool_calls(message: WebhookMessage) -> Extracted:
 
 
 def function_call(message: WebhookMessage) -> WebhookToolCall | None:
-    """The call of a legacy `function-call` message; None when it holds none."""
+    """The call of a legacy `function-call` message; None if there is none."""
     part = message.function_call
     if part is None:
         return None
@@ -70,7 +70,7 @@ def function_call(message: WebhookMessage) -> WebhookToolCall | None:
 
 
 def _items(message: WebhookMessage) -> Iterator[tuple[ToolCallPart, str | None, tuple[str | int, ...]]]:
-    """Each item, the name that its wrapper gives it, and where it is."""
+    """Each item with the name from its wrapper and its path in the message."""
     for index, part in enumerate(message.tool_call_list):
         yield part, None, ("body", "message", "toolCallList", index)
     for index, part in enumerate(message.tool_calls):

@@ -1,7 +1,7 @@
-"""Who a request is from, and whether they may ask: several kinds of credential at once; any that is shown must be right.
+"""Authenticates requests. Several kinds of credential may be configured; every one that a request shows must be valid.
 
-Decides what counts as one source for the limit. Fails closed: once any credential is set, who shows none is refused; with none
-set only this very machine is let in, and nothing that came through a proxy or tunnel.
+Decides what counts as one source for the limit. Fails closed: if a credential is configured, a request without one is refused. If
+none is configured, only requests from this machine are accepted, and none that came through a proxy or tunnel.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import msgspec
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials
 from agentvoicebox.loopback import is_loopback
-from agentvoicebox.webhook.signatures import Headers, HmacScheme, Seen, check_retell
+from agentvoicebox.webhook.signatures import Headers, HmacScheme, SeenSignatures, check_retell
 
 SECRET_HEADER = b"x-vapi-secret"
 RETELL_HEADER = b"x-retell-signature"
@@ -22,13 +22,13 @@ PROXY_HEADERS = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a door accepts.
+    """The credentials that a route accepts.
 
     Attributes:
         secrets: for `X-Vapi-Secret`.
         tokens: for `Authorization: Bearer`.
-        hmac: a signature; None: no such.
-        retell_key: Retell's API key, with which it signs; "": no such.
+        hmac: the signature scheme; None: signatures are not accepted.
+        retell_key: Retell's API key, which verifies its signatures; "": they are not accepted.
     """
 
     secrets: tuple[str, ...] = ()
@@ -41,17 +41,17 @@ class Credentials(msgspec.Struct, frozen=True):
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing is set."""
+        """Whether no credential is configured."""
         return not (self.secrets or self.tokens or self.hmac or self.retell_key)
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Who asks.
+    """The authenticated sender of a request.
 
     Attributes:
-        key: for the limit; holds no secret.
-        kind: how they were recognised, for the log.
-        signatures: shown, and to be remembered once the request is taken.
+        key: for the limit; contains no secret.
+        kind: the kind of credential, for the log.
+        signatures: signatures of the request, to be remembered when it is accepted.
     """
 
     key: str
@@ -60,32 +60,34 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Guard:
-    """Of one door.
+    """Checks the credentials of some routes.
 
     Args:
-        seen: signatures of the last minutes; shared by the doors that accept the same ones.
+        credentials: that the routes accept.
+        seen: signatures of the last minutes; shared by guards that accept the same signatures.
+        clock: for the age of signatures.
     """
 
-    def __init__(self, credentials: Credentials, seen: Seen, clock: Clock | None = None) -> None:
+    def __init__(self, credentials: Credentials, seen: SeenSignatures, clock: Clock | None = None) -> None:
         self._credentials = credentials
         self._seen = seen
         self._clock = clock or SystemClock()
 
     def check(self, raw_headers: Sequence[tuple[bytes, bytes]], method: str, body: bytes, address: str) -> Source:
-        """Who asks.
+        """Authenticate a request.
 
         Args:
-            raw_headers: as ASGI has them.
-            method: of HTTP.
-            body: raw, as it came.
-            address: of the sender, for those without credentials.
+            raw_headers: the headers from ASGI.
+            method: the HTTP method.
+            body: raw bytes.
+            address: the sender's address, used if no credential is configured.
 
         Raises:
-            BadCredentials: they may not.
+            BadCredentials: the request is refused.
         """
         accepted = self._credentials
         if accepted.is_none:
-            return self._open(raw_headers, address)
+            return self._without_credentials(raw_headers, address)
         headers = _single(raw_headers)
         shown: list[str] = []
         signatures: list[tuple[bytes, bytes]] = []
@@ -106,27 +108,27 @@ class Guard:
             signatures.append(check_retell(headers[RETELL_HEADER], key, body, wall_s=wall_s))
             shown.append("retell")
         if not shown:
-            raise BadCredentials("This address needs a credential, and the request shows none of the configured kinds.")
+            raise BadCredentials("This address needs a credential, and the request has none of the configured kinds.")
         for each in signatures:
             self._seen.check(each, wall_s)
         return Source(shown[0], shown[0].partition(" ")[0], tuple(signatures))
 
-    def taken(self, source: Source) -> None:
-        """The request is being answered: the same signature is not accepted again."""
+    def remember_signatures(self, source: Source) -> None:
+        """The request was accepted: its signatures are not accepted again."""
         for each in source.signatures:
             self._seen.add(each, self._clock.wall_s())
 
-    def _open(self, raw_headers: Sequence[tuple[bytes, bytes]], address: str) -> Source:
+    def _without_credentials(self, raw_headers: Sequence[tuple[bytes, bytes]], address: str) -> Source:
         if not is_loopback(address) or any(name.lower() in PROXY_HEADERS for name, _ in raw_headers):
             raise BadCredentials(
-                "No credential is configured, so only this machine is let in, and not through a proxy or tunnel. "
+                "No credential is configured, so only requests from this machine are accepted, without a proxy or tunnel. "
                 "Set AVB_VAPI_SECRETS, AVB_VAPI_BEARER_TOKENS or AVB_VAPI_HMAC_SECRET."
             )
         return Source(f"address {address}", "open")
 
 
 def address_of(peer: str, headers: Mapping[str, str], trusted_header: str) -> str:
-    """The sender's address: the peer's, or what our own proxy wrote last into its header. IPv6 counts by /64, one household."""
+    """The sender's address: the peer's, or the last one in the trusted proxy's header. IPv6 addresses are cut to their /64."""
     written = headers.get(trusted_header, "").rpartition(",")[2].strip() if trusted_header else ""
     try:
         address = ipaddress.ip_address(written or peer)
@@ -140,7 +142,7 @@ def address_of(peer: str, headers: Mapping[str, str], trusted_header: str) -> st
 
 
 def _single(raw_headers: Sequence[tuple[bytes, bytes]]) -> Headers:
-    """Headers by lower-case name. One that comes twice with different values means nothing, so it fits nothing."""
+    """Headers by lower-case name. A header that is repeated with different values becomes b"", which matches no credential."""
     headers: dict[bytes, bytes] = {}
     for raw_name, value in raw_headers:
         name = raw_name.lower()
@@ -149,7 +151,7 @@ def _single(raw_headers: Sequence[tuple[bytes, bytes]]) -> Headers:
 
 
 def _which(given: bytes, known: Sequence[str]) -> int:
-    """The index of the right one. All are compared, whole, whatever was given. Raises BadCredentials when none is."""
+    """Index of the matching credential. All are compared, in constant time. Raises BadCredentials if none matches."""
     digest = hashlib.sha256(given).digest()
     found = -1
     for index, each in enumerate(known):

@@ -17,24 +17,24 @@ from agentvoicebox.webhook.metrics import WebhookMetrics
 def create_internal_app(
     dependencies: Sequence[Dependency], routers: Sequence[APIRouter], metrics: WebhookMetrics, leaving: asyncio.Event
 ) -> FastAPI:
-    """The ASGI application of the internal port.
+    """Create the ASGI application of the internal port.
 
     Args:
         dependencies: backends of the kits.
         routers: further routes of the kits.
         metrics: exported at `/metrics`.
-        leaving: set when no new work should be sent here.
+        leaving: set when the process is draining.
     """
     app = FastAPI(title="AgentVoiceBox webhook server, internal", version=__version__, redoc_url=None)
 
-    @app.get("/healthz", summary="Whether the process lives")
+    @app.get("/healthz", summary="Whether the process runs")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Whether to send work here, and the state of what it needs")
+    @app.get("/readyz", summary="Whether the server takes requests, and the state of its dependencies")
     async def readyz() -> JSONResponse:
-        # Taken from the last check, so that it takes no time. A backend that is away for a while is no reason to send callers
-        # elsewhere: here they get the last known answer, or an honest sentence.
+        # From the last check, so that the answer is immediate. A backend that is away for a while does not make the server
+        # unready: callers get the last known answer, or a sentence that says that the records can't be reached.
         status = "leaving" if leaving.is_set() else _readiness(dependencies)
         body = {"status": status, "dependencies": {each.label: each.report() for each in dependencies}}
         return JSONResponse(body, status_code=200 if status in ("ready", "degraded") else 503)

@@ -1,11 +1,11 @@
-"""Prometheus metrics of the webhook server. Every label takes its values from a closed set, so no sender can add series."""
+"""Prometheus metrics of the webhook server. The values of every label are a closed set, so senders can't add series."""
 
 from collections.abc import Set
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 OTHER = "other"
-# A cached answer takes about a millisecond; the budget of a look-up is 0.5 s, the last deadline 4 s.
+# A cached answer takes about a millisecond; the deadline of a batch is 4 s.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.0, 4.0, 5.0)
 
 
@@ -13,7 +13,7 @@ class WebhookMetrics:
     """The metrics of one process.
 
     Args:
-        registry: where they are registered, beside those of the kits.
+        registry: the registry, shared with the kits' metrics.
         messages: the known message types.
         routes: labels of the routes.
         codes: outcome codes of tool calls.

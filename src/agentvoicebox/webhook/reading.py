@@ -1,6 +1,7 @@
-"""A request's body, read by hand: which kinds are taken, how long and how large it may be, and what it says as JSON.
+"""Reads a request's body: checks content type, time and size, and decodes the JSON.
 
-The framework's own reading answers 422 to what a voice platform must not get a 422 for, and a signature is made over raw bytes.
+The framework's own validation is not used: it answers 422 where a voice platform must not get a 422, and signatures are made over
+raw bytes.
 """
 
 import asyncio
@@ -12,9 +13,9 @@ from pydantic_core import from_json
 
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
 
-MOST_BYTES = 2 * 1024 * 1024  # bodies carry the assistant, its prompt and the talk so far: 8 kB and growing
+MOST_BYTES = 2 * 1024 * 1024  # bodies contain the assistant, its prompt and the transcript: 8 kB and growing
 READ_S = 5.0
-DISCARDED_BYTES = 8 * MOST_BYTES  # of a body too large, so that its sender, still writing, hears why
+DISCARDED_BYTES = 8 * MOST_BYTES  # read and discarded of a large body, so that its sender can still receive the 413
 BOM = b"\xef\xbb\xbf"
 
 
@@ -22,8 +23,8 @@ async def read_body(request: Request, *, most_bytes: int = MOST_BYTES) -> bytes:
     """The raw bytes of a JSON request.
 
     Raises:
-        NotAccepted: 415 for another kind or a compressed body, 413 for a longer one, 408 when it doesn't come.
-        ClientDisconnect: the client left.
+        NotAccepted: 415 for another content type or a compressed body, 413 if it is too long, 408 after a timeout.
+        ClientDisconnect: the client closed the connection.
     """
     _check_kind(request)
     body = bytearray()
@@ -44,10 +45,10 @@ async def read_body(request: Request, *, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds. UTF-8, with or without a byte order mark; numbers keep every digit.
+    """Decode the JSON object of a body. UTF-8, with or without a byte order mark; numbers keep every digit.
 
     Raises:
-        NotAccepted: 422; it is no JSON, nested too deeply, or no object.
+        NotAccepted: 422; it is not JSON, nested too deeply, or not an object.
     """
     try:
         decoded = from_json(body.removeprefix(BOM), allow_inf_nan=False, cache_strings="keys")
@@ -73,7 +74,7 @@ def _check_kind(request: Request) -> None:
 
 
 def _with_halves(body: bytes, error: ValueError) -> Any:
-    """JSON with half a surrogate pair in it: a transcript cut inside an emoji, which JavaScript writes without complaint."""
+    """Decode JSON that contains half a surrogate pair: JavaScript writes it when a transcript is cut inside an emoji."""
     if b"\\u" not in body:
         _not_json(error)
     try:
@@ -83,8 +84,8 @@ def _with_halves(body: bytes, error: ValueError) -> Any:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _not_json(error: ValueError) -> NoReturn:
-    raise unprocessable("json_invalid", ["body"], f"The body is no JSON: {error}.") from None
+    raise unprocessable("json_invalid", ["body"], f"The body is not JSON: {error}.") from None

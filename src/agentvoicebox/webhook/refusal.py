@@ -1,4 +1,4 @@
-"""A request that gets no answer to its question: the status, the reason, and which field is at fault."""
+"""The error of a refused request: status, reason, and the invalid fields."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,13 +7,13 @@ from agentvoicebox.errors import ClientError
 
 
 class NotAccepted(ClientError):
-    """Becomes an HTTP answer.
+    """A refused request; becomes an HTTP answer.
 
     Attributes:
         status: 4xx.
-        details: for a 422, one `{type, loc, msg}` for each fault, as FastAPI writes them; never the values that came.
-        headers: further headers of the answer.
-        answer: further keys of the answer.
+        details: for a 422, one `{type, loc, msg}` for each fault, as in FastAPI; never contains the values.
+        headers: additional headers of the answer.
+        answer: additional keys of the answer.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ def unprocessable(kind: str, where: Sequence[str | int], message: str) -> NotAcc
     """A 422 with one fault.
 
     Args:
-        kind: machine-readable, as Pydantic names its errors.
-        where: path to the field, beginning with `body`.
+        kind: error type, with Pydantic's names.
+        where: path of the field, beginning with `body`.
         message: for people.
     """
     return NotAccepted(422, "unprocessable", message, details=[{"type": kind, "loc": list(where), "msg": message}])

@@ -1,4 +1,4 @@
-"""An outcome in the form of each protocol. One line, bounded, and nothing in it that the outcome does not hold."""
+"""Formats an outcome for each protocol, as one line of bounded length. Adds nothing to the outcome."""
 
 import json
 from typing import Any
@@ -12,17 +12,17 @@ MOST_SPOKEN = 1000  # characters of `results[].message`
 TOO_MANY_CALLS = "TOO_MANY_CALLS"
 
 UNKNOWN_TOOL = "UNKNOWN_TOOL"
-INVALID = "invalid"  # the status of arguments with which nothing could be done
-_FAULTS = frozenset({UNKNOWN_TOOL, TOO_MANY_CALLS})  # bugs of the assistant, not outcomes of a tool
+INVALID = "invalid"  # the status of invalid arguments
+_FAULTS = frozenset({UNKNOWN_TOOL, TOO_MANY_CALLS})  # faults of the assistant, not outcomes of a tool
 
 
 def status_of(outcome: Outcome) -> str:
-    """How it went, in one word (requirement B1.4): the tool's own, else `success` or `error`."""
+    """The status in one word (requirement B1.4): the tool's own, else `success` or `error`."""
     return outcome.status or ("error" if outcome.is_error else "success")
 
 
 def answer(outcome: Outcome) -> dict[str, Any]:
-    """For REST: `status`, `code`, `speech`, `data`, flat enough for a platform that picks values by path."""
+    """The answer for REST: `status`, `code`, `speech`, `data`; flat, for platforms that select values by path."""
     return {
         "status": status_of(outcome),
         "code": outcome.code,
@@ -32,14 +32,14 @@ def answer(outcome: Outcome) -> dict[str, Any]:
 
 
 def result_text(outcome: Outcome) -> str:
-    """For a model: the answer as compact JSON, which holds no line break of any kind."""
+    """The answer for a language model: compact JSON without line breaks."""
     return msgspec.json.encode(answer(outcome)).decode()
 
 
 def tool_result(call_id: str | int, name: str, outcome: Outcome) -> dict[str, Any]:
     """One entry of `results`.
 
-    The message is spoken as it stands, so no model comes between the facts and the caller.
+    The platform speaks the message unchanged, so that no model can alter the facts.
     """
     speech = one_line(outcome.speech)[:MOST_SPOKEN]
     if outcome.code in _FAULTS:
@@ -64,7 +64,7 @@ def one_line(text: str) -> str:
 
 
 def as_json(body: object) -> bytes:
-    """JSON in UTF-8. An id that holds half a surrogate pair is echoed escaped, as it must have come."""
+    """JSON in UTF-8. An id with half a surrogate pair is written with an escape, as it must have been received."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:

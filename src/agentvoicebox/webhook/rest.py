@@ -1,7 +1,7 @@
-"""REST: `POST /v1/tools/<name>` for each tool, and the shorter addresses that kits add (`ToolRoute`, like `/v1/track`).
+"""REST: `POST /v1/tools/<name>` for each tool, and the shorter routes of kits (`ToolRoute`, like `/v1/track`).
 
-Ordinary 422s, except for a platform that reads no answer but a 2xx. It is recognised at a kit's address by the form of its body:
-the arguments are in `args`, beside the call that they belong to.
+Invalid arguments get a 422, except for a platform that ignores every answer but a 2xx. A kit's route recognises it by the body:
+the arguments are in `args`, beside the call.
 """
 
 from typing import Any
@@ -19,23 +19,23 @@ from agentvoicebox.webhook.render import INVALID, answer, one_line, status_of
 
 
 class RestAnswer(msgspec.Struct, frozen=True):
-    """The arguments that a tool got, and the body of a 200."""
+    """The tool's arguments, and the body of the 200."""
 
     arguments: dict[str, Any]
     body: dict[str, Any]
 
 
 async def run_route(dispatch: Dispatch, route: ToolRoute, definition: Definition, body: dict[str, Any]) -> RestAnswer:
-    """The outcome of a tool at a kit's own address.
+    """Run a tool for a kit's own route.
 
     Args:
-        dispatch: runs it.
-        route: of the kit.
+        dispatch: runs the tool.
+        route: the kit's route.
         definition: of the route's tool.
-        body: decoded.
+        body: the decoded body.
 
     Raises:
-        NotAccepted: 422; the body holds no arguments with which something can be done.
+        NotAccepted: 422; the arguments are invalid.
     """
     args = WrappedArguments.model_validate(body).args
     arguments = body if args is None or _fault(definition, body) is None else args
@@ -46,10 +46,10 @@ async def run_route(dispatch: Dispatch, route: ToolRoute, definition: Definition
 
 
 async def run_tool(dispatch: Dispatch, definition: Definition, body: dict[str, Any]) -> RestAnswer:
-    """The outcome of a tool, with `output`, which a language model reads.
+    """Run a tool for its own route; the answer also has `output`, the text for a language model.
 
     Raises:
-        NotAccepted: 422; the arguments don't fit the tool's schema.
+        NotAccepted: 422; the arguments do not fit the tool's schema.
     """
     fault = _fault(definition, body)
     if isinstance(fault, Misfit):

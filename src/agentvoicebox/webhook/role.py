@@ -1,6 +1,6 @@
-"""The webhook role: builds what the routes share, opens both ports, and on shutdown lets waiting callers have their answer.
+"""The webhook role: builds the shared state of the routes, opens both ports, and answers waiting requests on shutdown.
 
-The one file of this package that reads Settings.
+The only file of this package that reads Settings.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from agentvoicebox.webhook.guard import Credentials, Guard
 from agentvoicebox.webhook.internal import create_internal_app
 from agentvoicebox.webhook.metrics import WebhookMetrics
 from agentvoicebox.webhook.server import serving
-from agentvoicebox.webhook.signatures import HmacScheme, Seen
+from agentvoicebox.webhook.signatures import HmacScheme, SeenSignatures
 from agentvoicebox.webhook.vapi import KNOWN, Vapi
 
 DRAIN_S = 8.0  # below the ten seconds after which the supervisor kills a process
-NOTICES_FOR_A_REQUEST = 20  # a call sends about so many messages that want no answer for each that wants one
+NOTICES_FOR_A_REQUEST = 20  # a call sends about 20 notices for each message that expects an answer
 
 log = get_logger(__name__)
 
@@ -45,11 +45,11 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 async def serve_webhook(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """Run the webhook server until `stop` is set, then answer waiting callers, at most 8 s, and return.
+    """Run the webhook server until `stop` is set, then answer waiting requests for up to 8 s, and return.
 
     Args:
-        settings: with what the kits need.
-        announce_ready: called once both ports are open.
+        settings: of the deployment, with the kits' fields.
+        announce_ready: called when both ports are open.
         stop: set to drain and return.
 
     Raises:
@@ -67,11 +67,11 @@ async def serve_webhook(settings: Settings, announce_ready: Callable[[], None], 
 async def webhook_server(
     settings: Settings, leaving: asyncio.Event, *, clock: Clock | None = None, records: bool = False
 ) -> AsyncIterator[Ports]:
-    """Both ports, for the length of the block.
+    """Open both ports for the duration of the block.
 
     Args:
         settings: of the deployment.
-        leaving: when set, `/readyz` says so.
+        leaving: when set, `/readyz` reports `leaving`.
         clock: for limits, timeouts and records.
         records: whether interactions are recorded.
     """
@@ -128,7 +128,7 @@ def build(
     recorder: InteractionRecorder | None = None,
     decisions: Decisions | None = None,
 ) -> WebhookServer:
-    """What the routes share, as the settings and the kits make it."""
+    """Build the shared state of the routes from the settings and the kits."""
     dispatch = Dispatch(
         Registry([tool for each in served for tool in each.tools]),
         metrics,
@@ -139,8 +139,8 @@ def build(
     )
     credentials = credentials_of(settings)
     if credentials.is_none:
-        log.warning("no credential is configured: only this machine is answered", host=settings.webhook_host)
-    seen = Seen()
+        log.warning("no credential is configured: only this machine is accepted", host=settings.webhook_host)
+    seen = SeenSignatures()
     with_keys = msgspec.structs.replace(
         credentials, tokens=(*credentials.tokens, *settings.keys), retell_key=settings.retell_api_key
     )
@@ -184,7 +184,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """The credentials that Vapi's route accepts."""
+    """The credentials for Vapi's route."""
     scheme = None
     if settings.vapi_hmac_secret:
         secret = settings.vapi_hmac_secret.encode()

@@ -1,4 +1,4 @@
-"""A port that serves an ASGI application for the length of a block, and lets what is under way finish."""
+"""Serves an ASGI application for the duration of a block; running requests may finish at its end."""
 
 import asyncio
 import contextlib
@@ -10,20 +10,19 @@ from starlette.types import ASGIApp
 from agentvoicebox.http_server import HttpServer, listening_socket
 
 KEEP_ALIVE_S = 30
-MOST_CONNECTIONS = 1000  # beyond it 503 at once, so that those admitted keep their latency
-CLOSED_LONG_S = 1.0
+MOST_CONNECTIONS = 1000  # further ones get a 503 at once, to protect the latency of the others
 
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting: str) -> AsyncIterator[int]:
-    """Serve; the block gets the port that was opened. At its end: no new connections, and `drain_s` for what is under way.
+    """Serve, and yield the port that was opened. At the end of the block, running requests have `drain_s` to finish.
 
     Args:
-        app: of ASGI.
+        app: the ASGI application.
         host: address to listen on.
         port: 0 lets the system choose.
         drain_s: whole seconds.
-        setting: the name of the setting to change when the address is taken.
+        setting: the setting to name in the error when the address is in use.
 
     Raises:
         InfrastructureError: the address can't be listened on.
@@ -33,7 +32,7 @@ async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting
         host=host,
         port=port,
         log_config=None,
-        access_log=False,  # addresses of callers' platforms are nobody's business
+        access_log=False,  # keeps senders' addresses out of the log
         lifespan="off",
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,

@@ -1,7 +1,7 @@
-"""A message of the platform → the answer it expects (vapi-and-sanity §2).
+"""Answers the messages of Vapi, by message type (vapi-and-sanity §2).
 
-Decides what each message type is answered. The law: whoever waits for tool results gets status 200 and one result for each id
-that can be told; only where nothing can be told is a 422 of use. What isn't asked for is answered `{}`, at once.
+Invariant: a message that waits for tool results gets status 200 and one result for each readable id; a 422 only if there is no
+readable id. Messages that expect no answer get `{}` at once.
 """
 
 from collections.abc import Sequence
@@ -71,8 +71,8 @@ class Vapi:
     """Answers messages.
 
     Args:
-        assistant_id: the assistant that takes calls to a number without one; "": calls are declined with a sentence.
-        is_strict: arguments that can't be meant are a 422 instead of a result. The platform ignores such an answer.
+        assistant_id: assistant for calls to a number without one; "": such calls are declined with a sentence.
+        is_strict: answer invalid arguments with a 422 instead of a result. The platform ignores such an answer.
     """
 
     def __init__(self, dispatch: Dispatch, *, assistant_id: str = "", is_strict: bool = False) -> None:
@@ -96,14 +96,14 @@ class Vapi:
             case "function-call":
                 return await self._function_call(message)
             case "assistant-request":
-                # An empty answer would end the call without a word.
+                # An empty answer would end the call silently.
                 return {"assistantId": self._assistant_id} if self._assistant_id else {"error": CLOSED}
             case "transfer-destination-request" | "handoff-destination-request":
                 return {"error": NO_TRANSFER}
             case "knowledge-base-request":
                 return {"documents": []}
             case "campaign.predial":
-                return {"eligible": False}  # nobody has told us whom to dial, and a call can't be taken back
+                return {"eligible": False}  # the server has no list of numbers to dial, and a call can't be undone
             case None | "":
                 if tool_calls(message).calls:
                     return await self._tool_calls(message)
@@ -119,10 +119,10 @@ class Vapi:
             if found.nameless:
                 first: list[str | int] = ["body", "message", "toolCallList", 0, "id"]
                 raise unprocessable("missing", first, "No tool call has an id, so no result could be matched to one.")
-            raise unprocessable("missing", ["body", "message", "toolCallList"], "The message holds no tool call.")
+            raise unprocessable("missing", ["body", "message", "toolCallList"], "The message has no tool call.")
         outcomes = await self._dispatch.run(found.calls, message.conversation_id)
         if self._is_strict:
-            _check(found.calls, outcomes)
+            _check_arguments(found.calls, outcomes)
         return {
             "results": [
                 tool_result(call.id, call.name, outcome)
@@ -134,18 +134,18 @@ class Vapi:
     async def _function_call(self, message: WebhookMessage) -> dict[str, Any]:
         call = function_call(message)
         if call is None:
-            raise unprocessable("missing", ["body", "message", "functionCall"], "The message holds no function call.")
+            raise unprocessable("missing", ["body", "message", "functionCall"], "The message has no function call.")
         (outcome,) = await self._dispatch.run((call,), message.conversation_id)
         if self._is_strict:
-            _check((call,), [outcome])
+            _check_arguments((call,), [outcome])
         return {"result": result_text(outcome)}
 
 
-def _check(calls: Sequence[WebhookToolCall], outcomes: Sequence[Outcome]) -> None:
+def _check_arguments(calls: Sequence[WebhookToolCall], outcomes: Sequence[Outcome]) -> None:
     details = [
         {"type": outcome.code.lower(), "loc": [*call.where, "arguments"], "msg": outcome.speech}
         for call, outcome in zip(calls, outcomes, strict=True)
         if status_of(outcome) == INVALID
     ]
     if details:
-        raise NotAccepted(422, "unprocessable", "Arguments that can't be meant.", details=details)
+        raise NotAccepted(422, "unprocessable", "Invalid arguments.", details=details)

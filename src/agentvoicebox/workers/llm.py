@@ -37,7 +37,7 @@ _decoder: msgspec.msgpack.Decoder[WorkerInput] = msgspec.msgpack.Decoder(WorkerI
 
 
 class PublishedText(msgspec.Struct, frozen=True):
-    """The output that earlier attempts of a job published.
+    """The output that earlier attempts of a job have published.
 
     Attributes:
         text: all text, joined.
@@ -49,7 +49,7 @@ class PublishedText(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, records: Sequence[JobResult]) -> "PublishedText":
-        """From the results themselves."""
+        """Read it from the job's results."""
         text, calls = "", dict[int, str]()
         for record in records:
             match _decoder.decode(record.body):
@@ -96,7 +96,7 @@ class LlmWork:
                         is_begun = True
         except ProviderError as error:
             # An incomplete answer, even before its first published word, is left to another attempt; otherwise the guard has
-            # tried everything it could.
+            # already tried every model.
             if error.retryable and (is_begun or isinstance(error, ProviderBrokeOff)):
                 raise
             await self._fail(task, error)
@@ -151,10 +151,10 @@ async def skipped(deltas: AsyncIterator[Delta], said: PublishedText) -> AsyncGen
 
 
 async def continued(llm: Llm, request: Generate, job_id: str, said: str) -> AsyncGenerator[Delta, None]:
-    """The rest of a message whose beginning was published, from a model that may word things differently each time.
+    """The rest of a message whose beginning was published, from a model that is not deterministic.
 
-    The model gets the beginning as its own last message. Some models repeat such a message from the start: as long as the
-    new text repeats the old, it is held back.
+    The model gets the beginning as its own last message. Some models repeat such a message from the start: text that repeats
+    the beginning is not published.
     """
     instructions = f"{request.instructions}\n\n{CONTINUE_PROMPT}".strip()
     asked = msgspec.structs.replace(
@@ -181,7 +181,7 @@ def _spaced(before: str, after: str) -> str:
 
 
 async def _finished_calls(job_id: str, said: PublishedText) -> AsyncGenerator[Delta, None]:
-    """Complete tool calls that were published need only their end; an incomplete call can't be continued."""
+    """Publish the end of complete tool calls; an incomplete call can't be continued."""
     if not all(is_json_object(arguments) for arguments in said.calls.values()):
         raise BadProviderAnswer("the language model was interrupted within a tool call")
     yield Generated(job_id, "tool_calls", 0, len(said.calls))
@@ -227,7 +227,7 @@ async def _in_batches(
 async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """The role: announce readiness once the store answers, then work until `stop` is set.
 
-    A language model server that is away does not keep it from starting: kits' models need none, and others are guarded.
+    It starts even if a language model server is unavailable: the kits' models need no server, and others are guarded.
 
     Raises:
         BrokerLost: the store can't be reached at the start.
@@ -240,7 +240,7 @@ async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop
     )
     broker = RedisBroker(settings.redis_url)
     name = worker_name(JobKind.LLM)
-    health = WorkerHealth(StoreHealthMonitor(broker.connection), JobKind.LLM, name, models.ailing)
+    health = WorkerHealth(StoreHealthMonitor(broker.connection), JobKind.LLM, name, models.unavailable)
     try:
         await broker.queue_age_s(JobKind.LLM)
         work = LlmWork(models, on_failure=health.suspect)

@@ -1,7 +1,7 @@
-"""The tool worker: runs the tools that the server owns, and calls those that agents declare.
+"""The tool worker: runs the kits' tools, and calls the tools that agents declare.
 
-Decides which tools an agent has here, and that a side effect is begun through the ledger, so that it happens once even if this
-worker or the call ends. A tool never fails a call: every fault has its own outcome.
+Decides which tools an agent has. A side effect is registered in the ledger first, so that it happens once even if this worker or
+the call ends. A tool never fails a call: every fault has an outcome.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from agentvoicebox.tools.registry import Registry
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 STARTING = Backoff(first_s=0.05, factor=2.0, longest_s=1.0, tries=1_000_000)
-LAST_WAIT_S = 1.0  # for side effects, once the runner has drained; the supervisor kills after ten seconds
+LAST_WAIT_S = 1.0  # for side effects, after the runner has drained; the supervisor kills after ten seconds
 
 _log = structlog.get_logger(__name__)
 
@@ -41,10 +41,10 @@ class ToolWork:
     """Runs CallTool jobs.
 
     Args:
-        own: the tools of the kits; what a job that names no known agent may call.
+        own: the tools of the kits; jobs without a known agent may call them.
         ledger: of side effects.
         of_agents: the tools of each agent, by its name.
-        decisions: which tools a tenant may call; None: all of them.
+        decisions: decide which tools a tenant may call; None: all of them.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class ToolWork:
         key = CallKey(session, request.call_id, request.name, request.arguments, request.response_id)
         return await self._once.run(key, tool.definition, act)
 
-    async def settle(self) -> None:
-        """Give running side effects a last moment to end."""
-        if self._once.under_way:
-            _log.info("waiting for side effects", count=self._once.under_way)
-        await self._once.settle(LAST_WAIT_S)
+    async def drain(self) -> None:
+        """Wait up to a second for running side effects."""
+        if self._once.running:
+            _log.info("waiting for side effects", count=self._once.running)
+        await self._once.drain(LAST_WAIT_S)
 
 
 async def serve_tool(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -115,7 +115,7 @@ async def serve_tool(settings: Settings, announce_ready: Callable[[], None], sto
         of_agents = await stack.enter_async_context(tools_of_agents(settings, own))
         decisions = await stack.enter_async_context(deciding(settings))
         work = ToolWork(own, RedisLedger(broker.connection), of_agents=of_agents, decisions=decisions)
-        stack.push_async_callback(work.settle)
+        stack.push_async_callback(work.drain)
         runner = Runner(broker, JobKind.TOOL, worker_name(JobKind.TOOL), slots=settings.tool_slots, work=work)
         announce_ready()
         await runner.run(stop)
@@ -123,10 +123,10 @@ async def serve_tool(settings: Settings, announce_ready: Callable[[], None], sto
 
 @asynccontextmanager
 async def tools_of_agents(settings: Settings, own: Registry) -> AsyncIterator[dict[str, Registry]]:
-    """The tools of each agent; those over HTTP are closed at the end of the block.
+    """The tools of each agent; HTTP tools are closed at the end of the block.
 
     Raises:
-        SettingsError: naming every tool that can't be called as it is declared.
+        SettingsError: lists every tool with an invalid declaration.
     """
     agents = Agents.load(settings)
     addresses = Addresses(is_local=is_loopback(settings.host), private=settings.tool_networks)
@@ -153,7 +153,7 @@ async def tools_of_agents(settings: Settings, own: Registry) -> AsyncIterator[di
 
 
 async def _wait_until_it_answers(check: Callable[[], Awaitable[None]], stop: asyncio.Event) -> bool:
-    """Wait for a kit's backend; False when `stop` came first."""
+    """Wait for a kit's backend; False if `stop` was set first."""
     failures = 0
     while not stop.is_set():
         try:

@@ -1,1 +1,1 @@
-"""Evaluation of the delivery agent: scenario worlds, spoken tracking numbers, facts that were stated."""
+"""Evaluation of the delivery agent: simulated backends, spoken tracking numbers, stated facts."""

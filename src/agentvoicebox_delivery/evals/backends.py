@@ -1,4 +1,4 @@
-"""Simulated sources of parcels, and the tool over them: the known world of a scenario or a replay."""
+"""Simulated sources of parcels for scenarios and replays, and the tool that uses them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -23,7 +23,7 @@ from agentvoicebox_delivery.tool import delivery_status
 
 
 def tool_core(shipments: Shipments) -> RunTool:
-    """The tool over a source of parcels, without cache and time budget."""
+    """The tool with a source of parcels, without cache and time budget."""
 
     async def find(tenant_id: str, asked: list[Candidate]) -> Answer:
         found = await shipments.find(tenant_id, [each.tracking_id for each in asked])
@@ -43,11 +43,11 @@ def tool_core(shipments: Shipments) -> RunTool:
 
 
 class Fixed:
-    """Knows these parcels. Implements ports.shipments, as does Failing.
+    """A source with fixed parcels. Implements parcels.port.Shipments.
 
     Args:
-        shipments: what is there.
-        decoys: numbers that only a look-up of numbers alike comes upon.
+        shipments: its parcels.
+        decoys: numbers that only the look-up of similar numbers finds.
     """
 
     def __init__(self, shipments: Iterable[Shipment], decoys: Iterable[str] = ()) -> None:
@@ -55,48 +55,48 @@ class Fixed:
         self._decoys = [Shipment(each, ShipmentStatus.IN_TRANSIT) for each in decoys]
 
     async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments."""
+        """See parcels.port."""
         return [self._shipments[each] for each in tracking_ids if each in self._shipments]
 
     async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments.NearShipments; it is a small world, so all of it comes back."""
+        """All parcels and decoys, because there are only a few."""
         return [*self._shipments.values(), *self._decoys]
 
 
 class Failing:
-    """Always fails, in one way.
+    """A source that always fails. Implements parcels.port.Shipments.
 
     Args:
-        is_away: as if the backend couldn't be reached; else as if it answered nonsense.
+        is_away: fail as if the backend can't be reached; otherwise as if its answers are invalid.
     """
 
     def __init__(self, *, is_away: bool = True) -> None:
         self._is_away = is_away
 
     async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments. Raises StorageLost or BadProviderAnswer."""
+        """See parcels.port. Raises StorageLost or BadProviderAnswer."""
         if self._is_away:
-            raise StorageLost("the backend is away, as the scenario has it")
-        raise BadProviderAnswer("the backend answers nonsense, as it did")
+            raise StorageLost("the simulated backend is unavailable")
+        raise BadProviderAnswer("the simulated backend's answer is invalid")
 
 
 def backend(name: str, today: date) -> Shipments:
-    """The world of a scenario: `up` (the demo parcels as they stand today) or `down`."""
+    """The backend of a scenario: `up` (the demo parcels as of `today`) or `down`."""
     return Failing() if name == "down" else Fixed(parcels(today))
 
 
 def recorded(use: ToolUse) -> Shipments:
-    """The backend as it must have answered for a call of a tool to come out as it did.
+    """A backend that gives a tool call its recorded outcome.
 
     Raises:
-        ValueError: the outcome tells nothing of it.
+        ValueError: the outcome does not determine the backend's answer.
     """
     result = read(use.output) if use.output else None
     match use.code:
         case track.FOUND if result and result.shipment:
             return Fixed([result.shipment])
         case track.CONFIRM | track.AMBIGUOUS if result:
-            # Their state was not told, so any state gives the same outcome.
+            # The outcome has no state, so any state gives the same outcome.
             ids = result.choices or (result.tracking_id,)
             return Fixed((Shipment(each, ShipmentStatus.IN_TRANSIT) for each in ids), _decoys(use, ids))
         case track.NOT_FOUND | track.INVALID_ID | track.INVALID_ARGUMENTS | track.UNKNOWN_TOOL:
@@ -105,11 +105,11 @@ def recorded(use: ToolUse) -> Shipments:
             return Failing()
         case track.ERROR:
             return Failing(is_away=False)
-    raise ValueError(f"an outcome {use.code or 'without a code'} tells nothing of the backend")
+    raise ValueError(f"the outcome {use.code or 'without a code'} does not determine the backend's answer")
 
 
 def _decoys(use: ToolUse, ids: Sequence[str]) -> list[str]:
-    """A number that was plainly heard is only confirmed because of a neighbour; which one, the outcome does not tell."""
+    """A clearly heard number needs a confirmation only if a similar number exists; the outcome does not say which one."""
     try:
         question = Inquiry.of(msgspec.json.decode(use.arguments, type=dict[str, object]))
     except (msgspec.DecodeError, msgspec.ValidationError):

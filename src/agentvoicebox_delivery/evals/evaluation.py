@@ -23,16 +23,16 @@ from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
 from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.sources.catalogue import Catalogue
 
-ALIASES = ("track_shipment", "track")  # names that recordings of any deployment may hold
+ALIASES = ("track_shipment", "track")  # names in recordings of any deployment
 
 
 class ExpectedParcel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An `[[expect.facts]]` table: what the caller must have been told of a parcel.
+    """An `[[expect.facts]]` table: the facts about a parcel that the agent must state.
 
     Attributes:
-        number: its whole tracking number; the caller must have heard how it ends.
-        status: its state, as the catalogue spells it (`out_for_delivery`).
-        arrives_in_days: counted from the day of the call; None when no day is due.
+        number: the complete tracking number; the agent must say its ending.
+        status: the state, as spelled in the catalogue (`out_for_delivery`).
+        arrives_in_days: counted from the day of the call; None if no day is expected.
     """
 
     number: str
@@ -49,7 +49,7 @@ class DeliveryEvaluation:
     failures = frozenset({track.UNAVAILABLE, track.ERROR})
 
     def __init__(self) -> None:
-        # That a scenario's backend is away is in the report; it needs no warning besides.
+        # An unavailable backend of a scenario is in the report, so a warning would only repeat it.
         logging.getLogger(tool.__name__).setLevel(logging.ERROR)
 
     def backend(self, name: str, today: date) -> RunTool:
@@ -65,7 +65,7 @@ class DeliveryEvaluation:
         return _catalogue(settings)
 
     def tool_name(self, name: str) -> str:
-        """See KitEvaluation. A recorded call without a name is a look-up: older recordings of REST have none."""
+        """See KitEvaluation. Older recordings of REST calls have no name; they are look-ups."""
         return tool_schema.NAME if not name or name in ALIASES else name
 
     def result_facts(self, data: Mapping[str, Any], today: date, *, with_days: bool) -> dict[str, object]:
@@ -101,17 +101,17 @@ class DeliveryEvaluation:
         stated = facts_of(lines, today)
         states = [name for name, (_, is_true_in, _) in STATES.items() if expected.status in is_true_in]
         if not any(f"state: {name}" in stated for name in states):
-            return f"the caller was not told that {expected.number} is {expected.status}"
+            return f"the agent did not state that {expected.number} is {expected.status}"
         if plain(ending(expected.number)) not in plain(" ".join(lines)):
-            return f"the caller did not hear which parcel ({expected.number}) it is about"
+            return f"the agent did not state the number ({expected.number})"
         days = expected.arrives_in_days
         if with_days and days is not None and f"day: {days:+d}" not in stated:
-            return f"the caller was not told that {expected.number} arrives in {days} days"
+            return f"the agent did not state that {expected.number} arrives in {days} days"
         return ""
 
 
 def names_in(results: Sequence[ToolUse]) -> list[str]:
-    """Places and carriers that tool results hold."""
+    """Places and carriers in tool results."""
     names: set[str] = set()
     for use in results:
         try:

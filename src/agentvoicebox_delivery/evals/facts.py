@@ -1,4 +1,4 @@
-"""What an agent's words tell, as facts that can be compared: states, numbers, days from now, failures. Wording doesn't count."""
+"""Extracts comparable facts from an agent's lines, whatever the wording: states, numbers, days, failures."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -7,7 +7,7 @@ from agentvoicebox_delivery.grounding.claims import ClaimKind, claims
 from agentvoicebox_delivery.grounding.clauses import cut
 from agentvoicebox_delivery.grounding.days import Mention
 
-FAR = 60  # days; parcels don't travel longer
+FAR = 60  # days; parcels are not in transit longer
 _FAILURES = {ClaimKind.NOT_FOUND: "not found", ClaimKind.OUTAGE: "can't look up", ClaimKind.INVALID: "no whole number"}
 
 
@@ -16,8 +16,8 @@ def facts_of(lines: Iterable[str], today: date, *, names: Sequence[str] = ()) ->
 
     Args:
         lines: of the agent.
-        today: the day on which they were spoken; days are told as distances from it.
-        names: places and carriers that may be among the words.
+        today: the day of the call; days become differences from it.
+        names: places and carriers that may occur in the lines.
     """
     known = {name.lower(): "place" for name in names}
     found: set[str] = set()
@@ -42,7 +42,7 @@ def without_days(facts: frozenset[str]) -> frozenset[str]:
 
 
 def plain(text: str) -> str:
-    """Words alone, in lower case, for finding a phrase in a line."""
+    """The words in lower case without punctuation, to search for phrases."""
     return " ".join(
         "".join(c if c.isalnum() else " " for c in text.lower().replace("'", "").replace("\u2019", "")).split()
     )

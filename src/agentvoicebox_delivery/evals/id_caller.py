@@ -1,6 +1,6 @@
-"""A caller who has a tracking number, and answers truthfully until told about a parcel: the other side of the dialogue.
+"""A simulated caller with a tracking number, who answers truthfully until the agent reports a parcel.
 
-Decides what such a caller says to each line of ours. What the recogniser makes of it, and who answers look-ups, is given.
+Decides what the caller says to each line of the agent. The recogniser and the look-up are parameters.
 """
 
 import random
@@ -18,28 +18,29 @@ from agentvoicebox_delivery.numbers.readback import ending, readback
 from agentvoicebox_delivery.parcels import reply, tool_schema, track
 from agentvoicebox_delivery.parcels.tool_result import read
 
-MOST_TRIES = 3  # of giving the number or a part of it; then a caller hangs up
+MOST_TRIES = 3  # number of times the caller says the number or a part of it before hanging up
 MOST_LINES = 14
 TOOL = ToolSpec(tool_schema.NAME, tool_schema.DESCRIPTION, tool_schema.PARAMETERS)
 
-Hear = Callable[[str], str]  # what is said → what the recogniser writes
-LookUp = Callable[[dict[str, object]], str]  # arguments of the tool → its output
+Recognise = Callable[[str], str]  # spoken line → transcript
+RunLookUp = Callable[[dict[str, object]], str]  # arguments of the tool → its output
 
 
 @dataclass
-class Story:
-    """How a call went.
+class CallOutcome:
+    """The outcome of a call.
 
     Attributes:
-        told: the id whose state was told, or "".
-        is_served: it was the caller's own.
-        tries: how often the caller gave the number or a part of it.
-        confirmed: whether exactly this id was read back and confirmed before.
-        lines: who said what: the caller's lines as said and as heard.
+        reported_id: tracking id of the parcel that the agent reported, or "".
+        is_own: whether it is the caller's own parcel.
+        tries: how often the caller said the number or a part of it.
+        confirmed: whether this id was read back and confirmed before.
+        turns: number of the agent's lines.
+        lines: transcript: the caller's lines as said and as recognised, the agent's lines, and tool calls.
     """
 
-    told: str = ""
-    is_served: bool = False
+    reported_id: str = ""
+    is_own: bool = False
     tries: int = 0
     confirmed: bool = False
     turns: int = 0
@@ -47,63 +48,63 @@ class Story:
 
     @property
     def is_wrong(self) -> bool:
-        """Another person's parcel was told."""
-        return bool(self.told) and not self.is_served
+        """Whether the agent reported another person's parcel."""
+        return bool(self.reported_id) and not self.is_own
 
 
 class Caller:
-    """One truthful caller.
+    """One caller.
 
     Args:
-        person: who calls.
+        person: the caller's data and first line.
         hear: the line and the recogniser.
-        look_up: the tool.
+        look_up: runs the tool.
     """
 
-    def __init__(self, person: Person, hear: Hear, look_up: LookUp) -> None:
+    def __init__(self, person: Person, recognise: Recognise, look_up: RunLookUp) -> None:
         self._person = person
-        self._hear = hear
+        self._recognise = recognise
         self._look_up = look_up
         self._chance = random.Random(f"caller-{person.number}")
         self._messages: list[ChatMessage] = []
         self._confirmed: set[str] = set()
-        self._story = Story()
+        self._outcome = CallOutcome()
 
-    def call(self) -> Story:
-        """The whole call."""
-        story, says = self._story, self._person.opening
-        story.tries = 1
-        while story.turns < MOST_LINES:
-            heard = self._hear(says)
-            story.lines += [f"caller: {says}", f"heard:  {heard}"]
+    def call(self) -> CallOutcome:
+        """Make the call."""
+        outcome, says = self._outcome, self._person.opening
+        outcome.tries = 1
+        while outcome.turns < MOST_LINES:
+            heard = self._recognise(says)
+            outcome.lines += [f"caller: {says}", f"heard:  {heard}"]
             self._messages.append(ChatMessage("user", heard))
             answer = self._agent()
-            story.turns += 1
-            if story.told:
-                story.is_served = story.told == self._person.tracking_id
-                story.confirmed = story.told in self._confirmed
-                return story
+            outcome.turns += 1
+            if outcome.reported_id:
+                outcome.is_own = outcome.reported_id == self._person.tracking_id
+                outcome.confirmed = outcome.reported_id in self._confirmed
+                return outcome
             reply = self._answer(answer)
-            if reply is None or story.tries > MOST_TRIES:
-                return story
+            if reply is None or outcome.tries > MOST_TRIES:
+                return outcome
             says = reply
-        return story
+        return outcome
 
     def _agent(self) -> str:
-        """Our side until it has said something."""
+        """Run the agent until it says something."""
         for _ in range(4):
             move = next_move(self._messages, [TOOL])
             if isinstance(move, Say):
-                self._story.lines.append(f"agent:  {move.text}")
+                self._outcome.lines.append(f"agent:  {move.text}")
                 self._messages.append(ChatMessage("assistant", move.text))
                 return move.text
             output = self._look_up(move.arguments)
             result = read(output)
-            self._story.lines.append(
+            self._outcome.lines.append(
                 f"tool:   {msgspec.json.encode(move.arguments).decode()} -> {result.code} {result.data}"
             )
             if result.code == track.FOUND:
-                self._story.told = result.tracking_id
+                self._outcome.reported_id = result.tracking_id
             call_id = f"call_{len(self._messages)}"
             written = msgspec.json.encode(move.arguments).decode()
             self._messages.append(ChatMessage("assistant", "", (ToolCall(call_id, move.name, written),)))
@@ -111,7 +112,7 @@ class Caller:
         return ""
 
     def _answer(self, line: str) -> str | None:
-        """What the caller says to our line; None to hang up."""
+        """The caller's answer to a line of the agent; None to hang up."""
         mine, low = self._person.tracking_id, line.lower()
         if "goodbye" in low:
             return None
@@ -128,7 +129,7 @@ class Caller:
             )
         if "comes next" in low:
             return self._rest(line)
-        self._story.tries += 1
+        self._outcome.tries += 1
         if "last four" in low:
             return id_corpus.spoken_slowly(mine[-4:], self._chance) + "."
         if "spell" in low or "one character" in low or "groups" in low:
@@ -136,15 +137,15 @@ class Caller:
         return self._chance.choice(id_corpus.AGAIN).format(id_corpus.spoken_slowly(mine, self._chance))
 
     def _rest(self, line: str) -> str:
-        """The agent has a part of the number and wants the next."""
+        """The answer when the agent has a part of the number and asks for the next part."""
         mine, so_far = self._person.tracking_id, _bare(line)
         if line == phrases.WHAT_COMES_NEXT:
-            self._story.tries += 1
+            self._outcome.tries += 1
             return id_corpus.spoken_slowly(mine, self._chance) + "."
         for end in range(len(mine), 1, -1):
             if f"so far i have {_bare(readback(mine[:end]))} what" in so_far:
                 return "That's all." if end == len(mine) else f"{id_corpus.spoken_slowly(mine[end:], self._chance)}."
-        self._story.tries += 1
+        self._outcome.tries += 1
         return f"No, that's wrong. It's {id_corpus.spoken_slowly(mine, self._chance)}."
 
 

@@ -1,7 +1,7 @@
-"""Callers who have a tracking number to say, the parcels of everybody, and the ways in which people say a number.
+"""A corpus of callers, tracking numbers, parcels, and ways to say a number. Deterministic for a seed.
 
-Decides what is said, never how it sounds. All of it follows from a seed. The parcels hold near neighbours of the callers'
-own numbers, one character or one repeated digit away, so that a number misheard may well be somebody else's.
+Decides the text, not the sound. The parcels contain neighbours of the callers' numbers (one character changed, or one digit
+repeated), so that a misheard number may belong to another person.
 """
 
 import random
@@ -74,7 +74,7 @@ def _merchant(chance: random.Random) -> str:
     )
 
 
-# (name, how often, how it is made)
+# (name, weight, generator)
 SHAPES: tuple[tuple[str, int, Callable[[random.Random], str]], ...] = (
     ("merchant", 30, _merchant),
     ("UPS 1Z", 12, _ups),
@@ -89,13 +89,13 @@ SHAPES: tuple[tuple[str, int, Callable[[random.Random], str]], ...] = (
 
 @dataclass(frozen=True)
 class Person:
-    """Who calls.
+    """A caller of the corpus.
 
     Attributes:
-        number: place in the corpus; all that the caller does follows from it.
-        shape: name of the kind of number.
+        number: index in the corpus; seed of the caller's behaviour.
+        shape: name of the kind of tracking number.
         tracking_id: of the caller's own parcel, normalised.
-        opening: the first line with the number.
+        opening: the first line, with the number.
     """
 
     number: int
@@ -105,7 +105,7 @@ class Person:
 
 
 def people(count: int, *, seed: int = 1) -> list[Person]:
-    """Callers, each with a parcel of their own."""
+    """Generate callers, each with their own parcel."""
     chance = random.Random(seed)
     known: set[str] = set()
     found: list[Person] = []
@@ -121,7 +121,7 @@ def people(count: int, *, seed: int = 1) -> list[Person]:
 
 
 def parcels(callers: list[Person], count: int, *, seed: int = 1) -> list[str]:
-    """Numbers of at least `count` parcels: the callers' own, two neighbours of every second of them, and strangers."""
+    """At least `count` tracking ids: the callers' own, two neighbours of every second one, and random others."""
     chance = random.Random(f"parcels-{seed}")
     known = {person.tracking_id for person in callers}
     for person in callers[::2]:
@@ -137,14 +137,14 @@ def parcels(callers: list[Person], count: int, *, seed: int = 1) -> list[str]:
 
 
 def changed(tracking_id: str, chance: random.Random) -> str:
-    """Another number, one character away."""
+    """The number with one character changed."""
     at = chance.randrange(len(tracking_id))
     kind = string.digits if tracking_id[at].isdigit() else string.ascii_uppercase
     return tracking_id[:at] + chance.choice(kind.replace(tracking_id[at], "")) + tracking_id[at + 1 :]
 
 
 def repeated(tracking_id: str, chance: random.Random) -> str:
-    """Another number, in which one digit is said once more, or once less where it is doubled."""
+    """The number with one digit repeated, or with one of two equal digits removed."""
     doubled = [
         at for at in range(1, len(tracking_id)) if tracking_id[at] == tracking_id[at - 1] and tracking_id[at].isdigit()
     ]
@@ -156,7 +156,7 @@ def repeated(tracking_id: str, chance: random.Random) -> str:
 
 
 def spoken(tracking_id: str, chance: random.Random) -> str:
-    """A number as somebody says it unasked: in one of many ways, sometimes with a filler or a slip."""
+    """A number as a caller says it at first: in one of many ways, sometimes with a filler or a slip."""
     letters = chance.choices(("plain", "nato", "as in"), weights=(7, 2, 1))[0]
     digits = chance.choices(("single", "double", "pairs"), weights=(6, 3, 2))[0]
     zero = chance.choice(("zero", "zero", "oh"))
@@ -171,13 +171,13 @@ def spoken(tracking_id: str, chance: random.Random) -> str:
 
 
 def spoken_slowly(tracking_id: str, chance: random.Random) -> str:
-    """A number as somebody says it when asked again: one digit at a time, in groups."""
+    """A number as a caller says it when asked again: one digit at a time, in groups."""
     letters = "as in" if chance.random() < 0.3 else "plain"
     return _grouped(_words(tracking_id, letters, "single", "zero"), chance.choice((3, 4)))
 
 
 def spelled(tracking_id: str) -> str:
-    """A number spelled as clearly as people can: alphabet words, groups of three."""
+    """A number spelled as clearly as possible: alphabet words, groups of three."""
     return _grouped(_words(tracking_id, "nato", "single", "zero"), 3)
 
 

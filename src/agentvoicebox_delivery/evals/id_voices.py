@@ -1,8 +1,7 @@
-"""What a caller's line sounds like, and what the recogniser makes of it: voices, lines, an ear, and a memory of both.
+"""The audio of callers' lines and its transcripts: voices, simulated lines, the recogniser, and a cache of both.
 
-Decides which voices there are and what a telephone does to them. Text, voice, line and seed give the same sound. Voices are
-GPL code, which is imported only when a sound is not in the memory yet; this module is for measurements and tests, which run
-in processes of their own.
+Defines the voices and simulates the telephone. The same text, voice, line and seed give the same audio. Voices are GPL code,
+which is imported only if the audio is not in the cache; only measurements and tests use this module, in their own processes.
 """
 
 import ctypes
@@ -26,9 +25,9 @@ HEARD_RATE_HZ = 16_000
 TELEPHONE_RATE_HZ = 8_000
 TELEPHONE_BAND_HZ = (300.0, 3_400.0)
 TELEPHONE_SNR_DB = 18.0
-QUIET_S = 0.3  # around the speech, as a detector leaves it
-PAUSE_DB = 30.0  # frames so far below the loudest are pauses
-LOUD_RMS = 3_000.0  # about -21 dBFS: all voices speak equally loud
+QUIET_S = 0.3  # silence around the speech, as after turn detection
+PAUSE_DB = 30.0  # frames that are quieter than the loudest by this much are pauses
+LOUD_RMS = 3_000.0  # about -21 dBFS; all voices are equally loud
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Speaker:
         engine: `piper`, `espeak` or `kokoro`.
         voice: the engine's name for it.
         speed: 1 is the engine's own pace.
-        pitch: above 1 is higher: the sound is played faster, and spoken slower before.
+        pitch: above 1 is higher: the text is spoken slower, and the audio is played faster.
     """
 
     engine: str
@@ -49,7 +48,7 @@ class Speaker:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for reports."""
         pitch = f" pitch {self.pitch}" if self.pitch != 1.0 else ""
         return f"{self.engine} {self.voice or 'joe'} x{self.speed}{pitch}"
 
@@ -62,12 +61,12 @@ SPEAKERS = (
     Speaker("kokoro", "jf_alpha"), Speaker("kokoro", "jm_kumo"),
 )  # fmt: skip
 
-# What lies between mouth and ear.
+# The simulated lines between caller and recogniser.
 LINES = ("clean", "noise 20 dB", "noise 10 dB", "telephone µ-law", "telephone A-law")
 
 
-def over(line: str, pcm: Int16Array, seed: int) -> Int16Array:
-    """24 kHz speech as it arrives, 16 kHz.
+def through_line(line: str, pcm: Int16Array, seed: int) -> Int16Array:
+    """Send 24 kHz speech through a simulated line; returns 16 kHz.
 
     Args:
         line: one of LINES.
@@ -88,7 +87,7 @@ def over(line: str, pcm: Int16Array, seed: int) -> Int16Array:
 
 
 def _noisy(pcm: Int16Array, snr_db: float, noise: np.random.Generator) -> Int16Array:
-    """White noise over all of it; the ratio is to the mean power of the speech, pauses left out."""
+    """Add white noise; the ratio is relative to the mean power of the speech without pauses."""
     speech = pcm.astype(np.float64)
     power = np.mean(speech[: speech.size - speech.size % 160].reshape(-1, 160) ** 2, axis=1)
     active = power[power > power.max(initial=0.0) * 10 ** (-PAUSE_DB / 10)]
@@ -105,8 +104,8 @@ def _banded(pcm: Int16Array) -> Int16Array:
     return np.asarray(np.clip(narrow, -32_768, 32_767), dtype=np.int16)
 
 
-class Mouths:
-    """All voices that are installed, each loaded when it first speaks; sounds are kept in `folder`."""
+class CallerVoices:
+    """The installed voices, each loaded at its first use; audio is cached in `folder`."""
 
     def __init__(self, catalogue: ModelCatalogue, folder: Path, *, kokoro_voices: Path | None = None) -> None:
         self._catalogue = catalogue
@@ -124,7 +123,7 @@ class Mouths:
         return True
 
     def say(self, speaker: Speaker, text: str) -> Int16Array:
-        """A line of speech, 24 kHz. Raises ProviderUnavailable."""
+        """Synthesise a line, 24 kHz. Raises ProviderUnavailable."""
         key = hashlib.sha256(repr((speaker, text)).encode()).hexdigest()[:24]
         kept = self._folder / f"{key}.pcm"
         if kept.exists():
@@ -162,7 +161,7 @@ class Mouths:
 
 
 class _EspeakVoices:
-    """eSpeak NG with all its accents and variants, which the server's own adapter leaves alone."""
+    """eSpeak NG with all its accents and variants, which the server's adapter does not offer."""
 
     RATE_WORDS = 165  # a minute, at speed 1
 
@@ -181,19 +180,21 @@ class _EspeakVoices:
             raise ProviderUnavailable(f"eSpeak NG found no data in {data}")
 
     def voices(self) -> list[Any]:
-        """None by name: any of the library's may be asked for."""
+        """No names: any voice of the library may be used."""
         return []
 
     def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> Iterator[Int16Array]:
-        """The whole text at once, 24 kHz."""
+        """Synthesise the text in one chunk, 24 kHz."""
         parts: list[Int16Array] = []
 
-        def take(samples: Any, count: int, _events: Any) -> int:
+        def collect(samples: Any, count: int, _events: Any) -> int:
             if samples and count > 0:
                 parts.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
             return 0
 
-        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)(take)
+        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)(
+            collect
+        )
         self._library.espeak_ng_SetRandSeed(1)
         self._library.espeak_SetSynthCallback(callback)
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -206,24 +207,24 @@ class _EspeakVoices:
         yield resample(pcm, self._rate_hz, OUTPUT_RATE_HZ)
 
 
-class Ear:
-    """The recogniser at the end of a line; what it wrote is kept in `folder`."""
+class LineRecogniser:
+    """The recogniser at the end of a line; transcripts are cached in `folder`."""
 
-    def __init__(self, stt: Stt, profile: str, mouths: Mouths, folder: Path) -> None:
+    def __init__(self, stt: Stt, profile: str, voices: CallerVoices, folder: Path) -> None:
         self._stt = stt
         self._profile = profile
-        self._mouths = mouths
+        self._voices = voices
         self._folder = folder
         self.decoded = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def hear(self, speaker: Speaker, line: str, text: str) -> str:
-        """What the recogniser writes when `speaker` says `text` over `line`."""
+    def transcribe(self, speaker: Speaker, line: str, text: str) -> str:
+        """The transcript of `text`, spoken by `speaker` through `line`."""
         key = hashlib.sha256(repr((self._profile, speaker, line, text)).encode()).hexdigest()[:24]
         kept = self._folder / f"{key}.txt"
         if kept.exists():
             return kept.read_text()
-        sound = over(line, self._mouths.say(speaker, text), int(key[:8], 16))
+        sound = through_line(line, self._voices.say(speaker, text), int(key[:8], 16))
         self.decoded += 1
         written = self._stt.transcribe(sound).text
         half = kept.with_suffix(".part")

@@ -1,1 +1,1 @@
-"""Language models of the delivery agent: the deterministic dialogue, and the check of what another model says."""
+"""Language models of the delivery agent: the deterministic dialogue, and the wrapper that checks other models' text."""

@@ -1,6 +1,6 @@
-"""The deterministic delivery agent behind the Llm port: needs no model, no key, no network.
+"""The deterministic delivery agent as an Llm: needs no model, no key and no network.
 
-`dialogue.moves` decides what to say; here it becomes a stream, like any other language model's answer.
+`dialogue.moves` decides what to say; this file streams it like the answer of any other language model.
 """
 
 import re
@@ -39,7 +39,7 @@ class DialogueLlm:
                 yield Generated(job_id, "stop" if len(said) == len(words) else "length", read, len(said))
 
     async def check(self) -> None:
-        """Always able to answer."""
+        """Does nothing: this model can always answer."""
 
 
 def offered_tools(request: Generate) -> tuple[ToolSpec, ...]:

@@ -1,7 +1,7 @@
-"""A language model whose every clause is checked against the tool results of the call before it is spoken.
+"""A wrapper of a language model that checks every clause against the tool results of the call before it is spoken.
 
-`grounding.grounder` decides what may be said; here it filters the stream. Tool calls and the end of the
-answer pass unchanged, and so does every answer of an agent without the look-up tool.
+`grounding.grounder` decides what may be said; this file applies it to the stream. Tool calls and the end of an answer pass
+unchanged, and so do answers of agents without the look-up tool.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -25,12 +25,12 @@ _log = structlog.get_logger(__name__)
 
 
 class GroundedLlm:
-    """Implements ports.providers.Llm around another one. Holds no state between requests.
+    """Implements ports.providers.Llm with another one. Has no state between requests.
 
     Args:
-        llm: generates the text. The same stream from it always gives the same stream here.
-        wall_s: seconds since 1970, for "tomorrow" (`Clock.wall_s`); read once a request, as a day in UTC.
-        on_verdict: called for each clause, for counting; must not raise.
+        llm: generates the text. The same stream from it always gives the same filtered stream.
+        wall_s: seconds since 1970 (`Clock.wall_s`), read once a request for the UTC day ("tomorrow").
+        on_verdict: called for each clause, for metrics; must not raise.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class GroundedLlm:
         self._on_verdict = on_verdict
 
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
-        """See ports.providers.Llm. Text comes clause by clause, each as soon as it is certain."""
+        """See ports.providers.Llm. Text comes clause by clause, each as soon as it is checked."""
         if not speaks_of_parcels(request):
             async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
                 async for delta in deltas:
@@ -88,7 +88,7 @@ def speaks_of_parcels(request: Generate) -> bool:
 
 
 def _parted(messages: Sequence[ChatMessage]) -> tuple[Sequence[ChatMessage], str]:
-    """The conversation, and the part of the reply that was spoken already: the last line, when it is the assistant's own."""
+    """The conversation, and the part of the reply that was already spoken: the last message, if it is the assistant's."""
     if messages and messages[-1].role == "assistant" and not messages[-1].tool_calls:
         return messages[:-1], messages[-1].text
     return messages, ""

@@ -1,1 +1,1 @@
-"""Where parcels are looked up: the PostgreSQL catalogue or Sanity, behind a cache with a time budget."""
+"""Sources of parcels: the PostgreSQL catalogue or Sanity, with a cache and a time budget."""

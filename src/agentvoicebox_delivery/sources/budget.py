@@ -1,6 +1,6 @@
-"""What a look-up within a budget came to: an answer with its age, or that nobody can tell now.
+"""The result of a look-up within a time budget: an answer with its age, or none.
 
-Holds the words for it and turns them into the outcome that every front door speaks. How the answer is got is `cache`'s.
+Converts it to the tool's outcome. `cache` does the look-up.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ BUDGET_S = 0.5  # requirement B2.4
 
 
 class AnswerSource(StrEnum):
-    """Where an answer is from. The values are labels of metrics."""
+    """The origin of an answer. The values are labels of metrics."""
 
     FETCHED = "fetched"
     CACHED = "cached"
@@ -26,12 +26,13 @@ class AnswerSource(StrEnum):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a look-up came to.
+    """The result of a look-up.
 
     Attributes:
-        shipments: those that exist among the asked, in the order asked; None when nobody can tell now.
-        age_s: how old the oldest of them is, 0 or more; for `delivery.track.outcome`.
-        failure: machine-readable name of what went wrong, also when the last known answer stands in; None when nothing did.
+        source: the origin of the answer.
+        shipments: the requested parcels that exist, in the order of the request; None if there is no answer.
+        age_s: age of the oldest of them, 0 or more; for `parcels.track.outcome`.
+        failure: machine-readable name of the failure, also when the last known answer is used; None if there was none.
     """
 
     source: AnswerSource
@@ -44,8 +45,8 @@ OUT_OF_TIME = "budget_exceeded"
 
 
 def outcome(asked: Sequence[Candidate], answer: Answer) -> track.LookupOutcome:
-    """What the answer means to the caller who asked."""
+    """The tool's outcome for an answer."""
     if answer.shipments is not None:
         return track.outcome(asked, answer.shipments, age_s=answer.age_s)
-    # The records can be reached, so "try again in a few minutes" would be a promise that nobody keeps.
+    # The records can be reached but not read, so "try again in a few minutes" would be wrong.
     return track.error() if answer.failure == UnreadableRecord.code else track.unavailable()

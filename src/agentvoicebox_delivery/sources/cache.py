@@ -1,8 +1,8 @@
-"""Any shipments behind a memory: fresh answers at once, one request for one parcel, the last known state in time of need.
+"""A cache for a source of parcels: fresh answers at once, one request for one parcel, the last known state as a fallback.
 
-Decides how long an answer is fresh (60 s; "no such parcel" 10 s), how long it may still stand in when the backend fails (1 h,
-told with its age), and when a caller has waited long enough. A stale "not found" never stands in: it would deny a parcel that
-may be there by now. Knows the backend only by the port.
+Decides how long an answer is fresh (60 s; "no such parcel" 10 s), how long it may replace a failed look-up (1 h, with its age),
+and when a look-up exceeds its budget. A stale "not found" is never used as a fallback: the parcel may exist by now. Knows the
+source only through the port.
 """
 
 import asyncio
@@ -22,22 +22,24 @@ from agentvoicebox_delivery.sources.single_flight import SingleFlight
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
 FRESH_S = 60.0  # requirement B2.1
-NEGATIVE_FRESH_S = 10.0  # a parcel announced a moment ago should soon be found
+NEGATIVE_FRESH_S = 10.0  # a new parcel should soon be found
 LAST_KNOWN_S = 3600.0
-MOST_PARCELS = 10_000  # some 10 MB; a look-up remembers up to 16
+MOST_PARCELS = 10_000  # about 10 MB; a look-up stores up to 16
 
 _log = structlog.get_logger(__name__)
 
 
 class CacheStats(msgspec.Struct, frozen=True):
-    """Counts since the start, one for each look-up, and the size.
+    """Counts of look-ups since the start, and the size of the cache.
 
     Attributes:
-        hits: answered at once; of these `negative` with "no such parcel".
-        misses: waited for the backend; of these `joins` for a request of somebody else's.
-        stale: misses that ended with the last known answer.
-        unavailable: misses that ended with none.
-        size: parcels remembered, known to exist or not to.
+        hits: answered from the cache.
+        negative: hits with the answer "no such parcel".
+        misses: waited for the source.
+        joins: misses that shared the request of another look-up.
+        stale: misses that were answered with the last known state.
+        unavailable: misses without an answer.
+        size: parcels in the cache, including numbers without a parcel.
     """
 
     hits: int = 0
@@ -55,21 +57,21 @@ class CacheStats(msgspec.Struct, frozen=True):
 
 
 class _Unreadable:
-    """In place of a parcel whose record can't be read."""
+    """Marks a parcel whose record can't be read."""
 
 
 _UNREADABLE = _Unreadable()
-_Brought = Known | _Unreadable
+_Fetched = Known | _Unreadable
 
 
 class CachedShipments:
-    """Shipments with a memory. Implements ports.shipments.Shipments. Close it before what it wraps.
+    """A source of parcels with a cache. Implements parcels.port.Shipments. Close it before the wrapped source.
 
     Args:
-        shipments: the backend.
-        fresh_s, negative_fresh_s: how long an answer is as good as new.
-        last_known_s: how long a parcel's state may stand in when the backend fails.
-        most: parcels remembered.
+        shipments: the wrapped source.
+        fresh_s, negative_fresh_s: how long an answer, or "no such parcel", is fresh.
+        last_known_s: how long a parcel's state may replace a failed look-up.
+        most: most parcels in the cache.
     """
 
     def __init__(
@@ -88,19 +90,19 @@ class CachedShipments:
         self._last_known_s = last_known_s
         self._clock = clock or SystemClock()
         self._known = KnownParcels(most)
-        self._flights: SingleFlight[Key, _Brought] = SingleFlight(self._fetch, self._land)
+        self._flights: SingleFlight[Key, _Fetched] = SingleFlight(self._fetch, self._store)
         self._counts = dict.fromkeys(CacheStats.__struct_fields__, 0)
 
     @property
     def stats(self) -> CacheStats:
-        """Counts until now."""
+        """Counts since the start."""
         return CacheStats(**self._counts | {"size": len(self._known)})
 
     async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments. Fresh or nothing: this result has no place for an age.
+        """See parcels.port. Only fresh answers, because the result has no age.
 
         Raises:
-            Whatever the backend raises.
+            The errors of the wrapped source.
         """
         answer = await self._look_up(tenant_id, tracking_ids, budget_s=None)
         if isinstance(answer, AgentVoiceBoxError):
@@ -109,9 +111,9 @@ class CachedShipments:
         return list(answer.shipments or ())
 
     async def find_within(self, tenant_id: str, tracking_ids: Sequence[str], budget_s: float = BUDGET_S) -> Answer:
-        """A fresh answer; else, when the backend fails or `budget_s` is over, the last known one; else that nobody can tell.
+        """A fresh answer; if the source fails or `budget_s` is over, the last known one; otherwise an answer without parcels.
 
-        The request goes on after the budget, and its answer is remembered. Raises nothing that the backend raises on purpose.
+        The request continues after the budget, and its answer is cached. Raises no AgentVoiceBoxError.
         """
         answer = await self._look_up(tenant_id, tracking_ids, budget_s=budget_s)
         if isinstance(answer, Answer):
@@ -122,10 +124,10 @@ class CachedShipments:
         return last_known or Answer(AnswerSource.NOWHERE, None, failure=failure)
 
     def invalidate(self, tracking_id: str | None = None) -> int:
-        """Forget a parcel, or all of them, for all tenants; what is on its way about it is not remembered either.
+        """Remove a parcel, or all (None), for all tenants; answers of running requests for it are not cached.
 
         Returns:
-            How many were remembered.
+            Number of removed entries.
         """
         known = [key for key in self._known.snapshot() if tracking_id in (None, key[1])]
         self._known.forget(known)
@@ -133,7 +135,7 @@ class CachedShipments:
         return len(known)
 
     async def close(self) -> None:
-        """End requests under way. Idempotent."""
+        """Cancel running requests. Idempotent."""
         await self._flights.close()
 
     async def _look_up(
@@ -150,16 +152,16 @@ class CachedShipments:
             self._counts["negative"] += not answer.shipments
             return answer
         self._counts["misses"] += 1
-        flights, is_new = self._flights.board(missing)
+        flights, is_new = self._flights.join(missing)
         self._counts["joins"] += not is_new
         done, pending = await asyncio.wait(flights, timeout=budget_s)
         failure: AgentVoiceBoxError | None = None
-        brought: dict[Key, _Brought] = dict(fresh)
+        fetched: dict[Key, _Fetched] = dict(fresh)
         for flight in done:
             if flight.cancelled():
                 failure = ProviderUnavailable("look-ups are being shut down")
             elif (error := flight.exception()) is None:
-                brought |= {key: value for key, value in flight.result().items() if key in missing}
+                fetched |= {key: value for key, value in flight.result().items() if key in missing}
             elif isinstance(error, AgentVoiceBoxError):
                 failure = error
             else:
@@ -168,39 +170,39 @@ class CachedShipments:
             return ProviderUnavailable("the look-up took too long", code=OUT_OF_TIME)
         if failure is not None:
             return failure
-        readable = {key: value for key, value in brought.items() if isinstance(value, Known)}
+        readable = {key: value for key, value in fetched.items() if isinstance(value, Known)}
         unreadable = [key[1] for key in keys if key not in readable]
         found = self._answer(AnswerSource.FETCHED, {key: readable[key] for key in keys if key in readable})
-        # The first was plainly said, so its silence can't be covered by what was found for another reading.
+        # The first candidate is the most likely one: if its record can't be read, a result for another candidate is no answer.
         if unreadable and (keys[0] not in readable or not found.shipments):
             return UnreadableRecord(unreadable, found.shipments or ())
         return found
 
     def _fresh(self, keys: Sequence[Key]) -> dict[Key, Known]:
-        """What is known and as good as new.
+        """The fresh entries of these keys.
 
-        Where the first, plainly said, is there, it is no news whether parcels exist for its look-alikes; so their absence
-        then lasts as long as its presence, and one answer is remembered as a whole.
+        If the parcel of the first key exists, "no such parcel" for the other keys stays fresh as long as the first entry, so
+        that an answer expires as a whole.
         """
         now_s = self._clock.monotonic_s()
         first = self._known.get(keys[0])
-        is_first_there = first is not None and first.shipment is not None and now_s - first.asked_s < self._fresh_s
+        is_first_there = first is not None and first.shipment is not None and now_s - first.requested_s < self._fresh_s
         fresh = {}
         for key in keys:
             known = self._known.get(key)
             if known is not None:
                 is_lasting = known.shipment is not None or is_first_there
-                if now_s - known.asked_s < (self._fresh_s if is_lasting else self._negative_fresh_s):
+                if now_s - known.requested_s < (self._fresh_s if is_lasting else self._negative_fresh_s):
                     fresh[key] = known
         return fresh
 
     def _last_known(self, tenant_id: str, tracking_ids: Sequence[str], failure: str | None) -> Answer | None:
-        """The last answer to this very question, every number of it, if it told of a parcel."""
+        """The last answer to the same look-up, if it is complete and contains a parcel."""
         now_s = self._clock.monotonic_s()
         known: dict[Key, Known] = {}
         for key in _keys(tenant_id, tracking_ids):
             each = self._known.get(key)
-            if each is None or now_s - each.asked_s >= self._last_known_s:
+            if each is None or now_s - each.requested_s >= self._last_known_s:
                 return None
             known[key] = each
         answer = self._answer(AnswerSource.LAST_KNOWN, known)
@@ -208,13 +210,13 @@ class CachedShipments:
 
     def _answer(self, source: AnswerSource, known: Mapping[Key, Known]) -> Answer:
         now_s = self._clock.monotonic_s()
-        found = [(each.shipment, now_s - each.asked_s) for each in known.values() if each.shipment is not None]
+        found = [(each.shipment, now_s - each.requested_s) for each in known.values() if each.shipment is not None]
         ages_s = [age_s for _, age_s in found]
         return Answer(source, tuple(shipment for shipment, _ in found), max(ages_s, default=0.0))
 
-    async def _fetch(self, keys: Sequence[Key]) -> Mapping[Key, _Brought]:
-        tenant_id = keys[0][0]  # a look-up is one tenant's
-        asked_s = self._clock.monotonic_s()
+    async def _fetch(self, keys: Sequence[Key]) -> Mapping[Key, _Fetched]:
+        tenant_id = keys[0][0]  # a look-up belongs to one tenant
+        requested_s = self._clock.monotonic_s()
         unreadable: tuple[str, ...] = ()
         try:
             found: Sequence[Shipment] = await self._shipments.find(tenant_id, [tracking_id for _, tracking_id in keys])
@@ -224,14 +226,14 @@ class CachedShipments:
             _log.warning("look-up failed", code=error.code, reason=error.message)
             raise
         by_id = {shipment.tracking_id: shipment for shipment in found}
-        return {key: _UNREADABLE if key[1] in unreadable else Known(by_id.get(key[1]), asked_s) for key in keys}
+        return {key: _UNREADABLE if key[1] in unreadable else Known(by_id.get(key[1]), requested_s) for key in keys}
 
-    def _land(self, brought: Mapping[Key, _Brought]) -> None:
-        for key, value in brought.items():
+    def _store(self, fetched: Mapping[Key, _Fetched]) -> None:
+        for key, value in fetched.items():
             if isinstance(value, Known):
                 self._known.put(key, value)
 
 
 def _keys(tenant_id: str, tracking_ids: Sequence[str]) -> list[Key]:
-    # No more than the port answers for: what was not asked must not be remembered as absent.
+    # The port ignores further ids; they must not be cached as missing.
     return [(tenant_id, each) for each in list(dict.fromkeys(tracking_ids))[:MOST_CANDIDATES]]

@@ -1,4 +1,4 @@
-"""The shipments port on our own PostgreSQL table."""
+"""The source of parcels in a PostgreSQL table."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,35 +10,35 @@ from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 
 _FIND, _NEAR, _UPSERT = load("shipments_find"), load("shipments_near"), load("shipment_upsert")
-MOST_ALIKE, MOST_NEAR = 200, 400  # of those that end alike or share one beginning; of all
+MOST_ALIKE, MOST_NEAR = 200, 400  # rows for one ending or beginning; rows in all
 
 
 class Catalogue:
-    """Shipments in PostgreSQL. Implements ports.shipments.Shipments and NearShipments."""
+    """Shipments in PostgreSQL. Implements parcels.port.Shipments and NearShipments."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
     async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments. Raises StorageLost."""
+        """See parcels.port. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_FIND, tenant_id, list(tracking_ids)[:MOST_CANDIDATES])
         return [_shipment(row) for row in rows]
 
     async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments.NearShipments. Raises StorageLost."""
+        """See parcels.port.NearShipments. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             rows = await connection.fetch(_NEAR, tenant_id, list(endings), list(beginnings), MOST_ALIKE, MOST_NEAR)
         return [_shipment(row) for row in rows]
 
     async def put(self, tenant_id: str, shipments: Iterable[Shipment]) -> None:
-        """Add shipments, or replace those of the same id, in one transaction. Raises StorageLost or StorageRefused."""
+        """Insert or replace shipments in one transaction. Raises StorageLost or StorageRefused."""
         rows = [_row(tenant_id, shipment) for shipment in shipments]
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             await connection.executemany(_UPSERT, rows)
 
     async def check(self) -> None:
-        """Health: raises StorageLost when look-ups could not be answered now."""
+        """Raises StorageLost if look-ups can't be answered now."""
         await self._postgres.check()
 
 

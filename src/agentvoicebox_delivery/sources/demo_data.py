@@ -1,7 +1,7 @@
-"""A few dozen made-up parcels in every state, so that a fresh install has something to tell.
+"""Example parcels in every state, for a new installation.
 
-All days are relative to the day of seeding: seeding again on a later day moves them along, and changes nothing else.
-`PKG004` is out for delivery; it is the parcel of the demo call.
+All days are relative to the day of seeding: seeding again on a later day changes only the days. `PKG004` is out for delivery; it
+is the parcel of the demo call.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ _PARCELS: tuple[tuple[str, ShipmentStatus, str, int | None, int, int, str | None
 
 
 def parcels(today: date) -> Iterator[Shipment]:
-    """The demo parcels as they stand on a day."""
+    """The demo parcels with the data of a day."""
     for tracking_id, status, carrier, arrives_in, days_ago, hour, place in _PARCELS:
         at = datetime.combine(today - timedelta(days=days_ago), time(hour), UTC)
         eta = None if arrives_in is None else today + timedelta(days=arrives_in)
@@ -67,10 +67,10 @@ def parcels(today: date) -> Iterator[Shipment]:
 
 
 async def seed(postgres: Postgres, tenant_id: str, *, today: date | None = None) -> int:
-    """Put the demo parcels into a tenant's catalogue, as they stand `today` (None: this day, UTC). Idempotent.
+    """Insert the demo parcels into a tenant's catalogue, with the data of `today` (None: the current UTC day). Idempotent.
 
     Returns:
-        How many there are.
+        Number of parcels.
 
     Raises:
         StorageLost, StorageRefused: nothing was written.

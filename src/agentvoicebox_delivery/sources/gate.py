@@ -1,7 +1,7 @@
-"""Who may knock at a backend now: one breaker for its failures, one for its rate limit.
+"""Admission of calls to a backend: one circuit breaker for its failures, one for its rate limit.
 
-Holds the two pure states and a clock, tells each change of state to whoever logs and measures. A call that was let in before the
-breaker changed its mind no longer counts, so late failures don't keep a backend shut out, nor late answers let everybody in.
+Has the two pure states and a clock, and reports each change of state for logs and metrics. The result of a call that was admitted
+before the last change is ignored, so that late failures do not open a breaker and late answers do not close it.
 """
 
 from collections.abc import Callable
@@ -13,30 +13,30 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 
-# Sanity counts requests by the second, so quiet need not be long.
+# Sanity counts requests a second, so a short pause is enough.
 LIMITED = BreakerPolicy(failures_to_open=5, open_s=5.0)
 
 OnChange = Callable[[str, BreakerState, BreakerState], None]
 
 
 class Verdict(StrEnum):
-    """How an admitted call ended, for the gate."""
+    """The result of an admitted call."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LIMITED = "limited"
-    RELEASED = "released"  # it says nothing about the backend's health
+    RELEASED = "released"  # no information about the backend's health
 
 
 class Ticket(msgspec.Struct, frozen=True):
     """Admission of one call.
 
     Attributes:
-        turn: how often the gate had changed.
-        is_probe: the one call that tries whether the backend is back.
+        generation: number of state changes before the admission.
+        is_probe: whether this is the one call that tests whether the backend is available again.
     """
 
-    turn: int
+    generation: int
     is_probe: bool
 
 
@@ -44,8 +44,8 @@ class Gate:
     """The gate of one backend.
 
     Args:
-        name: of the backend, for people and metrics; its rate limit is `<name>_rate_limit`.
-        on_change: told (name, state before, state after).
+        name: name of the backend in errors and metrics; that of its rate limit is `<name>_rate_limit`.
+        on_change: called with (name, state before, state after).
     """
 
     def __init__(
@@ -59,19 +59,19 @@ class Gate:
     ) -> None:
         self._clock = clock
         self._on_change = on_change
-        self._turn = 0
+        self._generation = 0
         names = (name, f"{name}_rate_limit")
         self._breakers = dict(zip(names, (Breaker(policy or BreakerPolicy()), Breaker(limited)), strict=True))
-        self._told = dict.fromkeys(names, BreakerState.CLOSED)
+        self._last_states = dict.fromkeys(names, BreakerState.CLOSED)
         self._failures, self._limit = names
 
     @property
     def state(self) -> BreakerState:
-        """Of the failures' breaker, for health and metrics."""
+        """State of the breaker for failures, for health and metrics."""
         return self._breakers[self._failures].state(self._clock.monotonic_s())
 
     def admit(self) -> Ticket:
-        """Ask to call. Report the end of the call with `settle`. Raises ProviderUnavailable when nobody may call now."""
+        """Admit a call; report its result with `report`. Raises ProviderUnavailable if no call is allowed now."""
         now_s = self._clock.monotonic_s()
         before = dict(self._breakers)
         is_probe = False
@@ -81,14 +81,14 @@ class Gate:
             if not is_admitted:
                 self._breakers = before
                 wait_s = breaker.retry_after_s(now_s)
-                why = "asked for quiet" if name == self._limit else "failed too often"
-                raise ProviderUnavailable(f"{self._failures} {why} and is left alone, {wait_s:.0f} s more")
-        self._tell()
-        return Ticket(self._turn, is_probe)
+                why = "has limited our requests" if name == self._limit else "has failed too often"
+                raise ProviderUnavailable(f"{self._failures} {why}; the next request is possible in {wait_s:.0f} s")
+        self._notify()
+        return Ticket(self._generation, is_probe)
 
-    def settle(self, ticket: Ticket, verdict: Verdict) -> None:
-        """Report how an admitted call ended."""
-        if ticket.turn != self._turn:
+    def report(self, ticket: Ticket, verdict: Verdict) -> None:
+        """Report the result of an admitted call."""
+        if ticket.generation != self._generation:
             return
         now_s = self._clock.monotonic_s()
         failures, limit = self._breakers[self._failures], self._breakers[self._limit]
@@ -102,19 +102,19 @@ class Gate:
             case Verdict.RELEASED:
                 failures, limit = failures.released(), limit.released()
         self._breakers = {self._failures: failures, self._limit: limit}
-        self._tell()
+        self._notify()
 
     def reset(self) -> None:
-        """Let everybody in again, by hand."""
+        """Close both breakers."""
         self._breakers = {name: Breaker(breaker.policy) for name, breaker in self._breakers.items()}
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         now_s = self._clock.monotonic_s()
         for name, breaker in self._breakers.items():
-            before, after = self._told[name], breaker.state(now_s)
+            before, after = self._last_states[name], breaker.state(now_s)
             if before is not after:
-                self._told[name] = after
-                self._turn += 1
+                self._last_states[name] = after
+                self._generation += 1
                 if self._on_change is not None:
                     self._on_change(name, before, after)

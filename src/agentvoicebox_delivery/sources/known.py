@@ -1,6 +1,6 @@
-"""What was last known of each parcel, and when: a bounded memory that forgets what was not asked for longest.
+"""The last known state of each parcel with its time, in a bounded memory (least recently used entries are dropped).
 
-Decides nothing about how old is too old; that is `cache`'s.
+`cache` decides which age is too old.
 """
 
 from collections import OrderedDict
@@ -14,23 +14,23 @@ Key = tuple[str, str]  # tenant id, tracking id
 
 
 class Known(msgspec.Struct, frozen=True):
-    """One parcel as it was at a moment.
+    """The state of one parcel at a time.
 
     Attributes:
-        shipment: None: there was none of this number.
-        asked_s: when the question went out (monotonic), so that an age is never told too young.
+        shipment: None if there was no such parcel.
+        requested_s: time of the request (monotonic), not of the answer, so that the age is never too low.
     """
 
     shipment: Shipment | None
-    asked_s: float
+    requested_s: float
 
 
 class KnownParcels:
-    """At most `most` parcels, of all tenants together."""
+    """The last known parcels, at most `most` for all tenants together."""
 
     def __init__(self, most: int) -> None:
         if most < 1:
-            raise ValueError("a memory holds at least one parcel")
+            raise ValueError("the size should be at least 1")
         self._most = most
         self._parcels: OrderedDict[Key, Known] = OrderedDict()
 
@@ -38,24 +38,24 @@ class KnownParcels:
         return len(self._parcels)
 
     def get(self, key: Key) -> Known | None:
-        """What is known; the parcel counts as asked for now."""
+        """The entry of a key, which becomes the most recently used one; None if there is none."""
         known = self._parcels.get(key)
         if known is not None:
             self._parcels.move_to_end(key)
         return known
 
     def put(self, key: Key, known: Known) -> None:
-        """Remember; the one not asked for longest goes when there is no room."""
+        """Store an entry; drops the least recently used one if the memory is full."""
         self._parcels[key] = known
         self._parcels.move_to_end(key)
         if len(self._parcels) > self._most:
             self._parcels.popitem(last=False)
 
     def snapshot(self) -> Sequence[Key]:
-        """All keys."""
+        """All keys, copied."""
         return tuple(self._parcels)
 
     def forget(self, keys: Iterable[Key]) -> None:
-        """Remove some; unknown ones are ignored."""
+        """Remove entries; unknown keys are ignored."""
         for key in keys:
             self._parcels.pop(key, None)

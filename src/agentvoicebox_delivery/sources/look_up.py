@@ -1,7 +1,7 @@
-"""Where answers about parcels come from: one of the sources, behind the cache, within a time budget.
+"""The look-up of parcels: one of the sources with the cache, within a time budget.
 
-Decides which source the settings mean and whether it is well. How long an answer is fresh, and what replaces it, is up to
-`sources.cache`.
+Builds the source from the settings and checks its health. `sources.cache` decides how long an answer is fresh and what replaces
+it.
 """
 
 import asyncio
@@ -37,19 +37,20 @@ class CheckedSource(Shipments, Protocol):
     """A source of parcels whose health can be checked."""
 
     async def check(self) -> None:
-        """Raises AgentVoiceBoxError when look-ups could not be answered now."""
+        """Raises AgentVoiceBoxError if look-ups can't be answered now."""
 
 
 class LookUp:
-    """Answers questions about parcels. Implements kits.services.Dependency.
+    """Looks up parcels. Implements kits.services.Dependency.
 
     Args:
-        name: of the source, for people.
-        source: of parcels.
-        cache: over the source.
-        metrics: count each answer.
-        reset: closes the source's breaker by hand; None when it has none.
-        breaker: its state; None when it has none.
+        name: name of the source, for operators.
+        source: the source, for health checks.
+        cache: the cache of the source.
+        metrics: counts each answer.
+        reset: closes the source's circuit breaker; None if it has none.
+        breaker: returns its state; None if it has none.
+        clock: for the time of checks.
     """
 
     label = "shipments"
@@ -77,10 +78,10 @@ class LookUp:
         metrics.watch_cache(lambda: cache.stats)
 
     async def find(self, tenant_id: str, asked: list[Candidate], budget_s: float = BUDGET_S) -> Answer:
-        """What is known of the asked parcels, and how old that is, within `budget_s`.
+        """Look up candidates within `budget_s`.
 
         Raises:
-            Whatever a source raises that is no AgentVoiceBoxError.
+            Only exceptions of a source that are not AgentVoiceBoxErrors (bugs).
         """
         answer = await self._cache.find_within(tenant_id, [each.tracking_id for each in asked], budget_s)
         self._metrics.looked_up(answer.source)
@@ -94,31 +95,31 @@ class LookUp:
 
     @property
     def stats(self) -> CacheStats:
-        """Of the cache."""
+        """Counts of the cache."""
         return self._cache.stats
 
     @property
     def breaker(self) -> BreakerState | None:
-        """Of the source."""
+        """State of the source's circuit breaker; None if it has none."""
         return self._breaker() if self._breaker else None
 
     def reset(self) -> bool:
-        """Close the breaker now; False when the source has none."""
+        """Close the breaker; False if the source has none."""
         if self._reset is None:
             return False
         self._reset()
         return True
 
     def forget(self, tracking_id: str | None = None) -> int:
-        """Forget a parcel (None: all); how many were remembered."""
+        """Remove a parcel (None: all) from the cache; returns the number of removed entries."""
         return self._cache.invalidate(tracking_id)
 
     async def source_check(self) -> None:
-        """Raises AgentVoiceBoxError when the source could not answer now."""
+        """Raises AgentVoiceBoxError if the source can't answer now."""
         await self._source.check()
 
     async def check(self) -> DependencyState:
-        """Check the source, at most 2 s."""
+        """Check the source, within 2 s."""
         try:
             async with asyncio.timeout(CHECK_S):
                 await self._source.check()
@@ -136,7 +137,7 @@ class LookUp:
         return state
 
     async def keep_checking(self, stop: asyncio.Event) -> None:
-        """Check every 5 s until `stop`, so that readiness is told without asking anybody."""
+        """See kits.services.Dependency. Checks every 5 s."""
         while not stop.is_set():
             await self.check()
             with contextlib.suppress(TimeoutError):
@@ -148,7 +149,7 @@ class LookUp:
 
 
 class _RetriedOnce:
-    """A pooled connection may have died with a restarted server; the next one is fresh. Implements parcels.port.Shipments."""
+    """Retries a look-up once: a pooled connection may have died with a restarted server. Implements parcels.port.Shipments."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -169,7 +170,7 @@ class _RetriedOnce:
 async def open_look_up(
     settings: DeliverySettings, postgres_url: str, metrics: LookUpMetrics, clock: Clock
 ) -> AsyncIterator[tuple[LookUp, Near | None]]:
-    """The look-up that the settings mean, and the look-up of similar numbers where the source has one.
+    """Open the look-up of the settings, and the look-up of similar numbers if the source has one.
 
     Raises:
         SettingsError: Sanity's settings are invalid.

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the look-up: where answers came from, requests to Sanity, its breaker, the cache."""
+"""Prometheus metrics of the look-up: origin of answers, requests to Sanity, its breaker, the cache."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,12 +16,14 @@ class LookUpMetrics:
     """The look-up's metrics in one process.
 
     Args:
-        registry: where they are registered.
+        registry: registry of the metrics.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._sources = Counter("avb_shipments_answers", "Where answers came from.", ["source"], registry=registry)
+        self._sources = Counter(
+            "avb_shipments_answers", "Look-ups by origin of the answer.", ["source"], registry=registry
+        )
         self._attempts = Counter("avb_sanity_attempts", "Requests to Sanity.", ["kind"], registry=registry)
         self._attempt_s = Histogram(
             "avb_sanity_attempt_seconds", "Time of one request to Sanity.", buckets=ATTEMPT_BUCKETS_S, registry=registry
@@ -30,11 +32,11 @@ class LookUpMetrics:
         self._changes = Counter("avb_breaker_changes", "Changes of a breaker.", ["name", "to"], registry=registry)
 
     def looked_up(self, source: AnswerSource) -> None:
-        """A look-up came to an answer."""
+        """A look-up has ended."""
         self._sources.labels(source.value).inc()
 
     def sanity_attempt(self, kind: str, seconds: float) -> None:
-        """A request to Sanity ended; `kind` is of `sources.sanity_answer`."""
+        """A request to Sanity has ended; `kind` is a `sources.sanity_answer.Kind`."""
         self._attempts.labels(str(kind)).inc()
         self._attempt_s.observe(seconds)
 
@@ -57,9 +59,11 @@ class _CacheMetrics:
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
         stats = self._stats()
-        counts = CounterMetricFamily("avb_cache_lookups", "Look-ups, by what the cache held.", labels=["result"])
+        counts = CounterMetricFamily("avb_cache_lookups", "Look-ups by result of the cache.", labels=["result"])
         for result in ("hits", "negative", "misses", "joins", "stale", "unavailable"):
             counts.add_metric([result], float(getattr(stats, result)))
         yield counts
-        yield GaugeMetricFamily("avb_cache_parcels", "Parcels remembered.", value=float(stats.size))
-        yield GaugeMetricFamily("avb_cache_hit_ratio", "Hits of all look-ups, 0 to 1.", value=stats.hit_ratio)
+        yield GaugeMetricFamily("avb_cache_parcels", "Parcels in the cache.", value=float(stats.size))
+        yield GaugeMetricFamily(
+            "avb_cache_hit_ratio", "Share of hits among all look-ups, 0 to 1.", value=stats.hit_ratio
+        )

@@ -1,8 +1,8 @@
-"""The shipments port on Sanity, over its HTTP query API: one deadline for all tries, and every failure told in our terms.
+"""The source of parcels in Sanity, over its HTTP query API: one deadline for all attempts, and errors of this project's types.
 
-A look-up is one question for all its candidates. What comes back is judged in `sanity_answer` and read in `sanity_documents`; who
-may knock is the gate's. The breaker counts look-ups, not tries: at 30 % lost requests five lost in a row happen every few
-minutes, five lost look-ups never. Caching is not done here (see `cache`).
+A look-up is one query for all its candidates. `sanity_answer` checks the answer, `sanity_documents` reads the documents, and the
+gate admits calls. The breaker counts look-ups, not attempts: at 30 % lost requests, five consecutive losses happen every few
+minutes, but five consecutive failed look-ups do not. Caching is in `cache`.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from agentvoicebox.resilience.breaker import BreakerPolicy, BreakerState
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources.gate import Gate, OnChange, Verdict
-from agentvoicebox_delivery.sources.sanity_answer import UNWELL, AttemptFailed, Kind, garbage, result_of
+from agentvoicebox_delivery.sources.sanity_answer import BREAKER_KINDS, AttemptFailed, Kind, garbage, result_of
 from agentvoicebox_delivery.sources.sanity_documents import read
 from agentvoicebox_delivery.sources.sanity_query import MOST_DOCUMENTS, Question, SanityDataset, how_many, shipments_of
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
 
 NAME = "sanity"
-DEADLINE_S = 4.0  # a hosted voice platform may wait 5 s; the rest is ours to answer in
+DEADLINE_S = 4.0  # a hosted voice platform may wait 5 s; the rest is for the answer
 ATTEMPT_S = 1.5
 CONNECT_S = 0.5
 WAITS = Backoff(first_s=0.1, factor=2.0, longest_s=0.4, tries=3, spread=0.2)  # requirement B2.2
-LEAST_USEFUL_S = 0.05  # a try with less time than this can't end well
-LONGEST_ANSWER_BYTES = 1_000_000  # 64 documents take some 30 kB
+LEAST_USEFUL_S = 0.05  # an attempt with less time can't succeed
+LONGEST_ANSWER_BYTES = 1_000_000  # 64 documents have about 30 kB
 CONNECTIONS = 50
 CHECK_LASTS_S = 5.0
 
@@ -39,19 +39,21 @@ _log = structlog.get_logger(__name__)
 
 
 class SanityShipments:
-    """Shipments in Sanity. Implements ports.shipments.Shipments. Close it when done.
+    """Shipments in Sanity. Implements parcels.port.Shipments. Close it after use.
 
     Args:
-        tenants: whose parcels the dataset holds; anybody else finds nothing. None: everybody's.
-        deadline_s: for a look-up, all tries and waits together.
-        attempt_s, connect_s: for one try, and for connecting within it.
-        waits: how often, and after which waits.
-        breaker: when Sanity is left alone, and for how long.
-        on_change: told each change of a breaker: (`sanity` or `sanity_rate_limit`, before, after).
-        on_attempt: told how each request ended, and after how many seconds.
-        chance: draws 0 to 1 for the spread of waits.
-        sleep: waits so many seconds.
-        transport: instead of the network.
+        dataset: the dataset of the shipments.
+        tenants: tenants whose parcels are in the dataset; others find nothing. None: all tenants.
+        deadline_s: for a look-up with all its attempts and waits.
+        attempt_s, connect_s: timeouts of one attempt, and of its connection.
+        waits: number of attempts and the waits between them.
+        breaker: policy of the circuit breaker for failures.
+        on_change: called at each change of a breaker: (`sanity` or `sanity_rate_limit`, before, after).
+        on_attempt: called after each request: (kind of result, duration in seconds).
+        clock: for deadlines and breakers.
+        chance: random numbers from 0 to 1, for the jitter of waits.
+        sleep: waits for a number of seconds.
+        transport: replaces the network in tests.
     """
 
     def __init__(
@@ -93,30 +95,30 @@ class SanityShipments:
 
     @property
     def breaker_state(self) -> BreakerState:
-        """For health and metrics."""
+        """State of the breaker for failures, for health and metrics."""
         return self._gate.state
 
     def reset(self) -> None:
-        """Close the breakers by hand, and forget the last check."""
+        """Close the breakers, and discard the result of the last check."""
         self._gate.reset()
         self._checked = None
 
     async def find(self, tenant_id: str, tracking_ids: Sequence[str]) -> list[Shipment]:
-        """See ports.shipments. At most 4 s.
+        """See parcels.port. At most 4 s.
 
         Raises:
             ProviderTimeout, ProviderUnavailable: Sanity can't answer now.
-            BadProviderAnswer: it answers what can't be read, or refuses us; the message names the setting to look at.
-            UnreadableRecord: some of the asked parcels exist, and their state can't be told; it carries the others.
+            BadProviderAnswer: its answer is invalid, or it refuses the request; the message names the setting to check.
+            UnreadableRecord: some of the requested parcels exist, but their state can't be read; it has the other parcels.
         """
         wanted = list(tracking_ids)[:MOST_CANDIDATES]
         if not wanted or (self._tenants is not None and tenant_id not in self._tenants):
             return []
-        documents = await self._ask(shipments_of(wanted))
+        documents = await self._query(shipments_of(wanted))
         if not isinstance(documents, list):
             raise BadProviderAnswer("Sanity answered a look-up with something other than a list")
         if len(documents) >= MOST_DOCUMENTS:
-            raise BadProviderAnswer("Sanity holds so many documents for these numbers that some may be missing")
+            raise BadProviderAnswer("Sanity has too many documents for these numbers; some may be missing")
         reading = read(documents, wanted)
         shipments = [reading.shipments[each] for each in dict.fromkeys(wanted) if each in reading.shipments]
         if reading.unreadable:
@@ -124,14 +126,14 @@ class SanityShipments:
         return shipments
 
     async def check(self) -> None:
-        """Health; the same answer for 5 s, at once. Sees through a private dataset that looks empty without a token.
+        """Check that look-ups can be answered; the result is cached for 5 s. Detects a private dataset, which looks empty.
 
         Raises:
-            ProviderTimeout, ProviderUnavailable, BadProviderAnswer: look-ups could not be answered now; the message says
-                what to look at.
+            ProviderTimeout, ProviderUnavailable, BadProviderAnswer: look-ups can't be answered now; the message names the
+                setting to check.
         """
         if self._gate.state is BreakerState.OPEN:
-            raise ProviderUnavailable("Sanity failed too often and is left alone for a while")
+            raise ProviderUnavailable("Sanity has failed too often; no requests are sent for a while")
         if self._checked is None or self._clock.monotonic_s() - self._checked[0] >= CHECK_LASTS_S:
             if self._checking is None:
                 self._checking = asyncio.create_task(self._check(), name="sanity-check")
@@ -157,9 +159,9 @@ class SanityShipments:
                 failed = ProviderUnavailable(
                     f"Sanity shows no shipment in {self._dataset.place}: "
                     + (
-                        "it is empty, or AVB_SANITY_TOKEN may not read it"
+                        "it is empty, or AVB_SANITY_TOKEN has no read access"
                         if self._dataset.token
-                        else "it is empty, or private: then set AVB_SANITY_TOKEN"
+                        else "it is empty, or it is private and AVB_SANITY_TOKEN is missing"
                     )
                 )
         except AttemptFailed as failure:
@@ -168,23 +170,23 @@ class SanityShipments:
             self._checking = None
         self._checked = (self._clock.monotonic_s(), failed)
 
-    async def _ask(self, question: Question) -> Any:
-        """Ask through the gate, trying again where it may help."""
+    async def _query(self, question: Question) -> Any:
+        """Run a query through the gate, with retries."""
         ticket = self._gate.admit()
         verdict = Verdict.RELEASED
         try:
-            # A probe is one knock: nobody waits for a backend that was away a moment ago.
+            # A probe is a single attempt: callers should not wait for a backend that has just failed.
             result = await self._try(question, tries=1 if ticket.is_probe else self._waits.tries)
             verdict = Verdict.SUCCEEDED
             return result
         except AttemptFailed as failure:
-            if failure.kind in UNWELL:
+            if failure.kind in BREAKER_KINDS:
                 verdict = Verdict.FAILED
             elif failure.kind is Kind.LIMITED:
                 verdict = Verdict.LIMITED
             _raise(failure)
         finally:
-            self._gate.settle(ticket, verdict)
+            self._gate.report(ticket, verdict)
 
     async def _try(self, question: Question, *, tries: int) -> Any:
         until_s = self._clock.monotonic_s() + self._deadline_s
@@ -200,18 +202,18 @@ class SanityShipments:
                     raise
                 wait_s = max(wait_s, failure.retry_after_s or 0.0)
                 if self._clock.monotonic_s() + wait_s + LEAST_USEFUL_S > until_s:
-                    raise  # the answer would come too late for anybody
+                    raise  # the answer would be too late
                 if self._gate.state is BreakerState.OPEN:
                     raise
-                _log.info("trying again", why=failure.kind.value, failures=failures, wait_s=round(wait_s, 3))
+                _log.info("retry", why=failure.kind.value, failures=failures, wait_s=round(wait_s, 3))
                 await self._sleep(wait_s)
 
     async def _attempt(self, request: httpx.Request, limit_s: float) -> Any:
         """One request, at most `limit_s`. Raises AttemptFailed."""
         begun_s = self._clock.monotonic_s()
-        kind: Kind | None = None  # stays so when the caller is gone
+        kind: Kind | None = None  # stays None when the task is cancelled
         try:
-            # httpx limits each read, so an answer that drips would never end without a limit around it all.
+            # httpx limits each read, so a slow answer needs a limit for the whole attempt.
             async with asyncio.timeout(limit_s):
                 status, headers, body = await self._exchange(request)
             result = result_of(status, headers, body, self._dataset, wall_s=self._clock.wall_s())
@@ -225,7 +227,7 @@ class SanityShipments:
             raise AttemptFailed(kind, ProviderTimeout("Sanity did not answer in time"), may_retry=True) from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             kind = Kind.REFUSED
-            raise AttemptFailed(kind, BadProviderAnswer("AVB_SANITY_BASE_URL can't be asked")) from error
+            raise AttemptFailed(kind, BadProviderAnswer("AVB_SANITY_BASE_URL is not a usable address")) from error
         except httpx.TransportError as error:
             kind = Kind.UNREACHABLE
             where = f"{request.url.scheme}://{request.url.host}"
@@ -249,11 +251,11 @@ class SanityShipments:
         finally:
             await response.aclose()
         warning = response.headers.get("x-sanity-warning", "")
-        if warning and warning != self._warning:  # it comes with every answer; once is enough
+        if warning and warning != self._warning:  # it is in every answer, and is logged once
             self._warning = warning
-            _log.warning("Sanity warns", warning=warning[:200])
+            _log.warning("warning from Sanity", warning=warning[:200])
         if response.status_code != 200:
-            _log.warning("Sanity refuses", status=response.status_code, trace=response.headers.get("traceparent"))
+            _log.warning("error from Sanity", status=response.status_code, trace=response.headers.get("traceparent"))
         return response.status_code, response.headers, bytes(body)
 
 

@@ -1,8 +1,7 @@
-"""What came back from Sanity: a result, or which kind of failure and whether asking again may help.
+"""Interprets Sanity's HTTP answers: a result, or a kind of failure with or without retry.
 
-Decides the meaning of a status, of the four shapes of error body, of pages that are no JSON at all. The kinds matter to three
-readers: the retry (`may_retry`), the breaker (which kinds say that Sanity is unwell), and people (the message names the
-setting to look at). Reads no socket.
+Handles the status codes, the four forms of error bodies, and pages that are not JSON. The kind of failure is for the retry
+(`may_retry`), for the breaker (`BREAKER_KINDS`) and for operators (the message names the setting to check). Does no I/O.
 """
 
 from collections.abc import Mapping
@@ -16,11 +15,11 @@ from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderUnava
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
-LONGEST_QUOTE = 200  # characters of Sanity's own words in a message
+LONGEST_QUOTE = 200  # characters of Sanity's text in an error message
 
 
 class Kind(StrEnum):
-    """How an attempt ended. The values are labels of metrics."""
+    """The result of an attempt. The values are labels of metrics."""
 
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
@@ -31,15 +30,17 @@ class Kind(StrEnum):
     REFUSED = "refused"
 
 
-UNWELL = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.GARBAGE})  # what a breaker counts
+BREAKER_KINDS = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.SERVER_ERROR, Kind.GARBAGE})  # failures for the breaker
 
 
 class AttemptFailed(Exception):
-    """One request failed. Never leaves this package: `sanity` raises `error` instead.
+    """One request failed. Internal: `sanity` raises `error` instead.
 
     Attributes:
-        may_retry: the same request may succeed a moment later.
-        retry_after_s: what Sanity asked us to wait, or None.
+        kind: the kind of failure.
+        error: the error to raise if no attempt succeeds.
+        may_retry: whether another attempt may succeed.
+        retry_after_s: the wait that Sanity requested, or None.
     """
 
     def __init__(
@@ -53,10 +54,10 @@ class AttemptFailed(Exception):
 
 
 def result_of(status: int, headers: Mapping[str, str], body: bytes, dataset: SanityDataset, *, wall_s: float) -> Any:
-    """The `result` of an answer. `wall_s` is now, to understand a Retry-After that is a date.
+    """The `result` of an answer. `wall_s` is the current time, for a Retry-After that is a date.
 
     Raises:
-        AttemptFailed: there is none.
+        AttemptFailed: the answer has no result.
     """
     if status != 200:
         raise _refusal(status, headers, body, dataset, wall_s)
@@ -66,19 +67,19 @@ def result_of(status: int, headers: Mapping[str, str], body: bytes, dataset: San
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise garbage("Sanity's answer is no whole JSON") from error
+        raise garbage("Sanity's answer is not valid JSON") from error
     if not isinstance(answer, dict) or "result" not in answer:
-        raise garbage("Sanity's answer holds no result")
+        raise garbage("Sanity's answer has no result")
     return answer["result"]
 
 
 def garbage(message: str) -> AttemptFailed:
-    """An answer that makes no sense. Not tried again: whatever stands between us and Sanity will say the same."""
+    """An invalid answer. It is not retried, because it probably comes from a proxy and would be the same."""
     return AttemptFailed(Kind.GARBAGE, BadProviderAnswer(message))
 
 
 def retry_after_s(value: str | None, *, wall_s: float) -> float | None:
-    """A Retry-After header in seconds from now, at least 0; None when it is absent or can't be read."""
+    """A Retry-After header in seconds from now, at least 0; None if it is absent or invalid."""
     if not value:
         return None
     text = value.strip()
@@ -91,7 +92,7 @@ def retry_after_s(value: str | None, *, wall_s: float) -> float | None:
 
 
 def said(body: bytes) -> str:
-    """Sanity's own words in an error body of any of its four shapes; "" for a page or for nothing."""
+    """The text of an error body in any of Sanity's four forms; "" if there is none."""
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
@@ -113,26 +114,26 @@ def _refusal(
     quote = f" ({words})" if words else ""
     if status == 429:
         wait_s = retry_after_s(headers.get("retry-after"), wall_s=wall_s)
-        message = f"Sanity has had too many requests from this address{quote}"
+        message = f"Sanity limits the requests from this address{quote}"
         return AttemptFailed(Kind.LIMITED, ProviderUnavailable(message), may_retry=True, retry_after_s=wait_s)
     if status >= 500:
         error = ProviderUnavailable(f"Sanity answers {status}{quote}")
         return AttemptFailed(Kind.SERVER_ERROR, error, may_retry=status in RETRIED_STATUSES)
-    return AttemptFailed(Kind.REFUSED, BadProviderAnswer(f"{_mend(status, words, dataset)}{quote}"))
+    return AttemptFailed(Kind.REFUSED, BadProviderAnswer(f"{_fix(status, words, dataset)}{quote}"))
 
 
-def _mend(status: int, words: str, dataset: SanityDataset) -> str:
-    """What a person should look at."""
+def _fix(status: int, words: str, dataset: SanityDataset) -> str:
+    """The advice for an operator."""
     match status:
         case 401 if "project" in words.lower():
             return "the token belongs to another Sanity project: AVB_SANITY_PROJECT_ID or AVB_SANITY_TOKEN is wrong"
         case 401:
-            return "Sanity does not know the token: make a new one with read access and set AVB_SANITY_TOKEN"
+            return "Sanity does not know the token: create one with read access and set AVB_SANITY_TOKEN"
         case 403:
-            return f"the token may not read {dataset.place}: give it read access, or set another AVB_SANITY_TOKEN"
+            return f"the token has no read access to {dataset.place}: grant it, or set another AVB_SANITY_TOKEN"
         case 404:
-            return f"Sanity knows no {dataset.place}: look at AVB_SANITY_DATASET and AVB_SANITY_PROJECT_ID"
+            return f"Sanity has no {dataset.place}: check AVB_SANITY_DATASET and AVB_SANITY_PROJECT_ID"
         case 400:
-            return "Sanity can't read our query; is AVB_SANITY_API_VERSION a version it has?"
+            return "Sanity can't read the query; check AVB_SANITY_API_VERSION"
         case _:
-            return f"Sanity answers {status}; do AVB_SANITY_BASE_URL and AVB_SANITY_PROJECT_ID name a query API?"
+            return f"Sanity answers {status}; check AVB_SANITY_BASE_URL and AVB_SANITY_PROJECT_ID"

@@ -1,8 +1,8 @@
-"""The demo parcels as documents of a Sanity dataset, for the local server: the same facts as the catalogue's.
+"""The demo parcels as documents of a Sanity dataset, for the local server: the same data as in the catalogue.
 
     python -m agentvoicebox_delivery.sources.sanity_demo > deploy/sanity-local/documents.json
 
-The file names the day for which its dates stand; the server moves them to today.
+The file contains the day of its dates; the server moves the dates to the current day.
 """
 
 import sys
@@ -15,11 +15,11 @@ import msgspec
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources.demo_data import parcels
 
-BASE_DAY = date(2025, 1, 6)  # any day would do
+BASE_DAY = date(2025, 1, 6)  # an arbitrary day
 
 
 def documents(shipments: Iterable[Shipment]) -> list[dict[str, Any]]:
-    """Shipments, and the carriers they refer to, as Sanity documents."""
+    """Shipments and their carriers as Sanity documents."""
     carriers: dict[str, dict[str, Any]] = {}
     written = []
     for shipment in shipments:
@@ -40,16 +40,16 @@ def documents(shipments: Iterable[Shipment]) -> list[dict[str, Any]]:
             document["carrier"] = {"_type": "reference", "_ref": carrier_id}
         event = shipment.last_event
         if event:
-            told = {"_key": "last", "status": event.status.value}
-            told |= {"at": _moment(event.at)} if event.at else {}
-            told |= {"location": event.location} if event.location else {}
-            document["events"] = [told]
+            event_fields = {"_key": "last", "status": event.status.value}
+            event_fields |= {"at": _moment(event.at)} if event.at else {}
+            event_fields |= {"location": event.location} if event.location else {}
+            document["events"] = [event_fields]
         written.append(document)
     return [*carriers.values(), *written]
 
 
 def demo_file() -> bytes:
-    """The file of the local server."""
+    """Content of the local server's file."""
     content = {"day": BASE_DAY.isoformat(), "documents": documents(parcels(BASE_DAY))}
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 

@@ -1,8 +1,8 @@
-"""Documents as editors wrote them → shipments as they may be told. Nothing is guessed.
+"""Converts Sanity's documents to shipments. Nothing is guessed.
 
-A document whose state can't be read is unreadable as a whole: its parcel exists, so "not found" would be a lie, and any state
-would be invented. A field beside the state that can't be read is left out. Two documents for one number that tell different
-stories are unreadable together. Each of these is logged, with the document's id and never with its words.
+A document with an invalid state is unreadable as a whole: the parcel exists, so "not found" would be wrong, and any state would
+be invented. Other invalid fields are left out. Different documents for one number are unreadable together. Each fault is logged
+with the document's id, never with its text.
 """
 
 import re
@@ -16,10 +16,10 @@ import structlog
 from agentvoicebox_delivery.numbers.tracking import normalize
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
 
-LONGEST_TEXT = 200  # characters of a stored name or place that are kept; far fewer are ever spoken
-NOT_PUBLISHED = ("drafts.", "versions.")  # how ids of drafts and of releases begin
+LONGEST_TEXT = 200  # most characters of a name or place
+NOT_PUBLISHED = ("drafts.", "versions.")  # prefixes of the ids of drafts and releases
 
-# Other spellings of our states that editors use. None of these says more or less than the state it stands for.
+# Other spellings of the states, with exactly the same meaning.
 _SAME_AS = {
     "canceled": ShipmentStatus.CANCELLED,
     "in_customs": ShipmentStatus.CUSTOMS,
@@ -35,11 +35,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What the documents of an answer came to.
+    """The content of an answer's documents.
 
     Attributes:
         shipments: by tracking id.
-        unreadable: asked ids whose parcel exists, in a state that can't be told.
+        unreadable: requested ids whose parcel exists, but with an invalid record.
     """
 
     shipments: dict[str, Shipment]
@@ -47,40 +47,40 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def read(documents: Sequence[Any], tracking_ids: Sequence[str]) -> Reading:
-    """The shipments of the asked normalised ids in the documents of an answer."""
-    stories: dict[str, list[Shipment]] = {}
+    """Read the shipments of the requested normalised ids from the documents of an answer."""
+    candidates: dict[str, list[Shipment]] = {}
     unreadable: set[str] = set()
-    has_strangers = False
+    has_unmatched = False
     for document in documents:
         if not isinstance(document, dict):
             _log.warning("document skipped", reason="not an object")
-            has_strangers = True
+            has_unmatched = True
             continue
         if str(document.get("_id", "")).startswith(NOT_PUBLISHED):
             continue
         tracking_id = _asked_id(document, tracking_ids)
         if tracking_id is None:
-            _skip(document, "no id that was asked for")
-            has_strangers = True
+            _skip(document, "not a requested id")
+            has_unmatched = True
             continue
         status = status_of(document.get("status"))
         if status is None:
             _skip(document, "no known status")
             unreadable.add(tracking_id)
             continue
-        stories.setdefault(tracking_id, []).append(_shipment(tracking_id, status, document))
-    for tracking_id, told in stories.items():
-        if len({msgspec.structs.replace(each, updated_at=None) for each in told}) > 1:
-            _log.warning("documents contradict each other", documents=len(told))
+        candidates.setdefault(tracking_id, []).append(_shipment(tracking_id, status, document))
+    for tracking_id, found in candidates.items():
+        if len({msgspec.structs.replace(each, updated_at=None) for each in found}) > 1:
+            _log.warning("documents contradict each other", documents=len(found))
             unreadable.add(tracking_id)
-    shipments = {each: told[-1] for each, told in stories.items() if each not in unreadable}
-    if has_strangers:  # one of them may have been any of those that we did not find
+    shipments = {each: found[-1] for each, found in candidates.items() if each not in unreadable}
+    if has_unmatched:  # one of them may be any of the ids that were not found
         unreadable |= {each for each in tracking_ids if each not in shipments}
     return Reading(shipments, frozenset(unreadable))
 
 
 def status_of(written: object) -> ShipmentStatus | None:
-    """A state as editors write it ("In transit", `out-for-delivery`, `inTransit`); None when it is none of ours."""
+    """The state for an editor's text ("In transit", `out-for-delivery`, `inTransit`); None if it is unknown."""
     if not isinstance(written, str):
         return None
     name = _WORD_BREAK.sub("_", written.strip()).lower()
@@ -91,7 +91,7 @@ def status_of(written: object) -> ShipmentStatus | None:
 
 
 def day_of(written: object) -> date | None:
-    """A day written as a day or as a moment (then the day where it was written); None when it is neither."""
+    """A day from a date or a timestamp (the day in its own time zone); None for anything else."""
     if not isinstance(written, str):
         return None
     try:
@@ -101,7 +101,7 @@ def day_of(written: object) -> date | None:
 
 
 def moment_of(written: object) -> datetime | None:
-    """A moment; None for anything else, also for a bare day, whose hour we would have to invent."""
+    """A timestamp; None for anything else, also for a date, because its hour is unknown."""
     if not isinstance(written, str) or len(written) <= len("2025-11-24"):
         return None
     try:
@@ -115,7 +115,7 @@ def _moment(written: str) -> datetime:
 
 
 def _asked_id(document: Mapping[str, Any], tracking_ids: Sequence[str]) -> str | None:
-    """The asked id that the document is about; None also when its two spellings disagree."""
+    """The requested id of a document; None also if its two id fields differ."""
     written = [document.get(name) for name in ("trackingIdNorm", "trackingId")]
     ids = {normalize(each) for each in written if isinstance(each, str) and each.strip()}
     return ids.pop() if len(ids) == 1 and ids <= set(tracking_ids) else None

@@ -1,7 +1,7 @@
-"""The Sanity-compatible local server as a child process. It only produces a URL; nobody else can tell it from Sanity.
+"""The Sanity-compatible local server as a child process. Its URL replaces Sanity's.
 
-Needs Node and the project's `deploy/sanity-local`; without either the shipments come from PostgreSQL, and whoever asked for this
-server is told what to type. Same shape as the servers in `embedded`.
+Needs Node and the project's folder `deploy/sanity-local`; the error says what to install. Has the same interface as the servers
+in `supervisor.embedded`.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from agentvoicebox.errors import ProviderUnavailable, SettingsError
 from agentvoicebox.processes.child_command import child_command
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "sanity-local"
-LEAST_NODE = (18, 2)  # what server.mjs is written for
-START_S = 15.0  # a cold start reads some 5 MB of JavaScript; usually 0.2 s
+LEAST_NODE = (18, 2)  # required by server.mjs
+START_S = 15.0  # usually 0.2 s; a cold start reads about 5 MB of JavaScript
 STOP_S = 5.0
 
 
 def missing(folder: Path = FOLDER) -> str:
-    """What stands in the way of the local server, with its mend; "" when it can be started."""
+    """Why the local server can't start, with the fix; "" if it can."""
     if not (folder / "server.mjs").exists():
         return f"there is no {folder}: the local Sanity server comes with the source tree, not with the package"
     if shutil.which("node") is None:
@@ -40,8 +40,9 @@ class SanityLocal:
     Args:
         documents: a file of documents; None: the demo parcels.
         token: makes the dataset private.
-        options: further options of server.mjs, for tests.
-        log: where its words go.
+        options: more options of server.mjs, for tests.
+        folder: folder of server.mjs.
+        log: for its output.
     """
 
     name = "sanity-local"
@@ -67,15 +68,15 @@ class SanityLocal:
 
     @property
     def url(self) -> str:
-        """For AVB_SANITY_BASE_URL; known once it is started."""
+        """For AVB_SANITY_BASE_URL; valid after the start."""
         return f"http://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
-        """Start it and wait until it listens; after a death, on the same port again.
+        """Start it and wait until it listens. A restart uses the same port.
 
         Raises:
-            SettingsError: Node or the server's packages are missing; the message says what to type.
-            ProviderUnavailable: it did not come up.
+            SettingsError: Node or the server's packages are missing; the message says how to install them.
+            ProviderUnavailable: it did not start.
         """
         fault = missing(self._folder) or await too_old()
         if fault:
@@ -97,7 +98,7 @@ class SanityLocal:
             self._port = int(json.loads(line)["port"])
         except (TimeoutError, ValueError, KeyError) as error:
             await self.stop()
-            raise ProviderUnavailable("the local Sanity server did not start; its words are in the log") from error
+            raise ProviderUnavailable("the local Sanity server did not start; see its log") from error
 
     async def stop(self) -> None:
         """Stop it. Idempotent."""
@@ -121,9 +122,9 @@ class SanityLocal:
 
 
 async def too_old() -> str:
-    """What is wrong with the version of Node on the PATH; "" when it will do."""
-    asked = await asyncio.create_subprocess_exec("node", "--version", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
-    written, _ = await asked.communicate()
+    """What is wrong with the version of Node on the PATH; "" when it is new enough."""
+    process = await asyncio.create_subprocess_exec("node", "--version", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
+    written, _ = await process.communicate()
     version = re.match(rb"v(\d+)\.(\d+)", written)
     if version is None or (int(version[1]), int(version[2])) < LEAST_NODE:
         return (

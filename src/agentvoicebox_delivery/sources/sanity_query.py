@@ -1,7 +1,7 @@
-"""Which dataset is asked, and what: the words of a question to Sanity's HTTP query API (vapi-and-sanity §7).
+"""The dataset and the queries of Sanity's HTTP query API (vapi-and-sanity §7).
 
-Decides the GROQ, how it is written into a request, and which settings can't be meant. Values only ever travel as parameters,
-never inside the query. Sending, waiting and trying again are `sanity`'s.
+Defines the GROQ and the form of requests, and validates the settings. Values are sent only as parameters, never inside the query.
+`sanity` sends the requests.
 """
 
 import re
@@ -13,12 +13,10 @@ import msgspec
 from agentvoicebox.errors import SettingsError
 
 API_VERSION = "2025-02-19"  # the first whose default perspective is `published`
-LONGEST_URL = 11_264  # characters; above it Sanity's own clients turn to POST
-MOST_DOCUMENTS = (
-    64  # of one answer: 16 candidates, each up to four times; that many back means that some may be missing
-)
+LONGEST_URL = 11_264  # characters; for longer ones Sanity's own clients use POST
+MOST_DOCUMENTS = 64  # of one answer: 16 candidates, up to four documents each; an answer of this size may be incomplete
 
-# `trackingIdNorm` is what an import should store; `trackingId` is what an editor typed, which may already be compact.
+# An import should store `trackingIdNorm`; `trackingId` is the editor's text, which may already be compact.
 FIND = (
     '*[_type == "shipment" && (trackingIdNorm in $ids || trackingId in $ids)] | order(_id asc) '
     f"[0...{MOST_DOCUMENTS}]"
@@ -33,14 +31,14 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class SanityDataset(msgspec.Struct, frozen=True):
-    """Where the shipments are.
+    """The dataset of the shipments.
 
     Attributes:
-        project_id: of Sanity; may be empty when `base_url` is given.
+        project_id: project on Sanity; may be empty if `base_url` is given.
         dataset: its name in the project.
-        token: with read access; empty asks as anybody does, who sees nothing of a private dataset.
+        token: a token with read access; without one, a private dataset looks empty.
         api_version: a date, `YYYY-MM-DD`.
-        base_url: instead of Sanity's own host, for the local server; empty: Sanity's, without its CDN (a status must be new).
+        base_url: replaces Sanity's host, for the local server; empty: Sanity's API without its CDN (a status must be current).
     """
 
     project_id: str = ""
@@ -50,50 +48,50 @@ class SanityDataset(msgspec.Struct, frozen=True):
     base_url: str = ""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError naming each part that can't be meant."""
+        """Raises SettingsError that lists each invalid part."""
         faults = []
         if not self.base_url and not _PROJECT_ID.fullmatch(self.project_id):
-            faults.append("AVB_SANITY_PROJECT_ID: small letters, digits and hyphens, as on sanity.io/manage")
+            faults.append("AVB_SANITY_PROJECT_ID: lower-case letters, digits and hyphens, as on sanity.io/manage")
         if self.base_url and not self.base_url.startswith(("http://", "https://")):
             faults.append("AVB_SANITY_BASE_URL: should start with http:// or https://")
         if not _DATASET.fullmatch(self.dataset):
-            faults.append("AVB_SANITY_DATASET: small letters, digits, hyphens and underscores")
+            faults.append("AVB_SANITY_DATASET: lower-case letters, digits, hyphens and underscores")
         if not _API_VERSION.fullmatch(self.api_version):
             faults.append("AVB_SANITY_API_VERSION: a date like 2025-02-19")
         if not (self.token.isascii() and self.token.isprintable()) or " " in self.token:
-            faults.append("AVB_SANITY_TOKEN: holds a character that no token has; was it copied whole?")
+            faults.append("AVB_SANITY_TOKEN: contains a character that tokens do not have; is the copy complete?")
         if faults:
-            raise SettingsError("these settings need mending:\n  " + "\n  ".join(faults))
+            raise SettingsError("invalid settings:\n  " + "\n  ".join(faults))
 
     def __repr__(self) -> str:
         return f"SanityDataset({self.place!r})"
 
     @property
     def place(self) -> str:
-        """Project and dataset, for people."""
+        """Project and dataset, for messages."""
         return f"{self.project_id or self.base_url}/{self.dataset}"
 
     @property
     def url(self) -> str:
-        """Of the query endpoint."""
+        """Address of the query endpoint."""
         host = self.base_url.rstrip("/") or f"https://{self.project_id}.api.sanity.io"
         return f"{host}/v{self.api_version}/data/query/{self.dataset}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """Sent with each request. Answers are a few kB, so compressing them would only cost time and open a way to bomb us."""
+        """Headers of each request. Compression is disabled: answers are small, and a decompression bomb is impossible."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         return headers | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A GROQ query with the values it names."""
+    """A GROQ query with its parameters."""
 
     query: str
     parameters: Mapping[str, object] = {}
 
     def request(self, dataset: SanityDataset, *, longest_url: int = LONGEST_URL) -> httpx.Request:
-        """As GET, or as POST when the address would be longer than `longest_url` characters."""
+        """A GET request, or a POST request if the URL would be longer than `longest_url` characters."""
         options = {"perspective": "published", "returnQuery": "false"}
         values = {f"${name}": msgspec.json.encode(value).decode() for name, value in self.parameters.items()}
         url = httpx.URL(dataset.url, params={"query": self.query, **values, **options})
@@ -109,10 +107,10 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def shipments_of(tracking_ids: Sequence[str]) -> Question:
-    """Asks for every document of these normalised ids."""
+    """The query for all documents of these normalised ids."""
     return Question(FIND, {"ids": list(tracking_ids)})
 
 
 def how_many() -> Question:
-    """Asks for the number of shipments that we may see."""
+    """The query for the number of readable shipments."""
     return Question(COUNT)

@@ -1,4 +1,4 @@
-"""The failure that is no absence: parcels that exist in a backend, in records that nobody can read."""
+"""The error for parcels that exist, but whose records can't be read."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from agentvoicebox_delivery.parcels.shipment import Shipment
 
 
 class UnreadableRecord(BadProviderAnswer):
-    """There are parcels of these numbers, and nobody can tell from their records how they stand.
+    """Parcels of these numbers exist, but their records are invalid.
 
     Attributes:
-        tracking_ids: those of the asked.
-        shipments: the other asked ones, which are fine.
+        tracking_ids: requested ids with an invalid record.
+        shipments: the other requested parcels.
     """
 
     code = "unreadable_record"

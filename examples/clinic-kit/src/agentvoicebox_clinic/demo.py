@@ -13,7 +13,7 @@ class ClinicDemo:
     agent = "clinic"
     about = "a patient asks when the appointment is, is asked for the reference number, and hears it"
     opening = ("Hello, when is my appointment?", NUMBER)
-    farewell = "Thank you. Goodbye."
+    closing_line = "Thank you. Goodbye."
     answers = (NUMBER,)
 
     def answer_to(self, reply: str) -> str:

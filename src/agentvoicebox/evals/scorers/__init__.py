@@ -1,1 +1,1 @@
-"""What a set of interactions is worth: one scorer a file, each `score(interactions, …) -> Scored`."""
+"""Scorers of a set of interactions, one a file, each `score(interactions, …) -> Scored`."""

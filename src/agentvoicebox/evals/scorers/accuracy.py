@@ -1,4 +1,4 @@
-"""Accuracy: was each caller told what the tool had found, and did each scenario come out as its file expects?"""
+"""Accuracy: whether the agent reported the tools' results, and whether each scenario had its expected outcome."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,14 +11,14 @@ from agentvoicebox.kits.evaluation import KitEvaluation
 
 
 def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario], choice: KitChoice) -> Scored:
-    """`accuracy.told`: results whose state or failure the agent told. `accuracy.expected`: expectations that were met."""
-    due = heard = met = wanted = 0
+    """`accuracy.told`: share of due results that the agent reported. `accuracy.expected`: share of expectations that were met."""
+    due = reported = met = wanted = 0
     faults: list[ScoreFault] = []
     for interaction in interactions:
         count, good = _reported(interaction, choice.judge(interaction))
-        due, heard = due + count, heard + good
+        due, reported = due + count, reported + good
         if good < count:
-            what = f"{count - good} of {count} results were not told to the caller"
+            what = f"{count - good} of {count} results were not reported to the caller"
             faults.append(_fault("accuracy.told", interaction, what))
         scenario = scenarios.get(interaction.scenario)
         if scenario is not None and interaction.has_words:
@@ -26,16 +26,16 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
             wanted += _expectations(scenario)
             met += _expectations(scenario) - len(unmet)
             faults += [_fault("accuracy.expected", interaction, what) for what in unmet]
-    return Scored((*share("accuracy.told", heard, due), *share("accuracy.expected", met, wanted)), tuple(faults))
+    return Scored((*share("accuracy.told", reported, due), *share("accuracy.expected", met, wanted)), tuple(faults))
 
 
 def _reported(interaction: Interaction, judge: InteractionJudge | None) -> tuple[int, int]:
-    """How many results were due to be reported, and how many were."""
+    """Number of results that were due to be reported, and number of reported ones."""
     if judge is not None and interaction.has_words and interaction.transcript:
         reported = judge.reported(interaction.transcript, interaction.tool_calls)
         return len(reported), sum(reported)
     judgement = interaction.judgement
-    return (judgement.due, judgement.told) if judgement else (0, 0)
+    return (judgement.due, judgement.reported) if judgement else (0, 0)
 
 
 def _fault(metric: str, interaction: Interaction, what: str) -> ScoreFault:
@@ -48,15 +48,15 @@ def _expectations(scenario: Scenario) -> int:
 
 
 def missed(interaction: Interaction, scenario: Scenario, evaluation: KitEvaluation) -> list[str]:
-    """The expectations of a scenario that an interaction does not meet, each as a sentence."""
+    """The unmet expectations of a scenario, each as a sentence."""
     expect, tolerance = scenario.expect, scenario.tolerance
     lines = [line.text for line in interaction.transcript if line.role == "agent"]
     said = plain(" ".join(lines))
     unmet: list[str] = []
-    # A call that only the caller's side saw can't know the tools behind it.
+    # An interaction from the caller's side has no tool calls to compare.
     codes = [use.code for use in interaction.tool_calls if use.code]
     if (interaction.log or codes) and not _codes_fit(codes, list(expect.codes), tolerance.codes == "exact"):
-        unmet.append(f"look-ups came to {', '.join(codes) or 'nothing'}, not {', '.join(expect.codes) or 'nothing'}")
+        unmet.append(f"tool outcomes were {', '.join(codes) or 'none'}, expected {', '.join(expect.codes) or 'none'}")
     today = day_of(interaction)
     for fact in expect.facts:
         if fault := evaluation.unmet(fact, lines, today, with_days=tolerance.days == "exact"):
@@ -74,7 +74,7 @@ def _codes_fit(codes: list[str], wanted: list[str], is_exact: bool) -> bool:
 
 
 def plain(text: str) -> str:
-    """Words alone, in lower case, for finding a phrase in a line."""
+    """The words in lower case without punctuation, to search for phrases."""
     return " ".join(
         "".join(c if c.isalnum() else " " for c in text.lower().replace("'", "").replace("\u2019", "")).split()
     )

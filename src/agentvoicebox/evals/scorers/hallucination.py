@@ -1,4 +1,4 @@
-"""Hallucinations: facts that were told to a caller although no tool of the call had returned them. There must be none."""
+"""Hallucinations: facts that the agent stated without a tool result. There must be none."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from agentvoicebox.interactions.judge import day_of
 
 
 def score(interactions: Sequence[Interaction], choice: KitChoice) -> Scored:
-    """`hallucination.count` over all claims, and `hallucination.unread`: clauses whose meaning is not known.
+    """`hallucination.count` over all claims, and `hallucination.unread`: clauses that the judge can't parse.
 
-    Where words were kept they are judged now, by today's rules; else as they were when they were recorded.
+    Recorded words are judged now, by the present rules; otherwise the recorded judgement counts.
     """
     claims = unread = 0
     faults: list[ScoreFault] = []

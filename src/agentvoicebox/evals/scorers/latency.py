@@ -1,17 +1,17 @@
-"""Latency: how long callers waited for an answer, where the time went, and how long each part worked, hidden or not."""
+"""Latency: time until answers, by part, and the working time of each part."""
 
 from collections.abc import Sequence
 
 from agentvoicebox.evals.metric import Scored, percentiles
 from agentvoicebox.interactions.interaction import Interaction
 
-LEAST_MS = 0.05  # a part that never took longer is no part of anything
+LEAST_MS = 0.05  # parts that never took longer are left out
 
 
 def score(interactions: Sequence[Interaction]) -> Scored:
     """`latency.<channel>.total`, `.part.<name>` (on the critical path) and `.work.<name>` (all of it): p50, p95, p99.
 
-    Channels are apart: a webhook's milliseconds say nothing of a spoken answer's.
+    Each channel has its own metrics: the latencies of a webhook and of a spoken answer are not comparable.
     """
     values: dict[str, list[float]] = {}
     for interaction in interactions:

@@ -1,4 +1,4 @@
-"""Tool success: how many tool calls came to an answer. "No such parcel" is an answer; a backend that is away is none."""
+"""Tool success: share of tool calls that got an answer. "No such parcel" is an answer; an unavailable backend is not."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +9,11 @@ from agentvoicebox.interactions.from_log import FAILED
 from agentvoicebox.interactions.interaction import Interaction
 
 UNKNOWN_TOOL, INVALID_ARGUMENTS, TOO_MANY_CALLS = "UNKNOWN_TOOL", "INVALID_ARGUMENTS", "TOO_MANY_CALLS"
-FAILURES = frozenset({UNKNOWN_TOOL, INVALID_ARGUMENTS, FAILED, TOO_MANY_CALLS})  # whichever kit the tool is of
+FAILURES = frozenset({UNKNOWN_TOOL, INVALID_ARGUMENTS, FAILED, TOO_MANY_CALLS})  # of all kits
 
 
 def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario], choice: KitChoice) -> Scored:
-    """`tool.success`: calls that were answered; a failure that its scenario wants counts as one. `webhook.success`: no 5xx."""
+    """`tool.success`: share of answered calls; a failure that the scenario expects counts as one. `webhook.success`: no 5xx."""
     failures = FAILURES | choice.failures
     good = calls = answered = requests = 0
     faults: list[ScoreFault] = []
@@ -23,7 +23,7 @@ def score(interactions: Sequence[Interaction], scenarios: Mapping[str, Scenario]
         for use in interaction.tool_calls:
             calls += 1
             if use.code in failures and use.code not in wanted:
-                what = f"{use.name or 'a tool'} came to {use.code}"
+                what = f"{use.name or 'a tool'} ended with {use.code}"
                 faults.append(_fault("tool.success", interaction, what))
             else:
                 good += 1

@@ -1,6 +1,6 @@
-"""The sessions of one gateway: how many it takes, how they are told to leave, and when their keys are deleted.
+"""The sessions of one gateway: their limit, how they are drained, and when their keys are deleted.
 
-After a session its keys stay for a moment, because workers may still be at its last job, and are then deleted.
+The keys of an ended session are deleted after a short delay, because workers may still run its last job.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
-SERVICE_RESTART = 1012  # close code; clients that can resume reconnect at once, to whichever gateway takes them
-GOING_AWAY = 1001  # close code for others: libraries treat it as a clean end, and some reconnect
+SERVICE_RESTART = 1012  # close code; clients that can resume reconnect at once, to any gateway
+GOING_AWAY = 1001  # close code for other clients: libraries treat it as a clean end, and some reconnect
 SHUTDOWN = "shutdown"
 CLOSE_TIMEOUT_S = 4.0  # for the closing events of calls whose answers took too long
-# Workers learn of a cancel within 50 ms; a later record is refused by its missing fence anyway.
+# Workers receive a cancellation within 50 ms; a later result is refused because its fence is missing.
 CLEANUP_DELAY_S = 1.0
 
 log = get_logger(__name__)
@@ -36,21 +36,21 @@ class ActiveCall(Protocol):
         """Leave the session to another gateway. When the caller can't resume, end it once nothing is in progress."""
 
     def drop(self) -> None:
-        """The session has another owner: leave at once and change nothing of it."""
+        """The session has another owner: leave at once and write nothing."""
 
     def on_health_changed(self, health: ServiceHealth) -> None:
-        """What works beside the call now; called after each health check (twice a second)."""
+        """The health of the services has changed; called after each health check (twice a second)."""
 
 
 class SessionSlot:
-    """A session's place in this gateway, reserved before its call exists.
+    """A session's slot in this gateway, reserved before its call exists.
 
-    What the call is told before `attach` reaches it then.
+    Commands before `attach` are queued and reach the call when it is attached.
 
     Attributes:
-        session: whose it is.
+        session: the session.
         owner: the gateway's token for the session.
-        has_left: nothing of the call runs any more.
+        has_left: nothing of the call is running any more.
     """
 
     def __init__(self, session: SessionRef, owner: str, previous: "SessionSlot | None") -> None:
@@ -63,40 +63,40 @@ class SessionSlot:
         self._pending: list[Callable[[ActiveCall], None]] = []
 
     def attach(self, call: ActiveCall) -> None:
-        """The call runs now."""
+        """The call has started."""
         self._call = call
-        for tell in self._pending:
-            tell(call)
+        for command in self._pending:
+            command(call)
         self._pending.clear()
 
     def displace_previous(self) -> None:
-        """The session is ours: the call that held it in this gateway leaves."""
+        """This call owns the session: the previous call in this gateway leaves."""
         if self.previous is not None:
             self.previous.drop()
             self.previous = None
 
     def end(self, reason: str, code: int) -> None:
         """See ActiveCall."""
-        self._tell(lambda call: call.end(reason, code))
+        self._forward(lambda call: call.end(reason, code))
 
     def hand_over(self) -> None:
         """See ActiveCall."""
-        self._tell(lambda call: call.hand_over())
+        self._forward(lambda call: call.hand_over())
 
     def drop(self) -> None:
         """See ActiveCall."""
-        self._tell(lambda call: call.drop())
+        self._forward(lambda call: call.drop())
 
     def on_health_changed(self, health: ServiceHealth) -> None:
-        """See ActiveCall. A call asks for the health itself when it begins."""
+        """See ActiveCall. A call reads the health itself when it begins."""
         if self._call is not None:
             self._call.on_health_changed(health)
 
-    def _tell(self, tell: Callable[[ActiveCall], None]) -> None:
+    def _forward(self, command: Callable[[ActiveCall], None]) -> None:
         if self._call is None:
-            self._pending.append(tell)
+            self._pending.append(command)
         else:
-            tell(self._call)
+            command(self._call)
 
 
 class SessionRegistry:
@@ -104,14 +104,14 @@ class SessionRegistry:
 
     Args:
         broker: deletes a session's data.
-        directory: who owns which session, over all gateways.
-        counts: places of open sessions, over all gateways.
+        directory: owners of sessions, over all gateways.
+        counts: slots of open sessions, over all gateways.
         health: whether new calls can be served.
-        max_calls: of this gateway.
+        max_calls: limit of this gateway.
         cleanup_delay_s: how long a session's keys outlive it.
 
     Attributes:
-        is_draining: no call is taken any more.
+        is_draining: no further calls are accepted.
     """
 
     def __init__(
@@ -141,19 +141,19 @@ class SessionRegistry:
         directory.on_lost = self._on_lost
 
     def __len__(self) -> int:
-        """How many calls there are."""
+        """Number of calls."""
         return len(self._slots)
 
     def reserve(self, session: SessionRef, owner: str, *, is_new: bool) -> SessionSlot:
-        """Reserve a place for a call.
+        """Reserve a slot for a call.
 
         Args:
-            session: the call's.
+            session: the call's session.
             owner: the gateway's token for the session.
-            is_new: False for a resumed session, which is taken even while new calls are refused.
+            is_new: False for a resumed session, which is accepted even while new calls are refused.
 
         Raises:
-            Overloaded: there are enough calls, what they need is short, or the gateway is draining.
+            Overloaded: the limit is reached, the services can't serve another call, or the gateway is draining.
         """
         if self.is_draining:
             raise Overloaded("This server is shutting down; please call again.", code="shutting_down")
@@ -167,9 +167,9 @@ class SessionRegistry:
         return slot
 
     def release(self, slot: SessionSlot, *, is_over: bool) -> None:
-        """A call has left. When its session is over, its keys are deleted soon; else another gateway has them, or may.
+        """Release the slot of a call that has left. If its session is over, its keys are deleted soon; otherwise they stay.
 
-        When the session could not be resumed, the call that held it in this gateway keeps it.
+        If the session could not be resumed, the previous call in this gateway keeps it.
         """
         slot.has_left = True
         if self._slots.get(slot.session) is not slot:
@@ -191,12 +191,12 @@ class SessionRegistry:
         task.add_done_callback(self._cleaning.discard)
 
     def publish_health(self) -> None:
-        """Tell every call what works now."""
+        """Pass the services' health to every call."""
         for slot in list(self._slots.values()):
             slot.on_health_changed(self._health)
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more calls; hand each one over, or let it finish what is in progress.
+        """Accept no more calls; hand each one over, or let it finish its response.
 
         Calls that are not finished after `timeout_s` are closed, each with its last events.
         """
@@ -232,13 +232,13 @@ class SessionRegistry:
             slot.drop()
 
     async def _clean_up(self, session: SessionRef) -> None:
-        with suppress(BrokerLost):  # its places expire by themselves
+        with suppress(BrokerLost):  # its slots expire by themselves
             await self._counts.release(session)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._cleanup_delay_s):
                 await self._cleans_now.wait()
         try:
-            await self._broker.forget(session)  # data first: should this process die here, a janitor finds the rest
+            await self._broker.forget(session)  # data first: if this process dies here, the janitor deletes the rest
             await self._directory.close(session)
         except BrokerLost:
             log.warning("keys of a session could not be deleted; they expire by themselves")

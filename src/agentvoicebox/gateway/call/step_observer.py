@@ -28,11 +28,11 @@ class StepObserver:
 
     def recorded(self, now_s: float, given: Input, effects: list[Effect]) -> None:
         """The engine was opened, or made this step at another gateway: for the recording alone."""
-        self._tape.note(now_s, given, effects)
+        self._tape.record(now_s, given, effects)
 
     def stepped(self, posted: PostedInput, now_s: float, effects: list[Effect], took_s: float) -> None:
         """The engine took an input at session time `now_s`."""
-        self._tape.note(now_s, posted.given, effects)
+        self._tape.record(now_s, posted.given, effects)
         self._metrics.step_taken(took_s)
         self._tap.observe(self._clock.wall_s(), posted.given, effects, posted.record)
 

@@ -1,7 +1,7 @@
 """Language models by name.
 
-As an agent's file writes it: `openai`, `openai/<model>`, the name of another server or of a kit's model, or several in order
-of preference, `openai/<model>,dialogue`. `openai` alone means every server that is set up, in their order.
+An agent's file writes `openai`, `openai/<model>`, the name of another server or of a kit's model, or several in order of
+preference: `openai/<model>,dialogue`. `openai` alone means all configured servers in their order.
 """
 
 import asyncio
@@ -19,10 +19,11 @@ OPENAI = "openai"
 
 
 class LanguageModel(msgspec.Struct, frozen=True):
-    """A language model to work with.
+    """A language model that is ready for use.
 
     Attributes:
-        is_deterministic: the same request always gives the same stream, so it may be run again to go on after a crash.
+        llm: generates the text.
+        is_deterministic: the same request always gives the same stream, so it can be run again to continue after a crash.
     """
 
     llm: Llm
@@ -33,7 +34,7 @@ class Server(msgspec.Struct, frozen=True):
     """An OpenAI-compatible server.
 
     Attributes:
-        model: that it is asked for unless an agent names another.
+        model: its model, unless an agent names another.
     """
 
     name: str
@@ -47,14 +48,14 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class LanguageModels:
-    """All that this process can use.
+    """The language models of this process.
 
     Args:
-        servers: in order of preference. The first may be called `openai`; each name is one that agents may write.
-        others: further providers by name, guarded like the rest.
+        servers: in order of preference. The first may be called `openai`; agents refer to servers by name.
+        others: further providers by name, guarded like the servers.
         deterministic: models of the kits by name; the same request always gives the same stream.
-        grounded: wraps each model that is not deterministic, so that it says only what tools returned (`Kits.grounded`).
-        breaker: the initial state of each provider's.
+        grounded: wraps each model that is not deterministic, so that it states only what tools returned (`Kits.grounded`).
+        breaker: initial state of each provider's circuit breaker.
     """
 
     def __init__(
@@ -77,13 +78,13 @@ class LanguageModels:
         self._providers: dict[str, Llm] = {**(deterministic or {}), **(others or {}), **self._clients}
         self._guarded: dict[tuple[str, float], GuardedLlm] = {}
         self._made: dict[str, LanguageModel] = {}
-        self._behind: dict[str, tuple[GuardedLlm, ...]] = {}
+        self._guards_of: dict[str, tuple[GuardedLlm, ...]] = {}
 
     def get(self, name: str) -> LanguageModel:
         """The language model of a name.
 
         Raises:
-            ProviderUnavailable: it isn't set up; the message says what to set.
+            ProviderUnavailable: it is not configured; the message names the setting.
         """
         made = self._made.get(name)
         if made is None:
@@ -91,7 +92,7 @@ class LanguageModels:
         return made
 
     async def check(self) -> dict[str, str]:
-        """Health of each provider: "" when it can answer now, else why not."""
+        """Health of each provider: "" if it can answer now, otherwise the reason."""
         health = {}
         for name, llm in self._providers.items():
             try:
@@ -103,15 +104,15 @@ class LanguageModels:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether one that was asked has failed, and has not answered since."""
+        """Whether a provider has failed and has not answered since."""
         return any(guarded.is_suspect for guarded in self._guarded.values())
 
-    async def ailing(self) -> frozenset[str]:
-        """Names, as they were asked for, behind which nothing can answer now. Asks only those that have failed."""
+    async def unavailable(self) -> frozenset[str]:
+        """The names for which no provider can answer now. Checks only providers that have failed."""
         suspects = [guarded for guarded in self._guarded.values() if guarded.is_suspect]
         await asyncio.gather(*(guarded.check() for guarded in suspects), return_exceptions=True)
         return frozenset(
-            name for name, behind in self._behind.items() if behind and all(each.is_suspect for each in behind)
+            name for name, behind in self._guards_of.items() if behind and all(each.is_suspect for each in behind)
         )
 
     async def close(self) -> None:
@@ -123,17 +124,17 @@ class LanguageModels:
         parts = [part.strip() for part in name.split(",") if part.strip()]
         parts = [each for part in parts for each in ((self._servers or (part,)) if part == OPENAI else (part,))]
         if not parts:
-            raise ProviderUnavailable("no language model is named, and no language model server is set up")
+            raise ProviderUnavailable("no language model is named, and no language model server is configured")
         if len(parts) == 1 and parts[0] in self._deterministic:
             return LanguageModel(self._providers[parts[0]], is_deterministic=True)
         each_s = FIRST_TOKEN_WITHIN_S / max(1, len(parts) - 1)
         guarded = [self._guard(part, each_s) for part in parts[:-1]] + [
             self._guard(parts[-1], LAST_FIRST_TOKEN_WITHIN_S)
         ]
-        self._behind[name] = tuple(guarded)
+        self._guards_of[name] = tuple(guarded)
         return LanguageModel(self._grounded(FailoverLlm(guarded)), is_deterministic=False)
 
-    def _guard(self, part: str, patience_s: float) -> GuardedLlm:
+    def _guard(self, part: str, timeout_s: float) -> GuardedLlm:
         provider, _, model = part.partition("/")
         if provider not in self._providers:
             known = f"known: {', '.join(sorted(self._providers))}"
@@ -143,10 +144,10 @@ class LanguageModels:
         if server is not None and not (model or server.model):
             where = "AVB_LLM_MODEL" if provider == OPENAI else "it in AVB_LLM_SERVERS"
             raise ProviderUnavailable(f"which model? Write `{provider}/<model>` in the agent's file, or set {where}")
-        key = (part, patience_s)
+        key = (part, timeout_s)
         if key not in self._guarded:
             llm = self._providers[provider]
             if model and isinstance(llm, OpenAICompatibleLlm):
                 llm = llm.with_model(model)
-            self._guarded[key] = GuardedLlm(part, llm, first_token_within_s=patience_s, breaker=self._breaker)
+            self._guarded[key] = GuardedLlm(part, llm, first_token_within_s=timeout_s, breaker=self._breaker)
         return self._guarded[key]

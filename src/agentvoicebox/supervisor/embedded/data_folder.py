@@ -1,4 +1,4 @@
-"""The data folder: held by one supervisor at a time, with a place for sockets."""
+"""The data folder: locked by one supervisor at a time, with a folder for sockets."""
 
 import contextlib
 import fcntl
@@ -26,10 +26,10 @@ class DataFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take_lock()
+        self._lock = self._acquire_lock()
         self.sockets = self._socket_folder()
 
-    def _take_lock(self) -> IO[str]:
+    def _acquire_lock(self) -> IO[str]:
         path = self.path / "embedded.lock"
         while True:
             lock = path.open("w")
@@ -43,12 +43,12 @@ class DataFolder:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                     return lock
-            lock.close()  # its last holder has just removed the file: what we hold no longer locks the folder
+            lock.close()  # the previous owner has just deleted the file, so this lock is void
 
     def _socket_folder(self) -> Path:
         folder = self.path / "run"
         if len(os.fsencode(folder / f".s.PGSQL.{POSTGRES_PORT}.lock")) > SOCKET_PATH_MAX:
-            # The same data folder always gives the same name, so the leftovers of a killed server are found.
+            # The same data folder always gives the same name, so that leftovers of a killed server are found.
             digest = hashlib.blake2b(os.fsencode(self.path), digest_size=6).hexdigest()
             folder = Path(tempfile.gettempdir()) / f"avb-{os.getuid()}-{digest}"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -66,7 +66,7 @@ class DataFolder:
 
 
 def unprivileged_ids() -> tuple[int, int]:
-    """User and group id of `nobody`."""
+    """User and group id of the system's unprivileged user."""
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError:

