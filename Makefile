@@ -9,7 +9,7 @@ KILLS ?= 25
 SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve format lint types unit coverage check test requirements chaos bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements chaos mutations bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
 	@mkdir -p benchmarks/results
 	@$(BIN)/python benchmarks/chaos.py --kills $(KILLS) --json benchmarks/results/chaos.json --picture benchmarks/results/chaos.png
+
+mutations: $(VENV)/.dev ## breaks the listed mechanisms, one at a time; each must fail its tests: about five minutes on two cores
+	@$(BIN)/python tests/mutations/run.py
 
 bench: $(VENV)/.dev ## every benchmark, as a table and as JSON
 	@$(BIN)/python benchmarks/run.py

@@ -115,6 +115,16 @@ async def test_a_job_reaches_one_worker_and_its_records_come_back_in_order(broke
         assert await broker.claim(JobKind.LLM, "w2", slots=1, wait_s=IDLE_S * 2) == []
 
 
+async def test_a_job_that_is_submitted_again_while_a_worker_has_it_is_not_handed_out_twice(broker: Broker) -> None:
+    async with listening(broker) as records:
+        await broker.dispatch([Submit(job())])
+        claim = await claim_one(broker)
+        await broker.dispatch([Submit(job())])
+        assert await broker.claim(JobKind.LLM, "w2", slots=1, wait_s=IDLE_S / 4) == []
+        assert await broker.publish(claim, b"done", is_last=True)
+        assert [record.body for record in await take(records, 1)] == [b"done"]
+
+
 async def test_audio_travels_as_raw_bytes(broker: Broker) -> None:
     pcm = bytes(range(256)) * 20
     async with listening(broker) as records:

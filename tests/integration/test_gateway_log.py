@@ -1,5 +1,7 @@
 """What a gateway leaves in the store is enough to go on: the log and the snapshot replay to the very events the client got."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 from redis.asyncio import Redis
@@ -9,7 +11,7 @@ from tests.kit.gateway import Gateway, Workers, silence, tone
 from agentvoicebox.engine.effects import Effect, Send
 from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.ports.broker import AppendLog, Dispatch, SessionRef
 
 pytestmark = pytest.mark.requirement("A4.1", "C5")
 
@@ -97,3 +99,23 @@ async def test_a_store_that_lost_the_log_is_mended_by_a_snapshot(
         is_restored, engine, _ = await replay(served, session)
         assert is_restored
         assert engine.state.config.instructions == "Be kind."
+
+
+async def test_nothing_is_sent_before_the_store_has_its_log(
+    served: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with calling(served.url()) as client:
+        session = SessionRef("default", client.events[0]["session"]["id"])
+        writer = served.state.sessions._slots[session]._call._parts.writer  # type: ignore[union-attr]
+        dispatch, sent_before_the_log = served.state.broker.dispatch, []
+
+        async def observed(actions: Sequence[Dispatch], *, owner: str = "") -> None:
+            if any(isinstance(action, AppendLog) for action in actions):
+                sent_before_the_log.append(writer.last_event_id)
+            await dispatch(actions, owner=owner)
+
+        monkeypatch.setattr(served.state.broker, "dispatch", observed)
+        last_event_id = writer.last_event_id
+        await client.use(instructions="Be kind.")
+        assert sent_before_the_log == [last_event_id]
+        assert writer.last_event_id == client.events[-1]["event_id"] != last_event_id

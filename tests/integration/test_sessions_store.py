@@ -185,6 +185,31 @@ async def test_a_session_that_ends_during_a_heartbeat_stays_ended(
 NEWER = session_format.NEWEST_READ + 1
 
 
+async def test_of_two_who_saw_the_same_owner_one_takes_the_session_over(
+    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock
+) -> None:
+    await directory.open(CALL, {"agent": "delivery"}, owner="first")
+    peers = [SessionDirectory(broker.connection, broker.subscriber, clock=manual_clock) for _ in range(2)]
+    seen = await peers[0].find(CALL)
+    assert seen is not None
+    taken = [await peer.take_over(CALL, seen, owner=f"peer {at}") for at, peer in enumerate(peers)]
+    assert taken == [True, False]
+    assert (await directory.find(CALL) or {})[OWNER] == "peer 0"
+
+
+async def test_the_heartbeat_of_a_former_owner_writes_nothing_and_notices_the_loss(
+    broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock
+) -> None:
+    lost: list[tuple[SessionRef, str]] = []
+    directory.on_lost = lambda session, owner: lost.append((session, owner))
+    await directory.open(CALL, {"agent": "delivery"}, owner="first")
+    peer = SessionDirectory(broker.connection, broker.subscriber, clock=manual_clock)
+    assert await peer.take_over(CALL, await peer.find(CALL) or {}, owner="second")
+    await directory.heartbeat()
+    assert (await peer.find(CALL) or {})[OWNER] == "second"
+    assert lost == [(CALL, "first")]
+
+
 async def test_a_session_that_became_newer_after_it_was_seen_is_not_taken(
     broker: RedisBroker, directory: SessionDirectory, manual_clock: ManualClock, store_url: str
 ) -> None:

@@ -139,8 +139,10 @@ class MemoryBroker:
         for action in actions:
             match action:
                 case Submit(job):
-                    self._fences(job.kind, job.session).setdefault(job.job_id, _Fence())
-                    self._enqueue(job)
+                    fences = self._fences(job.kind, job.session)
+                    if job.job_id not in fences:
+                        fences[job.job_id] = _Fence()
+                        self._enqueue(job)
                 case Cancel(job_id, kind, session):
                     fence = self._fence(kind, session, job_id)
                     if fence is not None and not fence.is_done:

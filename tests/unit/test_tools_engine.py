@@ -7,7 +7,7 @@ from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.jobs import CallTool, ChatMessage, Generate
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.engine.tool_calls import OUTCOME_UNKNOWN, PENDING, TOOL_FAILED
+from agentvoicebox.engine.tool_calls import MAX_GENERATIONS, OUTCOME_UNKNOWN, PENDING, TOOL_FAILED
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem
 
@@ -140,3 +140,31 @@ def test_a_client_cannot_answer_for_a_tool_of_the_server() -> None:
     forged = FunctionCallOutputItem(call_id=hidden.call_id, output=DONE)
     talk.client(ce.ConversationItemCreate(item=forged))
     assert talk.sent[-1].error.code == "invalid_tool_call_id"
+
+
+def test_a_model_may_call_no_more_tools_in_its_last_generation() -> None:
+    talk = Talk()
+    talk.speech(0, 16_000, "Where is my parcel?")
+    choices = []
+    for number in range(1, MAX_GENERATIONS):
+        choices.append(talk.open_job("generate").request.tool_choice)
+        talk.model(calls=[Call(LOOKUP, f'{{"tracking_id":"{number}"}}')])
+        talk.tool("{}")
+    assert choices == ["auto"] * (MAX_GENERATIONS - 1)
+    assert talk.open_job("generate").request.tool_choice == "none"
+
+
+def test_a_required_tool_call_is_required_once() -> None:
+    talk = Talk()
+    talk.client(ce.ResponseCreate(response=ce.ResponseOptions(tool_choice="required")))
+    assert talk.open_job("generate").request.tool_choice == "required"
+    talk.model(calls=[Call(LOOKUP, "{}")])
+    talk.tool("{}")
+    assert talk.open_job("generate").request.tool_choice == "auto"
+
+
+def test_a_function_of_the_client_replaces_the_servers_tool_of_that_name() -> None:
+    talk = Talk(client_tool=LOOKUP)
+    talk.speech(0, 16_000, "Where is my parcel?")
+    offered = [(tool.name, tool.description) for tool in talk.open_job("generate").request.tools]
+    assert offered == [(LOOKUP, ""), (BOOK, "Book a courier.")]

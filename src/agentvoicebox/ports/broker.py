@@ -100,7 +100,7 @@ class AudioEntry(msgspec.Struct, frozen=True):
 
 
 class Submit(msgspec.Struct, frozen=True):
-    """Dispatch: submit a job."""
+    """Dispatch: submit a job. Submitted again, it does not run again."""
 
     job: Job
 
