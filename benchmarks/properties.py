@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the worlds live with the t
 
 from tests.kit.draining import DOING, draining
 from tests.kit.gateway import gateway
-from tests.kit.laws import brokers, emptied
+from tests.kit.property_search import brokers, emptied
 from tests.kit.recording import recording
 from tests.kit.seen_sessions import SESSIONS, seen_sessions
 from tests.kit.synthesis_world import Speaker, WatchedTts, synthesis_world

@@ -39,7 +39,7 @@ from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources.budget import AnswerSource
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.demo_data import parcels
-from agentvoicebox_delivery.sources.sanity import WAITS, SanityShipments
+from agentvoicebox_delivery.sources.sanity import WAITS, SanityShipments, SanityTimeouts
 from agentvoicebox_delivery.sources.sanity_local import SanityLocal, missing
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
@@ -151,7 +151,7 @@ async def rescue(upstream: str, rate: float, tries: int) -> dict[str, float]:
     known = [each.tracking_id for each in parcels(datetime.now(UTC).date())]
     async with FaultProxy(upstream, weather) as proxy:
         waits = Backoff(WAITS.first_s, WAITS.factor, WAITS.longest_s, tries, WAITS.spread)
-        client = SanityShipments(SanityDataset(base_url=proxy.url), waits=waits)
+        client = SanityShipments(SanityDataset(base_url=proxy.url), timeouts=SanityTimeouts(waits=waits))
         free = asyncio.Semaphore(20)
         answered: dict[str, bool] = {}
 

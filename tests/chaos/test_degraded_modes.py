@@ -69,7 +69,7 @@ async def _record_nowhere(broker: RedisBroker, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def house(url: str, *, has_recorder: bool = False) -> AsyncIterator[tuple[Gateway, Crew]]:
+async def running_gateway(url: str, *, has_recorder: bool = False) -> AsyncIterator[tuple[Gateway, Crew]]:
     """A gateway that looks around ten times a second, and workers of every kind."""
     async with AsyncExitStack() as stack:
         broker = RedisBroker(url, retry_for_s=0.5)
@@ -110,7 +110,7 @@ def words_of(response: dict[str, object]) -> str:
 
 
 async def test_without_speech_synthesis_the_words_still_come_and_sound_comes_back(redis_url: str) -> None:
-    async with house(redis_url) as (served, crew), calling(served.url()) as client:
+    async with running_gateway(redis_url) as (served, crew), calling(served.url()) as client:
         assert audio_of(client, await type_in(client))
         await crew.go(JobKind.TTS)
         silent = await type_in(client)  # asked while nobody has noticed yet: it is not left to rot
@@ -125,7 +125,7 @@ async def test_without_speech_synthesis_the_words_still_come_and_sound_comes_bac
 
 
 async def test_without_a_language_model_there_is_a_spoken_apology(redis_url: str) -> None:
-    async with house(redis_url) as (served, crew), calling(served.url()) as client:
+    async with running_gateway(redis_url) as (served, crew), calling(served.url()) as client:
         await crew.go(JobKind.LLM)
         await told(client, "language_model_unavailable")
         sorry = await type_in(client)
@@ -138,7 +138,7 @@ async def test_without_a_language_model_there_is_a_spoken_apology(redis_url: str
 
 
 async def test_without_recognition_a_spoken_turn_fails_by_name_and_a_typed_one_works(redis_url: str) -> None:
-    async with house(redis_url) as (served, crew), calling(served.url()) as client:
+    async with running_gateway(redis_url) as (served, crew), calling(served.url()) as client:
         await client.use(audio={"input": {"transcription": {"model": "whisper-1"}, **SERVER_VAD["input"]}})
         await crew.go(JobKind.STT)
         await told(client, "speech_recognition_unavailable")
@@ -171,7 +171,7 @@ async def test_with_a_store_that_takes_nothing_new_old_calls_go_on_and_new_ones_
     server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
     await server.start()
     try:
-        async with house(server.url) as (served, _), calling(served.url()) as client:
+        async with running_gateway(server.url) as (served, _), calling(served.url()) as client:
             with Redis.from_url(server.url) as redis:
                 if trouble == "full":
                     # The store makes the ballast itself: one that is sent lies in the connection's input buffer too, for up
@@ -202,7 +202,7 @@ async def test_a_store_that_restarts_in_mid_call_is_a_pause_and_no_mode(own_data
     server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
     await server.start()
     try:
-        async with house(server.url) as (served, _), calling(served.url()) as client:
+        async with running_gateway(server.url) as (served, _), calling(served.url()) as client:
             assert (await type_in(client))["status"] == "completed"
             await server.stop()
             await server.start()
@@ -230,7 +230,7 @@ async def test_without_postgresql_calls_go_on_and_every_record_comes_later(
 
     recording = asyncio.create_task(record())
     try:
-        async with house(redis_url, has_recorder=True) as (served, _), calling(served.url()) as client:
+        async with running_gateway(redis_url, has_recorder=True) as (served, _), calling(served.url()) as client:
             session_id = client.events[0]["session"]["id"]
             await type_in(client)
             await server.stop()
@@ -257,7 +257,7 @@ async def test_without_postgresql_calls_go_on_and_every_record_comes_later(
 
 
 async def test_an_engine_that_is_away_is_told_by_its_living_worker(redis_url: str) -> None:
-    async with house(redis_url) as (served, _), calling(served.url()) as client:
+    async with running_gateway(redis_url) as (served, _), calling(served.url()) as client:
         broker = RedisBroker(redis_url)
         signs = StoreHealthMonitor(broker.connection)
         crew = (await signs.read()).worker_pools[JobKind.TTS]

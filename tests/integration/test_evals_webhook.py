@@ -18,7 +18,7 @@ from agentvoicebox.evals.score import score
 from agentvoicebox.interactions.day_files import read
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.recorder import InteractionRecorder
-from agentvoicebox.interactions.webhooks import record_webhook
+from agentvoicebox.interactions.webhooks import WebhookExchange, record_webhook
 from agentvoicebox_delivery.parcels import tool_schema
 
 pytestmark = pytest.mark.requirement("B3.4-3.5")
@@ -39,8 +39,7 @@ async def recorded(
     for number, body in enumerate(bodies):
         content = json.dumps(body).encode()
         answer = await webhook.public.post(path, content=content, headers={"content-type": "application/json"})
-        record_webhook(
-            recording,
+        exchange = WebhookExchange(
             began_s=NOW_S + number,
             took_ms=12.0,
             correlation_id=f"correlation-{number}",
@@ -52,6 +51,7 @@ async def recorded(
             parts_ms={"tool": 9.0},
             channel="webhook" if "vapi" in path else "rest",
         )
+        record_webhook(recording, exchange)
     recording.start()
     recording.close()
     assert (recording.failed, recording.dropped) == (0, 0)

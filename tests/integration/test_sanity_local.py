@@ -20,7 +20,7 @@ from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderUnava
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources.demo_data import parcels
-from agentvoicebox_delivery.sources.sanity import SanityShipments
+from agentvoicebox_delivery.sources.sanity import SanityShipments, SanityTimeouts
 from agentvoicebox_delivery.sources.sanity_demo import demo_file
 from agentvoicebox_delivery.sources.sanity_local import FOLDER, SanityLocal, missing, too_old
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset, shipments_of
@@ -219,7 +219,9 @@ def test_the_demo_file_holds_the_facts_of_the_catalogue() -> None:
 async def test_a_killed_server_comes_back_at_its_address_and_look_ups_with_it() -> None:
     server = SanityLocal()
     await server.start()
-    client = SanityShipments(SanityDataset(base_url=server.url), waits=Backoff(first_s=0.001, tries=3))
+    client = SanityShipments(
+        SanityDataset(base_url=server.url), timeouts=SanityTimeouts(waits=Backoff(first_s=0.001, tries=3))
+    )
     try:
         assert len(await client.find(TENANT, ["PKG004"])) == 1
         url = server.url
@@ -244,7 +246,10 @@ async def test_every_passing_trouble_in_front_of_the_real_thing_is_outlived(stor
     ]  # fmt: skip
     plan: list[fp.Fault | None] = [step for fault in faults for step in (fault, None)]
     async with FaultProxy(stored.url, plan) as proxy:
-        client = SanityShipments(SanityDataset(base_url=proxy.url, token=TOKEN), waits=Backoff(first_s=0.001, tries=3))
+        client = SanityShipments(
+            SanityDataset(base_url=proxy.url, token=TOKEN),
+            timeouts=SanityTimeouts(waits=Backoff(first_s=0.001, tries=3)),
+        )
         for _ in faults:
             assert [each.tracking_id for each in await client.find(TENANT, ["PKG002"])] == ["PKG002"]
         await client.close()

@@ -19,7 +19,7 @@ from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, AnswerSource, outcome
 from agentvoicebox_delivery.sources.cache import CachedShipments
-from agentvoicebox_delivery.sources.sanity import SanityShipments
+from agentvoicebox_delivery.sources.sanity import SanityShipments, SanityTimeouts
 from agentvoicebox_delivery.sources.sanity_answer import Kind
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
@@ -57,16 +57,14 @@ WEATHER: list[tuple[str, Fault, str, int]] = [
 ]
 
 
-class House:
+class FaultyBackend:
     """A server that goes wrong, a client, a memory; time for ages moves by hand, for the wire by itself."""
 
     def __init__(self, proxy: FaultProxy, clock: ManualClock, kinds: list[Kind], attempt_s: float) -> None:
         self.proxy, self.clock, self.kinds = proxy, clock, kinds
         self.sanity = SanityShipments(
             SanityDataset(base_url=proxy.url, token="t"),
-            attempt_s=attempt_s,
-            deadline_s=3 * PATIENCE_S,
-            waits=QUICK,
+            timeouts=SanityTimeouts(attempt_s=attempt_s, deadline_s=3 * PATIENCE_S, waits=QUICK),
             clock=clock,
             on_attempt=lambda kind, _: kinds.append(kind),
         )
@@ -74,9 +72,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(*plan: Fault | None, attempt_s: float = PATIENCE_S) -> AsyncIterator[House]:
+async def faulty_backend(*plan: Fault | None, attempt_s: float = PATIENCE_S) -> AsyncIterator[FaultyBackend]:
     async with FaultProxy(plan=plan) as proxy:
-        built = House(proxy, ManualClock(), [], attempt_s)
+        built = FaultyBackend(proxy, ManualClock(), [], attempt_s)
         try:
             yield built
         finally:
@@ -89,13 +87,13 @@ async def house(*plan: Fault | None, attempt_s: float = PATIENCE_S) -> AsyncIter
 async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str, requests: int) -> None:
     asked = track.wanted("PKG001")[:1]
     attempt_s = SHORT_S if code == TIMEOUT else PATIENCE_S
-    async with house(attempt_s=attempt_s) as cold:
+    async with faulty_backend(attempt_s=attempt_s) as cold:
         cold.proxy.follow(lambda _: fault)
         nothing = await cold.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert (nothing.source, nothing.failure) == (AnswerSource.NOWHERE, code)
         assert outcome(asked, nothing) == (track.error() if code == "unreadable_record" else track.unavailable())
         assert len(cold.kinds) == requests >= len(cold.proxy.requests)
-    async with house(attempt_s=attempt_s) as warm:
+    async with faulty_backend(attempt_s=attempt_s) as warm:
         warm.proxy.follow(lambda _: answer([DOCUMENT]))
         assert (await warm.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)).shipments == (SHIPMENT,)
         warm.proxy.follow(lambda _: fault)
@@ -114,14 +112,14 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
 )
 async def test_what_passes_after_two_tries_is_not_noticed_by_the_caller(fault: Fault, code: str) -> None:
     attempt_s = SHORT_S if code == TIMEOUT else PATIENCE_S
-    async with house(fault, fault, answer([DOCUMENT]), attempt_s=attempt_s) as recovering:
+    async with faulty_backend(fault, fault, answer([DOCUMENT]), attempt_s=attempt_s) as recovering:
         found = await recovering.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert (found.source, found.shipments) == (AnswerSource.FETCHED, (SHIPMENT,))
 
 
 @pytest.mark.parametrize("fault", [Break.SILENCE, fp.DRIP], ids=["silence", "drip"])
 async def test_the_budget_ends_the_wait_and_not_the_request(fault: Fault) -> None:
-    async with house(fault, answer([DOCUMENT]), attempt_s=SHORT_S) as slow:
+    async with faulty_backend(fault, answer([DOCUMENT]), attempt_s=SHORT_S) as slow:
         early = await slow.cache.find_within(TENANT, ["PKG001"], 0.05)
         assert (early.source, early.failure) == (AnswerSource.NOWHERE, OUT_OF_TIME)
         later = await slow.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
@@ -130,7 +128,7 @@ async def test_the_budget_ends_the_wait_and_not_the_request(fault: Fault) -> Non
 
 
 async def test_a_hundred_callers_are_one_request_on_the_wire() -> None:
-    async with house(answer([DOCUMENT])) as busy:
+    async with faulty_backend(answer([DOCUMENT])) as busy:
         answers = await asyncio.gather(*(busy.cache.find_within(TENANT, ["PKG001"], PATIENCE_S) for _ in range(100)))
         assert {each.shipments for each in answers} == {(SHIPMENT,)}
         assert len(busy.proxy.requests) == 1
@@ -139,28 +137,28 @@ async def test_a_hundred_callers_are_one_request_on_the_wire() -> None:
 async def test_nobody_at_the_address_is_unreachable() -> None:
     async with FaultProxy() as gone:
         url = gone.url
-    shipments = SanityShipments(SanityDataset(base_url=url), waits=QUICK)
+    shipments = SanityShipments(SanityDataset(base_url=url), timeouts=SanityTimeouts(waits=QUICK))
     with pytest.raises(ProviderUnavailable, match="can't be reached"):
         await shipments.find(TENANT, ["PKG001"])
     await shipments.close()
 
 
 async def test_a_caller_who_leaves_does_not_break_the_connections() -> None:
-    async with house(*[Break.SILENCE] * 5) as house_:
+    async with faulty_backend(*[Break.SILENCE] * 5) as backend:
         for count in range(5):
-            leaving = asyncio.create_task(house_.sanity.find(TENANT, ["PKG001"]))
-            await house_.proxy.arrived(count + 1)
+            leaving = asyncio.create_task(backend.sanity.find(TENANT, ["PKG001"]))
+            await backend.proxy.arrived(count + 1)
             leaving.cancel()
             await asyncio.gather(leaving, return_exceptions=True)
-        house_.proxy.follow([answer([DOCUMENT])])
-        assert await house_.sanity.find(TENANT, ["PKG001"]) == [SHIPMENT]
-        assert house_.kinds == [Kind.ANSWERED]
+        backend.proxy.follow([answer([DOCUMENT])])
+        assert await backend.sanity.find(TENANT, ["PKG001"]) == [SHIPMENT]
+        assert backend.kinds == [Kind.ANSWERED]
 
 
 async def test_the_token_travels_in_its_header_alone() -> None:
-    async with house(answer([])) as house_:
-        await house_.sanity.find(TENANT, ["PKG001"])
-        request: Request = house_.proxy.requests[0]
+    async with faulty_backend(answer([])) as backend:
+        await backend.sanity.find(TENANT, ["PKG001"])
+        request: Request = backend.proxy.requests[0]
         assert request.headers["authorization"] == "Bearer t"
         assert "Bearer" not in request.target
         assert request.headers["accept-encoding"] == "identity"

@@ -27,7 +27,7 @@ Callers
     call_checks         what a caller received: duplicates, missing ends, missing items
 
 Worlds of the properties P1 to P10
-    laws                how the properties are searched: bounded, on an empty store
+    property_search     how the properties are searched: bounded, on an empty store
     seen_sessions       P1: gateways that write sessions and read each other's
     synthesis_world     P3 and P5: segments spoken by workers that may die or hang
     transcription_world P4: callers and recognisers that may die

@@ -23,7 +23,7 @@ from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from tests.kit.client import SERVER_VAD, Client, calling
 from tests.kit.gateway import Gateway, Workers, gateway, tone
-from tests.kit.laws import brokers
+from tests.kit.property_search import brokers
 from tests.kit.resuming_client import audio_of, ids_of, reconnected, return_query, session_id
 from tests.kit.waiting import PATIENCE_S
 

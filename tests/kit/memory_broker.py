@@ -1,4 +1,4 @@
-"""The broker port in one process, for tests: the same laws as over Valkey, without durability.
+"""The broker port in one process, for tests: the same invariants as over Valkey, without durability.
 
 Everything lives in dictionaries of one instance, which gateway and workers share.
 """

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
+import msgspec
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentEvent, ShipmentStatus
-from agentvoicebox_delivery.sources.sanity import SanityShipments
+from agentvoicebox_delivery.sources.sanity import WAITS, SanityShipments, SanityTimeouts
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 
 DATASET = SanityDataset("abc123", "production", "sk-test-token")
@@ -86,7 +87,7 @@ class Waits:
 def sanity(scripted: ScriptedSanity, clock: ManualClock, **options: Any) -> SanityShipments:
     """A client on it. Its waits have no spread."""
     options.setdefault("sleep", Waits(clock))
-    options.setdefault("chance", lambda: 0.0)
+    options.setdefault("timeouts", SanityTimeouts(waits=msgspec.structs.replace(WAITS, spread=0.0)))
     return SanityShipments(
         options.pop("dataset", DATASET), clock=clock, transport=httpx.MockTransport(scripted), **options
     )

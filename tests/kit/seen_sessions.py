@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import SessionDirectory, new_owner
-from tests.kit.laws import brokers
+from tests.kit.property_search import brokers
 from tests.kit.waiting import PATIENCE_S
 
 SESSIONS = [SessionRef("acme", "sess_1"), SessionRef("acme", "sess_2"), SessionRef("umbra", "sess_1")]

@@ -1,4 +1,4 @@
-"""Laws of the delivery domain over random input: spoken ids come back, nothing crashes, nothing untold is told."""
+"""Invariants of the delivery domain over random input: spoken ids come back, nothing crashes, nothing untold is told."""
 
 import pytest
 from hypothesis import example, given, settings

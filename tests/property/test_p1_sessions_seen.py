@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.kit.laws import NO_PATIENCE_S, emptied, examples
+from tests.kit.property_search import NO_PATIENCE_S, emptied, examples
 from tests.kit.seen_sessions import SESSIONS, VERBS, Step, seen_sessions
 from tests.kit.waiting import PATIENCE_S
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.kit.laws import NO_PATIENCE_S, emptied, examples
+from tests.kit.property_search import NO_PATIENCE_S, emptied, examples
 from tests.kit.synthesis_world import NEVER, QUICK_IDLE_S, Speaker, WatchedTts, synthesis_world
 from tests.kit.waiting import PATIENCE_S
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 from tests.kit.gateway import gateway
-from tests.kit.laws import NO_PATIENCE_S, brokers, emptied, examples
+from tests.kit.property_search import NO_PATIENCE_S, brokers, emptied, examples
 from tests.kit.transcription_world import MS_BYTES, Caller, Recogniser, caller, utterance
 from tests.kit.waiting import PATIENCE_S, until
 

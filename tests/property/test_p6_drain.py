@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.kit.draining import DOING, Who, draining
 from tests.kit.gateway import gateway
-from tests.kit.laws import emptied, examples
+from tests.kit.property_search import emptied, examples
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway import role

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
-from tests.kit.laws import brokers, emptied, examples
+from tests.kit.property_search import brokers, emptied, examples
 from tests.kit.seen_sessions import PROBE, Reader, standing
 
 from agentvoicebox.broker import keys
@@ -51,7 +51,7 @@ class Fails:
         raise BrokerLost("in the middle of a sweep")
 
 
-class House:
+class Fleet:
     """Gateways, workers and janitors over one store and one clock; what should be there is kept beside it."""
 
     def __init__(self, made: list[RedisBroker], redis: Redis, reader: Reader) -> None:
@@ -160,17 +160,17 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(url: str) -> AsyncIterator[House]:
+async def running_fleet(url: str) -> AsyncIterator[Fleet]:
     emptied(url)
     with Redis.from_url(url, decode_responses=True) as redis:
         async with brokers(url, 5) as (listening, *made):
             reader = Reader(listening)
             async with standing([reader]):
-                yield House(made, redis, reader)
+                yield Fleet(made, redis, reader)
 
 
 async def play(url: str, steps: list[tuple[str, int]]) -> None:
-    async with house(url) as world:
+    async with running_fleet(url) as world:
         for verb, number in steps:
             await world.step(verb, number)
         await world.end()

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from tests.kit.fault_proxy import GATEWAY_PAGE, Break, Fault, FaultProxy, Reply, server_error, too_many
-from tests.kit.laws import examples
+from tests.kit.property_search import examples
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import Generated, TextDelta

@@ -55,7 +55,7 @@ async def soon(event: asyncio.Event) -> None:
         await event.wait()
 
 
-class House:
+class CacheSetup:
     """A backend, its memory and a clock."""
 
     def __init__(self, *shipments: Shipment, most: int = 100) -> None:
@@ -68,252 +68,252 @@ class House:
 
 
 async def test_an_answer_is_fresh_for_a_minute() -> None:
-    house = House(SHIPMENT)
-    assert await house.ask() == Answer(AnswerSource.FETCHED, (SHIPMENT,))
-    house.clock.advance(59.9)
-    assert await house.ask() == Answer(AnswerSource.CACHED, (SHIPMENT,), cast(float, pytest.approx(59.9)))
-    house.clock.advance(0.1)
-    assert (await house.ask()).source is AnswerSource.FETCHED
-    assert len(house.backend.asked) == 2
+    setup = CacheSetup(SHIPMENT)
+    assert await setup.ask() == Answer(AnswerSource.FETCHED, (SHIPMENT,))
+    setup.clock.advance(59.9)
+    assert await setup.ask() == Answer(AnswerSource.CACHED, (SHIPMENT,), cast(float, pytest.approx(59.9)))
+    setup.clock.advance(0.1)
+    assert (await setup.ask()).source is AnswerSource.FETCHED
+    assert len(setup.backend.asked) == 2
 
 
 async def test_no_such_parcel_is_fresh_for_ten_seconds() -> None:
-    house = House()
-    assert await house.ask() == Answer(AnswerSource.FETCHED, ())
-    house.clock.advance(9.9)
-    assert await house.ask() == Answer(AnswerSource.CACHED, ())
-    house.clock.advance(0.1)
-    house.backend.shipments[ID] = SHIPMENT
-    assert (await house.ask()).shipments == (SHIPMENT,)
+    setup = CacheSetup()
+    assert await setup.ask() == Answer(AnswerSource.FETCHED, ())
+    setup.clock.advance(9.9)
+    assert await setup.ask() == Answer(AnswerSource.CACHED, ())
+    setup.clock.advance(0.1)
+    setup.backend.shipments[ID] = SHIPMENT
+    assert (await setup.ask()).shipments == (SHIPMENT,)
 
 
 async def test_an_answer_with_its_look_alikes_is_remembered_as_a_whole() -> None:
-    house = House(SHIPMENT)
-    await house.ask(ID, "PKG0O1", "PKG00I")
-    house.clock.advance(30.0)
-    assert (await house.ask(ID, "PKG0O1", "PKG00I")).source is AnswerSource.CACHED
-    assert (await house.ask("PKG0O1")).source is AnswerSource.FETCHED  # by itself it is a question of its own
+    setup = CacheSetup(SHIPMENT)
+    await setup.ask(ID, "PKG0O1", "PKG00I")
+    setup.clock.advance(30.0)
+    assert (await setup.ask(ID, "PKG0O1", "PKG00I")).source is AnswerSource.CACHED
+    assert (await setup.ask("PKG0O1")).source is AnswerSource.FETCHED  # by itself it is a question of its own
 
 
 async def test_each_number_is_remembered_for_itself() -> None:
-    house = House(SHIPMENT, OTHER)
-    await house.ask(ID)
-    assert await house.ask(ID, "PKG002") == Answer(AnswerSource.FETCHED, (SHIPMENT, OTHER))
-    assert await house.ask("PKG002", ID) == Answer(AnswerSource.CACHED, (OTHER, SHIPMENT))
-    assert house.backend.asked == [(ID,), ("PKG002",)]
+    setup = CacheSetup(SHIPMENT, OTHER)
+    await setup.ask(ID)
+    assert await setup.ask(ID, "PKG002") == Answer(AnswerSource.FETCHED, (SHIPMENT, OTHER))
+    assert await setup.ask("PKG002", ID) == Answer(AnswerSource.CACHED, (OTHER, SHIPMENT))
+    assert setup.backend.asked == [(ID,), ("PKG002",)]
 
 
 async def test_tenants_share_nothing() -> None:
-    house = House(SHIPMENT)
-    await house.ask()
-    await house.ask(tenant_id="another")
-    assert len(house.backend.asked) == 2
+    setup = CacheSetup(SHIPMENT)
+    await setup.ask()
+    await setup.ask(tenant_id="another")
+    assert len(setup.backend.asked) == 2
 
 
 async def test_the_memory_is_bounded_and_keeps_what_is_asked_for() -> None:
-    house = House(most=3)
+    setup = CacheSetup(most=3)
     for tracking_id in ("PKG001", "PKG002", "PKG003", "PKG001", "PKG004"):
-        await house.ask(tracking_id)
-    assert house.cache.stats.size == 3
-    asked = len(house.backend.asked)
-    await house.ask("PKG001")
-    assert len(house.backend.asked) == asked
-    await house.ask("PKG002")
-    assert len(house.backend.asked) == asked + 1
+        await setup.ask(tracking_id)
+    assert setup.cache.stats.size == 3
+    asked = len(setup.backend.asked)
+    await setup.ask("PKG001")
+    assert len(setup.backend.asked) == asked
+    await setup.ask("PKG002")
+    assert len(setup.backend.asked) == asked + 1
 
 
 async def test_what_was_not_asked_is_not_remembered_as_absent() -> None:
-    house = House()
-    await house.ask(*(f"PKG{number:03}" for number in range(40)))
-    assert len(house.backend.asked[0]) == house.cache.stats.size == 16
+    setup = CacheSetup()
+    await setup.ask(*(f"PKG{number:03}" for number in range(40)))
+    assert len(setup.backend.asked[0]) == setup.cache.stats.size == 16
 
 
 async def test_a_hundred_look_ups_of_one_number_are_one_request() -> None:
-    house = House(SHIPMENT)
-    house.backend.open.clear()
-    waiting = [asyncio.create_task(house.ask()) for _ in range(100)]
-    await soon(house.backend.reached)
-    house.backend.open.set()
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.open.clear()
+    waiting = [asyncio.create_task(setup.ask()) for _ in range(100)]
+    await soon(setup.backend.reached)
+    setup.backend.open.set()
     assert {(await each).shipments for each in waiting} == {(SHIPMENT,)}
-    assert house.backend.asked == [(ID,)]
-    assert (house.cache.stats.misses, house.cache.stats.joins) == (100, 99)
+    assert setup.backend.asked == [(ID,)]
+    assert (setup.cache.stats.misses, setup.cache.stats.joins) == (100, 99)
 
 
 async def test_a_caller_who_leaves_takes_nobody_along() -> None:
-    house = House(SHIPMENT)
-    house.backend.open.clear()
-    first, second = asyncio.create_task(house.ask()), asyncio.create_task(house.ask())
-    await soon(house.backend.reached)
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.open.clear()
+    first, second = asyncio.create_task(setup.ask()), asyncio.create_task(setup.ask())
+    await soon(setup.backend.reached)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    house.backend.open.set()
+    setup.backend.open.set()
     assert (await second).shipments == (SHIPMENT,)
-    assert len(house.backend.asked) == 1
+    assert len(setup.backend.asked) == 1
 
 
 async def test_overlapping_questions_ask_for_each_number_once() -> None:
-    house = House(SHIPMENT, OTHER)
-    house.backend.open.clear()
-    one, two = asyncio.create_task(house.ask(ID)), asyncio.create_task(house.ask("PKG002", ID))
-    await soon(house.backend.reached_twice)
-    house.backend.open.set()
+    setup = CacheSetup(SHIPMENT, OTHER)
+    setup.backend.open.clear()
+    one, two = asyncio.create_task(setup.ask(ID)), asyncio.create_task(setup.ask("PKG002", ID))
+    await soon(setup.backend.reached_twice)
+    setup.backend.open.set()
     assert (await one).shipments == (SHIPMENT,)
     assert (await two).shipments == (OTHER, SHIPMENT)
-    assert house.backend.asked == [(ID,), ("PKG002",)]
+    assert setup.backend.asked == [(ID,), ("PKG002",)]
 
 
 async def test_a_failure_reaches_all_who_wait_and_is_not_remembered() -> None:
-    house = House(SHIPMENT)
-    house.backend.failure = ProviderUnavailable("away")
-    answers = await asyncio.gather(*(house.ask() for _ in range(10)))
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.failure = ProviderUnavailable("away")
+    answers = await asyncio.gather(*(setup.ask() for _ in range(10)))
     assert set(answers) == {Answer(AnswerSource.NOWHERE, None, failure="provider_unavailable")}
-    house.backend.failure = None
-    assert (await house.ask()).source is AnswerSource.FETCHED
+    setup.backend.failure = None
+    assert (await setup.ask()).source is AnswerSource.FETCHED
 
 
 async def test_after_the_budget_the_request_goes_on_and_fills_the_memory() -> None:
-    house = House(SHIPMENT)
-    house.backend.open.clear()
-    assert await house.ask(budget_s=IMPATIENT_S) == Answer(AnswerSource.NOWHERE, None, failure=OUT_OF_TIME)
-    later = asyncio.create_task(house.ask())  # joins what is still under way
-    house.backend.open.set()
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.open.clear()
+    assert await setup.ask(budget_s=IMPATIENT_S) == Answer(AnswerSource.NOWHERE, None, failure=OUT_OF_TIME)
+    later = asyncio.create_task(setup.ask())  # joins what is still under way
+    setup.backend.open.set()
     assert (await later).shipments == (SHIPMENT,)
-    assert (await house.ask()).source is AnswerSource.CACHED
-    assert len(house.backend.asked) == 1
+    assert (await setup.ask()).source is AnswerSource.CACHED
+    assert len(setup.backend.asked) == 1
 
 
 async def test_the_last_known_answer_stands_in_with_its_age_for_an_hour() -> None:
-    house = House(SHIPMENT)
-    await house.ask()
-    house.backend.failure = ProviderTimeout("slow")
-    house.clock.advance(300.0)
-    last_known = await house.ask()
+    setup = CacheSetup(SHIPMENT)
+    await setup.ask()
+    setup.backend.failure = ProviderTimeout("slow")
+    setup.clock.advance(300.0)
+    last_known = await setup.ask()
     assert last_known == Answer(AnswerSource.LAST_KNOWN, (SHIPMENT,), 300.0, "provider_timeout")
     told = outcome(track.wanted(ID), last_known)
     assert told.code == track.FOUND
     assert "about five minutes ago" in told.speech
-    house.clock.advance(3299.9)
-    assert (await house.ask()).source is AnswerSource.LAST_KNOWN
-    house.clock.advance(0.1)
-    assert (await house.ask()).source is AnswerSource.NOWHERE
+    setup.clock.advance(3299.9)
+    assert (await setup.ask()).source is AnswerSource.LAST_KNOWN
+    setup.clock.advance(0.1)
+    assert (await setup.ask()).source is AnswerSource.NOWHERE
 
 
 async def test_an_age_counts_from_the_question_not_from_the_answer() -> None:
-    house = House(SHIPMENT)
-    house.backend.open.clear()
-    slow = asyncio.create_task(house.ask())
-    await soon(house.backend.reached)
-    house.clock.advance(4.0)
-    house.backend.open.set()
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.open.clear()
+    slow = asyncio.create_task(setup.ask())
+    await soon(setup.backend.reached)
+    setup.clock.advance(4.0)
+    setup.backend.open.set()
     assert (await slow).age_s == 4.0
 
 
 async def test_a_stale_absence_never_stands_in() -> None:
-    house = House()
-    await house.ask()
-    house.clock.advance(11.0)
-    house.backend.failure = ProviderUnavailable("away")
-    assert (await house.ask()).source is AnswerSource.NOWHERE
+    setup = CacheSetup()
+    await setup.ask()
+    setup.clock.advance(11.0)
+    setup.backend.failure = ProviderUnavailable("away")
+    assert (await setup.ask()).source is AnswerSource.NOWHERE
 
 
 async def test_half_an_answer_never_stands_in() -> None:
-    house = House(SHIPMENT)
-    await house.ask(ID)
-    house.backend.failure = ProviderUnavailable("away")
-    house.clock.advance(100.0)
-    assert (await house.ask(ID, "PKG301")).source is AnswerSource.NOWHERE  # the caller may have meant the other
+    setup = CacheSetup(SHIPMENT)
+    await setup.ask(ID)
+    setup.backend.failure = ProviderUnavailable("away")
+    setup.clock.advance(100.0)
+    assert (await setup.ask(ID, "PKG301")).source is AnswerSource.NOWHERE  # the caller may have meant the other
 
 
 @pytest.mark.parametrize("failure", [ProviderUnavailable("a"), ProviderTimeout("b"), BadProviderAnswer("c")])
 async def test_the_port_itself_gives_fresh_answers_or_raises(failure: AgentVoiceBoxError) -> None:
-    house = House(SHIPMENT)
-    assert await house.cache.find(TENANT, [ID]) == [SHIPMENT]
-    house.backend.failure = failure
-    house.clock.advance(61.0)
+    setup = CacheSetup(SHIPMENT)
+    assert await setup.cache.find(TENANT, [ID]) == [SHIPMENT]
+    setup.backend.failure = failure
+    setup.clock.advance(61.0)
     with pytest.raises(type(failure)):
-        await house.cache.find(TENANT, [ID])
+        await setup.cache.find(TENANT, [ID])
 
 
 async def test_a_fault_of_ours_is_not_taken_for_an_outage() -> None:
-    house = House(SHIPMENT)
-    house.backend.failure = ZeroDivisionError()
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.failure = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
-        await house.ask()
+        await setup.ask()
 
 
 async def test_an_unreadable_record_is_neither_absent_nor_unavailable() -> None:
-    house = House(SHIPMENT)
-    house.backend.unreadable = {ID}
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.unreadable = {ID}
     for _ in range(2):
-        answer = await house.ask()
+        answer = await setup.ask()
         assert answer == Answer(AnswerSource.NOWHERE, None, failure="unreadable_record")
         assert outcome(track.wanted(ID), answer) == track.error()
 
 
 async def test_an_unreadable_look_alike_does_not_hide_the_parcel_that_was_asked_for() -> None:
-    house = House(SHIPMENT)
-    house.backend.unreadable = {"PKG002"}
-    assert (await house.ask(ID, "PKG002")).shipments == (SHIPMENT,)
-    assert (await house.ask("PKG002")).failure == "unreadable_record"  # and was not remembered as absent
-    assert (await house.ask("PKG002", ID)).failure == "unreadable_record"
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.unreadable = {"PKG002"}
+    assert (await setup.ask(ID, "PKG002")).shipments == (SHIPMENT,)
+    assert (await setup.ask("PKG002")).failure == "unreadable_record"  # and was not remembered as absent
+    assert (await setup.ask("PKG002", ID)).failure == "unreadable_record"
 
 
 async def test_an_invalidated_number_is_asked_for_anew_for_every_tenant() -> None:
-    house = House(SHIPMENT, OTHER)
+    setup = CacheSetup(SHIPMENT, OTHER)
     for tenant_id in ("one", "two"):
-        await house.ask(tenant_id=tenant_id)
-    await house.ask("PKG002")
-    assert house.cache.invalidate(ID) == 2
-    asked = len(house.backend.asked)
-    await house.ask(tenant_id="one")
-    await house.ask("PKG002")
-    assert len(house.backend.asked) == asked + 1
-    assert house.cache.invalidate() == 2
-    assert house.cache.stats.size == 0
+        await setup.ask(tenant_id=tenant_id)
+    await setup.ask("PKG002")
+    assert setup.cache.invalidate(ID) == 2
+    asked = len(setup.backend.asked)
+    await setup.ask(tenant_id="one")
+    await setup.ask("PKG002")
+    assert len(setup.backend.asked) == asked + 1
+    assert setup.cache.invalidate() == 2
+    assert setup.cache.stats.size == 0
 
 
 async def test_what_was_on_its_way_when_it_was_invalidated_is_not_remembered() -> None:
-    house = House(SHIPMENT)
-    house.backend.open.clear()
-    early = asyncio.create_task(house.ask())
-    await soon(house.backend.reached)
-    house.backend.shipments[ID] = Shipment(ID, ShipmentStatus.DELIVERED)
-    house.cache.invalidate(ID)
-    late = asyncio.create_task(house.ask())  # must not join the flight that left before the change
-    await soon(house.backend.reached_twice)
-    house.backend.open.set()
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.open.clear()
+    early = asyncio.create_task(setup.ask())
+    await soon(setup.backend.reached)
+    setup.backend.shipments[ID] = Shipment(ID, ShipmentStatus.DELIVERED)
+    setup.cache.invalidate(ID)
+    late = asyncio.create_task(setup.ask())  # must not join the flight that left before the change
+    await soon(setup.backend.reached_twice)
+    setup.backend.open.set()
     await early
     assert [each.status for each in (await late).shipments or ()] == [ShipmentStatus.DELIVERED]
-    assert [each.status for each in (await house.ask()).shipments or ()] == [ShipmentStatus.DELIVERED]
+    assert [each.status for each in (await setup.ask()).shipments or ()] == [ShipmentStatus.DELIVERED]
 
 
 async def test_the_counts_tell_each_kind_of_ending() -> None:
-    house = House(SHIPMENT)
-    await house.ask()  # miss
-    await house.ask()  # hit
-    await house.ask("PKG404")  # miss
-    await house.ask("PKG404")  # hit, negative
-    house.clock.advance(61.0)
-    house.backend.failure = ProviderUnavailable("away")
-    await house.ask()  # miss, stale
-    await house.ask("PKG404")  # miss, unavailable
-    stats = house.cache.stats
+    setup = CacheSetup(SHIPMENT)
+    await setup.ask()  # miss
+    await setup.ask()  # hit
+    await setup.ask("PKG404")  # miss
+    await setup.ask("PKG404")  # hit, negative
+    setup.clock.advance(61.0)
+    setup.backend.failure = ProviderUnavailable("away")
+    await setup.ask()  # miss, stale
+    await setup.ask("PKG404")  # miss, unavailable
+    stats = setup.cache.stats
     assert (stats.hits, stats.negative, stats.misses, stats.stale, stats.unavailable) == (2, 1, 4, 1, 1)
     assert (stats.joins, stats.size) == (0, 2)
     assert stats.hit_ratio == pytest.approx(1 / 3)
 
 
 async def test_closing_ends_requests_under_way_and_tells_who_waits() -> None:
-    house = House(SHIPMENT)
-    house.backend.open.clear()
-    waiting = asyncio.create_task(house.ask())
-    await soon(house.backend.reached)
-    await house.cache.close()
+    setup = CacheSetup(SHIPMENT)
+    setup.backend.open.clear()
+    waiting = asyncio.create_task(setup.ask())
+    await soon(setup.backend.reached)
+    await setup.cache.close()
     assert (await waiting).source is AnswerSource.NOWHERE
 
 
 async def test_no_number_is_no_look_up() -> None:
-    house = House(SHIPMENT)
-    assert await house.cache.find_within(TENANT, []) == Answer(AnswerSource.CACHED, ())
-    assert house.backend.asked == []
+    setup = CacheSetup(SHIPMENT)
+    assert await setup.cache.find_within(TENANT, []) == Answer(AnswerSource.CACHED, ())
+    assert setup.backend.asked == []

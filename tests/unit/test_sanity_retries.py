@@ -13,7 +13,13 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import BreakerState
-from agentvoicebox_delivery.sources.sanity import DEADLINE_S, LONGEST_ANSWER_BYTES, WAITS, SanityShipments
+from agentvoicebox_delivery.sources.sanity import (
+    DEADLINE_S,
+    LONGEST_ANSWER_BYTES,
+    WAITS,
+    SanityShipments,
+    SanityTimeouts,
+)
 from agentvoicebox_delivery.sources.sanity_answer import Kind
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
 from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
@@ -224,7 +230,7 @@ async def recovery(seed: int, rate: float, tries: int) -> tuple[float, float]:
     clock = ManualClock()
     waits = Backoff(WAITS.first_s, WAITS.factor, WAITS.longest_s, tries, WAITS.spread)
     scripted = ScriptedSanity(script=faults(seed, rate))
-    shipments = sanity(scripted, clock, waits=waits)
+    shipments = sanity(scripted, clock, timeouts=SanityTimeouts(waits=waits))
     answered = met = recovered = 0
     for _ in range(1000):
         before = len(scripted.requests)

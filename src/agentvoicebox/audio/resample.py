@@ -3,7 +3,7 @@
 Output sample k corresponds to the time of input sample k * from_hz / to_hz: the filter's delay is removed, so positions
 before and after compare directly and never drift. The price is holding back `LOOK_AHEAD_MS` of input.
 
-Law: chunked output equals one-shot output, bit for bit. Coefficients are integers, so every sum is exact in float64,
+Invariant: chunked output equals one-shot output, bit for bit. Coefficients are integers, so every sum is exact in float64,
 in any order of summation.
 """
 

@@ -14,7 +14,7 @@ BLOCK_SAMPLES = INPUT_RATE_HZ // 2  # 16 kB: an idle session's cost, and the uni
 class AudioRing:
     """int16 samples from `start_sample` up to `end_sample`; positions count from the first sample ever appended.
 
-    Law: end_sample - start_sample <= the bound; a sample that was dropped or lost never comes back.
+    Invariant: end_sample - start_sample <= the bound; a sample that was dropped or lost never comes back.
     """
 
     def __init__(self, keep_s: float, rate_hz: int = INPUT_RATE_HZ, *, start_sample: int = 0) -> None:

@@ -1,6 +1,6 @@
 """Jobs held by workers: claimed from their streams, published under their fences, and ended once.
 
-Laws: a job is done, cancelled or dead once. Only the attempt written in a job's fence publishes. A result is in its
+Invariants: a job is done, cancelled or dead once. Only the attempt written in a job's fence publishes. A result is in its
 stream before it is announced. A job is acknowledged after its last result.
 """
 

@@ -1,6 +1,6 @@
 """The broker over Valkey/Redis Streams: jobs to consumer groups, results to durable streams, announced by pub/sub.
 
-One facade for all roles; each part keeps its own laws: what gateways submit (`dispatcher`), what workers hold
+One facade for all roles; each part keeps its own invariants: what gateways submit (`dispatcher`), what workers hold
 (`claims`), what a session has stored (`session_streams`). The keys are in `keys`, atomic steps are in `lua/`. Waiting reads never
 use up the connections that publish.
 """

@@ -1,6 +1,6 @@
 """One session's results in order, each once: announced ones at once, missed ones from the durable streams.
 
-Law: a result is delivered when its stream entry lies beyond the last one delivered from that stream. Announcements
+Invariant: a result is delivered when its stream entry lies beyond the last one delivered from that stream. Announcements
 carry the entry id, so a result that arrives both ways is delivered once. A gap in a job's numbers, a lost connection, or a
 consumer too slow for its queue make the reader read the streams again, from its last position.
 """

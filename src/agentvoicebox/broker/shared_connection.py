@@ -4,8 +4,8 @@ redis-py takes a connection from a pool for each command, guards it with a timeo
 it is alive: 84 µs of processor time per command, here 31 (445 and 250 when the caches are cold, as between two turns). The store
 answers in order, so one connection and a queue of pending replies are enough. redis-py still encodes commands and parses answers.
 
-Law: each answer reaches its caller, even if others were cancelled meanwhile; when the connection is lost, or an answer takes
-longer than the timeout, all pending calls fail, and the next command reconnects.
+Invariant: each answer reaches its caller, even if others were cancelled meanwhile; when the connection is lost, or an answer
+takes longer than the timeout, all pending calls fail, and the next command reconnects.
 """
 
 import asyncio

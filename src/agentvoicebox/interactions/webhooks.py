@@ -30,25 +30,10 @@ def tool_use(name: str, arguments: object, output: str, *, took_ms: float | None
     return ToolUse(name=name, arguments=text, output=output, code=code_of(output), took_ms=took_ms)
 
 
-def record_webhook(
-    recorder: InteractionRecorder,
-    *,
-    began_s: float,
-    took_ms: float,
-    correlation_id: str,
-    call_id: str,
-    source: str,
-    request: bytes,
-    status: int,
-    answer: bytes,
-    tool_calls: Sequence[ToolUse] | None = None,
-    parts_ms: Mapping[str, float] | None = None,
-    channel: Channel = "webhook",
-) -> None:
-    """Record one request. Never blocks and never raises. Secrets are removed before it is written.
+class WebhookExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One webhook request and its answer.
 
-    Args:
-        recorder: of this process.
+    Attributes:
         began_s: Unix time at which the request arrived.
         took_ms: until the answer was ready.
         correlation_id: of the log lines and the answer's header.
@@ -61,22 +46,38 @@ def record_webhook(
         parts_ms: duration of parts (`tool`, `queue`, …); the remaining time counts as `webhook`.
         channel: `rest` for the server's own routes.
     """
-    parts = dict(parts_ms or {})
-    parts["webhook"] = took_ms - sum(parts.values())
-    asked, answered = _body(request), _body(answer)
-    uses = uses_of(asked, answered) if tool_calls is None else tool_calls
+
+    began_s: float
+    took_ms: float
+    correlation_id: str
+    call_id: str
+    source: str
+    request: bytes
+    status: int
+    answer: bytes
+    tool_calls: Sequence[ToolUse] | None = None
+    parts_ms: Mapping[str, float] | None = None
+    channel: Channel = "webhook"
+
+
+def record_webhook(recorder: InteractionRecorder, exchange: WebhookExchange) -> None:
+    """Record one request. Never blocks and never raises. Secrets are removed before it is written."""
+    parts = dict(exchange.parts_ms or {})
+    parts["webhook"] = exchange.took_ms - sum(parts.values())
+    asked, answered = _body(exchange.request), _body(exchange.answer)
+    uses = uses_of(asked, answered) if exchange.tool_calls is None else exchange.tool_calls
     interaction = Interaction(
-        timestamp=iso_time(began_s),
-        began_s=began_s,
-        correlation_id=correlation_id,
-        call_id=call_id,
-        channel=channel,
+        timestamp=iso_time(exchange.began_s),
+        began_s=exchange.began_s,
+        correlation_id=exchange.correlation_id,
+        call_id=exchange.call_id,
+        channel=exchange.channel,
         software=__version__,
-        source=source,
+        source=exchange.source,
         has_words=True,
         tool_calls=tuple(uses),
-        waits=(Wait(total_ms=took_ms, parts_ms=parts),),
-        status=status,
+        waits=(Wait(total_ms=exchange.took_ms, parts_ms=parts),),
+        status=exchange.status,
         request=asked,
         answer=answered,
     )

@@ -3,8 +3,8 @@
 While the store is away each gateway relies on what it knows of its own sessions, and the next heartbeat writes all of it
 to the store. Cleanup is in `janitor`.
 
-Law: a session has one owner, named by a token in its hash. A gateway that takes a session over must name the owner it saw, so
-of several that try one succeeds; from then on the former owner can't write to the session (scripts in `broker/lua` check it).
+Invariant: a session has one owner, named by a token in its hash. A gateway that takes a session over must name the owner it saw,
+so of several that try one succeeds; from then on the former owner can't write to the session (scripts in `broker/lua` check it).
 """
 
 import asyncio

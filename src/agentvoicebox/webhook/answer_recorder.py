@@ -11,7 +11,7 @@ from fastapi import Request
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.interactions.recorder import InteractionRecorder
-from agentvoicebox.interactions.webhooks import MOST_BYTES, record_webhook, tool_use
+from agentvoicebox.interactions.webhooks import MOST_BYTES, WebhookExchange, record_webhook, tool_use
 from agentvoicebox.webhook.render import as_json
 
 
@@ -56,8 +56,7 @@ class AnswerRecorder:
         # As text: with half of a surrogate pair in it, it is not valid JSON for other readers.
         uses = None if arguments is None else [tool_use(tool, as_json(arguments).decode(), answer.decode())]
         took_s = time.perf_counter() - request.state.began_s
-        record_webhook(
-            self._recorder,
+        exchange = WebhookExchange(
             began_s=self._clock.wall_s() - took_s,
             took_ms=round(took_s * 1000, 3),
             correlation_id=request.state.correlation_id,
@@ -69,3 +68,4 @@ class AnswerRecorder:
             tool_calls=uses if len(body) <= MOST_BYTES else None,
             channel=channel,
         )
+        record_webhook(self._recorder, exchange)

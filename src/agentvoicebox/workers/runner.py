@@ -3,8 +3,8 @@
 Handles claims, heartbeats, cancellation, retries and draining. The `work` function interprets jobs; the broker
 transports them.
 
-Laws: each claimed job is ended, handed back, or released, once. Work that lost its claim is notified at its next publication.
-An outage of the store stops nothing here: work continues, and claims begin again when the store is back.
+Invariants: each claimed job is ended, handed back, or released, once. Work that lost its claim is notified at its next
+publication. An outage of the store stops nothing here: work continues, and claims begin again when the store is back.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Decides when to decode and which results are stale; the engine decides what to do with the text. Each probe mark is answered
 with the text so far, the end mark with the final text, which needs no decoding when the last probe covered the same audio.
-Laws: audio beyond the utterance's end is not in its text, even if it arrived before the mark; cut points and texts
+Invariants: audio beyond the utterance's end is not in its text, even if it arrived before the mark; cut points and texts
 depend on the audio alone, so another worker that starts again from entry 0 gives the same; a result that a later mark made stale
 is not published.
 """

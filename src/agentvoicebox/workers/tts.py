@@ -1,7 +1,7 @@
 """The text-to-speech role: one job per segment, published chunk by chunk as it is rendered.
 
-Decides the order in which waiting segments get a thread: first the caller who will run out of audio first. Law: chunks come in
-order, without gaps or repetitions, also when a second worker takes over in the middle: the engines give the same samples for
+Decides the order in which waiting segments get a thread: first the caller who will run out of audio first. Invariant: chunks come
+in order, without gaps or repetitions, also when a second worker takes over in the middle: the engines give the same samples for
 the same text, so it renders again and skips what was already published.
 """
 

@@ -1,6 +1,6 @@
 """Decides whether a clause may be said, given the tool results. One clause at a time.
 
-The law: a clause passes only when every word of it belongs to a known phrase and every claim in it is supported by a result
+The rule: a clause passes only when every word of it belongs to a known phrase and every claim in it is supported by a result
 of this call, about the same parcel. `clauses` cuts a stream into clauses, `grounder` replaces refused
 ones, and `answers` defines the meaning of a "yes".
 """

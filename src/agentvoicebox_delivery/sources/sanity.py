@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
 import httpx
+import msgspec
 import structlog
 
 from agentvoicebox.clock import Clock, SystemClock
@@ -38,20 +39,32 @@ CHECK_LASTS_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
+class SanityTimeouts(msgspec.Struct, frozen=True):
+    """How long a look-up waits for Sanity.
+
+    Attributes:
+        deadline_s: for a look-up with all its attempts and waits.
+        attempt_s, connect_s: timeouts of one attempt, and of its connection.
+        waits: number of attempts and the waits between them.
+    """
+
+    deadline_s: float = DEADLINE_S
+    attempt_s: float = ATTEMPT_S
+    connect_s: float = CONNECT_S
+    waits: Backoff = WAITS
+
+
 class SanityShipments:
     """Shipments in Sanity. Implements parcels.port.Shipments. Close it after use.
 
     Args:
         dataset: the dataset of the shipments.
         tenants: tenants whose parcels are in the dataset; others find nothing. None: all tenants.
-        deadline_s: for a look-up with all its attempts and waits.
-        attempt_s, connect_s: timeouts of one attempt, and of its connection.
-        waits: number of attempts and the waits between them.
+        timeouts: of a look-up, its attempts and the waits between them.
         breaker: policy of the circuit breaker for failures.
         on_change: called at each change of a breaker: (`sanity` or `sanity_rate_limit`, before, after).
         on_attempt: called after each request: (kind of result, duration in seconds).
         clock: for deadlines and breakers.
-        chance: random numbers from 0 to 1, for the jitter of waits.
         sleep: waits for a number of seconds.
         transport: replaces the network in tests.
     """
@@ -61,30 +74,25 @@ class SanityShipments:
         dataset: SanityDataset,
         *,
         tenants: frozenset[str] | None = None,
-        deadline_s: float = DEADLINE_S,
-        attempt_s: float = ATTEMPT_S,
-        connect_s: float = CONNECT_S,
-        waits: Backoff = WAITS,
+        timeouts: SanityTimeouts | None = None,
         breaker: BreakerPolicy | None = None,
         on_change: OnChange | None = None,
         on_attempt: Callable[[Kind, float], None] | None = None,
         clock: Clock | None = None,
-        chance: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._dataset = dataset
         self._tenants = tenants
-        self._deadline_s = deadline_s
-        self._attempt_s = attempt_s
-        self._waits = waits
+        self._timeouts = timeouts or SanityTimeouts()
         self._on_attempt = on_attempt
         self._clock = clock or SystemClock()
-        self._chance = chance
         self._sleep = sleep
         self._gate = Gate(NAME, self._clock, policy=breaker, on_change=on_change)
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(attempt_s, connect=min(connect_s, attempt_s)),
+            timeout=httpx.Timeout(
+                self._timeouts.attempt_s, connect=min(self._timeouts.connect_s, self._timeouts.attempt_s)
+            ),
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             follow_redirects=False,
             transport=transport,
@@ -152,7 +160,7 @@ class SanityShipments:
     async def _check(self) -> None:
         failed: ProviderError | None = None
         try:
-            count = await self._attempt(how_many().request(self._dataset), self._attempt_s)
+            count = await self._attempt(how_many().request(self._dataset), self._timeouts.attempt_s)
             if not isinstance(count, int) or isinstance(count, bool):
                 failed = BadProviderAnswer("Sanity answered the count of shipments with something other than a number")
             elif count == 0:
@@ -176,7 +184,7 @@ class SanityShipments:
         verdict = Verdict.RELEASED
         try:
             # A probe is a single attempt: callers should not wait for a backend that has just failed.
-            result = await self._try(question, tries=1 if ticket.is_probe else self._waits.tries)
+            result = await self._try(question, tries=1 if ticket.is_probe else self._timeouts.waits.tries)
             verdict = Verdict.SUCCEEDED
             return result
         except AttemptFailed as failure:
@@ -189,15 +197,15 @@ class SanityShipments:
             self._gate.report(ticket, verdict)
 
     async def _try(self, question: Question, *, tries: int) -> Any:
-        until_s = self._clock.monotonic_s() + self._deadline_s
+        until_s = self._clock.monotonic_s() + self._timeouts.deadline_s
         failures = 0
         while True:
             left_s = until_s - self._clock.monotonic_s()
             try:
-                return await self._attempt(question.request(self._dataset), min(self._attempt_s, left_s))
+                return await self._attempt(question.request(self._dataset), min(self._timeouts.attempt_s, left_s))
             except AttemptFailed as failure:
                 failures += 1
-                wait_s = self._waits.wait_s(failures, self._chance())
+                wait_s = self._timeouts.waits.wait_s(failures, random.random())
                 if not failure.may_retry or wait_s is None or failures >= tries:
                     raise
                 wait_s = max(wait_s, failure.retry_after_s or 0.0)

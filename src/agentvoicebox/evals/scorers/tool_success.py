@@ -1,4 +1,4 @@
-"""Tool success: share of tool calls that got an answer. "No such parcel" is an answer; an unavailable backend is not."""
+"""Tool success: share of tool calls that got an answer. "Not found" is an answer; an unavailable backend is not."""
 
 from collections.abc import Mapping, Sequence
 

@@ -4,7 +4,7 @@ Decides positions (every sample since the session began counts, at 16 kHz) and w
 activity model, the turn detector's findings to the engine as facts, an utterance's audio to its job. What a turn is belongs to
 `turns`, what a fact means to the engine. Everything here runs on the event loop; models run elsewhere.
 
-Law: facts are posted in the order of the audio. `utterance_delivery` states the law of the utterances.
+Invariant: facts are posted in the order of the audio. `utterance_delivery` states the invariant of the utterances.
 """
 
 import asyncio

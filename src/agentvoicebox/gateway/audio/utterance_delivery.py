@@ -1,7 +1,7 @@
 """Delivers the audio of open utterances to their recognition jobs.
 
-Law: the entries of an utterance follow one another without gap or overlap, and hold no sample after the end of a turn that the
-detector ended. (A commit by the client may find some later audio already delivered: the `end` mark says where to cut.)
+Invariant: the entries of an utterance follow one another without gap or overlap, and hold no sample after the end of a turn that
+the detector ended. (A commit by the client may find some later audio already delivered: the `end` mark says where to cut.)
 """
 
 from collections.abc import Callable

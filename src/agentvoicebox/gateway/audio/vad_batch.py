@@ -4,7 +4,7 @@ A batch takes one window of every session that has one. It starts when a window 
 began some milliseconds ago: a single session does not wait for others; many sessions share a batch, because each model call has
 a fixed cost. The model runs in a thread of its own, never on the loop.
 
-Law: a session's windows are judged in order, each with the state that the one before left; sessions never mix.
+Invariant: a session's windows are judged in order, each with the state that the one before left; sessions never mix.
 """
 
 import asyncio
