@@ -1,11 +1,11 @@
-"""The hotline on one core: how fast it answers from memory, how many at once, and what callers get in every weather of Sanity's.
+"""The webhook server on one core: how fast it answers from memory, how many at once, answers at each fault of Sanity.
 
     python benchmarks/webhook.py [--seconds 8] [--callers 50] [--picture webhook-weather.png]
 
-The hotline runs as its own process, bound to one core, as the supervisor starts it; callers and the stand-in for Sanity run in
-this one. Each caller asks every half second, three times in four for one of twenty parcels that others ask for too, else for one
-that nobody asked for. Answers stay fresh for 2 s only, so that the weather is felt. Prints one JSON object and two tables; the
-picture shows each answer's time and the state of the breaker.
+The webhook server runs as its own process, bound to one core, as the supervisor starts it; callers and the stand-in for Sanity
+run in this one. Each caller asks every half second, three times in four for one of twenty parcels that others ask for too, else
+for one that nobody asked for. Answers stay fresh for 2 s only, so that faults reach the callers. Prints one JSON object and two
+tables; the picture shows each answer's time and the state of the breaker.
 
 An error is a request without a result. `told` is the share of requests that heard a parcel's state, fresh or with its age.
 """
@@ -119,7 +119,7 @@ def flapping(chance: random.Random) -> Callable[[Request], Fault | None]:
 
 
 @contextlib.asynccontextmanager
-async def hotline(sanity_url: str, core: int, *, fresh_s: float) -> AsyncIterator[tuple[int, int, int]]:
+async def webhook_server(sanity_url: str, core: int, *, fresh_s: float) -> AsyncIterator[tuple[int, int, int]]:
     """The role in a process of its own on one core; its two ports, and its process id."""
     port, internal_port = free_port(), free_port()
     reading, writing = os.pipe()
@@ -143,7 +143,7 @@ async def hotline(sanity_url: str, core: int, *, fresh_s: float) -> AsyncIterato
     os.close(writing)
     try:
         if await asyncio.to_thread(os.read, reading, 64) != b"ready\n":
-            raise SystemExit("the hotline did not start")
+            raise SystemExit("the webhook server did not start")
         os.sched_setaffinity(process.pid, {core})
         yield port, internal_port, process.pid
     finally:
@@ -227,7 +227,7 @@ def summary(asked: list[Asked], seconds: float | None = None) -> dict[str, Any]:
 
 
 async def numbers(internal: httpx.AsyncClient) -> dict[str, float]:
-    """The counters of the hotline that the weather is judged by."""
+    """The counters of the webhook server that the weather is judged by."""
     page = (await internal.get("/metrics")).text
     found = {}
     for line in page.splitlines():
@@ -248,7 +248,7 @@ async def measure(
     everything: list[Asked] = []
     states: list[tuple[float, str]] = []
     phases: list[tuple[float, float, str]] = []
-    async with FaultProxy(plan=calm) as proxy, hotline(proxy.url, cores[0], fresh_s=60) as (port, _, pid):
+    async with FaultProxy(plan=calm) as proxy, webhook_server(proxy.url, cores[0], fresh_s=60) as (port, _, pid):
         await from_memory(port, 300, 1)
         figures["memory, one caller"] = summary(await from_memory(port, 2000, 1))
         used_s, began_s = cpu_s(pid), time.perf_counter()
@@ -258,7 +258,7 @@ async def measure(
         figures["cpu_ms_per_request"] = round((cpu_s(pid) - used_s) * 1000 / len(hot), 3)
     async with (
         FaultProxy(plan=calm) as proxy,
-        hotline(proxy.url, cores[0], fresh_s=2) as (port, internal_port, _),
+        webhook_server(proxy.url, cores[0], fresh_s=2) as (port, internal_port, _),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal_port}", trust_env=False) as internal,
     ):
         began_s = time.perf_counter()
@@ -335,7 +335,7 @@ def draw(path: Path, asked: list[Asked], states: list[tuple[float, str]], phases
 
 def main() -> None:
     """Measure, print, draw."""
-    parser = argparse.ArgumentParser(description="The hotline in every weather.")
+    parser = argparse.ArgumentParser(description="The webhook server in every weather.")
     parser.add_argument("--seconds", type=float, default=8.0, help="of the calm; other weathers last longer")
     parser.add_argument("--callers", type=int, default=50)
     parser.add_argument("--picture", type=Path, help="where to draw the run; needs matplotlib")
@@ -354,7 +354,7 @@ def main() -> None:
         "recovered",
         "requests_per_s",
     )
-    table = Table("", *columns, title=f"hotline on one core, {arguments.callers} callers")
+    table = Table("", *columns, title=f"webhook server on one core, {arguments.callers} callers")
     for name, figure in figures.items():
         if isinstance(figure, dict):
             table.add_row(name, *(str(figure.get(column, "")) for column in columns))

@@ -1,4 +1,4 @@
-"""Random bodies against the hotline's public port, in process: no 5xx, no exception, no secret in a log line.
+"""Random bodies against the webhook server's public port, in process: no 5xx, no exception, no secret in a log line.
 
     python benchmarks/webhook_fuzz.py [--bodies 100000] [--seed 1]
 

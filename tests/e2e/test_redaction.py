@@ -60,10 +60,10 @@ ENTRY_POINTS = "[agentvoicebox.tts]\nleaky = leaky_voice:make\n"
 class Place:
     """The server, the language model behind it, and everything that either of them leaves behind."""
 
-    def __init__(self, server: LocalServer, model: ChatServer, hotline_port: int, internal_port: int) -> None:
+    def __init__(self, server: LocalServer, model: ChatServer, webhook_port: int, internal_port: int) -> None:
         self.server = server
         self.model = model
-        self.hotline_port = hotline_port
+        self.webhook_port = webhook_port
         self.internal_port = internal_port
         self.progress: list[str] = []
         self.traces: list[str] = []
@@ -89,7 +89,7 @@ class Place:
         for name, address in {
             "metrics": f"{self.server.root_url}/metrics",
             "ready": f"{self.server.root_url}/ready",
-            "hotline metrics": f"http://127.0.0.1:{self.internal_port}/metrics",
+            "webhook metrics": f"http://127.0.0.1:{self.internal_port}/metrics",
         }.items():
             found[name] = httpx.get(address, trust_env=False).text
         return found
@@ -117,7 +117,7 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
         (plugin / "leaky-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: leaky\nVersion: 1\n")
         (plugin / "leaky_voice.py").write_text(VOICE)
         model = await stack.enter_async_context(chat_server(f"Good day, {PLANTED}."))
-        hotline_port, internal_port, progress = free_port(), free_port(), list[str]()
+        webhook_port, internal_port, progress = free_port(), free_port(), list[str]()
         settings = {
             "AVB_LOG_LEVEL": "debug",
             "AVB_API_KEYS": f"{KEY},{OTHER_KEY}",
@@ -125,14 +125,14 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
             "AVB_LLM_API_KEY": MODEL_KEY,
             "AVB_LLM_MODEL": "m",
             "AVB_TTS_ORDER": "leaky",
-            "AVB_WEBHOOK_PORT": str(hotline_port),
+            "AVB_WEBHOOK_PORT": str(webhook_port),
             "AVB_INTERNAL_PORT": str(internal_port),
             "PYTHONPATH": f"{plugin}:{os.environ.get('PYTHONPATH', '')}",
         }
         server = await stack.enter_async_context(
             local_server(folder / "data", settings=settings, progress=progress.append)
         )
-        made.append(Place(server, model, hotline_port, internal_port))
+        made.append(Place(server, model, webhook_port, internal_port))
         made[0].progress = progress
 
     with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as folder:
@@ -183,7 +183,7 @@ async def test_no_secret_is_left_anywhere_by_calls_in_which_everything_goes_wron
         assert SPOKEN in said
     await trouble_with_the_model(place)
     await knock(place)
-    await ask_the_hotline(place)
+    await ask_the_webhook_server(place)
     await break_the_store(place)
     await until_recorded(place, calls=2)
     leaks = {secret: where for secret in SECRETS if (where := place.places_of(secret))}
@@ -219,9 +219,9 @@ async def knock(place: Place) -> None:
             await web.get(place.server.url + path, headers={"Authorization": f"Bearer {KEY}"})
 
 
-async def ask_the_hotline(place: Place) -> None:
+async def ask_the_webhook_server(place: Place) -> None:
     """The other door, with good and bad requests."""
-    async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{place.hotline_port}") as web:
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{place.webhook_port}") as web:
         for headers in ({"Authorization": f"Bearer {KEY}"}, {"Authorization": f"Bearer {WRONG_KEY}"}, {}):
             await web.post("/v1/track", json={"tracking_id": NUMBER, "caller": NAME}, headers=headers)
             await web.post("/v1/track", content=f'{{"tracking_id": {NAME}', headers=headers)

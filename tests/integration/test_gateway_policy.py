@@ -27,7 +27,7 @@ from agentvoicebox.tenancy.key_format import new_key
 
 OWN_RULE = """package agentvoicebox.access
 
-deny contains "acme calls the hotline only" if {
+deny contains "acme calls the webhook server only" if {
 	input.tenant == "acme"
 	input.action == "session.open"
 	input.resource.id != "delivery"
@@ -57,7 +57,7 @@ async def both_agents_are_asked_for(town: TenantGateway) -> None:
     async with calling(town.url("model=gpt-realtime"), **as_key(key)):  # another name of the same agent
         pass
     error, code, _ = await refusal(town.url("model=assistant"), **as_key(key))
-    assert (error["code"], code) == ("insufficient_permissions", 1008) and "hotline only" in error["message"]
+    assert (error["code"], code) == ("insufficient_permissions", 1008) and "webhook server only" in error["message"]
     async with town.http(key) as http:
         minted = await http.post(
             "/v1/realtime/client_secrets", json={"session": {"type": "realtime", "model": "assistant"}}

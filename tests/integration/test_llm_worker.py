@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.kit.client import until
 from tests.kit.kits import DELIVERY
+from tests.kit.scripted_llm import Line, Pause, ScriptedCall, ScriptedLlm
 from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -15,7 +16,6 @@ from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import ProviderBrokeOff, ProviderUnavailable
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.providers.llm.registry import LanguageModels
-from agentvoicebox.providers.llm.scripted import Line, Pause, ScriptedCall, ScriptedLlm
 from agentvoicebox.settings import Settings
 from agentvoicebox.workers.llm import LlmWork, serve_llm
 from agentvoicebox.workers.runner import Runner, Task

@@ -15,7 +15,7 @@ def _own_log() -> object:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_no_body_breaks_the_hotline_or_its_silence(seed: int) -> None:
+async def test_no_body_breaks_the_webhook_server_or_its_silence(seed: int) -> None:
     report = await fuzz(2_000, seed, settings={"strict_422": seed == 2})
     assert report.broken == []
     assert report.leaks == []

@@ -1,4 +1,4 @@
-"""The hotline as a role: its internal port, its log, its way out, and what it does when the parcels are away."""
+"""The webhook server as a role: its internal port, its log, its shutdown, and its answers when no parcels can be read."""
 
 import asyncio
 import io

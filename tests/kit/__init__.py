@@ -14,7 +14,7 @@ Stores and servers
 Gateways, roles and clusters
     gateway             a real gateway over a real broker, with instant workers
     tenant_gateway      a gateway over a database with tenants: keys and clients
-    hotline             the running webhook role, and messages as the platform writes them
+    webhook             the running webhook role, and messages as the platform writes them
     scripted_roles      roles with scripted work, for tests of the supervisor
     cluster             gateways and workers as real processes on one machine
     processes           a server's processes and their memory
@@ -37,6 +37,7 @@ Worlds of the properties P1 to P10
     rolling_restart     a rolling restart of gateways under calls
 
 Engine, speech and grounding
+    scripted_llm        a language model with scripted answers
     conversation        an engine under test, with its workers played by the test
     world               a random but valid world around the engine
     recorded            recorded interactions and rehearsed scenarios

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 import structlog
 from tests.kit.grounding_corpus import TODAY, facts_of, scenes
+from tests.kit.scripted_llm import Pause, ScriptedCall, ScriptedLlm
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolSpec
 from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.providers.llm.scripted import Pause, ScriptedCall, ScriptedLlm
 from agentvoicebox.workers.llm import continued
 from agentvoicebox_delivery.grounding.judgement import ClauseVerdict
 from agentvoicebox_delivery.language_models.grounded import GroundedLlm

@@ -6,13 +6,13 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel
 from tests.kit.kits import DELIVERY
+from tests.kit.scripted_llm import ScriptedLlm
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.agent_kit import AgentKit
 from agentvoicebox.kits.registry import Kits, load_settings
 from agentvoicebox.ports.providers import Llm
-from agentvoicebox.providers.llm.scripted import ScriptedLlm
 from agentvoicebox.tools.definition import Definition
 
 FLOWERS = Definition(

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from tests.kit.scripted_llm import Line, Pause, ScriptedLlm
 from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.clock import ManualClock
@@ -17,7 +18,6 @@ from agentvoicebox.errors import (
     ProviderUnavailable,
 )
 from agentvoicebox.providers.guard import Delta, FailoverLlm, GuardedLlm
-from agentvoicebox.providers.llm.scripted import Line, Pause, ScriptedLlm
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 import pytest
+from tests.kit.scripted_llm import ScriptedLlm
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.ports.broker import JobKind, JobResult
-from agentvoicebox.providers.llm.scripted import ScriptedLlm
 from agentvoicebox.workers.llm import CONTINUE_PROMPT, Delta, PublishedText, continued, merged, skipped
 
 JOB = "job_1"

@@ -1,4 +1,4 @@
-"""The parts of the hotline: signatures, the memory of answers, the limit, masks."""
+"""The parts of the webhook server: signatures, stored answers, the limit, masks."""
 
 import asyncio
 import re
