@@ -30,7 +30,10 @@ from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 from agentvoicebox.client.line import SpokenLine
 
-pytestmark = pytest.mark.requirement("A12.4")
+pytestmark = [
+    pytest.mark.requirement("A12.4"),
+    pytest.mark.random_order(disabled=True),  # the last test leaves the breaker of the language model open for 30 s
+]
 
 KEY, OTHER_KEY, WRONG_KEY = "hdr-Zanzibar-7781", "sub-Timbuktu-4417", "bad-Ouagadougou-9021"
 MODEL_KEY = "llm-Antananarivo-3355"
@@ -220,7 +223,7 @@ async def knock(place: Place) -> None:
 
 
 async def ask_the_webhook_server(place: Place) -> None:
-    """The other door, with good and bad requests."""
+    """The webhook routes, with good and bad requests."""
     async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{place.webhook_port}") as web:
         for headers in ({"Authorization": f"Bearer {KEY}"}, {"Authorization": f"Bearer {WRONG_KEY}"}, {}):
             await web.post("/v1/track", json={"tracking_id": NUMBER, "caller": NAME}, headers=headers)

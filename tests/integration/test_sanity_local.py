@@ -148,9 +148,11 @@ async def test_a_check_sees_what_is_wrong_and_says_what_to_look_at(
     token: str, dataset: str, error: type[ProviderError], names: str, stored: SanityLocal
 ) -> None:
     client = SanityShipments(SanityDataset(base_url=stored.url, token=token, dataset=dataset))
-    with pytest.raises(error, match=names):
-        await client.check()
-    await client.close()
+    try:
+        with pytest.raises(error, match=names):
+            await client.check()
+    finally:
+        await client.close()
 
 
 @needs_node

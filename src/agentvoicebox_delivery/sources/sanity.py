@@ -169,7 +169,7 @@ class SanityShipments:
                     + (
                         "it is empty, or AVB_SANITY_TOKEN has no read access"
                         if self._dataset.token
-                        else "it is empty, or it is private and AVB_SANITY_TOKEN is missing"
+                        else "it is empty, or it is private: then set AVB_SANITY_TOKEN"
                     )
                 )
         except AttemptFailed as failure:
