@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,14 @@ from agentvoicebox_delivery.sources.catalogue import Catalogue
 from agentvoicebox_delivery.tool import Find, delivery_status
 
 CALLER = SessionRef("acme", "sess_1")
+TODAY = date(2026, 11, 22)
 
 
 @pytest.fixture
 async def catalogue(postgres_url: str) -> AsyncIterator[Catalogue]:
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url)
-    await demo_data.seed(postgres, "acme")
+    await demo_data.seed(postgres, "acme", today=TODAY)
     yield Catalogue(postgres)
     await postgres.close()
 
@@ -79,12 +80,12 @@ async def test_the_role_looks_up_and_returns(catalogue: Catalogue, postgres_url:
         await records.aclose()  # type: ignore[attr-defined]
         await broker.close()
     returned = msgspec.msgpack.decode(record.body, type=ToolReturned)
-    parcel = next(each for each in demo_data.parcels(datetime.now(UTC).date()) if each.tracking_id == "PKG004")
+    parcel = next(each for each in demo_data.parcels(TODAY) if each.tracking_id == "PKG004")
     assert record.is_last and read(returned.output).speech == reply.found(parcel)
 
 
 async def test_every_demo_parcel_can_be_asked_for(catalogue: Catalogue) -> None:
-    for parcel in demo_data.parcels(datetime.now(UTC).date()):
+    for parcel in demo_data.parcels(TODAY):
         arguments = msgspec.json.encode({"tracking_id": parcel.tracking_id}).decode()
         assert await run(catalogue, arguments) == ("FOUND", reply.found(parcel))
 
