@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentvoicebox.clock import SystemClock
 from agentvoicebox.ids import DEFAULT_TENANT
@@ -12,13 +13,16 @@ from agentvoicebox.kits.database import KitDatabase
 from agentvoicebox.kits.demo import KitDemo
 from agentvoicebox.kits.evaluation import KitEvaluation
 from agentvoicebox.kits.services import KitContext, KitServices
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
 from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.tool import DEFINITION, delivery_status
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
 class DeliveryKit(AgentKit):
@@ -81,9 +85,14 @@ class DeliveryKit(AgentKit):
 
 @asynccontextmanager
 async def _serve(settings: Settings, context: KitContext) -> AsyncIterator[KitServices]:
-    from agentvoicebox_delivery.routes import internal_router, notice_routes, track_route
+    from agentvoicebox_delivery.routes import notice_routes, track_route
     from agentvoicebox_delivery.sources.look_up import open_look_up
     from agentvoicebox_delivery.sources.metrics import LookUpMetrics
+
+    def internal() -> "APIRouter":
+        from agentvoicebox_delivery.internal_routes import internal_router
+
+        return internal_router(look_up)
 
     own = DeliverySettings.of(settings)
     metrics = LookUpMetrics(context.metrics)
@@ -96,7 +105,7 @@ async def _serve(settings: Settings, context: KitContext) -> AsyncIterator[KitSe
             dependencies=(look_up,),
             tool_routes=(track_route(),),
             notice_routes=notice_routes(look_up, own.sanity_webhook_secret),
-            internal=internal_router(look_up),
+            internal=internal,
         )
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.agent_kit import AgentKit
 from agentvoicebox.kits.registry import GROUP, Kits, installed, kits_of, load_kits, load_settings, settings_class
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
 from agentvoicebox.tools.definition import Definition
 from agentvoicebox_delivery.kit import DeliveryKit

@@ -12,7 +12,7 @@ from agentvoicebox.agents import Agents
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.agent_kit import AgentKit
 from agentvoicebox.kits.registry import Kits, load_settings
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.tools.definition import Definition
 
 FLOWERS = Definition(

@@ -23,7 +23,7 @@ from agentvoicebox.interactions.from_log import interaction_of_log
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.kits.evaluation import RunTool
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import InputText, MessageItem
 from agentvoicebox.wire.session_config import Transcription

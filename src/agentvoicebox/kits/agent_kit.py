@@ -16,7 +16,7 @@ from agentvoicebox.kits.database import KitDatabase
 from agentvoicebox.kits.demo import KitDemo
 from agentvoicebox.kits.evaluation import KitEvaluation
 from agentvoicebox.kits.services import KitContext, KitServices
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
 from agentvoicebox.tools.definition import Definition
 

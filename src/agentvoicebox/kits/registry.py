@@ -11,7 +11,7 @@ from typing import Any
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.interactions.judge import InteractionJudge
 from agentvoicebox.kits.agent_kit import AgentKit
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.settings import PREFIX, Settings
 from agentvoicebox.settings.values import comma_list

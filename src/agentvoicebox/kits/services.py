@@ -3,14 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from fastapi import APIRouter
-from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.tools.definition import Tool
+
+if TYPE_CHECKING:  # every process that knows a kit loads this file; only the webhook server needs these
+    from fastapi import APIRouter
+    from prometheus_client import CollectorRegistry
+
+
+def _registry() -> "CollectorRegistry":
+    from prometheus_client import CollectorRegistry
+
+    return CollectorRegistry()
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class KitContext:
         clock: for times to live and timeouts.
     """
 
-    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    metrics: "CollectorRegistry" = field(default_factory=_registry)
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -97,7 +105,7 @@ class KitServices:
         check: raises InfrastructureError while the tools can't answer; a worker waits for it at start. None: no wait.
         dependencies: backends that `/readyz` reports.
         tool_routes, notice_routes: additional routes of the webhook server's public port.
-        internal: additional routes of its internal port, which checks no credentials.
+        internal: makes additional routes of its internal port, which checks no credentials.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -106,4 +114,4 @@ class KitServices:
     dependencies: tuple[Dependency, ...] = ()
     tool_routes: tuple[ToolRoute, ...] = ()
     notice_routes: tuple[NoticeRoute, ...] = ()
-    internal: APIRouter | None = None
+    internal: "Callable[[], APIRouter] | None" = None

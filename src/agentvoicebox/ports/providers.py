@@ -1,18 +1,15 @@
-"""Speech and language engines, as workers see them. Blocking engines run in the worker's own threads, never on its loop.
+"""Speech engines, as workers see them. Blocking engines run in the worker's own threads, never on its loop.
 
 All raise ProviderUnavailable (not installed or not reachable; the message says what to type), ProviderTimeout or
 BadProviderAnswer, and nothing else.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-
-from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
-from agentvoicebox.engine.jobs import Generate
 
 Int16Array = npt.NDArray[np.int16]
 
@@ -57,16 +54,6 @@ class Tts(Protocol):
             voice: a name of `voices()`; any other name means the engine's default voice.
             speed: 0.25 to 2.0; outside it is clamped.
         """
-
-
-class Llm(Protocol):
-    """A language model: writes the assistant's next message."""
-
-    def generate(self, request: Generate, job_id: str) -> AsyncIterator[TextDelta | ToolCallDelta | Generated]:
-        """Stream the message; the last item is Generated. Cancelled by closing the iterator."""
-
-    async def check(self) -> None:
-        """Health: raises ProviderError when it could not answer now."""
 
 
 class Vad(Protocol):

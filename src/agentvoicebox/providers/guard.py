@@ -15,7 +15,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.errors import ProviderBrokeOff, ProviderError, ProviderTimeout, ProviderUnavailable
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerState

@@ -89,7 +89,7 @@ async def webhook_server(
         stack.push_async_callback(_cancel, checking)
         server = build(settings, served, metrics, clock=clock, recorder=recorder, decisions=decisions)
         stack.push_async_callback(server.dispatch.close)
-        routers = [each.internal for each in served if each.internal is not None]
+        routers = [each.internal() for each in served if each.internal is not None]
         internal_port = await stack.enter_async_context(
             serving(
                 create_internal_app(dependencies, routers, metrics, leaving),

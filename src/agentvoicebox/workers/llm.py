@@ -20,7 +20,7 @@ from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import JobKind, JobResult
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.providers.llm.chat import is_json_object
 from agentvoicebox.providers.llm.registry import LanguageModels, Server

@@ -12,7 +12,7 @@ import structlog
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.providers.closable import as_closable
 from agentvoicebox_delivery.grounding.facts import gather
 from agentvoicebox_delivery.grounding.grounder import Grounder

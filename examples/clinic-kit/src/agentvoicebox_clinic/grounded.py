@@ -6,7 +6,7 @@ import structlog
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox_clinic.facts import read, reason, sentences, unsupported
 from agentvoicebox_clinic.tools import ASK, CANCEL, FIND
 

@@ -10,7 +10,7 @@ from agentvoicebox.kits.agent_kit import AgentKit
 from agentvoicebox.kits.demo import KitDemo
 from agentvoicebox.kits.evaluation import KitEvaluation
 from agentvoicebox.kits.services import KitContext, KitServices
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
 from agentvoicebox_clinic.appointments import SqliteBook, reference_in
 from agentvoicebox_clinic.settings import ClinicSettings

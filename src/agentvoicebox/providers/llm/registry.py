@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
-from agentvoicebox.ports.providers import Llm
+from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.providers.guard import FIRST_TOKEN_WITHIN_S, LAST_FIRST_TOKEN_WITHIN_S, FailoverLlm, GuardedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.breaker import Breaker
