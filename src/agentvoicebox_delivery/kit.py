@@ -15,7 +15,6 @@ from agentvoicebox.kits.evaluation import KitEvaluation
 from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
 from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.settings import DeliverySettings
@@ -23,6 +22,8 @@ from agentvoicebox_delivery.tool import DEFINITION, delivery_status
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+    from agentvoicebox.storage.postgres import Postgres
 
 
 class DeliveryKit(AgentKit):
@@ -109,7 +110,7 @@ async def _serve(settings: Settings, context: KitContext) -> AsyncIterator[KitSe
         )
 
 
-async def _seed(settings: Settings, postgres: Postgres) -> None:
+async def _seed(settings: Settings, postgres: "Postgres") -> None:
     """Insert the demo parcels into the catalogue of the default tenant."""
     from agentvoicebox_delivery.sources import demo_data
 

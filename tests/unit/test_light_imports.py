@@ -17,6 +17,7 @@ print(" ".join(name for name in sys.argv[2:] if name in sys.modules))
 @pytest.mark.parametrize(
     ("role", "unused"),
     [
+        ("agentvoicebox.supervisor.child", ("numpy", "fastapi", "prometheus_client", "asyncpg")),
         ("agentvoicebox.webhook.role", ("numpy",)),
         ("agentvoicebox.workers.tool", ("numpy", "fastapi", "prometheus_client")),
         ("agentvoicebox.workers.recorder", ("numpy", "fastapi", "prometheus_client")),

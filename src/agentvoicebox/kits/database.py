@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentvoicebox.settings import Settings
-from agentvoicebox.storage.postgres import Postgres
+
+if TYPE_CHECKING:  # every process that knows a kit loads this file
+    from agentvoicebox.storage.postgres import Postgres
 
 
 @dataclass(frozen=True)
@@ -20,4 +23,4 @@ class KitDatabase:
     """
 
     revisions: Path
-    seed: Callable[[Settings, Postgres], Awaitable[None]] | None = None
+    seed: "Callable[[Settings, Postgres], Awaitable[None]] | None" = None

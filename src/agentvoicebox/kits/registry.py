@@ -30,15 +30,16 @@ class Kits:
         fields: set[str] = set(Settings.model_fields)
         for kit in kits:
             own = list(kit.settings.model_fields) if kit.settings is not None else []
+            own_models = list(kit.language_models())
             for kind, names, existing in (
                 ("tool", [tool.name for tool in kit.tools], self._of_tool),
-                ("language model", list(kit.language_models()), models),
+                ("language model", own_models, models),
                 ("setting", own, fields),
             ):
                 if twice := sorted(set(names) & set(existing)):
                     raise SettingsError(f"kit {kit.name}: the {kind} {twice[0]} exists already")
             self._of_tool |= {tool.name: kit for tool in kit.tools}
-            models |= set(kit.language_models())
+            models |= set(own_models)
             fields |= set(own)
 
     def __iter__(self) -> Iterator[AgentKit]:
