@@ -38,6 +38,7 @@ Worlds of the properties P1 to P10
 
 Engine, speech and grounding
     scripted_llm        a language model with scripted answers
+    scripted_vad        detection models with known results
     conversation        an engine under test, with its workers played by the test
     world               a random but valid world around the engine
     recorded            recorded interactions and rehearsed scenarios

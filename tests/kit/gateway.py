@@ -32,13 +32,13 @@ from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
 from agentvoicebox.ports.policy import Policy
-from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 from tests.kit.kits import AGENTS
+from tests.kit.scripted_vad import EnergyVad
 from tests.kit.waiting import PATIENCE_S
 
 CHUNK_SAMPLES = 2_400  # 100 ms at 24 kHz

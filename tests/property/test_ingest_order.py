@@ -5,13 +5,13 @@ import asyncio
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kit.scripted_vad import EnergyVad
 
 from agentvoicebox.audio.pcm import bytes_of, samples_of
 from agentvoicebox.engine.inputs import Input, SpeechStarted, SpeechStopped
 from agentvoicebox.gateway.audio.ingest import Ingest, InputAudioConfig
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
-from agentvoicebox.providers.vad.scripted import EnergyVad
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.kit.scripted_vad import EnergyVad, ScriptedEndOfTurn
 
 from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
@@ -14,7 +15,6 @@ from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.gateway.audio.ingest import KEPT_S, MAX_UNJUDGED_MS, Ingest, InputAudioConfig
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
-from agentvoicebox.providers.vad.scripted import EnergyVad, ScriptedEndOfTurn
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 
 PCM = AudioFormat()

@@ -49,11 +49,7 @@ def test_the_schema_is_the_types_own_and_whole() -> None:
 
 def test_every_protocol_shows_the_same_name_description_and_parameters() -> None:
     told = (BOOK.name, BOOK.description, BOOK.parameters)
-    vapi, rest = formats.to_vapi(BOOK, "https://x.example/vapi"), formats.to_rest(BOOK)
-    engine = formats.to_engine(BOOK)
-    assert tuple(vapi["function"].values()) == told
-    assert vapi["server"] == {"url": "https://x.example/vapi", "timeoutSeconds": 7}
-    assert "messages" not in vapi and vapi["async"] is False
+    engine, rest = formats.to_engine(BOOK), formats.to_rest(BOOK)
     assert (engine.name, engine.description, engine.parameters, engine.is_read_only) == (*told, False)
     assert (rest.method, rest.path) == ("POST", "/v1/tools/book_table")
     assert rest.operation["requestBody"]["content"]["application/json"]["schema"] == BOOK.parameters

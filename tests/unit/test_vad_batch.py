@@ -5,12 +5,12 @@ import threading
 
 import numpy as np
 import pytest
+from tests.kit.scripted_vad import ScriptedVad
 from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.audio.pcm import Float32Array
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher, VadSlot
-from agentvoicebox.providers.vad.scripted import ScriptedVad
 
 
 def window(value: float = 0.0) -> Float32Array:

@@ -154,10 +154,6 @@ def _tts_factory(name: str, catalogue: ModelCatalogue) -> Callable[[], Tts]:
     return lambda: cast(Tts, factory(catalogue))
 
 
-def _plug_ins(group: str) -> set[str]:
-    return {point.name for point in importlib.metadata.entry_points(group=group)}
-
-
 def _plug_in(group: str, name: str) -> Callable[..., object]:
     for point in importlib.metadata.entry_points(group=group):
         if point.name == name:

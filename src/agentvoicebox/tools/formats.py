@@ -1,4 +1,4 @@
-"""A tool's definition in the form of each protocol: the engine, Vapi, REST."""
+"""A tool's definition in the form of the engine, and as a REST route."""
 
 from typing import Any
 
@@ -6,9 +6,6 @@ import msgspec
 
 from agentvoicebox.engine.inputs import ServerTool
 from agentvoicebox.tools.definition import Definition
-
-VAPI_TIMEOUTS_S = (1, 300)  # what Vapi allows
-VAPI_SPARE_S = 2.0  # network time for request and answer
 
 
 class RestRoute(msgspec.Struct, frozen=True):
@@ -26,20 +23,6 @@ class RestRoute(msgspec.Struct, frozen=True):
 def to_engine(tool: Definition) -> ServerTool:
     """The definition for the engine."""
     return ServerTool(tool.name, tool.description, tool.parameters, is_read_only=tool.is_read_only)
-
-
-def to_vapi(tool: Definition, server_url: str) -> dict[str, Any]:
-    """A Vapi tool that calls `server_url`. It has no `messages`: Vapi would speak a fixed message instead of the answer."""
-    shortest, longest = VAPI_TIMEOUTS_S
-    return {
-        "type": "function",
-        "async": False,
-        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-        "server": {
-            "url": server_url,
-            "timeoutSeconds": min(longest, max(shortest, round(tool.timeout_s + VAPI_SPARE_S))),
-        },
-    }
 
 
 def to_rest(tool: Definition) -> RestRoute:

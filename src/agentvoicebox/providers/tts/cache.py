@@ -85,12 +85,6 @@ class CachedTts:
         """See ports.providers.Tts."""
         return StoppableSpeech(lambda stop: self._chunks(text, voice, speed, stop))
 
-    def prepare(self, texts: Iterable[str], *, voice: str = "", speed: float = 1.0) -> None:
-        """Render phrases in advance. Blocks."""
-        for text in texts:
-            for _ in self.synthesize(text, voice=voice, speed=speed):
-                pass
-
     def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
         known = {own.name for own in self._tts.voices()}
         key = (self._engine_name, text, voice if voice in known else "", speed)
