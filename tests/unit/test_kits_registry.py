@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel, Field
 
+from agentvoicebox.agents import Agents
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.agent_kit import AgentKit
 from agentvoicebox.kits.registry import GROUP, Kits, installed, kits_of, load_kits, load_settings, settings_class
@@ -136,6 +137,7 @@ def test_an_unset_avb_kits_means_the_delivery_kit_and_an_empty_one_no_kit(
 @pytest.mark.parametrize(
     ("kits", "reason"),
     [
+        ([BooksKit(), BooksKit()], "AVB_KITS: the kit books is there twice; remove one"),
         ([BooksKit(), OtherBooksKit()], "kit other-books: the tool find_book exists already"),
         ([TablesKit(), kit(settings=RivalSettings)], "kit made: the setting tables_count exists already"),
         ([kit(settings=GreedySettings)], "kit made: the setting port exists already"),
@@ -159,9 +161,17 @@ def test_an_agents_tools_belong_to_one_kit() -> None:
         kits.of_tools(["book_table", "find_book"])
 
 
+def test_an_agent_file_with_tools_of_two_kits_is_refused(tmp_path: Path) -> None:
+    agent = 'instructions = "x"\nlanguage_model = "openai"\ntools = ["book_table", "find_book"]\n'
+    (tmp_path / "both.toml").write_text(agent)
+    with pytest.raises(SettingsError, match=r"both\.toml: .*two kits"):
+        Agents(kits=Kits([TablesKit(), BooksKit()]), folder=str(tmp_path))
+
+
 def test_an_identifier_of_any_kit_is_masked_and_facts_of_each_are_kept() -> None:
     mask = Kits([DeliveryKit(), TablesKit()]).identifier_mask
     assert mask.text("#window") == "***ndow" and mask.text("PKG004") == "**G004"
+    assert Kits().identifier_mask.text("#window") == "#xxxxxx"
     assert mask.output({"table": "by the window", "eta": "soon"}) == {"table": "by the window", "eta": "soon"}
 
 

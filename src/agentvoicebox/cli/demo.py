@@ -60,9 +60,9 @@ def demo(
     Writes conversation.txt, call.wav (stereo: caller left, agent right), events.jsonl, timeline.png and .svg, summary.json.
     Exit code 0 only if the agent's answers were right.
     """
-    out.mkdir(parents=True, exist_ok=True)
     settings = load_settings()
     script = demo_of(kits_of(settings))
+    out.mkdir(parents=True, exist_ok=True)
     record = asyncio.run(_demo(url, key, script, settings))
     faults = faults_of(record, script, settings)
     _write(record, out, faults)

@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.metadata
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ GROUP = "agentvoicebox.kits"
 
 
 class Kits:
-    """An ordered set of kits. Raises SettingsError when two define the same tool, language model or setting."""
+    """An ordered set of kits. Raises SettingsError when two have the same name, tool, language model or setting."""
 
     def __init__(self, kits: Sequence[AgentKit] = ()) -> None:
         self._kits = tuple(kits)
+        if twice := [name for name, count in Counter(self.names).items() if count > 1]:
+            raise SettingsError(f"AVB_KITS: the kit {twice[0]} is there twice; remove one")
         self._of_tool: dict[str, AgentKit] = {}
         models: set[str] = set()
         fields: set[str] = set(Settings.model_fields)
