@@ -39,6 +39,7 @@ from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.service_health import BAD_CHECKS, ServiceHealth
 from agentvoicebox.gateway.call import open_jobs, session_start
 from agentvoicebox.gateway.state import RecordStores
+from agentvoicebox.http_server import http_connection
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.history import History
@@ -96,6 +97,7 @@ EVENTS: dict[str, list[str | bytes]] = {
         event("conversation.item.create", item={"type": "function_call_output", "call_id": "x", "output": "1"})
     ],
     "rate_limit_exceeded": [item(), item(), item()],
+    "event_too_large": [item(content=[{"type": "input_text", "text": "x" * 600_000}])],
     "conversation_too_long": [item(), item(), item()],
 }  # fmt: skip
 
@@ -183,7 +185,6 @@ async def reach_connect(
         "session_not_found": f"session_id={GONE}",
     }
     changes: dict[str | None, dict[str, Any]] = {
-        None: {"admission": GUARDED},
         "invalid_api_key": {"admission": GUARDED},
         "overloaded": {"max_calls": 0},
         "store_unavailable": {"health": without_store()},
@@ -191,7 +192,6 @@ async def reach_connect(
     }
     options: dict[str | None, dict[str, Any]] = {
         "invalid_api_key": {"additional_headers": {"Authorization": "Bearer wrong"}},
-        "origin_not_allowed": {"origin": "https://elsewhere.example"},
     }
     if fault.code in STORED:
         async with town(redis_url, database(), fault) as (served, key):
@@ -333,6 +333,9 @@ async def reach_http(
     headers = {
         "invalid_api_key": {"Authorization": "Bearer wrong"},
         "origin_not_allowed": {"Origin": "https://elsewhere.example"},
+        "host_not_allowed": {"Host": "elsewhere.example"},
+        "proxy_not_allowed": {"X-Forwarded-For": "192.0.2.1"},
+        "request_head_too_large": {"X-Long": "x" * 50_000},
     }.get(str(fault.code), {})
     if fault.code in ASKED or fault.code in STORED:
         await ask_over_rest(fault, redis_url, database())
@@ -344,9 +347,23 @@ async def reach_http(
         unserved(url, **({"admission": GUARDED} if guarded else limits)) as served,
         httpx.AsyncClient(trust_env=False) as web,
     ):
-        answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
+        if fault.code == "request_timeout":
+            patch.setattr(http_connection, "BODY_S", 0.1)
+            answer = await half_a_request(served.port)
+        else:
+            answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
     assert_answered(fault, answer)
     assert ("retry-after" in answer.headers) is (fault.code == "rate_limit_exceeded")
+
+
+async def half_a_request(port: int) -> httpx.Response:
+    """The answer to a request whose body does not come."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/realtime/client_secrets HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nhalf")
+    async with asyncio.timeout(PATIENCE_S):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return httpx.Response(int(head.split()[1]), content=body)
 
 
 ADMIN = "/v1/admin/tenants"

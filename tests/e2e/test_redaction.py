@@ -63,11 +63,13 @@ ENTRY_POINTS = "[agentvoicebox.tts]\nleaky = leaky_voice:make\n"
 class Place:
     """The server, the language model behind it, and everything that either of them leaves behind."""
 
-    def __init__(self, server: LocalServer, model: ChatServer, webhook_port: int, internal_port: int) -> None:
+    def __init__(
+        self, server: LocalServer, model: ChatServer, webhook_port: int, internal_ports: tuple[int, int]
+    ) -> None:
         self.server = server
         self.model = model
         self.webhook_port = webhook_port
-        self.internal_port = internal_port
+        self.internal_ports = internal_ports
         self.progress: list[str] = []
         self.traces: list[str] = []
 
@@ -89,10 +91,11 @@ class Place:
         for path in [*folder.glob("log/*.log"), *folder.glob("interactions/**/*")]:
             raw = path.read_bytes() if path.is_file() else b""
             found[path.name] = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode(errors="replace")
+        webhook, gateway = (f"http://127.0.0.1:{port}" for port in self.internal_ports)
         for name, address in {
-            "metrics": f"{self.server.root_url}/metrics",
-            "ready": f"{self.server.root_url}/ready",
-            "webhook metrics": f"http://127.0.0.1:{self.internal_port}/metrics",
+            "metrics": f"{gateway}/metrics",
+            "ready": f"{gateway}/ready",
+            "webhook metrics": f"{webhook}/metrics",
         }.items():
             found[name] = httpx.get(address, trust_env=False).text
         return found
@@ -120,7 +123,7 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
         (plugin / "leaky-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: leaky\nVersion: 1\n")
         (plugin / "leaky_voice.py").write_text(VOICE)
         model = await stack.enter_async_context(chat_server(f"Good day, {PLANTED}."))
-        webhook_port, internal_port, progress = free_port(), free_port(), list[str]()
+        webhook_port, internal_ports, progress = free_port(), (free_port(), free_port()), list[str]()
         settings = {
             "AVB_LOG_LEVEL": "debug",
             "AVB_API_KEYS": f"{KEY},{OTHER_KEY}",
@@ -129,13 +132,14 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
             "AVB_LLM_MODEL": "m",
             "AVB_TTS_ORDER": "leaky",
             "AVB_WEBHOOK_PORT": str(webhook_port),
-            "AVB_INTERNAL_PORT": str(internal_port),
+            "AVB_INTERNAL_PORT": str(internal_ports[0]),
+            "AVB_GATEWAY_INTERNAL_PORT": str(internal_ports[1]),
             "PYTHONPATH": f"{plugin}:{os.environ.get('PYTHONPATH', '')}",
         }
         server = await stack.enter_async_context(
             local_server(folder / "data", settings=settings, progress=progress.append)
         )
-        made.append(Place(server, model, webhook_port, internal_port))
+        made.append(Place(server, model, webhook_port, internal_ports))
         made[0].progress = progress
 
     with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as folder:

@@ -15,6 +15,7 @@ from agentvoicebox.errors import AgentVoiceBoxError, BadCredentials, PolicyDenie
 from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.gateway.http.admin import admin_routes
 from agentvoicebox.gateway.http.admin_route import MAX_BODY_BYTES
+from agentvoicebox.http_server.serving import serving
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
@@ -28,7 +29,6 @@ from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.principal import Principal, Right
-from agentvoicebox.webhook.server import serving
 
 ADMIN = "/v1/admin"
 

@@ -13,6 +13,7 @@ from tests.kit.tenant_gateway import CONFIGURED, TenantGateway, as_key, tenant_g
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.gateway.http.app import create_app
 from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.policy.bundle import shipped_rules
@@ -110,7 +111,7 @@ async def test_the_administration_stands_beside_the_calls(redis_broker: RedisBro
                 (session,) = await served.state.directory.live()
                 assert session.tenant_id == "acme"
             assert (await operator.get("/v1/admin/tenants/umbra")).status_code == 404
-            assert "/v1/admin/tenants" in (await operator.get("/openapi.json")).json()["paths"]
+            assert "/v1/admin/tenants" in create_app(served.state).openapi()["paths"]
         async with town.http(shown["key"]) as caller:
             assert (await caller.get("/v1/admin/tenants/acme")).status_code == 403
             secret = (await caller.post("/v1/realtime/client_secrets", json={})).json()["value"]

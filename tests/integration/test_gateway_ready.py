@@ -7,6 +7,8 @@ from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.gateway.http.app import create_app
+from agentvoicebox.gateway.http.internal import create_internal_app
 from agentvoicebox.ports.broker import JobKind
 
 pytestmark = pytest.mark.requirement("A17")
@@ -20,7 +22,10 @@ async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_the
     monkeypatch.setattr(keys, "ALIVE_FOR_S", PATIENCE_S)  # a busy machine must not look like a dead worker
     async with (
         gateway(redis_broker, needed=NEEDED) as served,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(create_internal_app(served.state, create_app(served.state))),
+            base_url="http://localhost",
+        ) as http,
     ):
 
         async def told() -> tuple[int, str, str]:

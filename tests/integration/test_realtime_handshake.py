@@ -12,11 +12,13 @@ from tests.kit.client import until
 from tests.kit.gateway import Gateway, gateway
 from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.gateway.http.app import create_app
+from agentvoicebox.gateway.http.internal import create_internal_app
 
 pytestmark = pytest.mark.requirement("A4.2")
 
@@ -73,9 +75,18 @@ async def test_a_wrong_key_is_told_so_and_closed_with_3000(guarded: Gateway) -> 
     assert (error["code"], code, reason) == ("invalid_api_key", 3000, "invalid_request_error.invalid_api_key")
 
 
-async def test_no_key_is_closed_with_3000_and_no_error_code(guarded: Gateway) -> None:
-    error, code, reason = await turned_away(guarded.url())
-    assert (error["code"], code, reason) == (None, 3000, "invalid_request_error")
+async def refused_upgrade(url: str, **options: Any) -> tuple[int, dict[str, Any]]:
+    """Connect, expect an HTTP answer instead of an upgrade: its status and its error."""
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(url, **options):
+            pass
+    response = refused.value.response
+    return response.status_code, json.loads(response.body or b"")["error"]
+
+
+async def test_a_request_without_any_key_is_refused_before_the_upgrade(guarded: Gateway) -> None:
+    status, error = await refused_upgrade(guarded.url())
+    assert (status, error["code"], error["type"]) == (401, None, "invalid_request_error")
 
 
 @pytest.mark.parametrize(
@@ -111,8 +122,8 @@ async def test_without_keys_any_key_and_none_is_let_in(open_house: Gateway) -> N
 
 
 async def test_without_keys_a_page_of_a_foreign_site_is_turned_away(open_house: Gateway) -> None:
-    error, code, _ = await turned_away(open_house.url(), origin="https://elsewhere.example")
-    assert (error["code"], code) == ("origin_not_allowed", 1008)
+    status, error = await refused_upgrade(open_house.url(), origin="https://elsewhere.example")
+    assert (status, error["code"]) == (403, "origin_not_allowed")
     async with connect(open_house.url(), origin="http://localhost:3000") as ws:  # type: ignore[arg-type]
         assert (await first_event(ws))["type"] == "session.created"
 
@@ -191,8 +202,9 @@ async def test_the_pages_beside_the_socket(guarded: Gateway) -> None:
     async with httpx.AsyncClient(base_url=base) as http:
         assert (await http.get("/health")).json() == {"status": "ok"}
         ready = await http.get("/ready")
-        assert ready.status_code == 200
-        assert ready.json()["dependencies"]["store"]["status"] == "ok"
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        for internal in ("/metrics", "/docs", "/openapi.json"):
+            assert (await http.get(internal, headers=bearer(KEY))).status_code == 404
         refused = await http.get("/v1/models", headers=bearer("wrong"))
         assert refused.status_code == 401
         assert refused.json()["error"]["code"] == "invalid_api_key"
@@ -203,11 +215,25 @@ async def test_the_pages_beside_the_socket(guarded: Gateway) -> None:
             session_id = (await first_event(ws))["session"]["id"]
             found = await http.get(f"/v1/sessions/{session_id}", headers=bearer(KEY))
             assert found.json()["agent"] == "delivery"
-            numbers = (await http.get("/metrics")).text
+            numbers = guarded.state.metrics.page().decode()
             assert "avb_connections 1.0" in numbers
             assert 'avb_refusals_total{code="invalid_api_key"}' not in numbers
         for unknown in ("sess_00000000000000000000", "%7Bx%7D", "nobody"):
             assert (await http.get(f"/v1/sessions/{unknown}", headers=bearer(KEY))).status_code == 404
+
+
+async def test_the_internal_port_describes_the_api_and_loads_nothing_from_elsewhere(guarded: Gateway) -> None:
+    app = create_internal_app(guarded.state, create_app(guarded.state))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        ready = (await http.get("/ready")).json()
+        assert ready["dependencies"]["store"]["status"] == "ok"
+        assert "avb_connections 0.0" in (await http.get("/metrics")).text
+        assert "/v1/models" in (await http.get("/openapi.json")).json()["paths"]
+        page = (await http.get("/docs")).text
+        assert "/v1/voices" in page
+        assert "http:" not in page
+        assert "https:" not in page
+        assert "<script" not in page
 
 
 async def test_a_shutdown_ends_calls_with_their_closing_events_and_lets_nobody_in(guarded: Gateway) -> None:
@@ -229,6 +255,5 @@ async def test_without_the_store_a_caller_is_told_to_try_later_and_the_gateway_i
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}") as http:
             assert (await http.get("/ready")).status_code == 503
             assert (await http.get("/health")).status_code == 200
-            assert (await http.get("/metrics")).status_code == 200
         assert len(served.state.sessions) == 0
     await broker.close()

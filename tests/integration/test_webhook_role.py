@@ -22,12 +22,12 @@ from tests.kit.webhook import UPS, Backend, asking, captured, code, over, parcel
 from agentvoicebox.cli.local_server import free_port
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, InfrastructureError, StorageLost
+from agentvoicebox.http_server.serving import serving
 from agentvoicebox.interactions.day_files import read
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.webhook.internal import create_internal_app
 from agentvoicebox.webhook.role import webhook_server
-from agentvoicebox.webhook.server import serving
 from agentvoicebox_delivery.sources.sanity_webhook import sign
 
 

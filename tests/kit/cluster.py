@@ -71,7 +71,7 @@ class Node:
             self._process = await asyncio.create_subprocess_exec(
                 *child_command([sys.executable, "-m", "agentvoicebox.cli", "serve", *options], die_with=signal.SIGKILL),
                 cwd=ROOT,
-                env={**self._environment, "AVB_PORT": str(self.port)},
+                env={**self._environment, "AVB_PORT": str(self.port), "AVB_GATEWAY_INTERNAL_PORT": "0"},
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=log,

@@ -94,6 +94,7 @@ async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
     """A real gateway process, ready; killed at the end if it is still alive."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
     environment |= {"PYTHONPATH": "src:.", "AVB_REDIS_URL": redis_url, "AVB_PORT": str(port)}
+    environment["AVB_GATEWAY_INTERNAL_PORT"] = "0"
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agentvoicebox.supervisor.child"),

@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.http_server.serving import serving
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.kits.services import KitServices
 from agentvoicebox.webhook.app import WebhookServer, create_app
 from agentvoicebox.webhook.role import build, metrics_of, webhook_server
-from agentvoicebox.webhook.server import serving
 from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.routes import notice_routes, track_route

@@ -82,6 +82,7 @@ async def local_server(
         "AVB_PORT": str(port),
         "AVB_WEBHOOK_PORT": "0",  # another server may use the default ones
         "AVB_INTERNAL_PORT": "0",
+        "AVB_GATEWAY_INTERNAL_PORT": "0",
         "AVB_DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",  # output goes to a pipe: no wrapping

@@ -91,11 +91,13 @@ def _show_gateway(settings: Settings) -> None:
     """Print the gateway's address and the required keys."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}/v1"
-    console.print(f"Realtime API at [bold]{url}[/] (pages: /docs, /ready, /metrics)", soft_wrap=True)
+    console.print(f"Realtime API at [bold]{url}[/]", soft_wrap=True)
+    internal = f"http://{settings.internal_host}:{settings.gateway_internal_port}"
+    console.print(f"Its REST API, readiness and metrics: {internal}/docs, /ready, /metrics", soft_wrap=True)
     if settings.keys:
         console.print(f"Callers need one of the {len(settings.keys)} keys of AVB_API_KEYS.")
     else:
-        console.print("No keys are configured: any bearer key from this machine is accepted.")
+        console.print("No keys are configured: only this machine may call, with any key.")
     console.print("Try it from another terminal:\n")
     address = "" if url == "http://127.0.0.1:8000/v1" else f" --url {url}"
     demo = next((found for kit in kits_of(settings) if (found := kit.demo()) is not None), None)

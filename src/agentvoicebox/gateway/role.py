@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import uvicorn
-
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
@@ -17,16 +15,23 @@ from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
-from agentvoicebox.gateway.http.app import create_app
+from agentvoicebox.gateway.http.app import create_app, protect
+from agentvoicebox.gateway.http.internal import create_internal_app
+from agentvoicebox.gateway.pace import ReadingPace
 from agentvoicebox.gateway.state import GatewayState, RecordStores
-from agentvoicebox.http_server import HttpServer, listening_socket
+from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.local_only import LocalOnly
+from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
+from agentvoicebox.http_server.serving import serving
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.limits.allowance import Allowance
+from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
+from agentvoicebox.processes.descriptors import connection_limit
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
@@ -41,8 +46,6 @@ from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
-WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
-PING_S = 20.0  # OpenAI's interval; clients time out after about as long
 DRAIN_TIMEOUT_S = 18.0  # for answers to be finished; with closing and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
@@ -74,7 +77,8 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         state = await build_state(settings, broker, postgres, batcher=batcher, recording=recording)
         recording.start()
         try:
-            async with _background(state, broker):  # ends last: calls that are being drained still need it
+            # The background work ends last: calls that are being drained still need it.
+            async with _background(state, broker), _internal_port(state, settings):
                 await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
         finally:
             await asyncio.to_thread(recording.close)
@@ -119,6 +123,12 @@ async def build_state(
         records=_records(settings, broker, postgres),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
         resume_s=settings.resume_s,
+        connections=ConnectionTable(
+            most=connection_limit(settings.limit_connections),
+            most_unadmitted_of_source=settings.limit_connections_per_source,
+            observer=metrics.tcp,
+        ),
+        pace=ReadingPace(settings.limit_call_frames, settings.limit_call_events),
     )
 
 
@@ -130,19 +140,12 @@ async def serve(
     Raises:
         InfrastructureError: the address can't be listened on.
     """
-    config = uvicorn.Config(
-        create_app(state),
-        host=host,
-        port=port,
-        ws="websockets-sansio",
-        ws_max_size=WS_MAX_BYTES,
-        ws_ping_interval=PING_S,
-        ws_ping_timeout=PING_S,
-        ws_per_message_deflate=False,  # compressing base64 of audio gains little
-        log_config=None,
-        access_log=False,  # queries may carry keys
-        lifespan="off",
-        timeout_graceful_shutdown=2,
+    config = ServerConfig(
+        protect(create_app(state), state),
+        state.connections,
+        drain_s=2,
+        has_websockets=True,
+        frames_per_s=state.pace.frames_per_s,
     )
     server = HttpServer(config)
     listener = listening_socket(host, port, setting="AVB_PORT")
@@ -164,6 +167,20 @@ async def serve(
         server.should_exit = True
         await serving
         listener.close()
+
+
+@asynccontextmanager
+async def _internal_port(state: GatewayState, settings: Settings) -> AsyncIterator[None]:
+    app = LocalOnly(create_internal_app(state, create_app(state)), checks_host=is_loopback(settings.internal_host))
+    async with serving(
+        app,
+        host=settings.internal_host,
+        port=settings.gateway_internal_port,
+        drain_s=1.0,
+        setting="AVB_GATEWAY_INTERNAL_PORT",
+    ) as port:
+        log.info("internal port of the gateway is open", port=port)
+        yield
 
 
 @asynccontextmanager

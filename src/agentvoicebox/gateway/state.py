@@ -1,7 +1,7 @@
 """What all calls and requests of one gateway process share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.clock import Clock
@@ -9,6 +9,8 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionControl
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.gateway.pace import ReadingPace
+from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.ports.broker import Broker, JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Voice
@@ -54,6 +56,8 @@ class GatewayState:
         records: earlier sessions and the administration; None: their routes don't exist.
         needed: jobs without whose workers no call can be answered.
         resume_s: how long a session waits for a caller whose connection broke.
+        connections: TCP connections of the public port.
+        pace: how fast one client is read.
     """
 
     broker: Broker
@@ -72,3 +76,5 @@ class GatewayState:
     records: RecordStores | None = None
     needed: Sequence[JobKind] = ()
     resume_s: float = RESUME_S
+    connections: ConnectionTable = field(default_factory=ConnectionTable)
+    pace: ReadingPace = field(default_factory=ReadingPace)

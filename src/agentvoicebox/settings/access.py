@@ -18,6 +18,10 @@ class AccessSettings(BaseModel):
         limit_tenant_sessions: most open sessions of a tenant, over all gateways; 0: no limit.
         limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
         limit_all_requests, limit_all_tokens: the same for all tenants together.
+        limit_connections: most TCP connections of one gateway; beyond it those that wait longest for admission are closed.
+        limit_connections_per_source: most of one address that wait for admission; 0: no limit, for a gateway behind a proxy.
+        limit_call_frames: WebSocket frames a second that one call is read; more wait. 0: no limit.
+        limit_call_events: client events a second that one call is read, audio not counted; more wait. 0: no limit.
     """
 
     policy_dir: str = ""
@@ -32,6 +36,10 @@ class AccessSettings(BaseModel):
     limit_key_sessions: int = Field(default=0, ge=0)
     limit_all_requests: int = Field(default=0, ge=0)
     limit_all_tokens: int = Field(default=0, ge=0)
+    limit_connections: int = Field(default=4_096, ge=16)
+    limit_connections_per_source: int = Field(default=256, ge=0)
+    limit_call_frames: int = Field(default=400, ge=0)  # 20 ms of audio a frame are 50
+    limit_call_events: int = Field(default=100, ge=0)
 
     @field_validator("opa_url")
     @classmethod

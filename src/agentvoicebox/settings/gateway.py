@@ -14,6 +14,7 @@ class GatewaySettings(BaseModel):
     Attributes:
         host: address on which the gateway listens; any address but loopback needs `api_keys`.
         port: 0 to 65535; 0 lets the system choose.
+        gateway_internal_port: of health, metrics and the API's description, on AVB_INTERNAL_HOST; it checks no credentials.
         api_keys: comma-separated bearer keys; may be empty only on loopback, where any key is accepted then.
         log_level: lowest severity that is logged.
         log_format: `json` (one object a line) or `console` (for terminals; shows words of callers, so only on loopback).
@@ -24,6 +25,7 @@ class GatewaySettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
+    gateway_internal_port: int = Field(default=8003, ge=0, le=65535)
     api_keys: str = Field(default="", repr=False, validate_default=True)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)

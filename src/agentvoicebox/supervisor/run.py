@@ -20,6 +20,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_check import shortcomings
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
 from agentvoicebox.kits.registry import kits_of
+from agentvoicebox.processes.descriptors import raise_descriptor_limit
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
@@ -247,6 +248,7 @@ async def serve(
     Raises:
         SettingsError, BrokerLost, StorageLost: the system can't start; no process is left running.
     """
+    raise_descriptor_limit()
     supervisor = Supervisor(settings, on_status=on_status, out=out, children=children, is_whole=is_whole)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()

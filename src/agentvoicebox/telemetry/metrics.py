@@ -8,6 +8,8 @@ from collections.abc import Mapping, Set
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from agentvoicebox.telemetry.connection_metrics import ConnectionMetrics
+
 OTHER = "other"
 JOB_KINDS = frozenset({"stt", "llm", "tts", "tool", "record"})
 OUTCOMES = frozenset({"done", "failed", "cancelled"})
@@ -34,7 +36,6 @@ REFUSALS = frozenset(
         "invalid_api_key",
         "account_deactivated",
         "insufficient_permissions",
-        "origin_not_allowed",
         "missing_model",
         "invalid_model",
         "session_not_found",
@@ -102,6 +103,7 @@ class Metrics:
             buckets=ENGINE_BUCKETS_S,
             registry=registry,
         )
+        self.tcp = ConnectionMetrics(registry)
         self.connections = Gauge("avb_connections", "Open calls.", registry=registry)
         self._queue_age_s = Gauge(
             "avb_queue_age_seconds", "Age of the oldest unclaimed job.", ["kind"], registry=registry

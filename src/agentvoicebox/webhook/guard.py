@@ -1,7 +1,7 @@
 """Authenticates requests. Several kinds of credential may be configured; every one that a request shows must be valid.
 
 Decides what counts as one source for the limit. Fails closed: if a credential is configured, a request without one is refused. If
-none is configured, only requests from this machine are accepted, and none that came through a proxy or tunnel.
+none is configured, only requests from this machine are accepted (`http_server.local_only`).
 """
 
 import hashlib
@@ -13,12 +13,12 @@ import msgspec
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials
+from agentvoicebox.http_server.local_only import find_foreign
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.webhook.signatures import Headers, HmacScheme, SeenSignatures, check_retell
 
 SECRET_HEADER = b"x-vapi-secret"
 RETELL_HEADER = b"x-retell-signature"
-PROXY_HEADERS = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"cf-connecting-ip", b"via")
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -119,10 +119,12 @@ class Guard:
             self._seen.add(each, self._clock.wall_s())
 
     def _without_credentials(self, raw_headers: Sequence[tuple[bytes, bytes]], address: str) -> Source:
-        if not is_loopback(address) or any(name.lower() in PROXY_HEADERS for name, _ in raw_headers):
+        foreign = find_foreign({name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers})
+        if foreign is not None or not is_loopback(address):
+            found = "" if foreign is None else f" ({foreign.code})"
             raise BadCredentials(
-                "No credential is configured, so only requests from this machine are accepted, without a proxy or tunnel. "
-                "Set AVB_VAPI_SECRETS, AVB_VAPI_BEARER_TOKENS or AVB_VAPI_HMAC_SECRET."
+                "No credential is configured, so only requests of this machine to localhost are accepted, without a page of "
+                f"another site, a proxy or a tunnel{found}. Set AVB_VAPI_SECRETS, AVB_VAPI_BEARER_TOKENS or AVB_VAPI_HMAC_SECRET."
             )
         return Source(f"address {address}", "open")
 

@@ -25,7 +25,7 @@ def create_internal_app(
         metrics: exported at `/metrics`.
         leaving: set when the process is draining.
     """
-    app = FastAPI(title="AgentVoiceBox webhook server, internal", version=__version__, redoc_url=None)
+    app = FastAPI(title="AgentVoiceBox webhook server, internal", version=__version__, docs_url=None, redoc_url=None)
 
     @app.get("/healthz", summary="Whether the process runs")
     async def healthz() -> dict[str, str]:

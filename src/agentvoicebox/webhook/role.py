@@ -12,11 +12,14 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.http_server.local_only import LocalOnly
+from agentvoicebox.http_server.serving import serving
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import Kits, kits_of
 from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.limits.memory import SlidingWindow
+from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding
 from agentvoicebox.settings import Settings
@@ -27,7 +30,6 @@ from agentvoicebox.webhook.dispatch import CODES, Dispatch
 from agentvoicebox.webhook.guard import Credentials, Guard
 from agentvoicebox.webhook.internal import create_internal_app
 from agentvoicebox.webhook.metrics import WebhookMetrics
-from agentvoicebox.webhook.server import serving
 from agentvoicebox.webhook.signatures import HmacScheme, SeenSignatures
 from agentvoicebox.webhook.vapi import KNOWN, Vapi
 
@@ -92,7 +94,10 @@ async def webhook_server(
         routers = [each.internal() for each in served if each.internal is not None]
         internal_port = await stack.enter_async_context(
             serving(
-                create_internal_app(dependencies, routers, metrics, leaving),
+                LocalOnly(
+                    create_internal_app(dependencies, routers, metrics, leaving),
+                    checks_host=is_loopback(settings.internal_host),
+                ),
                 host=settings.internal_host,
                 port=settings.internal_port,
                 drain_s=1.0,

@@ -33,9 +33,9 @@ _PARTS_OF_ROLE: dict[str, tuple[type[msgspec.Struct], ...]] = {
 _HOSTED_ONLY = frozenset({"temperature"})
 
 
-def check_audio_size(text: str, param: str = "audio") -> None:
-    """Raise InvalidEvent if base64 text holds more than 15 MiB."""
-    if len(text) > _MAX_AUDIO_TEXT:
+def check_audio_length(length: int, param: str = "audio") -> None:
+    """Raise InvalidEvent if so many characters of base64 hold more than 15 MiB."""
+    if length > _MAX_AUDIO_TEXT:
         message = f"Invalid '{param}': more than {MAX_AUDIO_BYTES // 1024**2} MiB of audio in one event."
         raise checks.fault(message, "invalid_value", param)
 
@@ -50,7 +50,7 @@ def decode_audio(text: str, param: str = "audio") -> bytes:
     Raises:
         InvalidEvent: `invalid_value` when it is not base64 or holds more than 15 MiB.
     """
-    check_audio_size(text, param)
+    check_audio_length(len(text), param)
     try:
         if len(text) % 4 or text.endswith("==="):  # the parser itself accepts too much padding
             raise binascii.Error("its padding is wrong")

@@ -27,7 +27,7 @@ PLACES: dict[Place, str] = {
     "connect": "one `error` event after the upgrade, then the close code; the reason is `type.code`",
     "close": "one `error` event during the session, then the close code",
     "result": "`response.done` (`status_details.error`) or `…input_audio_transcription.failed`; the session continues",
-    "http": 'a REST answer, `{"error": {…}}` with the status',
+    "http": 'the answer of a REST route, or of an upgrade that is refused, `{"error": {…}}` with the status',
 }
 UNAUTHORIZED, FORBIDDEN, TOO_LARGE, TOO_MANY, UNAVAILABLE, BROKEN = 401, 403, 413, 429, 503, 500
 NO_CREDENTIALS_CLOSE = 3000
@@ -87,19 +87,11 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ErrorDefinition(
         "event", "rate_limit_exceeded", "rate_limit_error", "Too many events for now.", "Wait as the message says."
     ),
+    _event(
+        "event_too_large", "More than 512 KiB, and not an append.", "Send less; append audio instead of items of it."
+    ),
     _event("conversation_too_long", "2,000 items.", "Delete some, or begin a new session."),
-    ErrorDefinition(
-        "connect", None, "invalid_request_error", "There is no key.", "Send `Authorization: Bearer …`.", 3000
-    ),
     ErrorDefinition("connect", "invalid_api_key", "invalid_request_error", "The key is invalid.", "Check it.", 3000),
-    ErrorDefinition(
-        "connect",
-        "origin_not_allowed",
-        "invalid_request_error",
-        "A page of another site, while no keys are set up.",
-        "Set up keys, or call from this machine.",
-        1008,
-    ),
     ErrorDefinition(
         "connect", "missing_model", "invalid_request_error", "The query names no model.", "Add `?model=`.", 4000
     ),
@@ -199,14 +191,11 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ErrorDefinition(
         "http", "invalid_api_key", "invalid_request_error", "The key is invalid.", "Check it.", UNAUTHORIZED
     ),
-    ErrorDefinition(
-        "http",
-        "origin_not_allowed",
-        "invalid_request_error",
-        "A page of another site, while no keys are set up.",
-        "Set up keys, or call from this machine.",
-        FORBIDDEN,
-    ),
+    _http("origin_not_allowed", "A page of another site, while no keys are set up.", "Set up keys.", FORBIDDEN),
+    _http("host_not_allowed", "Another name than localhost, while no keys are set up.", "Set up keys.", FORBIDDEN),
+    _http("proxy_not_allowed", "It came through a proxy, while no keys are set up.", "Set up keys.", FORBIDDEN),
+    _http("request_timeout", "The request did not come in time.", "Send it at once.", 408),
+    _http("request_head_too_large", "Too many headers, or too long ones.", "Send fewer.", 431),
     _http("invalid_json", "The body is not JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
     _http("integer_above_max_value", "A number is too large.", "`param` names it, the message the bound.", 400),

@@ -1,26 +1,24 @@
 """Who may use this gateway: each request shows a credential here first, before any state exists.
 
-Follows realtime-protocol §1.2. Decides that a server without keys is for pages of this machine alone, that each request takes one
-from the limits, and how many sessions may be open. Whose credential it is: `credential_resolver`. What the client wants:
-`handshake`. How much is left: `quota`.
+Follows realtime-protocol §1.2. Decides that each request takes one from the limits, and how many sessions may be open. Whose
+credential it is: `credential_resolver`. What the client wants: `handshake`. How much is left: `quota`. That a server without keys
+is for this machine alone: `http_server.local_only`.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
+from agentvoicebox.errors import RateLimited, Refused
 from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.gateway.admission.handshake import credential_in
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.limits.redis import Limits
-from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.broker import SessionRef
@@ -131,6 +129,18 @@ class AdmissionControl:
         await self._authenticator.close()
         await self.decisions.close()
 
+    def shows_key(self, headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> bool:
+        """Whether a request shows a key or secret of ours, good or not.
+
+        Only such a request may come from elsewhere to a server without configured keys.
+        """
+        return (credential_in(headers, subprotocols) or "").startswith(LEADS)
+
+    def require_credential(self, headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> None:
+        """Refuse without asking anyone. Raises NoCredentials: a key is needed, and the request shows none."""
+        if not self.is_open and credential_in(headers, subprotocols) is None:
+            raise NoCredentials("Missing bearer authentication in header.")
+
     async def authorize(
         self,
         headers: Mapping[str, str],
@@ -155,16 +165,8 @@ class AdmissionControl:
             NoCredentials, BadCredentials, PolicyDenied, Overloaded, RateLimited: refused, each with its close code.
             BrokerLost, StorageLost, PolicyLost: this can't be decided now.
         """
+        self.require_credential(headers, subprotocols)
         bearer = credential_in(headers, subprotocols)
-        if not self.is_open and bearer is None:
-            raise NoCredentials("Missing bearer authentication in header.")
-        if self.is_open and not (bearer or "").startswith(LEADS):
-            # Any web page could otherwise use a server on its visitor's own machine.
-            origin = urlsplit(headers.get("origin", "")).hostname
-            if origin is not None and not is_loopback(origin):
-                raise PolicyDenied(
-                    f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
-                )
         credential = await self._resolver.resolve(
             bearer or "", right=right, session_id=session_id, action=action, resource_id=resource_id
         )

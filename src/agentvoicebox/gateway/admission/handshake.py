@@ -1,8 +1,6 @@
 """Reads the request of a WebSocket upgrade, before any state exists: which agent, which protocol dialect, new or resumed.
 
-Follows realtime-protocol §1.1 and §1.2. `admission_control` decides who may connect. A refusal (one `error` event, then a close
-whose reason is `type.code`) is sent by the route, after the upgrade, because OpenAI's clients expect it there and not as an HTTP
-status.
+Follows realtime-protocol §1.1 and §1.2. `admission_control` decides who may connect; `http.realtime` sends refusals.
 """
 
 import re
@@ -82,6 +80,11 @@ class SessionNotFound(BadQuery):
     """No such session, or not for this caller: the answer does not say which."""
 
     code = "session_not_found"
+
+
+def subprotocols_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The subprotocols that an upgrade offers."""
+    return tuple(each.strip() for each in headers.get("sec-websocket-protocol", "").split(",") if each.strip())
 
 
 def choose_subprotocol(offered: Sequence[str]) -> str | None:

@@ -1,8 +1,8 @@
 """How much a session may still use of the global limit, its tenant's, and its key's, taken together.
 
-Each client event takes one request before it counts. Caller audio is charged once a second and a response's tokens when it is
-done, because by then they are used. Without tokens left, no new language model job is started until the window has moved on. The
-limits are the deployment's, and the tenant's own where it has any; `limits` counts.
+Each client event takes one request before it counts. Caller audio is charged by seconds and by pieces, and a response's tokens
+when it is done, because by then they are used. Without tokens left, no new language model job is started until the window has
+moved on. The limits are the deployment's, and the tenant's own where it has any; `limits` counts.
 """
 
 import asyncio
@@ -19,7 +19,9 @@ from agentvoicebox.tenancy.api_keys import AccountStatus
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.wire.server_events import RateLimit
 
-AUDIO_CHARGE_S = 1.0  # of caller audio costs one request, in whatever pieces it arrives
+# One request is charged for so much caller audio: for a second in which some came, and for each so many pieces of it.
+AUDIO_CHARGE_S = 1.0
+AUDIO_CHARGE_PIECES = 100  # of 10 ms are a second; hardly any client sends smaller ones
 
 
 class _Charge(msgspec.Struct, frozen=True):
@@ -57,6 +59,7 @@ class Quota:
         self._metrics = metrics
         self._charges: asyncio.Queue[_Charge] = asyncio.Queue()
         self._audio_charged_s = float("-inf")
+        self._audio_pieces = 0  # since then
         self._last = LimitResult(True)
         self._last_s = float("-inf")
         self.set_account(account)
@@ -80,10 +83,12 @@ class Quota:
             verdict.require()
 
     def charge_audio(self) -> None:
-        """Caller audio arrived."""
+        """A piece of caller audio arrived."""
         now_s = self._clock.monotonic_s()
-        if self._scopes and now_s >= self._audio_charged_s + AUDIO_CHARGE_S:
-            self._audio_charged_s = now_s
+        self._audio_pieces += 1
+        is_due = now_s >= self._audio_charged_s + AUDIO_CHARGE_S or self._audio_pieces >= AUDIO_CHARGE_PIECES
+        if self._scopes and is_due:
+            self._audio_charged_s, self._audio_pieces = now_s, 0
             self._charges.put_nowait(_Charge(requests=1))
 
     def charge_tokens(self, tokens: int) -> None:

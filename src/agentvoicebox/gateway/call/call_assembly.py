@@ -59,7 +59,14 @@ def assemble(
     driver = Driver(mailbox, executor, outbox, log, observer, input_audio=input_audio, clock=clock)
     inbox = Inbox(start.results, mailbox, writer, input_audio=input_audio, jobs=open_jobs, chunks=chunks, clock=clock)
     reader = Reader(
-        websocket, admitted.request.dialect, mailbox, outbox, input_audio=input_audio, quota=quota, metrics=metrics
+        websocket,
+        admitted.request.dialect,
+        mailbox,
+        outbox,
+        input_audio=input_audio,
+        quota=quota,
+        metrics=metrics,
+        pace=state.pace,
     )
     return CallParts(
         mailbox=mailbox,

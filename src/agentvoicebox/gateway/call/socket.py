@@ -1,14 +1,14 @@
 """The two ends of one WebSocket: frames in become inputs, events out become frames.
 
 Reader: one frame at a time. Audio goes to the input audio at once; before any other event, everything sent so far must have been
-judged, so that the event's position among the samples is exact. While the input audio or the store is behind, nothing is read,
-and TCP slows the client down.
+judged, so that the event's position among the samples is exact. While the input audio or the store is behind, or the client sends
+more events than its rate, nothing is read, and TCP slows the client down.
 Writer: a buffer with water marks. Above the high mark no further audio is fetched for this caller; at the limit the caller is too
 slow to be served and the connection closes. Control events are never dropped.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -20,17 +20,23 @@ from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.outbox import Outbox
+from agentvoicebox.gateway.pace import ReadingPace
+from agentvoicebox.http_server.websocket_connection import FRAGMENTS
+from agentvoicebox.resilience.token_bucket import TokenBucket
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
-from agentvoicebox.wire.client_events import InputAudioBufferAppend
+from agentvoicebox.wire.client_events import ClientEvent, InputAudioBufferAppend
 from agentvoicebox.wire.codec import decode_client, encode_for
 from agentvoicebox.wire.dialect import Dialect
+from agentvoicebox.wire.large_append import MAX_EVENT_BYTES, NoAppend, read_large_append
 from agentvoicebox.wire.server_events import RateLimitsUpdated, ServerEvent, SessionResumed, TurnTrace
 
 HIGH_WATER_BYTES = 512 * 1024  # 8 s of PCM as base64: more than any client needs ahead
 LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; a caller that far behind can't follow the conversation any more
 STALLED_S = 20.0  # timeout for writing one frame; the client's own pings time out after the same time
 FLUSH_S = 5.0  # timeout for the last events of a closing connection
+EVENTS_BURST_S = 5.0  # of events at that rate: a client may bring its history along
+EVENT_BYTES = 16 * 1024  # of one event count as one more
 POLICY_VIOLATION = 1008
 SLOW_READER = "slow_reader"
 OUTSIDE_THE_ENGINE = (
@@ -148,10 +154,12 @@ class Reader:
         input_audio: Ingest,
         quota: Quota,
         metrics: Metrics,
+        pace: ReadingPace,
     ) -> None:
         self._websocket = websocket
         self._dialect = dialect
         self._quota = quota
+        self._events = TokenBucket(pace.events_per_s, pace.events_per_s * EVENTS_BURST_S)
         self._input_audio = input_audio
         self._mailbox = mailbox
         self._outbox = outbox
@@ -168,33 +176,75 @@ class Reader:
             await self._take(message)
 
     async def _take(self, message: Any) -> None:
-        text = message.get("text")
-        given: Input
+        fragments, text = message.get(FRAGMENTS), message.get("text")
+        if fragments is not None:
+            try:
+                await self._take_large(fragments)
+                return
+            except NoAppend as error:
+                text = b"".join(fragments)
+                if len(text) > MAX_EVENT_BYTES:
+                    await self._reject(error)
+                    return
         try:
             if text is None:
                 event = decode_client(message.get("bytes") or b"", is_text=False)
             else:
                 event = decode_client(text, dialect=self._dialect)
-            if isinstance(event, InputAudioBufferAppend):
-                await self._append_audio(event)
-                return
-            await self._input_audio.drain()
-            given = ClientEventReceived(event, self._input_audio.position_samples)
-            kind, event_id = str(type(event).__struct_config__.tag), event.event_id
         except ClientError as error:
-            await self._input_audio.drain()
-            given = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
-            kind, event_id = "invalid", error.event_id
+            await self._reject(error)
+        else:
+            if isinstance(event, InputAudioBufferAppend):
+                await self._append_audio(event.audio)
+            else:
+                await self._pass_on(event, len(text))
+
+    async def _take_large(self, fragments: Sequence[bytes]) -> None:
+        """An append in a long frame is read in slices, all of them before any is used. Raises NoAppend."""
+        audio: list[bytes] = []
+        try:
+            _, slices = read_large_append(fragments, dialect=self._dialect)
+            for each in slices:
+                audio.append(each)
+                await asyncio.sleep(0)
+        except NoAppend:
+            raise
+        except ClientError as error:
+            await self._reject(error)
+            return
+        for each in audio:
+            await self._append_audio(each)
+            await asyncio.sleep(0)
+
+    async def _pass_on(self, event: ClientEvent, size: int) -> None:
+        kind = str(type(event).__struct_config__.tag)
+        await self._wait_for_turn(size)
+        await self._input_audio.drain()
+        await self._offer(ClientEventReceived(event, self._input_audio.position_samples), kind, event.event_id)
+
+    async def _reject(self, error: ClientError) -> None:
+        await self._wait_for_turn(0)
+        await self._input_audio.drain()
+        rejected = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
+        await self._offer(rejected, "invalid", error.event_id)
+
+    async def _offer(self, given: Input, kind: str, event_id: str | None) -> None:
         try:
             await self._quota.take()
         except RateLimited as refusal:
             given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
         await self._mailbox.offer(given, client_event=kind)
 
-    async def _append_audio(self, event: InputAudioBufferAppend) -> None:
-        self._metrics.audio_read(len(event.audio))
+    async def _wait_for_turn(self, size: int) -> None:
+        """Keep to the client's rate. `size`: of its event, in characters."""
+        wait_s = self._events.take(asyncio.get_running_loop().time(), 1 + size / EVENT_BYTES)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+
+    async def _append_audio(self, audio: bytes) -> None:
+        self._metrics.audio_read(len(audio))
         self._quota.charge_audio()
-        await self._input_audio.feed(event.audio)
+        await self._input_audio.feed(audio)
         if self._outbox.is_full:
             await self._outbox.flush()
 

@@ -8,21 +8,24 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 
 from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
-from agentvoicebox.gateway.admission.handshake import SESSION_ID
+from agentvoicebox.gateway.admission.handshake import SESSION_ID, subprotocols_in
 from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.gateway.http.minting import add_minting
 from agentvoicebox.gateway.http.readiness import Readiness
 from agentvoicebox.gateway.http.realtime import realtime_endpoint
 from agentvoicebox.gateway.state import GatewayState, RecordStores
+from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.tenancy.principal import Principal, Right
-from agentvoicebox.wire.faults import body_of, headers_of, status_of
 
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
@@ -30,16 +33,20 @@ REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/r
 
 def create_app(state: GatewayState) -> FastAPI:
     """The ASGI application of one gateway."""
-    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     for path in REALTIME_PATHS:
         # Not FastAPI's kind of route: that one keeps 4 kB for each open call.
         app.router.routes.append(WebSocketRoute(path, realtime_endpoint(state)))
 
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
-        return _error(status_of(error), error)
+        return error_response(error)
 
-    _add_operations(app, state)
+    @app.exception_handler(ClientDisconnect)
+    async def left(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # the client is gone
+
+    _add_probes(app, state)
     _add_catalogue(app, state)
     add_minting(app, state)
     if state.records is not None:
@@ -47,21 +54,25 @@ def create_app(state: GatewayState) -> FastAPI:
     return app
 
 
-def _add_operations(app: FastAPI, state: GatewayState) -> None:
+def protect(app: ASGIApp, state: GatewayState) -> ASGIApp:
+    """The application as it is served: without configured keys, only to this machine and to keys of tenants."""
+    if not state.admission.is_open:
+        return app
+    return LocalOnly(app, is_exempt=lambda headers: state.admission.shows_key(headers, subprotocols_in(headers)))
+
+
+def _add_probes(app: FastAPI, state: GatewayState) -> None:
+    """What a load balancer asks. It needs no key, so it tells nothing but the state; `internal` tells the rest."""
     readiness = Readiness(state)
 
     @app.get("/health", summary="Whether the process lives")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
+    @app.get("/ready", summary="Whether calls can be taken")
     async def ready() -> JSONResponse:
         status, body = await readiness.check()
-        return JSONResponse(body, status_code=status)
-
-    @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
-    async def metrics() -> Response:
-        return Response(state.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return JSONResponse({"status": body["status"]}, status_code=status)
 
 
 def _add_catalogue(app: FastAPI, state: GatewayState) -> None:
@@ -85,7 +96,8 @@ def _add_catalogue(app: FastAPI, state: GatewayState) -> None:
         tenant_id = (await principal_of(state, request, action="session.read", resource_id=wanted)).tenant_id
         fields = await state.directory.get(SessionRef(tenant_id, session_id)) if is_valid else None
         if fields is None:
-            return _error(404, ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found"))
+            error = ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found")
+            return error_response(error, 404)
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
 
 
@@ -119,9 +131,3 @@ async def principal_of(
     if authorization.session is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     return authorization.principal
-
-
-def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
-    body = msgspec.to_builtins(body_of(error))
-    del body["event_id"]
-    return JSONResponse({"error": body}, status_code=status, headers=headers_of(error))

@@ -1,19 +1,27 @@
-"""The Realtime WebSocket: accepts the connection, admits the call, runs it, or sends the refusal."""
+"""The Realtime WebSocket: judges the request, accepts the connection, runs the call, or sends the refusal.
+
+A request without any credential gets an HTTP 401 instead of an upgrade. Every other refusal is sent after the upgrade, as one
+`error` event and a close, because OpenAI's clients look for it there: some retry after an HTTP status, and a browser can't read
+it. Nothing that the client sends is parsed before the decision.
+"""
 
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.gateway.admission.admission_control import NoCredentials
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall, CallAdmission
 from agentvoicebox.gateway.admission.handshake import UpgradeRequest, choose_subprotocol, close_of
 from agentvoicebox.gateway.call.call import Call
 from agentvoicebox.gateway.call.call_assembly import assemble
 from agentvoicebox.gateway.call.session_resume import resume_session
 from agentvoicebox.gateway.call.session_start import SessionStart, open_session
+from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.http_server.websocket_connection import ADMIT
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of
@@ -28,10 +36,14 @@ def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[No
 
     async def realtime(websocket: WebSocket) -> None:
         offered: list[str] = websocket.scope.get("subprotocols", [])
-        await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
         upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered)
         with bound(correlation_id=sane_id(upgrade.headers.get("x-correlation-id", "")) or trace_id):
+            try:
+                state.admission.require_credential(upgrade.headers, offered)
+            except NoCredentials as error:
+                await _refuse_upgrade(state, websocket, error)
+                return
             try:
                 await _serve(state, websocket, await admission.admit(upgrade), trace_id)
             except AgentVoiceBoxError as error:
@@ -47,6 +59,8 @@ async def _serve(state: GatewayState, websocket: WebSocket, admitted: AdmittedCa
     is_over = request.resume is None
     with bound(tenant_id=session.tenant_id, session_id=session.session_id):
         try:
+            await _accept(websocket)
+            websocket.scope["extensions"][ADMIT]()
             start = await _start(state, admitted)
             call = Call(state, admitted, start, assemble(state, websocket, admitted, start, trace_id=trace_id))
             began_s = state.clock.monotonic_s()
@@ -67,6 +81,17 @@ async def _start(state: GatewayState, admitted: AdmittedCall) -> SessionStart:
     return await (open_session(state, admitted) if resume is None else resume_session(state, admitted, resume))
 
 
+async def _accept(websocket: WebSocket) -> None:
+    if websocket.application_state is WebSocketState.CONNECTING:
+        await websocket.accept(subprotocol=choose_subprotocol(websocket.scope.get("subprotocols", [])))
+
+
+async def _refuse_upgrade(state: GatewayState, websocket: WebSocket, error: AgentVoiceBoxError) -> None:
+    state.metrics.refused(error.code or "no_credentials")
+    with suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.send_denial_response(error_response(error))
+
+
 async def _refuse(state: GatewayState, websocket: WebSocket, error: AgentVoiceBoxError) -> None:
     """One `error` event, then the close: OpenAI's clients expect both."""
     state.metrics.refused(error.code or "no_credentials")
@@ -74,5 +99,6 @@ async def _refuse(state: GatewayState, websocket: WebSocket, error: AgentVoiceBo
     event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(error))
     code, reason = close_of(error)
     with suppress(WebSocketDisconnect, RuntimeError):  # the client may have left in the meantime
+        await _accept(websocket)
         await websocket.send_text(encode_server(event).decode())
         await websocket.close(code, reason)

@@ -4,17 +4,22 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import uvicorn
 from starlette.types import ASGIApp
 
-from agentvoicebox.http_server import HttpServer, listening_socket
-
-KEEP_ALIVE_S = 30
-MOST_CONNECTIONS = 1000  # further ones get a 503 at once, to protect the latency of the others
+from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting: str) -> AsyncIterator[int]:
+async def serving(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    drain_s: float,
+    setting: str,
+    connections: ConnectionTable | None = None,
+) -> AsyncIterator[int]:
     """Serve, and yield the port that was opened. At the end of the block, running requests have `drain_s` to finish.
 
     Args:
@@ -23,22 +28,12 @@ async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting
         port: 0 lets the system choose.
         drain_s: whole seconds.
         setting: the setting to name in the error when the address is in use.
+        connections: of this port; by default with the usual bounds.
 
     Raises:
         InfrastructureError: the address can't be listened on.
     """
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,  # keeps senders' addresses out of the log
-        lifespan="off",
-        server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(drain_s),
-    )
+    config = ServerConfig(app, connections or ConnectionTable(), drain_s=int(drain_s), has_websockets=False)
     listener = listening_socket(host, port, setting=setting)
     server = HttpServer(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name=f"http server {setting}")

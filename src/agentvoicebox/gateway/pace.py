@@ -1,0 +1,19 @@
+"""How fast one client is read."""
+
+import msgspec
+
+from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S
+
+EVENTS_PER_S = 100.0  # appends not counted; a conversation has one or two
+
+
+class ReadingPace(msgspec.Struct, frozen=True):
+    """How fast one client is read. What is beyond waits; nothing is lost.
+
+    Attributes:
+        frames_per_s: WebSocket frames of every kind; 0: no limit.
+        events_per_s: client events that are not appends; 0: no limit.
+    """
+
+    frames_per_s: float = FRAMES_PER_S
+    events_per_s: float = EVENTS_PER_S

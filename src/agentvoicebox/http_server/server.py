@@ -1,0 +1,107 @@
+"""What every role that serves HTTP shares: a uvicorn with bounded connections, and a socket to listen on."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from agentvoicebox.errors import InfrastructureError
+from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.http_connection import HttpConnection
+from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S, WebSocketConnection
+
+WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
+PING_S = 20.0  # OpenAI's interval; clients time out after about as long
+KEEP_ALIVE_S = 30
+# The kernel completes handshakes up to this number, and the loop then takes all of them in one go: 128 cost it some 5 ms.
+BACKLOG = 128
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's configuration with ours: no access log (queries may carry keys), no trust in proxy headers, bounded connections.
+
+    Attributes:
+        table: the connections of this server.
+        frames_per_s: WebSocket frames that one connection may send; more wait. 0: any number.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        table: ConnectionTable,
+        *,
+        drain_s: int,
+        has_websockets: bool,
+        frames_per_s: float = FRAMES_PER_S,
+    ) -> None:
+        """`drain_s`: whole seconds that running requests get at the end."""
+        self.table = table
+        self.frames_per_s = frames_per_s
+        super().__init__(
+            app,
+            http=HttpConnection,
+            ws=WebSocketConnection if has_websockets else "none",
+            ws_max_size=WS_MAX_BYTES,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
+            ws_per_message_deflate=False,  # compressing base64 of audio gains little
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,  # otherwise any process on this machine names its own source
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=drain_s,
+        )
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handling (the supervisor decides when a role stops).
+
+    Attributes:
+        is_open: set once the port accepts connections.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        super().__init__(config)
+        self.is_open = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        self.is_open.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install no signal handlers: the process that runs the role has its own."""
+        yield
+
+
+def listening_socket(host: str, port: int, *, setting: str) -> socket.socket:
+    """A bound TCP socket. Bound here because uvicorn exits the process when it can't listen.
+
+    Args:
+        host: address to listen on, IPv4 or IPv6.
+        port: 0 lets the system choose.
+        setting: names the setting to change in the error.
+
+    Raises:
+        InfrastructureError: the address can't be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, so that asyncio disables Nagle's algorithm: otherwise answers wait up to 40 ms for an acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InfrastructureError(
+            f"can't listen on {host}:{port}: {error.strerror}; is another server running? {setting} chooses another port",
+            code="address_unavailable",
+        ) from error
+    return listener
