@@ -1,0 +1,119 @@
+"""TCP connections of strangers without a key: silent, slow, endless or senseless."""
+
+import asyncio
+
+from benchmarks.attacks.attack import Attacker, beside
+from benchmarks.attacks.connection import Connection, dial, dialled
+
+SILENT = 1_100  # more than the file descriptors of a process that was started from a shell
+SLOW = 200
+CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(189))
+
+
+async def _hold(
+    attacker: Attacker, count: int, first: bytes, *, sources: int, more: bytes = b"", port: int = 0
+) -> None:
+    """Open so many connections from so many addresses, send the first bytes, then `more` once a second, until time is over."""
+    held: list[Connection] = []
+    try:
+        while not attacker.is_over:
+            while len(held) < count and not attacker.is_over:
+                try:
+                    connection = await dial(attacker.target, len(held) % sources, port=port)
+                except (OSError, TimeoutError) as error:
+                    attacker.count(type(error).__name__)
+                    break
+                connection.drop_input()
+                held.append(connection)
+                attacker.count("opened")
+                await connection.send(first)
+            for connection in held if more else ():
+                await connection.send(more)
+            await asyncio.sleep(min(1.0, attacker.left_s))
+        attacker.count("still_open", sum(not each.is_closed for each in held))
+    finally:
+        await asyncio.gather(*(each.close() for each in held))
+
+
+@beside("4", holds="served as before, also a new caller; descriptors are left for others")
+async def silent_connections(attacker: Attacker) -> None:
+    """1,100 connections that send nothing, all from one address."""
+    await _hold(attacker, SILENT, b"", sources=1)
+
+
+@beside("4", holds="served as before, also a new caller; descriptors are left for others")
+async def silent_connections_of_many(attacker: Attacker) -> None:
+    """1,100 connections that send nothing, from 249 addresses."""
+    await _hold(attacker, SILENT, b"", sources=249)
+
+
+@beside("4")
+async def half_request_lines(attacker: Attacker) -> None:
+    """400 connections send half a request line and wait."""
+    await _hold(attacker, 400, b"GET /v1/rea", sources=100)
+
+
+@beside("4")
+async def endless_headers(attacker: Attacker) -> None:
+    """200 connections send a header a second, and never the empty line."""
+    first = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    await _hold(attacker, SLOW, first, sources=100, more=b"X-A: " + b"b" * 200 + b"\r\n")
+
+
+@beside("4")
+async def headers_byte_by_byte(attacker: Attacker) -> None:
+    """200 connections send one byte a second of a request."""
+    await _hold(attacker, SLOW, b"G", sources=100, more=b"E")
+
+
+@beside("4")
+async def bodies_that_never_come(attacker: Attacker) -> None:
+    """200 connections announce a body of 200 kB and do not send it."""
+    first = b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 200000\r\n\r\n{"
+    await _hold(attacker, SLOW, first, sources=100)
+
+
+@beside("4")
+async def silent_at_the_webhook(attacker: Attacker) -> None:
+    """1,100 connections that send nothing, at the webhook server's port."""
+    await _hold(attacker, SILENT, b"", sources=249, port=attacker.target.webhook_port)
+
+
+@beside("own")
+async def connects_and_resets(attacker: Attacker) -> None:
+    """Connections without a request, opened and reset at once, as many a second as go."""
+
+    async def one(number: int) -> None:
+        connection = await dial(attacker.target, attacker.seen["opened"])
+        connection.abort()
+        attacker.count("opened")
+
+    await attacker.crowd(32, one)
+
+
+@beside("own")
+async def garbage(attacker: Attacker) -> None:
+    """TLS greetings, HTTP/2 prefaces and noise, as fast as the server closes on them."""
+    lines = (CLIENT_HELLO, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9), bytes(range(256)) * 64, b"\r\n" * 5_000)
+
+    async def one(number: int) -> None:
+        async with dialled(attacker.target, attacker.seen["sent"]) as connection:
+            await connection.send(lines[attacker.seen["sent"] % len(lines)])
+            attacker.count("sent")
+            await connection.until_closed(1.0)
+
+    await attacker.crowd(16, one)
+
+
+@beside("own")
+async def half_closed_requests(attacker: Attacker) -> None:
+    """Connections send a request that ends after half its body, end their side, and stay."""
+
+    async def one(number: int) -> None:
+        async with dialled(attacker.target, attacker.seen["sent"]) as connection:
+            await connection.send(b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            connection.writer.write_eof()
+            attacker.count("sent")
+            await connection.until_closed(2.0)
+
+    await attacker.crowd(64, one)
