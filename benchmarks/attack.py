@@ -22,7 +22,7 @@ import uvloop
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.attacks.attack import Attack, Beside, attacks  # noqa: E402
+from benchmarks.attacks.attack import Attack, Beside, Check, attacks  # noqa: E402
 from benchmarks.attacks.server import AttackedServer, attacked_server, cores  # noqa: E402
 from benchmarks.attacks.table import list_attacks, show_trials  # noqa: E402
 from benchmarks.attacks.trial import Trial, run_beside, run_check  # noqa: E402
@@ -36,11 +36,13 @@ async def run(chosen: list[Attack], seconds: float) -> list[Trial]:
     try:
         for attack in chosen:
             print(f"{attack.name}: {attack.does}", file=sys.stderr)
-            if server is None or attack.server != kind or not trials[-1].holds:
+            if server is None or attack.server != kind:
                 await stack.aclose()
                 kind = attack.server
                 server = await stack.enter_async_context(attacked_server(kind))
             trials.append(await _one(attack, server, seconds))
+            if not trials[-1].holds or (isinstance(attack, Check) and attack.spoils):
+                server = None
             print(f"  {'holds' if trials[-1].holds else '; '.join(trials[-1].problems)}", file=sys.stderr)
     finally:
         await stack.aclose()

@@ -17,8 +17,8 @@ from benchmarks.attacks.target import Target
 if TYPE_CHECKING:
     from benchmarks.attacks.server import AttackedServer
 
-FAMILIES = ("frames", "events", "connections", "credentials", "requests")
-ServerKind = Literal["keys", "keyless"]
+FAMILIES = ("frames", "events", "connections", "credentials", "requests", "pages", "accounts", "hung")
+ServerKind = Literal["keys", "keyless", "idle"]  # idle: with keys, and calls that say nothing are closed soon
 MIB = 1 << 20
 
 
@@ -117,7 +117,7 @@ RunCheck = Callable[["AttackedServer", Findings], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Check:
-    """An attack that is checked once."""
+    """An attack that is checked once. `spoils`: the server is not used for another one."""
 
     name: str
     finding: str
@@ -125,6 +125,7 @@ class Check:
     holds: str
     run: RunCheck
     server: ServerKind = "keys"
+    spoils: bool = False
 
 
 Attack = Beside | Check
@@ -143,12 +144,14 @@ def beside(finding: str, *, holds: str = "", bounds: Bounds | None = None) -> Ca
     return add
 
 
-def check(finding: str, *, holds: str, server: ServerKind = "keys") -> Callable[[RunCheck], RunCheck]:
+def check(
+    finding: str, *, holds: str, server: ServerKind = "keys", spoils: bool = False
+) -> Callable[[RunCheck], RunCheck]:
     """Add a check, as `beside` adds an attack."""
 
     def add(run: RunCheck) -> RunCheck:
         name, does = _named(run)
-        _all[name] = Check(name, finding, does, holds, run, server)
+        _all[name] = Check(name, finding, does, holds, run, server, spoils)
         return run
 
     return add

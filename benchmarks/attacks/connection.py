@@ -7,11 +7,13 @@ one source does not hit the neighbour at 127.0.0.1.
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from benchmarks.attacks.target import Target
 from tests.kit.raw_socket import masked
@@ -19,6 +21,7 @@ from tests.kit.raw_socket import masked
 CONNECT_S = 5.0
 ANSWER_S = 5.0
 READ_BYTES = 65_536
+SIZE_IN_16_BITS = 126
 SOURCES = 249
 FIN, CONTINUATION, TEXT, BINARY, CLOSE, PING = 0x80, 0x0, 0x1, 0x2, 0x8, 0x9
 
@@ -74,13 +77,15 @@ class Connection:
             while await self.reader.read(READ_BYTES):
                 pass
 
-    async def upgrade(self, target: Target, *, key: str = "", query: str = "model=delivery", more: str = "") -> bool:
+    async def upgrade(
+        self, target: Target, *, key: str = "", query: str = "model=delivery", host: str = "", more: str = ""
+    ) -> bool:
         """Ask for a WebSocket; True once the server has agreed. `more`: further header lines, each with its end."""
         nonce = base64.b64encode(os.urandom(16)).decode()
         credential = f"Authorization: Bearer {key}\r\n" if key else ""
         await self.send(
             (
-                f"GET /v1/realtime?{query} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\nUpgrade: websocket\r\n"
+                f"GET /v1/realtime?{query} HTTP/1.1\r\nHost: {host or target.host}:{target.port}\r\nUpgrade: websocket\r\n"
                 f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {nonce}\r\n{credential}{more}\r\n"
             ).encode()
         )
@@ -89,6 +94,29 @@ class Connection:
                 return (await self.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             return False
+
+    async def first_event(self) -> dict[str, Any]:
+        """The first event after an upgrade; {} when the server closes instead."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                opcode, size = await self.reader.readexactly(2)
+                if size >= SIZE_IN_16_BITS:
+                    size = int.from_bytes(await self.reader.readexactly(2 if size == SIZE_IN_16_BITS else 8), "big")
+                payload = await self.reader.readexactly(size)
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+            return {}
+        return dict(json.loads(payload)) if opcode == FIN | TEXT else {}
+
+    async def request(self, method: str, path: str, *, headers: dict[str, str], body: bytes = b"") -> int:
+        """Send a request; the status of the answer, or 0 without one."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"{method} {path} HTTP/1.1\r\n{lines}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        await self.send(head.encode() + body)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return int((await self.reader.readline())[9:12] or 0)
+        except (TimeoutError, ConnectionError):
+            return 0
 
     def abort(self) -> None:
         """Reset it."""

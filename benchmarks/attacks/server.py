@@ -1,8 +1,8 @@
 """The server under attack: `agentvoicebox serve` with its embedded Valkey and PostgreSQL, and engines that answer at once.
 
-Two tenants with stored keys: `acme`, which attacks, and `rival`, whose calls are measured. The server has every core but the last,
-which belongs to the neighbour and, at the lowest priority, to the attacker. With one core they share it. The server starts with
-1,024 file descriptors, as from a shell or by systemd.
+Two tenants with stored keys: `acme`, which attacks, and `rival`, whose calls are measured. The server has every core but the last
+one, which belongs to the neighbour and, at the lowest priority, to the attacker; with one core they share it. The server starts
+with 1,024 file descriptors, as from a shell or by systemd.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ STORE_TIMEOUT_S = 2.0
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted", "AVB_LOG_LEVEL": "warning"}
 # Settings that a server may have or not. They are passed only where it knows them: it refuses unknown ones.
 WHERE_KNOWN = {"gateway_internal_port": "0"}
-# A call that says nothing is closed so soon in the check that opens such calls; the neighbour speaks all the time.
-IDLE = {"idle_s": "10"}
+IDLE_S = 10.0
+IDLE = {"idle_s": str(IDLE_S)}  # for the kind `idle`
 
 
 class AttackedServer:
@@ -124,18 +124,16 @@ def inherited(own: set[int], descriptors: int) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def attacked_server(
-    kind: ServerKind = "keys", settings: dict[str, str] | None = None
-) -> AsyncIterator[AttackedServer]:
-    """Start one, with keys or keyless; all of it is gone at the end of the block."""
+async def attacked_server(kind: ServerKind = "keys") -> AsyncIterator[AttackedServer]:
+    """Start one; all of it is gone at the end of the block."""
     ports = {name: free_port() for name in ("webhook", "internal")}
     chosen = {
         **SCRIPTED,
-        **known_settings(WHERE_KNOWN | (settings or {})),
+        **known_settings(WHERE_KNOWN | (IDLE if kind == "idle" else {})),
         "AVB_WEBHOOK_PORT": str(ports["webhook"]),
         "AVB_INTERNAL_PORT": str(ports["internal"]),
     }
-    if kind == "keys":
+    if kind != "keyless":
         chosen |= {"AVB_API_KEYS": CONFIGURED_KEY, "AVB_VAPI_SECRETS": WEBHOOK_SECRET}
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avb-attack-")))
@@ -147,7 +145,7 @@ async def attacked_server(
             internal_port=ports["internal"],
         )
         made = AttackedServer(running, target, folder / "run")
-        if kind == "keys":
+        if kind != "keyless":
             (acme,), (rival,) = await asyncio.gather(made.new_keys(ATTACKER), made.new_keys(NEIGHBOUR))
             made.target = Target(
                 port=target.port,

@@ -161,7 +161,7 @@ def _judge(trial: Trial, attack: Beside) -> None:
         if trial.quiet_ms and trial.beside_ms:
             trial.ratio[name] = round(trial.beside_ms[name] / trial.quiet_ms[name], 2)
             if trial.ratio[name] > bounds.ratio and trial.beside_ms[name] > trial.quiet_ms[name] + SLACK_MS:
-                wrong.append(f"turn {name} × {trial.ratio[name]:.1f}")
+                wrong.append(f"turn {name} {trial.ratio[name]:.1f} times")
     for name in ("refused", "lost", "doubled", "reconnected", "evicted"):
         if number := getattr(trial, name):
             wrong.append(f"{number} {name}")
