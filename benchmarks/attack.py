@@ -7,7 +7,7 @@ Starts a server of its own (real processes, loopback) and attacks that one alone
 four times `--seconds`, two quiet and two beside, and a few more; all of them about 30 minutes with the usual 6. A check takes
 seconds, those of hung processes up to three minutes. A server that does not hold an attack is replaced before the next one. Exit
 code 1 when one does not hold. The last core belongs to neighbour and attacker, the others to the server; the attacker runs at the
-lowest priority.
+low priority.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -24,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.attacks.attack import Attack, Beside, Check, attacks  # noqa: E402
 from benchmarks.attacks.server import AttackedServer, attacked_server, cores  # noqa: E402
-from benchmarks.attacks.table import list_attacks, show_trials  # noqa: E402
+from benchmarks.attacks.storm import storm  # noqa: E402
+from benchmarks.attacks.table import list_attacks, show_storm, show_trials, verdict  # noqa: E402
 from benchmarks.attacks.trial import Trial, run_beside, run_check  # noqa: E402
 
 
@@ -43,7 +45,7 @@ async def run(chosen: list[Attack], seconds: float) -> list[Trial]:
             trials.append(await _one(attack, server, seconds))
             if not trials[-1].holds or (isinstance(attack, Check) and attack.spoils):
                 server = None
-            print(f"  {'holds' if trials[-1].holds else '; '.join(trials[-1].problems)}", file=sys.stderr)
+            print(f"  {verdict(trials[-1])}", file=sys.stderr)
     finally:
         await stack.aclose()
     return trials
@@ -64,6 +66,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="attacks, or numbers of findings")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each of the four spans of an attack")
     parser.add_argument("--json", type=Path, help="where to write the figures, too")
+    parser.add_argument(
+        "--storm", action="store_true", help="2,000 strangers beside 20 calls that speak: 4 times --seconds"
+    )
     parser.add_argument("--list", action="store_true", help="say what the attacks do, and run none")
     options = parser.parse_args()
     unknown = set(options.only) - known.keys() - {each.finding for each in known.values()}
@@ -75,13 +80,20 @@ def main() -> int:
     if options.list:
         list_attacks(chosen)
         return 0
-    trials = uvloop.run(run(chosen, options.seconds))
-    told = json.dumps({"benchmark": "attack", "cores": os.cpu_count(), "trials": [each.as_json() for each in trials]})
-    print(told)
+    figures: dict[str, Any] = {"benchmark": "attack", "cores": os.cpu_count()}
+    if options.storm:
+        result = uvloop.run(storm(options.seconds))
+        figures["storm"], holds = result.as_json(), result.holds
+        show_storm(result)
+    else:
+        trials = uvloop.run(run(chosen, options.seconds))
+        figures["trials"], holds = [each.as_json() for each in trials], all(each.holds for each in trials)
+        show_trials(trials)
+    text = json.dumps(figures)
+    print(text)
     if options.json:
-        options.json.write_text(told + "\n")
-    show_trials(trials)
-    return 0 if all(each.holds for each in trials) else 1
+        options.json.write_text(text + "\n")
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ WRONG_KEYS = 2_000
 MOST_ROWS = 100
 WRONG_SECRETS = 300
 SOURCE_LIMIT = 100  # the default of AVB_WEBHOOK_SOURCE_LIMIT
-RECORDED_S = 15.0
+RECORDED_S = 40.0
 
 
 async def _mint(target: Target) -> str:

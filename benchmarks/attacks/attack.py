@@ -58,7 +58,8 @@ class Attacker:
                     async with asyncio.timeout(self.left_s):
                         await one(each)
                 except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                    self.count(type(error).__name__)
+                    if not self.is_over:
+                        self.count(type(error).__name__)
                     await asyncio.sleep(0.02)
 
         await asyncio.gather(*(again(each) for each in range(number)))

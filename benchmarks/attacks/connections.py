@@ -7,6 +7,8 @@ from benchmarks.attacks.connection import Connection, dial, dialled
 
 SILENT = 1_100  # more than the file descriptors of a process that was started from a shell
 SLOW = 200
+STRANGERS = 2_000
+COMES_EVERY_S = 4.0
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(189))
 
 
@@ -77,6 +79,31 @@ async def bodies_that_never_come(attacker: Attacker) -> None:
 async def silent_at_the_webhook(attacker: Attacker) -> None:
     """1,100 connections that send nothing, at the webhook server's port."""
     await _hold(attacker, SILENT, b"", sources=249, port=attacker.target.webhook_port)
+
+
+@beside("own")
+async def strangers(attacker: Attacker) -> None:
+    """2,000 strangers of 249 addresses: a quarter silent, a quarter slow, the rest with garbage or a guess every four seconds."""
+    guess = f"sk-avb-{'0' * 12}-{'x' * 43}"
+    wrong_key = f"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {guess}\r\n\r\n".encode()
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(number / STRANGERS * COMES_EVERY_S)
+        async with dialled(attacker.target, number) as connection:
+            attacker.count("opened")
+            match number % 4:
+                case 0:
+                    await connection.until_closed(attacker.left_s)
+                case 1:
+                    while not attacker.is_over and await connection.send(b"G"):
+                        await connection.until_closed(COMES_EVERY_S)
+                case 2:
+                    await connection.send(CLIENT_HELLO)
+                case _:
+                    await connection.send(wrong_key)
+            await asyncio.sleep(COMES_EVERY_S / 2)
+
+    await attacker.crowd(STRANGERS, one)
 
 
 @beside("own")

@@ -91,6 +91,7 @@ async def keyless_socket(server: AttackedServer, findings: Findings) -> None:
             first = await connection.first_event() if agreed else {}
         has_session = first.get("type") == "session.created"
         findings.expect(has_session == (name in OURS), f"{name}: {first.get('type', 'no event')}")
+        findings.expect(bool(first) or not agreed, f"{name}: the connection breaks without a word")
     await asyncio.sleep(0.2)
     findings.expect("Traceback" not in server.log(), "the log has a trace")
 

@@ -1,4 +1,4 @@
-"""The attacker as a process of its own, at the lowest priority, so that what is measured is the server and not the attacker.
+"""The attacker as a process of its own, at a low priority, so that what is measured is the server and not the attacker.
 
 python -m benchmarks.attacks.process NAME SECONDS     reads a Target, writes `ready`, waits for `go`, writes what it counted
 """
@@ -20,7 +20,7 @@ from benchmarks.attacks.attack import Attacker, Beside, attacks
 from benchmarks.attacks.target import Target
 
 ROOT = Path(__file__).parents[2]
-NICE = 19
+NICE = 10
 OVERTIME_S = 5.0  # then it is killed
 START_S = 60.0
 READY = b"ready\n"

@@ -1,7 +1,7 @@
 """The server under attack: `agentvoicebox serve` with its embedded Valkey and PostgreSQL, and engines that answer at once.
 
 Two tenants with stored keys: `acme`, which attacks, and `rival`, whose calls are measured. The server has every core but the last
-one, which belongs to the neighbour and, at the lowest priority, to the attacker; with one core they share it. The server starts
+one, which belongs to the neighbour and, at a low priority, to the attacker; with one core they share it. The server starts
 with 1,024 file descriptors, as from a shell or by systemd.
 """
 

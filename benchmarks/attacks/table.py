@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from benchmarks.attacks.attack import Attack
+from benchmarks.attacks.storm import Storm
 from benchmarks.attacks.trial import Trial
 from rich.console import Console
 from rich.table import Table
 
 WIDTH = 200
+MOST_PROBLEMS = 4
 
 
 def list_attacks(chosen: Sequence[Attack]) -> None:
@@ -28,9 +30,45 @@ def show_trials(trials: Sequence[Trial]) -> None:
         table = Table("check", "finding", "figures", "verdict", title="Checks", title_justify="left")
         for each in checked:
             figures = ", ".join(f"{name} {value}" for name, value in each.figures.items())
-            table.add_row(each.name, each.finding, figures, _verdict(each))
+            table.add_row(each.name, each.finding, figures, verdict(each))
         console.print(table)
     console.print(f"{sum(each.holds for each in trials)} of {len(trials)} hold")
+
+
+def show_storm(result: Storm) -> None:
+    """The table of a storm."""
+    table = Table(title=f"{result.calls} calls that speak beside 2,000 strangers, ms", title_justify="left")
+    for heading in (
+        "",
+        "late for playing p50",
+        "p99",
+        "max",
+        "on the way p50",
+        "p99",
+        "chunks",
+        "answers",
+        "gateway's core",
+    ):
+        table.add_column(heading, justify="right")
+    for part, late in result.playout_late_ms.items():
+        way = result.transit_ms[part]
+        figures = [
+            late.get("p50"),
+            late.get("p99"),
+            late.get("max"),
+            way.get("p50"),
+            way.get("p99"),
+            result.chunks[part],
+        ]
+        answers = ", ".join(f"{number} {name}" for name, number in result.answers[part].items())
+        table.add_row(part, *map(str, figures), answers, f"{result.gateway_core_share[part]:.0%}")
+    console = Console(stderr=True, width=WIDTH)
+    console.print(table)
+    strangers = ", ".join(f"{number} {name}" for name, number in result.strangers.items())
+    console.print(
+        f"strangers: {strangers}; newcomers: {result.newcomers_served} served, {result.newcomers_refused or 'none'} refused"
+    )
+    console.print("holds" if result.holds else "does not hold")
 
 
 def _measured(trials: Sequence[Trial]) -> Table:
@@ -58,7 +96,7 @@ def _measured(trials: Sequence[Trial]) -> Table:
             f"{each.newcomers_served} of {came}",
             f"{each.recovered_s:.1f}",
             *(_memory(mb) for mb in (each.gateway_mb, each.store_mb)),
-            _verdict(each),
+            verdict(each),
         )
     return table
 
@@ -71,5 +109,7 @@ def _memory(mb: dict[str, float]) -> str:
     return " · ".join(f"{mb[name]:.0f}" for name in ("before", "peak", "after") if name in mb)
 
 
-def _verdict(trial: Trial) -> str:
-    return "holds" if trial.holds else "; ".join(trial.problems)
+def verdict(trial: Trial) -> str:
+    """`holds`, or why not."""
+    shown, others = trial.problems[:MOST_PROBLEMS], len(trial.problems) - MOST_PROBLEMS
+    return "holds" if trial.holds else "; ".join([*shown, *([f"and {others} more"] if others > 0 else [])])

@@ -6,6 +6,7 @@ Both halves are measured in alternation on the same connection, so that what els
 import asyncio
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -119,7 +120,7 @@ async def run_beside(attack: Beside, server: AttackedServer, seconds: float) -> 
     return trial
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
     """p50, p99 and max, rounded; empty without values."""
     if not values:
         return {}
