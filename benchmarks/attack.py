@@ -4,7 +4,7 @@
     python benchmarks/attack.py --storm [--seconds 30]
 
 Starts a server of its own (real processes, loopback) and attacks that one alone. Each attack that runs beside the neighbour takes
-four times `--seconds`, two quiet and two beside, and a few more; all of them about 30 minutes with the usual 6. A check takes
+four times `--seconds`, two quiet and two beside, and a few more; all of them about 45 minutes with the usual 6. A check takes
 seconds, those of hung processes up to three minutes. A server that does not hold an attack is replaced before the next one. Exit
 code 1 when one does not hold. The last core belongs to neighbour and attacker, the others to the server; the attacker runs at the
 low priority.
@@ -61,7 +61,7 @@ def main() -> int:
     """Attack, print, and say whether everything held."""
     known = attacks()
     parser = argparse.ArgumentParser(
-        description="Attacks on a server of this machine: about 30 minutes for all of them."
+        description="Attacks on a server of this machine: about 45 minutes for all of them."
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="attacks, or numbers of findings")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each of the four spans of an attack")

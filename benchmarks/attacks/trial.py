@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-from benchmarks.attacks.attack import Beside, Check, Findings
+from benchmarks.attacks.attack import Beside, Bounds, Check, Findings
 from benchmarks.attacks.memory import MemoryWatch
 from benchmarks.attacks.neighbour import SERVER_IS_GONE, Neighbour, Newcomers
 from benchmarks.attacks.process import attacker_process
@@ -116,7 +116,7 @@ async def run_beside(attack: Beside, server: AttackedServer, seconds: float) -> 
     trial.quiet_ms, trial.beside_ms = spread(quiet), spread(beside)
     if server.pid("gateway") != pid:
         trial.problems.append("the gateway's process died")
-    _judge(trial, attack)
+    judge(trial, attack.bounds)
     return trial
 
 
@@ -155,9 +155,9 @@ def _add(trial: Trial, before: dict[str, int], after: dict[str, int], seen: dict
         trial.attacker[name] = trial.attacker.get(name, 0) + number
 
 
-def _judge(trial: Trial, attack: Beside) -> None:
+def judge(trial: Trial, bounds: Bounds) -> None:
     """Fill `ratio` and `problems`."""
-    bounds, wrong = attack.bounds, trial.problems
+    wrong = trial.problems
     for name in ("p50", "p99"):
         if trial.quiet_ms and trial.beside_ms:
             trial.ratio[name] = round(trial.beside_ms[name] / trial.quiet_ms[name], 2)
