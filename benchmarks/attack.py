@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ from benchmarks.attacks.table import list_attacks, show_storm, show_trials, verd
 from benchmarks.attacks.trial import Trial, run_beside, run_check  # noqa: E402
 
 
-async def run(chosen: list[Attack], seconds: float) -> list[Trial]:
-    """Each attack in turn, against a server that held the one before."""
+async def run(chosen: list[Attack], seconds: float, keep: Callable[[list[Trial]], None]) -> list[Trial]:
+    """Each attack in turn, against a server that held the one before. `keep` is called after each, with all so far."""
     os.sched_setaffinity(0, cores()[1])
     trials: list[Trial] = []
     stack, server, kind = AsyncExitStack(), None, ""
@@ -45,6 +46,7 @@ async def run(chosen: list[Attack], seconds: float) -> list[Trial]:
             trials.append(await _one(attack, server, seconds))
             if not trials[-1].holds or (isinstance(attack, Check) and attack.spoils):
                 server = None
+            keep(trials)
             print(f"  {verdict(trials[-1])}", file=sys.stderr)
     finally:
         await stack.aclose()
@@ -55,6 +57,12 @@ async def _one(attack: Attack, server: AttackedServer, seconds: float) -> Trial:
     if isinstance(attack, Beside):
         return await run_beside(attack, server, seconds)
     return await run_check(attack, server)
+
+
+def write(figures: dict[str, Any], path: Path | None) -> None:
+    """Write the figures so far: a run is long, and may be stopped."""
+    if path is not None:
+        path.write_text(json.dumps(figures) + "\n")
 
 
 def main() -> int:
@@ -86,13 +94,16 @@ def main() -> int:
         figures["storm"], holds = result.as_json(), result.holds
         show_storm(result)
     else:
-        trials = uvloop.run(run(chosen, options.seconds))
-        figures["trials"], holds = [each.as_json() for each in trials], all(each.holds for each in trials)
+
+        def keep(trials: list[Trial]) -> None:
+            figures["trials"] = [each.as_json() for each in trials]
+            write(figures, options.json)
+
+        trials = uvloop.run(run(chosen, options.seconds, keep))
+        holds = all(each.holds for each in trials)
         show_trials(trials)
-    text = json.dumps(figures)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n")
+    write(figures, options.json)
+    print(json.dumps(figures))
     return 0 if holds else 1
 
 

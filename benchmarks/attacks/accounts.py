@@ -44,7 +44,8 @@ async def _call(target: Target, key: str, number: int, more: str = "") -> AsyncI
         close_timeout=1,
     ) as ws:
         async with asyncio.timeout(WAIT_S):
-            yield ws, json.loads(await ws.recv())
+            first = json.loads(await ws.recv())
+        yield ws, first
 
 
 async def _take_lines(server: AttackedServer, findings: Findings, key: str) -> None:

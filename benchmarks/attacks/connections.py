@@ -2,13 +2,16 @@
 
 import asyncio
 
-from benchmarks.attacks.attack import Attacker, beside
+from benchmarks.attacks.attack import Attacker, Findings, beside, check
 from benchmarks.attacks.connection import Connection, dial, dialled
+from benchmarks.attacks.server import AttackedServer
 
 SILENT = 1_100  # more than the file descriptors of a process that was started from a shell
 SLOW = 200
 STRANGERS = 2_000
 COMES_EVERY_S = 4.0
+CLOSED_S = 15.0  # ten seconds for a request, and some for a busy machine
+GIVEN_UP_S = 25.0
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(189))
 
 
@@ -79,6 +82,38 @@ async def bodies_that_never_come(attacker: Attacker) -> None:
 async def silent_at_the_webhook(attacker: Attacker) -> None:
     """1,100 connections that send nothing, at the webhook server's port."""
     await _hold(attacker, SILENT, b"", sources=249, port=attacker.target.webhook_port)
+
+
+@check("4", holds=f"the server closes each within {CLOSED_S:.0f} s, at every port")
+async def requests_that_never_end(server: AttackedServer, findings: Findings) -> None:
+    """Connections that are silent, end in the middle of a request, go on without end, or go on byte by byte."""
+    target = server.target
+    head = b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    kinds = {
+        "silent": (b"", b""),
+        "half a request line": (b"GET /v1/rea", b""),
+        "headers that never end": (head, b"X-A: b\r\n"),
+        "a byte a second": (b"G", b"E"),
+        "a body that never comes": (head + b"Content-Length: 200\r\n\r\n{", b""),
+        "a body byte by byte": (head + b"Content-Length: 200000\r\n\r\n{", b" "),
+    }
+    ports = {"gateway": target.port, "webhook": target.webhook_port, "internal": target.internal_port}
+
+    async def one(where: str, port: int, kind: str, first: bytes, more: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        async with dialled(target, port=port) as connection:
+            await connection.send(first)
+            while loop.time() - began_s < GIVEN_UP_S:
+                if await connection.until_closed(1.0) or not await connection.send(more):
+                    break
+            took_s = loop.time() - began_s
+        findings.figures[f"{where}, {kind}"] = round(took_s, 1)
+        findings.expect(took_s <= CLOSED_S, f"{where}, {kind}: open after {took_s:.0f} s")
+
+    await asyncio.gather(
+        *(one(where, port, kind, *sent) for where, port in ports.items() for kind, sent in kinds.items())
+    )
 
 
 @beside("own")
