@@ -71,7 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="Attacks on a server of this machine: about 45 minutes for all of them."
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="attacks, or numbers of findings")
+    parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="attacks, or kinds of attacks by number")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each of the four spans of an attack")
     parser.add_argument("--json", type=Path, help="where to write the figures, too")
     parser.add_argument(
@@ -79,11 +79,11 @@ def main() -> int:
     )
     parser.add_argument("--list", action="store_true", help="say what the attacks do, and run none")
     options = parser.parse_args()
-    unknown = set(options.only) - known.keys() - {each.finding for each in known.values()}
+    unknown = set(options.only) - known.keys() - {each.kind for each in known.values()}
     if unknown:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
     chosen = [
-        each for each in known.values() if not options.only or each.name in options.only or each.finding in options.only
+        each for each in known.values() if not options.only or each.name in options.only or each.kind in options.only
     ]
     if options.list:
         list_attacks(chosen)

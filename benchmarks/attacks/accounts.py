@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
-from benchmarks.attacks.attack import MIB, Findings, check
+from benchmarks.attacks.attack import MIB, Observations, check
 from benchmarks.attacks.connection import source
-from benchmarks.attacks.neighbour import newcomer
+from benchmarks.attacks.neighbour import SERVER_IS_GONE, newcomer
 from benchmarks.attacks.server import ATTACKER, IDLE_S, AttackedServer
 from benchmarks.attacks.target import Target, bearer
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 LINES = 30  # more than the default of AVB_MAX_CALLS
 WAIT_S = 5.0
@@ -48,33 +48,42 @@ async def _call(target: Target, key: str, number: int, more: str = "") -> AsyncI
         yield ws, first
 
 
-async def _take_lines(server: AttackedServer, findings: Findings, key: str) -> None:
+async def _answer(target: Target, key: str, number: int, more: str) -> dict[str, Any]:
+    """The first event of a connection; an error also where the server refuses before it agrees to a WebSocket."""
+    try:
+        async with _call(target, key, number, more) as (_, first):
+            return dict(first)
+    except InvalidStatus as refused:
+        return {"type": "error", "error": {"code": f"status {refused.response.status_code}"}}
+
+
+async def _take_lines(server: AttackedServer, observed: Observations, key: str) -> None:
     """Open idle calls until the server refuses; another tenant still gets one."""
     async with AsyncExitStack() as stack:
         taken = 0
         for number in range(LINES):
-            with contextlib.suppress(OSError, TimeoutError, ConnectionClosed):
+            with contextlib.suppress(*SERVER_IS_GONE):
                 _, first = await stack.enter_async_context(_call(server.target, key, number))
                 taken += first["type"] == "session.created"
-        findings.figures["lines taken"] = taken
+        observed.figures["lines taken"] = taken
         answer = await newcomer(server.target, server.target.rival_key)
-        findings.expect(answer == "served", f"the other tenant's call: {answer}")
+        observed.expect(answer == "served", f"the other tenant's call: {answer}")
 
 
 @check("8", holds="another tenant still gets a line")
-async def lines_by_one_secret(server: AttackedServer, findings: Findings) -> None:
+async def lines_by_one_secret(server: AttackedServer, observed: Observations) -> None:
     """One ephemeral secret opens 30 calls that say nothing."""
-    await _take_lines(server, findings, await _mint(server.target))
+    await _take_lines(server, observed, await _mint(server.target))
 
 
 @check("8", holds="another tenant still gets a line")
-async def lines_by_one_key(server: AttackedServer, findings: Findings) -> None:
+async def lines_by_one_key(server: AttackedServer, observed: Observations) -> None:
     """One stored key opens 30 calls that say nothing."""
-    await _take_lines(server, findings, server.target.acme_key)
+    await _take_lines(server, observed, server.target.acme_key)
 
 
 @check("8", holds="a call that says nothing is closed after AVB_IDLE_S", server="idle")
-async def idle_calls(server: AttackedServer, findings: Findings) -> None:
+async def idle_calls(server: AttackedServer, observed: Observations) -> None:
     """Calls that never send anything stay."""
     async with _call(server.target, server.target.acme_key, 0) as (ws, _):
         loop = asyncio.get_running_loop()
@@ -82,13 +91,13 @@ async def idle_calls(server: AttackedServer, findings: Findings) -> None:
         try:
             async with asyncio.timeout(2 * IDLE_S):
                 await ws.wait_closed()
-            findings.figures["closed after s"] = round(loop.time() - began_s, 1)
+            observed.figures["closed after s"] = round(loop.time() - began_s, 1)
         except TimeoutError:
-            findings.problems.append(f"open after {2 * IDLE_S:.0f} s")
+            observed.problems.append(f"open after {2 * IDLE_S:.0f} s")
 
 
 @check("10", holds="an error for each, or the item is in the history")
-async def ids_in_the_history(server: AttackedServer, findings: Findings) -> None:
+async def ids_in_the_history(server: AttackedServer, observed: Observations) -> None:
     """Items whose ids have 1 MiB or a zero byte are acknowledged and missing in the history."""
     target = server.target
     content = [{"type": "input_text", "text": "hi"}]
@@ -101,7 +110,7 @@ async def ids_in_the_history(server: AttackedServer, findings: Findings) -> None
         while (event := json.loads(await ws.recv()))["type"] != "session.updated":
             if event["type"] == "conversation.item.done":
                 acknowledged.append(event["item"]["id"])
-    findings.figures["acknowledged"] = len(acknowledged)
+    observed.figures["acknowledged"] = len(acknowledged)
     path = f"/v1/realtime/sessions/{first['session']['id']}/items"
     async with httpx.AsyncClient(base_url=target.rest, headers=bearer(target.acme_key)) as http:
         missing = set(acknowledged)
@@ -114,32 +123,32 @@ async def ids_in_the_history(server: AttackedServer, findings: Findings) -> None
                         rows = await database.fetch("SELECT item_id FROM conversation_items")
                     missing = set(acknowledged) - {row["item_id"] for row in rows}
                     await asyncio.sleep(0.5)
-        findings.expect(answer.status_code == 200, f"the history answers {answer.status_code}")
-    findings.expect("item_good" in acknowledged, "an ordinary id is refused")
+        observed.expect(answer.status_code == 200, f"the history answers {answer.status_code}")
+    observed.expect("item_good" in acknowledged, "an ordinary id is refused")
     for each in missing:
-        findings.problems.append(f"acknowledged, and not recorded: id of {len(each)} characters, {each[:8]!r}")
+        observed.problems.append(f"acknowledged, and not recorded: id of {len(each)} characters, {each[:8]!r}")
 
 
 @check("11", holds="the second browser is refused, and the first one's call goes on")
-async def take_over_with_another_secret(server: AttackedServer, findings: Findings) -> None:
+async def take_over_with_another_secret(server: AttackedServer, observed: Observations) -> None:
     """A browser with a secret of its own resumes the call of another browser whose session id it knows."""
     target = server.target
     first_secret, second_secret = await _mint(target), await _mint(target)
     async with _call(target, first_secret, 0, "&resume=1") as (ws, first):
         query = f"&resume=1&session_id={first['session']['id']}"
-        async with _call(target, second_secret, 1, query) as (_, event):
-            findings.figures["answer"] = str(event["type"])
-            findings.expect(event["type"] == "error", f"the second browser gets {event['type']}")
+        event = await _answer(target, second_secret, 1, query)
+        observed.figures["answer"] = str((event.get("error") or {}).get("code") or event["type"])
+        observed.expect(event["type"] == "error", f"the second browser gets {event['type']}")
         try:
             await ws.send(json.dumps({"type": "session.update", "session": {"type": "realtime"}}))
             while json.loads(await ws.recv())["type"] != "session.updated":
                 pass
         except ConnectionClosed as closed:
-            findings.problems.append(f"the first browser's call is closed: {closed}")
+            observed.problems.append(f"the first browser's call is closed: {closed}")
 
 
 @check("12", holds="at most 100 rows", spoils=True)
-async def rows_of_the_audit_log(server: AttackedServer, findings: Findings) -> None:
+async def rows_of_the_audit_log(server: AttackedServer, observed: Observations) -> None:
     """2,000 requests with wrong keys from one address are rows of the audit log."""
 
     async def rows() -> int:
@@ -148,15 +157,15 @@ async def rows_of_the_audit_log(server: AttackedServer, findings: Findings) -> N
 
     before = await rows()
     statuses = await _wrong_keys(server.target, WRONG_KEYS, forwarded=False, number=9)
-    findings.figures |= {f"status {status}": count for status, count in statuses.items()}
+    observed.figures |= {f"status {status}": count for status, count in statuses.items()}
     settled, written = -1, 0
     while written != settled:
         settled = written
         await asyncio.sleep(2.0)
         written = await rows() - before
-    findings.figures["rows"] = written
-    findings.expect(written <= MOST_ROWS, f"{written} rows")
-    findings.expect(set(statuses) <= {401, 429}, f"answers: {sorted(statuses)}")
+    observed.figures["rows"] = written
+    observed.expect(written <= MOST_ROWS, f"{written} rows")
+    observed.expect(set(statuses) <= {401, 429}, f"answers: {sorted(statuses)}")
 
 
 async def _wrong_keys(target: Target, count: int, *, forwarded: bool, number: int | None) -> dict[int, int]:
@@ -174,7 +183,7 @@ async def _wrong_keys(target: Target, count: int, *, forwarded: bool, number: in
 
 
 @check("13", holds="429 after 100 wrong secrets, whatever the header says", spoils=True)
-async def forwarded_for_at_the_webhook(server: AttackedServer, findings: Findings) -> None:
+async def forwarded_for_at_the_webhook(server: AttackedServer, observed: Observations) -> None:
     """Wrong secrets at the webhook server, each with another X-Forwarded-For, from the address of a local proxy."""
     statuses: dict[int, int] = {}
     url = f"http://{server.target.host}:{server.target.webhook_port}"
@@ -183,20 +192,20 @@ async def forwarded_for_at_the_webhook(server: AttackedServer, findings: Finding
             headers = {"X-Vapi-Secret": "wrong", "X-Forwarded-For": f"203.0.113.{each % 250}"}
             status = (await http.post("/vapi/webhook", headers=headers, json={"message": {}})).status_code
             statuses[status] = statuses.get(status, 0) + 1
-    findings.figures |= {f"status {status}": count for status, count in statuses.items()}
-    findings.expect(statuses.get(401, 0) <= SOURCE_LIMIT, f"{statuses.get(401, 0)} of {WRONG_SECRETS} were checked")
+    observed.figures |= {f"status {status}": count for status, count in statuses.items()}
+    observed.expect(statuses.get(401, 0) <= SOURCE_LIMIT, f"{statuses.get(401, 0)} of {WRONG_SECRETS} were checked")
 
 
 @check("13", holds="429 at some point, whatever the header says", spoils=True)
-async def forwarded_for_at_the_gateway(server: AttackedServer, findings: Findings) -> None:
+async def forwarded_for_at_the_gateway(server: AttackedServer, observed: Observations) -> None:
     """2,000 wrong keys at the gateway, each with another X-Forwarded-For, from the address of a local proxy."""
     statuses = await _wrong_keys(server.target, WRONG_KEYS, forwarded=True, number=None)
-    findings.figures |= {f"status {status}": count for status, count in statuses.items()}
-    findings.expect(429 in statuses, "no source is ever refused")
+    observed.figures |= {f"status {status}": count for status, count in statuses.items()}
+    observed.expect(429 in statuses, "no source is ever refused")
 
 
 @check("own", holds="the other tenant's sessions are not found, with the words for absent ones")
-async def sessions_of_others(server: AttackedServer, findings: Findings) -> None:
+async def sessions_of_others(server: AttackedServer, observed: Observations) -> None:
     """A tenant asks for another's live session by its id: REST, items, resume, and as a cursor."""
     target = server.target
     absent = f"sess_{secrets.token_hex(10)}"
@@ -206,8 +215,8 @@ async def sessions_of_others(server: AttackedServer, findings: Findings) -> None
             for path in ("/v1/realtime/sessions/{}", "/v1/realtime/sessions/{}/items", "/v1/sessions/{}"):
                 answers = [await http.get(path.format(each)) for each in (theirs, absent)]
                 same = [answer.text.replace(theirs, "ID").replace(absent, "ID") for answer in answers]
-                findings.expect(answers[0].status_code == 404 and same[0] == same[1], f"{path}: {same[0][:80]}")
-        async with _call(target, target.acme_key, 1, f"&resume=1&session_id={theirs}") as (_, event):
-            code = (event.get("error") or {}).get("code")
-            findings.expect(code == "session_not_found", f"resume: {code or event['type']}")
-    findings.figures["tenant"] = ATTACKER
+                observed.expect(answers[0].status_code == 404 and same[0] == same[1], f"{path}: {same[0][:80]}")
+        event = await _answer(target, target.acme_key, 1, f"&resume=1&session_id={theirs}")
+        code = (event.get("error") or {}).get("code")
+        observed.expect(code == "session_not_found", f"resume: {code or event['type']}")
+    observed.figures["tenant"] = ATTACKER

@@ -18,8 +18,26 @@ if TYPE_CHECKING:
     from benchmarks.attacks.server import AttackedServer
 
 FAMILIES = ("frames", "events", "connections", "credentials", "requests", "pages", "accounts", "hung")
-ServerKind = Literal["keys", "keyless", "idle"]  # idle: with keys, and calls that say nothing are closed soon
+ServerSetup = Literal["keys", "keyless", "idle"]  # idle: with keys, and calls that say nothing are closed soon
 MIB = 1 << 20
+KINDS = {
+    "none": "no attack: the noise of the measurement",
+    "1": "frames without end, mostly without a key",
+    "2": "floods of tiny events",
+    "3": "events that are large, or costly to read",
+    "4": "connections that never ask, or never end to ask",
+    "5": "guessed keys",
+    "6": "pages, rebound names and tunnels at a keyless server",
+    "8": "all lines for one tenant",
+    "9": "processes that hang",
+    "9a": "tables that are locked",
+    "10": "ids of any length and content",
+    "11": "calls that are taken over",
+    "12": "rows for requests without credentials",
+    "13": "forged addresses",
+    "14": "malformed headers",
+    "own": "others",
+}
 
 
 class Attacker:
@@ -84,19 +102,19 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Beside:
-    """An attack that runs beside the neighbour. `finding`: its number in the report of the attacks, or `own`."""
+    """An attack that runs beside the neighbour. `kind`: a number of `KINDS`."""
 
     name: str
-    finding: str
+    kind: str
     does: str
     holds: str
     run: RunBeside
     bounds: Bounds
-    server: ServerKind = "keys"
+    server: ServerSetup = "keys"
 
 
 @dataclass
-class Findings:
+class Observations:
     """What a check found.
 
     Attributes:
@@ -113,7 +131,7 @@ class Findings:
             self.problems.append(problem)
 
 
-RunCheck = Callable[["AttackedServer", Findings], Coroutine[Any, Any, None]]
+RunCheck = Callable[["AttackedServer", Observations], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -121,11 +139,11 @@ class Check:
     """An attack that is checked once. `spoils`: the server is not used for another one."""
 
     name: str
-    finding: str
+    kind: str
     does: str
     holds: str
     run: RunCheck
-    server: ServerKind = "keys"
+    server: ServerSetup = "keys"
     spoils: bool = False
 
 
@@ -133,26 +151,27 @@ Attack = Beside | Check
 _all: dict[str, Attack] = {}
 
 
-def beside(finding: str, *, holds: str = "", bounds: Bounds | None = None) -> Callable[[RunBeside], RunBeside]:
+def beside(kind: str, *, holds: str = "", bounds: Bounds | None = None) -> Callable[[RunBeside], RunBeside]:
     """Add an attack; its name is the function's, and what it does is the docstring."""
 
     def add(run: RunBeside) -> RunBeside:
         name, does = _named(run)
+        assert kind in KINDS, kind
         wanted = holds or "the neighbour and newcomers are served as before"
-        _all[name] = Beside(name, finding, does, wanted, run, bounds or Bounds())
+        _all[name] = Beside(name, kind, does, wanted, run, bounds or Bounds())
         return run
 
     return add
 
 
 def check(
-    finding: str, *, holds: str, server: ServerKind = "keys", spoils: bool = False
+    kind: str, *, holds: str, server: ServerSetup = "keys", spoils: bool = False
 ) -> Callable[[RunCheck], RunCheck]:
     """Add a check, as `beside` adds an attack."""
 
     def add(run: RunCheck) -> RunCheck:
         name, does = _named(run)
-        _all[name] = Check(name, finding, does, holds, run, server, spoils)
+        _all[name] = Check(name, kind, does, holds, run, server, spoils)
         return run
 
     return add

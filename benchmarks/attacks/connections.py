@@ -2,7 +2,7 @@
 
 import asyncio
 
-from benchmarks.attacks.attack import Attacker, Findings, beside, check
+from benchmarks.attacks.attack import Attacker, Observations, beside, check
 from benchmarks.attacks.connection import Connection, dial, dialled
 from benchmarks.attacks.server import AttackedServer
 
@@ -38,6 +38,13 @@ async def _hold(
         attacker.count("still_open", sum(not each.is_closed for each in held))
     finally:
         await asyncio.gather(*(each.close() for each in held))
+
+
+@beside("none", holds="all figures are those of a quiet server: what differs is the noise of the measurement")
+async def nothing(attacker: Attacker) -> None:
+    """The attacker sleeps."""
+    attacker.count("slept")
+    await asyncio.sleep(attacker.left_s)
 
 
 @beside("4", holds="served as before, also a new caller; descriptors are left for others")
@@ -85,7 +92,7 @@ async def silent_at_the_webhook(attacker: Attacker) -> None:
 
 
 @check("4", holds=f"the server closes each within {CLOSED_S:.0f} s, at every port")
-async def requests_that_never_end(server: AttackedServer, findings: Findings) -> None:
+async def requests_that_never_end(server: AttackedServer, observed: Observations) -> None:
     """Connections that are silent, end in the middle of a request, go on without end, or go on byte by byte."""
     target = server.target
     head = b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -108,8 +115,8 @@ async def requests_that_never_end(server: AttackedServer, findings: Findings) ->
                 if await connection.until_closed(1.0) or not await connection.send(more):
                     break
             took_s = loop.time() - began_s
-        findings.figures[f"{where}, {kind}"] = round(took_s, 1)
-        findings.expect(took_s <= CLOSED_S, f"{where}, {kind}: open after {took_s:.0f} s")
+        observed.figures[f"{where}, {kind}"] = round(took_s, 1)
+        observed.expect(took_s <= CLOSED_S, f"{where}, {kind}: open after {took_s:.0f} s")
 
     await asyncio.gather(
         *(one(where, port, kind, *sent) for where, port in ports.items() for kind, sent in kinds.items())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 import httpx
-from benchmarks.attacks.attack import Findings, RunCheck, check
+from benchmarks.attacks.attack import Observations, RunCheck, check
 from benchmarks.attacks.neighbour import Neighbour, newcomer
 from benchmarks.attacks.server import AttackedServer
 from benchmarks.attacks.target import bearer
@@ -30,9 +30,9 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
             continue
 
 
-async def _hang(server: AttackedServer, findings: Findings, name: str) -> None:
+async def _hang(server: AttackedServer, observed: Observations, name: str) -> None:
     """Stop all processes of a name until there is another, and see how long that takes."""
-    stopped = [member.pid for member in server.processes() if member.name == name]
+    stopped = [member.pid for member in server.processes() if member.name.startswith(name)]
     neighbour = Neighbour(server.target)
     await neighbour.connect()
     await neighbour.turn()
@@ -43,26 +43,26 @@ async def _hang(server: AttackedServer, findings: Findings, name: str) -> None:
             await asyncio.sleep(EVERY_S)
         took_s = time.monotonic() - began_s
         if took_s >= GIVEN_UP_S:
-            findings.problems.append(f"still hung after {GIVEN_UP_S:.0f} s")
+            observed.problems.append(f"still hung after {GIVEN_UP_S:.0f} s")
         else:
-            findings.figures["replaced after s"] = round(took_s, 1)
-            findings.expect(took_s <= REPLACED_S, f"replaced only after {took_s:.1f} s")
+            observed.figures["replaced after s"] = round(took_s, 1)
+            observed.expect(took_s <= REPLACED_S, f"replaced only after {took_s:.1f} s")
     finally:
         _signal(stopped, signal.SIGCONT)
     while time.monotonic() - began_s < SERVED_S:
         completed = neighbour.counts["completed"]
         await neighbour.turn()
         if neighbour.counts["completed"] > completed:
-            findings.figures["turns again after s"] = round(time.monotonic() - began_s, 1)
+            observed.figures["turns again after s"] = round(time.monotonic() - began_s, 1)
             break
     else:
-        findings.problems.append(f"no turn is answered {SERVED_S:.0f} s after")
+        observed.problems.append(f"no turn is answered {SERVED_S:.0f} s after")
     await neighbour.close()
 
 
 def _of(name: str) -> RunCheck:
-    async def hang(server: AttackedServer, findings: Findings) -> None:
-        await _hang(server, findings, name)
+    async def hang(server: AttackedServer, observed: Observations) -> None:
+        await _hang(server, observed, name)
 
     hang.__name__ = f"hung_{name}"
     hang.__doc__ = f"The process of {name} is stopped by SIGSTOP."
@@ -74,7 +74,7 @@ for _name in ("gateway", "worker", "stt", "tts", "webhook", "valkey", "postgres"
 
 
 @check("9a", holds="the configured key, known keys and the neighbour's turns are served within 2 s", spoils=True)
-async def locked_tables(server: AttackedServer, findings: Findings) -> None:
+async def locked_tables(server: AttackedServer, observed: Observations) -> None:
     """All tables of PostgreSQL are locked for 30 s, as by a careless migration."""
     target = server.target
     neighbour = Neighbour(target)
@@ -91,19 +91,19 @@ async def locked_tables(server: AttackedServer, findings: Findings) -> None:
                 began_s = time.monotonic()
                 answer = await newcomer(target, key, wait_s=AT_THE_DOOR_S)
                 worst[name] = max(worst.get(name, 0.0), time.monotonic() - began_s)
-                findings.expect(answer == "served", f"{name}: {answer}")
+                observed.expect(answer == "served", f"{name}: {answer}")
             began_s = time.monotonic()
             status = await _models(target.rest, target.rival_key)
             worst["REST"] = max(worst.get("REST", 0.0), time.monotonic() - began_s)
-            findings.expect(status == 200, f"REST with a known key: {status}")
+            observed.expect(status == 200, f"REST with a known key: {status}")
             worst["turn"] = max(worst.get("turn", 0.0), await neighbour.turn() / 1000)
             await asyncio.sleep(KNOWN_FOR_S)
     counts = neighbour.counts
-    findings.expect(not counts["refused"] and not counts["lost"], f"turns: {dict(counts)}")
-    findings.problems = [
-        f"{problem} ({findings.problems.count(problem)})" for problem in dict.fromkeys(findings.problems)
+    observed.expect(not counts["refused"] and not counts["lost"], f"turns: {dict(counts)}")
+    observed.problems = [
+        f"{problem} ({observed.problems.count(problem)})" for problem in dict.fromkeys(observed.problems)
     ]
-    findings.figures |= {f"{name} s": round(seconds, 2) for name, seconds in worst.items()}
+    observed.figures |= {f"{name} s": round(seconds, 2) for name, seconds in worst.items()}
     await neighbour.close()
 
 

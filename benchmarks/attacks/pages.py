@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from benchmarks.attacks.attack import Findings, check
+from benchmarks.attacks.attack import Observations, check
 from benchmarks.attacks.connection import dialled
 from benchmarks.attacks.server import AttackedServer
 from benchmarks.attacks.target import Target, bearer
@@ -49,39 +49,39 @@ async def _ask(target: Target, port: int, route: Route, more: dict[str, str]) ->
         return await connection.request(method, path, headers=headers, body=body)
 
 
-async def _every_route(server: AttackedServer, findings: Findings, port: int, routes: Iterable[Route]) -> None:
+async def _every_route(server: AttackedServer, observed: Observations, port: int, routes: Iterable[Route]) -> None:
     """Foreign requests get a 4xx on each route, our own do not."""
     for route in routes:
         where = f"{route[0]} {route[1]}"
         for name, headers in FOREIGN.items():
             status = await _ask(server.target, port, route, headers)
-            findings.expect(400 <= status < 500, f"{where}, {name}: {status}")
+            observed.expect(400 <= status < 500, f"{where}, {name}: {status}")
         for name, headers in OURS.items():
             status = await _ask(server.target, port, route, headers)
-            findings.expect(status not in (0, 401, 403) and status < 500, f"{where}, {name}: refused with {status}")
-    findings.figures["requests"] = len(tuple(routes)) * len(FOREIGN | OURS)
+            observed.expect(status not in (0, 401, 403) and status < 500, f"{where}, {name}: refused with {status}")
+    observed.figures["requests"] = len(tuple(routes)) * len(FOREIGN | OURS)
 
 
 @check("6", holds="foreign requests are refused with a 4xx, those of this machine are not", server="keyless")
-async def keyless_rest(server: AttackedServer, findings: Findings) -> None:
+async def keyless_rest(server: AttackedServer, observed: Observations) -> None:
     """A page, a rebound name and a tunnel ask the gateway's REST routes."""
-    await _every_route(server, findings, server.target.port, GATEWAY)
+    await _every_route(server, observed, server.target.port, GATEWAY)
 
 
 @check("6", holds="foreign requests are refused with a 4xx, those of this machine are not", server="keyless")
-async def keyless_webhook(server: AttackedServer, findings: Findings) -> None:
+async def keyless_webhook(server: AttackedServer, observed: Observations) -> None:
     """The same at the webhook server's public port."""
-    await _every_route(server, findings, server.target.webhook_port, WEBHOOK)
+    await _every_route(server, observed, server.target.webhook_port, WEBHOOK)
 
 
 @check("6", holds="foreign requests are refused with a 4xx, those of this machine are not", server="keyless")
-async def keyless_internal_port(server: AttackedServer, findings: Findings) -> None:
+async def keyless_internal_port(server: AttackedServer, observed: Observations) -> None:
     """The same at the webhook server's internal port."""
-    await _every_route(server, findings, server.target.internal_port, INTERNAL)
+    await _every_route(server, observed, server.target.internal_port, INTERNAL)
 
 
 @check("6", holds="no session for foreign requests, one for those of this machine", server="keyless")
-async def keyless_socket(server: AttackedServer, findings: Findings) -> None:
+async def keyless_socket(server: AttackedServer, observed: Observations) -> None:
     """The same at the Realtime socket."""
     for name, headers in {**FOREIGN, **OURS}.items():
         host = headers.get("Host", "")
@@ -90,14 +90,14 @@ async def keyless_socket(server: AttackedServer, findings: Findings) -> None:
             agreed = await connection.upgrade(server.target, host=host, more=more)
             first = await connection.first_event() if agreed else {}
         has_session = first.get("type") == "session.created"
-        findings.expect(has_session == (name in OURS), f"{name}: {first.get('type', 'no event')}")
-        findings.expect(bool(first) or not agreed, f"{name}: the connection breaks without a word")
+        observed.expect(has_session == (name in OURS), f"{name}: {first.get('type', 'no event')}")
+        observed.expect(bool(first) or not agreed, f"{name}: the connection breaks without a word")
     await asyncio.sleep(0.2)
-    findings.expect("Traceback" not in server.log(), "the log has a trace")
+    observed.expect("Traceback" not in server.log(), "the log has a trace")
 
 
 @check("14", holds="typed refusals: no 5xx, no trace in the log")
-async def malformed_headers(server: AttackedServer, findings: Findings) -> None:
+async def malformed_headers(server: AttackedServer, observed: Observations) -> None:
     """Malformed Origin, Host, Authorization and bodies at a server with keys."""
     target = server.target
     good = bearer(target.acme_key)
@@ -110,5 +110,5 @@ async def malformed_headers(server: AttackedServer, findings: Findings) -> None:
     }.items():
         for route in (("GET", "/v1/models", b""), ("POST", "/v1/realtime/client_secrets", b"\xff\xfe")):
             status = await _ask(target, target.port, route, headers)
-            findings.expect(status < 500, f"{route[0]} {route[1]}, {name}: {status}")
-    findings.expect("Traceback" not in server.log(), "the log has a trace")
+            observed.expect(status < 500, f"{route[0]} {route[1]}, {name}: {status}")
+    observed.expect("Traceback" not in server.log(), "the log has a trace")

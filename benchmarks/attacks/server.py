@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
-from benchmarks.attacks.attack import ServerKind
+from benchmarks.attacks.attack import ServerSetup
 from benchmarks.attacks.target import Target
 from redis import Redis
 from redis.exceptions import RedisError
@@ -34,8 +34,6 @@ WEBHOOK_SECRET = "a-webhook-secret"
 DESCRIPTORS = 1_024
 STORE_TIMEOUT_S = 2.0
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted", "AVB_LOG_LEVEL": "warning"}
-# Settings that a server may have or not. They are passed only where it knows them: it refuses unknown ones.
-WHERE_KNOWN = {"gateway_internal_port": "0"}
 IDLE_S = 10.0
 IDLE = {"idle_s": str(IDLE_S)}  # for the kind `idle`
 
@@ -58,8 +56,8 @@ class AttackedServer:
         return family(self._server.pid)
 
     def pid(self, name: str) -> int:
-        """The process of a role, or 0."""
-        return next((member.pid for member in self.processes() if member.name == name), 0)
+        """The process of a role, or the first of a server (`valkey`, `postgres`); 0 when there is none."""
+        return next((member.pid for member in self.processes() if member.name.startswith(name)), 0)
 
     def log(self) -> str:
         """The server's log so far."""
@@ -100,7 +98,7 @@ class AttackedServer:
 
 
 def known_settings(wanted: dict[str, str]) -> dict[str, str]:
-    """Those of these settings that this version has, as variables."""
+    """Those of these settings that this version has, as variables: a server refuses unknown ones."""
     return {f"{PREFIX}{name.upper()}": value for name, value in wanted.items() if name in Settings.model_fields}
 
 
@@ -124,12 +122,12 @@ def inherited(own: set[int], descriptors: int) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def attacked_server(kind: ServerKind = "keys") -> AsyncIterator[AttackedServer]:
+async def attacked_server(kind: ServerSetup = "keys") -> AsyncIterator[AttackedServer]:
     """Start one; all of it is gone at the end of the block."""
     ports = {name: free_port() for name in ("webhook", "internal")}
     chosen = {
         **SCRIPTED,
-        **known_settings(WHERE_KNOWN | (IDLE if kind == "idle" else {})),
+        **known_settings({"gateway_internal_port": str(free_port()), **(IDLE if kind == "idle" else {})}),
         "AVB_WEBHOOK_PORT": str(ports["webhook"]),
         "AVB_INTERNAL_PORT": str(ports["internal"]),
     }

@@ -208,7 +208,9 @@ async def speaking_server() -> AsyncIterator[tuple[Target, int, list[str]]]:
             "AVB_MAX_CALLS": str(3 * CALLS),
             "AVB_LOG_LEVEL": "error",
             "PYTHONUNBUFFERED": "1",
-            **known_settings({"gateway_internal_port": "0", "limit_tenant_sessions": "0", "limit_key_sessions": "0"}),
+            **known_settings(
+                {"gateway_internal_port": str(free_port()), "limit_tenant_sessions": "0", "limit_key_sessions": "0"}
+            ),
         }
         logs = folder.path / "log"
         logs.mkdir()

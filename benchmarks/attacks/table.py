@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.attacks.attack import Attack
+from benchmarks.attacks.attack import KINDS, Attack
 from benchmarks.attacks.storm import Storm
 from benchmarks.attacks.trial import Trial
 from rich.console import Console
@@ -14,10 +14,13 @@ MOST_PROBLEMS = 4
 
 def list_attacks(chosen: Sequence[Attack]) -> None:
     """What the attacks do."""
-    table = Table("attack", "finding", "what it does", "what must hold", show_lines=True)
+    table = Table("attack", "kind", "what it does", "what must hold", show_lines=True)
     for each in chosen:
-        table.add_row(each.name, each.finding, each.does, each.holds)
-    Console(width=WIDTH).print(table)
+        table.add_row(each.name, each.kind, each.does, each.holds)
+    console = Console(width=WIDTH)
+    console.print(table)
+    for number, what in KINDS.items():
+        console.print(f"kind {number}: {what}", highlight=False)
 
 
 def show_trials(trials: Sequence[Trial]) -> None:
@@ -27,10 +30,10 @@ def show_trials(trials: Sequence[Trial]) -> None:
     if measured:
         console.print(_measured(measured))
     if checked := [each for each in trials if not each.quiet_ms]:
-        table = Table("check", "finding", "figures", "verdict", title="Checks", title_justify="left")
+        table = Table("check", "kind", "figures", "verdict", title="Checks", title_justify="left")
         for each in checked:
             figures = ", ".join(f"{name} {value}" for name, value in each.figures.items())
-            table.add_row(each.name, each.finding, figures, verdict(each))
+            table.add_row(each.name, each.kind, figures, verdict(each))
         console.print(table)
     console.print(f"{sum(each.holds for each in trials)} of {len(trials)} hold")
 
@@ -77,7 +80,7 @@ def _measured(trials: Sequence[Trial]) -> Table:
         caption="quiet and beside: p50 · p99; gateway and store: before · peak · after",
         title_justify="left",
     )
-    for heading in ("attack", "finding"):
+    for heading in ("attack", "kind"):
         table.add_column(heading)
     for heading in ("quiet", "beside", "ratio p50", "p99", "refused", "lost", "newcomers", "again after s"):
         table.add_column(heading, justify="right")
@@ -88,7 +91,7 @@ def _measured(trials: Sequence[Trial]) -> Table:
         came = each.newcomers_served + sum(each.newcomers_refused.values())
         table.add_row(
             each.name,
-            each.finding,
+            each.kind,
             *(_pair(ms) for ms in (each.quiet_ms, each.beside_ms)),
             *(f"{each.ratio.get(name, 0.0):.1f}" for name in ("p50", "p99")),
             str(each.refused),

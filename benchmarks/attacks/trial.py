@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-from benchmarks.attacks.attack import Beside, Bounds, Check, Findings
+from benchmarks.attacks.attack import Beside, Bounds, Check, Observations
 from benchmarks.attacks.memory import MemoryWatch
 from benchmarks.attacks.neighbour import SERVER_IS_GONE, Neighbour, Newcomers
 from benchmarks.attacks.process import attacker_process
@@ -37,7 +37,7 @@ class Trial:
     """
 
     name: str
-    finding: str
+    kind: str
     quiet_ms: dict[str, float] = field(default_factory=dict)
     beside_ms: dict[str, float] = field(default_factory=dict)
     ratio: dict[str, float] = field(default_factory=dict)
@@ -69,17 +69,17 @@ class Trial:
 
 async def run_check(attack: Check, server: AttackedServer) -> Trial:
     """A check; what it raises is a problem."""
-    findings = Findings()
+    observed = Observations()
     try:
-        await attack.run(server, findings)
+        await attack.run(server, observed)
     except SERVER_IS_GONE as error:
-        findings.problems.append(f"the server did not answer ({type(error).__name__})")
-    return Trial(attack.name, attack.finding, figures=findings.figures, problems=findings.problems)
+        observed.problems.append(f"the server did not answer ({type(error).__name__})")
+    return Trial(attack.name, attack.kind, figures=observed.figures, problems=observed.problems)
 
 
 async def run_beside(attack: Beside, server: AttackedServer, seconds: float) -> Trial:
     """An attack beside the neighbour: two rounds of so many seconds quiet and so many beside."""
-    trial, watch = Trial(attack.name, attack.finding), MemoryWatch(server)
+    trial, watch = Trial(attack.name, attack.kind), MemoryWatch(server)
     keys = await _fresh_keys(server, round(2 * ROUNDS * seconds) + 4)
     neighbour = Neighbour(server.target)
     quiet: list[float] = []
