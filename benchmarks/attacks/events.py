@@ -145,12 +145,10 @@ async def costly_schemas(attacker: Attacker) -> None:
     await _flood(attacker, [_event("session.update", session={"type": "realtime", "tools": tools})], calls=2)
 
 
-@beside("own")
-async def slow_readers(attacker: Attacker) -> None:
-    """Six calls ask for one long spoken answer after the other and never read a byte."""
-    say = "Please repeat: " + "all parcels of this street are on their way to you, " * 40
-    asks = frame(_event("conversation.item.create", item=_message(say)), FIN | TEXT)
-    asks += frame(_event("response.create"), FIN | TEXT)
+async def _ask(attacker: Attacker, *, calls: int, every_s: float, reads: bool) -> None:
+    """Calls that ask for a spoken answer so often."""
+    ask = frame(_event("conversation.item.create", item=_message("Where is parcel PKG004? " * 40)), FIN | TEXT)
+    ask += frame(_event("response.create"), FIN | TEXT)
 
     async def one(number: int) -> None:
         async with dialled(attacker.target, number) as connection:
@@ -158,12 +156,27 @@ async def slow_readers(attacker: Attacker) -> None:
                 attacker.count("upgrade_refused")
                 await asyncio.sleep(0.2)
                 return
-            connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            while not attacker.is_over and await connection.send(asks):
+            if reads:
+                connection.drop_input()
+            else:
+                connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            while not attacker.is_over and await connection.send(ask):
                 attacker.count("asks")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(every_s)
 
-    await attacker.crowd(6, one)
+    await attacker.crowd(calls, one)
+
+
+@beside("own")
+async def slow_readers(attacker: Attacker) -> None:
+    """Six calls ask for a spoken answer once a second and never read a byte."""
+    await _ask(attacker, calls=6, every_s=1.0, reads=False)
+
+
+@beside("own")
+async def answers_without_pause(attacker: Attacker) -> None:
+    """Four calls ask for spoken answers twenty times a second: the next answer begins as soon as one is done."""
+    await _ask(attacker, calls=CALLS, every_s=0.05, reads=True)
 
 
 @beside("own")

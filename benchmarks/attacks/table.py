@@ -68,9 +68,8 @@ def show_storm(result: Storm) -> None:
     console = Console(stderr=True, width=WIDTH)
     console.print(table)
     strangers = ", ".join(f"{number} {name}" for name, number in result.strangers.items())
-    console.print(
-        f"strangers: {strangers}; newcomers: {result.newcomers_served} served, {result.newcomers_refused or 'none'} refused"
-    )
+    refused = sum(result.newcomers_refused.values())
+    console.print(f"strangers: {strangers}; newcomers: {result.newcomers_served} served, {refused} refused")
     console.print("holds" if result.holds else "does not hold")
 
 
