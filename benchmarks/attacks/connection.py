@@ -68,6 +68,17 @@ class Connection:
                 return False
         return True
 
+    async def is_answered(self, timeout_s: float) -> bool:
+        """Whether the server answers or closes the connection within that time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.reader.read(READ_BYTES)
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
     def drop_input(self) -> None:
         """From now on, read and drop what the server sends."""
         self._dropping = asyncio.create_task(self._drop())
