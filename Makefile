@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests benchmarks examples
-# More arguments of pytest, such as --random-order-seed=7.
+# More arguments of pytest, such as --random-order-seed=7, or of `make attack`.
 ARGS ?=
 KILLS ?= 25
 SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve format lint types unit coverage check test requirements chaos mutations bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements chaos attack mutations bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,10 @@ requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
 	@mkdir -p benchmarks/results
 	@$(BIN)/python benchmarks/chaos.py --kills $(KILLS) --json benchmarks/results/chaos.json --picture benchmarks/results/chaos.png
+
+attack: $(VENV)/.dev ## attacks on a server of this machine beside a measured caller: about 45 minutes; ARGS="--only 4 --seconds 6", --storm, --list
+	@mkdir -p benchmarks/results
+	@$(BIN)/python benchmarks/attack.py --json benchmarks/results/attack.json $(ARGS)
 
 mutations: $(VENV)/.dev ## breaks the listed mechanisms, one at a time; each must fail its tests: about five minutes on two cores
 	@$(BIN)/python tests/mutations/run.py

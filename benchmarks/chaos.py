@@ -1,4 +1,4 @@
-"""Kill -9 of everything, one after the other, under live spoken calls: gateways, workers of each kind, Valkey, PostgreSQL.
+"""Kill -9 of everything, one after the other, under live spoken calls: gateways, each other role, Valkey, PostgreSQL.
 
     python benchmarks/chaos.py [--kills 25] [--callers 3] [--seed 4] [--json FILE] [--picture FILE]        (make chaos KILLS=100)
 

@@ -16,12 +16,13 @@ from agentvoicebox.client.caller_voice import speak_lines
 
 pytestmark = pytest.mark.requirement("C4")
 
-DECK = ("gateway", "gateway", "stt", "valkey")
+# Each kind of process once, and two gateways of the three. With all its roles in one process, `worker` is killed as `llm`.
+DECK = ("gateway", "gateway", "stt", "tts", "llm", "webhook", "valkey", "postgres")
 
 
 async def test_calls_go_on_through_kills_and_a_rolling_restart(tmp_path: Path) -> None:
     (line,) = await asyncio.to_thread(speak_lines, ["Where is my parcel?"], cache_dir=CACHE)
-    async with cluster(tmp_path, gateways=2, workers=COMPACT, settings=SCRIPTED) as made:
+    async with cluster(tmp_path, gateways=3, workers=COMPACT, settings=SCRIPTED) as made:
         havoc = await run_kills(made, [line], kills=len(DECK), callers=2, seed=4, deck=DECK, undisturbed=1)
         rows = summaries(havoc)
         assert [(row.kill.victim, row.resumed) for row in rows] == [(row.kill.victim, row.calls) for row in rows]

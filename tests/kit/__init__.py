@@ -5,6 +5,7 @@ Stores and servers
     opa_server          a server with OPA's Data API over real HTTP
     chat_server         a server with OpenAI's chat completions, streams and every usual failure
     fault_proxy         an HTTP server that fails on demand, in front of a real one or alone
+    slow_line           a slow line to a store, which breaks on demand
     sanity              Sanity without a network: scripted answers, and time that passes only in waits
     balancer            a TCP balancer with health checks
     fake_realtime       a small Realtime server for tests of callers

@@ -36,8 +36,10 @@ ROOT = Path(__file__).parents[2]
 START_S = 2 * PATIENCE_S
 END_S = PATIENCE_S
 AGAIN_S = 0.5
-WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder", "janitor"))
-COMPACT = (("stt", "tts", "llm", "tool", "recorder", "janitor"),)  # fewer supervisors, as many processes that work
+WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder",), ("janitor",), ("webhook",))  # a process each
+COMPACT = (
+    ("stt", "tts", "llm", "tool", "recorder", "janitor", "webhook"),
+)  # fewer supervisors, as many processes that work
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted"}  # engines that answer at once
 
 
@@ -238,6 +240,8 @@ async def cluster(
         "AVB_POSTGRES_URL": postgres.server.url,
         "AVB_DATA_DIR": str(data.path),
         "AVB_GATEWAYS": str(gateways),
+        "AVB_WEBHOOK_PORT": "0",  # each node has its own
+        "AVB_INTERNAL_PORT": "0",
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",
         **(settings or {}),

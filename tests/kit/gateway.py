@@ -201,7 +201,7 @@ async def gateway(
         postgres: for tenants' keys.
         policy: by default the shipped rules.
         clock: for admission alone.
-        call_clock: for the calls.
+        call_clock: for the calls, and for the directory of sessions.
         health: what works beside the calls.
         max_calls: of the gateway.
         port: 0 chooses a free one.
@@ -213,7 +213,7 @@ async def gateway(
     control = AdmissionControl(
         broker.connection, postgres, metrics=metrics, config=admission, policy=policy, clock=clock
     )
-    directory = SessionDirectory(broker.connection, broker.subscriber)
+    directory = SessionDirectory(broker.connection, broker.subscriber, clock=call_clock)
     sessions = SessionRegistry(
         broker,
         directory,

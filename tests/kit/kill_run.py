@@ -26,7 +26,8 @@ from tests.kit.rolling_restart import trail
 from tests.kit.waiting import FACTOR, PATIENCE_S, until
 
 # A gateway holds the calls, so it is killed most often.
-DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ("llm", "tool", "recorder", "valkey", "postgres")
+ONCE = ("llm", "tool", "recorder", "janitor", "webhook")
+DECK = ("gateway",) * 5 + ("stt",) * 2 + ("tts",) * 2 + ONCE + ("valkey", "postgres")
 BREATH_S = (0.2, 1.2)  # pause of a caller between two lines
 PAUSE_S = (0.0, 6.0)  # pause between recovery and the next kill; about a turn, so that kills fall anywhere in one
 RECORDED_S = 60.0 * FACTOR  # time for the recorder to catch up at the end

@@ -97,13 +97,14 @@ class RawSocket(asyncio.Protocol):
         del buffer[:at]
 
 
-async def dial(port: int, path: str, heard: Callable[[bytes], None]) -> RawSocket:
-    """Connect to this machine and upgrade. Raises ConnectionError when the server does not want that."""
+async def dial(port: int, path: str, heard: Callable[[bytes], None], *, key: str = "") -> RawSocket:
+    """Connect to this machine and upgrade, with a key if given. Raises ConnectionError when the server does not want that."""
     loop = asyncio.get_running_loop()
     _, ws = await loop.create_connection(lambda: RawSocket(heard), "127.0.0.1", port)
-    key = base64.b64encode(os.urandom(16)).decode()
+    nonce = base64.b64encode(os.urandom(16)).decode()
     upgrade = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    ws.write((upgrade + f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
+    upgrade += f"Authorization: Bearer {key}\r\n" if key else ""
+    ws.write((upgrade + f"Sec-WebSocket-Key: {nonce}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
     async with asyncio.timeout(PATIENCE_S):
         await ws._opened
     return ws

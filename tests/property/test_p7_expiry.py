@@ -115,6 +115,10 @@ class Fleet:
     async def _let_pass(self, seconds: int) -> None:
         for _ in range(seconds):
             self.clock.advance(1.0)
+            over_s = self.clock.wall_s() - keys.SESSION_TTL_S
+            for session in self.holders:
+                if self.beaten_s[session] <= over_s:  # the store does it by its own clock, which does not advance here
+                    self.redis.delete(keys.session_hash(session))
             if int(self.clock.monotonic_s()) % keys.SESSION_HEARTBEAT_S == 0:
                 for number, gateway in enumerate(self.gateways):
                     await gateway.heartbeat()
@@ -206,10 +210,14 @@ def _twice(original: Any) -> Any:
 
 
 def _the_living_too(original: Any) -> Any:
-    async def expired(self: SessionDirectory) -> list[SessionRef]:
-        return [*await original(self), *await self.live()]
+    async def sweep(self: Janitor) -> int:
+        closed = 0
+        for session in [*await self._directory.expired(), *await self._directory.live()]:
+            await self._broker.forget(session)
+            closed += await self._directory.close(session)
+        return closed
 
-    return expired
+    return sweep
 
 
 def _struck_out_first(original: Any) -> Any:
@@ -228,7 +236,7 @@ def _struck_out_first(original: Any) -> Any:
     [
         (RedisBroker, "forget", _all_but_the_snapshot, "left behind"),
         (SessionDirectory, "close", _twice, "swept up for"),
-        (SessionDirectory, "expired", _the_living_too, "swept up for"),
+        (Janitor, "sweep", _the_living_too, "swept up for"),
         (Janitor, "sweep", _struck_out_first, "swept up for"),
     ],
     ids=["forgets-a-key", "closed-by-each", "sweeps-the-living", "struck-out-first"],

@@ -75,7 +75,7 @@ class Inbox:
     def _close_if_done(self, record: JobResult, given: WorkerInput) -> None:
         if record.job_id not in self._jobs:
             return  # cancelled while the caller read slowly
-        at_s = self._clock.wall_s()
+        at_s = self._clock.monotonic_s()
         if isinstance(given, JobFailed):
             self._jobs.close(record.job_id, "failed", at_s)
         else:

@@ -36,7 +36,7 @@ def kind_of(request: JobRequest) -> JobKind:
 
 
 class OpenJobs:
-    """One session's jobs. Times are wall time."""
+    """One session's jobs. Times are monotonic seconds: a wall clock that is set must not end them."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

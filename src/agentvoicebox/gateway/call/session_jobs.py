@@ -76,7 +76,7 @@ class SessionJobs:
         if kind_of(request) in self._absent:
             self._fail_without_worker(job_id, kind_of(request))
             return
-        kind = self._open_jobs.opened(job_id, request, self._clock.wall_s())
+        kind = self._open_jobs.opened(job_id, request, self._clock.monotonic_s())
         refusal = self._quota.token_refusal() if isinstance(request, Generate) else None
         if refusal is None:
             self._submit(job_id, kind, request)
@@ -96,7 +96,7 @@ class SessionJobs:
     def cancel(self, job_id: str) -> None:
         """Stop a job. Unknown ids are ignored."""
         self._chunks.job_cancelled(job_id)
-        kind = self._open_jobs.close(job_id, "cancelled", self._clock.wall_s())
+        kind = self._open_jobs.close(job_id, "cancelled", self._clock.monotonic_s())
         if kind is None:
             return
         if kind is JobKind.STT:
@@ -115,7 +115,7 @@ class SessionJobs:
     def end_utterance(self, job_id: str, end_sample: int, speech_end_sample: int) -> None:
         """The utterance ends at `end_sample`: its text is due."""
         self._input_audio.end_utterance(job_id, end_sample, speech_end_sample)
-        self._open_jobs.utterance_ended(job_id, self._clock.wall_s())
+        self._open_jobs.utterance_ended(job_id, self._clock.monotonic_s())
 
     def record(self, persists: Sequence[Persist]) -> None:
         """Have records written. They are a job, too, so a slow database never delays a call."""
@@ -135,7 +135,7 @@ class SessionJobs:
         for job_id, kind in self._open_jobs.of_kinds(absent).items():
             self._give_up(job_id, kind)
             self._fail_without_worker(job_id, kind)
-        for job_id, kind in self._open_jobs.overdue(self._clock.wall_s()).items():
+        for job_id, kind in self._open_jobs.overdue(self._clock.monotonic_s()).items():
             self._give_up(job_id, kind)
             self._mailbox.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
 
@@ -156,7 +156,7 @@ class SessionJobs:
 
     def restore(self, restored: RestoredSession, point: RestorePoint) -> None:
         """Take over another gateway's jobs, and repeat what its last dispatch may not have done: all of it is idempotent."""
-        at_s = self._clock.wall_s()
+        at_s = self._clock.monotonic_s()
         for job_id, kind in restored.engine.state.jobs_out().items():
             self._open_jobs.restore(job_id, JobKind(kind), at_s)
         self._restore_chunks(restored, point)
@@ -189,7 +189,7 @@ class SessionJobs:
         self._outbox.put(Cancel(job_id, kind, self._session))
 
     def _close_failed(self, job_id: str) -> None:
-        if self._open_jobs.close(job_id, "failed", self._clock.wall_s()) is JobKind.STT:
+        if self._open_jobs.close(job_id, "failed", self._clock.monotonic_s()) is JobKind.STT:
             self._input_audio.close_utterance(job_id)
 
     def _submit(self, job_id: str, kind: JobKind, request: JobRequest) -> None:
