@@ -21,7 +21,8 @@ class AccessSettings(BaseModel):
         limit_connections: most TCP connections of one gateway; beyond it those that wait longest for admission are closed.
         limit_connections_per_source: most of one address that wait for admission; 0: no limit, for a gateway behind a proxy.
         limit_call_frames: WebSocket frames a second that one call is read; more wait. 0: no limit.
-        limit_call_events: client events a second that one call is read, audio not counted; more wait. 0: no limit.
+        limit_call_events: client events a second that one call is read; more wait. Audio is not counted, and a
+            `response.create` counts as ten. 0: no limit.
     """
 
     policy_dir: str = ""

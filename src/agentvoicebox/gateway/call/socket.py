@@ -25,7 +25,7 @@ from agentvoicebox.http_server.websocket_connection import FRAGMENTS
 from agentvoicebox.resilience.token_bucket import TokenBucket
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
-from agentvoicebox.wire.client_events import ClientEvent, InputAudioBufferAppend
+from agentvoicebox.wire.client_events import ClientEvent, InputAudioBufferAppend, ResponseCreate
 from agentvoicebox.wire.codec import decode_client, encode_for
 from agentvoicebox.wire.dialect import Dialect
 from agentvoicebox.wire.large_append import MAX_EVENT_BYTES, NoAppend, read_large_append
@@ -37,6 +37,7 @@ STALLED_S = 20.0  # timeout for writing one frame; the client's own pings time o
 FLUSH_S = 5.0  # timeout for the last events of a closing connection
 EVENTS_BURST_S = 5.0  # of events at that rate: a client may bring its history along
 EVENT_BYTES = 16 * 1024  # of one event count as one more
+RESPONSE_EVENTS = 10  # as many as one `response.create` counts: it makes work in the workers, too
 POLICY_VIOLATION = 1008
 SLOW_READER = "slow_reader"
 OUTSIDE_THE_ENGINE = (
@@ -218,12 +219,12 @@ class Reader:
 
     async def _pass_on(self, event: ClientEvent, size: int) -> None:
         kind = str(type(event).__struct_config__.tag)
-        await self._wait_for_turn(size)
+        await self._wait_for_turn(size, RESPONSE_EVENTS if isinstance(event, ResponseCreate) else 1)
         await self._input_audio.drain()
         await self._offer(ClientEventReceived(event, self._input_audio.position_samples), kind, event.event_id)
 
     async def _reject(self, error: ClientError) -> None:
-        await self._wait_for_turn(0)
+        await self._wait_for_turn(0, 1)
         await self._input_audio.drain()
         rejected = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
         await self._offer(rejected, "invalid", error.event_id)
@@ -235,9 +236,9 @@ class Reader:
             given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
         await self._mailbox.offer(given, client_event=kind)
 
-    async def _wait_for_turn(self, size: int) -> None:
-        """Keep to the client's rate. `size`: of its event, in characters."""
-        wait_s = self._events.take(asyncio.get_running_loop().time(), 1 + size / EVENT_BYTES)
+    async def _wait_for_turn(self, size: int, events: int) -> None:
+        """Keep to the client's rate. `size`: of its event, in characters; `events`: as how many it counts."""
+        wait_s = self._events.take(asyncio.get_running_loop().time(), events + size / EVENT_BYTES)
         if wait_s:
             await asyncio.sleep(wait_s)
 
