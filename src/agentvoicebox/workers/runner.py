@@ -20,8 +20,16 @@ import structlog
 from agentvoicebox.broker.keys import HEARTBEAT_S, max_attempts
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
-from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
-from agentvoicebox.ports.broker import AudioEntry, Broker, Claim, JobKind, JobResult
+from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, BrokerLost
+from agentvoicebox.ports.broker import (
+    MAX_RESULT_AUDIO_BYTES,
+    MAX_RESULT_BYTES,
+    AudioEntry,
+    Broker,
+    Claim,
+    JobKind,
+    JobResult,
+)
 
 CLAIM_WAIT_S = 1.0
 DRAIN_S = 8.0  # below the ten seconds after which the supervisor kills a worker
@@ -73,10 +81,14 @@ class Task:
 
         Raises:
             ClaimLost: the job is no longer this worker's. BrokerLost: the store is away.
+            BadProviderAnswer: the result is too large for the store.
         """
         if self.is_cancelled:
             raise ClaimLost(self.claim.job.job_id)
-        if not await self._broker.publish(self.claim, _encoder.encode(result), audio=audio, is_last=is_last):
+        body = _encoder.encode(result)
+        if len(body) > MAX_RESULT_BYTES or len(audio) > MAX_RESULT_AUDIO_BYTES:
+            raise BadProviderAnswer(f"a result of {len(body)} bytes and {len(audio)} of audio is too large")
+        if not await self._broker.publish(self.claim, body, audio=audio, is_last=is_last):
             self.cancel()
             raise ClaimLost(self.claim.job.job_id)
         self.is_ended = is_last
