@@ -46,7 +46,10 @@ UNHEALTHY_TTL_S = 5  # workers repeat the report every second
 
 RESULTS_MAX = 4096  # results; a long answer streams some 500 deltas
 AUDIO_OUT_MAX = 2048  # results of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
-AUDIO_IN_MAX = 36_000  # 20 ms frames: 12 minutes of one utterance
+RESULTS_BYTES = 16 * 1024 * 1024  # of a stream of results, however large they are
+AUDIO_IN_MAX = 7_200  # entries of 100 ms: 12 minutes of one utterance
+AUDIO_IN_BYTES = 32 * 1024 * 1024  # 17 minutes, in entries of a second
+LEAST_ENTRIES = 32  # of a stream that is bounded in bytes
 DEAD_MAX = 1000
 DELIVERED_COUNT = 64  # entries of an utterance that are read: its last six seconds
 
@@ -144,9 +147,19 @@ def audio_out(session: SessionRef) -> str:
     return f"{PREFIX}audio:out:{tag(session)}"
 
 
-def result_stream(kind: JobKind, session: SessionRef) -> tuple[str, int]:
-    """The stream that holds results of a kind, and its maximum length."""
-    return (audio_out(session), AUDIO_OUT_MAX) if kind is JobKind.TTS else (results(session), RESULTS_MAX)
+def result_stream(kind: JobKind, session: SessionRef) -> str:
+    """The stream that holds results of a kind."""
+    return audio_out(session) if kind is JobKind.TTS else results(session)
+
+
+def result_entries(kind: JobKind, result_bytes: int) -> int:
+    """How long the stream of results of a kind may be, as `entries_within`."""
+    return entries_within(AUDIO_OUT_MAX if kind is JobKind.TTS else RESULTS_MAX, RESULTS_BYTES, result_bytes)
+
+
+def entries_within(most: int, most_bytes: int, entry_bytes: int) -> int:
+    """How long a stream may be whose entries are like the new one: `most`, or fewer of large ones."""
+    return max(LEAST_ENTRIES, min(most, most_bytes // max(1, entry_bytes)))
 
 
 def audio_in(session: SessionRef, job_id: str) -> str:

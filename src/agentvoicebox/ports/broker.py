@@ -179,8 +179,12 @@ class Broker(Protocol):
 
     # -- for workers -------------------------------------------------------------------------------------------
 
-    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+    async def claim(
+        self, kind: JobKind, worker: str, *, slots: int, wait_s: float, most_bytes: int | None = None
+    ) -> list[Claim]:
         """Up to `slots` jobs: first those of dead workers (idle too long), then new ones. Waits up to `wait_s`.
+
+        With `most_bytes` the job that crosses it is the last: so at least one, and of large ones few.
 
         A job claimed more often than the limit goes to the dead-letter stream, with a JobFailed result, and is not returned.
         """
