@@ -21,6 +21,7 @@ from websockets.asyncio.client import connect
 import agentvoicebox
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.store_health import StoreHealth
 from agentvoicebox.engine import bounds, requests, session_format
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import Generate
@@ -110,6 +111,8 @@ async def reach_event(
     patch.setattr(requests, "MAX_ITEMS", 2)
     patch.setattr(bounds, "MAX_SIDE_RESPONSES", 1)
     changes = limited(2) if fault.code == "rate_limit_exceeded" else {}
+    if fault.code == "store_full":
+        patch.setattr(ServiceHealth, "is_store_full", True)
     async with serving(redis_url, **changes) as (served, workers), calling(served.url()) as client:
         is_slow = fault.code in ("conversation_already_has_active_response", "too_many_responses")
         workers.pace_s = 0.2 if is_slow else 0.0
@@ -178,6 +181,13 @@ def without_store() -> ServiceHealth:
     return health
 
 
+def nearly_full() -> ServiceHealth:
+    health = ServiceHealth()
+    for _ in range(BAD_CHECKS):
+        health.update(StoreHealth({}, 0.76), 0.0)
+    return health
+
+
 async def reach_connect(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
@@ -193,6 +203,7 @@ async def reach_connect(
         "invalid_api_key": {"admission": GUARDED},
         "overloaded": {"max_calls": 0},
         "store_unavailable": {"health": without_store()},
+        "store_full": {"health": nearly_full()},
         "rate_limit_exceeded": limited(0),
     }
     options: dict[str | None, dict[str, Any]] = {

@@ -239,3 +239,4 @@ def test_a_broken_janitor_is_caught(
     monkeypatch.setattr(what, name, broken(getattr(what, name)))
     with pytest.raises(AssertionError, match=wrong):
         asyncio.run(play(redis_url, A_BAD_NIGHT))
+    emptied(redis_url)

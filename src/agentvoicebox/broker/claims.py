@@ -89,11 +89,12 @@ class Claims:
         must_exist = "0" if kind is JobKind.RECORD else "1"
         # A job can be in its stream twice only where it is enqueued in a separate step.
         fed_as = entry_id if self._connection.store.is_cluster and _PUT_BACK not in fields else b""
+        renewed = keys.RECORD_JOB_TTL_S if kind is JobKind.RECORD else ""
         verdict, attempt, published = await self._connection.call(
             lambda: self._begin(
                 self._connection.commands,
                 [keys.job(kind, job.session, job.job_id)],
-                [must_exist, self._max_attempts or keys.max_attempts(kind), keys.job_ttl_s(kind), fed_as],
+                [must_exist, self._max_attempts or keys.max_attempts(kind), renewed, fed_as],
             )
         )
         claim = Claim(

@@ -77,11 +77,16 @@ class SessionStreams:
         return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are kept: they outlive their session."""
+        """See Broker. Record jobs are kept: they outlive their session, as the results of its side effects do for a while."""
 
         async def delete() -> None:
             redis = self._connection.commands
-            known: Any = await redis.smembers(keys.jobs(session))
+            # The owner first: from then on whatever is written for the session has a time to live.
+            pipe = redis.pipeline(transaction=False)
+            pipe.execute_command("UNLINK", keys.session_hash(session))
+            pipe.expire(keys.effects(session), keys.SESSION_DATA_TTL_S)
+            pipe.smembers(keys.jobs(session))
+            _, _, known = await pipe.execute()
             job_ids = [raw.decode() for raw in known]
             doomed = [
                 keys.jobs(session),
@@ -89,7 +94,6 @@ class SessionStreams:
                 keys.audio_out(session),
                 keys.log(session),
                 keys.snapshot(session),
-                keys.session_hash(session),
                 *(keys.job(JobKind.STT, session, job_id) for job_id in job_ids),
                 *(keys.audio_in(session, job_id) for job_id in job_ids),
             ]

@@ -9,6 +9,7 @@ so of several that try one succeeds; from then on the former owner can't write t
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -23,9 +24,11 @@ from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
 
-# fields that only gateways see: the owner's token, the id of the key it was opened with, and the format that a reader must know
-OWNER, KEY, FORMAT = "owner", "key", "format"
-FOR_GATEWAYS = (OWNER, KEY, FORMAT)
+# fields that only gateways see: the owner's token, the id of the key it was opened with, the format that a reader must know,
+# and the wall time until which the session lives without another heartbeat
+OWNER, KEY, FORMAT, UNTIL = "owner", "key", "format", "until"
+FOR_GATEWAYS = (OWNER, KEY, FORMAT, UNTIL)
+_STORED_ALONE = (OWNER, UNTIL, "tenant_id")  # written anew with each heartbeat
 # queued for a slow reader; beyond it the oldest is dropped, because the directory itself is authoritative
 NOTICES_MAX = 1024
 
@@ -94,11 +97,23 @@ class SessionDirectory:
         await self._write([session], "opened")
 
     async def find(self, session: SessionRef) -> dict[str, str] | None:
-        """As `get`, with the fields that only gateways see: a takeover needs the owner's token. Raises BrokerLost."""
-        found: dict[Any, Any] = await self._connection.call(
-            lambda: self._connection.commands.hgetall(keys.session_hash(session))
-        )
-        return {name.decode(): value.decode() for name, value in found.items()} or None
+        """As `get`, with the fields that only gateways see: a takeover needs the owner's token. Raises BrokerLost.
+
+        The hash of an expired session stands until the janitor sweeps. One with a time to live was last written by an earlier
+        version, and the store drops it in time.
+        """
+
+        async def read() -> Any:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            pipe.hgetall(keys.session_hash(session))
+            pipe.ttl(keys.session_hash(session))
+            return await pipe.execute()
+
+        found, ttl_s = await self._connection.call(read)
+        fields = {name.decode(): value.decode() for name, value in found.items()}
+        if not fields or (ttl_s < 0 and float(fields.get(UNTIL, math.inf)) <= self._clock.wall_s()):
+            return None
+        return fields
 
     async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
         """Take over a session that was `seen` (by `find`) with another owner; False when another gateway was faster.
@@ -108,14 +123,14 @@ class SessionDirectory:
             BrokerLost: the store is away.
         """
         formats = [session_format.NEWEST_READ, session_format.WRITTEN]
-        arguments = [seen.get(OWNER, ""), owner, keys.SESSION_TTL_S, *formats]
+        arguments = [seen.get(OWNER, ""), owner, self._expires_s, *formats]
         took, found = await self._connection.call(
             lambda: self._take_over(self._connection.commands, [keys.session_hash(session)], arguments)
         )
         if took < 0:
             raise NewerFormat("session", found, session_format.NEWEST_READ)
         if took:
-            own = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
+            own = {name: value for name, value in seen.items() if name not in _STORED_ALONE}
             self._own[session] = {**own, FORMAT: str(found)}
             self._tokens[session] = owner
             await self._write([session], "changed")
@@ -217,7 +232,7 @@ class SessionDirectory:
             await self._subscriber.unsubscribe([keys.SESSION_NOTICES], listener)
 
     async def _write(self, sessions: list[SessionRef], notice: str | None) -> None:
-        expires_s = self._clock.wall_s() + keys.SESSION_TTL_S
+        expires_s = self._expires_s
         tokens = {session: self._tokens.setdefault(session, new_owner()) for session in sessions}
 
         async def write() -> list[Any]:
@@ -229,7 +244,7 @@ class SessionDirectory:
                 pairs = [part for pair in {"tenant_id": session.tenant_id, **own}.items() for part in pair]
                 visible = {name: value for name, value in own.items() if name not in FOR_GATEWAYS}
                 words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, visible))
-                arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
+                arguments: list[Any] = [tokens[session], expires_s, keys.SESSION_NOTICES, words, *pairs]
                 pipe.eval(self._write_session.text, 1, keys.session_hash(session), *arguments)
             answers: list[Any] = await pipe.execute()
             return answers[len(sessions) :]
@@ -239,6 +254,10 @@ class SessionDirectory:
             if not is_ours:
                 self.stop_renewing(session, tokens[session])
                 self.on_lost(session, tokens[session])
+
+    @property
+    def _expires_s(self) -> float:
+        return self._clock.wall_s() + keys.SESSION_TTL_S
 
     async def _by_expiry(self, low: str, high: str) -> list[SessionRef]:
         members: list[Any] = await self._connection.call(

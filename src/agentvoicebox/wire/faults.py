@@ -92,6 +92,13 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _event("conversation_too_long", "2,000 items, or 4 MiB of text.", "Delete some, or begin a new session."),
     _event("too_many_responses", "Too many responses beside the conversation.", "Wait for one to end."),
     ErrorDefinition(
+        "event",
+        "store_full",
+        "server_error",
+        "The store is nearly full: only what finishes a turn is accepted.",
+        "Send it again when `degraded` no longer lists it.",
+    ),
+    ErrorDefinition(
         "connect", None, "invalid_request_error", "There is no key.", "Send `Authorization: Bearer …`.", 3000
     ),
     ErrorDefinition("connect", "invalid_api_key", "invalid_request_error", "The key is invalid.", "Check it.", 3000),
@@ -167,6 +174,7 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ErrorDefinition(
         "connect", "store_unavailable", "server_error", "The store accepts no writes.", "Try again in seconds.", 1013
     ),
+    ErrorDefinition("connect", "store_full", "server_error", "The store is filling up.", "Try again in seconds.", 1013),
     ErrorDefinition(
         "connect", "broker_lost", "server_error", "The store is unavailable.", "Try again in seconds.", 1013
     ),

@@ -11,7 +11,9 @@ from agentvoicebox.engine import bounds
 from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Closing, Opened, Resumed, TimePassed
 from agentvoicebox.engine.session import Engine
+from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.byte_budget import ByteBudget
 from agentvoicebox.gateway.call.effect_executor import EffectExecutor
 from agentvoicebox.gateway.call.mailbox import Mailbox, PostedInput
 from agentvoicebox.gateway.call.outbox import Outbox
@@ -59,6 +61,7 @@ class Driver:
         self._engine: Engine | None = None
         self._is_halted = False
         self.is_store_full = False
+        self._byte_budget = ByteBudget(clock)
         self._closing: Closing | None = None  # posted once the session is settled
 
     @property
@@ -144,10 +147,13 @@ class Driver:
         if not isinstance(posted.given, ClientEventReceived):
             return posted
         event = posted.given.event
+        error: ClientError | RateLimited | None
         error = bounds.refusal(engine.state, event, is_store_full=self.is_store_full)
+        error = error or self._byte_budget.charge(event)
         if error is None:
             return posted
-        refused = ClientEventRejected(error.message, error.code, error.param, event.event_id, error.error_type)
+        param = error.param if isinstance(error, ClientError) else None
+        refused = ClientEventRejected(error.message, error.code, param, event.event_id, error.error_type)
         return msgspec.structs.replace(posted, given=refused)
 
     async def _carry_out(self, effects: list[Effect]) -> None:
