@@ -72,6 +72,14 @@ class BodyTooLarge(ClientError):
     code = "request_too_large"
 
 
+class StoreFull(ClientError):
+    """The store is nearly full: only what finishes a turn is accepted."""
+
+    code = "store_full"
+    error_type = "server_error"
+    retryable = True
+
+
 class Refused(AgentVoiceBoxError):
     """Admission refused the request. Nothing was begun."""
 

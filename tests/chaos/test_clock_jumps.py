@@ -19,6 +19,7 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
+from agentvoicebox.sessions.store_time import StoreTime
 
 pytestmark = pytest.mark.requirement("C4")
 
@@ -96,7 +97,8 @@ async def test_no_janitor_ends_a_live_call_whose_gateway_has_another_time(redis_
     right = SessionDirectory(janitors_broker.connection, janitors_broker.subscriber)
     wrong_clock = JumpingClock()
     wrong_clock.ahead_s = HOUR_S
-    wrong = SessionDirectory(janitors_broker.connection, janitors_broker.subscriber, clock=wrong_clock)
+    wrong_time = StoreTime(janitors_broker.connection, wrong_clock)
+    wrong = SessionDirectory(janitors_broker.connection, janitors_broker.subscriber, time=wrong_time)
     try:
         async with (
             working(redis_url),

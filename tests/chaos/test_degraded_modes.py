@@ -164,9 +164,9 @@ async def refused(url: str) -> tuple[dict[str, str], int]:
         return error, ws.close_code or 0
 
 
-@pytest.mark.parametrize("trouble", ["full", "read only"])
+@pytest.mark.parametrize(("trouble", "mode"), [("full", "store_full"), ("read only", "store_unavailable")])
 async def test_with_a_store_that_takes_nothing_new_old_calls_go_on_and_new_ones_are_refused(
-    own_data_folder: DataFolder, trouble: str
+    own_data_folder: DataFolder, trouble: str, mode: str
 ) -> None:
     server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
     await server.start()
@@ -180,11 +180,12 @@ async def test_with_a_store_that_takes_nothing_new_old_calls_go_on_and_new_ones_
                     redis.config_set("maxmemory", int(redis.info("memory")["used_memory"] / 0.95))
                 else:
                     redis.config_set("min-replicas-to-write", 1)
-                await told(client, "store_unavailable")
+                await told(client, mode)
                 error, code = await refused(served.url())
-                assert (error["type"], error["code"], code) == ("server_error", "store_unavailable", 1013)
+                assert (error["type"], error["code"], code) == ("server_error", mode, 1013)
                 response = await type_in(client)
-                if trouble == "full":  # the room that is left belongs to those who are there
+                if trouble == "full":  # the room that is left belongs to the turns of those who are there
+                    assert [each["error"]["code"] for each in client.of("error")] == ["store_full"]
                     assert response["status"] == "completed" and audio_of(client, response)
                 else:
                     assert response["status_details"]["error"]["code"] == "broker_lost"  # type: ignore[index]

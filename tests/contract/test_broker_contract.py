@@ -401,3 +401,33 @@ async def test_a_record_job_outlives_its_session(broker: Broker) -> None:
     assert not await broker.is_cancelled(claim)
     await broker.release(claim)
     assert await broker.claim(JobKind.RECORD, "w2", slots=1, wait_s=IDLE_S * 2) == []
+
+
+def sized(number: int, payload_bytes: int) -> Submit:
+    return Submit(Job(f"rec_{number}", JobKind.RECORD, CALL, b"x" * payload_bytes, 0.0))
+
+
+async def test_a_claim_ends_with_the_job_that_crosses_its_bytes_and_an_oversized_one_comes_alone(
+    broker: Broker,
+) -> None:
+    await broker.dispatch([sized(number, 1_000) for number in range(9)] + [sized(9, 90_000), sized(10, 10)])
+    found = []
+    while claims := await broker.claim(JobKind.RECORD, "w1", slots=64, wait_s=0, most_bytes=3_000):
+        found.append([claim.job.job_id for claim in claims])
+        for claim in claims:
+            await broker.release(claim)
+    assert [job_id for each in found for job_id in each] == [f"rec_{number}" for number in range(11)]
+    assert max(map(len, found)) <= 3 and found[-1] == ["rec_10"]
+
+
+async def test_what_a_dead_worker_held_is_taken_over_by_bytes_as_well(broker: Broker, idle_s: float) -> None:
+    await broker.dispatch([sized(number, 1_000) for number in range(9)])
+    assert len(await broker.claim(JobKind.RECORD, "dead", slots=64, wait_s=0)) == 9
+    taken: set[str] = set()
+    async with asyncio.timeout(PATIENCE_S):
+        while len(taken) < 9:
+            claims = await broker.claim(JobKind.RECORD, "w1", slots=64, wait_s=idle_s, most_bytes=3_000)
+            assert len(claims) <= 3
+            taken |= {claim.job.job_id for claim in claims}
+            for claim in claims:
+                await broker.release(claim)

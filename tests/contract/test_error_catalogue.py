@@ -21,7 +21,8 @@ from websockets.asyncio.client import connect
 import agentvoicebox
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.engine import requests, session_format
+from agentvoicebox.broker.store_health import StoreHealth
+from agentvoicebox.engine import bounds, requests, session_format
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.engine.session import Engine
@@ -37,7 +38,7 @@ from agentvoicebox.errors import (
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.service_health import BAD_CHECKS, ServiceHealth
-from agentvoicebox.gateway.call import open_jobs, session_start
+from agentvoicebox.gateway.call import open_jobs, session_jobs, session_start
 from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.http_server import http_connection
 from agentvoicebox.limits.allowance import Allowance
@@ -79,6 +80,10 @@ EVENTS: dict[str, list[str | bytes]] = {
     "unknown_parameter": [event("session.update", session={"colour": "red"})],
     "missing_required_parameter": [event("session.update")],
     "integer_below_min_value": [event("conversation.item.truncate", item_id="i", content_index=0, audio_end_ms=-11)],
+    "string_above_max_length": [item(id="x" * 65)],
+    "array_above_max_length": [event("response.create", response={"tools": [{}] * 129})],
+    "too_many_responses": [event("response.create", response={"conversation": "none"})] * 2,
+    "store_full": [item()],
     "invalid_parameter": [event("session.update", session={"type": "transcription"})],
     "cannot_update_voice": [
         event("response.create"), "response.done", event("session.update", session={"audio": {"output": {"voice": "x"}}})
@@ -106,9 +111,13 @@ async def reach_event(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
     patch.setattr(requests, "MAX_ITEMS", 2)
+    patch.setattr(bounds, "MAX_SIDE_RESPONSES", 1)
     changes = limited(2) if fault.code == "rate_limit_exceeded" else {}
+    if fault.code == "store_full":
+        patch.setattr(ServiceHealth, "is_store_full", True)
     async with serving(redis_url, **changes) as (served, workers), calling(served.url()) as client:
-        workers.pace_s = 0.2 if fault.code == "conversation_already_has_active_response" else 0.0
+        is_slow = fault.code in ("conversation_already_has_active_response", "too_many_responses")
+        workers.pace_s = 0.2 if is_slow else 0.0
         for frame in EVENTS[str(fault.code)]:
             if frame == "response.done":
                 await client.until("response.done")
@@ -174,6 +183,13 @@ def without_store() -> ServiceHealth:
     return health
 
 
+def nearly_full() -> ServiceHealth:
+    health = ServiceHealth()
+    for _ in range(BAD_CHECKS):
+        health.update(StoreHealth({}, 0.76), 0.0)
+    return health
+
+
 async def reach_connect(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
@@ -188,6 +204,7 @@ async def reach_connect(
         "invalid_api_key": {"admission": GUARDED},
         "overloaded": {"max_calls": 0},
         "store_unavailable": {"health": without_store()},
+        "store_full": {"health": nearly_full()},
         "rate_limit_exceeded": limited(0),
     }
     options: dict[str | None, dict[str, Any]] = {
@@ -286,6 +303,8 @@ async def reach_result(
             assert (failed["error"]["type"], failed["error"]["code"]) == ("transcription_error", code)
             return
         workers.writes = raises(PROVIDERS.get(code, ValueError()))
+        if code == "conversation_too_long":
+            patch.setattr(session_jobs, "MAX_JOB_BYTES", 10)
         if code == "broker_lost":
             refuses_writes(redis_url, True)
         try:
@@ -375,6 +394,10 @@ ASKED: dict[str | None, tuple[str, Any]] = {
     "integer_above_max_value": (
         "/v1/realtime/client_secrets", {"expires_after": {"anchor": "created_at", "seconds": 99_999}}
     ),
+    "string_above_max_length": (
+        "/v1/realtime/client_secrets", {"session": {"type": "realtime", "instructions": "x" * 70_000}}
+    ),
+    "array_above_max_length": ("/v1/realtime/client_secrets", {"session": {"type": "realtime", "tools": [{}] * 129}}),
     "invalid_model": ("/v1/realtime/client_secrets", {"session": {"type": "realtime", "model": "nobody"}}),
     "project_not_found": (f"{ADMIN}/default/keys", {"project_id": "nowhere"}),
     "tenant_not_found": (f"{ADMIN}/nobody/suspend", None),

@@ -140,3 +140,30 @@ async def test_usage_is_what_the_calls_did_though_every_record_came_twice(
         lengths = await connection.fetch("SELECT extract(epoch FROM closed_at - opened_at)::float8 AS s FROM sessions")
     assert total["connection_minutes"] == pytest.approx(sum(row["s"] for row in lengths) / 60, abs=0.001)
     assert total == {name: sum(day[name] for day in report["data"]) for name in total}
+
+
+ODD_TEXTS = ("a NUL \0 within", "\0", "\\u0000 is no NUL", "\ufffe \U0001f600 \u202e", "x" * 256 * 1024)
+
+
+@pytest.mark.requirement("A10")
+async def test_what_the_agent_was_told_is_in_the_history_whatever_characters_it_has(
+    served_and_recorded: tuple[Gateway, httpx.AsyncClient],
+) -> None:
+    served, rest = served_and_recorded
+    acknowledged: dict[str, str] = {}
+    async with calling(served.url()) as client:
+        session_id = client.events[0]["session"]["id"]
+        for number, text in enumerate(ODD_TEXTS):
+            for item_id in (f"own-{number}", f"own\0{number}", f"own {number}", "x" * (64 + number)):
+                part = {"type": "input_text", "text": text}
+                item = {"type": "message", "role": "user", "id": item_id, "content": [part]}
+                await client.send("conversation.item.create", item=item)
+                while (answer := await client.next())["type"] not in ("conversation.item.done", "error"):
+                    pass
+                if answer["type"] != "error":
+                    acknowledged[answer["item"]["id"]] = text
+    await until_closed(rest, session_id)
+    stored = (await told(rest, f"/realtime/sessions/{session_id}/items", limit=100, order="asc"))["data"]
+    texts = {item["id"]: item["content"][0]["text"] for item in stored}
+    assert texts == {item_id: text.replace("\0", "\ufffd") for item_id, text in acknowledged.items()}
+    assert len(acknowledged) == len(ODD_TEXTS) + 1

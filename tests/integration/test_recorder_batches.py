@@ -14,7 +14,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.envelope import unpack_job
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.effects import Persist
-from agentvoicebox.ports.broker import Job, JobKind, SessionRef, Submit
+from agentvoicebox.ports.broker import Claim, Job, JobKind, SessionRef, Submit
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.conversations import Conversations
@@ -24,7 +24,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
-from agentvoicebox.workers.recorder import RecorderWork, serve_recorder
+from agentvoicebox.workers.recorder import HELD_BYTES, MOST_BYTES_AT_ONCE, SLOTS, RecorderWork, serve_recorder
 from agentvoicebox.workers.runner import Runner
 
 T0 = 1_800_000_000.0
@@ -109,6 +109,62 @@ async def test_a_bad_batch_goes_to_the_dead_and_takes_no_other_with_it(broker: R
     assert await ids(postgres) == ["a", "b"]
     assert await broker.connection.commands.xlen("avb:dead:record") == 1
     await postgres.close()
+
+
+class Weighing(Conversations):
+    """Notes how much it writes in one transaction."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        super().__init__(postgres)
+        self.written: list[list[int]] = []
+
+    async def write(self, batches: Sequence[TimedBatch]) -> None:
+        self.written.append([len(msgspec.msgpack.encode(each.batch)) for each in batches])
+        await super().write(batches)
+
+
+class Counting(RedisBroker):
+    """Notes how much is claimed and not written yet."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.held: dict[str, int] = {}
+        self.most = 0
+
+    async def claim(self, *args: Any, **options: Any) -> list[Claim]:
+        claims = await super().claim(*args, **options)
+        self.held |= {claim.job.job_id: len(claim.job.payload) for claim in claims}
+        self.most = max(self.most, sum(self.held.values()))
+        return claims
+
+    async def release(self, claim: Claim) -> None:
+        self.held.pop(claim.job.job_id, None)
+        await super().release(claim)
+
+
+@pytest.mark.requirement("A10")
+async def test_large_batches_are_held_and_written_a_few_at_a_time(redis_url: str, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    postgres = await Postgres.open(postgres_url)
+    counting, weighing = Counting(redis_url), Weighing(postgres)
+    mib = 1024 * 1024
+    sizes = [mib // 2] * 12 + [6 * mib] + [1_000] * 40 + [mib] * 30
+    await counting.dispatch(
+        [submit(number, Persist(f"item_{number:03}", "item", {"t": "x" * size})) for number, size in enumerate(sizes)]
+    )
+    stop, work = asyncio.Event(), RecorderWork(weighing, counting, backoff=QUICK)
+    runner = Runner(counting, JobKind.RECORD, "w1", slots=SLOTS, work=work, held_bytes=HELD_BYTES)
+    running = asyncio.create_task(runner.run(stop))
+    await until_empty(counting)
+    stop.set()
+    await running
+    await work.close()
+    assert len(await ids(postgres)) == len(sizes)
+    assert counting.most <= HELD_BYTES + 6 * mib + mib
+    assert all(len(group) == 1 or sum(group) <= MOST_BYTES_AT_ONCE + 1_000 * len(group) for group in weighing.written)
+    assert any(len(group) > 1 for group in weighing.written)
+    await postgres.close()
+    await counting.close()
 
 
 class Mortal(Conversations):

@@ -14,9 +14,10 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine import session_format
 from agentvoicebox.errors import NewerFormat, SessionTaken
-from agentvoicebox.ports.broker import AppendLog, Job, JobKind, SessionRef, Submit
-from agentvoicebox.sessions.directory import FORMAT, OWNER, SessionDirectory, format_of
+from agentvoicebox.ports.broker import AppendLog, Dispatch, Job, JobKind, SessionRef, Submit
+from agentvoicebox.sessions.directory import FORMAT, OWNER, UNTIL, SessionDirectory, format_of
 from agentvoicebox.sessions.janitor import Janitor
+from agentvoicebox.sessions.leaked_keys import LeakedKeys
 from agentvoicebox.sessions.log import SessionLog
 
 CALL = SessionRef("acme", "sess_1")
@@ -81,10 +82,10 @@ async def test_an_input_that_was_sent_twice_around_a_lost_connection_counts_once
 
 @pytest.mark.requirement("A1.3")
 async def test_what_one_gateway_writes_another_reads_and_hears(
-    broker: RedisBroker, directory: SessionDirectory, store_url: str
+    broker: RedisBroker, directory: SessionDirectory, store_url: str, manual_clock: ManualClock
 ) -> None:
     other_broker = RedisBroker(store_url)
-    other = SessionDirectory(other_broker.connection, other_broker.subscriber)
+    other = SessionDirectory(other_broker.connection, other_broker.subscriber, clock=manual_clock)
     try:
         async with asyncio.timeout(PATIENCE_S), aclosing(other.notices()) as notices:  # type: ignore[type-var]
             hearing = asyncio.ensure_future(anext(notices))
@@ -130,9 +131,6 @@ async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
     janitor = Janitor(directory, broker)
     assert await janitor.sweep() == 0
     manual_clock.advance(keys.SESSION_TTL_S + keys.SESSION_HEARTBEAT_S + 1)
-    assert await janitor.sweep() == 0  # it is renewed still, as the store knows
-    with looking_into(store_url) as redis:
-        redis.delete(keys.session_hash(CALL))  # as the store does, 30 s after the last heartbeat
     assert await janitor.sweep() == 1
     assert await janitor.sweep() == 0
     assert await directory.count() == 0
@@ -142,10 +140,10 @@ async def test_a_session_whose_heartbeats_stop_is_swept_up_with_all_it_had(
 
 
 async def test_of_two_owners_only_the_one_that_has_the_session_hands_out_records(
-    broker: RedisBroker, directory: SessionDirectory, store_url: str
+    broker: RedisBroker, directory: SessionDirectory, store_url: str, manual_clock: ManualClock
 ) -> None:
     other_broker = RedisBroker(store_url)
-    other = SessionDirectory(other_broker.connection, other_broker.subscriber)
+    other = SessionDirectory(other_broker.connection, other_broker.subscriber, clock=manual_clock)
     await directory.open(CALL, {}, owner="first")
     await broker.dispatch([Submit(Job("rec_1", JobKind.RECORD, CALL, b"", 0.0))], owner="first")
     seen = await other.find(CALL)
@@ -260,10 +258,66 @@ async def test_a_janitor_leaves_an_expired_session_of_a_newer_version_until_no_g
     manual_clock.advance(keys.SESSION_TTL_S + keys.SESSION_HEARTBEAT_S)
     janitor = Janitor(directory, broker)
     with looking_into(store_url) as redis:
-        redis.hset(keys.session_hash(CALL), FORMAT, NEWER)
+        redis.hset(keys.session_hash(CALL), mapping={FORMAT: NEWER, UNTIL: manual_clock.wall_s() + 1.0})
         assert await janitor.sweep() == 0
         assert redis.exists(keys.session_hash(CALL)) and redis.xlen(keys.log(CALL)) == 1
         assert await directory.expired() == [CALL]
-        redis.delete(keys.session_hash(CALL))  # as the store does, 30 s after the last heartbeat
+        manual_clock.advance(1.0)
         assert await janitor.sweep() == 1
         assert not redis.exists(keys.log(CALL))
+
+
+@pytest.mark.requirement("A1.3")
+async def test_a_session_whose_heartbeats_stop_is_over_after_30_s_though_its_keys_stand(
+    directory: SessionDirectory, manual_clock: ManualClock, store_url: str
+) -> None:
+    await directory.open(CALL, {"agent": "delivery"})
+    manual_clock.advance(keys.SESSION_TTL_S - 1)
+    assert await directory.get(CALL) == {"tenant_id": "acme", "agent": "delivery"}
+    manual_clock.advance(1)
+    with looking_into(store_url) as redis:
+        assert await directory.find(CALL) is None and redis.ttl(keys.session_hash(CALL)) == -1
+        redis.expire(keys.session_hash(CALL), keys.SESSION_TTL_S)  # as a heartbeat of an earlier version does
+        assert await directory.find(CALL) is not None
+    await directory.heartbeat()
+    assert await directory.find(CALL) is not None
+    await directory.close(CALL)
+
+
+async def test_keys_that_belong_to_no_session_any_more_get_a_time_to_live(
+    broker: RedisBroker, directory: SessionDirectory, store_url: str
+) -> None:
+    gone = SessionRef("acme", "sess_gone")
+    for session in (CALL, gone):
+        await directory.open(session, {})
+        await broker.dispatch([AppendLog(session, b"said"), Submit(Job("job_1", JobKind.LLM, session, b"", 0.0))])
+    await directory.close(gone)  # and its process died before it deleted the rest
+    leaked = LeakedKeys(broker.connection)
+    assert (await leaked.expire(), await leaked.expire()) == (3, 0)
+    with looking_into(store_url) as redis:
+        of_session = {key: redis.ttl(key) > 0 for key in redis.scan_iter() if keys.session_of(key) is not None}
+    assert {key for key, expires in of_session.items() if expires} == {key for key in of_session if "gone" in key}
+    await broker.forget(CALL)
+    await directory.close(CALL)
+    for claim in await broker.claim(JobKind.LLM, "w", slots=9, wait_s=0):
+        await broker.release(claim)
+
+
+async def test_keys_that_an_earlier_version_wrote_become_lasting_when_the_session_writes(
+    broker: RedisBroker, directory: SessionDirectory, store_url: str
+) -> None:
+    await directory.open(CALL, {}, owner="g1")
+    write: list[Dispatch] = [AppendLog(CALL, b"said"), Submit(Job("job_1", JobKind.LLM, CALL, b"", 0.0))]
+    await broker.dispatch(write, owner="g1")
+    with looking_into(store_url) as redis:
+        written = [keys.session_hash(CALL), keys.log(CALL), keys.jobs(CALL)]
+        for key in written:
+            redis.expire(key, 3_900)
+        write[1] = Submit(Job("job_2", JobKind.LLM, CALL, b"", 0.0))
+        await broker.dispatch(write, owner="g1")
+        await directory.heartbeat()
+        assert [redis.ttl(key) for key in written] == [-1, -1, -1]
+    await broker.forget(CALL)
+    await directory.close(CALL)
+    for claim in await broker.claim(JobKind.LLM, "w", slots=9, wait_s=0):
+        await broker.release(claim)

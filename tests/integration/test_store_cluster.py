@@ -84,6 +84,7 @@ async def test_all_a_session_has_lies_in_one_slot(broker: RedisBroker, cluster_u
         for session in sessions:
             assert len({slot for key, slot in slots.items() if keys.tag(session) in key}) == 1
         assert len(found) >= 5 * len(sessions) and len(set(slots.values())) > 15
+        await broker.forget(sessions[0])
         await directory.close(sessions[0])
 
 

@@ -34,6 +34,7 @@ from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
 from agentvoicebox.ports.policy import Policy
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.sessions.store_time import StoreTime
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.workers.runner import Runner, Task, worker_name
@@ -213,7 +214,8 @@ async def gateway(
     control = AdmissionControl(
         broker.connection, postgres, metrics=metrics, config=admission, policy=policy, clock=clock
     )
-    directory = SessionDirectory(broker.connection, broker.subscriber, clock=call_clock)
+    time = StoreTime(broker.connection, call_clock)
+    directory = SessionDirectory(broker.connection, broker.subscriber, time=time)
     sessions = SessionRegistry(
         broker,
         directory,

@@ -185,13 +185,15 @@ class MemoryBroker:
 
     # -- for workers -------------------------------------------------------------------------------------------
 
-    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+    async def claim(
+        self, kind: JobKind, worker: str, *, slots: int, wait_s: float, most_bytes: int | None = None
+    ) -> list[Claim]:
         """See Broker."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
         while True:
             self._seen_s[kind][worker] = self._clock.monotonic_s()
-            claims = self._claim_all(kind, worker, slots)
+            claims = self._claim_all(kind, worker, slots, most_bytes)
             left_s = until_s - loop.time()
             if claims or left_s <= 0:
                 return claims
@@ -199,17 +201,19 @@ class MemoryBroker:
                 async with asyncio.timeout(min(left_s, self._idle_s / 4)):
                     await self._work.wait()
 
-    def _claim_all(self, kind: JobKind, worker: str, slots: int) -> list[Claim]:
+    def _claim_all(self, kind: JobKind, worker: str, slots: int, most_bytes: int | None) -> list[Claim]:
         now_s = self._clock.monotonic_s()
         orphans = [entry_id for entry_id, one in self._pending[kind].items() if now_s - one.seen_s >= self._idle_s]
         claims: list[Claim] = []
-        while len(claims) < slots and (orphans or self._waiting[kind]):
+        left = float("inf") if most_bytes is None else most_bytes
+        while len(claims) < slots and left > 0 and (orphans or self._waiting[kind]):
             if orphans:
                 entry_id = orphans.pop(0)
                 job = self._pending[kind][entry_id].job
             else:
                 entry_id = str(next(self._entry_ids))
                 job = self._waiting[kind].popleft()
+            left -= len(job.payload)
             self._pending[kind][entry_id] = _Pending(job, worker, now_s)
             claim = self._begin_attempt(job, entry_id)
             if claim is not None:

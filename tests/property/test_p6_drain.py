@@ -72,3 +72,4 @@ def test_a_broken_drain_is_caught(
     monkeypatch.setattr(what, name, broken)
     with pytest.raises(AssertionError, match=wrong):
         asyncio.run(play(redis_url, ONE_OF_EACH))
+    emptied(redis_url)

@@ -31,7 +31,7 @@ json_values = st.recursive(
     max_leaves=12,
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-names = st.text(st.characters(min_codepoint=48, max_codepoint=122), min_size=1, max_size=32)
+names = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
 sounds = st.binary(max_size=64).map(lambda raw: msgspec.json.decode(msgspec.json.encode(raw), type=str))
 
 

@@ -68,16 +68,18 @@ def test_one_missed_look_is_no_outage_and_one_good_one_no_recovery() -> None:
     assert health.refusal(0) is None and health.modes("dialogue") == ()
 
 
-def test_a_store_that_is_nearly_full_takes_no_new_calls_until_it_has_room_again() -> None:
+def test_the_fuller_the_store_the_less_is_taken_and_each_level_ends_below_where_it_begins() -> None:
     health = ServiceHealth()
-    for _ in range(BAD_CHECKS):
-        health.update(seen(full=0.91), 0.0)
-    assert health.is_store_unavailable
-    for _ in range(GOOD_CHECKS):
-        health.update(seen(full=0.88), 0.0)  # between the two thresholds nothing changes
-    assert health.is_store_unavailable
-    for _ in range(GOOD_CHECKS):
-        health.update(seen(full=0.80), 0.0)
+    levels = []
+    for full in (0.74, 0.76, 0.72, 0.86, 0.82, 0.79, 0.71, 0.69, 0.99, 0.5):
+        for _ in range(GOOD_CHECKS):
+            health.update(seen(full=full), 0.0)
+        refusal = health.refusal(0)
+        assert (refusal is None) is health.takes_new_calls
+        assert refusal is None or refusal.code == "store_full"
+        assert health.modes("dialogue") == (("store_full",) if health.is_store_full else ())
+        levels.append(int(health.memory_level))
+    assert levels == [0, 1, 1, 2, 2, 1, 1, 0, 2, 0]
     assert not health.is_store_unavailable
 
 
@@ -85,7 +87,7 @@ def test_a_short_spike_of_the_stores_memory_is_no_strain() -> None:
     health = ServiceHealth()
     for full in [*[0.99] * (BAD_CHECKS - 1), 0.5] * 3:
         health.update(seen(full=full), 0.0)
-        assert not health.is_store_unavailable and health.refusal(0) is None
+        assert health.takes_new_calls and health.refusal(0) is None
 
 
 def test_waiting_work_refuses_new_calls_but_not_that_of_an_absent_kind() -> None:

@@ -11,7 +11,8 @@ from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import AudioArrived, Input, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
-from agentvoicebox.errors import ProviderUnavailable
+from agentvoicebox.errors import ProviderUnavailable, StoreFull
+from agentvoicebox.gateway.audio.backlog import AHEAD_S
 from agentvoicebox.gateway.audio.ingest import KEPT_S, MAX_UNJUDGED_MS, Ingest, InputAudioConfig
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.broker import AudioEntry
@@ -316,3 +317,18 @@ async def test_memory_is_bounded_and_what_is_kept_can_be_read_back() -> None:
     async with Line(detection=None, kept_s=2) as line:
         line.ingest.append(bytes_of(np.arange(24_000 * 5, dtype=np.int64).astype(np.int16)))
         assert line.ingest.audio_between(0, 80_000).size <= 32_000
+
+
+async def test_while_the_store_is_nearly_full_audio_is_taken_as_it_is_spoken_and_no_long_backlog() -> None:
+    async with Line(detection=None) as line:
+        line.ingest.limit_backlog(True)
+        line.ingest.require_room(len(silence(AHEAD_S)))
+        position = line.ingest.position_samples
+        with pytest.raises(StoreFull) as refused:
+            line.ingest.require_room(len(silence(0.5)))
+        assert (refused.value.param, line.ingest.position_samples) == ("audio", position)
+        for _ in range(100):
+            line.clock.advance(0.5)
+            line.ingest.require_room(len(silence(0.5)))
+        line.ingest.limit_backlog(False)
+        line.ingest.require_room(len(silence(2 * AHEAD_S)))

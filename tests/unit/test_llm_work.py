@@ -8,8 +8,18 @@ from tests.kit.scripted_llm import ScriptedLlm
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
+from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind, JobResult
-from agentvoicebox.workers.llm import CONTINUE_PROMPT, Delta, PublishedText, continued, merged, skipped
+from agentvoicebox.workers.llm import (
+    CONTINUE_PROMPT,
+    MAX_TEXT_BYTES,
+    Delta,
+    PublishedText,
+    bounded,
+    continued,
+    merged,
+    skipped,
+)
 
 JOB = "job_1"
 REQUEST = Generate("resp_1", "openai", "Be kind.", (ChatMessage("user", "where is it?"),))
@@ -80,3 +90,27 @@ async def test_another_model_is_asked_to_go_on_and_repeats_nothing(
     assert llm.requests[0].messages[-1] == ChatMessage("assistant", said)
     assert CONTINUE_PROMPT in llm.requests[0].instructions and "Be kind." in llm.requests[0].instructions
     assert isinstance(rest[-1], Generated)
+
+
+async def test_an_answer_without_end_is_cut_off_by_its_length() -> None:
+    piece = "x" * 1_000
+
+    async def endless() -> AsyncGenerator[Delta, None]:
+        while True:
+            yield TextDelta("job_1", piece)
+
+    written = [delta async for delta in bounded(endless(), "job_1", PublishedText(text=piece))]
+    *texts, last = written
+    assert len(text(list(texts))) + len(piece) <= MAX_TEXT_BYTES < len(text(list(texts))) + 2 * len(piece)
+    assert isinstance(last, Generated) and last.finish_reason == "length"
+
+
+async def test_tool_calls_without_end_are_an_invalid_answer() -> None:
+    async def endless() -> AsyncGenerator[Delta, None]:
+        index = 0
+        while True:
+            yield ToolCallDelta("job_1", index := index + 1, "look_up", "")
+
+    with pytest.raises(BadProviderAnswer, match="too long"):
+        async for _ in bounded(endless(), "job_1", PublishedText()):
+            pass

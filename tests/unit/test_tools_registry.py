@@ -8,7 +8,7 @@ from tests.kit.kits import DELIVERY
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.tools import formats
-from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
+from agentvoicebox.tools.definition import MAX_OUTPUT_BYTES, Definition, Outcome, Tool, ToolContext
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox_delivery import tool as delivery_status
 from agentvoicebox_delivery.numbers.tracking import Candidate
@@ -106,6 +106,17 @@ async def test_a_tool_that_breaks_has_one_error_and_none_is_claimed_when_it_may_
         definition = Definition(name="t", description="", arguments=Booking, is_read_only=is_read_only)
         outcome = await Registry([Tool(definition, broken)]).run("t", '{"at":"10:00"}', ACME)
         assert (outcome.output, outcome.is_error) == (f'{{"error":"{code}"}}', True)
+
+
+async def test_an_output_that_is_too_long_is_an_error_that_says_so() -> None:
+    async def talk(booking: Booking, context: ToolContext) -> Outcome:
+        return Outcome("OK", "ä" * booking.people)
+
+    registry = Registry([Tool(BOOK, talk)])
+    fits, too_long = MAX_OUTPUT_BYTES // 2, MAX_OUTPUT_BYTES // 2 + 1
+    assert (await registry.run("book_table", {"at": "10:00", "people": fits}, ACME)).code == "OK"
+    outcome = await registry.run("book_table", {"at": "10:00", "people": too_long}, ACME)
+    assert outcome.output == '{"error":"result_too_long"}'
 
 
 async def test_an_unknown_tool_is_an_answer() -> None:

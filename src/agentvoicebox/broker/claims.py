@@ -12,16 +12,16 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of, new_nonce
-from agentvoicebox.broker.envelope import pack_job, pack_result, unpack_job, unpack_result
+from agentvoicebox.broker.connection import Connection, Script, StreamEntry, new_nonce
+from agentvoicebox.broker.envelope import pack_job, pack_result, unpack_job
 from agentvoicebox.broker.job_streams import ALL, JobStreams
 from agentvoicebox.broker.reclaim import Reclaimer
+from agentvoicebox.broker.stream_range import StreamRange, before
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Claim, JobKind, JobResult
 
-_PUBLISHED_COUNT = 4096
 _PUT_BACK = b"again"  # the field with which `lua/requeue` marks an entry
 
 _log = structlog.get_logger(__name__)
@@ -47,8 +47,11 @@ class Claims:
         self._held: dict[JobKind, dict[bytes, str]] = {kind: {} for kind in JobKind}
         self._publish = Script("publish")
         self._begin = Script("begin_attempt")
+        self._range = StreamRange(connection)
 
-    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+    async def claim(
+        self, kind: JobKind, worker: str, *, slots: int, wait_s: float, most_bytes: int | None = None
+    ) -> list[Claim]:
         """See Broker."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
@@ -57,12 +60,14 @@ class Claims:
             if self._reclaimer.is_due(kind):
                 held = {entry for entry, holder in self._held[kind].items() if holder == worker}
                 entries = await self._connection.call(
-                    lambda held=held: self._reclaimer.reclaim(kind, worker, count=slots, held=held)  # type: ignore[misc]
+                    lambda held=held: self._reclaimer.reclaim(  # type: ignore[misc]
+                        kind, worker, count=slots, held=held, most_bytes=most_bytes
+                    )
                 )
             left_s = until_s - loop.time()
             if not entries:
                 block_s = max(0.0, min(left_s, self._reclaimer.longest_wait_s))
-                entries = await self.streams.read_new(kind, worker, count=slots, block_s=block_s)
+                entries = await self.streams.read_new(kind, worker, count=slots, block_s=block_s, most_bytes=most_bytes)
             claims = [
                 claim for claim in await asyncio.gather(*(self._begin_attempt(kind, one) for one in entries)) if claim
             ]
@@ -84,11 +89,12 @@ class Claims:
         must_exist = "0" if kind is JobKind.RECORD else "1"
         # A job can be in its stream twice only where it is enqueued in a separate step.
         fed_as = entry_id if self._connection.store.is_cluster and _PUT_BACK not in fields else b""
+        renewed = keys.RECORD_JOB_TTL_S if kind is JobKind.RECORD else ""
         verdict, attempt, published = await self._connection.call(
             lambda: self._begin(
                 self._connection.commands,
                 [keys.job(kind, job.session, job.job_id)],
-                [must_exist, self._max_attempts or keys.max_attempts(kind), keys.job_ttl_s(kind), fed_as],
+                [must_exist, self._max_attempts or keys.max_attempts(kind), renewed, fed_as],
             )
         )
         claim = Claim(
@@ -112,7 +118,7 @@ class Claims:
     async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
         """See Broker."""
         job = claim.job
-        stream, bound = keys.result_stream(job.kind, job.session)
+        stream = keys.result_stream(job.kind, job.session)
         record = JobResult(
             job_id=job.job_id,
             kind=job.kind,
@@ -129,7 +135,7 @@ class Claims:
             new_nonce(),
             "1" if is_last else "0",
             keys.channel(job.kind, job.session),
-            bound,
+            keys.result_entries(job.kind, len(body) + len(audio)),
             keys.SESSION_DATA_TTL_S,
             pack_result(record),
         ]
@@ -148,18 +154,10 @@ class Claims:
     async def published(self, claim: Claim) -> list[JobResult]:
         """See Broker."""
         job = claim.job
-        stream, _ = keys.result_stream(job.kind, job.session)
-
-        async def read() -> list[JobResult]:
-            redis = self._connection.commands
-            first: Any = await redis.hget(keys.job(job.kind, job.session, job.job_id), "first")
-            if first is None:
-                return []
-            entries = await redis.xrange(stream, min=first.decode(), max="+", count=_PUBLISHED_COUNT)
-            records = [unpack_result(fields[b"r"]) for _, fields in entries_of(entries)]
-            return [record for record in records if record.job_id == job.job_id]
-
-        return await self._connection.call(read)
+        stream = keys.result_stream(job.kind, job.session)
+        fence = keys.job(job.kind, job.session, job.job_id)
+        first: Any = await self._connection.call(lambda: self._connection.commands.hget(fence, "first"))
+        return [] if first is None else await self._range.results_of(stream, before(first), {job.job_id})
 
     async def release(self, claim: Claim) -> None:
         """See Broker. The utterance's audio goes with it."""

@@ -57,7 +57,8 @@ class Dispatcher:
                 pipe.eval(self._cancel.text, 2, *involved, keys.cancel_channel(kind), job_id, owner)
             case AppendAudio(session, job_id, entry):
                 involved = (keys.session_hash(session), keys.audio_in(session, job_id))
-                bounds = (keys.AUDIO_IN_TTL_S, keys.AUDIO_IN_MAX)
+                longest = keys.entries_within(keys.AUDIO_IN_MAX, keys.AUDIO_IN_BYTES, len(entry.pcm))
+                bounds = (keys.AUDIO_IN_TTL_S, longest)
                 pipe.eval(self._append.text, 2, *involved, owner, *bounds, b"a", pack_audio(entry))
             case AppendLog(session, raw):
                 involved = (keys.session_hash(session), keys.log(session))

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of
 from agentvoicebox.broker.envelope import unpack_job
+from agentvoicebox.broker.stream_range import StreamRange, raw_entries
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef
 
 ALL = "all"
@@ -24,9 +25,29 @@ class JobStreams:
         self._renew_lease = Script("renew_lease")
         self._requeue = Script("requeue")
         self._queue_age = Script("queue_age")
+        self._read_new_within = Script("read_new_within")
+        self._range = StreamRange(connection)
 
-    async def read_new(self, kind: JobKind, worker: str, *, count: int, block_s: float) -> list[StreamEntry]:
-        """Up to `count` new entries, assigned to this worker; waits up to `block_s` for the first."""
+    async def read_new(
+        self, kind: JobKind, worker: str, *, count: int, block_s: float, most_bytes: int | None = None
+    ) -> list[StreamEntry]:
+        """Up to `count` new entries, assigned to this worker; waits up to `block_s` for the first.
+
+        With `most_bytes` the entry that crosses it is the last; that takes a round trip more.
+        """
+        if most_bytes is None:
+            return await self._read_new(kind, worker, count, block_s)
+        found = await self._read_new(kind, worker, 1, block_s)
+        left = most_bytes - sum(len(part) for _, fields in found for part in fields.values())
+        if found and count > 1 and left > 0:
+            arguments = [keys.group(kind), worker, count - 1, left]
+            answer = await self._connection.call(
+                lambda: self._read_new_within(self._connection.commands, [keys.job_stream(kind)], arguments)
+            )
+            found += raw_entries(answer)
+        return found
+
+    async def _read_new(self, kind: JobKind, worker: str, count: int, block_s: float) -> list[StreamEntry]:
         stream, group = keys.job_stream(kind), keys.group(kind)
 
         async def read() -> list[StreamEntry]:
@@ -99,13 +120,10 @@ class JobStreams:
 
         await self._connection.call(lay_down)
 
-    async def unfinished(self, kind: JobKind, session: SessionRef, *, most: int) -> list[Job]:
-        """A session's waiting and running jobs, the oldest first, among the newest `most` of all sessions."""
-
-        async def read() -> Any:
-            return await self._connection.commands.xrevrange(keys.job_stream(kind), count=most)
-
-        jobs = (unpack_job(fields[b"j"]) for _, fields in reversed(entries_of(await self._connection.call(read))))
+    async def unfinished(self, kind: JobKind, session: SessionRef, *, most: int, most_bytes: int) -> list[Job]:
+        """A session's waiting and running jobs, the oldest first, among the newest `most` (or `most_bytes`) of all sessions."""
+        found = await self._range.newest(keys.job_stream(kind), count=most, most_bytes=most_bytes)
+        jobs = (unpack_job(fields[b"j"]) for _, fields in reversed(found))
         return [job for job in jobs if job.session == session]
 
     async def live_workers(self, kind: JobKind) -> int:

@@ -2,25 +2,31 @@
 
     key                                  type    lives                   holds
     avb:<kind>                           stream  permanent               jobs that are not done; group `<kind>-workers`
-    avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed permanently
     avb:sessions                         zset    permanent, trimmed      live sessions by the wall time they expire at
+    avb:session:{tenant/session}         hash    with its session        the session's owner, and until when it lives
+    avb:job:{tenant/session}:<job>       hash    with its session        fence of a job: attempt, sequence, cancelled, done
+    avb:jobs:{tenant/session}            set     with its session        the session's job ids, so that they can be deleted
+    avb:results:{tenant/session}         stream  with its session, ~4096 results without audio
+    avb:audio:out:{tenant/session}       stream  with its session, ~2048 results of synthesis
+    avb:audio:in:{tenant/session}:<job>  stream  until done              caller audio and marks of one utterance
+    avb:log:{tenant/session}             stream  with its session        engine inputs since the snapshot
+    avb:snapshot:{tenant/session}        hash    with its session        engine state and the last log entry it covers
+    avb:effects:{tenant/session}         hash    its session and 65 min  side effects of tools: begun, and what they returned
+    avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
+    avb:open:{tenant}                    zset    30 s, heartbeat 10 s    open sessions of the tenant, by expiry
+    avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with one key
+    avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
+    avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral secret: its owner and session
+    avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed permanently
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
     avb:ailing:<kind>                    hash    5 s                     unavailable engines: worker → engines
     avb:probe                            string  1 minute                whether the store takes writes
-    avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral secret: its owner and session
-    avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
-    avb:open:{tenant}                    zset    30 s, heartbeat 10 s    open sessions of the tenant, by expiry
-    avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with one key
-    avb:session:{tenant/session}         hash    30 s, heartbeat 10 s    the session's owner
-    avb:job:{tenant/session}:<job>       hash    65 min                  fence of a job: attempt, sequence, cancelled, done
-    avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
-    avb:jobs:{tenant/session}            set     65 min                  the session's job ids, so that they can be deleted
-    avb:results:{tenant/session}         stream  65 min, ~4096           results without audio
-    avb:audio:out:{tenant/session}       stream  65 min, ~2048           results of synthesis
-    avb:audio:in:{tenant/session}:<job>  stream  10 min, until done      caller audio and marks of one utterance
-    avb:log:{tenant/session}             stream  65 min                  engine inputs since the snapshot
-    avb:snapshot:{tenant/session}        hash    65 min                  engine state and the last log entry it covers
-    avb:effects:{tenant/session}         hash    65 min                  side effects of tools: begun, and what they returned
+
+A store that is full evicts keys with a time to live, the least recently used first (`volatile-lru`). So what an open call needs
+has none: these keys live with their session, and are deleted when it ends, by its gateway or by the janitor. A key of a session
+that is no longer there is written with a time to live (the scripts look for the owner). Of the others: fences of records (a
+record that is written twice is one row), slots (their members come back with the next heartbeat), used limits and secrets (for
+new sessions) may go.
 
     channel                              carries
     avb:transcription:{tenant/session}   results of speech recognition (`generation`, `speech`, `tool` alike); sharded
@@ -32,12 +38,15 @@ own keys under `{tenant/session}`, with the sharded channels that announce its r
 `{tenant}`; all limits under `{limits}`. Each job stream has a slot of its own, filled by `dispatcher`.
 """
 
+import re
+
 from agentvoicebox.ports.broker import JobKind, SessionRef
 
 PREFIX = "avb:"
 
-SESSION_DATA_TTL_S = 3900  # a Realtime session lasts 60 minutes at most; 5 more for late readers
-AUDIO_IN_TTL_S = 600  # only an upper bound: the last result of an utterance deletes its audio
+# of what is written for a session that is no longer there: a session lasts 60 minutes at most; 5 more for late readers
+SESSION_DATA_TTL_S = 3900
+AUDIO_IN_TTL_S = 600  # the same; the last result of an utterance deletes its audio
 RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session lives
 DEAD_TTL_S = 86_400  # a dead job holds what people said: one day for inspection, no longer
 WAKE_TTL_S = 60
@@ -46,7 +55,10 @@ UNHEALTHY_TTL_S = 5  # workers repeat the report every second
 
 RESULTS_MAX = 4096  # results; a long answer streams some 500 deltas
 AUDIO_OUT_MAX = 2048  # results of some 100 ms: about three minutes, far beyond what credits let synthesis run ahead
-AUDIO_IN_MAX = 36_000  # 20 ms frames: 12 minutes of one utterance
+RESULTS_BYTES = 16 * 1024 * 1024  # of a stream of results, however large they are
+AUDIO_IN_MAX = 7_200  # entries of 100 ms: 12 minutes of one utterance
+AUDIO_IN_BYTES = 32 * 1024 * 1024  # 17 minutes, in entries of a second
+LEAST_ENTRIES = 32  # of a stream that is bounded in bytes
 DEAD_MAX = 1000
 DELIVERED_COUNT = 64  # entries of an utterance that are read: its last six seconds
 
@@ -62,7 +74,7 @@ HEARTBEAT_S = 0.5
 ALIVE_FOR_S = 3.0  # a worker claims, or renews its lease, at least every half second
 
 WITHOUT_TTL = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}sessions"})
-"""The only keys without a time to live."""
+"""The only keys without a time to live that belong to no session."""
 
 PROBE = f"{PREFIX}probe"
 LIVE_SESSIONS = f"{PREFIX}sessions"
@@ -77,6 +89,13 @@ _CHANNEL_OF_KIND = {
 }
 
 
+_OF_SESSION = re.compile(
+    rf"{PREFIX}(session|job|jobs|results|audio:out|audio:in|log|snapshot|effects):\{{(?P<tenant>[^/]+)/(?P<session>[^}}]+)\}}"
+)
+OF_SESSIONS = f"{PREFIX}*{{*/*}}*"
+"""A pattern of the store for the keys that `session_of` knows, and a few more."""
+
+
 def tag(session: SessionRef) -> str:
     """The hash tag that all keys of a session share.
 
@@ -86,6 +105,12 @@ def tag(session: SessionRef) -> str:
     if any(mark in part for part in (session.tenant_id, session.session_id) for mark in "{}/"):
         raise ValueError("tenant and session ids may not contain '{', '}' or '/'")
     return f"{{{session.tenant_id}/{session.session_id}}}"
+
+
+def session_of(key: str) -> SessionRef | None:
+    """The session whose data a key holds; None for a key of no session, and for the fence of a record, which outlives it."""
+    found = _OF_SESSION.match(key)
+    return None if found is None else SessionRef(found["tenant"], found["session"])
 
 
 def job_stream(kind: JobKind) -> str:
@@ -120,7 +145,7 @@ def job(kind: JobKind, session: SessionRef, job_id: str) -> str:
 
 
 def job_ttl_s(kind: JobKind) -> int:
-    """How long an untouched fence of a job lives."""
+    """How long an untouched fence of a job lives that belongs to no open session."""
     return RECORD_JOB_TTL_S if kind is JobKind.RECORD else SESSION_DATA_TTL_S
 
 
@@ -144,9 +169,19 @@ def audio_out(session: SessionRef) -> str:
     return f"{PREFIX}audio:out:{tag(session)}"
 
 
-def result_stream(kind: JobKind, session: SessionRef) -> tuple[str, int]:
-    """The stream that holds results of a kind, and its maximum length."""
-    return (audio_out(session), AUDIO_OUT_MAX) if kind is JobKind.TTS else (results(session), RESULTS_MAX)
+def result_stream(kind: JobKind, session: SessionRef) -> str:
+    """The stream that holds results of a kind."""
+    return audio_out(session) if kind is JobKind.TTS else results(session)
+
+
+def result_entries(kind: JobKind, result_bytes: int) -> int:
+    """How long the stream of results of a kind may be, as `entries_within`."""
+    return entries_within(AUDIO_OUT_MAX if kind is JobKind.TTS else RESULTS_MAX, RESULTS_BYTES, result_bytes)
+
+
+def entries_within(most: int, most_bytes: int, entry_bytes: int) -> int:
+    """How long a stream may be whose entries are like the new one: `most`, or fewer of large ones."""
+    return max(LEAST_ENTRIES, min(most, most_bytes // max(1, entry_bytes)))
 
 
 def audio_in(session: SessionRef, job_id: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection, StreamEntry, entries_of
+from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of
+from agentvoicebox.broker.stream_range import raw_entries
 from agentvoicebox.ports.broker import JobKind
 
 
@@ -27,6 +28,7 @@ class Reclaimer:
         self._idle_s = idle_s
         self._outages_seen = 0
         self._next_s: dict[JobKind, float] = {}
+        self._claim_within = Script("claim_within")
 
     def is_due(self, kind: JobKind) -> bool:
         """Whether it is time to check again (four times per idle period)."""
@@ -42,8 +44,10 @@ class Reclaimer:
         """How long a claim may wait for new work before it must check for dead workers again."""
         return self._idle_s / 4
 
-    async def reclaim(self, kind: JobKind, worker: str, *, count: int, held: set[bytes]) -> list[StreamEntry]:
-        """Up to `count` entries of dead workers, assigned to this worker.
+    async def reclaim(
+        self, kind: JobKind, worker: str, *, count: int, held: set[bytes], most_bytes: int | None = None
+    ) -> list[StreamEntry]:
+        """Up to `count` entries of dead workers, assigned to this worker. The entry that crosses `most_bytes` is the last.
 
         Entries in `held` are left out: this worker holds them itself, and a stalled event loop must not reclaim its own jobs.
         """
@@ -60,6 +64,11 @@ class Reclaimer:
         ids: list[Any] = [one["message_id"] for one in pending if one["message_id"] not in held][:count]
         if not ids:
             return []
+        if most_bytes is not None:
+            seen, answer = await self._claim_within(redis, [stream], [group, worker, idle_ms, most_bytes, *ids])
+            if seen < len(ids):
+                self._next_s[kind] = 0.0  # the rest is due at once
+            return raw_entries(answer)
         # min_idle_time again: of two workers that saw the same dead worker, one gets the entry.
         claimed = await redis.xclaim(stream, group, worker, min_idle_time=idle_ms, message_ids=ids)
         return entries_of(claimed)

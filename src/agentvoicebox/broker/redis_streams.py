@@ -99,9 +99,11 @@ class RedisBroker:
 
     # -- for workers -------------------------------------------------------------------------------------------
 
-    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+    async def claim(
+        self, kind: JobKind, worker: str, *, slots: int, wait_s: float, most_bytes: int | None = None
+    ) -> list[Claim]:
         """See Broker."""
-        return await self._claims.claim(kind, worker, slots=slots, wait_s=wait_s)
+        return await self._claims.claim(kind, worker, slots=slots, wait_s=wait_s, most_bytes=most_bytes)
 
     async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
         """See Broker."""

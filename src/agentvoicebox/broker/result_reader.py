@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 import structlog
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import LONGEST_PAUSE_S, Connection, entries_of
+from agentvoicebox.broker.connection import LONGEST_PAUSE_S, Connection
 from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_result
 from agentvoicebox.broker.light_event import LightEvent
+from agentvoicebox.broker.stream_range import StreamRange
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind, JobResult, SessionRef
@@ -21,7 +22,7 @@ from agentvoicebox.ports.broker import JobKind, JobResult, SessionRef
 _log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 256  # announcements queued for a slow consumer; beyond it they are read from the streams
-READ_COUNT = 128  # results per round trip when reading from a stream; some 600 KB of audio
+READ_COUNT = 128  # results per round trip when reading from a stream; some 600 KB of audio, and never beyond a page
 
 
 class ResultReader:
@@ -30,6 +31,7 @@ class ResultReader:
     def __init__(self, connection: Connection, subscriber: Subscriber, session: SessionRef) -> None:
         self._connection = connection
         self._subscriber = subscriber
+        self._range = StreamRange(connection)
         self._channels = keys.channels(session)
         self._streams = (keys.results(session), keys.audio_out(session))
         self._position: dict[str, StreamId] = dict.fromkeys(self._streams, (0, 0))
@@ -121,12 +123,9 @@ class ResultReader:
                 self._is_behind = True
 
     async def _read_on(self, stream: str) -> list[tuple[StreamId, JobResult]]:
-        ms, count = self._position[stream]
-        entries = await self._connection.call(
-            lambda: self._connection.commands.xrange(stream, min=f"({ms}-{count}", max="+", count=READ_COUNT)
-        )
+        position = b"%d-%d" % self._position[stream]
         read = []
-        for entry_id, fields in entries_of(entries):
+        for entry_id, fields in await self._range.after(stream, position, count=READ_COUNT):
             try:
                 read.append((parse_stream_id(entry_id), unpack_result(fields[b"r"])))
             except BrokerLost as error:  # a retry would not help: continue with what can be read

@@ -5,8 +5,9 @@ from typing import Any
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, entries_of
-from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_audio, unpack_result
+from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_audio
 from agentvoicebox.broker.result_reader import ResultReader
+from agentvoicebox.broker.stream_range import StreamRange, before
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.ports.broker import AudioEntry, JobKind, JobResult, ResultStream, SessionRef
 
@@ -17,6 +18,7 @@ class SessionStreams:
     def __init__(self, connection: Connection, subscriber: Subscriber) -> None:
         self._connection = connection
         self._subscriber = subscriber
+        self._range = StreamRange(connection)
 
     async def results(self, session: SessionRef, taken: Mapping[str, int] | None) -> ResultStream:
         """See Broker."""
@@ -36,13 +38,13 @@ class SessionStreams:
             )
             ends[stream] = parse_stream_id(newest[0][0]) if newest else (0, 0)
         # The streams' ids are times of one clock, so the first result of any job bounds both.
-        firsts = [_before(first) for first in await self._firsts(session, job_ids)]
+        firsts = [parse_stream_id(before(first)) for first in await self._firsts(session, job_ids)]
         return {stream: min([end, *firsts]) for stream, end in ends.items()}
 
-    async def _firsts(self, session: SessionRef, job_ids: Collection[str]) -> list[StreamId]:
+    async def _firsts(self, session: SessionRef, job_ids: Collection[str]) -> list[bytes]:
         """The first results' entries of those jobs that have one. All kinds but record jobs keep their fences under one name."""
         fences = [keys.job(JobKind.TTS, session, job_id) for job_id in job_ids]
-        return [parse_stream_id(first) for first in await self._field_of_each(fences, "first") if first is not None]
+        return [first for first in await self._field_of_each(fences, "first") if first is not None]
 
     async def _field_of_each(self, fences: Collection[str], field: str) -> list[Any]:
         async def read() -> list[Any]:
@@ -59,12 +61,7 @@ class SessionStreams:
         firsts = await self._firsts(session, job_ids)
         if not firsts:
             return []
-        ms, count = min(firsts)
-        entries: Any = await self._connection.call(
-            lambda: self._connection.commands.xrange(keys.audio_out(session), min=f"{ms}-{count}", max="+")
-        )
-        records = [unpack_result(fields[b"r"]) for _, fields in entries_of(entries)]
-        return [record for record in records if record.job_id in job_ids]
+        return await self._range.results_of(keys.audio_out(session), before(min(firsts, key=parse_stream_id)), job_ids)
 
     async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
         """See Broker."""
@@ -80,11 +77,16 @@ class SessionStreams:
         return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are kept: they outlive their session."""
+        """See Broker. Record jobs are kept: they outlive their session, as the results of its side effects do for a while."""
 
         async def delete() -> None:
             redis = self._connection.commands
-            known: Any = await redis.smembers(keys.jobs(session))
+            # The owner first: from then on whatever is written for the session has a time to live.
+            pipe = redis.pipeline(transaction=False)
+            pipe.execute_command("UNLINK", keys.session_hash(session))
+            pipe.expire(keys.effects(session), keys.SESSION_DATA_TTL_S)
+            pipe.smembers(keys.jobs(session))
+            _, _, known = await pipe.execute()
             job_ids = [raw.decode() for raw in known]
             doomed = [
                 keys.jobs(session),
@@ -92,15 +94,9 @@ class SessionStreams:
                 keys.audio_out(session),
                 keys.log(session),
                 keys.snapshot(session),
-                keys.session_hash(session),
                 *(keys.job(JobKind.STT, session, job_id) for job_id in job_ids),
                 *(keys.audio_in(session, job_id) for job_id in job_ids),
             ]
             await redis.unlink(*doomed)
 
         await self._connection.call(delete)
-
-
-def _before(entry: StreamId) -> StreamId:
-    ms, count = entry
-    return (ms, count - 1) if count else (ms - 1, 2**63)

@@ -5,12 +5,17 @@ Recording a step costs a few microseconds and never fails the call; `recorder` d
 
 from collections.abc import Sequence
 
+import msgspec
+
 from agentvoicebox.engine.effects import Effect
-from agentvoicebox.engine.inputs import Input
+from agentvoicebox.engine.inputs import ClientEventReceived, Input
 from agentvoicebox.interactions.interaction import LogEntry
 from agentvoicebox.interactions.rerun import digest
 
+MOST_BYTES = 16 * 1024 * 1024  # of what the client sent; a conversation holds 4 MiB
 MOST_ENTRIES = 100_000  # about 20 hours of conversation; later entries of a client that floods are left out
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class Tape:
@@ -30,10 +35,13 @@ class Tape:
         self.log: list[LogEntry] = []
         self.digests = bytearray()
         self.is_whole = True
+        self._bytes = 0
 
     def record(self, now_s: float, given: Input, effects: Sequence[Effect]) -> None:
         """Record one step of the engine."""
-        if len(self.log) >= MOST_ENTRIES:
+        if isinstance(given, ClientEventReceived):
+            self._bytes += len(_encoder.encode(given))
+        if len(self.log) >= MOST_ENTRIES or self._bytes > MOST_BYTES:
             self.is_whole = False
             return
         try:

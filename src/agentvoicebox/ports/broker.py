@@ -10,6 +10,13 @@ from typing import Protocol
 
 import msgspec
 
+MAX_JOB_BYTES = 8 * 1024 * 1024
+"""The payload of a job: a conversation of 4 MiB, instructions, tools, and the results of tools."""
+MAX_RESULT_BYTES = 512 * 1024
+"""The body of one result: the longest text or output is 256 KiB, and MessagePack adds little."""
+MAX_RESULT_AUDIO_BYTES = 4 * 1024 * 1024
+"""The audio of one result: 87 s; a segment is about 15 s."""
+
 
 class JobKind(StrEnum):
     """Streams of work; the consumer group of each is `<kind>-workers`."""
@@ -172,8 +179,12 @@ class Broker(Protocol):
 
     # -- for workers -------------------------------------------------------------------------------------------
 
-    async def claim(self, kind: JobKind, worker: str, *, slots: int, wait_s: float) -> list[Claim]:
+    async def claim(
+        self, kind: JobKind, worker: str, *, slots: int, wait_s: float, most_bytes: int | None = None
+    ) -> list[Claim]:
         """Up to `slots` jobs: first those of dead workers (idle too long), then new ones. Waits up to `wait_s`.
+
+        With `most_bytes` the job that crosses it is the last: so at least one, and of large ones few.
 
         A job claimed more often than the limit goes to the dead-letter stream, with a JobFailed result, and is not returned.
         """

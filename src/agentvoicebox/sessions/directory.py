@@ -9,6 +9,7 @@ so of several that try one succeeds; from then on the former owner can't write t
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -18,14 +19,17 @@ import msgspec
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script
 from agentvoicebox.broker.subscriber import Subscriber
-from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.clock import Clock
 from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.sessions.store_time import GivenTime, StoreTime
 
-# fields that only gateways see: the owner's token, the id of the key it was opened with, and the format that a reader must know
-OWNER, KEY, FORMAT = "owner", "key", "format"
-FOR_GATEWAYS = (OWNER, KEY, FORMAT)
+# fields that only gateways see: the owner's token, the id of the key it was opened with, the format that a reader must know,
+# and the store's time until which the session lives without another heartbeat
+OWNER, KEY, FORMAT, UNTIL = "owner", "key", "format", "until"
+FOR_GATEWAYS = (OWNER, KEY, FORMAT, UNTIL)
+_STORED_ALONE = (OWNER, UNTIL, "tenant_id")  # written anew with each heartbeat
 # queued for a slow reader; beyond it the oldest is dropped, because the directory itself is authoritative
 NOTICES_MAX = 1024
 
@@ -66,16 +70,24 @@ class SessionDirectory:
     Args:
         connection: the connection to the store (`RedisBroker.connection`).
         subscriber: for notices (`RedisBroker.subscriber`).
-        clock: wall time; gateways' clocks may differ by a second or two.
+        time: the store's, by default.
+        clock: in place of the store's time, for tests.
 
     Attributes:
         on_lost: called with (session, token) when a heartbeat finds that a session of this process has another owner.
     """
 
-    def __init__(self, connection: Connection, subscriber: Subscriber, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        subscriber: Subscriber,
+        *,
+        time: StoreTime | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._connection = connection
         self._subscriber = subscriber
-        self._clock = clock or SystemClock()
+        self._time = (time or StoreTime(connection)) if clock is None else GivenTime(clock)
         self._own: dict[SessionRef, dict[str, str]] = {}
         self._tokens: dict[SessionRef, str] = {}
         self._closed: set[SessionRef] = set()  # since the last heartbeat
@@ -94,11 +106,23 @@ class SessionDirectory:
         await self._write([session], "opened")
 
     async def find(self, session: SessionRef) -> dict[str, str] | None:
-        """As `get`, with the fields that only gateways see: a takeover needs the owner's token. Raises BrokerLost."""
-        found: dict[Any, Any] = await self._connection.call(
-            lambda: self._connection.commands.hgetall(keys.session_hash(session))
-        )
-        return {name.decode(): value.decode() for name, value in found.items()} or None
+        """As `get`, with the fields that only gateways see: a takeover needs the owner's token. Raises BrokerLost.
+
+        The hash of an expired session stands until the janitor sweeps. One with a time to live was last written by an earlier
+        version, and the store drops it in time.
+        """
+
+        async def read() -> Any:
+            pipe = self._connection.commands.pipeline(transaction=False)
+            pipe.hgetall(keys.session_hash(session))
+            pipe.ttl(keys.session_hash(session))
+            return await pipe.execute()
+
+        found, ttl_s = await self._connection.call(read)
+        fields = {name.decode(): value.decode() for name, value in found.items()}
+        if not fields or (ttl_s < 0 and float(fields.get(UNTIL, math.inf)) <= await self._time.now_s()):
+            return None
+        return fields
 
     async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
         """Take over a session that was `seen` (by `find`) with another owner; False when another gateway was faster.
@@ -108,14 +132,14 @@ class SessionDirectory:
             BrokerLost: the store is away.
         """
         formats = [session_format.NEWEST_READ, session_format.WRITTEN]
-        arguments = [seen.get(OWNER, ""), owner, keys.SESSION_TTL_S, *formats]
+        arguments = [seen.get(OWNER, ""), owner, await self._expires_s(), *formats]
         took, found = await self._connection.call(
             lambda: self._take_over(self._connection.commands, [keys.session_hash(session)], arguments)
         )
         if took < 0:
             raise NewerFormat("session", found, session_format.NEWEST_READ)
         if took:
-            own = {name: value for name, value in seen.items() if name not in (OWNER, "tenant_id")}
+            own = {name: value for name, value in seen.items() if name not in _STORED_ALONE}
             self._own[session] = {**own, FORMAT: str(found)}
             self._tokens[session] = owner
             await self._write([session], "changed")
@@ -188,14 +212,15 @@ class SessionDirectory:
 
     async def live(self, tenant_id: str | None = None) -> list[SessionRef]:
         """All live sessions, or those of one tenant. Raises BrokerLost."""
-        sessions = await self._by_expiry(f"({self._clock.wall_s()}", "+inf")
+        sessions = await self._by_expiry(f"({await self._time.now_s()}", "+inf")
         return [session for session in sessions if tenant_id is None or session.tenant_id == tenant_id]
 
     async def count(self) -> int:
         """How many sessions are live, over all gateways. Raises BrokerLost."""
+        now_s = await self._time.now_s()
         return int(
             await self._connection.call(
-                lambda: self._connection.commands.zcount(keys.LIVE_SESSIONS, f"({self._clock.wall_s()}", "+inf")
+                lambda: self._connection.commands.zcount(keys.LIVE_SESSIONS, f"({now_s}", "+inf")
             )
         )
 
@@ -204,7 +229,7 @@ class SessionDirectory:
 
         The margin covers an outage of the store, after which live sessions are renewed within one heartbeat.
         """
-        return await self._by_expiry("-inf", str(self._clock.wall_s() - keys.SESSION_HEARTBEAT_S))
+        return await self._by_expiry("-inf", str(await self._time.now_s() - keys.SESSION_HEARTBEAT_S))
 
     async def notices(self) -> AsyncIterator[SessionNotice]:
         """Changes of any session, as they happen."""
@@ -217,7 +242,7 @@ class SessionDirectory:
             await self._subscriber.unsubscribe([keys.SESSION_NOTICES], listener)
 
     async def _write(self, sessions: list[SessionRef], notice: str | None) -> None:
-        expires_s = self._clock.wall_s() + keys.SESSION_TTL_S
+        expires_s = await self._expires_s()
         tokens = {session: self._tokens.setdefault(session, new_owner()) for session in sessions}
 
         async def write() -> list[Any]:
@@ -229,7 +254,7 @@ class SessionDirectory:
                 pairs = [part for pair in {"tenant_id": session.tenant_id, **own}.items() for part in pair]
                 visible = {name: value for name, value in own.items() if name not in FOR_GATEWAYS}
                 words = b"" if notice is None else _encoder.encode(SessionNotice(notice, session, visible))
-                arguments: list[Any] = [tokens[session], keys.SESSION_TTL_S, keys.SESSION_NOTICES, words, *pairs]
+                arguments: list[Any] = [tokens[session], expires_s, keys.SESSION_NOTICES, words, *pairs]
                 pipe.eval(self._write_session.text, 1, keys.session_hash(session), *arguments)
             answers: list[Any] = await pipe.execute()
             return answers[len(sessions) :]
@@ -239,6 +264,9 @@ class SessionDirectory:
             if not is_ours:
                 self.stop_renewing(session, tokens[session])
                 self.on_lost(session, tokens[session])
+
+    async def _expires_s(self) -> float:
+        return await self._time.now_s() + keys.SESSION_TTL_S
 
     async def _by_expiry(self, low: str, high: str) -> list[SessionRef]:
         members: list[Any] = await self._connection.call(

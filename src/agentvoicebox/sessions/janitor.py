@@ -1,34 +1,41 @@
 """Cleans up after sessions whose gateway is gone: deletes every key and announces `closed` (plan A1.5).
 
+Keys of open sessions have no time to live, so they stay until a janitor comes, however long all of them were away. Keys that
+belong to no session any more get one (`leaked_keys`).
+
 Any number of janitors may run; each expired session is announced by one of them.
 """
 
 import asyncio
 import contextlib
+import itertools
 
 import structlog
 
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Broker
 from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.leaked_keys import LeakedKeys
 
 EVERY_S = 30.0  # plan A1.5
+LEAKS_EVERY_SWEEPS = 20  # ten minutes
 
 _log = structlog.get_logger(__name__)
 
 
 class Janitor:
-    """Args: the directory that lists expired sessions, and the broker that deletes their data."""
+    """Args: the directory that lists expired sessions, the broker that deletes their data, and who finds leaked keys."""
 
-    def __init__(self, directory: SessionDirectory, broker: Broker) -> None:
+    def __init__(self, directory: SessionDirectory, broker: Broker, leaked_keys: LeakedKeys | None = None) -> None:
         self._directory = directory
         self._broker = broker
+        self._leaked_keys = leaked_keys
 
     async def sweep(self) -> int:
         """Forget every expired session; how many there were for us to close. Raises BrokerLost.
 
-        A session is left while its hash stands. The store drops the hash 30 s after the last heartbeat, by its own clock; then no
-        gateway can go on with the session. So a gateway or a janitor whose clock is wrong ends no live session.
+        A session is left while its hash says that it lives, by the store's time: until 30 s after the last heartbeat. Then no
+        gateway, of any version, can go on with it. So a janitor or a gateway whose clock is wrong ends no live session.
         """
         closed = 0
         for session in await self._directory.expired():
@@ -44,9 +51,15 @@ class Janitor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep every half minute until `stop`."""
-        while not stop.is_set():
+        for number in itertools.count():
+            if stop.is_set():
+                return
             try:
                 await self.sweep()
+                if self._leaked_keys is not None and number % LEAKS_EVERY_SWEEPS == 0:
+                    leaked = await self._leaked_keys.expire()
+                    if leaked:
+                        _log.warning("keys of sessions that have ended will expire", count=leaked)
             except BrokerLost as error:
                 _log.warning("can't sweep", error=error.message)
             with contextlib.suppress(TimeoutError):

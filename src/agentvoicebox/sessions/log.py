@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection, Script, entries_of
+from agentvoicebox.broker.connection import Connection, Script
+from agentvoicebox.broker.stream_range import StreamRange
 from agentvoicebox.engine import session_format
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import FORMAT
@@ -48,6 +49,7 @@ class SessionLog:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._snapshot = Script("save_snapshot")
+        self._range = StreamRange(connection)
 
     async def save_snapshot(
         self, session: SessionRef, state: bytes, through_entry: int, *, ledger: bytes = b"", owner: str = ""
@@ -118,13 +120,7 @@ class SessionLog:
         found: list[tuple[bytes, bytes, bytes]] = []
         seen: set[bytes] = set()
         while True:
-            start = b"(" + after
-            answer: Any = await self._connection.call(
-                lambda start=start: self._connection.commands.xrange(  # type: ignore[misc]
-                    keys.log(session), min=start, max="+", count=READ_COUNT
-                )
-            )
-            entries = entries_of(answer)
+            entries = await self._range.after(keys.log(session), after, count=READ_COUNT)
             for entry_id, fields in entries:
                 after = entry_id
                 if fields[b"n"] in seen:
@@ -135,7 +131,7 @@ class SessionLog:
                     return found
                 seen.add(fields[b"n"])
                 found.append((entry_id, fields[b"e"], fields[b"n"]))
-            if len(entries) < READ_COUNT:
+            if not entries:
                 return found
 
 

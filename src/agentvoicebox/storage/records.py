@@ -8,6 +8,8 @@ from agentvoicebox.engine.effects import Persist
 
 PLACES_A_MICROSECOND = 1_000  # maximum of ordered records in one batch; the engine persists a few at a time
 
+MAX_BATCH_BYTES = 1024 * 1024  # a larger batch is submitted in parts; the largest single record has about 600 KiB
+
 
 class RecordBatch(msgspec.Struct, frozen=True):
     """The payload (MessagePack) of a RECORD job: records of one session, in order.

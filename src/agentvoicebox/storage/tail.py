@@ -21,6 +21,8 @@ from agentvoicebox.storage.vault import Vault
 
 MOST_BATCHES = 2_000  # of all sessions; some 10 ms. After a longer outage only the newest are seen.
 
+MOST_BYTES = 32 * 1024 * 1024
+
 _decoder = msgspec.msgpack.Decoder(RecordBatch)
 
 
@@ -62,7 +64,9 @@ class Tail:
     async def of(self, tenant_id: str, session_id: str) -> dict[str, PlacedItem]:
         """Waiting items of a session, by id; none when the store is away. Raises StorageLost."""
         try:
-            jobs = await self._streams.unfinished(JobKind.RECORD, SessionRef(tenant_id, session_id), most=MOST_BATCHES)
+            jobs = await self._streams.unfinished(
+                JobKind.RECORD, SessionRef(tenant_id, session_id), most=MOST_BATCHES, most_bytes=MOST_BYTES
+            )
         except BrokerLost:
             return {}
         found: dict[str, PlacedItem] = {}

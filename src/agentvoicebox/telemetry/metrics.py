@@ -44,6 +44,7 @@ REFUSALS = frozenset(
         "rate_limit_exceeded",
         "broker_lost",
         "storage_lost",
+        "store_full",
         "store_unavailable",
     }
 )
@@ -122,6 +123,12 @@ class Metrics:
             registry=registry,
         )
         self._degraded = Gauge("avb_degraded", "1 while this mode is degraded.", ["mode"], registry=registry)
+        self._store_memory = Gauge(
+            "avb_store_memory_share", "Memory of the store, of its limit; 0 without one.", registry=registry
+        )
+        self._store_level = Gauge(
+            "avb_store_memory_level", "0 free, 1 filling (no new calls), 2 nearly full.", registry=registry
+        )
         self._pressure_s = Gauge(
             "avb_pressure_seconds",
             "How far the workers, or this process, are behind; new calls are delayed.",
@@ -189,6 +196,11 @@ class Metrics:
     def queue_age(self, kind: str, seconds: float) -> None:
         """Age of the oldest unclaimed job of a kind."""
         self._queue_age_s.labels(_among(kind, JOB_KINDS)).set(seconds)
+
+    def set_store_memory(self, share: float, level: int) -> None:
+        """How full the store is, and what follows from it."""
+        self._store_memory.set(share)
+        self._store_level.set(level)
 
     def set_degraded(self, modes: Mapping[str, bool], pressure_s: float) -> None:
         """Degraded modes, and how far work is behind."""

@@ -19,8 +19,10 @@ TOOL_TIMEOUT = "tool_timeout"  # no side effect
 TOOL_UNAVAILABLE = "tool_unavailable"  # the tool could not be called, so no side effect
 TOOL_FAILED = "tool_failed"  # the tool reported a failure, or raised
 NOT_ALLOWED = "not_allowed"  # denied by the policy; no side effect
+RESULT_TOO_LONG = "result_too_long"  # the tool did its work, but its output is longer than MAX_OUTPUT_BYTES
 OUTCOME_UNKNOWN = "outcome_unknown"  # a side effect was started, and it is unknown whether it happened
 
+MAX_OUTPUT_BYTES = 256 * 1024  # of any tool; a declared one has its own, smaller bound
 TIMEOUT_S = 5.0  # callers do not tolerate a longer silence
 
 

@@ -79,6 +79,7 @@ class RedisLedger:
         self._connection = connection
         self._clock = clock or SystemClock()
         self._begin = Script("begin_effect")
+        self._finish = Script("finish_effect")
 
     async def begin(self, key: CallKey, until_s: float) -> LedgerEntry:
         """See Ledger."""
@@ -92,7 +93,7 @@ class RedisLedger:
             until_s,
             keys.SESSION_DATA_TTL_S,
         ]
-        where = [keys.effects(key.session)]
+        where = [keys.effects(key.session), keys.session_hash(key.session)]
         call, ends, output = await self._connection.call(
             lambda: self._begin(self._connection.commands, where, arguments)
         )
@@ -109,15 +110,9 @@ class RedisLedger:
 
     async def finish(self, session: SessionRef, call: str, output: str) -> None:
         """See Ledger."""
-
-        async def write() -> None:
-            where = keys.effects(session)
-            pipe = self._connection.commands.pipeline(transaction=True)
-            pipe.hsetnx(where, f"o:{call}", output)
-            pipe.expire(where, keys.SESSION_DATA_TTL_S)
-            await pipe.execute()
-
-        await self._connection.call(write)
+        where = [keys.effects(session), keys.session_hash(session)]
+        arguments = [f"o:{call}", output, keys.SESSION_DATA_TTL_S]
+        await self._connection.call(lambda: self._finish(self._connection.commands, where, arguments))
 
 
 def _canonical(arguments: str) -> bytes:

@@ -12,7 +12,9 @@ import structlog
 
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.tools.definition import (
+    MAX_OUTPUT_BYTES,
     OUTCOME_UNKNOWN,
+    RESULT_TOO_LONG,
     TOOL_FAILED,
     TOOL_TIMEOUT,
     TOOL_UNAVAILABLE,
@@ -71,7 +73,7 @@ class Registry:
             return definition.refuse(fault)
         try:
             async with asyncio.timeout(definition.timeout_s + GRACE_S):
-                return await tool.run(read, context)
+                outcome = await tool.run(read, context)
         except TimeoutError:
             _log.warning("tool took too long", tool=name, timeout_s=definition.timeout_s)
             return failure(_unless_changed(definition, TOOL_TIMEOUT))
@@ -81,6 +83,10 @@ class Registry:
         except Exception as error:  # the message may contain words of people, so it is not logged
             _log.error("tool broke", tool=name, error=type(error).__name__)
             return failure(_unless_changed(definition, TOOL_FAILED))
+        if len(outcome.output.encode(errors="backslashreplace")) > MAX_OUTPUT_BYTES:
+            _log.warning("tool's output is too long", tool=name, characters=len(outcome.output))
+            return failure(RESULT_TOO_LONG)
+        return outcome
 
 
 def _unless_changed(definition: Definition, code: str) -> str:

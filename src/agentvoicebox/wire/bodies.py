@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agentvoicebox.wire import checks, legacy
+from agentvoicebox.wire import bounds, checks, legacy
 from agentvoicebox.wire.audio_config import AudioFormat, merge_format
 from agentvoicebox.wire.client_events import AudioOptions, AudioOutputOptions, ResponseOptions
 from agentvoicebox.wire.items import (
@@ -72,10 +72,12 @@ def read_item(value: object, path: str) -> Item:
     Assistant audio becomes assistant text: only the server creates assistant audio.
 
     Raises:
-        InvalidEvent: `missing_required_parameter`, `unknown_parameter` or `invalid_value`, with the part's path.
+        InvalidEvent: `missing_required_parameter`, `unknown_parameter`, `invalid_value`, `string_above_max_length` or
+            `array_above_max_length`, with the path of the field.
     """
     body = legacy.item_to_ga(checks.read_object(value, path))
     item: Item = _convert(body, Item, path)
+    bounds.check_item(item, path)
     if not isinstance(item, MessageItem):
         return item
     parts = tuple(_read_part(part, item.role, f"{path}.content[{index}]") for index, part in enumerate(item.content))
@@ -108,12 +110,17 @@ def _read_part(part: Part, role: str, path: str) -> Part:
 def _read_input(value: object, path: str) -> tuple[Item | ItemReference, ...]:
     if not isinstance(value, list):
         raise checks.wrong_type(value, path, "an array")
-    return tuple(_read_input_item(entry, f"{path}[{index}]") for index, entry in enumerate(value))
+    bounds.check_count(len(value), bounds.MAX_INPUT_ITEMS, path)
+    items = tuple(_read_input_item(entry, f"{path}[{index}]") for index, entry in enumerate(value))
+    own = sum(bounds.item_bytes(item) for item in items if not isinstance(item, ItemReference))
+    bounds.check_bytes(own, bounds.MAX_INPUT_BYTES, path)
+    return items
 
 
 def _read_input_item(value: object, path: str) -> Item | ItemReference:
     if isinstance(value, dict) and value.get("type") == "item_reference":
         reference: ItemReference = _convert(value, ItemReference, path)
+        bounds.check_chars(reference.id, bounds.MAX_ID_CHARS, f"{path}.id")
         return reference
     return read_item(value, path)
 
@@ -158,6 +165,7 @@ def read_response_options(value: object, path: str = "response") -> ResponseOpti
         InvalidEvent: with the code and dotted path of the first error.
     """
     body = legacy.response_to_ga(checks.read_object(value, path))
+    bounds.check_options(body, path)
     options: dict[str, Any] = {}
     for key, field in body.items():
         reader = _OPTIONS.get(key)

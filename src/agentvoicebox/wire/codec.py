@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.errors import InvalidEvent
-from agentvoicebox.wire import checks
+from agentvoicebox.wire import bounds, checks, legacy
 from agentvoicebox.wire.bodies import MAX_AUDIO_BYTES, decode_audio, read_item, read_response_options
 from agentvoicebox.wire.client_events import (
     ClientEvent,
@@ -33,7 +33,6 @@ __all__ = ["decode_audio", "decode_client", "encode_for", "encode_server"]
 
 MAX_DEPTH = 64  # levels of nesting; JSON schemas of tools need about 20
 MAX_VALUES = 100_000  # values in one event that is not audio; more is not a conversation
-MAX_EVENT_ID_CHARS = 512  # OpenAI's limit
 
 _INT_LOW, _INT_HIGH = -(2**63), 2**64 - 1  # the range of MessagePack, and so of the session's log
 
@@ -46,7 +45,9 @@ def _read_session_update(body: dict[str, Any]) -> ClientEvent:
     checks.reject_unknown(body, ("type", "event_id", "session"))
     if "session" not in body:
         raise checks.missing("session")
-    return SessionUpdate(event_id=body.get("event_id"), session=checks.read_object(body["session"], "session"))
+    session = checks.read_object(body["session"], "session")
+    bounds.check_options(legacy.session_to_ga(session), "session")
+    return SessionUpdate(event_id=body.get("event_id"), session=session)
 
 
 def _read_item_create(body: dict[str, Any]) -> ClientEvent:
@@ -54,10 +55,10 @@ def _read_item_create(body: dict[str, Any]) -> ClientEvent:
     if "item" not in body:
         raise checks.missing("item")
     previous = body.get("previous_item_id")
+    if previous is not None:
+        bounds.check_chars(checks.read_text(previous, "previous_item_id"), bounds.MAX_ID_CHARS, "previous_item_id")
     return ConversationItemCreate(
-        event_id=body.get("event_id"),
-        item=read_item(body["item"], "item"),
-        previous_item_id=None if previous is None else checks.read_text(previous, "previous_item_id"),
+        event_id=body.get("event_id"), item=read_item(body["item"], "item"), previous_item_id=previous
     )
 
 
@@ -71,6 +72,9 @@ def _read_response_create(body: dict[str, Any]) -> ClientEvent:
 
 def _plain(kind: type[ClientEvent]) -> Callable[[dict[str, Any]], ClientEvent]:
     def read(body: dict[str, Any]) -> ClientEvent:
+        for name in ("item_id", "response_id"):  # of another form: the engine knows no such item
+            if isinstance(text := body.get(name), str):
+                bounds.check_chars(text, bounds.MAX_ID_CHARS, name)
         try:
             return msgspec.convert(body, type=kind)
         except msgspec.ValidationError as error:
@@ -141,7 +145,7 @@ def _decode_append(frame: str | bytes) -> InputAudioBufferAppend | None:
         return None
     if not isinstance(event, InputAudioBufferAppend) or len(event.audio) > MAX_AUDIO_BYTES:
         return None
-    if event.event_id is not None and len(event.event_id) > MAX_EVENT_ID_CHARS:
+    if event.event_id is not None and not _is_event_id(event.event_id):
         return None
     return event
 
@@ -164,14 +168,18 @@ def _too_deep() -> InvalidEvent:
 
 def _read_event_id(body: dict[str, Any]) -> str | None:
     event_id = body.get("event_id")
-    return event_id if isinstance(event_id, str) and len(event_id) <= MAX_EVENT_ID_CHARS else None
+    return event_id if isinstance(event_id, str) and _is_event_id(event_id) else None
+
+
+def _is_event_id(text: str) -> bool:
+    return len(text) <= bounds.MAX_EVENT_ID_CHARS and "\0" not in text
 
 
 def _read_event(body: dict[str, Any]) -> ClientEvent:
     _check_size(body)
     event_id = body.get("event_id")
-    if event_id is not None and len(checks.read_text(event_id, "event_id")) > MAX_EVENT_ID_CHARS:
-        raise checks.not_valid("event_id", event_id, f"It has at most {MAX_EVENT_ID_CHARS} characters.")
+    if event_id is not None:
+        bounds.check_chars(checks.read_text(event_id, "event_id"), bounds.MAX_EVENT_ID_CHARS, "event_id")
     if body.get("type") is None:
         raise checks.fault("The event has no 'type'.", "invalid_event", "type")
     kind = checks.read_text(body["type"], "type")

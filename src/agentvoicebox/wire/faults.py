@@ -69,6 +69,8 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _event("unknown_parameter", "An unknown field.", "Leave out what `param` names."),
     _event("missing_required_parameter", "A field is missing.", "Add what `param` names."),
     _event("integer_below_min_value", "A number is too small.", "`param` names it, the message the bound."),
+    _event("string_above_max_length", "A text or an id is too long.", "`param` names it, the message the bound."),
+    _event("array_above_max_length", "There are too many elements.", "`param` names it, the message the bound."),
     _event("invalid_parameter", "A change that is not allowed now.", "See the message."),
     _event("cannot_update_voice", "The voice is fixed once the assistant has spoken.", "Begin a new session."),
     _event(
@@ -90,7 +92,15 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _event(
         "event_too_large", "More than 512 KiB, and not an append.", "Send less; append audio instead of items of it."
     ),
-    _event("conversation_too_long", "2,000 items.", "Delete some, or begin a new session."),
+    _event("conversation_too_long", "2,000 items, or 4 MiB of text.", "Delete some, or begin a new session."),
+    _event("too_many_responses", "Too many responses beside the conversation.", "Wait for one to end."),
+    ErrorDefinition(
+        "event",
+        "store_full",
+        "server_error",
+        "The store is nearly full: only what finishes a turn is accepted.",
+        "Send it again when `degraded` no longer lists it.",
+    ),
     ErrorDefinition("connect", "invalid_api_key", "invalid_request_error", "The key is invalid.", "Check it.", 3000),
     ErrorDefinition(
         "connect", "missing_model", "invalid_request_error", "The query names no model.", "Add `?model=`.", 4000
@@ -156,6 +166,7 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ErrorDefinition(
         "connect", "store_unavailable", "server_error", "The store accepts no writes.", "Try again in seconds.", 1013
     ),
+    ErrorDefinition("connect", "store_full", "server_error", "The store is filling up.", "Try again in seconds.", 1013),
     ErrorDefinition(
         "connect", "broker_lost", "server_error", "The store is unavailable.", "Try again in seconds.", 1013
     ),
@@ -179,6 +190,7 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _result("bad_provider_answer", "An engine refused, or its answer is invalid.", "See the server's log."),
     _result("internal_error", "Workers failed repeatedly.", "See the server's log."),
     _result("worker_lost", "Each worker that took the job died.", "See the server's log."),
+    _result("conversation_too_long", "What a language model would read is beyond 8 MiB.", "Delete items."),
     _result("job_timeout", "No worker answered in time.", "Try again."),
     _result("broker_lost", "The store is unavailable, or refuses writes.", "Try again; see `degraded` of the session."),
     _result(
@@ -199,6 +211,8 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("invalid_json", "The body is not JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
     _http("integer_above_max_value", "A number is too large.", "`param` names it, the message the bound.", 400),
+    _http("string_above_max_length", "A text is too long.", "`param` names it, the message the bound.", 400),
+    _http("array_above_max_length", "There are too many elements.", "`param` names it, the message the bound.", 400),
     _http("unknown_parameter", "An unknown field.", "Leave out what `param` names.", 400),
     _http("missing_required_parameter", "A field is missing.", "Add what `param` names.", 400),
     _http("invalid_model", "No such agent.", "See `GET /v1/models`.", 400),

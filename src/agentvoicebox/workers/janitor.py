@@ -9,6 +9,7 @@ from collections.abc import Callable
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
+from agentvoicebox.sessions.leaked_keys import LeakedKeys
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
 from agentvoicebox.storage.retention import Retention
@@ -25,7 +26,8 @@ async def serve_janitor(settings: Settings, announce_ready: Callable[[], None], 
     )
     try:
         announce_ready()
-        await Janitor(SessionDirectory(broker.connection, broker.subscriber), broker).run(stop)
+        directory = SessionDirectory(broker.connection, broker.subscriber)
+        await Janitor(directory, broker, LeakedKeys(broker.connection)).run(stop)
     finally:
         sweeping.cancel()  # the next sweep continues an interrupted one
         await asyncio.gather(sweeping, return_exceptions=True)

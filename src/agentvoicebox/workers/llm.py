@@ -30,6 +30,10 @@ from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 Delta = TextDelta | ToolCallDelta | Generated
 
+MAX_TEXT_BYTES = 256 * 1024  # of one answer; the longest a client may ask for is 4,096 tokens, some 20 KiB
+MAX_CALLS_BYTES = 256 * 1024  # names and arguments of the tool calls of one answer
+CALL_DELTA_BYTES = 32  # what a piece of a call takes beside its text
+
 CONTINUE_PROMPT = "Your last line was cut off in the middle. Go on exactly where it ends; repeat nothing of it."
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +87,7 @@ class LlmWork:
         job_id = task.claim.job.job_id
         said = PublishedText.of(await task.published())
         try:
-            deltas = self._deltas(request, job_id, said)
+            deltas = bounded(self._deltas(request, job_id, said), job_id, said)
         except ProviderError as error:
             await self._fail(task, error)
             return
@@ -115,6 +119,32 @@ class LlmWork:
         job_id = task.claim.job.job_id
         _log.warning("no answer from the language model", job_id=job_id, code=error.code)
         await task.publish(JobFailed(job_id, error.code or "provider_error", error.message), is_last=True)
+
+
+async def bounded(deltas: AsyncGenerator[Delta, None], job_id: str, said: PublishedText) -> AsyncGenerator[Delta, None]:
+    """An answer of at most MAX_TEXT_BYTES: a longer one ends as cut off by its length.
+
+    Raises:
+        BadProviderAnswer: the tool calls are longer than MAX_CALLS_BYTES; a part of one can't be run.
+    """
+    text_bytes = len(said.text.encode())
+    calls_bytes = sum(len(arguments.encode()) for arguments in said.calls.values())
+    async with aclosing(deltas) as stream:
+        async for delta in stream:
+            match delta:
+                case TextDelta(text=text):
+                    text_bytes += len(text.encode(errors="backslashreplace"))
+                    if text_bytes > MAX_TEXT_BYTES:
+                        yield Generated(job_id, "length", 0, text_bytes // 4)
+                        return
+                case ToolCallDelta(name=name, arguments=arguments):
+                    written = (name or "") + arguments
+                    calls_bytes += CALL_DELTA_BYTES + len(written.encode(errors="backslashreplace"))
+                    if calls_bytes > MAX_CALLS_BYTES:
+                        raise BadProviderAnswer("the language model's tool calls are too long")
+                case _:
+                    pass
+            yield delta
 
 
 def merged(batch: Sequence[Delta]) -> list[Delta]:

@@ -32,8 +32,10 @@ from agentvoicebox.storage.vault import Vault
 from agentvoicebox.workers.health import WorkerHealth, single_engine_check
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
-SLOTS = 256  # claimed batches; they are small, and one transaction writes them all
+SLOTS = 256  # claimed batches; most are small, and one transaction writes them all
+HELD_BYTES = 16 * 1024 * 1024  # of all claimed batches: the rest waits in the stream
 MOST_AT_ONCE = 128  # batches in one transaction
+MOST_BYTES_AT_ONCE = 4 * 1024 * 1024  # in one transaction; a larger batch is alone in its own
 PATIENT = Backoff(first_s=0.1, factor=2.0, longest_s=5.0, tries=1 << 60, spread=0.5)
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class _PendingBatch(msgspec.Struct, frozen=True, eq=False):
     timed: TimedBatch
     written: "asyncio.Future[bool]"
     attempt: int
+    payload_bytes: int
 
     @property
     def is_retried(self) -> bool:
@@ -90,7 +93,8 @@ class RecorderWork:
         job = task.claim.job
         batch = _decoder.decode(job.payload)
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_PendingBatch(TimedBatch(batch, job.submitted_s), written, task.claim.attempt))
+        timed = TimedBatch(batch, job.submitted_s)
+        self._waiting.append(_PendingBatch(timed, written, task.claim.attempt, len(job.payload)))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
         if not await written:
@@ -116,7 +120,14 @@ class RecorderWork:
             return [chosen]
         tenant_id = chosen.timed.batch.tenant_id
         others = (each for each in self._waiting if each.timed.batch.tenant_id == tenant_id and not each.is_suspect)
-        return list(itertools.islice(others, MOST_AT_ONCE))
+        group: list[_PendingBatch] = []
+        group_bytes = 0
+        for each in itertools.islice(others, MOST_AT_ONCE):
+            group_bytes += each.payload_bytes
+            if group and group_bytes > MOST_BYTES_AT_ONCE:
+                break
+            group.append(each)
+        return group
 
     async def _write(self, group: list[_PendingBatch]) -> None:
         failures = 0
@@ -169,7 +180,8 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
         await broker.queue_age_s(JobKind.RECORD)
         announce_ready()
         async with health.watching():
-            await Runner(broker, JobKind.RECORD, name, slots=SLOTS, work=work).run(stop)
+            runner = Runner(broker, JobKind.RECORD, name, slots=SLOTS, work=work, held_bytes=HELD_BYTES)
+            await runner.run(stop)
     finally:
         await work.close()
         await postgres.close()

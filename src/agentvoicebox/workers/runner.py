@@ -20,10 +20,19 @@ import structlog
 from agentvoicebox.broker.keys import HEARTBEAT_S, max_attempts
 from agentvoicebox.engine.inputs import WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
-from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
-from agentvoicebox.ports.broker import AudioEntry, Broker, Claim, JobKind, JobResult
+from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, BrokerLost
+from agentvoicebox.ports.broker import (
+    MAX_RESULT_AUDIO_BYTES,
+    MAX_RESULT_BYTES,
+    AudioEntry,
+    Broker,
+    Claim,
+    JobKind,
+    JobResult,
+)
 
 CLAIM_WAIT_S = 1.0
+CLAIM_BYTES = 4 * 1024 * 1024  # of one claim, where bytes are counted
 DRAIN_S = 8.0  # below the ten seconds after which the supervisor kills a worker
 CANCEL_GRACE_S = 1.0  # work that ignores its cancellation this long is cancelled as a task
 PAUSE_S = 0.2  # between claims while the store is away; the broker has already retried
@@ -73,10 +82,14 @@ class Task:
 
         Raises:
             ClaimLost: the job is no longer this worker's. BrokerLost: the store is away.
+            BadProviderAnswer: the result is too large for the store.
         """
         if self.is_cancelled:
             raise ClaimLost(self.claim.job.job_id)
-        if not await self._broker.publish(self.claim, _encoder.encode(result), audio=audio, is_last=is_last):
+        body = _encoder.encode(result)
+        if len(body) > MAX_RESULT_BYTES or len(audio) > MAX_RESULT_AUDIO_BYTES:
+            raise BadProviderAnswer(f"a result of {len(body)} bytes and {len(audio)} of audio is too large")
+        if not await self._broker.publish(self.claim, body, audio=audio, is_last=is_last):
             self.cancel()
             raise ClaimLost(self.claim.job.job_id)
         self.is_ended = is_last
@@ -106,6 +119,7 @@ class Runner:
             another attempt; the last attempt and an error that is not retryable end it with a JobFailed result.
         drain_s: how long a stopping runner waits for claimed jobs before it hands them back.
         on_failure: called when an engine failed a job.
+        held_bytes: what all claimed jobs may have together, and one more job; None: `slots` alone bounds them.
     """
 
     def __init__(
@@ -119,6 +133,7 @@ class Runner:
         drain_s: float = DRAIN_S,
         heartbeat_s: float = HEARTBEAT_S,
         on_failure: Callable[[], None] = lambda: None,
+        held_bytes: int | None = None,
     ) -> None:
         self._broker = broker
         self._kind = kind
@@ -128,6 +143,7 @@ class Runner:
         self._drain_s = drain_s
         self._heartbeat_s = heartbeat_s
         self._on_failure = on_failure
+        self._held_bytes = held_bytes
         self._running: dict[asyncio.Task[None], Task] = {}
         self._slot_freed = asyncio.Event()
 
@@ -154,13 +170,13 @@ class Runner:
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                free = self._slots - len(self._running)
-                if free <= 0:
+                free, free_bytes = self._slots - len(self._running), self._free_bytes()
+                if free <= 0 or (free_bytes is not None and free_bytes <= 0):
                     self._slot_freed.clear()
                     await _first(stopped, asyncio.create_task(self._slot_freed.wait()))
                     continue
                 claiming = asyncio.create_task(
-                    self._broker.claim(self._kind, self._worker, slots=free, wait_s=CLAIM_WAIT_S)
+                    self._broker.claim(self._kind, self._worker, slots=free, wait_s=CLAIM_WAIT_S, most_bytes=free_bytes)
                 )
                 if not await _first(stopped, claiming):
                     break  # `release_consumer` requeues a job that was claimed at this moment
@@ -172,6 +188,12 @@ class Runner:
                     await _first(stopped, asyncio.create_task(asyncio.sleep(PAUSE_S)))
         finally:
             stopped.cancel()
+
+    def _free_bytes(self) -> int | None:
+        if self._held_bytes is None:
+            return None
+        held = sum(len(task.claim.job.payload) for task in self._running.values())
+        return min(CLAIM_BYTES, self._held_bytes - held)
 
     def _start(self, claim: Claim) -> None:
         task = Task(self._broker, claim)

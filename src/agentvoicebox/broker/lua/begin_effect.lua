@@ -1,6 +1,7 @@
 -- A call of a tool with side effects requests to begin. Returns the call that holds the effect.
 --
 -- KEYS[1]  hash of the session's side effects
+-- KEYS[2]  the session: while it is there, its effects have no time to live
 -- ARGV     call, same, response, nonce, now, until, ttl
 --          call: digest of the call's id, name and arguments; same: digest of name and arguments alone
 --
@@ -34,5 +35,5 @@ if twin then
 end
 
 redis.call('HSET', KEYS[1], 'b:' .. call, nonce .. ' ' .. till, 's:' .. same, response .. ' ' .. call)
-redis.call('EXPIRE', KEYS[1], ARGV[7])
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('PERSIST', KEYS[1]) else redis.call('EXPIRE', KEYS[1], ARGV[7]) end
 return {call, '0', false}

@@ -47,6 +47,7 @@ class HealthMonitor:
         self._metrics = metrics
         self._interval_s = interval_s
         self._modes: tuple[str, ...] = ()
+        self._memory_level = health.memory_level
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check until `stop`."""
@@ -76,5 +77,11 @@ class HealthMonitor:
         if modes != self._modes:
             log.warning("degraded modes have changed", degraded=modes)
             self._modes = modes
+        health = self._health
+        if health.memory_level is not self._memory_level:
+            self._memory_level = health.memory_level
+            level, share = self._memory_level.name.lower(), round(health.memory_share, 2)
+            log.warning("the level of the store's memory has changed", level=level, memory_share=share)
+        self._metrics.set_store_memory(health.memory_share, int(health.memory_level))
         self._metrics.set_degraded({mode.value: mode.value in modes for mode in Mode}, self._health.load.wait_s)
         self._on_checked()

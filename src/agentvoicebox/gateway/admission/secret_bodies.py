@@ -11,7 +11,7 @@ import msgspec
 from agentvoicebox.agents import Agents
 from agentvoicebox.errors import ClientError
 from agentvoicebox.tenancy.client_secrets import LEAST_S, MOST_S, USUAL_S
-from agentvoicebox.wire import checks, legacy
+from agentvoicebox.wire import bounds, checks, legacy
 from agentvoicebox.wire.dialect import session_to_beta
 from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire
 
@@ -92,6 +92,7 @@ def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> Session
 def _request(session: dict[str, Any], kind: Kind, seconds: int, agents: Agents, session_id: str) -> SecretRequest:
     session = {name: value for name, value in session.items() if name not in ("id", "object", "expires_at")}
     session["type"] = kind
+    bounds.check_options(legacy.session_to_ga(session), "session")
     if kind == "transcription":
         session.pop("model", None)
         base = SessionConfig(type="transcription", id=session_id)

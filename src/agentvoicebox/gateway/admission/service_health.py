@@ -8,11 +8,16 @@ operators see. Reads no clock and asks no server: `health_monitor` checks.
     language_model_unavailable       the agent's language models are away             an apology, spoken
     speech_synthesis_unavailable     no worker speaks                                 the words of each answer
     tools_unavailable                no worker runs tools                             answers without them
-    store_unavailable                the store refuses writes, is full, or is away    what it had; no new calls are admitted
+    store_full                       the store is nearly full                         what finishes its turns; nothing new
+    store_unavailable                the store refuses writes, or is away             what it had; no new calls are admitted
     records_delayed                  PostgreSQL is away                               everything; its record comes later
+
+The store's memory has three levels. While it fills up, new calls are refused; when it is nearly full, so is new work of existing
+calls that no turn needs. Both begin long before the store is full and evicts keys with a time to live, of which no open call
+needs any (`broker/keys`).
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from agentvoicebox.broker.store_health import StoreHealth, WorkerPool
 from agentvoicebox.errors import Overloaded
@@ -24,10 +29,21 @@ ABSENT_S = 8.0
 # Checks, twice a second. A store that restarts misses one or two.
 BAD_CHECKS = 4
 GOOD_CHECKS = 6
-MEMORY_FULL = 0.90  # of the store's limit: beyond it new calls would take the room of those that exist
-MEMORY_FREE = 0.85
 RETRY_AFTER_S = 5.0
 QUEUES = (JobKind.STT, JobKind.LLM, JobKind.TTS, JobKind.TOOL)  # what callers wait for
+
+
+class MemoryLevel(IntEnum):
+    """How full the store is."""
+
+    FREE = 0
+    FILLING = 1  # no new calls
+    FULL = 2  # nor anything that no turn needs
+
+
+# From which share of the store's limit on a level holds, and below which it ends.
+LEVEL_BEGINS = {MemoryLevel.FILLING: 0.75, MemoryLevel.FULL: 0.85}
+LEVEL_ENDS = {MemoryLevel.FILLING: 0.70, MemoryLevel.FULL: 0.80}
 
 
 class Mode(StrEnum):
@@ -37,6 +53,7 @@ class Mode(StrEnum):
     NO_LLM = "language_model_unavailable"
     NO_TTS = "speech_synthesis_unavailable"
     NO_TOOLS = "tools_unavailable"
+    FULL_STORE = "store_full"
     NO_STORE = "store_unavailable"
     NO_RECORDS = "records_delayed"
 
@@ -56,6 +73,8 @@ class ServiceHealth:
     Attributes:
         absent: kinds of job that no worker takes.
         is_store_unavailable: the store takes nothing new.
+        memory_level: how full the store is.
+        memory_share: the last observation, 0 to 1.
         load: whether the workers keep up.
     """
 
@@ -63,11 +82,14 @@ class ServiceHealth:
         """`absent_s`: after so many seconds without a worker a kind is absent."""
         self.absent: frozenset[JobKind] = frozenset()
         self.is_store_unavailable = False
+        self.memory_level = MemoryLevel.FREE
+        self.memory_share = 0.0
         self.load = load or LoadShedder()
         self._absent_s = absent_s
         self._pools: dict[JobKind, WorkerPool] = {}
         self._seen_s: dict[JobKind, float] = {}
         self._in_a_row = 0  # checks that contradict `is_store_unavailable`
+        self._level_in_a_row = 0  # checks that contradict `memory_level`, in one direction
 
     def update(self, store: StoreHealth, now_s: float, *, late_s: float = 0.0) -> None:
         """The store answered a check. `late_s`: how late the check itself ran, as everything in this process does then."""
@@ -76,7 +98,8 @@ class ServiceHealth:
             if pool.alive or kind not in self._seen_s:
                 self._seen_s[kind] = now_s
         self.absent = frozenset(kind for kind, at_s in self._seen_s.items() if now_s - at_s >= self._absent_s)
-        self._judge_store(store.memory_share < (MEMORY_FREE if self.is_store_unavailable else MEMORY_FULL))
+        self._judge_store(True)
+        self._judge_memory(store.memory_share)
         waits_s = [
             pool.queue_age_s for kind, pool in store.worker_pools.items() if kind in QUEUES and kind not in self.absent
         ]
@@ -92,9 +115,36 @@ class ServiceHealth:
         if self._in_a_row >= (GOOD_CHECKS if self.is_store_unavailable else BAD_CHECKS):
             self.is_store_unavailable, self._in_a_row = not self.is_store_unavailable, 0
 
+    def _judge_memory(self, share: float) -> None:
+        self.memory_share = share
+        level = max(
+            (
+                each
+                for each in LEVEL_BEGINS
+                if share >= (LEVEL_ENDS if each <= self.memory_level else LEVEL_BEGINS)[each]
+            ),
+            default=MemoryLevel.FREE,
+        )
+        direction = (level > self.memory_level) - (level < self.memory_level)
+        self._level_in_a_row = direction if direction * self._level_in_a_row <= 0 else self._level_in_a_row + direction
+        if self._level_in_a_row >= BAD_CHECKS or self._level_in_a_row <= -GOOD_CHECKS:
+            self.memory_level, self._level_in_a_row = level, 0
+
+    @property
+    def takes_new_calls(self) -> bool:
+        """Whether the store has room for new calls."""
+        return not self.is_store_unavailable and self.memory_level is MemoryLevel.FREE
+
+    @property
+    def is_store_full(self) -> bool:
+        """Whether only what finishes a turn is accepted."""
+        return self.memory_level is MemoryLevel.FULL
+
     def modes(self, language_model: str) -> tuple[str, ...]:
         """What does not work for a call whose agent uses this language model, in the order of `Mode`."""
         found = {Mode.NO_STORE} if self.is_store_unavailable else set()
+        if self.is_store_full:
+            found.add(Mode.FULL_STORE)
         for kind, mode in MODE_OF.items():
             pool = self._pools.get(kind, WorkerPool())
             if kind in self.absent or pool.lacks(language_model if kind is JobKind.LLM else ""):
@@ -107,6 +157,12 @@ class ServiceHealth:
             return Overloaded(
                 "This server can't take new calls for a moment; please call again.",
                 code=Mode.NO_STORE.value,
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if self.memory_level is not MemoryLevel.FREE:
+            return Overloaded(
+                "This server's memory is filling up; please call again in a moment.",
+                code=Mode.FULL_STORE.value,
                 retry_after_s=RETRY_AFTER_S,
             )
         if not self.load.admit(calls):

@@ -18,8 +18,9 @@ from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import inputs
 from agentvoicebox.engine.turn import Turn
-from agentvoicebox.errors import ProviderError
+from agentvoicebox.errors import ProviderError, StoreFull
 from agentvoicebox.gateway.audio.arrival_times import ArrivalTimes
+from agentvoicebox.gateway.audio.backlog import Backlog
 from agentvoicebox.gateway.audio.input_decoder import InputDecoder
 from agentvoicebox.gateway.audio.utterance_delivery import Deliver, UtteranceDelivery
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
@@ -83,7 +84,9 @@ class Ingest:
         self._ring = AudioRing(config.kept_s, start_sample=config.start_sample)
         self._slot = batcher.open(self._on_vad_window)
         self._utterances = UtteranceDelivery(self._ring, deliver)
-        self.arrivals = ArrivalTimes(clock or SystemClock())
+        clock = clock or SystemClock()
+        self.arrivals = ArrivalTimes(clock)
+        self._backlog = Backlog(clock)
         self._judging: asyncio.Task[None] | None = None
         self._is_agent_speaking = False
         self._has_announced = False  # manual turns: AudioArrived was posted for the present buffer
@@ -127,6 +130,19 @@ class Ingest:
                 await self._slot.settled()
             elif start:
                 await asyncio.sleep(0)  # a long append must not keep the loop from other calls
+
+    def require_room(self, byte_count: int) -> None:
+        """Ask before feeding so many bytes of one event.
+
+        Raises:
+            StoreFull: the store is nearly full, and the caller is far ahead of time.
+        """
+        if not self._backlog.takes(byte_count / self._decoder.bytes_per_s):
+            raise StoreFull("The server's memory is nearly full; send audio as it is spoken.", param="audio")
+
+    def limit_backlog(self, is_limited: bool) -> None:
+        """The store is nearly full, or is so no longer: audio is taken only as fast as it is spoken, or as it comes."""
+        self._backlog.limit(is_limited)
 
     async def drain(self) -> None:
         """Return once every whole window of what was appended so far was judged.

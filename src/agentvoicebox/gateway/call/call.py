@@ -74,6 +74,8 @@ class Call:
         if modes != self._modes:
             self._modes = modes
             self._parts.mailbox.post(ModeChanged(modes))
+        self._parts.driver.is_store_full = health.is_store_full
+        self._parts.input_audio.limit_backlog(health.is_store_full)
         self._parts.jobs.on_health_checked(health.absent)
 
     def end(self, reason: str, code: int) -> None:

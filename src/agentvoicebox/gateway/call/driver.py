@@ -4,11 +4,16 @@ Everything that happens to a session is posted to one mailbox. For each input th
 log; the effects of a whole batch are then carried out together. No locks, no shared flags.
 """
 
+import msgspec
+
 from agentvoicebox.clock import Clock
+from agentvoicebox.engine import bounds
 from agentvoicebox.engine.effects import Effect
-from agentvoicebox.engine.inputs import Closing, Opened, Resumed, TimePassed
+from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Closing, Opened, Resumed, TimePassed
 from agentvoicebox.engine.session import Engine
+from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.byte_budget import ByteBudget
 from agentvoicebox.gateway.call.effect_executor import EffectExecutor
 from agentvoicebox.gateway.call.mailbox import Mailbox, PostedInput
 from agentvoicebox.gateway.call.outbox import Outbox
@@ -29,6 +34,9 @@ class Driver:
         log: where inputs are logged.
         observer: sees each step.
         input_audio: for the input position when time passes.
+
+    Attributes:
+        is_store_full: the client may add nothing that is not needed to finish a turn.
     """
 
     def __init__(
@@ -52,6 +60,8 @@ class Driver:
         self._began_s = clock.monotonic_s()
         self._engine: Engine | None = None
         self._is_halted = False
+        self.is_store_full = False
+        self._byte_budget = ByteBudget(clock)
         self._closing: Closing | None = None  # posted once the session is settled
 
     @property
@@ -125,11 +135,26 @@ class Driver:
     def _step(self, engine: Engine, posted: PostedInput) -> list[Effect]:
         if engine.is_closed:
             return []
+        posted = self._bounded(engine, posted)
         now_s = self.now_s
         effects = engine.receive(posted.given, now_s)
         self._log.append(now_s, posted.given)
         self._observer.stepped(posted, now_s, effects, self.now_s - now_s)
         return effects
+
+    def _bounded(self, engine: Engine, posted: PostedInput) -> PostedInput:
+        """The input; a client's event for which the session has no room becomes its refusal."""
+        if not isinstance(posted.given, ClientEventReceived):
+            return posted
+        event = posted.given.event
+        error: ClientError | RateLimited | None
+        error = bounds.refusal(engine.state, event, is_store_full=self.is_store_full)
+        error = error or self._byte_budget.charge(event)
+        if error is None:
+            return posted
+        param = error.param if isinstance(error, ClientError) else None
+        refused = ClientEventRejected(error.message, error.code, param, event.event_id, error.error_type)
+        return msgspec.structs.replace(posted, given=refused)
 
     async def _carry_out(self, effects: list[Effect]) -> None:
         """Jobs and log first; the client sees nothing that the store does not have."""

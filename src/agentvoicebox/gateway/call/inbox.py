@@ -13,7 +13,7 @@ from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.open_jobs import OpenJobs
 from agentvoicebox.gateway.call.socket import Writer
-from agentvoicebox.ports.broker import JobKind, JobResult, ResultStream
+from agentvoicebox.ports.broker import MAX_RESULT_AUDIO_BYTES, MAX_RESULT_BYTES, JobKind, JobResult, ResultStream
 from agentvoicebox.telemetry.logs import get_logger
 
 PCM_BYTES = 2  # a sample
@@ -53,6 +53,8 @@ class Inbox:
         if record.job_id not in self._jobs:
             return
         try:
+            if len(record.body) > MAX_RESULT_BYTES or len(record.audio) > MAX_RESULT_AUDIO_BYTES:
+                raise msgspec.ValidationError("too large")
             given = _decoder.decode(record.body)
         except msgspec.MsgspecError:
             log.error("a worker's record can't be decoded", job_id=record.job_id, kind=record.kind)

@@ -9,6 +9,7 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist, SendAudio
 from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.engine.jobs import Generate, JobRequest, Synthesise, Transcribe
+from agentvoicebox.errors import AgentVoiceBoxError, InvalidEvent
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.admission.service_health import MODE_OF
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
@@ -18,8 +19,19 @@ from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.gateway.call.replay import RestoredSession
 from agentvoicebox.gateway.call.restore_point import MS_SAMPLES, RestorePoint
-from agentvoicebox.ports.broker import AppendAudio, Cancel, Dispatch, Job, JobKind, SessionRef, Submit
-from agentvoicebox.storage.records import RecordBatch
+from agentvoicebox.ports.broker import (
+    MAX_JOB_BYTES,
+    AppendAudio,
+    Cancel,
+    Dispatch,
+    Job,
+    JobKind,
+    SessionRef,
+    Submit,
+)
+from agentvoicebox.storage.records import MAX_BATCH_BYTES, RecordBatch
+
+RECORD_STEP_S = 2e-6  # more than the resolution of a wall time as a float
 
 
 class CallIdentity(msgspec.Struct, frozen=True):
@@ -77,9 +89,13 @@ class SessionJobs:
             self._fail_without_worker(job_id, kind_of(request))
             return
         kind = self._open_jobs.opened(job_id, request, self._clock.monotonic_s())
+        refusal: AgentVoiceBoxError | None
         refusal = self._quota.token_refusal() if isinstance(request, Generate) else None
+        payload = msgspec.msgpack.encode(request)
+        if len(payload) > MAX_JOB_BYTES:
+            refusal = InvalidEvent("the conversation is too long for its workers", code="conversation_too_long")
         if refusal is None:
-            self._submit(job_id, kind, request)
+            self._put_job(job_id, kind, payload)
         match request:
             case Transcribe(start_sample=start_sample):
                 self._input_audio.open_utterance(job_id, start_sample)
@@ -119,15 +135,27 @@ class SessionJobs:
 
     def record(self, persists: Sequence[Persist]) -> None:
         """Have records written. They are a job, too, so a slow database never delays a call."""
+        at_s = self._clock.wall_s()
+        for number, payload in enumerate(self._record_payloads(tuple(persists))):
+            # The time orders batches, in steps of a microsecond.
+            submitted_s = at_s + number * RECORD_STEP_S
+            job_id = f"rec_{secrets.token_hex(10)}"
+            self._outbox.put(Submit(Job(job_id, JobKind.RECORD, self._session, payload, submitted_s, self._trace_id)))
+
+    def _record_payloads(self, persists: tuple[Persist, ...]) -> list[bytes]:
+        """One batch, or several where it would be larger than MAX_BATCH_BYTES; a single record is never divided."""
         batch = RecordBatch(
             self._session.tenant_id,
             self._session.session_id,
             self._trace_id,
-            tuple(persists),
+            persists,
             audio_in_ms=self._input_audio.position_samples // MS_SAMPLES,
         )
-        job_id = f"rec_{secrets.token_hex(10)}"
-        self._put_job(job_id, JobKind.RECORD, msgspec.msgpack.encode(batch))
+        payload = msgspec.msgpack.encode(batch)
+        if len(payload) <= MAX_BATCH_BYTES or len(persists) == 1:
+            return [payload]
+        half = len(persists) // 2
+        return self._record_payloads(persists[:half]) + self._record_payloads(persists[half:])
 
     def on_health_checked(self, absent: frozenset[JobKind]) -> None:
         """Give up open jobs whose workers are `absent`, and jobs that have timed out; new jobs of these kinds fail at once."""

@@ -15,6 +15,7 @@ from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.telemetry.logs import get_logger
 
 SNAPSHOT_EVERY = 200  # inputs, about two turns; their replay takes a few milliseconds (benchmarks/engine_steps.py)
+SNAPSHOT_EVERY_BYTES = 2 * 1024 * 1024  # of inputs: few, but large
 # A snapshot is saved when it is this old: a client that resumes can be sent again what lies after it.
 REPLAY_S = 30.0
 MAX_REPLAY_BYTES = 4 * 1024 * 1024  # of inputs; beyond it a snapshot is saved at any age
@@ -73,7 +74,8 @@ class SessionLogWriter:
         if engine.is_closed or (self._saving is not None and not self._saving.done()):
             return
         is_urgent, self._outbox.has_lost = self._outbox.has_lost, False
-        if is_urgent or (self._pending is None and self._received - self._covered >= SNAPSHOT_EVERY):
+        is_long = self._received - self._covered >= SNAPSHOT_EVERY or self._logged_bytes > SNAPSHOT_EVERY_BYTES
+        if is_urgent or (self._pending is None and is_long):
             self._ledger.keep_only(engine.state.jobs_out())
             ledger = msgspec.msgpack.encode(self._ledger)
             self._pending = _Snapshot(now_s, engine.snapshot(), ledger, self._received)

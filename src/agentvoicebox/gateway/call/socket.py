@@ -192,13 +192,15 @@ class Reader:
                 event = decode_client(message.get("bytes") or b"", is_text=False)
             else:
                 event = decode_client(text, dialect=self._dialect)
+            if isinstance(event, InputAudioBufferAppend):
+                self._input_audio.require_room(len(event.audio))
         except ClientError as error:
             await self._reject(error)
+            return
+        if isinstance(event, InputAudioBufferAppend):
+            await self._append_audio(event.audio)
         else:
-            if isinstance(event, InputAudioBufferAppend):
-                await self._append_audio(event.audio)
-            else:
-                await self._pass_on(event, len(text))
+            await self._pass_on(event, len(text))
 
     async def _take_large(self, fragments: Sequence[bytes]) -> None:
         """An append in a long frame is read in slices, all of them before any is used. Raises NoAppend."""
@@ -208,6 +210,7 @@ class Reader:
             for each in slices:
                 audio.append(each)
                 await asyncio.sleep(0)
+            self._input_audio.require_room(sum(map(len, audio)))
         except NoAppend:
             raise
         except ClientError as error:

@@ -22,7 +22,7 @@ class Readiness:
         """The HTTP status and the body."""
         state = self._state
         dependencies: dict[str, dict[str, Any]] = {}
-        is_ready = not state.sessions.is_draining and not state.health.is_store_unavailable
+        is_ready = not state.sessions.is_draining and state.health.takes_new_calls
         is_degraded = False
         began_s = state.clock.monotonic_s()
         try:
