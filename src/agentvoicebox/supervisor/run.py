@@ -26,6 +26,7 @@ from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+from agentvoicebox.supervisor.embedded.watch import until_ended
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
 
@@ -174,12 +175,12 @@ class Supervisor:
         self._report(server.name, "ready")
 
     async def _watch(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
-        """Restart a server when it dies; clients reconnect by themselves."""
+        """Restart a server when it dies or hangs; clients reconnect by themselves."""
         while True:
             if server.process is not None:
-                await server.process.wait()
+                status = await until_ended(server)
                 self._report(server.name, "died")
-                _log.error("a server died", server=server.name, status=server.process.returncode)
+                _log.error("a server died", server=server.name, status=status)
             try:
                 await self._start_server(server)
             except AgentVoiceBoxError as error:

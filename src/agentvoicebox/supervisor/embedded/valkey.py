@@ -1,17 +1,20 @@
 """Valkey on a unix socket, append-only file synced every second."""
 
+import asyncio
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
 from typing import IO
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from agentvoicebox.errors import BrokerLost, SettingsError
 from agentvoicebox.processes.child_command import child_command
 from agentvoicebox.supervisor.embedded.process import (
-    kill_process,
+    kill_group,
     package_folder,
     spawn,
     stop_orphan,
@@ -21,6 +24,7 @@ from agentvoicebox.supervisor.embedded.process import (
 
 MAX_MEMORY = "512mb"  # a call holds about 2 MB; when full, keys with a time to live are evicted first
 START_TIMEOUT_S = 30.0  # loading a large append-only file; an empty one takes 50 ms
+ANSWER_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 5.0  # Valkey refuses SIGTERM while it rewrites the append-only file
 
 
@@ -71,11 +75,27 @@ class EmbeddedValkey:
         await wait_until_ready(self._is_ready, self.process, START_TIMEOUT_S, failure)
 
     async def _is_ready(self) -> bool:
-        redis = Redis.from_url(self.url)
         try:
-            return bool(await redis.ping())
+            await self._ask()
         except (RedisError, OSError):
             return False
+        return True
+
+    async def answers(self) -> bool:
+        """Whether it answers within two seconds. A refusal is an answer: it loads its file, or a script runs."""
+        try:
+            await self._ask()
+        except (ResponseError, BusyLoadingError):
+            return True
+        except (RedisError, OSError):
+            return False
+        return True
+
+    async def _ask(self) -> None:
+        redis = Redis.from_url(self.url, retry=Retry(NoBackoff(), 0))
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await redis.ping()
         finally:
             await redis.aclose()
 
@@ -88,7 +108,7 @@ class EmbeddedValkey:
 
     def kill(self) -> None:
         """Kill it at once."""
-        kill_process(self.process)
+        kill_group(self.process)
 
 
 def valkey_binary() -> str:
