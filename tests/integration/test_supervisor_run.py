@@ -115,6 +115,27 @@ async def test_ctrl_c_drains_the_gateway_first_and_leaves_nothing_but_data(tmp_p
     assert {path.read_text() for path in data.glob("idle-*")} == {"drained"}
 
 
+async def test_what_callers_say_is_for_the_servers_user_alone_in_new_and_in_older_folders(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "interactions" / "archive").mkdir(parents=True)
+    older = [data, data / "interactions", data / "interactions" / "archive", data / "interactions" / "older.jsonl"]
+    older[-1].touch()
+    for path in older:
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    for _ in range(2):
+        async with serving(data, stt="idle") as server:
+            await server.until("STATUS system ready")
+            found = [data, *data.rglob("*")]
+            open_to_others = [path for path in found if path.lstat().st_mode & 0o077 and not path.is_socket()]
+            server.process.send_signal(signal.SIGINT)
+            assert await server.end() == 0
+        assert {path.name for path in found} >= {"appendonlydir", "PG_VERSION", "valkey.log", "older.jsonl"}
+        assert open_to_others == []
+        said = [line for line in server.lines if "other users could read" in line]
+        assert len(said) == (1 if older else 0)  # once, and no more once it is done
+        older = []
+
+
 async def test_a_dead_worker_is_started_again_at_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle") as server:

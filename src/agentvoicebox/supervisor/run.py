@@ -27,6 +27,7 @@ from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.supervisor.embedded.watch import until_ended
+from agentvoicebox.supervisor.private_files import create_private, make_private
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
 
@@ -92,6 +93,7 @@ class Supervisor:
             SettingsError: the data folder is in use, a package is missing, or a child can't start.
             BrokerLost, StorageLost: a server can't be reached.
         """
+        await asyncio.to_thread(make_private, self.settings.data_dir)
         if self._is_whole:
             await self._start_servers()
         if self._is_whole or needs("postgres_url", self._specs, self.settings):
@@ -248,6 +250,7 @@ async def serve(
     Raises:
         SettingsError, BrokerLost, StorageLost: the system can't start; no process is left running.
     """
+    create_private()
     supervisor = Supervisor(settings, on_status=on_status, out=out, children=children, is_whole=is_whole)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -172,6 +172,7 @@ async def _identity(folder: Path, sockets: Path) -> str:
     if await run_to_end(trial, folder.parent, DEVNULL) == 0:
         return "--user-namespace"
     uid, gid = unprivileged_ids()
+    folder.parent.chmod(folder.parent.stat().st_mode | 0o011)  # its user must pass through the data folder
     for each in (folder, sockets):
         if each.exists():
             for path in (each, *each.rglob("*")):

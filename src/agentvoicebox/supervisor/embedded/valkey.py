@@ -53,7 +53,7 @@ class EmbeddedValkey:
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises BrokerLost if it does not start."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         await stop_orphan(self._pid_file, self._folder, signal.SIGTERM)
         self._socket.unlink(missing_ok=True)
         program = [
