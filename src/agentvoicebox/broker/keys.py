@@ -7,6 +7,7 @@
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
     avb:ailing:<kind>                    hash    5 s                     unavailable engines: worker → engines
     avb:probe                            string  1 minute                whether the store takes writes
+    avb:rewritten                        string  1 day                   when the append-only file was last rewritten
     avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral secret: its owner and session
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
     avb:open:{tenant}                    zset    30 s, heartbeat 10 s    open sessions of the tenant, by expiry
@@ -20,7 +21,7 @@
     avb:audio:in:{tenant/session}:<job>  stream  10 min, until done      caller audio and marks of one utterance
     avb:log:{tenant/session}             stream  65 min                  engine inputs since the snapshot
     avb:snapshot:{tenant/session}        hash    65 min                  engine state and the last log entry it covers
-    avb:effects:{tenant/session}         hash    65 min                  side effects of tools: begun, and what they returned
+    avb:effects:{tenant/session}         hash    65 min, 2 after the end side effects of tools: begun, and what they returned
 
     channel                              carries
     avb:transcription:{tenant/session}   results of speech recognition (`generation`, `speech`, `tool` alike); sharded
@@ -42,6 +43,8 @@ RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session l
 DEAD_TTL_S = 86_400  # a dead job holds what people said: one day for inspection, no longer
 WAKE_TTL_S = 60
 PROBE_TTL_S = 60
+REWRITTEN_TTL_S = 86_400
+EFFECTS_AFTER_END_S = 120  # a side effect may end after its call, at most half a minute later
 UNHEALTHY_TTL_S = 5  # workers repeat the report every second
 
 RESULTS_MAX = 4096  # results; a long answer streams some 500 deltas
@@ -65,6 +68,7 @@ WITHOUT_TTL = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}ses
 """The only keys without a time to live."""
 
 PROBE = f"{PREFIX}probe"
+REWRITTEN = f"{PREFIX}rewritten"
 LIVE_SESSIONS = f"{PREFIX}sessions"
 SESSION_NOTICES = f"{PREFIX}sessions:notices"
 
@@ -165,7 +169,7 @@ def snapshot(session: SessionRef) -> str:
 
 
 def effects(session: SessionRef) -> str:
-    """Side effects of tools for the session. `forget` does not delete it: a side effect may end after its call."""
+    """Side effects of tools for the session. `forget` shortens its time to live: a side effect may end after its call."""
     return f"{PREFIX}effects:{tag(session)}"
 
 

@@ -24,6 +24,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.erasure import Erasure
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.supervisor.embedded.watch import until_ended
@@ -165,6 +166,11 @@ class Supervisor:
         await _all([self._start_server(server) for server in self._servers])
         self.settings = self.settings.model_copy(update=urls)
         self._watchers = [asyncio.create_task(self._watch(server)) for server in self._servers]
+        self._watchers += [
+            asyncio.create_task(Erasure(server.erasure_url).run(), name="erasure of deleted rows")
+            for server in self._servers
+            if isinstance(server, EmbeddedPostgres)
+        ]
 
     def _log_file(self, folder: Path, name: str) -> IO[bytes]:
         log = (folder / f"{name}.log").open("wb")  # overwritten at each start, so it stays small

@@ -114,7 +114,7 @@ class RedisLedger:
             where = keys.effects(session)
             pipe = self._connection.commands.pipeline(transaction=True)
             pipe.hsetnx(where, f"o:{call}", output)
-            pipe.expire(where, keys.SESSION_DATA_TTL_S)
+            pipe.expire(where, keys.SESSION_DATA_TTL_S, nx=True)  # the end of the session may have made it shorter
             await pipe.execute()
 
         await self._connection.call(write)

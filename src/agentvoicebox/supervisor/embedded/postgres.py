@@ -57,6 +57,11 @@ class EmbeddedPostgres:
         """URL of the superuser, for creating roles and databases."""
         return f"postgresql://postgres@/postgres?host={self._sockets}&port={POSTGRES_PORT}"
 
+    @property
+    def erasure_url(self) -> str:
+        """URL of the superuser in the database of records, for `Erasure`."""
+        return self.owner_url.replace("/postgres?", "/agentvoicebox?")
+
     async def start(self) -> None:
         """Start it and wait until it answers; creates the cluster if there is none.
 
@@ -79,6 +84,10 @@ class EmbeddedPostgres:
                     *("-c", "listen_addresses="),
                     *("-c", "shared_buffers=32MB"),
                     *("-c", "max_connections=60"),
+                    *("-c", "wal_recycle=off"),  # a recycled segment keeps old records
+                    # Details of an error contain the row, and a statement may contain words.
+                    *("-c", "log_error_verbosity=terse"),
+                    *("-c", "log_min_error_statement=panic"),
                 ],
                 die_with=signal.SIGINT,
                 identity=self._identity,

@@ -67,6 +67,8 @@ class EmbeddedValkey:
             *("--save", ""),
             *("--appendonly", "yes"),
             *("--appendfsync", "everysec"),
+            # A rewritten file in the format of snapshots would keep deleted entries of streams that have others.
+            *("--aof-use-rdb-preamble", "no"),
             *("--maxmemory", MAX_MEMORY),
             *("--maxmemory-policy", "volatile-lru"),
         ]
