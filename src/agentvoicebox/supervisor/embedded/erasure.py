@@ -1,8 +1,8 @@
 """Rows that were deleted from the embedded PostgreSQL leave its disk, too.
 
-PostgreSQL only marks a deleted row. Its bytes stay in the file of the table, also after a vacuum, until others replace them. Copies
-are in the write-ahead log and among the statistics of columns. So tables with deletions are rewritten, statistics are made anew, and
-the log is cut. A table is locked while it is rewritten: records wait meanwhile, calls do not.
+PostgreSQL only marks a deleted row. Its bytes stay in the file of the table, also after a vacuum, until others replace them.
+Copies are in the write-ahead log and among the statistics of columns. So tables with deletions are rewritten, statistics are
+made anew, and the log is cut. A table is locked while it is rewritten: records wait meanwhile, calls do not.
 """
 
 import asyncio
