@@ -27,7 +27,8 @@ specs = tuple(
     for name, function in (argument.split("=") for argument in sys.argv[2:])
 )
 settings = Settings.load(data_dir=sys.argv[1])
-asyncio.run(serve(settings, on_status=lambda status: print("STATUS", status, flush=True), out=sys.stdout, children=specs))
+on_status = lambda status: print("STATUS", status, flush=True)
+sys.exit(asyncio.run(serve(settings, on_status=on_status, out=sys.stdout, children=specs)))
 """
 
 
@@ -202,11 +203,33 @@ async def test_everything_dies_with_a_killed_supervisor_and_the_next_start_works
 
 
 @pytest.mark.parametrize("moment", ["STATUS postgres starting", "STATUS migrations starting", "STATUS stt starting"])
-async def test_a_signal_in_the_middle_of_starting_leaves_nothing(tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_in_the_middle_of_starting_leaves_nothing(
+    tmp_path: Path, moment: str, which: signal.Signals
+) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle", gateway="idle") as server:
         await server.until(moment)
-        server.process.send_signal(signal.SIGINT)
-        assert await server.end() == 0
+        server.process.send_signal(which)
+        assert await server.end() == 128 + which  # it did not serve
     assert processes_of(data) == []
     assert left_in(data) <= {"valkey", "postgres", "postgres.draft", "log"}
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_while_the_program_is_loaded_ends_it_without_a_trace(which: signal.Signals) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "importtime", "-m", "agentvoicebox.cli", "serve"),
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "src:."},
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while not (await process.stdout.readline()).rstrip().endswith(b"typer"):
+            pass
+        process.send_signal(which)
+        rest = (await process.stdout.read()).decode()
+        assert await process.wait() == -which
+    assert "Traceback" not in rest and "KeyboardInterrupt" not in rest

@@ -58,12 +58,14 @@ def serve(
     if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
         settings = load_settings(**given, log_format="console")  # the log goes to a terminal
     configure(service="supervisor", level=settings.log_level, format=settings.log_format)
-    if not role:
-        asyncio.run(run.serve(settings, on_status=_shown(settings, ROLES)))
-        return
-    specs = children(role)
-    check_needs(specs, settings)
-    asyncio.run(run.serve(settings, on_status=_shown(settings, role), children=specs, is_whole=False))
+    if role:
+        specs = children(role)
+        check_needs(specs, settings)
+        serving = run.serve(settings, on_status=_shown(settings, role), children=specs, is_whole=False)
+    else:
+        serving = run.serve(settings, on_status=_shown(settings, ROLES))
+    if status := asyncio.run(serving):
+        raise typer.Exit(status)
 
 
 def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status], None]:

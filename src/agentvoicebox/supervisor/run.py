@@ -250,8 +250,11 @@ async def serve(
     out: TextIO = sys.stderr,
     children: tuple[ChildSpec, ...] = CHILDREN,
     is_whole: bool = True,
-) -> None:
+) -> int:
     """Run everything until SIGINT or SIGTERM, then drain. A second signal kills all remaining processes.
+
+    Returns:
+        The exit status: 0 if everything was ready before the signal, else 128 and the signal's number, as shells give it.
 
     Raises:
         SettingsError, BrokerLost, StorageLost: the system can't start; no process is left running.
@@ -259,15 +262,19 @@ async def serve(
     create_private()
     supervisor = Supervisor(settings, on_status=on_status, out=out, children=children, is_whole=is_whole)
     asked = asyncio.Event()
+    status = 0
     loop = asyncio.get_running_loop()
 
-    def on_signal() -> None:
+    def on_signal(which: signal.Signals) -> None:
+        nonlocal status
         if asked.is_set():
             supervisor.kill()
+        elif not starting.done():
+            status = 128 + which
         asked.set()
 
     for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, on_signal)
+        loop.add_signal_handler(each, on_signal, each)
     starting = asyncio.create_task(supervisor.start())
     asking = asyncio.create_task(asked.wait())
     try:
@@ -282,3 +289,4 @@ async def serve(
         await supervisor.stop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(each)
+    return status
