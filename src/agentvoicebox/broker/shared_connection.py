@@ -72,7 +72,7 @@ class SharedConnection:
         except asyncio.CancelledError:  # the library has dropped the connection with it
             self._drop_connection(connection, RedisConnectionError("cut"))
             if not asked.done.cancelled():
-                asked.done.exception()  # nobody waits for it any more, and it would be logged as forgotten
+                asked.done.exception()  # unread, it would be logged when the future is collected
             raise
         return await asked.done
 
