@@ -133,7 +133,7 @@ async def webhook_server(sanity_url: str, core: int, *, fresh_s: float) -> Async
         "AVB_CACHE_TTL_S": str(fresh_s),
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agentvoicebox.supervisor.child", f"--parent={os.getpid()}", f"--ready-fd={writing}"),
+        *(sys.executable, "-m", "agentvoicebox.supervisor.child", f"--parent={os.getpid()}", f"--life-fd={writing}"),
         *("webhook", "webhook=agentvoicebox.webhook.role:serve_webhook"),
         env=environment,
         pass_fds=(writing,),
@@ -142,7 +142,7 @@ async def webhook_server(sanity_url: str, core: int, *, fresh_s: float) -> Async
     )
     os.close(writing)
     try:
-        if await asyncio.to_thread(os.read, reading, 64) != b"ready\n":
+        if await asyncio.to_thread(os.read, reading, 1) != b".":
             raise SystemExit("the webhook server did not start")
         os.sched_setaffinity(process.pid, {core})
         yield port, internal_port, process.pid

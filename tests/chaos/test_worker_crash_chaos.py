@@ -42,7 +42,7 @@ async def worker_process(
             reading, writing = os.pipe()
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
-                *(f"--parent={os.getpid()}", f"--ready-fd={writing}", "worker"),
+                *(f"--parent={os.getpid()}", f"--life-fd={writing}", "worker"),
                 f"worker=tests.kit.scripted_roles:{function}",
                 cwd=ROOT,
                 env=environment,
@@ -51,7 +51,7 @@ async def worker_process(
             processes.append(process)
             os.close(writing)
             with os.fdopen(reading, "rb") as pipe:
-                assert await asyncio.to_thread(pipe.read, 6) == b"ready\n"
+                assert await asyncio.to_thread(pipe.read, 1) == b"."
         yield processes
     finally:
         for process in processes:

@@ -1,7 +1,9 @@
 """The wire that everybody shares: each gets his own answer, whatever happens to the others."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -102,3 +104,39 @@ async def test_a_store_that_does_not_answer_is_given_up_in_time(redis_url: str, 
     await other.client_unpause()
     assert await wired.echo("again") == b"again"
     await wired.aclose()
+
+
+async def test_commands_that_are_given_up_while_a_stuck_store_takes_no_bytes_leave_no_error_behind(
+    tmp_path: Path,
+) -> None:
+    """An exception that nobody reads is logged by the loop when its future is collected."""
+    forgotten: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: forgotten.append(context["message"]))
+    is_stuck, is_over = asyncio.Event(), asyncio.Event()
+
+    async def get_stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"ECHO" not in (received := await reader.read(1024)):
+            writer.write(b"+OK\r\n" * received.count(b"SETINFO"))
+        is_stuck.set()
+        await is_over.wait()
+        writer.close()
+
+    path = str(tmp_path / "stuck.sock")
+    server = await asyncio.start_unix_server(get_stuck, path, limit=1)
+    stuck = SharedRedis(ConnectionPool.from_url(f"unix://{path}", protocol=2), timeout_s=LONG_S)
+    asking = [asyncio.ensure_future(stuck.echo("x" * 1_000_000)) for _ in range(10)]
+    await is_stuck.wait()
+    for _ in asking:
+        await asyncio.sleep(0)  # all of them wait for room
+    for each in asking:
+        each.cancel()
+    assert all(isinstance(each, BaseException) for each in await asyncio.gather(*asking, return_exceptions=True))
+    del asking
+    is_over.set()
+    await stuck.aclose()
+    await stuck.connection_pool.disconnect()
+    server.close()
+    await server.wait_closed()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert forgotten == []

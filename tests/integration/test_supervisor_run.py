@@ -27,7 +27,8 @@ specs = tuple(
     for name, function in (argument.split("=") for argument in sys.argv[2:])
 )
 settings = Settings.load(data_dir=sys.argv[1])
-asyncio.run(serve(settings, on_status=lambda status: print("STATUS", status, flush=True), out=sys.stdout, children=specs))
+on_status = lambda status: print("STATUS", status, flush=True)
+sys.exit(asyncio.run(serve(settings, on_status=on_status, out=sys.stdout, children=specs)))
 """
 
 
@@ -115,6 +116,27 @@ async def test_ctrl_c_drains_the_gateway_first_and_leaves_nothing_but_data(tmp_p
     assert {path.read_text() for path in data.glob("idle-*")} == {"drained"}
 
 
+async def test_what_callers_say_is_for_the_servers_user_alone_in_new_and_in_older_folders(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "interactions" / "archive").mkdir(parents=True)
+    older = [data, data / "interactions", data / "interactions" / "archive", data / "interactions" / "older.jsonl"]
+    older[-1].touch()
+    for path in older:
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    for _ in range(2):
+        async with serving(data, stt="idle") as server:
+            await server.until("STATUS system ready")
+            found = [data, *data.rglob("*")]
+            open_to_others = [path for path in found if path.lstat().st_mode & 0o077 and not path.is_socket()]
+            server.process.send_signal(signal.SIGINT)
+            assert await server.end() == 0
+        assert {path.name for path in found} >= {"appendonlydir", "PG_VERSION", "valkey.log", "older.jsonl"}
+        assert open_to_others == []
+        said = [line for line in server.lines if "other users could read" in line]
+        assert len(said) == (1 if older else 0)  # once, and no more once it is done
+        older = []
+
+
 async def test_a_dead_worker_is_started_again_at_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle") as server:
@@ -181,11 +203,33 @@ async def test_everything_dies_with_a_killed_supervisor_and_the_next_start_works
 
 
 @pytest.mark.parametrize("moment", ["STATUS postgres starting", "STATUS migrations starting", "STATUS stt starting"])
-async def test_a_signal_in_the_middle_of_starting_leaves_nothing(tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_in_the_middle_of_starting_leaves_nothing(
+    tmp_path: Path, moment: str, which: signal.Signals
+) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle", gateway="idle") as server:
         await server.until(moment)
-        server.process.send_signal(signal.SIGINT)
-        assert await server.end() == 0
+        server.process.send_signal(which)
+        assert await server.end() == 128 + which  # it did not serve
     assert processes_of(data) == []
     assert left_in(data) <= {"valkey", "postgres", "postgres.draft", "log"}
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_while_the_program_is_loaded_ends_it_without_a_trace(which: signal.Signals) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "importtime", "-m", "agentvoicebox.cli", "serve"),
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "src:."},
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while not (await process.stdout.readline()).rstrip().endswith(b"typer"):
+            pass
+        process.send_signal(which)
+        rest = (await process.stdout.read()).decode()
+        assert await process.wait() == -which
+    assert "Traceback" not in rest and "KeyboardInterrupt" not in rest

@@ -245,7 +245,7 @@ async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_
         "AVB_INTERNAL_PORT": str(internal_port),
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agentvoicebox.supervisor.child", f"--parent={os.getpid()}", f"--ready-fd={writing}"),
+        *(sys.executable, "-m", "agentvoicebox.supervisor.child", f"--parent={os.getpid()}", f"--life-fd={writing}"),
         *("webhook", "webhook=agentvoicebox.webhook.role:serve_webhook"),
         cwd=Path(__file__).parents[2],
         env=environment,
@@ -254,7 +254,7 @@ async def test_sigterm_lets_the_last_caller_have_an_answer_and_lets_nobody_else_
     )
     os.close(writing)
     try:
-        assert await asyncio.wait_for(asyncio.to_thread(os.read, reading, 64), PATIENCE_S) == b"ready\n"
+        assert await asyncio.wait_for(asyncio.to_thread(os.read, reading, 1), PATIENCE_S) == b"."
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S
         ) as client:

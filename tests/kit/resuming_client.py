@@ -98,7 +98,7 @@ async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
-        *(f"--parent={os.getpid()}", f"--ready-fd={writing}", "gateway"),
+        *(f"--parent={os.getpid()}", f"--life-fd={writing}", "gateway"),
         "gateway=tests.kit.resuming_client:serve_gateway_child",
         cwd=ROOT,
         env=environment,
@@ -108,7 +108,7 @@ async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
     os.close(writing)
     try:
         with os.fdopen(reading, "rb") as pipe:
-            assert await asyncio.to_thread(pipe.read, 6) == b"ready\n"
+            assert await asyncio.to_thread(pipe.read, 1) == b"."
         yield process
     finally:
         if process.returncode is None:

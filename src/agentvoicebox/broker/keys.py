@@ -11,7 +11,7 @@
     avb:audio:in:{tenant/session}:<job>  stream  until done              caller audio and marks of one utterance
     avb:log:{tenant/session}             stream  with its session        engine inputs since the snapshot
     avb:snapshot:{tenant/session}        hash    with its session        engine state and the last log entry it covers
-    avb:effects:{tenant/session}         hash    its session and 65 min  side effects of tools: begun, and what they returned
+    avb:effects:{tenant/session}         hash    its session and 2 min   side effects of tools: begun, and what they returned
     avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
     avb:open:{tenant}                    zset    30 s, heartbeat 10 s    open sessions of the tenant, by expiry
     avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with one key
@@ -21,6 +21,7 @@
     avb:wake:<reader>                    stream  1 minute                wakes one blocked utterance reader
     avb:ailing:<kind>                    hash    5 s                     unavailable engines: worker → engines
     avb:probe                            string  1 minute                whether the store takes writes
+    avb:rewritten                        string  1 day                   when the append-only file was last rewritten
 
 A store that is full evicts keys with a time to live, the least recently used first (`volatile-lru`). So what an open call needs
 has none: these keys live with their session, and are deleted when it ends, by its gateway or by the janitor. A key of a session
@@ -51,6 +52,8 @@ RECORD_JOB_TTL_S = 86_400  # records wait for PostgreSQL longer than a session l
 DEAD_TTL_S = 86_400  # a dead job holds what people said: one day for inspection, no longer
 WAKE_TTL_S = 60
 PROBE_TTL_S = 60
+REWRITTEN_TTL_S = 86_400
+EFFECTS_AFTER_END_S = 120  # a side effect may end after its call, at most half a minute later
 UNHEALTHY_TTL_S = 5  # workers repeat the report every second
 
 RESULTS_MAX = 4096  # results; a long answer streams some 500 deltas
@@ -77,6 +80,7 @@ WITHOUT_TTL = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}ses
 """The only keys without a time to live that belong to no session."""
 
 PROBE = f"{PREFIX}probe"
+REWRITTEN = f"{PREFIX}rewritten"
 LIVE_SESSIONS = f"{PREFIX}sessions"
 SESSION_NOTICES = f"{PREFIX}sessions:notices"
 
@@ -200,7 +204,7 @@ def snapshot(session: SessionRef) -> str:
 
 
 def effects(session: SessionRef) -> str:
-    """Side effects of tools for the session. `forget` does not delete it: a side effect may end after its call."""
+    """Side effects of tools for the session. `forget` shortens its time to live: a side effect may end after its call."""
     return f"{PREFIX}effects:{tag(session)}"
 
 

@@ -77,7 +77,7 @@ class SessionStreams:
         return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
 
     async def forget(self, session: SessionRef) -> None:
-        """See Broker. Record jobs are kept: they outlive their session, as the results of its side effects do for a while."""
+        """See Broker. Record jobs are kept: they outlive their session. So are side effects, for a moment: they may still end."""
 
         async def delete() -> None:
             redis = self._connection.commands
@@ -98,5 +98,6 @@ class SessionStreams:
                 *(keys.audio_in(session, job_id) for job_id in job_ids),
             ]
             await redis.unlink(*doomed)
+            await redis.expire(keys.effects(session), keys.EFFECTS_AFTER_END_S)
 
         await self._connection.call(delete)

@@ -71,6 +71,8 @@ class SharedConnection:
             self._drop_connection(connection, error)
         except asyncio.CancelledError:  # the library has dropped the connection with it
             self._drop_connection(connection, RedisConnectionError("cut"))
+            if not asked.done.cancelled():
+                asked.done.exception()  # unread, it would be logged when the future is collected
             raise
         return await asked.done
 

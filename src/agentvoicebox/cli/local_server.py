@@ -109,8 +109,10 @@ async def local_server(
 
 
 def _log_in(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "serve.log"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = folder / "serve.log"
+    log.touch(mode=0o600)
+    return log
 
 
 async def _read(process: Process, progress: Progress, is_ready: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor import run
 from agentvoicebox.supervisor.roles import ROLES, check_needs, children
+from agentvoicebox.telemetry.logs import configure
 
 EVERYTHING_READY = "ready after"  # start of the line after the last step
 COLOURS = {"ready": "green", "died": "red", "stopping": "dim", "stopped": "dim"}
@@ -56,12 +57,15 @@ def serve(
     settings = load_settings(**given)
     if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
         settings = load_settings(**given, log_format="console")  # the log goes to a terminal
-    if not role:
-        asyncio.run(run.serve(settings, on_status=_shown(settings, ROLES)))
-        return
-    specs = children(role)
-    check_needs(specs, settings)
-    asyncio.run(run.serve(settings, on_status=_shown(settings, role), children=specs, is_whole=False))
+    configure(service="supervisor", level=settings.log_level, format=settings.log_format)
+    if role:
+        specs = children(role)
+        check_needs(specs, settings)
+        serving = run.serve(settings, on_status=_shown(settings, role), children=specs, is_whole=False)
+    else:
+        serving = run.serve(settings, on_status=_shown(settings, ROLES))
+    if status := asyncio.run(serving):
+        raise typer.Exit(status)
 
 
 def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status], None]:

@@ -1,11 +1,13 @@
 """A child process: serves its roles until it is stopped, and dies with its parent.
 
-    python -m agentvoicebox.supervisor.child --parent=PID --ready-fd=N NAME ROLE=MODULE:FUNCTION…
+    python -m agentvoicebox.supervisor.child --parent=PID --life-fd=N NAME ROLE=MODULE:FUNCTION…
 
-Settings are read from the environment. `ready` is written to the pipe N when each role has announced itself.
+Settings are read from the environment. The first byte in the pipe N says that each role is ready. From then on the event loop
+writes one each second, so that a loop that is stuck is silent.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
@@ -22,6 +24,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.roles import load
 from agentvoicebox.telemetry.logs import configure
 
+BEAT_S = 1.0
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: a restart would fail again
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -75,11 +78,12 @@ def main(arguments: list[str]) -> int:
     name, *role_arguments = [argument for argument in arguments if not argument.startswith("--")]
     roles = dict(argument.split("=", 1) for argument in role_arguments)
     set_parent_death_signal(int(options["parent"]))
-    ready_fd = int(options["ready-fd"])
+    life_fd = int(options["life-fd"])
+    os.set_blocking(life_fd, False)
     try:
         settings = load_settings()
         configure(service=name, level=settings.log_level, format=settings.log_format)
-        uvloop.run(serve(roles, settings, lambda: _signal_ready(ready_fd)))
+        uvloop.run(serve(roles, settings, lambda: _prove_life(life_fd)))
     except AgentVoiceBoxError as error:
         return _explain([error])
     except BaseExceptionGroup as group:
@@ -97,8 +101,11 @@ def _explain(errors: list[AgentVoiceBoxError]) -> int:
     return 1 if all(error.retryable for error in errors) else EXIT_CONFIG
 
 
-def _signal_ready(fd: int) -> None:
-    os.write(fd, b"ready\n")
+def _prove_life(fd: int) -> None:
+    """Write one byte now and one each second, from the event loop."""
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):  # a parent that does not read, or has ended
+        os.write(fd, b".")
+    asyncio.get_running_loop().call_later(BEAT_S, _prove_life, fd)
 
 
 def _leaves(group: BaseExceptionGroup) -> list[AgentVoiceBoxError]:

@@ -1,4 +1,4 @@
-"""One child process, seen from its parent: started, awaited until ready, restarted when it dies, stopped.
+"""One child process, seen from its parent: started, awaited until ready, killed when it hangs, restarted when it dies, stopped.
 
 Handles one process; the order in which processes start and stop is in `run`.
 """
@@ -16,12 +16,14 @@ import structlog
 
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.supervisor.child import EXIT_CONFIG
+from agentvoicebox.supervisor.liveness import Liveness
 from agentvoicebox.supervisor.roles import ChildSpec
 
 FIRST_PAUSE_S = 0.5  # the first restart is immediate, the second waits this long, and so on, doubling
 LONGEST_PAUSE_S = 10.0
 STABLE_S = 30.0  # a child that lived this long starts with a clean record
 TRIES_BEFORE_READY = 3  # after this many failed starts a child counts as broken
+HUNG_AFTER_S = 12.0  # replaced within 15 s of its last sign of life
 READ_BYTES = 65_536
 LAST_WORDS_S = 1.0
 
@@ -126,7 +128,7 @@ class ChildProcess:
                 sys.executable,
                 *("-m", "agentvoicebox.supervisor.child"),
                 f"--parent={os.getpid()}",
-                f"--ready-fd={writing}",
+                f"--life-fd={writing}",
                 self.spec.name,
                 *(f"{role.name}={role.target}" for role in self.spec.roles),
                 env=self._environment,
@@ -142,26 +144,37 @@ class ChildProcess:
         finally:
             os.close(writing)
         loop = asyncio.get_running_loop()
-        loop.add_reader(reading, self._on_ready_pipe, reading)
+        life = Liveness(HUNG_AFTER_S)
+        loop.add_reader(reading, self._on_life, reading, life)
         speaking = asyncio.create_task(self._pass_on_output(self.process))
+        watching = asyncio.create_task(self._kill_if_hung(life), name=f"life of {self.spec.name}")
         try:
             status = await self.process.wait()
             # Read the last output, with a timeout: a grandchild may keep the pipe open.
             await asyncio.wait({speaking}, timeout=LAST_WORDS_S)
             return self.process.pid, status
         finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            for task in (speaking, watching):
+                task.cancel()
+            await asyncio.gather(speaking, watching, return_exceptions=True)
             loop.remove_reader(reading)
             os.close(reading)
 
-    def _on_ready_pipe(self, reading: int) -> None:
-        if os.read(reading, 64):
+    def _on_life(self, reading: int, life: Liveness) -> None:
+        if not os.read(reading, READ_BYTES):  # it closed the pipe: it is dying
+            asyncio.get_running_loop().remove_reader(reading)
+            return
+        is_first = not life.has_begun
+        life.heard()
+        if is_first:
             self._on_change(self.spec.name, "ready")
             if self._ready is not None and not self._ready.done():
                 self._ready.set_result(None)
-        else:  # it closed the pipe: it is dying
-            asyncio.get_running_loop().remove_reader(reading)
+
+    async def _kill_if_hung(self, life: Liveness) -> None:
+        silent_s = await life.until_hung()
+        _log.error("a child is hung and is killed", child=self.spec.name, silent_s=round(silent_s, 1))
+        self.kill()
 
     async def _pass_on_output(self, process: Process) -> None:
         """Whole lines, so that lines of several children never mix."""

@@ -25,8 +25,11 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
+from agentvoicebox.supervisor.embedded.erasure import Erasure
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+from agentvoicebox.supervisor.embedded.watch import until_ended
+from agentvoicebox.supervisor.private_files import create_private, make_private
 from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
 from agentvoicebox.workers.runner import worker_name
 
@@ -92,6 +95,7 @@ class Supervisor:
             SettingsError: the data folder is in use, a package is missing, or a child can't start.
             BrokerLost, StorageLost: a server can't be reached.
         """
+        await asyncio.to_thread(make_private, self.settings.data_dir)
         if self._is_whole:
             await self._start_servers()
         if self._is_whole or needs("postgres_url", self._specs, self.settings):
@@ -163,6 +167,11 @@ class Supervisor:
         await _all([self._start_server(server) for server in self._servers])
         self.settings = self.settings.model_copy(update=urls)
         self._watchers = [asyncio.create_task(self._watch(server)) for server in self._servers]
+        self._watchers += [
+            asyncio.create_task(Erasure(server.erasure_url).run(), name="erasure of deleted rows")
+            for server in self._servers
+            if isinstance(server, EmbeddedPostgres)
+        ]
 
     def _log_file(self, folder: Path, name: str) -> IO[bytes]:
         log = (folder / f"{name}.log").open("wb")  # overwritten at each start, so it stays small
@@ -175,12 +184,12 @@ class Supervisor:
         self._report(server.name, "ready")
 
     async def _watch(self, server: EmbeddedValkey | EmbeddedPostgres) -> None:
-        """Restart a server when it dies; clients reconnect by themselves."""
+        """Restart a server when it dies or hangs; clients reconnect by themselves."""
         while True:
             if server.process is not None:
-                await server.process.wait()
+                status = await until_ended(server)
                 self._report(server.name, "died")
-                _log.error("a server died", server=server.name, status=server.process.returncode)
+                _log.error("a server died", server=server.name, status=status)
             try:
                 await self._start_server(server)
             except AgentVoiceBoxError as error:
@@ -242,24 +251,32 @@ async def serve(
     out: TextIO = sys.stderr,
     children: tuple[ChildSpec, ...] = CHILDREN,
     is_whole: bool = True,
-) -> None:
+) -> int:
     """Run everything until SIGINT or SIGTERM, then drain. A second signal kills all remaining processes.
+
+    Returns:
+        The exit status: 0 if everything was ready before the signal, else 128 and the signal's number, as shells give it.
 
     Raises:
         SettingsError, BrokerLost, StorageLost: the system can't start; no process is left running.
     """
     raise_descriptor_limit()
+    create_private()
     supervisor = Supervisor(settings, on_status=on_status, out=out, children=children, is_whole=is_whole)
     asked = asyncio.Event()
+    status = 0
     loop = asyncio.get_running_loop()
 
-    def on_signal() -> None:
+    def on_signal(which: signal.Signals) -> None:
+        nonlocal status
         if asked.is_set():
             supervisor.kill()
+        elif not starting.done():
+            status = 128 + which
         asked.set()
 
     for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, on_signal)
+        loop.add_signal_handler(each, on_signal, each)
     starting = asyncio.create_task(supervisor.start())
     asking = asyncio.create_task(asked.wait())
     try:
@@ -274,3 +291,4 @@ async def serve(
         await supervisor.stop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(each)
+    return status

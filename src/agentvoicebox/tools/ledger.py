@@ -91,7 +91,7 @@ class RedisLedger:
             new_nonce().hex(),
             self._clock.wall_s(),
             until_s,
-            keys.SESSION_DATA_TTL_S,
+            keys.EFFECTS_AFTER_END_S,
         ]
         where = [keys.effects(key.session), keys.session_hash(key.session)]
         call, ends, output = await self._connection.call(
@@ -111,7 +111,7 @@ class RedisLedger:
     async def finish(self, session: SessionRef, call: str, output: str) -> None:
         """See Ledger."""
         where = [keys.effects(session), keys.session_hash(session)]
-        arguments = [f"o:{call}", output, keys.SESSION_DATA_TTL_S]
+        arguments = [f"o:{call}", output, keys.EFFECTS_AFTER_END_S]
         await self._connection.call(lambda: self._finish(self._connection.commands, where, arguments))
 
 

@@ -1,4 +1,4 @@
-"""The janitor as a role: cleans up sessions whose gateway is gone, and deletes records that are old enough.
+"""The janitor as a role: cleans up sessions whose gateway is gone, deletes old records, and cleans the disk of the store.
 
 One is enough; any number may run.
 """
@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.broker.store_cleaner import StoreCleaner
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.sessions.leaked_keys import LeakedKeys
@@ -21,15 +22,19 @@ async def serve_janitor(settings: Settings, announce_ready: Callable[[], None], 
     """The role: sweeps until `stop`. While the store or PostgreSQL is away it waits."""
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
-    sweeping = asyncio.create_task(
-        Retention(postgres, default_rules(settings), also=[GATE]).run(stop), name="retention of records"
-    )
+    retention = Retention(postgres, default_rules(settings), also=[GATE])
+    cleaner = StoreCleaner(broker.connection, every_s=60 * settings.store_rewrite_minutes)
+    beside = [
+        asyncio.create_task(retention.run(stop), name="retention of records"),
+        asyncio.create_task(cleaner.run(stop), name="cleaning of the store"),
+    ]
     try:
         announce_ready()
         directory = SessionDirectory(broker.connection, broker.subscriber)
         await Janitor(directory, broker, LeakedKeys(broker.connection)).run(stop)
     finally:
-        sweeping.cancel()  # the next sweep continues an interrupted one
-        await asyncio.gather(sweeping, return_exceptions=True)
+        for task in beside:
+            task.cancel()  # the next sweep continues an interrupted one
+        await asyncio.gather(*beside, return_exceptions=True)
         await postgres.close()
         await broker.close()

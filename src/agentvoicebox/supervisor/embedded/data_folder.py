@@ -25,7 +25,7 @@ class DataFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._acquire_lock()
         self.sockets = self._socket_folder()
 

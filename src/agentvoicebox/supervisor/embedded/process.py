@@ -54,6 +54,17 @@ async def wait_until_ready(
         raise failure from error
 
 
+async def run_to_end(command: list[str], folder: Path, log: IO[bytes] | int) -> int:
+    """Run a program that ends by itself; its exit status. A cancelled call kills it with all processes that it has started."""
+    process = await spawn(command, folder, log)
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            kill_group(process)
+            await process.wait()
+
+
 async def stop_process(process: Process, how: signal.Signals, timeout_s: float) -> None:
     """Send `how`; kill the process when it still runs after `timeout_s`. Returns when it has ended."""
     if process.returncode is None:
@@ -63,16 +74,27 @@ async def stop_process(process: Process, how: signal.Signals, timeout_s: float) 
             async with asyncio.timeout(timeout_s):
                 await process.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            kill_group(process)
             await process.wait()
 
 
-def kill_process(process: Process | None) -> None:
-    """Kill the process if it runs."""
+def kill_group(process: Process | None) -> None:
+    """Kill the process, if it runs, with the processes of its group (`spawn` gives it one)."""
     if process is not None and process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+async def kill_leftovers(program: Path, folder: Path) -> None:
+    """Kill every process of a program that works in the folder, and wait until none is left. Linux only.
+
+    The processes of PostgreSQL have a group each, and those that outlive their postmaster keep its successor from starting.
+    """
+    while left := [pid for pid in _processes() if _works_in(pid, folder) and _runs(pid, program)]:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(POLL_S)
 
 
 async def stop_orphan(pid_file: Path, folder: Path, how: signal.Signals) -> None:
@@ -102,6 +124,18 @@ def _read_pid(pid_file: Path) -> int:
         return 0
     finally:
         pid_file.unlink(missing_ok=True)
+
+
+def _processes() -> list[int]:
+    """All processes of the machine; none where there is no /proc."""
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def _runs(pid: int, program: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/exe").resolve(strict=True) == program.resolve()
+    except OSError:
+        return False
 
 
 def _works_in(pid: int, folder: Path) -> bool:

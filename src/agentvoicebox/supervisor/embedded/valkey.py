@@ -1,17 +1,15 @@
 """Valkey on a unix socket, append-only file synced every second."""
 
+import asyncio
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
 from typing import IO
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from agentvoicebox.errors import BrokerLost, SettingsError
 from agentvoicebox.processes.child_command import child_command
 from agentvoicebox.supervisor.embedded.process import (
-    kill_process,
+    kill_group,
     package_folder,
     spawn,
     stop_orphan,
@@ -21,6 +19,7 @@ from agentvoicebox.supervisor.embedded.process import (
 
 MAX_MEMORY = "512mb"  # a call holds about 2 MB; when full, keys with a time to live are evicted first
 START_TIMEOUT_S = 30.0  # loading a large append-only file; an empty one takes 50 ms
+ANSWER_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 5.0  # Valkey refuses SIGTERM while it rewrites the append-only file
 
 
@@ -49,7 +48,7 @@ class EmbeddedValkey:
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises BrokerLost if it does not start."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         await stop_orphan(self._pid_file, self._folder, signal.SIGTERM)
         self._socket.unlink(missing_ok=True)
         program = [
@@ -63,6 +62,8 @@ class EmbeddedValkey:
             *("--save", ""),
             *("--appendonly", "yes"),
             *("--appendfsync", "everysec"),
+            # A rewritten file in the format of snapshots would keep deleted entries of streams that have others.
+            *("--aof-use-rdb-preamble", "no"),
             *("--maxmemory", MAX_MEMORY),
             *("--maxmemory-policy", "volatile-lru"),
         ]
@@ -71,13 +72,24 @@ class EmbeddedValkey:
         await wait_until_ready(self._is_ready, self.process, START_TIMEOUT_S, failure)
 
     async def _is_ready(self) -> bool:
-        redis = Redis.from_url(self.url)
+        return await self._ping() == b"+PONG\r\n"
+
+    async def answers(self) -> bool:
+        """Whether it answers within two seconds. A refusal is an answer: it loads its file, or a script runs."""
+        return bool(await self._ping())
+
+    async def _ping(self) -> bytes:
+        """Its answer to PING; empty when there is none. Not by redis-py, whose connect swallows a cancellation."""
         try:
-            return bool(await redis.ping())
-        except (RedisError, OSError):
-            return False
-        finally:
-            await redis.aclose()
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(b"PING\r\n")
+                    return await reader.readline()
+                finally:
+                    writer.close()
+        except OSError:
+            return b""
 
     async def stop(self) -> None:
         """Stop it; only its data remain. Idempotent."""
@@ -88,7 +100,7 @@ class EmbeddedValkey:
 
     def kill(self) -> None:
         """Kill it at once."""
-        kill_process(self.process)
+        kill_group(self.process)
 
 
 def valkey_binary() -> str:
