@@ -25,8 +25,8 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import configure
-from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.key_format import new_key
+from agentvoicebox.tenancy.last_answers import FRESH_S
 from agentvoicebox.tenancy.principal import Principal
 
 pytestmark = pytest.mark.requirement("A12.1")

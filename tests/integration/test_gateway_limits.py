@@ -27,8 +27,8 @@ from agentvoicebox.sessions import counts
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
-from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.api_keys import TenantLimits
+from agentvoicebox.tenancy.last_answers import FRESH_S
 
 pytestmark = pytest.mark.requirement("A2.1-2.4")
 

@@ -6,7 +6,7 @@ from the limits, and how many sessions may be open. Whose credential it is: `cre
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.client_secrets import ClientSecrets
 from agentvoicebox.tenancy.key_format import prefix_of
+from agentvoicebox.tenancy.last_answers import POSTGRES_WAIT_S, LastAnswers
 from agentvoicebox.tenancy.principal import Principal, Right
 
 LEADS = (key_format.LEAD, client_secrets.LEAD)
@@ -54,12 +55,14 @@ class AdmissionConfig(msgspec.Struct, frozen=True):
         limits: how much the deployment allows.
         gateways: how many share the limits; while the store is away, each keeps to its share.
         recheck_s: how often an open session checks its account.
+        wait_s: how long a request waits for PostgreSQL, each time that it needs it.
     """
 
     keys: Sequence[str] = ()
     limits: LimitConfig = LimitConfig()
     gateways: int = 1
     recheck_s: float = ASK_EVERY_S
+    wait_s: float = POSTGRES_WAIT_S
 
 
 class Authorization(msgspec.Struct, frozen=True):
@@ -104,10 +107,19 @@ class AdmissionControl:
         self.recheck_s = config.recheck_s
         self.secrets = ClientSecrets(connection, clock=clock)
         self._api_keys = None if postgres is None else ApiKeys(postgres, clock=clock)
-        self._accounts = None if self._api_keys is None else AccountStatusCache(self._api_keys, clock=clock)
+        self._accounts, self._rotations = None, None
+        if self._api_keys is not None:
+            self._accounts = AccountStatusCache(self._api_keys, wait_s=config.wait_s, clock=clock)
+            self._rotations = LastAnswers(_share_rotation(self._api_keys), wait_s=config.wait_s, clock=clock)
         self._trail = None if postgres is None else AuditTrail(postgres, clock=clock)
         self._authenticator = Authenticator(
-            self._api_keys, self._accounts, self._trail, static_keys=config.keys, is_open=self.is_open, clock=clock
+            self._api_keys,
+            self._accounts,
+            self._trail,
+            static_keys=config.keys,
+            is_open=self.is_open,
+            wait_s=config.wait_s,
+            clock=clock,
         )
         self.decisions = Decisions(policy or EmbeddedPolicy(), self._trail, clock=clock)
         self._resolver = CredentialResolver(
@@ -120,15 +132,20 @@ class AdmissionControl:
         self._clock = clock or SystemClock()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Renew the places of open sessions and write the audit log, until `stop`."""
+        """Renew the places of open sessions, write the audit log, and watch the configured keys' account, until `stop`."""
         running = [self.counts.run(stop)]
         if self._trail is not None:
             running.append(self._trail.run(stop))
+        if self._accounts is not None:
+            running.append(self._accounts.run(stop))
         await asyncio.gather(*running)
 
     async def close(self) -> None:
         """Cancel checks that no request waits for any more."""
         await self._authenticator.close()
+        if self._accounts is not None and self._rotations is not None:
+            await self._accounts.close()
+            await self._rotations.close()
         await self.decisions.close()
 
     async def authorize(
@@ -210,6 +227,13 @@ class AdmissionControl:
         if principal.key_id == key_id:
             return True
         ours, theirs = prefix_of(principal.key_id), prefix_of(key_id)
-        if self._api_keys is None or ours is None or theirs is None:
+        if self._rotations is None or ours is None or theirs is None:
             return False
-        return await self._api_keys.share_rotation(principal.tenant_id, ours, theirs)
+        return await self._rotations.of((principal.tenant_id, ours, theirs))
+
+
+def _share_rotation(keys: ApiKeys) -> Callable[[tuple[str, str, str]], Awaitable[bool]]:
+    async def ask(question: tuple[str, str, str]) -> bool:
+        return await keys.share_rotation(*question)
+
+    return ask
