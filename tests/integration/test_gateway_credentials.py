@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.ports.broker import JobKind
@@ -144,6 +145,36 @@ async def test_a_revoked_key_ends_the_sessions_of_its_secrets_too(town: TenantGa
         with pytest.raises(ConnectionClosed):
             await client.next()
         assert client.ws.close_code == 3000
+
+
+async def test_a_source_that_guesses_is_slowed_down_and_its_good_key_is_not(
+    redis_broker: RedisBroker, manual_clock: ManualClock
+) -> None:
+    admission = AdmissionConfig((CONFIGURED,), wrong_credentials=3, trusted_proxy_header="X-Forwarded-For")
+
+    def of(address: str, key: str) -> dict[str, str]:
+        return bearer(key) | {"X-Forwarded-For": f"203.0.113.9, {address}"}
+
+    async with (
+        gateway(redis_broker, admission=admission, clock=manual_clock) as served,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as http,
+    ):
+        guesser, neighbour = "2001:db8::1", "2001:db8:0:0:1::2"
+        tries = ["guess", new_key().text, "ek_guess", "guess"]
+        found = [(await http.get("/v1/models", headers=of(guesser, each))).status_code for each in tries]
+        assert found == [401, 401, 401, 429]
+        manual_clock.advance(20)
+        for address in (guesser, neighbour):
+            answer = await http.get("/v1/models", headers={"X-Forwarded-For": address})
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "40")
+            assert answer.json()["error"]["code"] == "too_many_wrong_credentials"
+        error, code, _ = await refusal(served.url(), additional_headers=of(guesser, "guess"))
+        assert (error["code"], code) == ("too_many_wrong_credentials", 1013)
+        async with calling(served.url(), additional_headers=of(guesser, CONFIGURED)):
+            pass
+        assert (await http.get("/v1/models", headers=of("2001:db8:0:1::1", "guess"))).status_code == 401
+        manual_clock.advance(40)
+        assert (await http.get("/v1/models", headers=of(guesser, "guess"))).status_code == 401
 
 
 async def test_p10_without_a_valid_token_there_is_a_fatal_refusal_and_nothing_in_the_store(

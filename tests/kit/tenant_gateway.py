@@ -79,7 +79,9 @@ async def tenant_gateway(
     wait_s: float = PATIENCE_S,
 ) -> AsyncIterator[TenantGateway]:
     """A town; by default without limits, under the shipped rules."""
-    admission = AdmissionConfig((CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s, wait_s=wait_s)
+    admission = AdmissionConfig(
+        (CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s, wait_s=wait_s, wrong_credentials=0
+    )
     records = RecordStores(postgres, History(postgres), UsageReader(postgres))
     async with gateway(
         broker, admission=admission, postgres=postgres, policy=policy, clock=clock, records=records

@@ -97,7 +97,13 @@ async def build_state(
         broker.connection,
         postgres,
         metrics=metrics,
-        config=AdmissionConfig(settings.keys, _limits(settings), settings.gateways),
+        config=AdmissionConfig(
+            settings.keys,
+            _limits(settings),
+            settings.gateways,
+            wrong_credentials=settings.limit_wrong_credentials,
+            trusted_proxy_header=settings.trusted_proxy_header,
+        ),
         policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
     )
     return GatewayState(

@@ -1,12 +1,12 @@
-"""Authorization policy and usage limits."""
+"""Authorization policy, usage limits, and the proxy in front of the ports."""
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from agentvoicebox.settings.values import with_scheme
+from agentvoicebox.settings.values import HEADER_NAME, with_scheme
 
 
 class AccessSettings(BaseModel):
-    """Authorization policy and usage limits.
+    """Authorization policy, usage limits, and the proxy in front of the ports.
 
     Attributes:
         policy_dir: folder of the Rego files that decide what an authenticated key may do; empty: the built-in rules.
@@ -18,6 +18,9 @@ class AccessSettings(BaseModel):
         limit_tenant_sessions: most open sessions of a tenant, over all gateways; 0: no limit.
         limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
         limit_all_requests, limit_all_tokens: the same for all tenants together.
+        limit_wrong_credentials: most wrong or missing credentials a minute of one source, at each gateway and webhook server;
+            further ones get a 429. A source is an IPv4 address or an IPv6 /64. 0: no limit.
+        trusted_proxy_header: header to which the operator's proxy appends the sender's address; empty: no such proxy.
     """
 
     policy_dir: str = ""
@@ -32,6 +35,15 @@ class AccessSettings(BaseModel):
     limit_key_sessions: int = Field(default=0, ge=0)
     limit_all_requests: int = Field(default=0, ge=0)
     limit_all_tokens: int = Field(default=0, ge=0)
+    limit_wrong_credentials: int = Field(default=30, ge=0, le=1_000_000)
+    trusted_proxy_header: str = ""
+
+    @field_validator("trusted_proxy_header")
+    @classmethod
+    def _proxy_header_is_a_name(cls, value: str) -> str:
+        if value and not HEADER_NAME.fullmatch(value):
+            raise ValueError("should be the name of a header, for example X-Forwarded-For")
+        return value
 
     @field_validator("opa_url")
     @classmethod

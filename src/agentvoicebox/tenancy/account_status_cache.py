@@ -13,7 +13,7 @@ from agentvoicebox.errors import BadCredentials, PolicyDenied
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.key_format import prefix_of
-from agentvoicebox.tenancy.last_answers import POSTGRES_WAIT_S, FRESH_S, LastAnswers
+from agentvoicebox.tenancy.last_answers import FRESH_S, POSTGRES_WAIT_S, LastAnswers
 from agentvoicebox.tenancy.principal import Principal
 
 ASK_EVERY_S = 20.0  # with FRESH_S: 50 s at worst

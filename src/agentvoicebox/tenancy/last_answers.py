@@ -1,7 +1,7 @@
 """Answers of PostgreSQL about accounts, remembered: decides how long a caller waits for it, and how old an answer may be.
 
-A caller waits at most `POSTGRES_WAIT_S`, and then gets the last answer if that is at most `MAX_AGE_S` old; the query goes on in the
-background. Equal questions share a query. After PostgreSQL did not answer, it is not asked for `RETRY_AFTER_S`, or until an
+A caller waits at most `POSTGRES_WAIT_S`, and then gets the last answer if that is at most `MAX_AGE_S` old; the query goes on in
+the background. Equal questions share a query. After PostgreSQL did not answer, it is not asked for `RETRY_AFTER_S`, or until an
 answer comes.
 """
 

@@ -34,6 +34,7 @@ async def serving(app: ASGIApp, *, host: str, port: int, drain_s: float, setting
         log_config=None,
         access_log=False,  # keeps senders' addresses out of the log
         lifespan="off",
+        proxy_headers=False,  # which header names the sender is AVB_TRUSTED_PROXY_HEADER's to say
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,

@@ -14,12 +14,14 @@ import msgspec
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import PolicyDenied, RateLimited, Refused
+from agentvoicebox.errors import BadCredentials, PolicyDenied, RateLimited, Refused
 from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.gateway.admission.handshake import credential_in
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.limits.redis import Limits
+from agentvoicebox.limits.source import source_of
+from agentvoicebox.limits.wrong_credentials import WrongCredentials
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
@@ -56,6 +58,8 @@ class AdmissionConfig(msgspec.Struct, frozen=True):
         gateways: how many share the limits; while the store is away, each keeps to its share.
         recheck_s: how often an open session checks its account.
         wait_s: how long a request waits for PostgreSQL, each time that it needs it.
+        wrong_credentials: most wrong or missing credentials a minute of one source; 0: no limit.
+        trusted_proxy_header: in which the operator's proxy names the sender; empty: no proxy.
     """
 
     keys: Sequence[str] = ()
@@ -63,6 +67,8 @@ class AdmissionConfig(msgspec.Struct, frozen=True):
     gateways: int = 1
     recheck_s: float = ASK_EVERY_S
     wait_s: float = POSTGRES_WAIT_S
+    wrong_credentials: int = 30
+    trusted_proxy_header: str = ""
 
 
 class Authorization(msgspec.Struct, frozen=True):
@@ -128,6 +134,8 @@ class AdmissionControl:
         self.counts = SessionCounts(connection)
         self._limits = Limits(connection, peers=config.gateways, on_local=metrics.limited_locally)
         self._limit_config = config.limits
+        self._wrong_credentials = WrongCredentials(config.wrong_credentials, clock=clock)
+        self._trusted_proxy_header = config.trusted_proxy_header
         self._metrics = metrics
         self._clock = clock or SystemClock()
 
@@ -148,6 +156,10 @@ class AdmissionControl:
             await self._rotations.close()
         await self.decisions.close()
 
+    def source_of(self, peer: str, headers: Mapping[str, str]) -> str:
+        """The source of a request, for `authorize`. `peer`: address of its connection."""
+        return source_of(peer, headers, self._trusted_proxy_header)
+
     async def authorize(
         self,
         headers: Mapping[str, str],
@@ -157,6 +169,7 @@ class AdmissionControl:
         session_id: str = "",
         action: Action | None = None,
         resource_id: str = "",
+        source: str = "",
     ) -> Authorization:
         """Authenticate a request, authorize it, and take one request from its limits. Asks for its account once.
 
@@ -167,13 +180,16 @@ class AdmissionControl:
             session_id: the session it wants to resume; empty for a new one.
             action: for the policy, when it does not follow from the right.
             resource_id: of what it wants; see `ports.policy.Action`.
+            source: of the request, from `source_of`; its wrong credentials are counted together.
 
         Raises:
             NoCredentials, BadCredentials, PolicyDenied, Overloaded, RateLimited: refused, each with its close code.
+            TooManyWrongCredentials: instead of the first two, when the source has shown too many.
             BrokerLost, StorageLost, PolicyLost: this can't be decided now.
         """
         bearer = credential_in(headers, subprotocols)
         if not self.is_open and bearer is None:
+            self._wrong_credentials.count(source)
             raise NoCredentials("Missing bearer authentication in header.")
         if self.is_open and not (bearer or "").startswith(LEADS):
             # Any web page could otherwise use a server on its visitor's own machine.
@@ -182,9 +198,13 @@ class AdmissionControl:
                 raise PolicyDenied(
                     f"Pages of {origin} may not call this server without a key.", code="origin_not_allowed"
                 )
-        credential = await self._resolver.resolve(
-            bearer or "", right=right, session_id=session_id, action=action, resource_id=resource_id
-        )
+        try:
+            credential = await self._resolver.resolve(
+                bearer or "", right=right, session_id=session_id, action=action, resource_id=resource_id
+            )
+        except BadCredentials:
+            self._wrong_credentials.count(source)
+            raise
         principal, account = credential.principal, credential.account
         quota = Quota(self._limits, self._limit_config, principal, account, clock=self._clock, metrics=self._metrics)
         await quota.take()

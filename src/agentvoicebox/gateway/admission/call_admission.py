@@ -66,7 +66,9 @@ class CallAdmission:
             Overloaded, RateLimited: there is no place. Otherwise as `AdmissionControl.authorize`.
         """
         resumed_id = upgrade.query.get("session_id", "")
-        authorization = await self._control.authorize(upgrade.headers, upgrade.subprotocols, session_id=resumed_id)
+        authorization = await self._control.authorize(
+            upgrade.headers, upgrade.subprotocols, session_id=resumed_id, source=upgrade.source
+        )
         request = parse_handshake(upgrade, self._agents, minted=authorization.session)
         tenant_id = authorization.principal.tenant_id
         is_new, stored = request.resume is None, {}

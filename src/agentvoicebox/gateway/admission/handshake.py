@@ -31,11 +31,12 @@ MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two 
 
 
 class UpgradeRequest(msgspec.Struct, frozen=True):
-    """What a client sends to open a WebSocket. Header names are lower case."""
+    """What a client sends to open a WebSocket. Header names are lower case. `source`: see `AdmissionControl.source_of`."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     subprotocols: Sequence[str] = ()
+    source: str = ""
 
 
 class ResumeRequest(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from agentvoicebox.gateway.call.call import Call
 from agentvoicebox.gateway.call.call_assembly import assemble
 from agentvoicebox.gateway.call.session_resume import resume_session
 from agentvoicebox.gateway.call.session_start import SessionStart, open_session
+from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.wire.codec import encode_server
@@ -30,7 +31,8 @@ def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[No
         offered: list[str] = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=choose_subprotocol(offered))
         trace_id = secrets.token_hex(16)
-        upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered)
+        source = source_of_connection(state, websocket)
+        upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered, source)
         with bound(correlation_id=sane_id(upgrade.headers.get("x-correlation-id", "")) or trace_id):
             try:
                 await _serve(state, websocket, await admission.admit(upgrade), trace_id)
