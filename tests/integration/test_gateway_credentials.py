@@ -3,7 +3,8 @@
 import asyncio
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,8 @@ from openai import PermissionDeniedError
 from redis import Redis
 from tests.kit.client import calling
 from tests.kit.gateway import Workers, gateway
-from tests.kit.resuming_client import reconnected, refusal, return_query, session_id
+from tests.kit.resuming_client import reconnected, refusal, resume_token, return_query, session_id
+from tests.kit.store import looking_into
 from tests.kit.tenant_gateway import CONFIGURED, TenantGateway, as_key, bearer
 from tests.kit.waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
@@ -23,7 +25,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
-from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.sessions.directory import RESUME
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.tenancy.key_format import new_key
@@ -281,3 +284,71 @@ async def test_no_key_and_no_secret_is_in_any_log_line(log: io.StringIO, town: T
     assert "call refused" in written and "call ended" in written
     for text in (key.text, unknown, secret):
         assert text[-43:] not in written and text[-20:] not in written
+
+
+def everything_in(redis_url: str) -> str:
+    """All keys and values of the store."""
+    with looking_into(redis_url, as_text=False) as redis:
+        reads: dict[Any, Callable[[Any], Any]] = {
+            b"string": redis.get,
+            b"hash": redis.hgetall,
+            b"stream": redis.xrange,
+            b"set": redis.smembers,
+            b"zset": lambda key: redis.zrange(key, 0, -1),
+        }
+        return str([(key, reads[redis.type(key)](key)) for key in redis.scan_iter()])
+
+
+async def test_a_browser_resumes_its_session_by_a_token_that_only_its_first_connection_got(
+    town: TenantGateway, redis_url: str, log: io.StringIO
+) -> None:
+    key = await town.key()
+    mint = town.served.state.admission.secrets.mint
+    mine, theirs = [(await mint(Principal("acme", f"key_{key.prefix}"), {}))[0] for _ in range(2)]
+    query = "model=delivery&resume=1"
+    async with calling(town.url(query), **as_key(mine)) as client, calling(town.url(query), **as_key(theirs)) as other:
+        token, wrong = resume_token(client), resume_token(other)
+        assert len(token) == len(wrong) == 43 and token != wrong
+        for shown in ({}, {"resume_token": ""}, {"resume_token": wrong}, {"resume_token": token[:-1]}):
+            attempt = "&".join(
+                ["resume=1", f"session_id={session_id(client)}", *(f"{k}={v}" for k, v in shown.items())]
+            )
+            error, code, _ = await refusal(town.url(attempt), **as_key(theirs))
+            assert (error["code"], code) == ("session_not_found", 4000)
+        await client.nothing_but()
+        async with town.http(key.text) as http:
+            shown = (await http.get(f"/v1/sessions/{session_id(client)}")).json()
+        assert "resume" not in shown
+        client.ws.transport.abort()
+        async with reconnected(town.url(return_query(client)), client, **as_key(mine)) as client:
+            assert (await client.next())["type"] == "agentvoicebox.resumed"
+            await client.nothing_but()
+            assert [each for each in client.events if "agentvoicebox" in each] == client.events[:1]
+            client.ws.transport.abort()
+        everything = everything_in(redis_url) + log.getvalue()
+        assert session_id(client) in everything and token not in everything and mine not in everything
+        server_side = f"resume=1&session_id={session_id(client)}"  # with the key itself, no token is needed
+        async with reconnected(town.url(server_side), client, **as_key(key.text)) as client:
+            assert (await client.next())["type"] == "agentvoicebox.resumed"
+
+
+async def test_a_session_that_was_opened_with_a_key_is_not_resumed_with_a_browsers_secret(town: TenantGateway) -> None:
+    key = await town.key()
+    secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
+    async with calling(town.url("model=delivery&resume=1"), **as_key(key.text)) as client:
+        assert resume_token(client) == ""
+        error, code, _ = await refusal(town.url(return_query(client)), **as_key(secret))
+        assert (error["code"], code) == ("session_not_found", 4000)
+    async with calling(town.url("model=delivery"), **as_key(secret)) as client:
+        assert resume_token(client) == "", "strict clients did not ask for it"
+
+
+async def test_a_session_of_the_version_before_is_resumed_without_a_token(town: TenantGateway, redis_url: str) -> None:
+    key = await town.key()
+    secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
+    async with calling(town.url("model=delivery&resume=1"), **as_key(secret)) as client:
+        with Redis.from_url(redis_url) as redis:
+            assert redis.hdel(keys.session_hash(SessionRef("acme", session_id(client))), RESUME) == 1
+        client.ws.transport.abort()
+    async with reconnected(town.url(return_query(client, resume_token="unknown")), client, **as_key(secret)) as client:
+        assert (await client.next())["type"] == "agentvoicebox.resumed"

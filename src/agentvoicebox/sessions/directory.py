@@ -23,9 +23,10 @@ from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
 
-# fields that only gateways see: the owner's token, the id of the key it was opened with, and the format that a reader must know
-OWNER, KEY, FORMAT = "owner", "key", "format"
-FOR_GATEWAYS = (OWNER, KEY, FORMAT)
+# fields that only gateways see: the owner's token, the id of the key it was opened with, the format that a reader must know, and
+# the hash of the token with which a browser resumes it
+OWNER, KEY, FORMAT, RESUME = "owner", "key", "format", "resume"
+FOR_GATEWAYS = (OWNER, KEY, FORMAT, RESUME)
 # queued for a slow reader; beyond it the oldest is dropped, because the directory itself is authoritative
 NOTICES_MAX = 1024
 

@@ -21,6 +21,20 @@ LEAST_S, MOST_S, USUAL_S = 10, 7200, 600  # realtime-protocol §1.3; requirement
 SECRET_BYTES = 32
 
 
+class RedeemedSecret(msgspec.Struct, frozen=True):
+    """A valid secret that a request showed.
+
+    Attributes:
+        principal: of the key that minted it, with the right to open sessions only.
+        session: the initial `session.update` body of its sessions.
+        session_id: the only session that it opens or resumes; empty: any.
+    """
+
+    principal: Principal
+    session: dict[str, Any]
+    session_id: str = ""
+
+
 class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
     """The stored data of a secret: everything but the secret itself."""
 
@@ -67,8 +81,8 @@ class ClientSecrets:
         await self._connection.call(lambda: self._connection.commands.set(_key(value), kept, ex=seconds))
         return value, expires_at
 
-    async def redeem(self, value: str, *, session_id: str = "") -> tuple[Principal, dict[str, Any]]:
-        """The principal of a secret, and the initial session. A secret may be used repeatedly until it expires.
+    async def redeem(self, value: str, *, session_id: str = "") -> RedeemedSecret:
+        """What a secret stands for. It may be used repeatedly until it expires.
 
         Args:
             value: the secret.
@@ -83,7 +97,8 @@ class ClientSecrets:
         bound = None if kept is None else _decoder.decode(kept)
         if bound is None or (bound.session_id and bound.session_id != session_id):
             raise BadCredentials("Incorrect API key provided.")
-        return Principal(bound.tenant_id, bound.key_id, ("realtime",)), bound.session
+        principal = Principal(bound.tenant_id, bound.key_id, ("realtime",))
+        return RedeemedSecret(principal, bound.session, bound.session_id)
 
 
 def _key(value: str) -> str:

@@ -35,7 +35,7 @@ from agentvoicebox.tenancy.account_status_cache import ASK_EVERY_S, AccountStatu
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
-from agentvoicebox.tenancy.client_secrets import ClientSecrets
+from agentvoicebox.tenancy.client_secrets import ClientSecrets, RedeemedSecret
 from agentvoicebox.tenancy.key_format import prefix_of
 from agentvoicebox.tenancy.last_answers import POSTGRES_WAIT_S, LastAnswers
 from agentvoicebox.tenancy.principal import Principal, Right
@@ -77,13 +77,18 @@ class Authorization(msgspec.Struct, frozen=True):
     Attributes:
         account: the status of its tenant and key when it arrived.
         quota: what it may use.
-        session: the body of the ephemeral secret that it showed; None with a key.
+        secret: the ephemeral secret that it showed; None with a key.
     """
 
     principal: Principal
     account: AccountStatus
     quota: Quota
-    session: dict[str, Any] | None = None
+    secret: RedeemedSecret | None = None
+
+    @property
+    def session(self) -> dict[str, Any] | None:
+        """The initial `session.update` body of the secret; None with a key."""
+        return None if self.secret is None else self.secret.session
 
 
 class AdmissionControl:
@@ -208,7 +213,7 @@ class AdmissionControl:
         principal, account = credential.principal, credential.account
         quota = Quota(self._limits, self._limit_config, principal, account, clock=self._clock, metrics=self._metrics)
         await quota.take()
-        return Authorization(principal, account, quota, credential.session)
+        return Authorization(principal, account, quota, credential.secret)
 
     async def reserve_session(self, session: SessionRef, authorization: Authorization, *, is_new: bool) -> None:
         """Take a place of the tenant's and of the key's open sessions. A resumed session has its place and is never refused.

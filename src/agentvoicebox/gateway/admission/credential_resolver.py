@@ -3,8 +3,6 @@
 Authentication is by API key or ephemeral secret; authorization is the policy's.
 """
 
-from typing import Any
-
 import msgspec
 
 from agentvoicebox.errors import Refused
@@ -15,7 +13,7 @@ from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import AccountStatus
 from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
-from agentvoicebox.tenancy.client_secrets import LEAD, ClientSecrets
+from agentvoicebox.tenancy.client_secrets import LEAD, ClientSecrets, RedeemedSecret
 from agentvoicebox.tenancy.principal import Principal, Right
 
 _ACTION_OF: dict[Right, Action] = {
@@ -30,12 +28,12 @@ class Credential(msgspec.Struct, frozen=True):
 
     Attributes:
         account: the status of the tenant and key, asked once per request.
-        session: a `session.update` body from an ephemeral secret, to be applied to the agent's session; None with a key.
+        secret: the ephemeral secret that the request showed; None with a key.
     """
 
     principal: Principal
     account: AccountStatus = AccountStatus()
-    session: dict[str, Any] | None = None
+    secret: RedeemedSecret | None = None
 
 
 class CredentialResolver:
@@ -97,7 +95,8 @@ class CredentialResolver:
     async def _resolve_secret(self, bearer: str, session_id: str, action: Action, resource: str) -> Credential:
         tenant_id, actor, account = GATE, "unknown", AccountStatus()
         try:
-            principal, session = await self._secrets.redeem(bearer, session_id=session_id)
+            secret = await self._secrets.redeem(bearer, session_id=session_id)
+            principal = secret.principal
             tenant_id, actor = principal.tenant_id, principal.key_id
             if self._accounts is not None:
                 account = await self._accounts.require_active(principal)
@@ -106,7 +105,7 @@ class CredentialResolver:
             self._record(tenant_id, "secret.refused", actor, session_id, error.code or "")
             raise
         self._record(tenant_id, "secret.accepted", actor, session_id, "")
-        return Credential(principal, account, session)
+        return Credential(principal, account, secret)
 
     def _record(self, tenant_id: str, action: str, actor: str, session_id: str, reason: str) -> None:
         if self._trail is not None:

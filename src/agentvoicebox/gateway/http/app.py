@@ -118,7 +118,7 @@ async def principal_of(
     authorization = await state.admission.authorize(
         request.headers, right=right, action=action, resource_id=resource_id, source=source
     )
-    if authorization.session is not None:
+    if authorization.secret is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     return authorization.principal
 
