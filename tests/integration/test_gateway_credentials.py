@@ -352,3 +352,34 @@ async def test_a_session_of_the_version_before_is_resumed_without_a_token(town: 
         client.ws.transport.abort()
     async with reconnected(town.url(return_query(client, resume_token="unknown")), client, **as_key(secret)) as client:
         assert (await client.next())["type"] == "agentvoicebox.resumed"
+
+
+async def test_a_secret_opens_one_session_at_a_time_and_a_page_that_lost_its_own_opens_another(
+    town: TenantGateway,
+) -> None:
+    async with town.http((await town.key()).text) as http:
+        minted = (await http.post("/v1/realtime/client_secrets")).json()["value"]
+        wide = (await http.post("/v1/realtime/client_secrets", json={"max_concurrent_sessions": 2})).json()["value"]
+        beta = {"model": "gpt-realtime", "client_secret": {"max_concurrent_sessions": 2}}
+        wide_too = (await http.post("/v1/realtime/sessions", json=beta)).json()["client_secret"]["value"]
+        for wrong in (0, 101, "2", True, 1.5):
+            answer = await http.post("/v1/realtime/client_secrets", json={"max_concurrent_sessions": wrong})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "max_concurrent_sessions")
+    query, secret = town.url("model=delivery&resume=1"), as_key(minted)
+    async with calling(query, **secret) as client:
+        error, code, _ = await refusal(query, **secret)
+        assert (error["code"], code) == ("rate_limit_exceeded", 1013)
+        assert error["message"].startswith("Limit secret.sessions is reached: 1 is open.")
+        assert "max_concurrent_sessions" in error["message"]
+        client.ws.transport.abort()
+        async with calling(query, **secret) as again:  # the former session still waits for its caller
+            error, code, _ = await refusal(town.url(return_query(client)), **secret)
+            assert (error["code"], code) == ("rate_limit_exceeded", 1013), "its place is taken"
+            again.ws.transport.abort()
+        async with reconnected(town.url(return_query(again)), again, **secret) as again:
+            assert (await again.next())["type"] == "agentvoicebox.resumed"
+            await again.ws.close(1000)
+    for each in (wide, wide_too):
+        async with calling(query, **as_key(each)), calling(query, **as_key(each)):
+            error, _, _ = await refusal(query, **as_key(each))
+            assert error["code"] == "rate_limit_exceeded"

@@ -27,7 +27,7 @@ from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action, Policy
-from agentvoicebox.sessions.counts import AtCapacity, SessionCounts
+from agentvoicebox.sessions.counts import AtCapacity, Reserved, SecretLimit, SessionCounts
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.tenancy import client_secrets, key_format
@@ -40,6 +40,7 @@ from agentvoicebox.tenancy.key_format import prefix_of
 from agentvoicebox.tenancy.last_answers import POSTGRES_WAIT_S, LastAnswers
 from agentvoicebox.tenancy.principal import Principal, Right
 
+SECRET_PAUSES_S = (0.1, 0.2, 0.3, 0.4)  # between tries for a slot of a secret
 LEADS = (key_format.LEAD, client_secrets.LEAD)
 
 
@@ -141,6 +142,7 @@ class AdmissionControl:
         self._limit_config = config.limits
         self._wrong_credentials = WrongCredentials(config.wrong_credentials, clock=clock)
         self._trusted_proxy_header = config.trusted_proxy_header
+        self._waiting_secrets: set[str] = set()
         self._metrics = metrics
         self._clock = clock or SystemClock()
 
@@ -216,25 +218,50 @@ class AdmissionControl:
         return Authorization(principal, account, quota, credential.secret)
 
     async def reserve_session(self, session: SessionRef, authorization: Authorization, *, is_new: bool) -> None:
-        """Take a place of the tenant's and of the key's open sessions. A resumed session has its place and is never refused.
+        """Take a place of the tenant's, the key's and the secret's open sessions.
+
+        A resumed session has its places and is not refused; but when it lost its caller and the secret was used for a new session
+        since, it can't be resumed with that secret.
 
         Raises:
-            RateLimited: the tenant or the key has as many as it may.
+            RateLimited: the tenant, the key or the secret has as many as it may.
         """
         config, own = self._limit_config, authorization.account.limits.sessions
         tenant_limit = config.tenant_sessions if own is None else own
-        reserved = await self.counts.reserve(
-            session,
-            authorization.principal.key_id,
-            tenant_limit=tenant_limit if is_new else None,
-            key_limit=config.key_sessions if is_new else None,
-        )
+        secret = authorization.secret
+
+        async def reserve() -> Reserved | AtCapacity:
+            return await self.counts.reserve(
+                session,
+                authorization.principal.key_id,
+                tenant_limit=tenant_limit if is_new else None,
+                key_limit=config.key_sessions if is_new else None,
+                secret=None if secret is None else SecretLimit(secret.secret_id, secret.max_sessions),
+            )
+
+        reserved = await reserve()
+        if isinstance(reserved, AtCapacity) and reserved.whose == "secret" and secret is not None:
+            reserved = await self._reserve_soon(secret.secret_id, reserved, reserve)
         if isinstance(reserved, AtCapacity):
             self._metrics.limited(f"{reserved.whose}.sessions")
-            message = f"Limit {reserved.whose}.sessions is reached: {reserved.limit} are open."
-            raise RateLimited(
-                f"{message} Please try again in {reserved.retry_after_s:.1f} s.", retry_after_s=reserved.retry_after_s
-            )
+            raise RateLimited(_at_capacity(reserved, session.tenant_id), retry_after_s=reserved.retry_after_s)
+
+    async def _reserve_soon(
+        self, secret_id: str, reserved: Reserved | AtCapacity, reserve: Callable[[], Awaitable[Reserved | AtCapacity]]
+    ) -> Reserved | AtCapacity:
+        """Try for a second: a page that is loaded again may be faster than its former session's end. One caller of a secret."""
+        if secret_id in self._waiting_secrets:
+            return reserved
+        self._waiting_secrets.add(secret_id)
+        try:
+            for pause_s in SECRET_PAUSES_S:
+                await asyncio.sleep(pause_s)
+                reserved = await reserve()
+                if isinstance(reserved, Reserved):
+                    break
+        finally:
+            self._waiting_secrets.discard(secret_id)
+        return reserved
 
     async def account_status(self, principal: Principal) -> AccountStatus:
         """The account of an open session, at most half a minute old.
@@ -255,6 +282,19 @@ class AdmissionControl:
         if self._rotations is None or ours is None or theirs is None:
             return False
         return await self._rotations.of((principal.tenant_id, ours, theirs))
+
+
+def _at_capacity(reserved: AtCapacity, tenant_id: str) -> str:
+    """Which limit is reached, and what changes it."""
+    changed_by = {
+        "tenant": f"AVB_LIMIT_TENANT_SESSIONS or `agentvoicebox keys limit {tenant_id} --sessions`",
+        "key": "AVB_LIMIT_KEY_SESSIONS",
+        "secret": "`max_concurrent_sessions` of the request that mints the secret",
+    }[reserved.whose]
+    return (
+        f"Limit {reserved.whose}.sessions is reached: {reserved.limit} {'is' if reserved.limit == 1 else 'are'} open. "
+        f"Please try again in {reserved.retry_after_s:.1f} s. The limit is set by {changed_by}."
+    )
 
 
 def _share_rotation(keys: ApiKeys) -> Callable[[tuple[str, str, str]], Awaitable[bool]]:

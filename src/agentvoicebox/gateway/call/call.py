@@ -15,7 +15,7 @@ from typing import Any
 
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientEventRejected, Closing, ModeChanged
-from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
+from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall
 from agentvoicebox.gateway.admission.handshake import close_of
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
@@ -133,12 +133,19 @@ class Call:
         reader = self._parts.reader
         await reader.run()
         self._parts.writer.disconnect()
+        await self._leave_secret()
         resume_s = self._state.resume_s
         if not self._admitted.request.can_resume or reader.left_code in LEFT_ON_PURPOSE or not resume_s:
             self.end("client_left", CLIENT_LEFT)
             return
         log.info("the connection broke, the session waits", seconds=resume_s)
         self._waiting = asyncio.get_running_loop().call_later(resume_s, self.end, "client_left", CLIENT_LEFT)
+
+    async def _leave_secret(self) -> None:
+        """The secret's slot is free for a new session of the page, unless the session has been resumed meanwhile."""
+        if self._state.sessions.is_current(self._admitted.slot):
+            with suppress(BrokerLost):  # then it is free within half a minute
+                await self._state.admission.counts.leave_secret(self._admitted.session)
 
     async def _recheck_account(self) -> None:
         """Ask regularly whether the caller may continue, and by which limits. If not, send the reason and close."""

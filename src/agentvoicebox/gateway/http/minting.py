@@ -35,7 +35,9 @@ def add_minting(app: FastAPI, state: GatewayState) -> None:
         source = source_of_connection(state, request)
         authorization = await state.admission.authorize(request.headers, right="client_secrets", source=source)
         asked = read(await _json(request))
-        value, expires_at = await state.admission.secrets.mint(authorization.principal, asked.session, asked.seconds)
+        value, expires_at = await state.admission.secrets.mint(
+            authorization.principal, asked.session, asked.seconds, max_sessions=asked.max_sessions
+        )
         return answer(asked, value, expires_at)
 
     @app.post("/v1/realtime/client_secrets", summary="An ephemeral secret, with which a browser opens sessions")
