@@ -123,6 +123,7 @@ async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_ope
         refused = [first["error"] for first in firsts if first["type"] == "error"]
         assert {error["code"] for error in refused} == {"rate_limit_exceeded"}
         assert refused[0]["message"].startswith("Limit tenant.sessions is reached: 20 are open. Please try again in ")
+        assert "AVB_LIMIT_TENANT_SESSIONS" in refused[0]["message"]
         for ws in opened:
             await ws.close()
 

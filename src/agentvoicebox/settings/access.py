@@ -15,7 +15,8 @@ class AccessSettings(BaseModel):
         limit_tenant_requests, limit_tenant_tokens: most requests and tokens of a tenant a minute, over all gateways. Requests are
             client events, REST requests and started seconds of caller audio; tokens are those of responses. 0: no limit.
             `agentvoicebox keys limit` sets other limits for one tenant.
-        limit_tenant_sessions: most open sessions of a tenant, over all gateways; 0: no limit.
+        limit_tenant_sessions: most open sessions of a tenant, over all gateways; 0: no limit; empty: half of AVB_MAX_CALLS times
+            AVB_GATEWAYS where AVB_API_KEYS has keys, else no limit.
         limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
         limit_all_requests, limit_all_tokens: the same for all tenants together.
         limit_wrong_credentials: most wrong or missing credentials a minute of one source, at each gateway and webhook server;
@@ -29,7 +30,7 @@ class AccessSettings(BaseModel):
     # A live call makes about 90 requests a minute, so this allows about 600 calls of a tenant at a time.
     limit_tenant_requests: int = Field(default=60_000, ge=0)
     limit_tenant_tokens: int = Field(default=10_000_000, ge=0)
-    limit_tenant_sessions: int = Field(default=0, ge=0)
+    limit_tenant_sessions: int | None = Field(default=None, ge=0)
     limit_key_requests: int = Field(default=0, ge=0)
     limit_key_tokens: int = Field(default=0, ge=0)
     limit_key_sessions: int = Field(default=0, ge=0)
