@@ -241,6 +241,10 @@ async def begun(served: Gateway) -> str:
 async def reach_close(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
+    if fault.code == "session_idle":
+        async with unserved(redis_url, idle_s=0.01) as served:
+            await turned_away(fault, served.url())
+        return
     if fault.code == "session_expired":
         patch.setattr(session_start, "SESSION_S", 0)
     else:

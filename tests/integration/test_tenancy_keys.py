@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -355,6 +355,19 @@ async def test_both_keys_are_good_for_the_grace_of_a_rotation(gate: Gate) -> Non
     await gate.who.authenticate(new.text)
     with pytest.raises(BadCredentials):
         await gate.who.authenticate(old.text)
+
+
+async def test_a_key_with_an_end_gets_a_successor_with_the_same_end(gate: Gate) -> None:
+    old, new, newest = new_key(), new_key(), new_key()
+    end = datetime.fromtimestamp(gate.clock.wall_s() + 86_400, UTC)
+    await gate.keys.create("acme", old, expires_at=end)
+    await gate.keys.rotate("acme", old.prefix, new, grace_s=3600)
+    await gate.keys.rotate("acme", new.prefix, newest, grace_s=7 * 86_400)
+    ends = {key.prefix: key.expires_at for key in await gate.keys.list_keys("acme")}
+    assert ends[new.prefix] == ends[newest.prefix] == end, "no rotation makes a key live longer"
+    gate.clock.advance(86_400)
+    with pytest.raises(BadCredentials):
+        await gate.who.authenticate(newest.text)
 
 
 @pytest.mark.requirement("A12.3")

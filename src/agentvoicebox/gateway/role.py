@@ -125,6 +125,7 @@ async def build_state(
         records=_records(settings, broker, postgres),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
         resume_s=settings.resume_s,
+        idle_s=settings.idle_s,
     )
 
 

@@ -20,6 +20,7 @@ from agentvoicebox.storage.rules import RuleBook
 from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.telemetry.metrics import Metrics
 
+IDLE_S = 60.0  # longer than a page needs to ask for the microphone
 RESUME_S = 30.0  # a phone needs this long between two networks; as long as a session outlives its gateway
 
 
@@ -54,6 +55,7 @@ class GatewayState:
         records: earlier sessions and the administration; None: their routes don't exist.
         needed: jobs without whose workers no call can be answered.
         resume_s: how long a session waits for a caller whose connection broke.
+        idle_s: after how long a call ends whose client has never sent anything; 0: never.
     """
 
     broker: Broker
@@ -72,3 +74,4 @@ class GatewayState:
     records: RecordStores | None = None
     needed: Sequence[JobKind] = ()
     resume_s: float = RESUME_S
+    idle_s: float = IDLE_S

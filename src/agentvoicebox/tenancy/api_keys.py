@@ -35,9 +35,14 @@ INSERT INTO api_keys (prefix, tenant_id, project_id, name, secret_hash, scopes, 
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _ROTATE = """
-UPDATE api_keys SET rotated_to = $2, expires_at = least(expires_at, $3)
-WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
-RETURNING name, project_id, scopes
+WITH old AS (
+    SELECT prefix, expires_at FROM api_keys
+    WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
+    FOR UPDATE
+)
+UPDATE api_keys AS key SET rotated_to = $2, expires_at = least(key.expires_at, $3)
+FROM old WHERE key.prefix = old.prefix
+RETURNING key.name, key.project_id, key.scopes, old.expires_at
 """
 _ONE_LINE = """
 WITH RECURSIVE line AS (
@@ -184,7 +189,7 @@ class ApiKeys:
         grace_s: float = GRACE_S,
         audit_entry: AuditEntry | None = None,
     ) -> datetime:
-        """Store `key` as the successor of an older one, which stays valid for at most `grace_s`.
+        """Store `key` as the successor of an older one, which stays valid for at most `grace_s`. It expires when the older one would have.
 
         Returns:
             when the older one expires.
@@ -199,7 +204,14 @@ class ApiKeys:
             if row is None:
                 raise UnknownKey(f"Tenant {tenant_id} has no valid key {prefix} that was not rotated yet.")
             await connection.execute(
-                _INSERT, key.prefix, tenant_id, row["project_id"], row["name"], key.secret_hash, row["scopes"], None
+                _INSERT,
+                key.prefix,
+                tenant_id,
+                row["project_id"],
+                row["name"],
+                key.secret_hash,
+                row["scopes"],
+                row["expires_at"],
             )
             await write(connection, tenant_id, audit_entry)
         return ends

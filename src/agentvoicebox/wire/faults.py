@@ -187,6 +187,14 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
         1001,
     ),
     ErrorDefinition(
+        "close",
+        "session_idle",
+        "invalid_request_error",
+        "The client has sent nothing since the session began.",
+        "Start a session when it is needed.",
+        1001,
+    ),
+    ErrorDefinition(
         "close", "internal_error", "server_error", "A bug in the server.", "Start a new session; report it.", 1011
     ),
     _result("provider_unavailable", "An engine can't be reached, and there is no fallback.", "Try again."),
