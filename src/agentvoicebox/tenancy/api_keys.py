@@ -189,7 +189,9 @@ class ApiKeys:
         grace_s: float = GRACE_S,
         audit_entry: AuditEntry | None = None,
     ) -> datetime:
-        """Store `key` as the successor of an older one, which stays valid for at most `grace_s`. It expires when the older one would have.
+        """Store `key` as the successor of an older one, which stays valid for at most `grace_s`.
+
+        The successor expires when the older one would have.
 
         Returns:
             when the older one expires.
