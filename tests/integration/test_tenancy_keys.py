@@ -27,6 +27,7 @@ from agentvoicebox.tenancy.authenticator import Authenticator
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from agentvoicebox.tenancy.last_answers import FRESH_S, MAX_AGE_S, RETRY_AFTER_S, LastAnswers
 from agentvoicebox.tenancy.principal import Principal
+from agentvoicebox.tenancy.refusal_counts import RefusalCounts
 from agentvoicebox.tenancy.slow_hashes import MOST_WAITING
 
 SLOW = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -428,15 +429,47 @@ async def test_every_attempt_stands_in_the_audit_log(gate: Gate) -> None:
     key = await gate.key("acme")
     await gate.who.authenticate(key.text)
     await gate.who.authenticate(key.text)  # from memory
-    for bearer in (new_key().text, "nonsense"):
+    guess = new_key()
+    for source, bearer in (("192.0.2.1", guess.text), ("192.0.2.2", "nonsense")):
         with pytest.raises(BadCredentials):
-            await gate.who.authenticate(bearer)
+            await gate.who.authenticate(bearer, source=source)
     await gate.trail.flush()
     assert [entry.action for entry in await gate.log.latest("acme")] == ["auth.accepted"] * 2
     refused = await gate.log.latest(GATE)
     assert [entry.action for entry in refused] == ["auth.refused"] * 2
+    whose = {(entry.subject, entry.actor) for entry in refused}
+    assert whose == {("192.0.2.1", f"key_{guess.prefix}"), ("192.0.2.2", "unknown")}
     assert {entry.body["reason"] for entry in refused} == {"invalid_api_key"}
     assert "nonsense" not in str(refused) and gate.trail.lost == 0
+
+
+async def test_a_flood_of_refusals_is_one_entry_a_source_and_minute(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = AuditTrail(gate.log._postgres, clock=gate.clock)
+    monkeypatch.setattr(trail, "_refusals", RefusalCounts(gate.clock, most_sources=2))
+
+    async def entries() -> list[tuple[str, object]]:
+        await trail.flush()
+        return [(entry.subject, entry.body["count"]) for entry in reversed(await gate.log.latest(GATE))]
+
+    began_s = gate.clock.wall_s()
+    for number in range(1_000):
+        for source in ("a", "b", f"c{number}"):
+            trail.add_refusal("auth.refused", actor=f"key_{number}", source=source, reason="invalid_api_key")
+        gate.clock.advance(0.05)
+    assert sorted(await entries()) == [("a", 1), ("b", 1), ("other sources", 1)], "the first ones at once"
+    gate.clock.advance(11)
+    assert sorted((await entries())[3:]) == [("a", 999), ("b", 999), ("other sources", 999)]
+    last = (await gate.log.latest(GATE))[0]
+    assert (last.actor, last.body["reason"]) == ("unknown", "invalid_api_key")
+    assert last.body["first"] == pytest.approx(began_s + 0.05) and last.body["last"] == pytest.approx(began_s + 49.95)
+    gate.clock.advance(60)
+    assert len(await entries()) == 6 and not trail._refusals._counts
+    for _ in range(2):
+        trail.add_refusal("auth.refused", actor="unknown", source="d", reason="invalid_api_key")
+    await trail.flush(is_end=True)
+    assert (await entries())[6:] == [("d", 1), ("d", 1)], "nothing is lost at the end"
 
 
 async def test_attempts_wait_for_a_database_that_is_away(gate: Gate, postgres: Postgres) -> None:

@@ -21,7 +21,7 @@ from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys, StoredKey
-from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
+from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.key_format import LEAD, hash_of, is_fast, is_secret, key_id, read_key
 from agentvoicebox.tenancy.key_lookup import KeyLookup
 from agentvoicebox.tenancy.last_answers import POSTGRES_WAIT_S
@@ -89,8 +89,8 @@ class Authenticator:
         self._running_checks: dict[bytes, asyncio.Task[Principal | None]] = {}
         self._storing: set[asyncio.Task[None]] = set()
 
-    async def authenticate(self, bearer: str) -> Authenticated:
-        """The owner of a key.
+    async def authenticate(self, bearer: str, *, source: str = "") -> Authenticated:
+        """The owner of a key. `source`: of the request, for the audit log.
 
         Raises:
             BadCredentials: a key that is wrong, unknown, revoked or expired.
@@ -109,9 +109,10 @@ class Authenticator:
         except Refused as error:
             if isinstance(error, BadCredentials):
                 self._hot.pop(self._digest(bearer), None)  # from now on it costs as little as any wrong key
-            self._audit("auth.refused", principal, bearer, error.code or "")
+            self._audit_refusal(principal, bearer, source, error.code or "")
             raise
-        self._audit("auth.accepted", principal, bearer, "")
+        if self._trail is not None:
+            self._trail.add(principal.tenant_id, "auth.accepted", actor=principal.key_id)
         return Authenticated(principal, account)
 
     async def _principal_of(self, bearer: str) -> Principal | None:
@@ -200,14 +201,15 @@ class Authenticator:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall_s(), UTC)
 
-    def _audit(self, action: str, principal: Principal | None, bearer: str, reason: str) -> None:
+    def _audit_refusal(self, principal: Principal | None, bearer: str, source: str, reason: str) -> None:
         if self._trail is None:
             return
         if principal is not None:
-            self._trail.add(principal.tenant_id, action, actor=principal.key_id, reason=reason)
+            self._trail.add(principal.tenant_id, "auth.refused", actor=principal.key_id, reason=reason)
             return
         read = read_key(bearer)
-        self._trail.add(GATE, action, actor="unknown" if read is None else key_id(read[0]), reason=reason)
+        actor = "unknown" if read is None else key_id(read[0])
+        self._trail.add_refusal("auth.refused", actor=actor, source=source, reason=reason)
 
 
 def _bytes(bearer: str) -> bytes:

@@ -12,7 +12,7 @@ from agentvoicebox.sessions.janitor import Janitor
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
 from agentvoicebox.storage.retention import Retention
-from agentvoicebox.storage.rules import default_rules
+from agentvoicebox.storage.rules import default_rules, gate_rules
 from agentvoicebox.tenancy.audit_trail import GATE
 
 
@@ -20,9 +20,8 @@ async def serve_janitor(settings: Settings, announce_ready: Callable[[], None], 
     """The role: sweeps until `stop`. While the store or PostgreSQL is away it waits."""
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
-    sweeping = asyncio.create_task(
-        Retention(postgres, default_rules(settings), also=[GATE]).run(stop), name="retention of records"
-    )
+    retention = Retention(postgres, default_rules(settings), also={GATE: gate_rules(settings)})
+    sweeping = asyncio.create_task(retention.run(stop), name="retention of records")
     try:
         announce_ready()
         await Janitor(SessionDirectory(broker.connection, broker.subscriber), broker).run(stop)

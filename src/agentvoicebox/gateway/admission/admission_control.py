@@ -207,7 +207,12 @@ class AdmissionControl:
                 )
         try:
             credential = await self._resolver.resolve(
-                bearer or "", right=right, session_id=session_id, action=action, resource_id=resource_id
+                bearer or "",
+                right=right,
+                session_id=session_id,
+                action=action,
+                resource_id=resource_id,
+                source=source,
             )
         except BadCredentials:
             self._wrong_credentials.count(source)
