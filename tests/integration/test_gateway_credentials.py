@@ -11,7 +11,7 @@ import pytest
 import structlog
 from openai import PermissionDeniedError
 from redis import Redis
-from tests.kit.client import calling
+from tests.kit.client import calling, until
 from tests.kit.gateway import Workers, gateway
 from tests.kit.resuming_client import reconnected, refusal, resume_token, return_query, session_id
 from tests.kit.store import looking_into
@@ -22,6 +22,9 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.client.dialing import CallOptions, connect_to, socket_url
+from agentvoicebox.client.reconnecting_socket import ReconnectingSocket
+from agentvoicebox.client.wire_audio import WireAudio
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
@@ -383,3 +386,30 @@ async def test_a_secret_opens_one_session_at_a_time_and_a_page_that_lost_its_own
         async with calling(query, **as_key(each)), calling(query, **as_key(each)):
             error, _, _ = await refusal(query, **as_key(each))
             assert error["code"] == "rate_limit_exceeded"
+
+
+async def has_resumed(line: ReconnectingSocket) -> bool:
+    return bool(line.pauses_s)
+
+
+async def test_our_own_client_resumes_with_a_secret_and_shows_nobody_the_token(town: TenantGateway) -> None:
+    async with town.http((await town.key()).text) as http:
+        secret = (await http.post("/v1/realtime/client_secrets")).json()["value"]
+    options = CallOptions(base_url=f"http://127.0.0.1:{town.served.port}/v1", api_key=secret, wants_trace=False)
+    url = socket_url(options.base_url, "delivery", wants_trace=False, resume="1")
+    socket = await connect_to(url, options, PATIENCE_S)
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    line = ReconnectingSocket(
+        socket, options, WireAudio("pcm"), on_event=events.put, now_s=asyncio.get_running_loop().time
+    )
+    listening = asyncio.create_task(line.listen())
+    async with asyncio.timeout(PATIENCE_S):
+        created = await events.get()
+        assert created["type"] == "session.created" and "resume_token" not in str(created)
+        line.session_id = created["session"]["id"]
+        socket.transport.abort()
+        while (await events.get())["type"] != "agentvoicebox.resumed":
+            pass
+        await until(lambda: has_resumed(line))
+        await line.hang_up()
+        await listening

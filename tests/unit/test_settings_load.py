@@ -117,6 +117,7 @@ def test_a_server_without_name_address_or_model_is_told_and_no_key_with_it(given
     assert "hush" not in str(raised.value)
 
 
+@pytest.mark.requirement("A12.3")
 @pytest.mark.parametrize(
     ("given", "limit"),
     [
