@@ -150,7 +150,7 @@ async def run(counts: list[int], seconds: float, port: int) -> list[dict[str, An
 
 async def gateway(url: str, port: int, data: str, stop: asyncio.Event) -> None:
     """The process that is measured."""
-    settings = Settings.load(redis_url=url, port=port, max_calls=10_000, data_dir=data)
+    settings = Settings.load(redis_url=url, port=port, max_calls=10_000, idle_s=0, data_dir=data)
     await serve_gateway(settings, tell_ready, stop)
 
 

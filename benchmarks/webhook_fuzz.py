@@ -210,7 +210,11 @@ async def fuzz(bodies: int, seed: int, *, settings: dict[str, Any] | None = None
     lines = io.StringIO()
     configure(service="fuzz", level="debug", out=lines)
     loaded = load_settings(
-        vapi_secrets="hush-secret-5d", vapi_bearer_tokens="hush-secret-5d", webhook_source_limit=0, **(settings or {})
+        vapi_secrets="hush-secret-5d",
+        vapi_bearer_tokens="hush-secret-5d",
+        webhook_source_limit=0,
+        limit_wrong_credentials=0,
+        **(settings or {}),
     )
     registry = CollectorRegistry()
     cache = CachedShipments(Source(chance), fresh_s=0.0, negative_fresh_s=0.0)

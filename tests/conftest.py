@@ -6,6 +6,7 @@ fails when it leaves a task, a connection to Valkey, or a key without a time to 
 
 import asyncio
 import inspect
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import settings
 
 from agentvoicebox.broker import keys
@@ -67,6 +69,19 @@ async def no_leaked_task() -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*leaked, return_exceptions=True)
     assert not leaked, f"the test left tasks behind: {sorted(task.get_name() for task in leaked)}"
+
+
+@pytest.fixture(autouse=True)
+def logging_is_left_alone() -> Iterator[None]:
+    """A command under test sets up the logs of its process, which is the tests' own: afterwards they are as before."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    is_configured = structlog.is_configured()
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    if not is_configured:
+        structlog.reset_defaults()
 
 
 @pytest.fixture

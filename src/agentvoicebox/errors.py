@@ -112,6 +112,12 @@ class RateLimited(Refused):
         self.retry_after_s = retry_after_s
 
 
+class TooManyWrongCredentials(RateLimited):
+    """A wrong credential from a source that has shown too many."""
+
+    code = "too_many_wrong_credentials"
+
+
 class Overloaded(Refused):
     """The server is at capacity; admitted calls keep their latency. `retry_after_s` says when to retry."""
 

@@ -57,7 +57,8 @@ pytestmark = pytest.mark.requirement("A14.1")
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-some-length"
-GUARDED = AdmissionConfig((KEY,))
+GUARDED = AdmissionConfig((KEY,), wait_s=PATIENCE_S, wrong_credentials=1)
+GUESSED = "too_many_wrong_credentials"
 GONE = "sess_" + "0" * 20
 TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "where is my parcel"}]}
 AWAY = "unix:///nowhere/valkey.sock"
@@ -202,6 +203,7 @@ async def reach_connect(
     }
     changes: dict[str | None, dict[str, Any]] = {
         "invalid_api_key": {"admission": GUARDED},
+        GUESSED: {"admission": GUARDED},
         "overloaded": {"max_calls": 0},
         "store_unavailable": {"health": without_store()},
         "store_full": {"health": nearly_full()},
@@ -223,7 +225,15 @@ async def reach_connect(
             query = await begun(served)
             patch.setattr(session_format, "NEWEST_READ", session_format.WRITTEN - 1)
         served.state.sessions.is_draining = fault.code == "shutting_down"
+        if fault.code == GUESSED:
+            await guess(served)
         await turned_away(fault, served.url(query), **options.get(fault.code, {}))
+
+
+async def guess(served: Gateway) -> None:
+    """One more wrong credential than one minute may have follows this one."""
+    async with httpx.AsyncClient(trust_env=False) as web:
+        assert (await web.get(f"http://127.0.0.1:{served.port}/v1/models")).status_code == 401
 
 
 async def contested(served: Gateway, patch: pytest.MonkeyPatch) -> str:
@@ -248,6 +258,10 @@ async def begun(served: Gateway) -> str:
 async def reach_close(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
+    if fault.code == "session_idle":
+        async with unserved(redis_url, idle_s=0.01) as served:
+            await turned_away(fault, served.url())
+        return
     if fault.code == "session_expired":
         patch.setattr(session_start, "SESSION_S", 0)
     else:
@@ -348,7 +362,7 @@ async def die_with_it(broker: Any) -> None:
 async def reach_http(
     fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
 ) -> None:
-    guarded = fault.code in (None, "invalid_api_key")
+    guarded = fault.code in (None, "invalid_api_key", GUESSED)
     headers = {
         "invalid_api_key": {"Authorization": "Bearer wrong"},
         "origin_not_allowed": {"Origin": "https://elsewhere.example"},
@@ -366,13 +380,15 @@ async def reach_http(
         unserved(url, **({"admission": GUARDED} if guarded else limits)) as served,
         httpx.AsyncClient(trust_env=False) as web,
     ):
+        if fault.code == GUESSED:
+            await guess(served)
         if fault.code == "request_timeout":
             patch.setattr(http_connection, "BODY_S", 0.1)
             answer = await half_a_request(served.port)
         else:
             answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
     assert_answered(fault, answer)
-    assert ("retry-after" in answer.headers) is (fault.code == "rate_limit_exceeded")
+    assert ("retry-after" in answer.headers) is (fault.code in ("rate_limit_exceeded", GUESSED))
 
 
 async def half_a_request(port: int) -> httpx.Response:

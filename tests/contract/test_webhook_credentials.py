@@ -205,14 +205,19 @@ class TestLimit:
             assert got == [200, 200, 429, 200]
 
     async def test_wrong_credentials_are_limited_by_address_and_hurt_nobody_else(self) -> None:
-        async with over(Backend(parcel()), vapi_secrets="a", webhook_source_limit=2) as line:
+        async with over(Backend(parcel()), vapi_secrets="a", limit_wrong_credentials=2) as line:
             got = [await send(line, {b"x-vapi-secret": each}) for each in (b"x", b"y", b"z", b"a")]
             assert got == [401, 401, 429, 200]
+
+    async def test_a_header_that_names_a_sender_is_not_believed_without_a_proxy_of_ours(self) -> None:
+        async with over(Backend(parcel()), vapi_secrets="a", limit_wrong_credentials=2) as line:
+            got = [await send(line, {b"x-forwarded-for": each}) for each in (b"1.1.1.1", b"2.2.2.2", b"3.3.3.3")]
+            assert got == [401, 401, 429]
 
     async def test_a_proxy_of_ours_tells_the_sender(self) -> None:
         settings: dict[str, Any] = {
             "vapi_secrets": "a",
-            "webhook_source_limit": 1,
+            "limit_wrong_credentials": 1,
             "trusted_proxy_header": "X-Forwarded-For",
         }
         async with over(Backend(parcel()), **settings) as line:

@@ -209,6 +209,8 @@ FAULTS: tuple[tuple[str, Any, str | None, str], ...] = (
     ("/tenants", [], None, "invalid_json"),
     ("/tenants", b"{", None, "invalid_json"),
     ("/tenants", b"", None, "invalid_json"),
+    ("/tenants", b"\xff{}", None, "invalid_json"),
+    ("/tenants", b"[" * 8_000, None, "invalid_json"),
     ("/tenants/default/keys", {"scopes": ["root"]}, "scopes.0", "invalid_value"),
     ("/tenants/default/keys", {"scopes": []}, "scopes", "invalid_value"),
     ("/tenants/default/keys", {"expires_after_s": 0}, "expires_after_s", "invalid_value"),

@@ -3,16 +3,18 @@
 import asyncio
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 import structlog
 from openai import PermissionDeniedError
 from redis import Redis
-from tests.kit.client import calling
+from tests.kit.client import calling, until
 from tests.kit.gateway import Workers, gateway
-from tests.kit.resuming_client import reconnected, refusal, return_query, session_id
+from tests.kit.resuming_client import reconnected, refusal, resume_token, return_query, session_id
+from tests.kit.store import looking_into
 from tests.kit.tenant_gateway import CONFIGURED, TenantGateway, as_key, bearer
 from tests.kit.waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -20,13 +22,18 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.client.dialing import CallOptions, connect_to, socket_url
+from agentvoicebox.client.reconnecting_socket import ReconnectingSocket
+from agentvoicebox.client.wire_audio import WireAudio
+from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
-from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.sessions.directory import RESUME
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import configure
-from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.key_format import new_key
+from agentvoicebox.tenancy.last_answers import FRESH_S
 from agentvoicebox.tenancy.principal import Principal
 
 pytestmark = pytest.mark.requirement("A12.1")
@@ -146,6 +153,36 @@ async def test_a_revoked_key_ends_the_sessions_of_its_secrets_too(town: TenantGa
         assert client.ws.close_code == 3000
 
 
+async def test_a_source_that_guesses_is_slowed_down_and_its_good_key_is_not(
+    redis_broker: RedisBroker, manual_clock: ManualClock
+) -> None:
+    admission = AdmissionConfig((CONFIGURED,), wrong_credentials=3, trusted_proxy_header="X-Forwarded-For")
+
+    def of(address: str, key: str) -> dict[str, str]:
+        return bearer(key) | {"X-Forwarded-For": f"203.0.113.9, {address}"}
+
+    async with (
+        gateway(redis_broker, admission=admission, clock=manual_clock) as served,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as http,
+    ):
+        guesser, neighbour = "2001:db8::1", "2001:db8:0:0:1::2"
+        tries = ["guess", new_key().text, "ek_guess", "guess"]
+        found = [(await http.get("/v1/models", headers=of(guesser, each))).status_code for each in tries]
+        assert found == [401, 401, 401, 429]
+        manual_clock.advance(20)
+        for address in (guesser, neighbour):
+            answer = await http.get("/v1/models", headers={"X-Forwarded-For": address})
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "40")
+            assert answer.json()["error"]["code"] == "too_many_wrong_credentials"
+        error, code, _ = await refusal(served.url(), additional_headers=of(guesser, "guess"))
+        assert (error["code"], code) == ("too_many_wrong_credentials", 1013)
+        async with calling(served.url(), additional_headers=of(guesser, CONFIGURED)):
+            pass
+        assert (await http.get("/v1/models", headers=of("2001:db8:0:1::1", "guess"))).status_code == 401
+        manual_clock.advance(40)
+        assert (await http.get("/v1/models", headers=of(guesser, "guess"))).status_code == 401
+
+
 async def test_p10_without_a_valid_token_there_is_a_fatal_refusal_and_nothing_in_the_store(
     town: TenantGateway, redis_url: str
 ) -> None:
@@ -251,3 +288,129 @@ async def test_no_key_and_no_secret_is_in_any_log_line(log: io.StringIO, town: T
     assert "call refused" in written and "call ended" in written
     for text in (key.text, unknown, secret):
         assert text[-43:] not in written and text[-20:] not in written
+
+
+def everything_in(redis_url: str) -> str:
+    """All keys and values of the store."""
+    with looking_into(redis_url, as_text=False) as redis:
+        reads: dict[Any, Callable[[Any], Any]] = {
+            b"string": redis.get,
+            b"hash": redis.hgetall,
+            b"stream": redis.xrange,
+            b"set": redis.smembers,
+            b"zset": lambda key: redis.zrange(key, 0, -1),
+        }
+        return str([(key, reads[redis.type(key)](key)) for key in redis.scan_iter()])
+
+
+async def test_a_browser_resumes_its_session_by_a_token_that_only_its_first_connection_got(
+    town: TenantGateway, redis_url: str, log: io.StringIO
+) -> None:
+    key = await town.key()
+    mint = town.served.state.admission.secrets.mint
+    mine, theirs = [(await mint(Principal("acme", f"key_{key.prefix}"), {}))[0] for _ in range(2)]
+    query = "model=delivery&resume=1"
+    async with calling(town.url(query), **as_key(mine)) as client, calling(town.url(query), **as_key(theirs)) as other:
+        token, wrong = resume_token(client), resume_token(other)
+        assert len(token) == len(wrong) == 43 and token != wrong
+        for shown in ({}, {"resume_token": ""}, {"resume_token": wrong}, {"resume_token": token[:-1]}):
+            attempt = "&".join(
+                ["resume=1", f"session_id={session_id(client)}", *(f"{k}={v}" for k, v in shown.items())]
+            )
+            error, code, _ = await refusal(town.url(attempt), **as_key(theirs))
+            assert (error["code"], code) == ("session_not_found", 4000)
+        await client.nothing_but()
+        async with town.http(key.text) as http:
+            shown = (await http.get(f"/v1/sessions/{session_id(client)}")).json()
+        assert "resume" not in shown
+        client.ws.transport.abort()
+        async with reconnected(town.url(return_query(client)), client, **as_key(mine)) as client:
+            assert (await client.next())["type"] == "agentvoicebox.resumed"
+            await client.nothing_but()
+            assert [each for each in client.events if "agentvoicebox" in each] == client.events[:1]
+            client.ws.transport.abort()
+        everything = everything_in(redis_url) + log.getvalue()
+        assert session_id(client) in everything and token not in everything and mine not in everything
+        server_side = f"resume=1&session_id={session_id(client)}"  # with the key itself, no token is needed
+        async with reconnected(town.url(server_side), client, **as_key(key.text)) as client:
+            assert (await client.next())["type"] == "agentvoicebox.resumed"
+
+
+async def test_a_session_that_was_opened_with_a_key_is_not_resumed_with_a_browsers_secret(town: TenantGateway) -> None:
+    key = await town.key()
+    secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
+    async with calling(town.url("model=delivery&resume=1"), **as_key(key.text)) as client:
+        assert resume_token(client) == ""
+        error, code, _ = await refusal(town.url(return_query(client)), **as_key(secret))
+        assert (error["code"], code) == ("session_not_found", 4000)
+    async with calling(town.url("model=delivery"), **as_key(secret)) as client:
+        assert resume_token(client) == "", "strict clients did not ask for it"
+
+
+async def test_a_session_of_the_version_before_is_resumed_without_a_token(town: TenantGateway, redis_url: str) -> None:
+    key = await town.key()
+    secret, _ = await town.served.state.admission.secrets.mint(Principal("acme", f"key_{key.prefix}"), {})
+    async with calling(town.url("model=delivery&resume=1"), **as_key(secret)) as client:
+        with Redis.from_url(redis_url) as redis:
+            assert redis.hdel(keys.session_hash(SessionRef("acme", session_id(client))), RESUME) == 1
+        client.ws.transport.abort()
+    async with reconnected(town.url(return_query(client, resume_token="unknown")), client, **as_key(secret)) as client:
+        assert (await client.next())["type"] == "agentvoicebox.resumed"
+
+
+async def test_a_secret_opens_one_session_at_a_time_and_a_page_that_lost_its_own_opens_another(
+    town: TenantGateway,
+) -> None:
+    async with town.http((await town.key()).text) as http:
+        minted = (await http.post("/v1/realtime/client_secrets")).json()["value"]
+        wide = (await http.post("/v1/realtime/client_secrets", json={"max_concurrent_sessions": 2})).json()["value"]
+        beta = {"model": "gpt-realtime", "client_secret": {"max_concurrent_sessions": 2}}
+        wide_too = (await http.post("/v1/realtime/sessions", json=beta)).json()["client_secret"]["value"]
+        for wrong in (0, 101, "2", True, 1.5):
+            answer = await http.post("/v1/realtime/client_secrets", json={"max_concurrent_sessions": wrong})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "max_concurrent_sessions")
+    query, secret = town.url("model=delivery&resume=1"), as_key(minted)
+    async with calling(query, **secret) as client:
+        error, code, _ = await refusal(query, **secret)
+        assert (error["code"], code) == ("rate_limit_exceeded", 1013)
+        assert error["message"].startswith("Limit secret.sessions is reached: 1 is open.")
+        assert "max_concurrent_sessions" in error["message"]
+        client.ws.transport.abort()
+        async with calling(query, **secret) as again:  # the former session still waits for its caller
+            error, code, _ = await refusal(town.url(return_query(client)), **secret)
+            assert (error["code"], code) == ("rate_limit_exceeded", 1013), "its place is taken"
+            again.ws.transport.abort()
+        async with reconnected(town.url(return_query(again)), again, **secret) as again:
+            assert (await again.next())["type"] == "agentvoicebox.resumed"
+            await again.ws.close(1000)
+    for each in (wide, wide_too):
+        async with calling(query, **as_key(each)), calling(query, **as_key(each)):
+            error, _, _ = await refusal(query, **as_key(each))
+            assert error["code"] == "rate_limit_exceeded"
+
+
+async def has_resumed(line: ReconnectingSocket) -> bool:
+    return bool(line.pauses_s)
+
+
+async def test_our_own_client_resumes_with_a_secret_and_shows_nobody_the_token(town: TenantGateway) -> None:
+    async with town.http((await town.key()).text) as http:
+        secret = (await http.post("/v1/realtime/client_secrets")).json()["value"]
+    options = CallOptions(base_url=f"http://127.0.0.1:{town.served.port}/v1", api_key=secret, wants_trace=False)
+    url = socket_url(options.base_url, "delivery", wants_trace=False, resume="1")
+    socket = await connect_to(url, options, PATIENCE_S)
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    line = ReconnectingSocket(
+        socket, options, WireAudio("pcm"), on_event=events.put, now_s=asyncio.get_running_loop().time
+    )
+    listening = asyncio.create_task(line.listen())
+    async with asyncio.timeout(PATIENCE_S):
+        created = await events.get()
+        assert created["type"] == "session.created" and "resume_token" not in str(created)
+        line.session_id = created["session"]["id"]
+        socket.transport.abort()
+        while (await events.get())["type"] != "agentvoicebox.resumed":
+            pass
+        await until(lambda: has_resumed(line))
+        await line.hang_up()
+        await listening

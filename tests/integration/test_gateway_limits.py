@@ -27,8 +27,8 @@ from agentvoicebox.sessions import counts
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
-from agentvoicebox.tenancy.account_status_cache import FRESH_S
 from agentvoicebox.tenancy.api_keys import TenantLimits
+from agentvoicebox.tenancy.last_answers import FRESH_S
 
 pytestmark = pytest.mark.requirement("A2.1-2.4")
 
@@ -123,6 +123,7 @@ async def test_of_racing_connects_at_three_gateways_no_more_stay_than_may_be_ope
         refused = [first["error"] for first in firsts if first["type"] == "error"]
         assert {error["code"] for error in refused} == {"rate_limit_exceeded"}
         assert refused[0]["message"].startswith("Limit tenant.sessions is reached: 20 are open. Please try again in ")
+        assert "AVB_LIMIT_TENANT_SESSIONS" in refused[0]["message"]
         for ws in opened:
             await ws.close()
 

@@ -9,12 +9,15 @@ import pytest
 from openai import AsyncOpenAI
 from redis.asyncio import Redis
 from tests.kit.client import calling, until
-from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, says, tone
+from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, gateway, says, tone
 from tests.kit.waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.broker import keys
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.jobs import Generate, JobRequest, Transcribe
+from agentvoicebox.gateway.call import call
 from agentvoicebox.ports.broker import JobKind
 
 SERVER_VAD = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}
@@ -256,3 +259,27 @@ async def test_an_event_is_heard_after_all_that_was_said_before_it(served: Gatew
         committed = await client.until("input_audio_buffer.committed")
         (started,) = client.of("input_audio_buffer.speech_started")
         assert started["item_id"] == committed["item_id"]
+
+
+async def test_a_call_whose_client_never_sends_anything_ends_after_a_minute(
+    redis_broker: RedisBroker, workers: Workers, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call, "IDLE_CHECK_S", 0.01)
+    async with (
+        gateway(redis_broker, call_clock=manual_clock) as served,
+        calling(served.url()) as idle,
+        calling(served.url()) as late,
+        calling(served.url()) as listening,
+    ):
+        await listening.append(tone(20))
+        manual_clock.advance(59)
+        await late.nothing_but()
+        manual_clock.advance(1)
+        error = (await idle.until("error"))["error"]
+        assert (error["type"], error["code"]) == ("invalid_request_error", "session_idle")
+        with pytest.raises(ConnectionClosed):
+            await idle.next()
+        assert (idle.ws.close_code, idle.ws.close_reason) == (1001, "invalid_request_error.session_idle")
+        manual_clock.advance(600)
+        for each in (late, listening):
+            await each.nothing_but()

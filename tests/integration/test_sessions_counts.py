@@ -1,6 +1,7 @@
 """Open sessions of a tenant and a key, counted over processes that race, crash and lose the store."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -16,8 +17,9 @@ from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection
+from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.sessions.counts import AtCapacity, Reserved, SessionCounts
+from agentvoicebox.sessions.counts import AtCapacity, Reserved, SecretLimit, SessionCounts
 
 ROOT = Path(__file__).parents[2]
 GATEWAYS, CONNECTS, TENANT_LIMIT, KEY_LIMIT = 3, 200, 70, 30
@@ -201,6 +203,37 @@ async def test_without_a_store_a_process_counts_its_own_and_writes_them_down_lat
         assert redis.zcard(keys.open_of_tenant("acme")) == 1
         await counts.renew()
         assert redis.zcard(keys.open_of_tenant("acme")) == 2
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_a_secret_has_its_own_slots_and_a_session_without_caller_leaves_them(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, is_away: bool
+) -> None:
+    counts, one, two = SessionCounts(connection), SecretLimit("a", 1), SecretLimit("b", 2)
+    if is_away:
+        away = Connection("redis://127.0.0.1:1/0", retry_for_s=0.05)
+        monkeypatch.setattr(counts, "_connection", away)
+
+    async def enters(number: int, secret: SecretLimit, **limited: Any) -> bool:
+        return isinstance(await counts.reserve(call(number), "k", secret=secret, **limits(**limited)), Reserved)
+
+    assert await enters(1, one)
+    full = await counts.reserve(call(2), "k", **limits(), secret=one)
+    assert isinstance(full, AtCapacity) and (full.whose, full.limit) == ("secret", 1)
+    assert await enters(1, one), "a session that has its slot keeps it"
+    assert [await enters(number, two) for number in (3, 4, 5)] == [True, True, False]
+    with contextlib.suppress(BrokerLost):
+        await counts.leave_secret(call(1))
+    assert not isinstance(await counts.reserve(call(6), "k", **limits(3)), Reserved), "it keeps its tenant's slot"
+    assert await enters(6, one)
+    assert not await enters(1, one), "its slot is another's now"
+    assert counts._own[call(1)].secret_id == ""
+    if is_away:
+        await away.close()
+        return
+    await counts.renew()
+    await counts.leave_secret(call(6))
+    assert await enters(1, one)
 
 
 @pytest.mark.parametrize("bad", ["", "a}b", "{", "a/b"])

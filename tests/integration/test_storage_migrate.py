@@ -41,7 +41,7 @@ async def test_migrating_twice_and_at_the_same_time_is_migrating_once(postgres_u
 
 
 def test_an_up_to_date_database_has_nothing_pending() -> None:
-    assert pending_sql("0004") == ""
+    assert pending_sql("0005") == ""
     assert "CREATE TABLE sessions" in pending_sql(None)
 
 

@@ -45,7 +45,9 @@ async def janitors(postgres: Postgres, records_url: str) -> AsyncIterator[Postgr
 @pytest.fixture
 def retention(janitors: Postgres, manual_clock: ManualClock) -> Retention:
     manual_clock.advance(NOW_S - manual_clock.wall_s())
-    return Retention(janitors, USUAL, also=["_gate"], clock=manual_clock, step_rows=4, rest_s=0.0)
+    return Retention(
+        janitors, USUAL, also={"_gate": RetentionRules(audit_days=20)}, clock=manual_clock, step_rows=4, rest_s=0.0
+    )
 
 
 async def record(postgres: Postgres, *batches: TimedBatch) -> None:
@@ -97,8 +99,8 @@ async def test_the_audit_log_and_usage_are_kept_by_a_rule_of_their_own(
     postgres: Postgres, retention: Retention
 ) -> None:
     log = AuditLog(postgres)
-    for tenant in ("acme", "umbra", "_gate"):
-        for name, age_days in (("old", 301), ("young", 299)):
+    for tenant, days in (("acme", 300), ("umbra", 300), ("_gate", 20)):
+        for name, age_days in (("old", days + 1), ("young", days - 1)):
             await log.append(tenant, AuditEntry(name, NOW_S - age_days * DAY_S, "key_1", "session.opened", "s"))
     await record(postgres, batch("s1", 301), batch("s2", 299), batch("s3", 301, tenant="umbra"))
     await RuleBook(postgres, USUAL).set("umbra", TenantRules(audit_days=400))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.kit.store import looking_into
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
@@ -34,7 +35,8 @@ async def secrets(store_url: str) -> AsyncIterator[ClientSecrets]:
 async def test_a_secret_opens_sessions_for_its_tenant_with_its_configuration(secrets: ClientSecrets) -> None:
     value, expires_at = await secrets.mint(ACME, SESSION, 60)
     for _ in range(2):
-        principal, session = await secrets.redeem(value)
+        redeemed = await secrets.redeem(value)
+        principal, session = redeemed.principal, redeemed.session
         assert (principal.tenant_id, principal.key_id, session) == ("acme", ACME.key_id, SESSION)
         assert principal.scopes == ("realtime",)
     assert value.startswith("ek_") and expires_at > 1_600_000_000
@@ -42,7 +44,7 @@ async def test_a_secret_opens_sessions_for_its_tenant_with_its_configuration(sec
 
 async def test_a_secret_mints_no_secrets(secrets: ClientSecrets) -> None:
     value, _ = await secrets.mint(ACME, SESSION)
-    principal, _ = await secrets.redeem(value)
+    principal = (await secrets.redeem(value)).principal
     with pytest.raises(PolicyDenied):
         await secrets.mint(principal, SESSION)
 
@@ -80,18 +82,21 @@ async def test_both_kinds_of_credential_are_resolved_and_secrets_of_a_suspended_
     try:
         keys, key = ApiKeys(postgres), new_key()
         await keys.create("acme", key)
-        accounts = AccountStatusCache(keys)
-        resolver = CredentialResolver(Authenticator(keys, accounts, None), secrets, accounts)
+        accounts = AccountStatusCache(keys, wait_s=PATIENCE_S)
+        resolver = CredentialResolver(Authenticator(keys, accounts, None, wait_s=PATIENCE_S), secrets, accounts)
         credential = await resolver.resolve(key.text, right="client_secrets")
-        assert credential.session is None
+        assert credential.secret is None
         with pytest.raises(PolicyDenied):
             await resolver.resolve(key.text, right="admin")
         value, _ = await secrets.mint(credential.principal, SESSION)
-        assert (await resolver.resolve(value)).session == SESSION
+        secret = (await resolver.resolve(value)).secret
+        assert secret is not None and secret.session == SESSION
         with pytest.raises(PolicyDenied):
             await resolver.resolve(value, right="client_secrets")
         await keys.suspend("acme")
         with pytest.raises(PolicyDenied, match="suspended"):
-            await CredentialResolver(Authenticator(keys, None, None), secrets, AccountStatusCache(keys)).resolve(value)
+            await CredentialResolver(
+                Authenticator(keys, None, None), secrets, AccountStatusCache(keys, wait_s=PATIENCE_S)
+            ).resolve(value)
     finally:
         await postgres.close()

@@ -36,9 +36,16 @@ def session_id(client: Client) -> str:
     return str(client.events[0]["session"]["id"])
 
 
+def resume_token(client: Client) -> str:
+    """The token in `session.created`; empty when there is none."""
+    return str(client.events[0].get("agentvoicebox", {}).get("resume_token", ""))
+
+
 def return_query(client: Client, **more: str | int) -> str:
     """The query of a resume request."""
     fields: dict[str, str | int] = {"session_id": session_id(client), "last_event_id": last_event_id(client), **more}
+    if token := resume_token(client):
+        fields.setdefault("resume_token", token)
     return "resume=1&" + "&".join(f"{name}={value}" for name, value in fields.items())
 
 

@@ -19,6 +19,7 @@ from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import NewKey, new_key
 from tests.kit.gateway import Gateway, gateway
+from tests.kit.waiting import PATIENCE_S
 
 CONFIGURED = "a-configured-key"
 
@@ -75,9 +76,12 @@ async def tenant_gateway(
     limits: LimitConfig | None = None,
     policy: Policy | None = None,
     recheck_s: float = 0.02,
+    wait_s: float = PATIENCE_S,
 ) -> AsyncIterator[TenantGateway]:
     """A town; by default without limits, under the shipped rules."""
-    admission = AdmissionConfig((CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s)
+    admission = AdmissionConfig(
+        (CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s, wait_s=wait_s, wrong_credentials=0
+    )
     records = RecordStores(postgres, History(postgres), UsageReader(postgres))
     async with gateway(
         broker, admission=admission, postgres=postgres, policy=policy, clock=clock, records=records

@@ -11,17 +11,19 @@ from collections.abc import Callable
 import asyncpg
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 from tests.conftest import ServerLoop
 from tests.kit.kits import migrate
+from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.errors import BadCredentials, PolicyDenied
 from agentvoicebox.gateway.admission.credential_resolver import CredentialResolver
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.tenancy import authenticator
+from agentvoicebox.tenancy import authenticator, slow_hashes
 from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
@@ -51,7 +53,10 @@ def world(redis_url: str, postgres_url: str, server_loop: ServerLoop) -> World:
         await migrate(postgres_url)
         postgres, connection = await Postgres.open(postgres_url), Connection(redis_url)
         keys, good, twin, revoked, shut = ApiKeys(postgres), new_key(), new_key(), new_key(), new_key()
-        for tenant, key in (("acme", good), ("umbra", twin), ("acme", revoked), ("shut", shut)):
+        slow = new_key()
+        slow_hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(slow.text[-43:])
+        slow = msgspec.structs.replace(slow, secret_hash=slow_hash)
+        for tenant, key in (("acme", good), ("umbra", twin), ("acme", revoked), ("shut", shut), ("acme", slow)):
             await keys.create(tenant, key)
         over, fresh = new_key(), new_key()
         await keys.create("acme", over)
@@ -64,7 +69,7 @@ def world(redis_url: str, postgres_url: str, server_loop: ServerLoop) -> World:
         lost, _ = await secrets.mint(Principal("acme", f"key_{revoked.prefix}"), {}, 7200)
         await postgres.close()
         await connection.close()
-        valid = {"configured": CONFIGURED, "key": good.text, "twin": twin.text, "secret": secret}
+        valid = {"configured": CONFIGURED, "key": good.text, "twin": twin.text, "slow": slow.text, "secret": secret}
         made.append(
             World(valid, {"revoked": revoked.text, "over": over.text, "shut": shut.text, "bound": bound, "lost": lost})
         )
@@ -95,7 +100,8 @@ def bearers(draw: Callable[..., str], world: World) -> str:
     if kind == "spent":
         return draw(st.sampled_from(sorted(world.spent.values())))
     if kind == "mixed":
-        return world.valid["key"][:20] + world.valid["twin"][20:]
+        pair = draw(st.sampled_from(["key twin", "twin slow", "slow key"])).split()
+        return world.valid[pair[0]][:20] + world.valid[pair[1]][20:]
     return draw(near_misses(draw(st.sampled_from(sorted(world.valid.values())))))
 
 
@@ -103,8 +109,8 @@ async def knock(redis_url: str, postgres_url: str, bearers: list[str]) -> list[b
     """Whether each was let in."""
     postgres, connection = await Postgres.open(postgres_url, most_connections=2), Connection(redis_url)
     keys = ApiKeys(postgres)
-    accounts, trail = AccountStatusCache(keys), AuditTrail(postgres)
-    who = Authenticator(keys, accounts, trail, static_keys=(CONFIGURED,))
+    accounts, trail = AccountStatusCache(keys, wait_s=PATIENCE_S), AuditTrail(postgres)
+    who = Authenticator(keys, accounts, trail, static_keys=(CONFIGURED,), wait_s=PATIENCE_S)
     resolver = CredentialResolver(who, ClientSecrets(connection), accounts, trail)
     let_in = []
     try:
@@ -118,6 +124,7 @@ async def knock(redis_url: str, postgres_url: str, bearers: list[str]) -> list[b
         await trail.flush()
     finally:
         await who.close()
+        await accounts.close()
         await postgres.close()
         await connection.close()
     return let_in
@@ -172,7 +179,7 @@ def test_p10_without_a_valid_token_nothing_begins(
     hold_p10(world, redis_url, postgres_url, owner_url, server_loop)
 
 
-@pytest.mark.parametrize("broken", ["secret", "revoked", "bound", "account"])
+@pytest.mark.parametrize("broken", ["secret", "slow", "revoked", "bound", "account"])
 def test_a_broken_door_is_caught(
     world: World,
     redis_url: str,
@@ -187,7 +194,9 @@ def test_a_broken_door_is_caught(
 
     match broken:
         case "secret":  # the prefix alone is enough
-            monkeypatch.setattr(authenticator, "is_secret", lambda secret, secret_hash: True)
+            monkeypatch.setattr(authenticator, "is_secret", lambda prefix, secret, secret_hash: True)
+        case "slow":
+            monkeypatch.setattr(slow_hashes, "is_slow_secret", lambda secret, secret_hash: True)
         case "revoked":
             monkeypatch.setattr("agentvoicebox.tenancy.api_keys.StoredKey.is_good", lambda self, now: True)
             monkeypatch.setattr(AccountStatusCache, "require_active", is_active)

@@ -1,16 +1,13 @@
 """Scores and reports: what was planted is caught and named, what is honest is left alone."""
 
 import json
-import logging
 import re
 import shutil
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import msgspec
 import pytest
-import structlog
 from tests.kit.kits import AGENTS, CHOICE, without_words
 from tests.kit.recorded import NOON_S, scenario, simulated, with_agent_line
 from typer.testing import CliRunner, Result
@@ -43,14 +40,6 @@ def written(folder: Path, *interactions: Interaction) -> Path:
 def everything(timing: Timing | None = None) -> tuple[Interaction, ...]:
     """Every scenario once. Interactions are never changed, so the tests share them."""
     return tuple(simulated(each, timing=timing) for each in SCENARIOS.values())
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """The commands set up the logs of their process, which is this one."""
-    yield
-    logging.getLogger().handlers.clear()
-    structlog.reset_defaults()
 
 
 def words(text: str) -> str:

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 ROOT = SOURCE / PLATFORM
 
 FLOORS = {
-    0: {"errors", "ids", "clock", "loopback", "text"},
+    0: {"errors", "ids", "clock", "loopback", "request_source", "text"},
     1: {"wire", "audio"},
     2: {"turns", "privacy", "resilience"},
     3: {"engine"},

@@ -24,7 +24,8 @@ def read_beta(body: object, kind: Kind = "realtime") -> SecretRequest:
 def test_everything_is_optional(body: object) -> None:
     asked = read(body)
     answer = secret_bodies.answer_client_secrets(asked, "ek_x", 1_800_000_000)
-    assert asked.seconds == 600 and asked.session == {"type": "realtime", "model": "delivery"}
+    assert (asked.seconds, asked.max_sessions) == (600, 1)
+    assert asked.session == {"type": "realtime", "model": "delivery"}
     assert answer["session"]["expires_at"] == 0 and answer["session"]["id"] == "sess_1"
     assert ClientSecretCreateResponse.model_validate(answer, strict=True).session.type == "realtime"
 

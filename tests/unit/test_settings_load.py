@@ -5,6 +5,7 @@ import os
 import pytest
 
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.gateway.role import limit_config
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings import Settings
 
@@ -114,3 +115,25 @@ def test_a_server_without_name_address_or_model_is_told_and_no_key_with_it(given
     with pytest.raises(SettingsError, match=told) as raised:
         Settings.load(**given)
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.requirement("A12.3")
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ({}, None),
+        ({"api_keys": "k"}, 12),
+        ({"api_keys": "k", "max_calls": 1}, 1),
+        ({"api_keys": "k", "max_calls": 40, "gateways": 3}, 60),
+        ({"api_keys": "k", "limit_tenant_sessions": 0}, None),
+        ({"limit_tenant_sessions": 5}, 5),
+    ],
+)
+def test_a_tenant_leaves_half_of_the_lines_to_others_where_there_may_be_others(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, object], limit: int | None
+) -> None:
+    settings = Settings.load(**given)
+    assert limit_config(settings).tenant_sessions == limit
+    for name, value in settings.to_environment().items():  # a child process reads the same
+        monkeypatch.setenv(name, value)
+    assert limit_config(Settings.load()).tenant_sessions == limit

@@ -3,11 +3,9 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from agentvoicebox.privacy.redact import without_secrets
 from agentvoicebox.telemetry import logs
@@ -18,13 +16,9 @@ SECRET = "my number is 4711"
 
 
 @pytest.fixture
-def out() -> Iterator[io.StringIO]:
-    """Where lines go; afterwards logging is as before."""
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
-    yield io.StringIO()
-    root.handlers[:], root.level = before[0], before[1]
-    structlog.reset_defaults()
+def out() -> io.StringIO:
+    """Where lines go."""
+    return io.StringIO()
 
 
 def lines(out: io.StringIO) -> list[dict[str, Any]]:

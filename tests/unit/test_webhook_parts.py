@@ -14,10 +14,10 @@ from agentvoicebox.errors import BadCredentials, SettingsError
 from agentvoicebox.kits.env_example import example
 from agentvoicebox.kits.registry import load_settings, settings_class
 from agentvoicebox.limits.memory import SlidingWindow
+from agentvoicebox.request_source import source_of
 from agentvoicebox.settings.webhook import WebhookSettings
 from agentvoicebox.tools.definition import Outcome
 from agentvoicebox.webhook.contracts import WebhookMessage
-from agentvoicebox.webhook.guard import address_of
 from agentvoicebox.webhook.idempotency import Idempotency
 from agentvoicebox.webhook.masking import event_name, masked
 from agentvoicebox.webhook.render import status_of
@@ -193,7 +193,7 @@ def test_a_type_is_logged_when_it_looks_like_one(value: str | None, shown: str) 
     ],
 )
 def test_whose_address_counts(peer: str, written: str, trusted: str, expected: str) -> None:
-    assert address_of(peer, {"x-forwarded-for": written} if written else {}, trusted) == expected
+    assert source_of(peer, {"x-forwarded-for": written} if written else {}, trusted) == expected
 
 
 def test_an_old_answer_is_called_stale() -> None:

@@ -15,6 +15,7 @@
     avb:job:record:{tenant/session}:<j>  hash    1 day                   fence of a record job; outlives its session
     avb:open:{tenant}                    zset    30 s, heartbeat 10 s    open sessions of the tenant, by expiry
     avb:open:{tenant}:<key>              zset    30 s, heartbeat 10 s    of these, the ones opened with one key
+    avb:open:{tenant}:secret:<sha256>    zset    30 s, heartbeat 10 s    of these, the ones of callers with one ephemeral secret
     avb:limit:{limits}:<scope>:<id>:…    hash    1.02 windows            what a scope used of a limit, by sub-window
     avb:secret:<sha256>                  string  10 s to 2 h             an ephemeral secret: its owner and session
     avb:dead:<kind>                      stream  1 day, ~1000            jobs that failed permanently
@@ -237,6 +238,11 @@ def open_of_tenant(tenant_id: str) -> str:
 def open_of_key(tenant_id: str, key_id: str) -> str:
     """The session slots in use by one of the tenant's keys; in the same hash slot. Raises as `open_of_tenant`."""
     return f"{open_of_tenant(tenant_id)}:{key_id}"
+
+
+def open_of_secret(tenant_id: str, secret_id: str) -> str:
+    """The session slots in use by one ephemeral secret; in the same hash slot. Raises as `open_of_tenant`."""
+    return f"{open_of_tenant(tenant_id)}:secret:{secret_id}"
 
 
 def wake_stream(reader: str) -> str:

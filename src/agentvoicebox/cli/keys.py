@@ -66,8 +66,11 @@ def create(
 
 @app.command("list")
 def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
-    """List a tenant's keys; only their public prefixes are stored."""
-    table = Table("prefix", "name", "project", "scopes", "created", "state")
+    """List a tenant's keys; only their public prefixes are stored.
+
+    The hash argon2id is an earlier version's; the key gets the present one when it is next used.
+    """
+    table = Table("prefix", "name", "project", "scopes", "created", "state", "hash")
     for key in _do(lambda keys: keys.list_keys(tenant)):
         table.add_row(
             key.prefix,
@@ -76,6 +79,7 @@ def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
             ", ".join(key.scopes),
             f"{key.created_at:%Y-%m-%d}",
             _state(key),
+            "argon2id" if key.is_slow else "blake2b",
         )
     console.print(table)
 

@@ -68,6 +68,7 @@ class ReconnectingSocket:
         self._is_connected = True
         self._is_leaving = False
         self._last_event_id = ""
+        self._resume_token = ""
         self._own_events: deque[dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
         self.session_id = ""
         self.sent: list[Int16Array] = []
@@ -120,6 +121,8 @@ class ReconnectingSocket:
         try:
             async for message in self._socket:
                 event = json.loads(message)
+                if event.get("type") == "session.created":  # taken out, so that no record of the call has it
+                    self._resume_token = event.pop("agentvoicebox", {}).get("resume_token", "")
                 if not str(event.get("type", "")).startswith(OWN_EVENT):
                     self._last_event_id = event.get("event_id", "")
                 await self._on_event(event)
@@ -153,6 +156,7 @@ class ReconnectingSocket:
                 last_event_id=self._last_event_id,
                 audio_from_ms="0",
                 audio_until_ms=str(self.sent_samples * 1000 // self._audio.rate_hz),
+                **({"resume_token": self._resume_token} if self._resume_token else {}),
             )
             try:
                 socket = await connect_to(url, self._options, RECONNECT_TIMEOUT_S)

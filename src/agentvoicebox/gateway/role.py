@@ -101,7 +101,13 @@ async def build_state(
         broker.connection,
         postgres,
         metrics=metrics,
-        config=AdmissionConfig(settings.keys, _limits(settings), settings.gateways),
+        config=AdmissionConfig(
+            settings.keys,
+            limit_config(settings),
+            settings.gateways,
+            wrong_credentials=settings.limit_wrong_credentials,
+            trusted_proxy_header=settings.trusted_proxy_header,
+        ),
         policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
     )
     return GatewayState(
@@ -129,6 +135,7 @@ async def build_state(
             observer=metrics.tcp,
         ),
         pace=ReadingPace(settings.limit_call_frames, settings.limit_call_events),
+        idle_s=settings.idle_s,
     )
 
 
@@ -229,15 +236,22 @@ def _records(settings: Settings, broker: RedisBroker, postgres: Postgres) -> Rec
     return RecordStores(postgres, history, UsageReader(postgres), rules)
 
 
-def _limits(settings: Settings) -> LimitConfig:
+def limit_config(settings: Settings) -> LimitConfig:
     """The deployment's limits; 0 in a setting means none."""
     return LimitConfig(
         all_tenants=Allowance(settings.limit_all_requests or None, settings.limit_all_tokens or None),
         tenant=Allowance(settings.limit_tenant_requests or None, settings.limit_tenant_tokens or None),
         key=Allowance(settings.limit_key_requests or None, settings.limit_key_tokens or None),
-        tenant_sessions=settings.limit_tenant_sessions or None,
+        tenant_sessions=_tenant_sessions(settings),
         key_sessions=settings.limit_key_sessions or None,
     )
+
+
+def _tenant_sessions(settings: Settings) -> int | None:
+    """By default a tenant may use half of the lines, so that there are some for another one. Without keys there is one tenant."""
+    if settings.limit_tenant_sessions is not None:
+        return settings.limit_tenant_sessions or None
+    return max(1, settings.max_calls * settings.gateways // 2) if settings.keys else None
 
 
 def _voice_activity() -> Vad:

@@ -22,6 +22,7 @@ from agentvoicebox.storage.rules import RuleBook
 from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.telemetry.metrics import Metrics
 
+IDLE_S = 60.0  # longer than a page needs to ask for the microphone
 RESUME_S = 30.0  # a phone needs this long between two networks; as long as a session outlives its gateway
 
 
@@ -58,6 +59,7 @@ class GatewayState:
         resume_s: how long a session waits for a caller whose connection broke.
         connections: TCP connections of the public port.
         pace: how fast one client is read.
+        idle_s: after how long a call ends whose client has never sent anything; 0: never.
     """
 
     broker: Broker
@@ -78,3 +80,4 @@ class GatewayState:
     resume_s: float = RESUME_S
     connections: ConnectionTable = field(default_factory=ConnectionTable)
     pace: ReadingPace = field(default_factory=ReadingPace)
+    idle_s: float = IDLE_S

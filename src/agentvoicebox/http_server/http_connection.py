@@ -4,13 +4,14 @@ Decides how long a request may take to come, and how large its head may be. Bodi
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from agentvoicebox.request_source import source_of
 
 if TYPE_CHECKING:
     from agentvoicebox.http_server.server import ServerConfig
@@ -43,7 +44,7 @@ class HttpConnection(HttpToolsProtocol):
         """See asyncio."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self._go_on)
-        self._table.opened(transport, source_of("" if self.client is None else self.client[0]))
+        self._table.opened(transport, source_of("" if self.client is None else self.client[0], {}, ""))
         self._expect(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -177,14 +178,3 @@ class _Flow(FlowControl):
         super().resume_reading()
         if was_paused:
             self._on_resume()
-
-
-def source_of(address: str) -> str:
-    """What counts as one source: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4 or parsed.is_loopback:
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False).network_address)

@@ -34,7 +34,7 @@ def _group(title: str, group: type[BaseModel]) -> str:
     for name, field in group.model_fields.items():
         if meanings.get(name):
             lines.append(f"#: {meanings[name]}")
-        lines.append(f"# {variable(name)}={field.default}")
+        lines.append(f"# {variable(name)}={'' if field.default is None else field.default}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,14 +1,17 @@
-"""How many sessions a tenant and a key have open, over all gateways, so that racing connects can't exceed their limits.
+"""How many sessions a tenant, a key and a secret have open, over all gateways, so that racing connects can't exceed their limits.
 
-A session holds one slot of its tenant and one of its key, both taken by one script or not at all. A slot lives for 30 s
-and is renewed by its gateway's heartbeat, so the slots of a dead gateway expire by themselves. While the store is
-away a process admits by its own sessions alone, and the next heartbeat writes them to the store.
+A session holds one slot of its tenant, one of its key and, if it was opened with a secret, one of the secret: all are taken by
+one script, or none. A slot lives for 30 s and is renewed by its gateway's heartbeat, so the slots of a dead gateway expire by
+themselves. While the store is away a process admits by its own sessions alone, and the next heartbeat writes them to the store.
 
-A session that is taken over reserves again at its new gateway: it has its slot already and is never refused.
+A session that is taken over reserves again at its new gateway: it has its slots already and is not refused. One exception: a
+session whose caller is gone leaves its secret's slot, so that the same page may begin a new session. If it does, the former one
+can't be resumed with the secret any more.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -22,6 +25,9 @@ from agentvoicebox.telemetry.logs import get_logger
 # a caller waits; then this process answers for itself. Less, and a storm of callers is taken for an outage
 STORE_TIMEOUT_S = 3.0
 LEAST_RETRY_S = 1.0
+
+Whose = Literal["tenant", "key", "secret"]
+WHOSE: tuple[Whose, ...] = ("tenant", "key", "secret")
 
 log = get_logger(__name__)
 
@@ -48,9 +54,28 @@ class AtCapacity(msgspec.Struct, frozen=True):
             ends releases its slot at once.
     """
 
-    whose: Literal["tenant", "key"]
+    whose: Whose
     limit: int
     retry_after_s: float
+
+
+class SecretLimit(msgspec.Struct, frozen=True):
+    """How many sessions may be open with an ephemeral secret.
+
+    Attributes:
+        secret_id: names the secret; not the secret itself.
+        most: 1 or more.
+    """
+
+    secret_id: str
+    most: int
+
+
+class _Holder(msgspec.Struct, frozen=True):
+    """Whose slots a session holds, beside its tenant's; no `secret_id`: none of a secret."""
+
+    key_id: str
+    secret_id: str = ""
 
 
 class SessionCounts:
@@ -65,12 +90,18 @@ class SessionCounts:
         self._connection = connection
         self._ttl_s = ttl_s
         self._reserve = Script("reserve_slots")
-        self._own: dict[SessionRef, str] = {}
-        self._released: dict[SessionRef, str] = {}  # released during a heartbeat, which may have renewed them
+        self._own: dict[SessionRef, _Holder] = {}
+        self._released: set[tuple[str, str]] = set()  # (set, session), during a heartbeat, which may have renewed them
         self._is_local = False
 
     async def reserve(
-        self, session: SessionRef, key_id: str, *, tenant_limit: int | None, key_limit: int | None
+        self,
+        session: SessionRef,
+        key_id: str,
+        *,
+        tenant_limit: int | None,
+        key_limit: int | None,
+        secret: SecretLimit | None = None,
     ) -> Reserved | AtCapacity:
         """Reserve a slot, or renew the session's slot. Never fails.
 
@@ -79,26 +110,26 @@ class SessionCounts:
             key_id: the key it was opened with (of an ephemeral secret: the key that minted it); "" for none.
             tenant_limit: maximum of open sessions of the tenant, 0 or more; None for no limit.
             key_limit: the same for the key.
+            secret: the ephemeral secret that its caller shows; None with a key.
         """
+        holder = _Holder(key_id, "" if secret is None else secret.secret_id)
+        limits = [tenant_limit, key_limit, *([] if secret is None else [secret.most])]
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 verdict, tenant_open, key_open, wait_ms = await self._connection.call(
                     lambda: self._reserve(
                         self._connection.commands,
-                        _places(session, key_id),
-                        [session.session_id, _spelled(tenant_limit), _spelled(key_limit), self._ttl_ms],
+                        _places(session, holder),
+                        [session.session_id, self._ttl_ms, *map(_spelled, limits)],
                     )
                 )
         except (BrokerLost, TimeoutError):
-            return self._reserve_locally(session, key_id, tenant_limit, key_limit)
+            return self._reserve_locally(session, holder, limits)
         self._is_local = False
         if verdict == 0:
-            self._own[session] = key_id
+            self._own[session] = holder
             return Reserved(tenant_open, key_open)
-        retry_after_s = max(LEAST_RETRY_S, wait_ms / 1000)
-        if verdict == 1:
-            return AtCapacity("tenant", tenant_limit or 0, retry_after_s)
-        return AtCapacity("key", key_limit or 0, retry_after_s)
+        return AtCapacity(WHOSE[verdict - 1], limits[verdict - 1] or 0, max(LEAST_RETRY_S, wait_ms / 1000))
 
     async def renew(self) -> None:
         """Renew the slots of this process, in one round trip. Call every `ttl_s / 3`. Raises BrokerLost."""
@@ -109,14 +140,18 @@ class SessionCounts:
 
         async def renew() -> None:
             pipe = self._connection.commands.pipeline(transaction=False)
-            for session, key_id in ours:
+            for session, holder in ours:
                 # without limits: open sessions stay, also when a limit was lowered or the store lost its data
-                pipe.eval(self._reserve.text, 2, *_places(session, key_id), session.session_id, "", "", self._ttl_ms)
+                places = _places(session, holder)
+                pipe.eval(self._reserve.text, len(places), *places, session.session_id, self._ttl_ms)
             await pipe.execute()
 
         await self._connection.call(renew)
-        if self._released:
-            await self._remove(self._released)
+        held = {
+            (place, session.session_id) for session, holder in self._own.items() for place in _places(session, holder)
+        }
+        if self._released - held:
+            await self._remove(self._released - held)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send heartbeats until `stop`; while the store is away, retry with the next."""
@@ -129,50 +164,60 @@ class SessionCounts:
 
     async def release(self, session: SessionRef) -> None:
         """Release the slots of a session that ended. Raises BrokerLost; then they expire within `ttl_s`."""
-        key_id = self._own.pop(session, None)
-        if key_id is not None:
-            self._released[session] = key_id
-            await self._remove({session: key_id})
+        holder = self._own.pop(session, None)
+        if holder is not None:
+            await self._release((place, session.session_id) for place in _places(session, holder))
+
+    async def leave_secret(self, session: SessionRef) -> None:
+        """The session's caller is gone: another session may have the secret's slot. Raises BrokerLost as `release` does."""
+        holder = self._own.get(session)
+        if holder is not None and holder.secret_id:
+            self._own[session] = _Holder(holder.key_id)
+            await self._release([(keys.open_of_secret(session.tenant_id, holder.secret_id), session.session_id)])
 
     def stop_renewing(self, session: SessionRef) -> None:
         """Stop renewing a session: another gateway owns it, or may own it before its slots expire."""
         self._own.pop(session, None)
 
-    async def _remove(self, left: dict[SessionRef, str]) -> None:
-        members = [(places, session.session_id) for session, key in left.items() for places in _places(session, key)]
+    async def _release(self, slots: Iterable[tuple[str, str]]) -> None:
+        slots = set(slots)
+        self._released |= slots
+        await self._remove(slots)
 
-        async def strike() -> None:
+    async def _remove(self, slots: set[tuple[str, str]]) -> None:
+        async def remove() -> None:
             pipe = self._connection.commands.pipeline(transaction=False)
-            for places, member in members:
-                pipe.zrem(places, member)
+            for place, member in slots:
+                pipe.zrem(place, member)
             await pipe.execute()
 
-        await self._connection.call(strike)
+        await self._connection.call(remove)
 
     def _reserve_locally(
-        self, session: SessionRef, key_id: str, tenant_limit: int | None, key_limit: int | None
+        self, session: SessionRef, holder: _Holder, limits: Sequence[int | None]
     ) -> Reserved | AtCapacity:
-        others = [(each, key) for each, key in self._own.items() if each != session]
-        of_tenant = [key for each, key in others if each.tenant_id == session.tenant_id]
-        of_key = of_tenant.count(key_id)
-        if session not in self._own:
-            if tenant_limit is not None and len(of_tenant) >= tenant_limit:
-                return AtCapacity("tenant", tenant_limit, LEAST_RETRY_S)
-            if key_limit is not None and of_key >= key_limit:
-                return AtCapacity("key", key_limit, LEAST_RETRY_S)
+        held = set(_places(session, self._own[session])) if session in self._own else set()
+        others = [place for each, other in self._own.items() if each != session for place in _places(each, other)]
+        taken = [others.count(place) for place in _places(session, holder)]
+        for whose, place, count, limit in zip(WHOSE, _places(session, holder), taken, limits, strict=False):
+            if limit is not None and count >= limit and place not in held:
+                return AtCapacity(whose, limit, LEAST_RETRY_S)
         if not self._is_local:
             log.warning("sessions are counted by this process alone: the store is away")
         self._is_local = True
-        self._own[session] = key_id
-        return Reserved(len(of_tenant) + 1, of_key + 1, is_local=True)
+        self._own[session] = holder
+        return Reserved(taken[0] + 1, taken[1] + 1, is_local=True)
 
     @property
     def _ttl_ms(self) -> int:
         return int(self._ttl_s * 1000)
 
 
-def _places(session: SessionRef, key_id: str) -> list[str]:
-    return [keys.open_of_tenant(session.tenant_id), keys.open_of_key(session.tenant_id, key_id)]
+def _places(session: SessionRef, holder: _Holder) -> list[str]:
+    """The sets in which the session has a slot, in the order of WHOSE."""
+    tenant_id = session.tenant_id
+    places = [keys.open_of_tenant(tenant_id), keys.open_of_key(tenant_id, holder.key_id)]
+    return [*places, keys.open_of_secret(tenant_id, holder.secret_id)] if holder.secret_id else places
 
 
 def _spelled(limit: int | None) -> str:

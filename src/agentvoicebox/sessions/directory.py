@@ -26,9 +26,9 @@ from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.store_time import GivenTime, StoreTime
 
 # fields that only gateways see: the owner's token, the id of the key it was opened with, the format that a reader must know,
-# and the store's time until which the session lives without another heartbeat
-OWNER, KEY, FORMAT, UNTIL = "owner", "key", "format", "until"
-FOR_GATEWAYS = (OWNER, KEY, FORMAT, UNTIL)
+# the store's time until which the session lives without another heartbeat, and the hash of the token that a browser resumes with
+OWNER, KEY, FORMAT, UNTIL, RESUME = "owner", "key", "format", "until", "resume"
+FOR_GATEWAYS = (OWNER, KEY, FORMAT, UNTIL, RESUME)
 _STORED_ALONE = (OWNER, UNTIL, "tenant_id")  # written anew with each heartbeat
 # queued for a slow reader; beyond it the oldest is dropped, because the directory itself is authoritative
 NOTICES_MAX = 1024

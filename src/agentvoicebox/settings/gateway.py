@@ -19,6 +19,7 @@ class GatewaySettings(BaseModel):
         log_level: lowest severity that is logged.
         log_format: `json` (one object a line) or `console` (for terminals; shows words of callers, so only on loopback).
         resume_s: how long a session waits for a caller that lost its connection and can resume; 0: sessions can't be resumed.
+        idle_s: after how long a call ends whose client has never sent an event or audio; 0: never.
         gateways: number of gateway processes that share the limits; without the store each applies its part of them.
         max_calls: most calls of one gateway process at a time; further calls are refused with 1013.
     """
@@ -32,6 +33,7 @@ class GatewaySettings(BaseModel):
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: measured on two cores (requirements, A6)
     gateways: int = Field(default=1, ge=1, le=1_000)
     resume_s: float = Field(default=30.0, ge=0, le=600)
+    idle_s: float = Field(default=60.0, ge=0, le=3_600)
 
     @field_validator("api_keys")
     @classmethod

@@ -18,6 +18,7 @@ class RecordSettings(BaseModel):
         record_words: store words and complete identifiers in them, so that replay is exact; otherwise they are masked.
         history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own value.
         audit_days: days that the audit log and usage stay there.
+        gate_audit_days: days that refusals of unknown callers stay in the audit log, with their addresses.
         history_words: how words of people are stored there: `keep`, `mask` or `encrypt`.
         history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first one encrypts, all of them decrypt.
     """
@@ -26,6 +27,7 @@ class RecordSettings(BaseModel):
     record_words: bool = False
     history_days: int = Field(default=90, ge=1, le=3_650)
     audit_days: int = Field(default=365, ge=1, le=3_650)
+    gate_audit_days: int = Field(default=30, ge=1, le=3_650)
     history_words: Literal["keep", "mask", "encrypt"] = "keep"
     history_keys: str = Field(
         default="", repr=False, validate_default=True

@@ -60,8 +60,8 @@ class Settings(
         return settings
 
     def to_environment(self) -> dict[str, str]:
-        """The settings as `AVB_…` variables for a child process, including secrets and defaults."""
-        return {variable(name): str(value) for name, value in self.model_dump().items()}
+        """The settings as `AVB_…` variables for a child process, including secrets and defaults. What is None is left out."""
+        return {variable(name): str(value) for name, value in self.model_dump().items() if value is not None}
 
 
 def variable(name: str) -> str:

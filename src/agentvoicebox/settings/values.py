@@ -1,5 +1,9 @@
 """Parses the text of settings."""
 
+import re
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+
 
 def comma_list(value: str) -> tuple[str, ...]:
     """The parts between commas, stripped; empty parts are left out."""

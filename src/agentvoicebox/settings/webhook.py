@@ -8,9 +8,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.loopback import is_loopback
-from agentvoicebox.settings.values import comma_list
-
-HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+from agentvoicebox.settings.values import HEADER_NAME, comma_list
 
 
 class WebhookSettings(BaseModel):
@@ -28,7 +26,6 @@ class WebhookSettings(BaseModel):
         strict_422: answer invalid arguments with a 422 instead of a result; Vapi ignores such an answer.
         webhook_source_limit: most requests a minute of one source that expect an answer; 0: no limit.
         webhook_tenant: the tenant in whose name tools are called.
-        trusted_proxy_header: header to which the operator's proxy appends the sender's address; empty: no such proxy.
         assistant_id: assistant for calls to a number without one; empty: such calls are declined with a sentence.
     """
 
@@ -52,7 +49,6 @@ class WebhookSettings(BaseModel):
     strict_422: bool = False
     webhook_source_limit: int = Field(default=100, ge=0, le=1_000_000)  # requirement B4.2
     webhook_tenant: str = Field(default=DEFAULT_TENANT, min_length=1)
-    trusted_proxy_header: str = ""
     assistant_id: str = ""
 
     @field_validator("internal_port")
@@ -77,13 +73,6 @@ class WebhookSettings(BaseModel):
     def _header_is_a_name(cls, value: str) -> str:
         if not HEADER_NAME.fullmatch(value):
             raise ValueError("should be the name of a header")
-        return value
-
-    @field_validator("trusted_proxy_header")
-    @classmethod
-    def _proxy_header_is_a_name(cls, value: str) -> str:
-        if value and not HEADER_NAME.fullmatch(value):
-            raise ValueError("should be the name of a header, for example X-Forwarded-For")
         return value
 
     @field_validator("vapi_hmac_payload_format")

@@ -6,7 +6,7 @@ row is deleted last: the next sweep continues an interrupted one. Only one proce
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -58,7 +58,7 @@ class Retention:
     Args:
         postgres: opened as `JANITOR_ROLE`; the role that serves callers can't delete.
         default: the rules of tenants that have none of their own.
-        also: further tenants without a row, whose audit log is swept, too.
+        also: rules of ids without a row in `tenants` whose audit log is swept, too.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Retention:
         postgres: Postgres,
         default: RetentionRules,
         *,
-        also: Sequence[str] = (),
+        also: Mapping[str, RetentionRules] | None = None,
         clock: Clock | None = None,
         step_rows: int = STEP_ROWS,
         rest_s: float = REST_S,
     ) -> None:
         self._postgres = postgres
         self._default = default
-        self._also = also
+        self._also = also or {}
         self._clock = clock or SystemClock()
         self._step_rows = step_rows
         self._rest_s = rest_s
@@ -89,7 +89,7 @@ class Retention:
             await connection.execute("SELECT set_config('agentvoicebox.lists_tenants', 'yes', true)")
             rows = await connection.fetch(_TENANTS)
         tenants = {row["tenant_id"]: tenant_rules(row["history"]).over(self._default) for row in rows}
-        tenants |= {tenant_id: self._default for tenant_id in self._also}
+        tenants |= self._also
         now = datetime.fromtimestamp(self._clock.wall_s(), UTC)
         for tenant_id, rules in tenants.items():
             await self._sweep_sessions(tenant_id, now - timedelta(days=rules.days), swept)

@@ -43,6 +43,11 @@ def default_rules(settings: Settings) -> RetentionRules:
     return RetentionRules(settings.history_days, settings.audit_days, settings.history_words)
 
 
+def gate_rules(settings: Settings) -> RetentionRules:
+    """The rules of the log of refused callers that belong to no tenant: it has their addresses, and anyone can make it grow."""
+    return msgspec.structs.replace(default_rules(settings), audit_days=settings.gate_audit_days)
+
+
 class TenantRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The rules in a tenant's row; None means the deployment's value."""
 

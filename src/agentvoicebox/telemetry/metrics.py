@@ -50,7 +50,7 @@ REFUSALS = frozenset(
 )
 LIMITS = frozenset(
     f"{scope}.{measure}" for scope in ("global", "tenant", "key") for measure in ("requests", "tokens", "sessions")
-)
+) | {"secret.sessions"}
 
 # One engine step and one socket event take well under a millisecond; a wait for an engine up to seconds.
 STEP_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)

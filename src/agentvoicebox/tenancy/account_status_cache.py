@@ -1,70 +1,44 @@
 """The account status of tenants and keys, remembered for half a minute: decides how soon a suspension takes effect.
 
 A new caller is checked against a status that is at most `FRESH_S` old. An open session that asks every `ASK_EVERY_S` learns of
-a suspension, a revoked key, or changed limits within 60 s. While PostgreSQL is away, the last answer is used until it is
-`MAX_AGE_S` old.
+a suspension, a revoked key, or changed limits within 60 s. How long a caller waits for PostgreSQL: `last_answers`. A caller with
+a configured key, or without one, never does: the status of its tenant is refreshed in the background.
 """
 
-from collections import OrderedDict
+import asyncio
+import contextlib
 
-import msgspec
-
-from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import BadCredentials, PolicyDenied, StorageLost
+from agentvoicebox.clock import Clock
+from agentvoicebox.errors import BadCredentials, PolicyDenied
+from agentvoicebox.ids import DEFAULT_TENANT
 from agentvoicebox.tenancy.api_keys import AccountStatus, ApiKeys
 from agentvoicebox.tenancy.key_format import prefix_of
+from agentvoicebox.tenancy.last_answers import FRESH_S, POSTGRES_WAIT_S, LastAnswers
 from agentvoicebox.tenancy.principal import Principal
 
-FRESH_S = 30.0
 ASK_EVERY_S = 20.0  # with FRESH_S: 50 s at worst
-MAX_AGE_S = 60.0
-RETRY_AFTER_S = 5.0  # after PostgreSQL was found away
-MAX_REMEMBERED = 10_000
-
-
-class _Known(msgspec.Struct, frozen=True):
-    account: AccountStatus
-    learned_s: float
 
 
 class AccountStatusCache:
-    """Answers from memory, or from PostgreSQL."""
+    """Answers from memory, or from PostgreSQL. `close` it at the end."""
 
-    def __init__(self, keys: ApiKeys, *, clock: Clock | None = None) -> None:
-        self._keys = keys
-        self._clock = clock or SystemClock()
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
-        self._away_until_s = float("-inf")
+    def __init__(self, keys: ApiKeys, *, wait_s: float = POSTGRES_WAIT_S, clock: Clock | None = None) -> None:
+        async def ask(question: tuple[str, str | None]) -> AccountStatus:
+            return await keys.account_status(*question)
+
+        self._answers = LastAnswers(ask, wait_s=wait_s, clock=clock)
 
     async def of(self, principal: Principal) -> AccountStatus:
         """The status of a principal's tenant and key.
 
         Raises:
-            StorageLost: PostgreSQL is away and what is remembered is too old. Not for a configured key, which needs no PostgreSQL
-                and counts as active.
+            StorageLost: PostgreSQL does not answer and what is remembered is too old. Not for a configured key, which counts as
+                active until PostgreSQL has said otherwise.
         """
-        key = (principal.tenant_id, principal.key_id)
-        known, now_s = self._known.get(key), self._clock.monotonic_s()
-        if known is not None and now_s < known.learned_s + FRESH_S:
-            return known.account
         prefix = prefix_of(principal.key_id)
-        try:
-            if now_s < self._away_until_s:
-                raise StorageLost("PostgreSQL was away a moment ago")
-            account = await self._keys.account_status(principal.tenant_id, prefix)
-        except StorageLost:
-            if now_s >= self._away_until_s:  # PostgreSQL was asked and did not answer
-                self._away_until_s = now_s + RETRY_AFTER_S
-            if known is not None and now_s < known.learned_s + MAX_AGE_S:
-                return known.account
-            if prefix is None:
-                return AccountStatus()
-            raise
-        self._known[key] = _Known(account, now_s)
-        self._known.move_to_end(key)
-        if len(self._known) > MAX_REMEMBERED:
-            self._known.popitem(last=False)
-        return account
+        if prefix is None:
+            return self._answers.at_once((principal.tenant_id, None)) or AccountStatus()
+        return await self._answers.of((principal.tenant_id, prefix))
 
     async def require_active(self, principal: Principal) -> AccountStatus:
         """As `of`, but refuse suspended tenants and ended keys.
@@ -80,3 +54,15 @@ class AccountStatusCache:
         if not account.is_key_good:
             raise BadCredentials("Incorrect API key provided.")
         return account
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the status of the configured keys' tenant fresh until `stop`, so that their callers need not wait for it."""
+        while not stop.is_set():
+            self._answers.at_once((DEFAULT_TENANT, None))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FRESH_S):
+                    await stop.wait()
+
+    async def close(self) -> None:
+        """Cancel open questions."""
+        await self._answers.close()

@@ -1,5 +1,6 @@
-"""Tenants and their keys in PostgreSQL. Everything but `find` works inside one tenant, which the database enforces."""
+"""Tenants and their keys in PostgreSQL. Everything but `find_all` works inside one tenant, which the database enforces."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,24 +15,34 @@ from agentvoicebox.tenancy.principal import DEFAULT_RIGHTS, TENANT_ID, Right
 
 GRACE_S = 86_400.0  # after a rotation both keys work for a day, to roll out the new one
 
-_FIND = "SELECT tenant_id, secret_hash, scopes, expires_at, revoked_at FROM api_keys WHERE prefix = $1"
-_LIST = """
-SELECT prefix, name, project_id, scopes, created_at, expires_at, revoked_at, rotated_to
-FROM api_keys
+_FIND = """
+SELECT prefix, tenant_id, coalesce(secret_digest, secret_hash) AS secret_hash, scopes, expires_at, revoked_at
+FROM api_keys WHERE prefix = ANY ($1)
+"""
+_LISTED = """
+prefix, name, project_id, scopes, created_at, expires_at, revoked_at, rotated_to,
+coalesce(secret_digest, secret_hash) NOT LIKE 'b2:%' AS is_slow
+"""
+_LIST = f"""
+SELECT {_LISTED} FROM api_keys
 WHERE $1 = '' OR (created_at, prefix) > (SELECT created_at, prefix FROM api_keys WHERE prefix = $1)
 ORDER BY created_at, prefix LIMIT $2
 """
-_GET = """
-SELECT prefix, name, project_id, scopes, created_at, expires_at, revoked_at, rotated_to FROM api_keys WHERE prefix = $1
-"""
+_GET = f"SELECT {_LISTED} FROM api_keys WHERE prefix = $1"
+_SET_DIGEST = "UPDATE api_keys SET secret_digest = $2 WHERE prefix = $1 AND secret_digest IS NULL"
 _INSERT = """
 INSERT INTO api_keys (prefix, tenant_id, project_id, name, secret_hash, scopes, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _ROTATE = """
-UPDATE api_keys SET rotated_to = $2, expires_at = least(expires_at, $3)
-WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
-RETURNING name, project_id, scopes
+WITH old AS (
+    SELECT prefix, expires_at FROM api_keys
+    WHERE prefix = $1 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > $4)
+    FOR UPDATE
+)
+UPDATE api_keys AS key SET rotated_to = $2, expires_at = least(key.expires_at, $3)
+FROM old WHERE key.prefix = old.prefix
+RETURNING key.name, key.project_id, key.scopes, old.expires_at
 """
 _ONE_LINE = """
 WITH RECURSIVE line AS (
@@ -54,7 +65,7 @@ class UnknownKey(ClientError):
 
 
 class StoredKey(msgspec.Struct, frozen=True):
-    """The result of `find`: the data needed to check a key."""
+    """The result of `find_all`: the data needed to check a key."""
 
     tenant_id: str
     secret_hash: str
@@ -68,7 +79,7 @@ class StoredKey(msgspec.Struct, frozen=True):
 
 
 class ListedKey(msgspec.Struct, frozen=True):
-    """A key as its tenant sees it."""
+    """A key as its tenant sees it. `is_slow`: it was not used since an earlier version stored it, with a slow hash."""
 
     prefix: str
     name: str
@@ -78,6 +89,7 @@ class ListedKey(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     rotated_to: str | None
+    is_slow: bool
 
 
 class TenantLimits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,12 +116,17 @@ class ApiKeys:
         self._postgres = postgres
         self._clock = clock or SystemClock()
 
-    async def find(self, prefix: str) -> StoredKey | None:
-        """The key with this prefix, of any tenant. Raises StorageLost or StorageRefused."""
+    async def find_all(self, prefixes: Sequence[str]) -> dict[str, StoredKey]:
+        """The keys with these prefixes, of any tenants, by prefix. Raises StorageLost or StorageRefused."""
         async with self._postgres.tenant_transaction("") as connection:
-            await connection.execute("SELECT set_config('agentvoicebox.key_prefix', $1, true)", prefix)
-            row = await connection.fetchrow(_FIND, prefix)
-        return None if row is None else StoredKey(**_plain(row))
+            await connection.execute("SELECT set_config('agentvoicebox.key_prefixes', $1, true)", ",".join(prefixes))
+            rows = [_plain(row) for row in await connection.fetch(_FIND, list(prefixes))]
+        return {row.pop("prefix"): StoredKey(**row) for row in rows}
+
+    async def store_fast_hash(self, tenant_id: str, prefix: str, secret_hash: str) -> None:
+        """Store the fast hash of a key that has a slow one. Idempotent. Raises StorageLost or StorageRefused."""
+        async with self._postgres.tenant_transaction(tenant_id) as connection:
+            await connection.execute(_SET_DIGEST, prefix, secret_hash)
 
     async def create(
         self,
@@ -174,6 +191,8 @@ class ApiKeys:
     ) -> datetime:
         """Store `key` as the successor of an older one, which stays valid for at most `grace_s`.
 
+        The successor expires when the older one would have.
+
         Returns:
             when the older one expires.
 
@@ -187,7 +206,14 @@ class ApiKeys:
             if row is None:
                 raise UnknownKey(f"Tenant {tenant_id} has no valid key {prefix} that was not rotated yet.")
             await connection.execute(
-                _INSERT, key.prefix, tenant_id, row["project_id"], row["name"], key.secret_hash, row["scopes"], None
+                _INSERT,
+                key.prefix,
+                tenant_id,
+                row["project_id"],
+                row["name"],
+                key.secret_hash,
+                row["scopes"],
+                row["expires_at"],
             )
             await write(connection, tenant_id, audit_entry)
         return ends

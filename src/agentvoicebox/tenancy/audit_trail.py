@@ -1,4 +1,4 @@
-"""Records every attempt to authenticate, without delaying it.
+"""Records attempts to authenticate, without delaying them: each of a known caller; those of unknown ones by source and minute.
 
 Attempts are queued in memory and written in batches a moment later; while PostgreSQL is away they wait, as far
 as there is room. Administrative changes are not recorded here: they are written before they take effect (`storage.audit`).
@@ -17,6 +17,7 @@ from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 from agentvoicebox.storage.queries import load
 from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.tenancy.refusal_counts import Refusal, RefusalCounts
 
 GATE = "_gate"
 """The log of attempts that belong to no tenant; no tenant can have this id."""
@@ -37,15 +38,25 @@ class AuditTrail:
         self._postgres = postgres
         self._clock = clock or SystemClock()
         self._waiting: deque[tuple[str, AuditEntry]] = deque()
+        self._refusals = RefusalCounts(self._clock)
         self.lost = 0
 
     def add(self, tenant_id: str, action: str, *, actor: str, subject: str = "", reason: str = "") -> None:
         """Queue one attempt; the oldest is dropped when there are too many."""
+        body: dict[str, object] = {"reason": reason} if reason else {}
+        audit_id = f"aud_{secrets.token_hex(10)}"
+        self._queue(tenant_id, AuditEntry(audit_id, self._clock.wall_s(), actor, action, subject, "", body))
+
+    def add_refusal(self, action: str, *, actor: str, source: str, reason: str) -> None:
+        """Count the refusal of a caller that belongs to no tenant. See `refusal_counts`."""
+        entry = self._refusals.add(Refusal(action, source, reason), actor)
+        if entry is not None:
+            self._queue(GATE, entry)
+
+    def _queue(self, tenant_id: str, entry: AuditEntry) -> None:
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.popleft()
             self._count_lost(1, "too many entries are queued")
-        body: dict[str, object] = {"reason": reason} if reason else {}
-        entry = AuditEntry(f"aud_{secrets.token_hex(10)}", self._clock.wall_s(), actor, action, subject, "", body)
         self._waiting.append((tenant_id, entry))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -54,10 +65,12 @@ class AuditTrail:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await stop.wait()
-            await self.flush()
+            await self.flush(is_end=stop.is_set())
 
-    async def flush(self) -> None:
-        """Write the queue; entries that PostgreSQL can't take now stay queued."""
+    async def flush(self, *, is_end: bool = False) -> None:
+        """Write the queue; entries that PostgreSQL can't take now stay queued. At the end, also what is still counted."""
+        for entry in self._refusals.due(is_end=is_end):
+            self._queue(GATE, entry)
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             by_tenant: dict[str, list[AuditEntry]] = {}

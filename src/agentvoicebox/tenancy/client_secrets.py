@@ -18,7 +18,26 @@ from agentvoicebox.tenancy.principal import Principal
 
 LEAD = "ek_"
 LEAST_S, MOST_S, USUAL_S = 10, 7200, 600  # realtime-protocol §1.3; requirement A12.1
+MOST_SESSIONS = 100  # at a time; a page has one
 SECRET_BYTES = 32
+
+
+class RedeemedSecret(msgspec.Struct, frozen=True):
+    """A valid secret that a request showed.
+
+    Attributes:
+        principal: of the key that minted it, with the right to open sessions only.
+        session: the initial `session.update` body of its sessions.
+        session_id: the only session that it opens or resumes; empty: any.
+        secret_id: names the secret; not the secret itself.
+        max_sessions: most sessions at a time.
+    """
+
+    principal: Principal
+    session: dict[str, Any]
+    session_id: str
+    secret_id: str
+    max_sessions: int
 
 
 class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,6 +47,7 @@ class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
     key_id: str
     session: dict[str, Any]
     session_id: str = ""
+    max_sessions: int = 1
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -42,7 +62,13 @@ class ClientSecrets:
         self._clock = clock or SystemClock()
 
     async def mint(
-        self, principal: Principal, session_config: dict[str, Any], seconds: int = USUAL_S, *, session_id: str = ""
+        self,
+        principal: Principal,
+        session_config: dict[str, Any],
+        seconds: int = USUAL_S,
+        *,
+        session_id: str = "",
+        max_sessions: int = 1,
     ) -> tuple[str, int]:
         """Create a secret.
 
@@ -51,24 +77,28 @@ class ClientSecrets:
             session_config: the initial `session.update` body of its sessions; checked by `rest_bodies`.
             seconds: 10 to 7200.
             session_id: the only session that may be opened or resumed; empty: any new ones.
+            max_sessions: how many may be open at a time, 1 to 100.
 
         Returns:
             (the secret, unix seconds of its expiry).
 
         Raises:
-            PolicyDenied: the key may not mint. ValueError: `seconds` out of range. BrokerLost: the store is away.
+            PolicyDenied: the key may not mint. BrokerLost: the store is away.
+            ValueError: `seconds` or `max_sessions` is out of range.
         """
         principal.require("client_secrets")
         if not LEAST_S <= seconds <= MOST_S:
             raise ValueError(f"a secret lives {LEAST_S} to {MOST_S} s, not {seconds}")
+        if not 1 <= max_sessions <= MOST_SESSIONS:
+            raise ValueError(f"a secret opens 1 to {MOST_SESSIONS} sessions at a time, not {max_sessions}")
         value = LEAD + secrets.token_urlsafe(SECRET_BYTES)
-        kept = _encoder.encode(_Bound(principal.tenant_id, principal.key_id, session_config, session_id))
+        kept = _encoder.encode(_Bound(principal.tenant_id, principal.key_id, session_config, session_id, max_sessions))
         expires_at = int(self._clock.wall_s()) + seconds
         await self._connection.call(lambda: self._connection.commands.set(_key(value), kept, ex=seconds))
         return value, expires_at
 
-    async def redeem(self, value: str, *, session_id: str = "") -> tuple[Principal, dict[str, Any]]:
-        """The principal of a secret, and the initial session. A secret may be used repeatedly until it expires.
+    async def redeem(self, value: str, *, session_id: str = "") -> RedeemedSecret:
+        """What a secret stands for. It may be used repeatedly until it expires.
 
         Args:
             value: the secret.
@@ -83,8 +113,13 @@ class ClientSecrets:
         bound = None if kept is None else _decoder.decode(kept)
         if bound is None or (bound.session_id and bound.session_id != session_id):
             raise BadCredentials("Incorrect API key provided.")
-        return Principal(bound.tenant_id, bound.key_id, ("realtime",)), bound.session
+        principal = Principal(bound.tenant_id, bound.key_id, ("realtime",))
+        return RedeemedSecret(principal, bound.session, bound.session_id, _id(value), bound.max_sessions)
 
 
 def _key(value: str) -> str:
-    return f"{PREFIX}secret:{hashlib.sha256(value.encode()).hexdigest()}"
+    return f"{PREFIX}secret:{_id(value)}"
+
+
+def _id(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()

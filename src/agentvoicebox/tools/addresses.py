@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from urllib.parse import urlsplit
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """(host, port) → its addresses. Raises OSError."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not public, although Python counts them as global: special purposes (a cloud's metadata is at 192.0.0.192), site-local.
+_SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 
 
 class NotAllowed(Exception):
@@ -61,9 +64,15 @@ class Addresses:
             return True
         if is_plain:
             return False
-        if any(address in network for network in self._private if network.version == address.version):
+        if _is_in(address, self._private):
             return True
+        if _is_in(address, _SPECIAL):
+            return False
         return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _is_in(address: IpAddress, networks: Iterable[IpNetwork]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _inner(address: IpAddress) -> IpAddress:

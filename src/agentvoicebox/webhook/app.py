@@ -17,6 +17,8 @@ from agentvoicebox.errors import BadCredentials, RateLimited
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.services import NoticeRoute, ToolRoute
 from agentvoicebox.limits.memory import SlidingWindow
+from agentvoicebox.limits.wrong_credentials import WrongCredentials
+from agentvoicebox.request_source import source_of
 from agentvoicebox.tools.definition import Definition
 from agentvoicebox.tools.formats import to_rest
 from agentvoicebox.webhook import rest
@@ -25,7 +27,7 @@ from agentvoicebox.webhook.contracts import Envelope, WebhookMessage
 from agentvoicebox.webhook.correlation import CorrelationMiddleware
 from agentvoicebox.webhook.dispatch import Dispatch
 from agentvoicebox.webhook.error_answers import add_errors, json_response
-from agentvoicebox.webhook.guard import Guard, Source, address_of
+from agentvoicebox.webhook.guard import Guard, Source
 from agentvoicebox.webhook.masking import event_name
 from agentvoicebox.webhook.metrics import WebhookMetrics
 from agentvoicebox.webhook.reading import decode, read_body
@@ -47,6 +49,7 @@ class WebhookServer:
         vapi_guard, rest_guard: check the credentials of Vapi's route and of all REST routes.
         limit: limit of each source for requests that expect an answer.
         notice_limit: limit of each source for notices. A call sends dozens; they must not use up the limit for tool calls.
+        wrong_credentials: limit of each address for requests without a valid credential.
         tool_routes, notice_routes: routes of kits.
         trusted_proxy_header: "" if the operator has no proxy in front.
         recorder: records requests and answers; None: nothing is recorded.
@@ -59,6 +62,7 @@ class WebhookServer:
     rest_guard: Guard
     limit: SlidingWindow
     notice_limit: SlidingWindow
+    wrong_credentials: WrongCredentials
     tool_routes: tuple[ToolRoute, ...] = ()
     notice_routes: tuple[NoticeRoute, ...] = ()
     trusted_proxy_header: str = ""
@@ -159,18 +163,18 @@ def _add_notice(app: FastAPI, server: WebhookServer, route: NoticeRoute) -> None
 
 
 def _admit(server: WebhookServer, guard: Guard, request: Request, body: bytes) -> Source:
-    """Authenticate the sender. Wrong credentials count against the limit of the address, so that guessing is slow."""
+    """Authenticate the sender. Wrong credentials are limited for each address."""
     address = _address(server, request)
     try:
         return guard.check(request.scope["headers"], request.method, body, address)
     except BadCredentials:
-        _count(server.limit, Source(f"refused {address}", "refused"))
+        server.wrong_credentials.count(address)
         raise
 
 
 def _address(server: WebhookServer, request: Request) -> str:
     peer = request.client.host if request.client else ""
-    return address_of(peer, request.headers, server.trusted_proxy_header)
+    return source_of(peer, request.headers, server.trusted_proxy_header)
 
 
 def _count(limit: SlidingWindow, source: Source) -> None:

@@ -1,13 +1,12 @@
 """Authenticates requests. Several kinds of credential may be configured; every one that a request shows must be valid.
 
-Decides what counts as one source for the limit. Fails closed: if a credential is configured, a request without one is refused. If
+Fails closed: if a credential is configured, a request without one is refused. If
 none is configured, only requests from this machine are accepted (`http_server.local_only`).
 """
 
 import hashlib
 import hmac
-import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -127,20 +126,6 @@ class Guard:
                 f"another site, a proxy or a tunnel{found}. Set AVB_VAPI_SECRETS, AVB_VAPI_BEARER_TOKENS or AVB_VAPI_HMAC_SECRET."
             )
         return Source(f"address {address}", "open")
-
-
-def address_of(peer: str, headers: Mapping[str, str], trusted_header: str) -> str:
-    """The sender's address: the peer's, or the last one in the trusted proxy's header. IPv6 addresses are cut to their /64."""
-    written = headers.get(trusted_header, "").rpartition(",")[2].strip() if trusted_header else ""
-    try:
-        address = ipaddress.ip_address(written or peer)
-    except ValueError:
-        return peer
-    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False).network_address)
-    return str(address)
 
 
 def _single(raw_headers: Sequence[tuple[bytes, bytes]]) -> Headers:

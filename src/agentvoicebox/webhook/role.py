@@ -19,6 +19,7 @@ from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import Kits, kits_of
 from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.limits.memory import SlidingWindow
+from agentvoicebox.limits.wrong_credentials import WrongCredentials
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding
@@ -158,6 +159,7 @@ def build(
         rest_guard=Guard(with_keys, seen, clock),
         limit=SlidingWindow(limit, clock=clock),
         notice_limit=SlidingWindow(limit * NOTICES_FOR_A_REQUEST, clock=clock),
+        wrong_credentials=WrongCredentials(settings.limit_wrong_credentials, clock=clock),
         tool_routes=tuple(route for each in served for route in each.tool_routes),
         notice_routes=tuple(route for each in served for route in each.notice_routes),
         trusted_proxy_header=settings.trusted_proxy_header,

@@ -138,6 +138,14 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ),
     ErrorDefinition(
         "connect",
+        "too_many_wrong_credentials",
+        "rate_limit_error",
+        "No key, or an invalid one, from an address that has shown too many.",
+        "Check the key; wait as the message says.",
+        1013,
+    ),
+    ErrorDefinition(
+        "connect",
         "storage_lost",
         "server_error",
         "PostgreSQL, which holds the key, is unavailable.",
@@ -179,6 +187,14 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
         "invalid_request_error",
         "The session is one hour old.",
         "Start a new session.",
+        1001,
+    ),
+    ErrorDefinition(
+        "close",
+        "session_idle",
+        "invalid_request_error",
+        "The client has sent nothing since the session began.",
+        "Start a session when it is needed.",
         1001,
     ),
     ErrorDefinition(
@@ -226,6 +242,14 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("request_too_large", "The body is too long.", "Send less.", TOO_LARGE),
     ErrorDefinition(
         "http", "rate_limit_exceeded", "rate_limit_error", "Too many requests.", "Wait for `Retry-After`.", TOO_MANY
+    ),
+    ErrorDefinition(
+        "http",
+        "too_many_wrong_credentials",
+        "rate_limit_error",
+        "No key, or an invalid one, from an address that has shown too many.",
+        "Check the key; wait for `Retry-After`.",
+        TOO_MANY,
     ),
     ErrorDefinition(
         "http", "storage_lost", "server_error", "PostgreSQL is unavailable.", "Try again in seconds.", UNAVAILABLE

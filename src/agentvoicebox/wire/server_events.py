@@ -43,9 +43,13 @@ class ErrorEvent(_Event, frozen=True, kw_only=True, tag="error"):
 
 
 class SessionCreated(_Event, frozen=True, kw_only=True, tag="session.created"):
-    """The first event of a connection. `session` comes from `session_config.session_to_wire`."""
+    """The first event of a connection. `session` comes from `session_config.session_to_wire`.
+
+    `agentvoicebox` is an extension of ours: `resume_token`, for browsers that can resume.
+    """
 
     session: dict[str, Any]
+    agentvoicebox: dict[str, str] | UnsetType = UNSET
 
 
 class SessionUpdated(_Event, frozen=True, kw_only=True, tag="session.updated"):

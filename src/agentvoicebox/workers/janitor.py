@@ -14,7 +14,7 @@ from agentvoicebox.sessions.leaked_keys import LeakedKeys
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres
 from agentvoicebox.storage.retention import Retention
-from agentvoicebox.storage.rules import default_rules
+from agentvoicebox.storage.rules import default_rules, gate_rules
 from agentvoicebox.tenancy.audit_trail import GATE
 
 
@@ -22,7 +22,7 @@ async def serve_janitor(settings: Settings, announce_ready: Callable[[], None], 
     """The role: sweeps until `stop`. While the store or PostgreSQL is away it waits."""
     broker = RedisBroker(settings.redis_url)
     postgres = await Postgres.open(settings.postgres_url, most_connections=1, role=JANITOR_ROLE)
-    retention = Retention(postgres, default_rules(settings), also=[GATE])
+    retention = Retention(postgres, default_rules(settings), also={GATE: gate_rules(settings)})
     cleaner = StoreCleaner(broker.connection, every_s=60 * settings.store_rewrite_minutes)
     beside = [
         asyncio.create_task(retention.run(stop), name="retention of records"),

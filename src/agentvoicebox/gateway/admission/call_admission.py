@@ -16,7 +16,8 @@ from agentvoicebox.gateway.admission.handshake import (
 )
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry, SessionSlot
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.sessions.directory import KEY, SessionDirectory, format_of, new_owner
+from agentvoicebox.sessions.directory import KEY, RESUME, SessionDirectory, format_of, new_owner
+from agentvoicebox.sessions.resume_token import is_token
 from agentvoicebox.tenancy.principal import Principal
 
 
@@ -66,7 +67,9 @@ class CallAdmission:
             Overloaded, RateLimited: there is no place. Otherwise as `AdmissionControl.authorize`.
         """
         resumed_id = upgrade.query.get("session_id", "")
-        authorization = await self._control.authorize(upgrade.headers, upgrade.subprotocols, session_id=resumed_id)
+        authorization = await self._control.authorize(
+            upgrade.headers, upgrade.subprotocols, session_id=resumed_id, source=upgrade.source
+        )
         request = parse_handshake(upgrade, self._agents, minted=authorization.session)
         tenant_id = authorization.principal.tenant_id
         is_new, stored = request.resume is None, {}
@@ -77,7 +80,7 @@ class CallAdmission:
             )
         else:
             session = SessionRef(tenant_id, request.resume.session_id)
-            stored = await self._find(session, authorization.principal)
+            stored = await self._find(session, authorization, request.resume.token)
         slot = self._sessions.reserve(session, new_owner(), is_new=is_new)
         try:
             await self._control.reserve_session(session, authorization, is_new=is_new)
@@ -86,17 +89,20 @@ class CallAdmission:
             raise
         return AdmittedCall(authorization, request, slot, stored)
 
-    async def _find(self, session: SessionRef, principal: Principal) -> dict[str, str]:
-        """The directory's fields of a session that the principal may resume.
+    async def _find(self, session: SessionRef, authorization: Authorization, token: str) -> dict[str, str]:
+        """The directory's fields of a session that the caller may resume.
 
         Raises:
-            SessionNotFound: there is none, or it was opened with another key.
+            SessionNotFound: there is none, or it was opened with another key, or a browser does not know its token.
             NewerFormat: this version can't read it; a newer gateway can resume it.
             StorageLost, BrokerLost: it can't be checked now.
         """
         stored = await self._directory.find(session)
-        if stored is None or not await self._control.is_same_key(principal, stored.get(KEY, "")):
+        if stored is None or not await self._control.is_same_key(authorization.principal, stored.get(KEY, "")):
             raise SessionNotFound(NO_SUCH_SESSION)
+        secret = authorization.secret
+        if secret is not None and not secret.session_id and RESUME in stored and not is_token(token, stored[RESUME]):
+            raise SessionNotFound(NO_SUCH_SESSION)  # sessions of the version before have no token
         session_format.require_readable(format_of(stored))
         return stored
 

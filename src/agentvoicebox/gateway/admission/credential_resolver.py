@@ -3,8 +3,6 @@
 Authentication is by API key or ephemeral secret; authorization is the policy's.
 """
 
-from typing import Any
-
 import msgspec
 
 from agentvoicebox.errors import Refused
@@ -13,9 +11,9 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import AccountStatus
-from agentvoicebox.tenancy.audit_trail import GATE, AuditTrail
+from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.authenticator import Authenticator
-from agentvoicebox.tenancy.client_secrets import LEAD, ClientSecrets
+from agentvoicebox.tenancy.client_secrets import LEAD, ClientSecrets, RedeemedSecret
 from agentvoicebox.tenancy.principal import Principal, Right
 
 _ACTION_OF: dict[Right, Action] = {
@@ -30,12 +28,12 @@ class Credential(msgspec.Struct, frozen=True):
 
     Attributes:
         account: the status of the tenant and key, asked once per request.
-        session: a `session.update` body from an ephemeral secret, to be applied to the agent's session; None with a key.
+        secret: the ephemeral secret that the request showed; None with a key.
     """
 
     principal: Principal
     account: AccountStatus = AccountStatus()
-    session: dict[str, Any] | None = None
+    secret: RedeemedSecret | None = None
 
 
 class CredentialResolver:
@@ -71,6 +69,7 @@ class CredentialResolver:
         session_id: str = "",
         action: Action | None = None,
         resource_id: str = "",
+        source: str = "",
     ) -> Credential:
         """Authenticate and authorize a request.
 
@@ -80,6 +79,7 @@ class CredentialResolver:
             session_id: the session it wants to resume; empty for a new one.
             action: for the policy, when it does not follow from the right.
             resource_id: of what it wants; see `ports.policy.Action`.
+            source: of the request, for the audit log.
 
         Raises:
             BadCredentials, PolicyDenied, Overloaded: refused, each with its close code.
@@ -89,25 +89,33 @@ class CredentialResolver:
             action = "session.resume" if session_id and right == "realtime" else _ACTION_OF[right]
         resource = session_id or resource_id
         if bearer.startswith(LEAD):
-            return await self._resolve_secret(bearer, session_id, action, resource)
-        known = await self._authenticator.authenticate(bearer)
+            return await self._resolve_secret(bearer, session_id, action, resource, source)
+        known = await self._authenticator.authenticate(bearer, source=source)
         await self._decisions.require(known.principal, action, resource_id=resource)
         return Credential(known.principal, known.account)
 
-    async def _resolve_secret(self, bearer: str, session_id: str, action: Action, resource: str) -> Credential:
-        tenant_id, actor, account = GATE, "unknown", AccountStatus()
+    async def _resolve_secret(
+        self, bearer: str, session_id: str, action: Action, resource: str, source: str
+    ) -> Credential:
+        principal, account = None, AccountStatus()
         try:
-            principal, session = await self._secrets.redeem(bearer, session_id=session_id)
-            tenant_id, actor = principal.tenant_id, principal.key_id
+            secret = await self._secrets.redeem(bearer, session_id=session_id)
+            principal = secret.principal
             if self._accounts is not None:
                 account = await self._accounts.require_active(principal)
             await self._decisions.require(principal, action, resource_id=resource)
         except Refused as error:
-            self._record(tenant_id, "secret.refused", actor, session_id, error.code or "")
+            self._record_refusal(principal, session_id, source, error.code or "")
             raise
-        self._record(tenant_id, "secret.accepted", actor, session_id, "")
-        return Credential(principal, account, session)
-
-    def _record(self, tenant_id: str, action: str, actor: str, session_id: str, reason: str) -> None:
         if self._trail is not None:
-            self._trail.add(tenant_id, action, actor=actor, subject=session_id, reason=reason)
+            self._trail.add(principal.tenant_id, "secret.accepted", actor=principal.key_id, subject=session_id)
+        return Credential(principal, account, secret)
+
+    def _record_refusal(self, principal: Principal | None, session_id: str, source: str, reason: str) -> None:
+        if self._trail is None:
+            return
+        if principal is None:
+            self._trail.add_refusal("secret.refused", actor="unknown", source=source, reason=reason)
+            return
+        actor = principal.key_id
+        self._trail.add(principal.tenant_id, "secret.refused", actor=actor, subject=session_id, reason=reason)

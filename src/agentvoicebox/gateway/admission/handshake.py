@@ -29,11 +29,12 @@ MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a control frame carries 125 bytes, two 
 
 
 class UpgradeRequest(msgspec.Struct, frozen=True):
-    """What a client sends to open a WebSocket. Header names are lower case."""
+    """What a client sends to open a WebSocket. Header names are lower case. `source`: see `AdmissionControl.source_of`."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     subprotocols: Sequence[str] = ()
+    source: str = ""
 
 
 class ResumeRequest(msgspec.Struct, frozen=True):
@@ -41,13 +42,18 @@ class ResumeRequest(msgspec.Struct, frozen=True):
 
     Attributes:
         last_event_id: of the last event it got, those of ours (`agentvoicebox.…`) not counted; empty: none.
+        token: of the session's first `session.created`; only browsers need it.
         audio_from_ms, audio_until_ms: the caller's audio it can send again, counted from the first sample ever appended.
     """
 
     session_id: str
     last_event_id: str = ""
+    token: str = ""
     audio_from_ms: int | None = None
     audio_until_ms: int | None = None
+
+    def __repr__(self) -> str:
+        return f"ResumeRequest({self.session_id})"
 
 
 class HandshakeRequest(msgspec.Struct, frozen=True):
@@ -147,7 +153,8 @@ def _resume_request(query: Mapping[str, str]) -> ResumeRequest | None:
         raise SessionNotFound(NO_SUCH_SESSION)
     spans = [_milliseconds(query, name) for name in ("audio_from_ms", "audio_until_ms")]
     # A `rate_limits.updated` is not part of the conversation: resume after the event before it.
-    return ResumeRequest(session_id, query.get("last_event_id", "").partition(LIMITS_MARK)[0], *spans)
+    last_event_id = query.get("last_event_id", "").partition(LIMITS_MARK)[0]
+    return ResumeRequest(session_id, last_event_id, query.get("resume_token", ""), *spans)
 
 
 def _milliseconds(query: Mapping[str, str], name: str) -> int | None:

@@ -10,12 +10,21 @@ import msgspec
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.errors import ClientError
-from agentvoicebox.tenancy.client_secrets import LEAST_S, MOST_S, USUAL_S
+from agentvoicebox.tenancy.client_secrets import LEAST_S, MOST_S, MOST_SESSIONS, USUAL_S
 from agentvoicebox.wire import bounds, checks, legacy
 from agentvoicebox.wire.dialect import session_to_beta
 from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire
 
+MAX_SESSIONS = "max_concurrent_sessions"
+
 Kind = Literal["realtime", "transcription"]
+
+
+class _SecretLife(msgspec.Struct, frozen=True):
+    """How long a secret lives, and how many sessions it may have open."""
+
+    seconds: int = USUAL_S
+    max_sessions: int = 1
 
 
 class SecretRequest(msgspec.Struct, frozen=True):
@@ -25,15 +34,17 @@ class SecretRequest(msgspec.Struct, frozen=True):
         seconds: lifetime of the secret.
         session: the initial session of its holder, in the present spelling, with `type` and `model` (of a conversation).
         effective: the whole session that follows from it, for the answer.
+        max_sessions: how many sessions it may have open at a time. An extension of ours: OpenAI's secrets have no such limit.
     """
 
     seconds: int
     session: dict[str, Any]
     effective: SessionConfig
+    max_sessions: int
 
 
 def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> SecretRequest:
-    """`POST /v1/realtime/client_secrets`: `{expires_after?, session?}`.
+    """`POST /v1/realtime/client_secrets`: `{expires_after?, session?, max_concurrent_sessions?}`.
 
     Args:
         body: the parsed JSON; None or {} asks for the defaults.
@@ -44,11 +55,13 @@ def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> Sec
         ClientError: the first error, with its dotted path.
     """
     fields = {} if body is None else checks.read_object(body, "body")
-    checks.reject_unknown(fields, ("expires_after", "session"))
-    seconds = _seconds(fields.get("expires_after"), "expires_after")
+    checks.reject_unknown(fields, ("expires_after", "session", MAX_SESSIONS))
+    life = _SecretLife(
+        _seconds(fields.get("expires_after"), "expires_after"), _max_sessions(fields.get(MAX_SESSIONS), MAX_SESSIONS)
+    )
     session = {} if fields.get("session") is None else checks.read_object(fields["session"], "session")
     kind = checks.read_choice(session.get("type") or "realtime", "session.type", ("realtime", "transcription"))
-    return _request(session, "transcription" if kind == "transcription" else "realtime", seconds, agents, session_id)
+    return _request(session, "transcription" if kind == "transcription" else "realtime", life, agents, session_id)
 
 
 def read_beta_session(body: object, *, kind: Kind, agents: Agents, session_id: str) -> SecretRequest:
@@ -58,13 +71,16 @@ def read_beta_session(body: object, *, kind: Kind, agents: Agents, session_id: s
     """
     session = {} if body is None else dict(checks.read_object(body, "body"))
     secret = session.pop("client_secret", None)
-    seconds = USUAL_S
+    life = _SecretLife()
     if secret is not None:
         secret = checks.read_object(secret, "client_secret")
         # The transcription route of the retired API calls the same thing `expires_at`.
         name = "expires_at" if "expires_at" in secret and "expires_after" not in secret else "expires_after"
-        seconds = _seconds(secret.get(name), f"client_secret.{name}")
-    return _request({**legacy.session_to_ga(session), "type": kind}, kind, seconds, agents, session_id)
+        life = _SecretLife(
+            _seconds(secret.get(name), f"client_secret.{name}"),
+            _max_sessions(secret.get(MAX_SESSIONS), f"client_secret.{MAX_SESSIONS}"),
+        )
+    return _request({**legacy.session_to_ga(session), "type": kind}, kind, life, agents, session_id)
 
 
 def answer_client_secrets(request: SecretRequest, value: str, expires_at: int) -> dict[str, Any]:
@@ -89,7 +105,7 @@ def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> Session
     return config if session is None else apply_update(config, session)
 
 
-def _request(session: dict[str, Any], kind: Kind, seconds: int, agents: Agents, session_id: str) -> SecretRequest:
+def _request(session: dict[str, Any], kind: Kind, life: _SecretLife, agents: Agents, session_id: str) -> SecretRequest:
     session = {name: value for name, value in session.items() if name not in ("id", "object", "expires_at")}
     session["type"] = kind
     bounds.check_options(legacy.session_to_ga(session), "session")
@@ -105,7 +121,7 @@ def _request(session: dict[str, Any], kind: Kind, seconds: int, agents: Agents, 
             raise ClientError(error.message, code=error.code, param="session.model") from error
         session["model"] = model or agent.name
         base = agent.session(session_id=session_id, model=session["model"], expires_at=0)
-    return SecretRequest(seconds, session, apply_update(base, session))
+    return SecretRequest(life.seconds, session, apply_update(base, session), life.max_sessions)
 
 
 def _seconds(value: object, path: str) -> int:
@@ -115,21 +131,22 @@ def _seconds(value: object, path: str) -> int:
     checks.reject_unknown(fields, ("anchor", "seconds"), path)
     if fields.get("anchor") is not None:
         checks.read_choice(fields["anchor"], f"{path}.anchor", ("created_at",))
-    seconds = fields.get("seconds")
-    if seconds is None:
-        return USUAL_S
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise checks.wrong_type(seconds, f"{path}.seconds", "an integer")
-    if seconds < LEAST_S:
+    return _integer(fields.get("seconds"), f"{path}.seconds", LEAST_S, MOST_S, USUAL_S)
+
+
+def _max_sessions(value: object, path: str) -> int:
+    return _integer(value, path, 1, MOST_SESSIONS, 1)
+
+
+def _integer(value: object, path: str, least: int, most: int, usual: int) -> int:
+    if value is None:
+        return usual
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise checks.wrong_type(value, path, "an integer")
+    if value < least:
         raise checks.fault(
-            f"Invalid value for '{path}.seconds': {seconds} is less than {LEAST_S}.",
-            "integer_below_min_value",
-            f"{path}.seconds",
+            f"Invalid value for '{path}': {value} is less than {least}.", "integer_below_min_value", path
         )
-    if seconds > MOST_S:
-        raise checks.fault(
-            f"Invalid value for '{path}.seconds': {seconds} is more than {MOST_S}.",
-            "integer_above_max_value",
-            f"{path}.seconds",
-        )
-    return seconds
+    if value > most:
+        raise checks.fault(f"Invalid value for '{path}': {value} is more than {most}.", "integer_above_max_value", path)
+    return value

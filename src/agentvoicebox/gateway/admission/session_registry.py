@@ -166,6 +166,10 @@ class SessionRegistry:
         self._set(slot)
         return slot
 
+    def is_current(self, slot: SessionSlot) -> bool:
+        """Whether the session has not been resumed in another call of this gateway."""
+        return self._slots.get(slot.session) is slot
+
     def release(self, slot: SessionSlot, *, is_over: bool) -> None:
         """Release the slot of a call that has left. If its session is over, its keys are deleted soon; otherwise they stay.
 

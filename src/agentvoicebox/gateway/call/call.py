@@ -15,7 +15,7 @@ from typing import Any
 
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientEventRejected, Closing, ModeChanged
-from agentvoicebox.errors import AgentVoiceBoxError, InfrastructureError, Refused, SessionTaken
+from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, ClientError, InfrastructureError, Refused, SessionTaken
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall
 from agentvoicebox.gateway.admission.handshake import close_of
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
@@ -32,8 +32,16 @@ from agentvoicebox.wire.server_events import ErrorEvent
 CLIENT_LEFT = 1000
 LEFT_ON_PURPOSE = (1000, 1001)  # 1005 may be either: uvicorn also reports it for a broken connection
 INTERNAL_ERROR = 1011
+IDLE_CHECK_S = 1.0
 
 log = get_logger(__name__)
+
+
+class SessionIdle(ClientError):
+    """The client of a new session sent nothing."""
+
+    code = "session_idle"
+    close_code = GOING_AWAY
 
 
 class Call:
@@ -97,6 +105,8 @@ class Call:
                 self._task(report_limits(self._admitted.authorization.quota, self._parts.writer), "limits"),
                 self._task(self._recheck_account(), "account"),
             ]
+            if self._admitted.request.resume is None and self._state.idle_s:
+                helpers.append(self._task(self._end_if_unused(), "idle"))
             await self._drive()
         except SessionTaken:
             self.drop()
@@ -135,12 +145,19 @@ class Call:
         reader = self._parts.reader
         await reader.run()
         self._parts.writer.disconnect()
+        await self._leave_secret()
         resume_s = self._state.resume_s
         if not self._admitted.request.can_resume or reader.left_code in LEFT_ON_PURPOSE or not resume_s:
             self.end("client_left", CLIENT_LEFT)
             return
         log.info("the connection broke, the session waits", seconds=resume_s)
         self._waiting = asyncio.get_running_loop().call_later(resume_s, self.end, "client_left", CLIENT_LEFT)
+
+    async def _leave_secret(self) -> None:
+        """The secret's slot is free for a new session of the page, unless the session has been resumed meanwhile."""
+        if self._state.sessions.is_current(self._admitted.slot):
+            with suppress(BrokerLost):  # then it is free within half a minute
+                await self._state.admission.counts.leave_secret(self._admitted.session)
 
     async def _recheck_account(self) -> None:
         """Ask regularly whether the caller may continue, and by which limits. If not, send the reason and close."""
@@ -151,12 +168,28 @@ class Call:
                 authorization.quota.set_account(await admission.account_status(authorization.principal))
             except Refused as error:
                 log.info("the account was refused during the call", code=error.code)
-                self._parts.mailbox.post(ClientEventRejected(error.message, error.code, error_type=error.error_type))
-                code, reason = close_of(error)
-                self.end(reason, code)
+                self._refuse(error)
                 return
             except InfrastructureError:
                 pass  # PostgreSQL is away, which never ends a call
+
+    async def _end_if_unused(self) -> None:
+        """End a call whose client never sends anything: it would hold a line for an hour."""
+        clock, idle_s = self._state.clock, self._state.idle_s
+        ends_s = clock.monotonic_s() + idle_s
+        while not (self._parts.mailbox.has_client_event or self._parts.input_audio.position_samples):
+            left_s = ends_s - clock.monotonic_s()
+            if left_s <= 0:
+                log.info("the client never sent anything", seconds=idle_s)
+                self._refuse(SessionIdle(f"Nothing was sent within {idle_s:g} s of the session's start."))
+                return
+            await asyncio.sleep(min(left_s, IDLE_CHECK_S))
+
+    def _refuse(self, error: AgentVoiceBoxError) -> None:
+        """Send the reason, and close."""
+        self._parts.mailbox.post(ClientEventRejected(error.message, error.code, error_type=error.error_type))
+        code, reason = close_of(error)
+        self.end(reason, code)
 
     def _task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return asyncio.create_task(self._guarded(work), name=f"{self._admitted.session.session_id} {name}")

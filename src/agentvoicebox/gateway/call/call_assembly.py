@@ -51,7 +51,15 @@ def assemble(
     outbox.on_lost = jobs.on_batch_lost
     wants_trace = admitted.request.wants_trace
     output = ClientOutput(
-        writer, chunks, playback, quota=quota, tap=tap, wants_trace=wants_trace, metrics=metrics, clock=clock
+        writer,
+        chunks,
+        playback,
+        quota=quota,
+        tap=tap,
+        wants_trace=wants_trace,
+        resume_token=start.resume_token,
+        metrics=metrics,
+        clock=clock,
     )
     executor = EffectExecutor(jobs, output, input_audio=input_audio, chunks=chunks)
     log = SessionLogWriter(identity.session, identity.owner, state.session_log, outbox)

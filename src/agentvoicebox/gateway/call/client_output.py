@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import Effect, Send, SendAudio
 from agentvoicebox.gateway.admission.quota import Quota
@@ -21,6 +23,7 @@ from agentvoicebox.wire.server_events import (
     ResponseOutputAudioDone,
     ResponseOutputTextDelta,
     ServerEvent,
+    SessionCreated,
     TurnTrace,
 )
 
@@ -37,6 +40,7 @@ class ClientOutput:
         quota: charged with the tokens of each response.
         tap: the latency accounts of turns.
         wants_trace: the client gets these accounts as events.
+        resume_token: sent with `session.created`, and nowhere else: neither log nor records have it; empty: none.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class ClientOutput:
         quota: Quota,
         tap: TurnTap,
         wants_trace: bool,
+        resume_token: str = "",
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -58,6 +63,7 @@ class ClientOutput:
         self._quota = quota
         self._tap = tap
         self._wants_trace = wants_trace
+        self._resume_token = resume_token
         self._metrics = metrics
         self._clock = clock
 
@@ -70,6 +76,8 @@ class ClientOutput:
                     self._writer.send(tail)
             case ErrorEvent(error=error):
                 self._metrics.error_sent(error.type)
+            case SessionCreated() if self._resume_token:
+                event = msgspec.structs.replace(event, agentvoicebox={"resume_token": self._resume_token})
             case _:
                 pass
         self._writer.send(event)

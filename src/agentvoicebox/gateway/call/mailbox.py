@@ -29,10 +29,15 @@ class PostedInput(msgspec.Struct, frozen=True):
 
 
 class Mailbox:
-    """One session's."""
+    """One session's.
+
+    Attributes:
+        has_client_event: the client has sent an event other than audio.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.has_client_event = False
         self._inputs: list[PostedInput] = []  # an empty deque takes 760 bytes, and most mailboxes are empty
         self._has_some = LightEvent()
         self._has_room = LightEvent()
@@ -50,6 +55,7 @@ class Mailbox:
     async def offer(self, given: Input, *, client_event: str = "", record: JobResult | None = None) -> None:
         """Add an input of the client or of a worker, once there is room."""
         posted_s = self._clock.monotonic_s()
+        self.has_client_event = self.has_client_event or bool(client_event)
         await self._has_room.wait()
         self._add(PostedInput(given, posted_s, record, client_event))
 

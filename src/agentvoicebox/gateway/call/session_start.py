@@ -13,7 +13,8 @@ from agentvoicebox.gateway.admission.secret_bodies import begin_with
 from agentvoicebox.gateway.call.call_parts import CallParts
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import ResultStream
-from agentvoicebox.sessions.directory import KEY
+from agentvoicebox.sessions.directory import KEY, RESUME
+from agentvoicebox.sessions.resume_token import new_token, token_hash
 from agentvoicebox.wire.session_config import SessionConfig
 
 SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
@@ -30,6 +31,7 @@ class SessionStart(ABC):
         start_sample: position of the next sample of the caller's audio.
         degraded: modes that its client already knows.
         is_recordable: whether the recording has the session from its start.
+        resume_token: sent with `session.created`, to a browser that can resume; empty: none.
     """
 
     config: SessionConfig
@@ -38,6 +40,7 @@ class SessionStart(ABC):
     start_sample: int = 0
     degraded: tuple[str, ...] = ()
     is_recordable: bool = True
+    resume_token: str = ""
 
     @abstractmethod
     async def begin(self, parts: CallParts) -> None:
@@ -46,7 +49,11 @@ class SessionStart(ABC):
 
 @dataclass(kw_only=True)
 class NewSession(SessionStart):
-    """A session that begins now."""
+    """A session that begins now.
+
+    Attributes:
+        opened: the first input of its engine.
+    """
 
     opened: Opened
 
@@ -57,7 +64,7 @@ class NewSession(SessionStart):
 
 async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSession:
     """Create a session. Raises BrokerLost."""
-    request, wall_s = admitted.request, state.clock.wall_s()
+    request, wall_s, token = admitted.request, state.clock.wall_s(), new_token()
     opened = Opened(
         config=_config(admitted, int(wall_s) + SESSION_S),
         agent=request.agent.profile(),
@@ -69,6 +76,7 @@ async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSessio
         "model": request.model,
         "opened_s": f"{wall_s:.3f}",
         KEY: admitted.principal.key_id,
+        RESUME: token_hash(token),
     }
     await state.directory.open(admitted.session, fields, owner=admitted.slot.owner)
     return NewSession(
@@ -76,6 +84,8 @@ async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSessio
         language_model=request.agent.language_model,
         results=await state.broker.results(admitted.session),
         opened=opened,
+        # Without it, no secret resumes the session: neither a live one, nor one that was opened with the key itself.
+        resume_token=token if request.can_resume and admitted.authorization.secret is not None else "",
     )
 
 

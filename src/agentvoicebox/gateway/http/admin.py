@@ -5,7 +5,6 @@ and another tenant's give the same 404. A change and its entry in the tenant's a
 defines the bodies; `cli.tenants` and `cli.keys` do the same from the command line.
 """
 
-import asyncio
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -237,7 +236,7 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
         if body.project_id is not None and not await tenants.has_project(tenant_id, body.project_id):
             raise ClientError("The tenant has no such project.", code="project_not_found", param="project_id")
         scopes = tuple(right for right in RIGHTS if right in body.scopes)
-        key = await asyncio.to_thread(new_key)
+        key = new_key()
         await keys.create(
             tenant_id,
             key,
@@ -259,7 +258,7 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
         request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")], body: Rotation | None = None
     ) -> ShownKey:
         await admin.require(request, "admin.key.rotate", tenant_id, id)
-        key = await asyncio.to_thread(new_key)
+        key = new_key()
         entry = admin.audit_entry(request, "key.rotated", id, to=key_id(key.prefix))
         grace_s = (body or Rotation()).grace_s
         await keys.rotate(tenant_id, _prefix(id, tenant_id), key, grace_s=grace_s, audit_entry=entry)

@@ -132,6 +132,9 @@ class KeyBody(BaseModel):
     expires_at: int | None
     revoked_at: int | None
     rotated_to: str | None = Field(description="The key that replaced it.")
+    hash: Literal["blake2b", "argon2id"] = Field(
+        description="How its secret is stored: `argon2id` by an earlier version, until the key is used again."
+    )
 
     @classmethod
     def of(cls, key: ListedKey) -> "KeyBody":
@@ -145,6 +148,7 @@ class KeyBody(BaseModel):
             expires_at=_seconds(key.expires_at),
             revoked_at=_seconds(key.revoked_at),
             rotated_to=None if key.rotated_to is None else key_id(key.rotated_to),
+            hash="argon2id" if key.is_slow else "blake2b",
         )
 
 

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from agentvoicebox.errors import ClientError
 from agentvoicebox.tenancy.api_keys import UnknownKey
@@ -17,6 +18,7 @@ from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.tenants import TenantExists
 
 MAX_BODY_BYTES = 16 * 1024
+BAD_REQUEST = 400
 
 Admit = Callable[[Request], Awaitable[Principal]]
 
@@ -65,6 +67,11 @@ def route_class(admit: Admit) -> type[APIRoute]:
                     response = await answer(bounded)
                 except RequestValidationError as error:
                     response = refusal(_fault(error))
+                except HTTPException as error:
+                    if error.status_code != BAD_REQUEST:
+                        raise
+                    # FastAPI's answer to a body that is not UTF-8, or nested too deeply
+                    response = refusal(ClientError("The body can't be read as JSON.", code="invalid_json"))
                 except ClientError as error:
                     response = refusal(error)
                 response.headers["Cache-Control"] = "no-store"

@@ -21,6 +21,7 @@ from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.gateway.http.minting import add_minting
 from agentvoicebox.gateway.http.readiness import Readiness
 from agentvoicebox.gateway.http.realtime import realtime_endpoint
+from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState, RecordStores
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.ports.broker import SessionRef
@@ -125,9 +126,10 @@ async def principal_of(
 
     Raises as `AdmissionControl.authorize`.
     """
+    source = source_of_connection(state, request)
     authorization = await state.admission.authorize(
-        request.headers, right=right, action=action, resource_id=resource_id
+        request.headers, right=right, action=action, resource_id=resource_id, source=source
     )
-    if authorization.session is not None:
+    if authorization.secret is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     return authorization.principal

@@ -18,6 +18,7 @@ from agentvoicebox.gateway.admission.secret_bodies import (
     read_beta_session,
     read_client_secrets,
 )
+from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
 
 MAX_BODY_BYTES = 256 * 1024  # stored for the life of the secret; instructions and tools are a few KiB
@@ -31,9 +32,12 @@ def add_minting(app: FastAPI, state: GatewayState) -> None:
     agents = state.agents
 
     async def mint(request: Request, read: Read, answer: Answer) -> dict[str, Any]:
-        authorization = await state.admission.authorize(request.headers, right="client_secrets")
+        source = source_of_connection(state, request)
+        authorization = await state.admission.authorize(request.headers, right="client_secrets", source=source)
         asked = read(await _json(request))
-        value, expires_at = await state.admission.secrets.mint(authorization.principal, asked.session, asked.seconds)
+        value, expires_at = await state.admission.secrets.mint(
+            authorization.principal, asked.session, asked.seconds, max_sessions=asked.max_sessions
+        )
         return answer(asked, value, expires_at)
 
     @app.post("/v1/realtime/client_secrets", summary="An ephemeral secret, with which a browser opens sessions")

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.errors import AgentVoiceBoxError, TooManyWrongCredentials
 from agentvoicebox.gateway.admission.admission_control import NoCredentials
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall, CallAdmission
 from agentvoicebox.gateway.admission.handshake import UpgradeRequest, choose_subprotocol, close_of
@@ -20,6 +20,7 @@ from agentvoicebox.gateway.call.call_assembly import assemble
 from agentvoicebox.gateway.call.session_resume import resume_session
 from agentvoicebox.gateway.call.session_start import SessionStart, open_session
 from agentvoicebox.gateway.http.error_response import error_response
+from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.http_server.websocket_connection import ADMIT
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
@@ -37,11 +38,12 @@ def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[No
     async def realtime(websocket: WebSocket) -> None:
         offered: list[str] = websocket.scope.get("subprotocols", [])
         trace_id = secrets.token_hex(16)
-        upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered)
+        source = source_of_connection(state, websocket)
+        upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered, source)
         with bound(correlation_id=sane_id(upgrade.headers.get("x-correlation-id", "")) or trace_id):
             try:
-                state.admission.require_credential(upgrade.headers, offered)
-            except NoCredentials as error:
+                state.admission.require_credential(upgrade.headers, offered, source=source)
+            except (NoCredentials, TooManyWrongCredentials) as error:
                 await _refuse_upgrade(state, websocket, error)
                 return
             try:
