@@ -210,6 +210,20 @@ async def test_frames_beyond_the_rate_wait_and_are_all_read(redis_broker: RedisB
         assert time.monotonic() - began_s > 0.9  # 100 at once, then 50 a second
 
 
+async def test_what_waits_for_its_rate_stays_with_the_client(redis_broker: RedisBroker) -> None:
+    frames = masked(b'{"type":"input_audio_buffer.append","audio":"AAAA"}')
+    async with gateway(redis_broker, pace=ReadingPace(frames_per_s=100.0)) as served, dialled(served, upgrade()) as line:
+        reader, writer = line
+        await reader.readuntil(b"session.created")
+        writer.write(frames * (48 * 1024 * 1024 // len(frames)))
+        for _ in range(10):  # what is read and what the kernel holds; then no more
+            writer.write(masked(b"", PING))
+            left = writer.transport.get_write_buffer_size()
+            await asyncio.sleep(0.1)
+        assert left - writer.transport.get_write_buffer_size() < 1024 * 1024
+        assert left > 24 * 1024 * 1024
+
+
 async def test_events_beyond_the_rate_wait_and_are_all_answered(redis_broker: RedisBroker) -> None:
     async with gateway(redis_broker, pace=ReadingPace(events_per_s=20.0)) as served, calling(served.url()) as client:
         began_s = time.monotonic()

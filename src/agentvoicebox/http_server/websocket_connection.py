@@ -102,10 +102,13 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.handshake_complete = True  # uvicorn would log an error otherwise
 
     def _go_on(self) -> None:
-        """Parse what waits, in the next turn of the loop."""
-        if self._next_turn is None and len(self._splitter) and not self.read_paused:
+        """Parse what waits, in the next turn of the loop or when its rate allows it; until then nothing more is read."""
+        if self.read_paused:
+            return
+        if self._next_turn is None and len(self._splitter):
             self._next_turn = self.loop.call_soon(self._take_turn)
-            self._hold()
+        if self._next_turn is not None:
+            self._hold()  # uvicorn has resumed it
 
     def _take_turn(self) -> None:
         self._cancel_turn()

@@ -32,6 +32,7 @@ from agentvoicebox.turns.vad import WINDOW_SAMPLES
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 
 KEPT_S = 120.0  # longest buffer that can be committed, and how far back items can be retrieved; 3.8 MB when full
+FEEDS_A_S = 10  # pieces of a second of audio; resampling a whole one holds the event loop for 1 to 8 ms
 MAX_UNJUDGED_MS = 1_000  # audio that the model has not judged; beyond it the socket is not read
 JUDGED_SAMPLES = 8 * INPUT_RATE_HZ  # what an end-of-turn model gets
 
@@ -123,7 +124,7 @@ class Ingest:
 
     async def feed(self, audio: bytes) -> None:
         """As `append`, and wait while more than MAX_UNJUDGED_MS is not judged: for the reader of a socket."""
-        step = self._decoder.bytes_per_s
+        step = self._decoder.bytes_per_s // FEEDS_A_S
         for start in range(0, len(audio), step):
             self._append_some(audio[start : start + step])
             if self.unjudged_ms > MAX_UNJUDGED_MS:
