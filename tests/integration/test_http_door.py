@@ -212,7 +212,10 @@ async def test_frames_beyond_the_rate_wait_and_are_all_read(redis_broker: RedisB
 
 async def test_what_waits_for_its_rate_stays_with_the_client(redis_broker: RedisBroker) -> None:
     frames = masked(b'{"type":"input_audio_buffer.append","audio":"AAAA"}')
-    async with gateway(redis_broker, pace=ReadingPace(frames_per_s=100.0)) as served, dialled(served, upgrade()) as line:
+    async with (
+        gateway(redis_broker, pace=ReadingPace(frames_per_s=100.0)) as served,
+        dialled(served, upgrade()) as line,
+    ):
         reader, writer = line
         await reader.readuntil(b"session.created")
         writer.write(frames * (48 * 1024 * 1024 // len(frames)))

@@ -32,7 +32,7 @@ from agentvoicebox.wire.server_events import ServerEvent
 __all__ = ["decode_audio", "decode_client", "encode_for", "encode_server"]
 
 MAX_DEPTH = 64  # levels of nesting; JSON schemas of tools need about 20
-MAX_VALUES = 100_000  # values in one event that is not audio; more is not a conversation
+MAX_VALUES = 20_000  # values in one event that is not audio; 128 tools have some 5,000
 
 _INT_LOW, _INT_HIGH = -(2**63), 2**64 - 1  # the range of MessagePack, and so of the session's log
 

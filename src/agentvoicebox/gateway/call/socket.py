@@ -183,10 +183,10 @@ class Reader:
                 await self._take_large(fragments)
                 return
             except NoAppend as error:
-                text = b"".join(fragments)
-                if len(text) > MAX_EVENT_BYTES:
+                if sum(map(len, fragments)) > MAX_EVENT_BYTES:
                     await self._reject(error)
                     return
+                text = b"".join(fragments)
         try:
             if text is None:
                 event = decode_client(message.get("bytes") or b"", is_text=False)
