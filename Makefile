@@ -6,10 +6,11 @@ SOURCES := src tests benchmarks examples
 # More arguments of pytest, such as --random-order-seed=7.
 ARGS ?=
 KILLS ?= 25
+EVENTS ?= 1000000
 SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve format lint types unit coverage check test requirements chaos mutations bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements chaos mutations fuzz bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +78,9 @@ chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 
 
 mutations: $(VENV)/.dev ## breaks the listed mechanisms, one at a time; each must fail its tests: about five minutes on two cores
 	@$(BIN)/python tests/mutations/run.py
+
+fuzz: $(VENV)/.dev ## a million damaged client events at live sessions: about ten minutes on two cores; EVENTS=20000 for a short run
+	@$(BIN)/python benchmarks/fuzz.py --events $(EVENTS)
 
 bench: $(VENV)/.dev ## every benchmark, as a table and as JSON
 	@$(BIN)/python benchmarks/run.py
