@@ -4,6 +4,7 @@ Knows entries, not jobs: fences, attempts and results are handled in `claims`. F
 so its length is the open work.
 """
 
+import contextlib
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -11,6 +12,7 @@ from redis.exceptions import ResponseError
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of
 from agentvoicebox.broker.envelope import unpack_job
+from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef
 
 ALL = "all"
@@ -105,7 +107,10 @@ class JobStreams:
         async def read() -> Any:
             return await self._connection.commands.xrevrange(keys.job_stream(kind), count=most)
 
-        jobs = (unpack_job(fields[b"j"]) for _, fields in reversed(entries_of(await self._connection.call(read))))
+        jobs = []
+        for _, fields in reversed(entries_of(await self._connection.call(read))):
+            with contextlib.suppress(BrokerLost):  # a damaged job of any session; the worker that claims it tells
+                jobs.append(unpack_job(fields.get(b"j", b"")))
         return [job for job in jobs if job.session == session]
 
     async def live_workers(self, kind: JobKind) -> int:

@@ -1,14 +1,23 @@
 """The stored streams of a session, for a gateway that resumes it: its results from the right position, its audio, its jobs."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import structlog
 
 from agentvoicebox.broker import keys
-from agentvoicebox.broker.connection import Connection, entries_of
+from agentvoicebox.broker.connection import Connection, StreamEntry, entries_of
 from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_audio, unpack_result
 from agentvoicebox.broker.result_reader import ResultReader
 from agentvoicebox.broker.subscriber import Subscriber
+from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import AudioEntry, JobKind, JobResult, ResultStream, SessionRef
+
+_STREAM_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
 
 
 class SessionStreams:
@@ -42,7 +51,8 @@ class SessionStreams:
     async def _firsts(self, session: SessionRef, job_ids: Collection[str]) -> list[StreamId]:
         """The first results' entries of those jobs that have one. All kinds but record jobs keep their fences under one name."""
         fences = [keys.job(JobKind.TTS, session, job_id) for job_id in job_ids]
-        return [parse_stream_id(first) for first in await self._field_of_each(fences, "first") if first is not None]
+        firsts = await self._field_of_each(fences, "first")
+        return [parse_stream_id(first) for first in firsts if first is not None and _STREAM_ID.fullmatch(first)]
 
     async def _field_of_each(self, fences: Collection[str], field: str) -> list[Any]:
         async def read() -> list[Any]:
@@ -63,7 +73,7 @@ class SessionStreams:
         entries: Any = await self._connection.call(
             lambda: self._connection.commands.xrange(keys.audio_out(session), min=f"{ms}-{count}", max="+")
         )
-        records = [unpack_result(fields[b"r"]) for _, fields in entries_of(entries)]
+        records = _readable(entries_of(entries), b"r", unpack_result)
         return [record for record in records if record.job_id in job_ids]
 
     async def delivered(self, session: SessionRef, job_id: str) -> list[AudioEntry]:
@@ -71,13 +81,15 @@ class SessionStreams:
         entries: Any = await self._connection.call(
             lambda: self._connection.commands.xrevrange(keys.audio_in(session, job_id), count=keys.DELIVERED_COUNT)
         )
-        return [unpack_audio(fields[b"a"]) for _, fields in reversed(entries_of(entries))]
+        return _readable(entries_of(entries)[::-1], b"a", unpack_audio)
 
     async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
         """See Broker."""
         fences = [keys.job(kind, session, job_id) for job_id, kind in jobs.items()]
         answers = await self._field_of_each(fences, "attempt")
-        return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
+        return {
+            job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer and answer.isdigit()
+        }
 
     async def forget(self, session: SessionRef) -> None:
         """See Broker. Record jobs are kept: they outlive their session."""
@@ -85,7 +97,7 @@ class SessionStreams:
         async def delete() -> None:
             redis = self._connection.commands
             known: Any = await redis.smembers(keys.jobs(session))
-            job_ids = [raw.decode() for raw in known]
+            job_ids = [raw.decode(errors="replace") for raw in known]
             doomed = [
                 keys.jobs(session),
                 keys.results(session),
@@ -99,6 +111,17 @@ class SessionStreams:
             await redis.unlink(*doomed)
 
         await self._connection.call(delete)
+
+
+def _readable(entries: list[StreamEntry], field: bytes, unpack: Callable[[bytes], _T]) -> list[_T]:
+    """What the entries hold. The session resumes without those that are damaged."""
+    read = []
+    for _, fields in entries:
+        try:
+            read.append(unpack(fields.get(field, b"")))
+        except BrokerLost as error:
+            _log.error("a record can't be read", error=error.message)
+    return read
 
 
 def _before(entry: StreamId) -> StreamId:

@@ -22,6 +22,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.telemetry.logs import get_logger
 
 # fields that only gateways see: the owner's token, the id of the key it was opened with, and the format that a reader must know
 OWNER, KEY, FORMAT = "owner", "key", "format"
@@ -43,6 +44,7 @@ class SessionNotice(msgspec.Struct, frozen=True):
     fields: dict[str, str] = {}
 
 
+log = get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(SessionNotice)
 
@@ -98,7 +100,7 @@ class SessionDirectory:
         found: dict[Any, Any] = await self._connection.call(
             lambda: self._connection.commands.hgetall(keys.session_hash(session))
         )
-        return {name.decode(): value.decode() for name, value in found.items()} or None
+        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in found.items()} or None
 
     async def take_over(self, session: SessionRef, seen: Mapping[str, str], *, owner: str) -> bool:
         """Take over a session that was `seen` (by `find`) with another owner; False when another gateway was faster.
@@ -244,12 +246,17 @@ class SessionDirectory:
         members: list[Any] = await self._connection.call(
             lambda: self._connection.commands.zrangebyscore(keys.LIVE_SESSIONS, low, high)
         )
-        return [SessionRef(*member.decode().split("/", 1)) for member in members]
+        sessions = {member: _session_of(member) for member in members}
+        if damaged := [member for member, session in sessions.items() if session is None]:
+            log.error("entries of the directory can't be read, and are removed", entries=len(damaged))
+            await self._connection.call(lambda: self._connection.commands.zrem(keys.LIVE_SESSIONS, *damaged))
+        return [session for session in sessions.values() if session is not None]
 
 
 def format_of(fields: Mapping[str, str]) -> int:
-    """The format of a session, from its fields as `find` gives them; 0 when they name none."""
-    return int(fields.get(FORMAT, 0))
+    """The format of a session, from its fields as `find` gives them; 0 when they name none, or no number."""
+    named = fields.get(FORMAT, "")
+    return int(named) if named.isascii() and named.isdigit() else 0
 
 
 def new_owner() -> str:
@@ -259,6 +266,17 @@ def new_owner() -> str:
 
 def _ignore_lost(session: SessionRef, owner: str) -> None:
     pass
+
+
+def _session_of(member: bytes) -> SessionRef | None:
+    """The session of an entry as `_member` writes it; None for anything else."""
+    try:
+        tenant_id, session_id = member.decode().split("/", 1)
+        session = SessionRef(tenant_id, session_id)
+        keys.tag(session)
+    except ValueError:
+        return None
+    return session
 
 
 def _member(session: SessionRef) -> str:

@@ -13,7 +13,8 @@ import msgspec
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.keys import PREFIX
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import BadCredentials
+from agentvoicebox.errors import UNREADABLE, BadCredentials
+from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.tenancy.principal import Principal
 
 LEAD = "ek_"
@@ -30,6 +31,7 @@ class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
     session_id: str = ""
 
 
+log = get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Bound)
 
@@ -80,10 +82,18 @@ class ClientSecrets:
         kept: Any = None
         if value.startswith(LEAD) and value.isascii():
             kept = await self._connection.call(lambda: self._connection.commands.get(_key(value)))
-        bound = None if kept is None else _decoder.decode(kept)
+        bound = None if kept is None else _read(kept)
         if bound is None or (bound.session_id and bound.session_id != session_id):
             raise BadCredentials("Incorrect API key provided.")
         return Principal(bound.tenant_id, bound.key_id, ("realtime",)), bound.session
+
+
+def _read(kept: bytes) -> _Bound | None:
+    try:
+        return _decoder.decode(kept)
+    except UNREADABLE as error:
+        log.error("a secret's record can't be read", error=type(error).__name__)
+        return None
 
 
 def _key(value: str) -> str:
