@@ -351,6 +351,8 @@ async def reach_http(
 
 ADMIN = "/v1/admin/tenants"
 ASKED: dict[str | None, tuple[str, Any]] = {
+    "unknown_url": ("/v1/nothing", None),
+    "method_not_allowed": ("/v1/models", None),
     "invalid_json": (ADMIN, b"{"),
     "invalid_value": (f"{ADMIN}/default/keys", {"expires_after_s": 0}),
     "unknown_parameter": (ADMIN, {"id": "acme", "colour": "red"}),

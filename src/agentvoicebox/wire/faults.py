@@ -207,6 +207,8 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
         "Set up keys, or call from this machine.",
         FORBIDDEN,
     ),
+    _http("unknown_url", "No such route.", "See `/openapi.json`.", 404),
+    _http("method_not_allowed", "The route has no such method.", "See `/openapi.json`.", 405),
     _http("invalid_json", "The body is not JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
     _http("integer_above_max_value", "A number is too large.", "`param` names it, the message the bound.", 400),

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 
 from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
 from agentvoicebox.gateway.admission.handshake import SESSION_ID
 from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.admin_bodies import Fault
 from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.gateway.http.minting import add_minting
 from agentvoicebox.gateway.http.readiness import Readiness
@@ -30,7 +32,10 @@ REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/r
 
 def create_app(state: GatewayState) -> FastAPI:
     """The ASGI application of one gateway."""
-    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None)
+    refused: dict[int | str, dict[str, Any]] = {
+        "default": {"model": Fault, "description": "A refusal; docs/reference/errors.md lists them."}
+    }
+    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url="/docs", redoc_url=None, responses=refused)
     for path in REALTIME_PATHS:
         # Not FastAPI's kind of route: that one keeps 4 kB for each open call.
         app.router.routes.append(WebSocketRoute(path, realtime_endpoint(state)))
@@ -38,6 +43,10 @@ def create_app(state: GatewayState) -> FastAPI:
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
         return _error(status_of(error), error)
+
+    @app.exception_handler(HTTPException)
+    async def not_served(request: Request, error: HTTPException) -> JSONResponse:
+        return _error(error.status_code, _as_client_error(error))
 
     _add_operations(app, state)
     _add_catalogue(app, state)
@@ -54,7 +63,9 @@ def _add_operations(app: FastAPI, state: GatewayState) -> None:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
+    unready: dict[int | str, dict[str, Any]] = {503: {"description": "No calls can be taken; the body says why."}}
+
+    @app.get("/ready", summary="Whether calls can be taken, and the state of what they need", responses=unready)
     async def ready() -> JSONResponse:
         status, body = await readiness.check()
         return JSONResponse(body, status_code=status)
@@ -119,6 +130,17 @@ async def principal_of(
     if authorization.session is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     return authorization.principal
+
+
+def _as_client_error(error: HTTPException) -> ClientError:
+    """What the framework refuses by itself, before any route of ours."""
+    match error.status_code:
+        case 404:
+            return ClientError("There is no such route.", code="unknown_url")
+        case 405:
+            return ClientError("The route has no such method.", code="method_not_allowed")
+        case _:
+            return ClientError("The body can't be read as JSON.", code="invalid_json")
 
 
 def _error(status: int, error: AgentVoiceBoxError) -> JSONResponse:
