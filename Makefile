@@ -10,7 +10,7 @@ EVENTS ?= 1000000
 SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve format lint types unit coverage check test requirements chaos mutations fuzz bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements sbom chaos mutations fuzz bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ test: lint types coverage $(SANITY)/node_modules/.package-lock.json ## everythin
 
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
 	@$(BIN)/python -m tests.kit.requirements
+
+sbom: $(VENV)/.dev ## the bill of materials, CycloneDX JSON: sbom.cdx.json
+	@$(BIN)/python -m tests.kit.sbom > sbom.cdx.json
 
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
 	@mkdir -p benchmarks/results
