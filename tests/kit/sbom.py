@@ -129,11 +129,11 @@ def _licences(name: str, version: str) -> list[dict[str, Any]]:
         return []
     if package.version != version:
         return []
-    if expression := package.metadata.get("License-Expression"):
-        return [{"expression": expression}]
+    if expressions := package.metadata.get_all("License-Expression"):
+        return [{"expression": expressions[0]}]
     classes = package.metadata.get_all("Classifier") or []
     names = [each.rpartition(" :: ")[2] for each in classes if each.startswith("License :: OSI Approved :: ")]
-    text = (package.metadata.get("License") or "").strip()
+    text = (package.metadata.get_all("License") or [""])[0].strip()
     if not names and text and len(text) <= LONGEST_LICENCE and "\n" not in text:
         names = [text]
     return [{"license": {"name": each}} for each in dict.fromkeys(names)]
