@@ -6,10 +6,11 @@ SOURCES := src tests benchmarks examples
 # More arguments of pytest, such as --random-order-seed=7, or of `make attack`.
 ARGS ?=
 KILLS ?= 25
+EVENTS ?= 1000000
 SANITY := deploy/sanity-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve format lint types unit coverage check test requirements chaos attack mutations bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements sbom chaos attack fuzz mutations bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +72,9 @@ test: lint types coverage $(SANITY)/node_modules/.package-lock.json ## everythin
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
 	@$(BIN)/python -m tests.kit.requirements
 
+sbom: $(VENV)/.dev ## the bill of materials, CycloneDX JSON: sbom.cdx.json
+	@$(BIN)/python -m tests.kit.sbom > sbom.cdx.json
+
 chaos: $(VENV)/.dev ## kill -9 of everything under live spoken calls; KILLS=100 for a long run
 	@mkdir -p benchmarks/results
 	@$(BIN)/python benchmarks/chaos.py --kills $(KILLS) --json benchmarks/results/chaos.json --picture benchmarks/results/chaos.png
@@ -81,6 +85,9 @@ attack: $(VENV)/.dev ## attacks on a server of this machine beside a measured ca
 
 mutations: $(VENV)/.dev ## breaks the listed mechanisms, one at a time; each must fail its tests: about five minutes on two cores
 	@$(BIN)/python tests/mutations/run.py
+
+fuzz: $(VENV)/.dev ## a million damaged client events at live sessions: about ten minutes on two cores; EVENTS=20000 for a short run
+	@$(BIN)/python benchmarks/fuzz.py --events $(EVENTS)
 
 bench: $(VENV)/.dev ## every benchmark, as a table and as JSON
 	@$(BIN)/python benchmarks/run.py

@@ -30,6 +30,7 @@ RUNS: dict[str, list[list[str]]] = {
     "shipments": [["--picture", str(RESULTS / "shipments.png")]],
     "webhook": [["--picture", str(RESULTS / "webhook.png")]],
     "webhook_fuzz": [["--bodies", "10000"]],
+    "fuzz": [["--events", "50000"]],
     "spoken_ids": [["--quick"]],
     "chaos": [["--picture", str(RESULTS / "chaos.png")]],
 }

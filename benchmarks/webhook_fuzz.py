@@ -9,7 +9,6 @@ made strange. Secrets, a phone number, words of a caller and whole tracking numb
 
 import argparse
 import asyncio
-import copy
 import io
 import json
 import random
@@ -23,6 +22,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
+from tests.kit.mutation import EXTREMES, Mutator
 
 from agentvoicebox.errors import StorageLost
 from agentvoicebox.kits.registry import load_settings
@@ -53,9 +53,8 @@ PLANTED = (
 )
 ALLOWED = frozenset({200, 401, 404, 405, 413, 415, 422, 429})
 ATOMS: tuple[Any, ...] = (
-    None, True, False, 0, -1, 7, 2**64, 10**40, 1.5, 1e308, "", " ", "x", "\x00", "\u2028", "\ud83d", "é", "{}", "[]", '"', UPS,
-    "Wilhelmina", "+14155550123", "SENSITIVE-7f3a", "PKG0042424", "tool-calls", "function-call", "one zulu nine nine nine",
-    "double five triple oh", "hang", "call_1", [], {}, [[]], [None], {"id": "x"}, '{"tracking_id": "1Z', '"{}"', "NaN", "x" * 600,
+    *EXTREMES, UPS, "Wilhelmina", "+14155550123", "SENSITIVE-7f3a", "PKG0042424", "tool-calls", "function-call",
+    "one zulu nine nine nine", "double five triple oh", "hang", "call_1", '{"tracking_id": "1Z', '"{}"',
 )  # fmt: skip
 KEYS = (
     "id", "type", "function", "name", "arguments", "parameters", "toolCall", "toolCallList", "toolCalls", "toolWithToolCallList",
@@ -139,56 +138,6 @@ def message(chance: random.Random) -> dict[str, Any]:
     return {"message": {"type": "tool-calls", "toolCallList": batch, "toolWithToolCallList": [tool], **around}}
 
 
-def bend(body: Any, chance: random.Random) -> Any:
-    """The body with one thing changed, somewhere."""
-    places: list[tuple[Any, Any]] = []
-
-    def walk(node: Any) -> None:
-        for key in list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
-            places.append((node, key))
-            walk(node[key])
-
-    walk(body)
-    if not places:
-        return chance.choice(ATOMS)
-    node, key = chance.choice(places)
-    match chance.randrange(7):
-        case 0 | 1:
-            node[key] = copy.deepcopy(chance.choice(ATOMS))
-        case 2:
-            del node[key]
-        case 3:
-            node[key] = [copy.deepcopy(node[key])] * chance.choice((1, 2, 40))
-        case 4:
-            node[key] = json.dumps(node[key])
-        case 5 if isinstance(node, dict):
-            node[chance.choice(KEYS)] = copy.deepcopy(node[key])
-        case _:
-            other, from_key = chance.choice(places)
-            try:
-                node[key] = copy.deepcopy(other[from_key])
-            except (KeyError, IndexError):
-                node[key] = None
-    return body
-
-
-def written(body: Any, chance: random.Random) -> bytes:
-    """The body as bytes, now and then damaged."""
-    raw = bytearray(json.dumps(body).encode())
-    match chance.randrange(12):
-        case 0:
-            del raw[chance.randrange(len(raw) + 1) :]
-        case 1:
-            for _ in range(chance.randrange(1, 6)):
-                raw[chance.randrange(len(raw))] = chance.randrange(256)
-        case 2:
-            at = chance.randrange(len(raw))
-            raw[at:at] = chance.choice((b"[" * 500, b"\x00", b"\xff", b"NaN", b"\\ud800", b'{"a":', b"9" * 5000))
-        case 3:
-            raw = bytearray(b"\xef\xbb\xbf") + raw
-    return bytes(raw)
-
-
 def headers(chance: random.Random) -> list[tuple[bytes, bytes]]:
     """Mostly good ones, with a credential."""
     kind = "application/json" if chance.random() < 0.95 else chance.choice(KINDS)
@@ -207,6 +156,7 @@ def headers(chance: random.Random) -> list[tuple[bytes, bytes]]:
 async def fuzz(bodies: int, seed: int, *, settings: dict[str, Any] | None = None) -> Report:
     """Send so many bodies and judge every answer."""
     chance = random.Random(seed)
+    mutator = Mutator(chance, ATOMS, KEYS)
     lines = io.StringIO()
     configure(service="fuzz", level="debug", out=lines)
     loaded = load_settings(
@@ -234,8 +184,8 @@ async def fuzz(bodies: int, seed: int, *, settings: dict[str, Any] | None = None
     for number in range(bodies):
         body = message(chance)
         for _ in range(chance.choice((0, 1, 1, 2, 3, 6))):
-            body = bend(body, chance)
-        raw = written(body, chance)
+            body = mutator.bend(body)
+        raw = mutator.written(body)
         is_webhook = isinstance(body, dict) and "message" in body
         path = "/vapi/webhook" if is_webhook != (chance.random() < 0.05) else "/v1/track"
         method = "POST" if chance.random() < 0.99 else chance.choice(("GET", "PUT", "DELETE"))

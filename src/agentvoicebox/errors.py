@@ -7,6 +7,11 @@ A client's mistake becomes an `error` event and the session continues; only an e
 
 from typing import ClassVar
 
+import msgspec
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that don't hold what they should."""
+
 
 class AgentVoiceBoxError(Exception):
     """Root of the tree.
@@ -171,6 +176,13 @@ class BrokerLost(InfrastructureError):
     """Valkey/Redis can't be reached."""
 
     code = "broker_lost"
+
+
+class DamagedRecord(InfrastructureError):
+    """Stored data can't be read. A retry would fail again."""
+
+    code = "damaged_record"
+    retryable = False
 
 
 class SessionTaken(InfrastructureError):

@@ -211,6 +211,7 @@ async def reach_connect(
     }
     options: dict[str | None, dict[str, Any]] = {
         "invalid_api_key": {"additional_headers": {"Authorization": "Bearer wrong"}},
+        GUESSED: {"additional_headers": {"Authorization": "Bearer wrong"}},
     }
     if fault.code in STORED:
         async with town(redis_url, database(), fault) as (served, key):
@@ -403,6 +404,8 @@ async def half_a_request(port: int) -> httpx.Response:
 
 ADMIN = "/v1/admin/tenants"
 ASKED: dict[str | None, tuple[str, Any]] = {
+    "unknown_url": ("/v1/nothing", None),
+    "method_not_allowed": ("/v1/models", None),
     "invalid_json": (ADMIN, b"{"),
     "invalid_value": (f"{ADMIN}/default/keys", {"expires_after_s": 0}),
     "unknown_parameter": (ADMIN, {"id": "acme", "colour": "red"}),

@@ -1,6 +1,7 @@
 """Where models are found, how they are checked, and what is said when one is missing."""
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
 from agentvoicebox.providers import catalogue as catalogue_module
+from agentvoicebox.providers import file_digests
 from agentvoicebox.providers.catalogue import ModelCatalogue
+from agentvoicebox.providers.file_digests import sha256_of
 from agentvoicebox.providers.models import MODELS, Model, ModelFile, Piece
 from agentvoicebox.providers.registry import build_stt, build_tts, voice_list
 
@@ -49,7 +52,7 @@ def test_a_package_is_used_where_it_lies_and_never_imported(package: Path, tmp_p
     catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
     assert catalogue.locate("whole") == package
     catalogue.verify("whole")
-    assert not (tmp_path / "cache").exists()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["checked.json"]
     assert "avb_test_weights" not in sys.modules
 
 
@@ -79,6 +82,42 @@ def test_a_changed_file_is_found_by_its_hash(package: Path, tmp_path: Path) -> N
     (package / "whole.bin").write_bytes(WHOLE[:-1] + b"!")
     with pytest.raises(BadProviderAnswer, match=r"whole\.bin is not the known file"):
         ModelCatalogue(cache_dir=tmp_path).verify("whole")
+
+
+def test_a_file_of_the_right_size_that_is_not_the_known_one_is_not_used(package: Path, tmp_path: Path) -> None:
+    catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
+    assert catalogue.locate("whole") == package
+    stat = (package / "whole.bin").stat()
+    (package / "whole.bin").write_bytes(WHOLE[:-1] + b"!")
+    os.utime(package / "whole.bin", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as one does who hides the change
+    for again in (catalogue, ModelCatalogue(cache_dir=tmp_path / "cache")):
+        with pytest.raises(BadProviderAnswer, match=r"whole\.bin is not the known file.*install the model again"):
+            again.locate("whole")
+
+
+def test_an_unchanged_file_is_read_once_and_by_verify_again(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(file_digests, "sha256_of", counted)
+    for _ in range(3):
+        ModelCatalogue(cache_dir=tmp_path / "cache").locate("whole")
+    assert len(read) == 1
+    ModelCatalogue(cache_dir=tmp_path / "cache").verify("whole")
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("memory", [b"", b"{}", b"[1]", b'{"a": [1, 2, 3, 4, "\xff"]}', None])
+def test_without_a_readable_memory_files_are_read_again(package: Path, tmp_path: Path, memory: bytes | None) -> None:
+    checked = tmp_path / "cache" / "checked.json"
+    checked.parent.mkdir()
+    checked.mkdir() if memory is None else checked.write_bytes(memory)
+    assert ModelCatalogue(cache_dir=tmp_path / "cache").locate("whole") == package
 
 
 def test_a_file_cut_short_counts_as_missing(package: Path, tmp_path: Path) -> None:

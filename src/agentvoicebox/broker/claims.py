@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from redis.exceptions import ResponseError
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry, new_nonce
@@ -22,6 +23,8 @@ from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Claim, JobKind, JobResult
 
+_DAMAGED = b"damaged"
+_DAMAGED_FENCE = ("WRONGTYPE", "not an integer")
 _PUT_BACK = b"again"  # the field with which `lua/requeue` marks an entry
 
 _log = structlog.get_logger(__name__)
@@ -80,23 +83,29 @@ class Claims:
     async def _begin_attempt(self, kind: JobKind, entry: StreamEntry) -> Claim | None:
         entry_id, fields = entry
         try:
-            job = unpack_job(fields[b"j"])
-        except BrokerLost as error:
-            _log.error("a job can't be read", kind=kind, error=error.message)
-            await self.streams.to_dead_letters(kind, {**fields, b"code": "unreadable"})
-            await self.streams.remove(kind, entry_id.decode())
+            job = unpack_job(fields.get(b"j", b""))
+            fence = keys.job(kind, job.session, job.job_id)
+        except (BrokerLost, ValueError) as error:  # ValueError: ids that no key may hold
+            await self._reject(kind, entry, type(error).__name__)
+            return None
+        if job.kind is not kind:
+            await self._reject(kind, entry, "of another kind")
             return None
         must_exist = "0" if kind is JobKind.RECORD else "1"
         # A job can be in its stream twice only where it is enqueued in a separate step.
         fed_as = entry_id if self._connection.store.is_cluster and _PUT_BACK not in fields else b""
         renewed = keys.RECORD_JOB_TTL_S if kind is JobKind.RECORD else ""
-        verdict, attempt, published = await self._connection.call(
-            lambda: self._begin(
-                self._connection.commands,
-                [keys.job(kind, job.session, job.job_id)],
-                [must_exist, self._max_attempts or keys.max_attempts(kind), renewed, fed_as],
-            )
-        )
+        arguments = [must_exist, self._max_attempts or keys.max_attempts(kind), renewed, fed_as]
+
+        async def begin() -> Any:
+            try:
+                return await self._begin(self._connection.commands, [fence], arguments)
+            except ResponseError as error:
+                if not any(sign in str(error) for sign in _DAMAGED_FENCE):
+                    raise
+                return _DAMAGED, 0, 0
+
+        verdict, attempt, published = await self._connection.call(begin)
         claim = Claim(
             job=job,
             entry_id=entry_id.decode(),
@@ -111,9 +120,18 @@ class Claims:
                 await self.fail(claim, code="worker_lost", message="each worker that took this job was lost")
             case b"twin":
                 await self.streams.remove(kind, claim.entry_id)
+            case _ if verdict == _DAMAGED:
+                await self._reject(kind, entry, "its fence is damaged")
             case _:
                 await self.release(claim)
         return None
+
+    async def _reject(self, kind: JobKind, entry: StreamEntry, why: str) -> None:
+        """A damaged job becomes a dead letter at once: no worker could ever begin it."""
+        entry_id, fields = entry
+        _log.error("a job can't be read", kind=kind, error=why)
+        await self.streams.to_dead_letters(kind, {**fields, b"code": "unreadable"})
+        await self.streams.remove(kind, entry_id.decode())
 
     async def publish(self, claim: Claim, body: bytes, *, audio: bytes = b"", is_last: bool = False) -> bool:
         """See Broker."""

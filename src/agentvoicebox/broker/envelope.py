@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from agentvoicebox.errors import BrokerLost
+from agentvoicebox.errors import UNREADABLE, BrokerLost
 from agentvoicebox.ports.broker import AudioEntry, Job, JobKind, JobResult, SessionRef
 
 _U32 = struct.Struct(">I")
@@ -66,7 +66,7 @@ def _unpack(raw: bytes, decoder: msgspec.msgpack.Decoder[_H], offset: int = 0) -
         if end > len(raw):
             raise BrokerLost("an envelope in the store is cut short")
         return decoder.decode(memoryview(raw)[start:end]), raw[end:]
-    except (struct.error, msgspec.MsgspecError) as error:
+    except (struct.error, *UNREADABLE) as error:
         raise BrokerLost("an envelope in the store can't be read") from error
 
 

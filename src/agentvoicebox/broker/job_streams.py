@@ -4,6 +4,7 @@ Knows entries, not jobs: fences, attempts and results are handled in `claims`. F
 so its length is the open work.
 """
 
+import contextlib
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -12,6 +13,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry, entries_of
 from agentvoicebox.broker.envelope import unpack_job
 from agentvoicebox.broker.stream_range import StreamRange, raw_entries
+from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Job, JobKind, SessionRef
 
 ALL = "all"
@@ -123,7 +125,10 @@ class JobStreams:
     async def unfinished(self, kind: JobKind, session: SessionRef, *, most: int, most_bytes: int) -> list[Job]:
         """A session's waiting and running jobs, the oldest first, among the newest `most` (or `most_bytes`) of all sessions."""
         found = await self._range.newest(keys.job_stream(kind), count=most, most_bytes=most_bytes)
-        jobs = (unpack_job(fields[b"j"]) for _, fields in reversed(found))
+        jobs = []
+        for _, fields in reversed(found):
+            with contextlib.suppress(BrokerLost):  # a damaged job of any session; the worker that claims it tells
+                jobs.append(unpack_job(fields.get(b"j", b"")))
         return [job for job in jobs if job.session == session]
 
     async def live_workers(self, kind: JobKind) -> int:

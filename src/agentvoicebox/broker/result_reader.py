@@ -57,11 +57,18 @@ class ResultReader:
         if len(self._announced) >= QUEUE_MAX:
             self._is_behind = True
         else:
-            end = 1 + payload[0]
-            record = unpack_result(payload[end:])
-            stream = self._streams[1 if record.kind is JobKind.TTS else 0]
-            self._announced.append((stream, parse_stream_id(payload[1:end]), record))
+            try:
+                self._announced.append(self._read_announcement(payload))
+            except (BrokerLost, ValueError, IndexError) as error:
+                _log.error("an announced record can't be read", error=type(error).__name__)
+                self._is_behind = True  # the stream has it, too
         self._wake.set()
+
+    def _read_announcement(self, payload: bytes) -> tuple[str, StreamId, JobResult]:
+        end = 1 + payload[0]
+        record = unpack_result(payload[end:])
+        stream = self._streams[1 if record.kind is JobKind.TTS else 0]
+        return stream, parse_stream_id(payload[1:end]), record
 
     def on_gap(self) -> None:
         """See Listener."""
@@ -127,7 +134,7 @@ class ResultReader:
         read = []
         for entry_id, fields in await self._range.after(stream, position, count=READ_COUNT):
             try:
-                read.append((parse_stream_id(entry_id), unpack_result(fields[b"r"])))
+                read.append((parse_stream_id(entry_id), unpack_result(fields.get(b"r", b""))))
             except BrokerLost as error:  # a retry would not help: continue with what can be read
                 _log.error("a record can't be read", error=error.message)
                 self._position[stream] = parse_stream_id(entry_id)

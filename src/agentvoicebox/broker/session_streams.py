@@ -1,15 +1,23 @@
 """The stored streams of a session, for a gateway that resumes it: its results from the right position, its audio, its jobs."""
 
+import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+import structlog
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, entries_of
 from agentvoicebox.broker.envelope import StreamId, parse_stream_id, unpack_audio
 from agentvoicebox.broker.result_reader import ResultReader
-from agentvoicebox.broker.stream_range import StreamRange, before
+from agentvoicebox.broker.stream_range import StreamRange, before, readable
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.ports.broker import AudioEntry, JobKind, JobResult, ResultStream, SessionRef
+
+_STREAM_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
 
 
 class SessionStreams:
@@ -44,7 +52,8 @@ class SessionStreams:
     async def _firsts(self, session: SessionRef, job_ids: Collection[str]) -> list[bytes]:
         """The first results' entries of those jobs that have one. All kinds but record jobs keep their fences under one name."""
         fences = [keys.job(JobKind.TTS, session, job_id) for job_id in job_ids]
-        return [first for first in await self._field_of_each(fences, "first") if first is not None]
+        firsts = await self._field_of_each(fences, "first")
+        return [first for first in firsts if first is not None and _STREAM_ID.fullmatch(first)]
 
     async def _field_of_each(self, fences: Collection[str], field: str) -> list[Any]:
         async def read() -> list[Any]:
@@ -68,13 +77,15 @@ class SessionStreams:
         entries: Any = await self._connection.call(
             lambda: self._connection.commands.xrevrange(keys.audio_in(session, job_id), count=keys.DELIVERED_COUNT)
         )
-        return [unpack_audio(fields[b"a"]) for _, fields in reversed(entries_of(entries))]
+        return readable(entries_of(entries)[::-1], b"a", unpack_audio)
 
     async def attempts(self, session: SessionRef, jobs: Mapping[str, JobKind]) -> dict[str, int]:
         """See Broker."""
         fences = [keys.job(kind, session, job_id) for job_id, kind in jobs.items()]
         answers = await self._field_of_each(fences, "attempt")
-        return {job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer is not None}
+        return {
+            job_id: int(answer) for job_id, answer in zip(jobs, answers, strict=True) if answer and answer.isdigit()
+        }
 
     async def forget(self, session: SessionRef) -> None:
         """See Broker. Record jobs are kept: they outlive their session. So are side effects, for a moment: they may still end."""
@@ -84,10 +95,10 @@ class SessionStreams:
             # The owner first: from then on whatever is written for the session has a time to live.
             pipe = redis.pipeline(transaction=False)
             pipe.execute_command("UNLINK", keys.session_hash(session))
-            pipe.expire(keys.effects(session), keys.SESSION_DATA_TTL_S)
+            pipe.expire(keys.effects(session), keys.EFFECTS_AFTER_END_S)
             pipe.smembers(keys.jobs(session))
             _, _, known = await pipe.execute()
-            job_ids = [raw.decode() for raw in known]
+            job_ids = [raw.decode(errors="replace") for raw in known]
             doomed = [
                 keys.jobs(session),
                 keys.results(session),
@@ -98,6 +109,5 @@ class SessionStreams:
                 *(keys.audio_in(session, job_id) for job_id in job_ids),
             ]
             await redis.unlink(*doomed)
-            await redis.expire(keys.effects(session), keys.EFFECTS_AFTER_END_S)
 
         await self._connection.call(delete)

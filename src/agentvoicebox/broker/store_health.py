@@ -142,7 +142,10 @@ def _worker_pool(consumers: Any, unhealthy_of: Any, queue_age_s: float) -> Worke
     """A kind that never had a worker has no stream, and the store answers with an error: then there are no workers."""
     if not isinstance(consumers, list):
         return WorkerPool(queue_age_s=queue_age_s)
-    alive = frozenset(each["name"].decode() for each in consumers if each["idle"] <= keys.ALIVE_FOR_S * 1000)
+    alive = frozenset(
+        each["name"].decode(errors="replace") for each in consumers if each["idle"] <= keys.ALIVE_FOR_S * 1000
+    )
     reports = unhealthy_of if isinstance(unhealthy_of, dict) else {}
-    unhealthy = {name.decode(): frozenset(engines.decode().split(",")) for name, engines in reports.items()}
+    read = {name.decode(errors="replace"): engines.decode(errors="replace") for name, engines in reports.items()}
+    unhealthy = {name: frozenset(engines.split(",")) for name, engines in read.items()}
     return WorkerPool(alive, {name: engines for name, engines in unhealthy.items() if name in alive}, queue_age_s)

@@ -1,15 +1,21 @@
 """Reads streams in pages that are bounded in bytes: one page of large entries must not take the memory of a process."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+import structlog
 
 from agentvoicebox.broker.connection import Connection, Script, StreamEntry
 from agentvoicebox.broker.envelope import parse_stream_id, unpack_result
+from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobResult
 
 PAGE_BYTES = 4 * 1024 * 1024
 _RESULTS_COUNT = 512  # a page of short ones
 FIRST, LAST = b"-", b"+"
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
 
 
 class StreamRange:
@@ -42,13 +48,23 @@ class StreamRange:
         found: list[JobResult] = []
         while entries := await self.after(stream, position, count=_RESULTS_COUNT):
             position = entries[-1][0]
-            results = (unpack_result(fields[b"r"]) for _, fields in entries)
-            found += [result for result in results if result.job_id in job_ids]
+            found += [result for result in readable(entries, b"r", unpack_result) if result.job_id in job_ids]
         return found
 
     async def _read(self, stream: str, arguments: list[Any]) -> list[StreamEntry]:
         answer = await self._connection.call(lambda: self._range(self._connection.commands, [stream], arguments))
         return raw_entries(answer)
+
+
+def readable(entries: list[StreamEntry], field: bytes, unpack: Callable[[bytes], _T]) -> list[_T]:
+    """What the entries hold. Those that are damaged are left out, with a log line."""
+    read = []
+    for _, fields in entries:
+        try:
+            read.append(unpack(fields.get(field, b"")))
+        except BrokerLost as error:
+            _log.error("a record can't be read", error=error.message)
+    return read
 
 
 def before(entry_id: bytes) -> bytes:

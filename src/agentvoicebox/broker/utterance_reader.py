@@ -125,7 +125,7 @@ class UtteranceReader:
         try:
             for entry_id, fields in entries:
                 utterance.position = entry_id
-                utterance.append(unpack_audio(fields[b"a"]))
+                utterance.append(unpack_audio(fields.get(b"a", b"")))
         except BrokerLost as error:  # this one can't be read; the others can
             utterance.failure = error
             utterance.is_over = True

@@ -252,7 +252,7 @@ def code_of(output: str) -> str:
         return FAILED
     try:
         decoded = msgspec.json.decode(output.encode())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ""
     if not isinstance(decoded, dict):
         return ""

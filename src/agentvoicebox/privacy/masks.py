@@ -115,7 +115,7 @@ def masked_json(text: str, mask: Callable[[Any], Any]) -> str:
     """JSON text with `mask` applied to what it holds; other text becomes its shape."""
     try:
         return msgspec.json.encode(mask(msgspec.json.decode(text.encode()))).decode()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return masked_text(text, keeps_abbreviations=False)
 
 

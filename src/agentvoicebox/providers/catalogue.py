@@ -1,10 +1,10 @@
 """Finds models on this machine, verifies them, and installs missing ones.
 
-A model is searched in the configured folder first, then in our cache, then in installed Python packages. Nothing is
-fetched unless `pull` is called, and nothing from a model hub unless this is requested explicitly.
+A model is searched in the configured folder first, then in our cache, then in installed Python packages. No file is used whose
+SHA-256 is not the known one; each is read for that once after each change (`file_digests`). Nothing is fetched unless `pull` is
+called, and nothing from a model hub unless this is requested explicitly.
 """
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -19,10 +19,11 @@ from pathlib import Path
 import msgspec
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.providers.file_digests import HASH_BLOCK_BYTES, FileDigests, sha256_of
 from agentvoicebox.providers.models import MODELS, Model, ModelFile, Piece
 
 Progress = Callable[[str], None]
-HASH_BLOCK_BYTES = 1 << 20
+CHECKED = "checked.json"  # in the cache: what is known of files that were read
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
@@ -42,6 +43,7 @@ class ModelCatalogue:
         """A catalogue over the user's own folder (or None) and our cache, created on first use."""
         self._models_dir = models_dir
         self._cache_dir = cache_dir
+        self._digests = FileDigests(cache_dir / CHECKED)
 
     @property
     def cache_dir(self) -> Path:
@@ -59,11 +61,12 @@ class ModelCatalogue:
 
         Raises:
             ProviderUnavailable: no such model, or it is not installed; the message says what to type.
-            BadProviderAnswer: the joined file is damaged.
+            BadProviderAnswer: a file is not the known one; the message names it.
         """
         model = known_model(name)
         folder = self._find(model)
         if folder is not None:
+            self._require_known(folder, model)
             return folder
         if all(_pieces(file) is not None for file in model.files):
             return self._join(model)
@@ -72,15 +75,18 @@ class ModelCatalogue:
         )
 
     def verify(self, name: str) -> None:
-        """Check every file's SHA-256.
+        """Check every file's SHA-256, read anew.
 
         Raises:
             ProviderUnavailable: it is not installed.
             BadProviderAnswer: a file differs; the message names it.
         """
-        folder = self.locate(name)
-        for file in known_model(name).files:
-            _check(folder / file.name, file)
+        model = known_model(name)
+        self._require_known(self._find(model) or self.locate(name), model, anew=True)
+
+    def _require_known(self, folder: Path, model: Model, *, anew: bool = False) -> None:
+        for file in model.files:
+            _require(folder / file.name, file, self._digests.of(folder / file.name, anew=anew))
 
     def pull(
         self, name: str, progress: Progress = lambda line: None, *, folder: Path | None = None, from_hub: bool = False
@@ -216,7 +222,7 @@ def _piece(piece: Piece) -> Path | None:
 
 
 def _is_complete(folder: Path, model: Model) -> bool:
-    """Whether each file is present with its size. Hashing hundreds of megabytes at each start would cost seconds."""
+    """Whether each file is present with its size."""
     return all(
         (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size_bytes
         for file in model.files
@@ -224,12 +230,14 @@ def _is_complete(folder: Path, model: Model) -> bool:
 
 
 def _check(path: Path, file: ModelFile) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as opened:
-        while block := opened.read(HASH_BLOCK_BYTES):
-            digest.update(block)
-    if digest.hexdigest() != file.sha256:
-        raise BadProviderAnswer(f"{path} is not the known file: its SHA-256 is {digest.hexdigest()}, not {file.sha256}")
+    _require(path, file, sha256_of(path))
+
+
+def _require(path: Path, file: ModelFile, sha256: str) -> None:
+    if sha256 != file.sha256:
+        raise BadProviderAnswer(
+            f"{path} is not the known file: its SHA-256 is {sha256}, not {file.sha256}; install the model again"
+        )
 
 
 class _Installing:

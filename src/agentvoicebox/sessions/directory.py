@@ -24,6 +24,7 @@ from agentvoicebox.engine import session_format
 from agentvoicebox.errors import BrokerLost, NewerFormat
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.store_time import GivenTime, StoreTime
+from agentvoicebox.telemetry.logs import get_logger
 
 # fields that only gateways see: the owner's token, the id of the key it was opened with, the format that a reader must know,
 # the store's time until which the session lives without another heartbeat, and the hash of the token that a browser resumes with
@@ -47,6 +48,7 @@ class SessionNotice(msgspec.Struct, frozen=True):
     fields: dict[str, str] = {}
 
 
+log = get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(SessionNotice)
 
@@ -119,8 +121,8 @@ class SessionDirectory:
             return await pipe.execute()
 
         found, ttl_s = await self._connection.call(read)
-        fields = {name.decode(): value.decode() for name, value in found.items()}
-        if not fields or (ttl_s < 0 and float(fields.get(UNTIL, math.inf)) <= await self._time.now_s()):
+        fields = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in found.items()}
+        if not fields or (ttl_s < 0 and _until_s(fields) <= await self._time.now_s()):
             return None
         return fields
 
@@ -272,12 +274,25 @@ class SessionDirectory:
         members: list[Any] = await self._connection.call(
             lambda: self._connection.commands.zrangebyscore(keys.LIVE_SESSIONS, low, high)
         )
-        return [SessionRef(*member.decode().split("/", 1)) for member in members]
+        sessions = {member: _session_of(member) for member in members}
+        if damaged := [member for member, session in sessions.items() if session is None]:
+            log.error("entries of the directory can't be read, and are removed", entries=len(damaged))
+            await self._connection.call(lambda: self._connection.commands.zrem(keys.LIVE_SESSIONS, *damaged))
+        return [session for session in sessions.values() if session is not None]
 
 
 def format_of(fields: Mapping[str, str]) -> int:
-    """The format of a session, from its fields as `find` gives them; 0 when they name none."""
-    return int(fields.get(FORMAT, 0))
+    """The format of a session, from its fields as `find` gives them; 0 when they name none, or no number."""
+    named = fields.get(FORMAT, "")
+    return int(named) if named.isascii() and named.isdigit() else 0
+
+
+def _until_s(fields: Mapping[str, str]) -> float:
+    """The store's time until which a session lives; one whose field is damaged is over."""
+    try:
+        return float(fields.get(UNTIL, math.inf))
+    except ValueError:
+        return -math.inf
 
 
 def new_owner() -> str:
@@ -287,6 +302,17 @@ def new_owner() -> str:
 
 def _ignore_lost(session: SessionRef, owner: str) -> None:
     pass
+
+
+def _session_of(member: bytes) -> SessionRef | None:
+    """The session of an entry as `_member` writes it; None for anything else."""
+    try:
+        tenant_id, session_id = member.decode().split("/", 1)
+        session = SessionRef(tenant_id, session_id)
+        keys.tag(session)
+    except ValueError:
+        return None
+    return session
 
 
 def _member(session: SessionRef) -> str:

@@ -11,6 +11,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.connection import Connection, Script
 from agentvoicebox.broker.stream_range import StreamRange
 from agentvoicebox.engine import session_format
+from agentvoicebox.errors import DamagedRecord
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import FORMAT
 
@@ -91,8 +92,15 @@ class SessionLog:
 
         Raises:
             NewerFormat: this version can't read it.
+            DamagedRecord: no version can.
             BrokerLost: the store is away.
         """
+        try:
+            return await self._read(session)
+        except (ValueError, KeyError) as error:  # a number that is none, an entry without its fields
+            raise DamagedRecord("a session's log in the store can't be read") from error
+
+    async def _read(self, session: SessionRef) -> SavedSession:
         found_format: Any = await self._connection.call(
             lambda: self._connection.commands.hget(keys.session_hash(session), FORMAT)
         )

@@ -11,8 +11,9 @@ import msgspec
 
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.job_streams import JobStreams
-from agentvoicebox.errors import BrokerLost
-from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.engine.effects import Persist
+from agentvoicebox.errors import UNREADABLE, BrokerLost
+from agentvoicebox.ports.broker import Job, JobKind, SessionRef
 from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
@@ -73,7 +74,7 @@ class Tail:
         is_masked = bool(jobs) and (await self._rules.of(tenant_id)).words == "mask"
         words: Words = "mask" if is_masked else "keep"  # encrypted words are decrypted for their owner anyway
         for job in jobs:
-            for position, record in TimedBatch(_decoder.decode(job.payload), job.submitted_s).placed():
+            for position, record in _placed(job):
                 match record.kind:
                     case "item":
                         body = protected(
@@ -92,3 +93,11 @@ class Tail:
                 before = found.get(item.item_id)
                 found[item.item_id] = item if before is None else before.joined(item)
         return found
+
+
+def _placed(job: Job) -> list[tuple[int, Persist]]:
+    """The records of a batch; none of a damaged one, of which the recorder tells."""
+    try:
+        return list(TimedBatch(_decoder.decode(job.payload), job.submitted_s).placed())
+    except (*UNREADABLE, ValueError, OverflowError):
+        return []

@@ -13,7 +13,8 @@ import msgspec
 from agentvoicebox.broker.connection import Connection
 from agentvoicebox.broker.keys import PREFIX
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import BadCredentials
+from agentvoicebox.errors import UNREADABLE, BadCredentials
+from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.tenancy.principal import Principal
 
 LEAD = "ek_"
@@ -50,6 +51,7 @@ class _Bound(msgspec.Struct, frozen=True, omit_defaults=True):
     max_sessions: int = 1
 
 
+log = get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Bound)
 
@@ -110,11 +112,19 @@ class ClientSecrets:
         kept: Any = None
         if value.startswith(LEAD) and value.isascii():
             kept = await self._connection.call(lambda: self._connection.commands.get(_key(value)))
-        bound = None if kept is None else _decoder.decode(kept)
+        bound = None if kept is None else _read(kept)
         if bound is None or (bound.session_id and bound.session_id != session_id):
             raise BadCredentials("Incorrect API key provided.")
         principal = Principal(bound.tenant_id, bound.key_id, ("realtime",))
         return RedeemedSecret(principal, bound.session, bound.session_id, _id(value), bound.max_sessions)
+
+
+def _read(kept: bytes) -> _Bound | None:
+    try:
+        return _decoder.decode(kept)
+    except UNREADABLE as error:
+        log.error("a secret's record can't be read", error=type(error).__name__)
+        return None
 
 
 def _key(value: str) -> str:

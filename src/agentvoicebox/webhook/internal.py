@@ -31,7 +31,11 @@ def create_internal_app(
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Whether the server takes requests, and the state of its dependencies")
+    @app.get(
+        "/readyz",
+        summary="Whether the server takes requests, and the state of its dependencies",
+        responses={503: {"description": "It takes none; the body says why."}},
+    )
     async def readyz() -> JSONResponse:
         # From the last check, so that the answer is immediate. A backend that is away for a while does not make the server
         # unready: callers get the last known answer, or a sentence that says that the records can't be reached.

@@ -224,6 +224,8 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("proxy_not_allowed", "It came through a proxy, while no keys are set up.", "Set up keys.", FORBIDDEN),
     _http("request_timeout", "The request did not come in time.", "Send it at once.", 408),
     _http("request_head_too_large", "Too many headers, or too long ones.", "Send fewer.", 431),
+    _http("unknown_url", "No such route.", "See `/openapi.json` of the internal port.", 404),
+    _http("method_not_allowed", "The route has no such method.", "See `/openapi.json` of the internal port.", 405),
     _http("invalid_json", "The body is not JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
     _http("integer_above_max_value", "A number is too large.", "`param` names it, the message the bound.", 400),

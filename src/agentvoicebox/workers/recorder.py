@@ -19,7 +19,7 @@ import structlog
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
-from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
+from agentvoicebox.errors import UNREADABLE, DamagedRecord, StorageLost
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import Broker, Job, JobKind, Submit
 from agentvoicebox.resilience.backoff import Backoff
@@ -88,10 +88,13 @@ class RecorderWork:
         """For Runner: returns once the batch is written; waits as long as PostgreSQL is away.
 
         Raises:
-            StorageRefused: PostgreSQL can't hold this batch. ValueError: it has a record of an unknown kind.
+            StorageRefused: PostgreSQL can't hold this batch. DamagedRecord: it can't be read. Any other: its records are damaged.
         """
         job = task.claim.job
-        batch = _decoder.decode(job.payload)
+        try:
+            batch = _decoder.decode(job.payload)
+        except UNREADABLE as error:
+            raise DamagedRecord("a batch of records can't be read") from error
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         timed = TimedBatch(batch, job.submitted_s)
         self._waiting.append(_PendingBatch(timed, written, task.claim.attempt, len(job.payload)))
@@ -143,8 +146,8 @@ class RecorderWork:
                         each.written.set_result(False)
                 await asyncio.sleep(self._backoff.wait_s(failures, random.random()) or 0.0)
                 continue
-            except (AgentVoiceBoxError, ValueError) as error:
-                if len(group) > 1:  # one of them is invalid; write each alone
+            except Exception as error:
+                if len(group) > 1:  # one of them is invalid, in whatever way; write each alone
                     for each in group:
                         await self._write([each])
                 else:

@@ -5,6 +5,7 @@ import numpy as np
 from agentvoicebox.audio.pcm import Int16Array, samples_of
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
 
+LONGEST_S = 780  # beyond what `broker/keys.AUDIO_IN_MAX` entries of 20 ms hold
 FIRST_ROOM_S = 8  # most utterances are shorter; the buffer doubles when needed
 
 
@@ -23,12 +24,18 @@ class UtteranceAudio:
         return self.start_sample + self._count
 
     def add(self, at_sample: int, pcm: bytes) -> None:
-        """Add 16-bit PCM that begins at `at_sample`. Raises ValueError for an odd number of bytes."""
+        """Add 16-bit PCM that begins at `at_sample`.
+
+        Raises:
+            ValueError: an odd number of bytes, or a position that no utterance reaches.
+        """
         samples = samples_of(pcm)
         place = at_sample - self.start_sample
         if place < 0:
             samples, place = samples[-place:], 0
         end = place + samples.size
+        if end > LONGEST_S * INPUT_RATE_HZ:
+            raise ValueError("audio at a position that no utterance reaches")
         while end > self._samples.size:
             self._samples = np.concatenate((self._samples, np.zeros_like(self._samples)))
         self._samples[place:end] = samples

@@ -50,7 +50,7 @@ def read(output: str) -> ToolResult:
     """Parse a tool's output, of any form."""
     try:
         decoded = msgspec.json.decode(output.encode())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         decoded = output
     if isinstance(decoded, dict):
         return _read_object(decoded)

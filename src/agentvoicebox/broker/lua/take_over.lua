@@ -3,7 +3,7 @@
 -- ARGV: 1 owner it was seen with, 2 owner from now on, 3 store's time until which it lives, 4 newest format that the new owner reads, 5 format it writes
 -- Returns {1 taken, 0 another was faster, -1 the format is too new; the format}. The format never falls while the session lives.
 local fields = redis.call('HMGET', KEYS[1], 'owner', 'format')
-local owner, format = fields[1], tonumber(fields[2] or '0')
+local owner, format = fields[1], tonumber(fields[2] or '0') or 0
 if owner == ARGV[2] then return {1, format} end
 if not owner or owner ~= ARGV[1] then return {0, format} end
 if format > tonumber(ARGV[4]) then return {-1, format} end

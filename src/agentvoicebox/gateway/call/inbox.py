@@ -8,6 +8,7 @@ import msgspec
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import AudioSynthesised, JobFailed, Transcribed, WorkerInput
+from agentvoicebox.errors import UNREADABLE
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.mailbox import Mailbox
@@ -56,7 +57,7 @@ class Inbox:
             if len(record.body) > MAX_RESULT_BYTES or len(record.audio) > MAX_RESULT_AUDIO_BYTES:
                 raise msgspec.ValidationError("too large")
             given = _decoder.decode(record.body)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             log.error("a worker's record can't be decoded", job_id=record.job_id, kind=record.kind)
             given = JobFailed(record.job_id, "bad_provider_answer", "a worker's answer could not be read")
         match given:

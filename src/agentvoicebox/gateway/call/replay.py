@@ -11,6 +11,7 @@ import msgspec
 from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import Input, Opened
 from agentvoicebox.engine.session import Engine
+from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.gateway.admission.handshake import NO_SUCH_SESSION, SessionNotFound
 from agentvoicebox.gateway.call.ledger import ResultLedger
 from agentvoicebox.sessions.log import SavedSession
@@ -61,12 +62,18 @@ def replay(logged: SavedSession) -> RestoredSession:
         NewerFormat: a newer version wrote the snapshot.
     """
     try:
-        engine = None if logged.state is None else Engine.restore(logged.state)
-        entries = [_entries.decode(each) for each in logged.entries]
-        ledger = msgspec.msgpack.decode(logged.ledger, type=ResultLedger) if logged.ledger else ResultLedger()
-    except msgspec.MsgspecError as error:
-        log.error("a session's log can't be decoded", error=type(error).__name__)
+        return _replay(logged)
+    except AgentVoiceBoxError:
+        raise
+    except Exception as error:  # bytes that don't decode, or a damaged state, in which a step may fail in any way
+        log.exception("a session's log can't be replayed")
         raise SessionNotFound(NO_SUCH_SESSION) from error
+
+
+def _replay(logged: SavedSession) -> RestoredSession:
+    engine = None if logged.state is None else Engine.restore(logged.state)
+    entries = [_entries.decode(each) for each in logged.entries]
+    ledger = msgspec.msgpack.decode(logged.ledger, type=ResultLedger) if logged.ledger else ResultLedger()
     steps: list[tuple[float, Input, list[Effect]]] = []
     for now_s, given in entries:
         if engine is not None:

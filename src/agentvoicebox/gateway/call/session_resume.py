@@ -7,15 +7,17 @@ sent what it lacks, and where to continue with the caller's audio.
 import secrets
 from dataclasses import dataclass
 
-from agentvoicebox.errors import AgentVoiceBoxError, Overloaded
+from agentvoicebox.errors import AgentVoiceBoxError, DamagedRecord, Overloaded
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall
-from agentvoicebox.gateway.admission.handshake import ResumeRequest
+from agentvoicebox.gateway.admission.handshake import NO_SUCH_SESSION, ResumeRequest, SessionNotFound
 from agentvoicebox.gateway.call.call_parts import CallParts
 from agentvoicebox.gateway.call.missed_effects import position_of
 from agentvoicebox.gateway.call.replay import RestoredSession, replay
 from agentvoicebox.gateway.call.restore_point import MS_SAMPLES, RestorePoint, find_restore_point
 from agentvoicebox.gateway.call.session_start import SessionStart
 from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.sessions.log import SavedSession
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.wire.server_events import SessionResumed
 
@@ -61,6 +63,14 @@ class ResumedSession(SessionStart):
         )
 
 
+async def _read(state: GatewayState, session: SessionRef) -> SavedSession:
+    try:
+        return await state.session_log.read(session)
+    except DamagedRecord as error:
+        log.error("a session's log can't be read")
+        raise SessionNotFound(NO_SUCH_SESSION) from error
+
+
 async def resume_session(state: GatewayState, admitted: AdmittedCall, resume: ResumeRequest) -> ResumedSession:
     """Take a session over. A call of this gateway that held it leaves, but only once the session is ours.
 
@@ -74,7 +84,7 @@ async def resume_session(state: GatewayState, admitted: AdmittedCall, resume: Re
     if not await state.directory.take_over(session, admitted.stored, owner=owner):
         raise Overloaded("Another connection resumes this session.", code="session_busy")
     try:
-        restored = replay(await state.session_log.read(session))
+        restored = replay(await _read(state, session))
         admitted.slot.displace_previous()
         point = await find_restore_point(state.broker, session, restored, resume)
         engine_state = restored.engine.state

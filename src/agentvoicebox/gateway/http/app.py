@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
@@ -16,6 +17,7 @@ from agentvoicebox import __version__
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
 from agentvoicebox.gateway.admission.handshake import SESSION_ID, subprotocols_in
 from agentvoicebox.gateway.http.admin import admin_routes
+from agentvoicebox.gateway.http.admin_bodies import Fault
 from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.gateway.http.minting import add_minting
@@ -34,7 +36,12 @@ REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/r
 
 def create_app(state: GatewayState) -> FastAPI:
     """The ASGI application of one gateway."""
-    app = FastAPI(title="AgentVoiceBox", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    refused: dict[int | str, dict[str, Any]] = {
+        "default": {"model": Fault, "description": "A refusal; docs/reference/errors.md lists them."}
+    }
+    app = FastAPI(
+        title="AgentVoiceBox", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, responses=refused
+    )
     for path in REALTIME_PATHS:
         # Not FastAPI's kind of route: that one keeps 4 kB for each open call.
         app.router.routes.append(WebSocketRoute(path, realtime_endpoint(state)))
@@ -42,6 +49,10 @@ def create_app(state: GatewayState) -> FastAPI:
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
         return error_response(error)
+
+    @app.exception_handler(HTTPException)
+    async def not_served(request: Request, error: HTTPException) -> JSONResponse:
+        return error_response(_as_client_error(error), error.status_code)
 
     @app.exception_handler(ClientDisconnect)
     async def left(request: Request, error: ClientDisconnect) -> Response:
@@ -70,7 +81,9 @@ def _add_probes(app: FastAPI, state: GatewayState) -> None:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", summary="Whether calls can be taken")
+    unready: dict[int | str, dict[str, Any]] = {503: {"description": "No calls can be taken; the body says why."}}
+
+    @app.get("/ready", summary="Whether calls can be taken", responses=unready)
     async def ready() -> JSONResponse:
         status, body = await readiness.check()
         return JSONResponse({"status": body["status"]}, status_code=status)
@@ -133,3 +146,14 @@ async def principal_of(
     if authorization.secret is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     return authorization.principal
+
+
+def _as_client_error(error: HTTPException) -> ClientError:
+    """What the framework refuses by itself, before any route of ours."""
+    match error.status_code:
+        case 404:
+            return ClientError("There is no such route.", code="unknown_url")
+        case 405:
+            return ClientError("The route has no such method.", code="method_not_allowed")
+        case _:
+            return ClientError("The body can't be read as JSON.", code="invalid_json")

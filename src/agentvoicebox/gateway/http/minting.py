@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request
 
-from agentvoicebox.errors import BodyTooLarge, ClientError
+from agentvoicebox.errors import UNREADABLE, BodyTooLarge, ClientError
 from agentvoicebox.gateway.admission.call_admission import new_session_id
 from agentvoicebox.gateway.admission.secret_bodies import (
     SecretRequest,
@@ -76,5 +76,5 @@ async def _json(request: Request) -> object:
         return None
     try:
         return msgspec.json.decode(bytes(body))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ClientError("The body is not valid JSON.", code="invalid_json") from error

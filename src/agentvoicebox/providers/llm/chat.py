@@ -83,5 +83,5 @@ def is_json_object(text: str) -> bool:
     """Whether text is one whole JSON object."""
     try:
         return isinstance(msgspec.json.decode(text.encode()), dict)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
