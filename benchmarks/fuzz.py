@@ -49,6 +49,7 @@ from agentvoicebox.engine.inputs import (
     Transcribed,
 )
 from agentvoicebox.engine.jobs import Generate, Synthesise
+from agentvoicebox.gateway.pace import ReadingPace
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
@@ -56,8 +57,8 @@ from agentvoicebox.telemetry.logs import configure
 from agentvoicebox.wire.faults import CATALOGUE
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
-GATEWAY_OPTIONS: dict[str, Any] = {"resume_s": 0.5}
-"""Fields of the gateway's state for this benchmark. A bound on the events a second of one socket is lifted here."""
+GATEWAY_OPTIONS: dict[str, Any] = {"resume_s": 0.5, "pace": ReadingPace(0, 0, 0)}
+"""Fields of the gateway's state for this benchmark. The bounds on the events a second of one socket are lifted here."""
 WINDOW = 64  # events of one session in flight
 LIFETIME = 3_000  # events of one session, which so has at most some hundreds of items
 SESSIONS = 8

@@ -23,6 +23,7 @@ from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
 from agentvoicebox.http_server.serving import serving
+from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import kits_of
@@ -134,7 +135,7 @@ async def build_state(
             most_unadmitted_of_source=settings.limit_connections_per_source,
             observer=metrics.tcp,
         ),
-        pace=ReadingPace(settings.limit_call_frames, settings.limit_call_events),
+        pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
         idle_s=settings.idle_s,
     )
 
@@ -152,6 +153,7 @@ async def serve(
         state.connections,
         drain_s=2,
         has_websockets=True,
+        turns=TurnQueue(state.pace.requests_per_s),
         frames_per_s=state.pace.frames_per_s,
     )
     server = HttpServer(config)

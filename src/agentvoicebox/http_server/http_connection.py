@@ -5,12 +5,13 @@ Decides how long a request may take to come, and how large its head may be. Bodi
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from agentvoicebox.http_server.admit import ADMIT
 from agentvoicebox.request_source import source_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class HttpConnection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0  # of the present request; -1 in its body
         self._is_over = False  # refused, or no HTTP any more
+        self._turns = config.turns
+        self._source = ""
+        self._is_admitted = False  # a request of this connection has shown a good key
+        self._has_turn = False  # a request may be parsed and answered
+        self._is_queued = False  # for a turn
 
     # -- the connection ------------------------------------------------------------------------------------------
 
@@ -44,7 +50,8 @@ class HttpConnection(HttpToolsProtocol):
         """See asyncio."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self._go_on)
-        self._table.opened(transport, source_of("" if self.client is None else self.client[0], {}, ""))
+        self._source = source_of("" if self.client is None else self.client[0], {}, "")
+        self._table.opened(transport, self._source)
         self._expect(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,6 +82,23 @@ class HttpConnection(HttpToolsProtocol):
         self._waiting += data
         self._take_turn()
 
+    def _queue(self) -> None:
+        """Wait for a turn. Nothing is read until then."""
+        self._is_queued = True
+        self.transport.pause_reading()
+        self._turns.enter(self._source, self._begin_turn)
+
+    def _begin_turn(self) -> bool:
+        self._is_queued = False
+        if self._is_over or self.transport.is_closing():
+            return False
+        self._has_turn = True
+        self._take_turn()
+        return True
+
+    def _admit(self) -> None:
+        self._is_admitted = True
+
     def _go_on(self) -> None:
         """The application reads again: parse what waits, in the next turn of the loop."""
         if self._waiting and self._next_turn is None:
@@ -85,6 +109,10 @@ class HttpConnection(HttpToolsProtocol):
         if self._next_turn is not None:
             self._next_turn.cancel()
             self._next_turn = None
+        if not (self._has_turn or self._is_admitted):
+            if self._waiting and not self._is_queued:
+                self._queue()
+            return
         for _ in range(PIECES_A_TURN):
             if self._is_over or not self._waiting or self.flow.read_paused or self.transport.is_closing():
                 break
@@ -113,12 +141,15 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """See httptools."""
         super().on_message_begin()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._turns.charge()  # it came together with another one
         self._head_bytes = 0
         self._expect(HEAD_S)
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         self._head_bytes = -1
+        cast(dict[str, Any], self.scope).setdefault("extensions", {})[ADMIT] = self._admit
         super().on_headers_complete()
         self._expect(BODY_S)
 
@@ -134,6 +165,7 @@ class HttpConnection(HttpToolsProtocol):
         """See uvicorn."""
         super().on_response_complete()
         self._table.release(self.transport)
+        self._has_turn = False
 
     # -- deadlines -----------------------------------------------------------------------------------------------
 
@@ -145,7 +177,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         self._deadline = None
-        if self.flow.read_paused or self._next_turn is not None:  # it is we who don't read
+        if self.flow.read_paused or self._next_turn is not None or self._is_queued:  # it is we who don't read
             self._expect(BODY_S)
         elif self.headers is None:  # not one byte of a request
             self._table.drop(self.transport, "silent")

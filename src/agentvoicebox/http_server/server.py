@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.http_server.http_connection import HttpConnection
+from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S, WebSocketConnection
 
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
@@ -25,6 +26,7 @@ class ServerConfig(uvicorn.Config):
 
     Attributes:
         table: the connections of this server.
+        turns: of clients that were not admitted.
         frames_per_s: WebSocket frames that one connection may send; more wait. 0: any number.
     """
 
@@ -35,10 +37,12 @@ class ServerConfig(uvicorn.Config):
         *,
         drain_s: int,
         has_websockets: bool,
+        turns: TurnQueue | None = None,
         frames_per_s: float = FRAMES_PER_S,
     ) -> None:
-        """`drain_s`: whole seconds that running requests get at the end."""
+        """`drain_s`: whole seconds that running requests get at the end. `turns`: by default without a limit."""
         self.table = table
+        self.turns = turns or TurnQueue(0)
         self.frames_per_s = frames_per_s
         super().__init__(
             app,

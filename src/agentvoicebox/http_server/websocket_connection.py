@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from agentvoicebox.http_server.admit import ADMIT
 from agentvoicebox.http_server.frame_splitter import FrameSplitter
 from agentvoicebox.resilience.token_bucket import TokenBucket
 
@@ -29,8 +30,6 @@ FRAMES_AFTER_CLOSE = 64  # in which the client's own close is looked for
 POLICY_VIOLATION = 1008
 CLOSE_OPCODE = 8
 
-ADMIT = "agentvoicebox.admit"
-"""Key in the ASGI scope's `extensions`: call it when the client is admitted."""
 FRAGMENTS = "fragments"
 """Key in a `websocket.receive` message: the fragments (bytes) of a text message longer than LARGE_BYTES."""
 

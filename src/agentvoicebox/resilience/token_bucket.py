@@ -15,8 +15,21 @@ class TokenBucket:
         """Take tokens, on credit if there are too few. Returns for how many seconds the taker should wait; 0 if none."""
         if not self._per_s:
             return 0.0
+        self._refill(now_s)
+        self._tokens -= tokens
+        return max(0.0, -self._tokens / self._per_s)
+
+    def try_take(self, now_s: float) -> float:
+        """Take one token if there is one. Returns in how many seconds there will be; 0 when it was taken."""
+        if not self._per_s:
+            return 0.0
+        self._refill(now_s)
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._per_s
+        self._tokens -= 1
+        return 0.0
+
+    def _refill(self, now_s: float) -> None:
         if now_s > self._at_s:
             self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._per_s)
             self._at_s = now_s
-        self._tokens -= tokens
-        return max(0.0, -self._tokens / self._per_s)

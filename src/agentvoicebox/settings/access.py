@@ -21,6 +21,8 @@ class AccessSettings(BaseModel):
         limit_all_requests, limit_all_tokens: the same for all tenants together.
         limit_connections: most TCP connections of one gateway; beyond it those that wait longest for admission are closed.
         limit_connections_per_source: most of one address that wait for admission; 0: no limit, for a gateway behind a proxy.
+        limit_unadmitted_requests: requests and upgrades a second, at one gateway, of all clients that have shown no good key on
+            their connection; more wait, the source with the fewest first. 0: no limit.
         limit_call_frames: WebSocket frames a second that one call is read; more wait. 0: no limit.
         limit_call_events: client events a second that one call is read; more wait. Audio is not counted, and a
             `response.create` counts as ten. 0: no limit.
@@ -43,6 +45,7 @@ class AccessSettings(BaseModel):
     limit_all_tokens: int = Field(default=0, ge=0)
     limit_connections: int = Field(default=4_096, ge=16)
     limit_connections_per_source: int = Field(default=256, ge=0)
+    limit_unadmitted_requests: int = Field(default=200, ge=0)  # half a millisecond each
     limit_call_frames: int = Field(default=400, ge=0)  # 20 ms of audio a frame are 50
     limit_call_events: int = Field(default=100, ge=0)
     limit_wrong_credentials: int = Field(default=30, ge=0, le=1_000_000)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agentvoicebox.agents import Agents
+from agentvoicebox.clock import Clock
 from agentvoicebox.engine import session_format
 from agentvoicebox.gateway.admission.admission_control import AdmissionControl, Authorization
 from agentvoicebox.gateway.admission.handshake import (
@@ -14,6 +15,7 @@ from agentvoicebox.gateway.admission.handshake import (
     UpgradeRequest,
     parse_handshake,
 )
+from agentvoicebox.gateway.admission.openings import Openings
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry, SessionSlot
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import KEY, RESUME, SessionDirectory, format_of, new_owner
@@ -52,12 +54,19 @@ class CallAdmission:
     """Admits calls to one gateway."""
 
     def __init__(
-        self, control: AdmissionControl, agents: Agents, directory: SessionDirectory, sessions: SessionRegistry
+        self,
+        control: AdmissionControl,
+        agents: Agents,
+        directory: SessionDirectory,
+        sessions: SessionRegistry,
+        *,
+        clock: Clock,
     ) -> None:
         self._control = control
         self._agents = agents
         self._directory = directory
         self._sessions = sessions
+        self._openings = Openings(sessions.max_calls, clock)
 
     async def admit(self, upgrade: UpgradeRequest) -> AdmittedCall:
         """Decide about a call, and reserve its place.
@@ -72,6 +81,7 @@ class CallAdmission:
         )
         request = parse_handshake(upgrade, self._agents, minted=authorization.session)
         tenant_id = authorization.principal.tenant_id
+        self._openings.take(tenant_id)
         is_new, stored = request.resume is None, {}
         if request.resume is None:
             session = SessionRef(tenant_id, new_session_id())

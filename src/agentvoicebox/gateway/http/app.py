@@ -25,6 +25,7 @@ from agentvoicebox.gateway.http.readiness import Readiness
 from agentvoicebox.gateway.http.realtime import realtime_endpoint
 from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState, RecordStores
+from agentvoicebox.http_server.admit import admit
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
@@ -145,6 +146,7 @@ async def principal_of(
     )
     if authorization.secret is not None:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
+    admit(request.scope)
     return authorization.principal
 
 

@@ -22,7 +22,7 @@ from agentvoicebox.gateway.call.session_start import SessionStart, open_session
 from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
-from agentvoicebox.http_server.websocket_connection import ADMIT
+from agentvoicebox.http_server.admit import admit
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of
@@ -33,7 +33,7 @@ log = get_logger(__name__)
 
 def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[None]]:
     """The ASGI endpoint."""
-    admission = CallAdmission(state.admission, state.agents, state.directory, state.sessions)
+    admission = CallAdmission(state.admission, state.agents, state.directory, state.sessions, clock=state.clock)
 
     async def realtime(websocket: WebSocket) -> None:
         offered: list[str] = websocket.scope.get("subprotocols", [])
@@ -62,7 +62,7 @@ async def _serve(state: GatewayState, websocket: WebSocket, admitted: AdmittedCa
     with bound(tenant_id=session.tenant_id, session_id=session.session_id):
         try:
             await _accept(websocket)
-            websocket.scope["extensions"][ADMIT]()
+            admit(websocket.scope)
             start = await _start(state, admitted)
             call = Call(state, admitted, start, assemble(state, websocket, admitted, start, trace_id=trace_id))
             began_s = state.clock.monotonic_s()
