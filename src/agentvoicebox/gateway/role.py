@@ -19,10 +19,9 @@ from agentvoicebox.gateway.http.app import create_app, protect
 from agentvoicebox.gateway.http.internal import create_internal_app
 from agentvoicebox.gateway.pace import ReadingPace
 from agentvoicebox.gateway.state import GatewayState, RecordStores
-from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
-from agentvoicebox.http_server.serving import serving
+from agentvoicebox.http_server.serving import connection_table, serving
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
@@ -32,7 +31,6 @@ from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
-from agentvoicebox.processes.descriptors import connection_limit
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import voice_list
 from agentvoicebox.sessions.directory import SessionDirectory
@@ -130,11 +128,7 @@ async def build_state(
         records=_records(settings, broker, postgres),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
         resume_s=settings.resume_s,
-        connections=ConnectionTable(
-            most=connection_limit(settings.limit_connections),
-            most_unadmitted_of_source=settings.limit_connections_per_source,
-            observer=metrics.tcp,
-        ),
+        connections=connection_table(settings, metrics.tcp),
         pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
         idle_s=settings.idle_s,
     )

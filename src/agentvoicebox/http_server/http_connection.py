@@ -164,7 +164,8 @@ class HttpConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """See uvicorn."""
         super().on_response_complete()
-        self._table.release(self.transport)
+        if not self._is_admitted:
+            self._table.release(self.transport)
         self._has_turn = False
 
     # -- deadlines -----------------------------------------------------------------------------------------------

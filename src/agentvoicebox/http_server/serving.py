@@ -6,8 +6,19 @@ from collections.abc import AsyncIterator
 
 from starlette.types import ASGIApp
 
-from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.connection_table import ConnectionObserver, ConnectionTable
 from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
+from agentvoicebox.processes.descriptors import connection_limit
+from agentvoicebox.settings import Settings
+
+
+def connection_table(settings: Settings, observer: ConnectionObserver) -> ConnectionTable:
+    """The table of a public port. Behind a proxy every connection has the proxy's address, so sources can't be told apart."""
+    return ConnectionTable(
+        most=connection_limit(settings.limit_connections),
+        most_unadmitted_of_source=0 if settings.trusted_proxy_header else settings.limit_connections_per_source,
+        observer=observer,
+    )
 
 
 @contextlib.asynccontextmanager

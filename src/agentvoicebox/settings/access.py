@@ -20,7 +20,7 @@ class AccessSettings(BaseModel):
         limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
         limit_all_requests, limit_all_tokens: the same for all tenants together.
         limit_connections: most TCP connections of one gateway; beyond it those that wait longest for admission are closed.
-        limit_connections_per_source: most of one address that wait for admission; 0: no limit, for a gateway behind a proxy.
+        limit_connections_per_source: most of one address that wait for admission; 0, or with a trusted proxy: no limit.
         limit_unadmitted_requests: requests and upgrades a second, at one gateway, of all clients that have shown no good key on
             their connection; more wait, the source with the fewest first. 0: no limit.
         limit_call_frames: WebSocket frames a second that one call is read; more wait. 0: no limit.

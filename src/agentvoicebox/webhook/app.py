@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from agentvoicebox import __version__
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, RateLimited
+from agentvoicebox.http_server.admit import admit
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.services import NoticeRoute, ToolRoute
 from agentvoicebox.limits.memory import SlidingWindow
@@ -166,10 +167,12 @@ def _admit(server: WebhookServer, guard: Guard, request: Request, body: bytes) -
     """Authenticate the sender. Wrong credentials are limited for each address."""
     address = _address(server, request)
     try:
-        return guard.check(request.scope["headers"], request.method, body, address)
+        source = guard.check(request.scope["headers"], request.method, body, address)
     except BadCredentials:
         server.wrong_credentials.count(address)
         raise
+    admit(request.scope)
+    return source
 
 
 def _address(server: WebhookServer, request: Request) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Set
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from agentvoicebox.telemetry.connection_metrics import ConnectionMetrics
+
 OTHER = "other"
 # A cached answer takes about a millisecond; the deadline of a batch is 4 s.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.0, 4.0, 5.0)
@@ -21,6 +23,7 @@ class WebhookMetrics:
 
     def __init__(self, registry: CollectorRegistry, *, messages: Set[str], routes: Set[str], codes: Set[str]) -> None:
         self._registry = registry
+        self.tcp = ConnectionMetrics(registry)
         self._known_messages = messages
         self._known_routes = routes
         self._known_codes = codes

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.http_server.local_only import LocalOnly
-from agentvoicebox.http_server.serving import serving
+from agentvoicebox.http_server.serving import connection_table, serving
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import Kits, kits_of
@@ -112,6 +112,7 @@ async def webhook_server(
                 port=settings.webhook_port,
                 drain_s=DRAIN_S,
                 setting="AVB_WEBHOOK_PORT",
+                connections=connection_table(settings, metrics.tcp),
             )
         )
         yield Ports(port, internal_port)
