@@ -64,6 +64,8 @@ class HttpConnection(HttpToolsProtocol):
         """The connection is a WebSocket from now on."""
         self._stop()
         super().handle_websocket_upgrade()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()  # it was held until this turn
 
     def _stop(self) -> None:
         self._is_over = True
