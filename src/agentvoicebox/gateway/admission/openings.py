@@ -8,6 +8,7 @@ from agentvoicebox.resilience.token_bucket import TokenBucket
 
 CALLS_A_S = 1 / 6  # of all lines: 24 lines are 4 calls a second, many times what callers make
 BURST_LINES = 2  # all lines at once, twice: their clients come back when another gateway has died
+LEAST_BURST = 20  # of a gateway with few lines
 MOST_REMEMBERED = 10_000
 
 
@@ -23,7 +24,7 @@ class Openings:
     def take(self, tenant_id: str) -> None:
         """A tenant opens or resumes a call. Raises RateLimited, which says when to try again."""
         bucket = self._buckets.setdefault(
-            tenant_id, TokenBucket(max(1.0, self._lines * CALLS_A_S), self._lines * BURST_LINES)
+            tenant_id, TokenBucket(max(1.0, self._lines * CALLS_A_S), max(LEAST_BURST, self._lines * BURST_LINES))
         )
         self._buckets.move_to_end(tenant_id)
         if len(self._buckets) > MOST_REMEMBERED:
