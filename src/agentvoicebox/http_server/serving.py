@@ -13,7 +13,7 @@ from agentvoicebox.settings import Settings
 
 
 def connection_table(settings: Settings, observer: ConnectionObserver) -> ConnectionTable:
-    """The table of a public port. Behind a proxy every connection has the proxy's address, so sources can't be told apart."""
+    """The table of a public port. Behind a proxy every connection has the proxy's address, so its sources look alike."""
     return ConnectionTable(
         most=connection_limit(settings.limit_connections),
         most_unadmitted_of_source=0 if settings.trusted_proxy_header else settings.limit_connections_per_source,
