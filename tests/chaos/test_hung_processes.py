@@ -61,7 +61,7 @@ class Watched:
 
             async def works() -> bool:
                 with suppress(httpx.HTTPError):
-                    ready = (await web.get(f"{self.server.root_url}/ready")).json()
+                    ready = (await web.get(f"{self.server.internal_url}/ready")).json()
                     return bool(ready["status"] == "ready" and not ready["degraded"])
                 return False
 

@@ -40,7 +40,7 @@ async def until_no_call_goes_on(server: LocalServer) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as http:
 
         async def none_goes_on() -> bool:
-            return bool((await http.get(f"{server.root_url}/ready")).json()["calls"] == 0)
+            return bool((await http.get(f"{server.internal_url}/ready")).json()["calls"] == 0)
 
         await until_holds(none_goes_on)
 

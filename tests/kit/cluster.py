@@ -50,6 +50,7 @@ class Node:
         name: `gateway-1`.
         roles: that it serves.
         port: of a gateway; 0 for workers.
+        internal_port: of a gateway.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Node:
         self.name = name
         self.roles = roles
         self.port = port
+        self.internal_port = free_port() if port else 0
         self._environment = environment
         self._log = folder / f"{name}.log"
         self._process: Process | None = None
@@ -73,7 +75,11 @@ class Node:
             self._process = await asyncio.create_subprocess_exec(
                 *child_command([sys.executable, "-m", "agentvoicebox.cli", "serve", *options], die_with=signal.SIGKILL),
                 cwd=ROOT,
-                env={**self._environment, "AVB_PORT": str(self.port), "AVB_GATEWAY_INTERNAL_PORT": "0"},
+                env={
+                    **self._environment,
+                    "AVB_PORT": str(self.port),
+                    "AVB_GATEWAY_INTERNAL_PORT": str(self.internal_port),
+                },
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=log,
@@ -194,7 +200,7 @@ class Cluster:
         async with httpx.AsyncClient() as http:
             for node in self.gateways:
                 with contextlib.suppress(httpx.HTTPError):
-                    if (await http.get(f"http://127.0.0.1:{node.port}/ready")).json()["calls"]:
+                    if (await http.get(f"http://127.0.0.1:{node.internal_port}/ready")).json()["calls"]:
                         busy.append(node)
         return busy
 

@@ -40,12 +40,14 @@ class LocalServer:
         url: base URL for OpenAI clients, ending in `/v1`.
         pid: of the supervisor; its children are the roles and the embedded servers.
         log: the server's log.
+        internal_url: base URL of the gateway's internal port: `/metrics`, and `/ready` in detail.
     """
 
     url: str
     pid: int
     data_dir: Path
     log: Path
+    internal_url: str
 
     @property
     def root_url(self) -> str:
@@ -75,14 +77,14 @@ async def local_server(
     Raises:
         ServerFailed: it ended, or was not ready in time.
     """
-    port = free_port()
+    port, internal_port = free_port(), free_port()
     environment = {
         **os.environ,
         "AVB_HOST": "127.0.0.1",
         "AVB_PORT": str(port),
         "AVB_WEBHOOK_PORT": "0",  # another server may use the default ones
         "AVB_INTERNAL_PORT": "0",
-        "AVB_GATEWAY_INTERNAL_PORT": "0",
+        "AVB_GATEWAY_INTERNAL_PORT": str(internal_port),
         "AVB_DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",  # output goes to a pipe: no wrapping
@@ -99,7 +101,8 @@ async def local_server(
         )
     is_ready = asyncio.Event()
     reading = asyncio.create_task(_read(process, progress, is_ready))
-    server = LocalServer(f"http://127.0.0.1:{port}/v1", process.pid, data_dir, log)
+    internal_url = f"http://127.0.0.1:{environment['AVB_GATEWAY_INTERNAL_PORT']}"
+    server = LocalServer(f"http://127.0.0.1:{port}/v1", process.pid, data_dir, log, internal_url)
     try:
         await _until_ready(process, server, is_ready)
         yield server
