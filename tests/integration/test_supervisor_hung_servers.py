@@ -107,14 +107,20 @@ async def test_a_refusal_is_an_answer(own_data_folder: DataFolder) -> None:
 
 async def test_a_start_that_is_given_up_leaves_nothing_of_initdb(own_data_folder: DataFolder) -> None:
     server = EmbeddedPostgres(own_data_folder.path / "postgres", own_data_folder.sockets)
+    others = {member.pid for member in family(os.getpid())}  # servers of other tests
     starting = asyncio.create_task(server.start())
+
+    def of_this_start() -> dict[int, str]:
+        found = {member.pid: member.name for member in family(os.getpid()) if member.pid not in others}
+        return {pid: name for pid, name in found.items() if name in ("initdb", "postgres", "sh")}
+
     try:
 
         async def is_under_way() -> bool:
-            return {"initdb", "postgres"} <= {member.name for member in family(os.getpid())}
+            return {"initdb", "postgres"} <= set(of_this_start().values())
 
         await until(is_under_way)
-        made = [member.pid for member in family(os.getpid()) if member.name in ("initdb", "postgres", "sh")]
+        made = of_this_start()
     finally:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
