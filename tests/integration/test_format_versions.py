@@ -32,6 +32,8 @@ from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.sessions.directory import FORMAT, OWNER
 from agentvoicebox.storage.records import RecordBatch
 
+pytestmark = pytest.mark.requirement("C13")
+
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
 CALLS = sorted(FORMATS.glob(f"*/store/*{SUFFIX}"))
 ANSWERS = [path for path in CALLS if "answer" in path.name or "snapshot" in path.name]

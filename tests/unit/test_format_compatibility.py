@@ -25,6 +25,8 @@ from agentvoicebox.evals.replay import replay_effects, replay_tools
 from agentvoicebox.interactions.day_files import read
 from agentvoicebox.storage.records import RecordBatch
 
+pytestmark = pytest.mark.requirement("C13")
+
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
 RECORDINGS = sorted(FORMATS.glob("*/interactions.jsonl"))
 LINES_OF = {"0e6754a": 42}

@@ -10,6 +10,8 @@ from tests.kit.stored_sessions import FORMATS, SUFFIX, digest, load
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.session import Engine
 
+pytestmark = pytest.mark.requirement("C13")
+
 FILES = sorted(FORMATS.glob(f"*/sessions/*{SUFFIX}"))
 ENTRY: msgspec.msgpack.Decoder[tuple[float, i.Input]] = msgspec.msgpack.Decoder(tuple[float, i.Input])
 
