@@ -4,10 +4,10 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from benchmarks.attacks.attack import MIB, Attacker, beside
-from benchmarks.attacks.connection import FIN, TEXT, dialled, frame, source
+from benchmarks.attacks.connection import FIN, TEXT, Connection, dialled, frame, source
 from benchmarks.attacks.target import bearer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -15,6 +15,18 @@ from websockets.exceptions import ConnectionClosed
 BATCH = 2_000  # events in one write
 CALLS = 4
 COLLIDING_KEYS = 20_000
+
+
+@contextlib.asynccontextmanager
+async def _call(attacker: Attacker, number: int) -> AsyncIterator[Connection | None]:
+    """A call with the attacker's key, from an address of its own; None, a moment later, when it is refused."""
+    async with dialled(attacker.target, number) as connection:
+        if await connection.upgrade(attacker.target, key=attacker.target.acme_key):
+            yield connection
+        else:
+            attacker.count("upgrade_refused")
+            await asyncio.sleep(0.2)
+            yield None
 
 
 async def _flood(attacker: Attacker, events: Sequence[bytes], *, calls: int, pause_s: float = 0.0) -> None:
@@ -25,10 +37,8 @@ async def _flood(attacker: Attacker, events: Sequence[bytes], *, calls: int, pau
     per_write = BATCH // len(events) * len(events) if many else 1
 
     async def one(number: int) -> None:
-        async with dialled(attacker.target, number) as connection:
-            if not await connection.upgrade(attacker.target, key=attacker.target.acme_key):
-                attacker.count("upgrade_refused")
-                await asyncio.sleep(0.2)
+        async with _call(attacker, number) as connection:
+            if connection is None:
                 return
             attacker.count("upgraded")
             connection.drop_input()
@@ -151,10 +161,8 @@ async def _ask(attacker: Attacker, *, calls: int, every_s: float, reads: bool) -
     ask += frame(_event("response.create"), FIN | TEXT)
 
     async def one(number: int) -> None:
-        async with dialled(attacker.target, number) as connection:
-            if not await connection.upgrade(attacker.target, key=attacker.target.acme_key):
-                attacker.count("upgrade_refused")
-                await asyncio.sleep(0.2)
+        async with _call(attacker, number) as connection:
+            if connection is None:
                 return
             if reads:
                 connection.drop_input()

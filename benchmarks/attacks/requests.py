@@ -10,6 +10,13 @@ from benchmarks.attacks.target import bearer
 PIPELINED = 10_000
 
 
+def _tenant(attacker: Attacker, number: int) -> httpx.AsyncClient:
+    """A REST client with the attacker's key, from an address of its own."""
+    transport = httpx.AsyncHTTPTransport(local_address=source(number))
+    headers = bearer(attacker.target.acme_key)
+    return httpx.AsyncClient(base_url=attacker.target.rest, transport=transport, headers=headers)
+
+
 @beside("own")
 async def pipelined_requests(attacker: Attacker) -> None:
     """Two connections without a key send 10,000 requests in one go, again and again."""
@@ -71,9 +78,7 @@ async def history_pages(attacker: Attacker) -> None:
     )
 
     async def one(number: int) -> None:
-        transport = httpx.AsyncHTTPTransport(local_address=source(number))
-        headers = bearer(attacker.target.acme_key)
-        async with httpx.AsyncClient(base_url=attacker.target.rest, transport=transport, headers=headers) as http:
+        async with _tenant(attacker, number) as http:
             while not attacker.is_over:
                 try:
                     answer = await http.get(paths[attacker.seen["requests"] % len(paths)])
@@ -91,9 +96,7 @@ async def minted_secrets(attacker: Attacker) -> None:
     body = {"session": {"type": "realtime", "instructions": "x" * 200_000}, "expires_after": {"seconds": 7_200}}
 
     async def one(number: int) -> None:
-        transport = httpx.AsyncHTTPTransport(local_address=source(number))
-        headers = bearer(attacker.target.acme_key)
-        async with httpx.AsyncClient(base_url=attacker.target.rest, transport=transport, headers=headers) as http:
+        async with _tenant(attacker, number) as http:
             while not attacker.is_over:
                 try:
                     answer = await http.post("/v1/realtime/client_secrets", json=body)

@@ -9,10 +9,12 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from types import TracebackType
 
 import httpx
 import msgspec
 
+from tests.kit.local_proxy import LocalProxy
 from tests.kit.waiting import PATIENCE_S
 
 HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -83,8 +85,8 @@ HUGE = Reply(body=b'{"result":["' + b"x" * HUGE_BYTES + b'"]}')
 DRIP = Reply(body=b'{"result":[]}', drip_s=0.5)
 
 
-class FaultProxy:
-    """Listens on a free port of the loopback address while it is open.
+class FaultProxy(LocalProxy):
+    """The proxy.
 
     Args:
         upstream: base URL of the real server; "" when no request may get through.
@@ -94,13 +96,12 @@ class FaultProxy:
     def __init__(
         self, upstream: str = "", plan: Iterable[Fault | None] | Callable[[Request], Fault | None] = ()
     ) -> None:
+        super().__init__()
         self.requests: list[Request] = []
         self._upstream = upstream
         self._plan: Callable[[Request], Fault | None] = lambda _: None
         self.follow(plan)
-        self._server: asyncio.Server | None = None
         self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
-        self._talks: set[asyncio.Task[None]] = set()
         self._arrival = asyncio.Condition()
 
     def follow(self, plan: Iterable[Fault | None] | Callable[[Request], Fault | None]) -> None:
@@ -113,19 +114,12 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> "FaultProxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for talk in self._talks:
-            talk.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, trace)
         await self._client.aclose()
 
     async def arrived(self, count: int, *, within_s: float = PATIENCE_S) -> None:
@@ -133,10 +127,8 @@ class FaultProxy:
         async with asyncio.timeout(within_s), self._arrival:
             await self._arrival.wait_for(lambda: len(self.requests) >= count)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = asyncio.current_task()
-        assert talk is not None
-        self._talks.add(talk)
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request after the other, as planned."""
         try:
             while (request := await _read(reader)) is not None:
                 async with self._arrival:
@@ -147,7 +139,6 @@ class FaultProxy:
         except (ConnectionError, asyncio.CancelledError):
             pass  # the client left, or the test is over
         finally:
-            self._talks.discard(talk)
             writer.close()
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()

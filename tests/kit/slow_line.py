@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import random
 
+from tests.kit.local_proxy import LocalProxy
 
-class SlowLine:
-    """Listens on a free port of the loopback address while it is open.
+
+class SlowLine(LocalProxy):
+    """The proxy.
 
     Args:
         socket: path of the server's unix socket.
@@ -19,39 +21,24 @@ class SlowLine:
     """
 
     def __init__(self, socket: str, *, delay_s: float, cut_share: float, seed: int) -> None:
+        super().__init__()
         self._socket = socket
         self._delay_s = delay_s
         self._cut_share = cut_share
         self._chance = random.Random(seed)
-        self._server: asyncio.Server | None = None
-        self._talks: set[asyncio.Task[None]] = set()
         self.cuts = 0
 
     @property
     def url(self) -> str:
         """For RedisBroker."""
-        assert self._server is not None
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def heal(self) -> None:
         """From now on the line is quick and whole."""
         self._delay_s = self._cut_share = 0.0
 
-    async def __aenter__(self) -> "SlowLine":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for talk in self._talks:
-            talk.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
-
-    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        talk = asyncio.current_task()
-        assert talk is not None
-        self._talks.add(talk)
+    async def talk(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Pass on what comes from either side."""
         server, to_server = await asyncio.open_unix_connection(self._socket)
         ways = [
             asyncio.create_task(self._pass_on(client, to_server, may_cut=True)),
@@ -65,7 +52,6 @@ class SlowLine:
             await asyncio.gather(*ways, return_exceptions=True)
             for writer in (to_client, to_server):
                 writer.transport.abort()
-            self._talks.discard(talk)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, may_cut: bool) -> None:
         """Until either end closes, or the line is cut."""
