@@ -18,6 +18,7 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.pace import ReadingPace
 from agentvoicebox.http_server import http_connection, websocket_connection
 from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S
 from agentvoicebox.http_server.websocket_connection import MAX_FRAGMENTS, WebSocketConnection
 
 pytestmark = pytest.mark.requirement("C11")
@@ -160,7 +161,7 @@ async def test_nothing_of_a_refused_client_is_parsed_and_its_line_is_gone_within
         assert b"invalid_api_key" in await gone
     assert parsed == []
     # The bound itself; the machine may take as long again.
-    assert time.monotonic() - began_s < websocket_connection.REFUSED_CLOSE_S + PATIENCE_S
+    assert time.monotonic() - began_s < REFUSED_CLOSE_S + PATIENCE_S
 
 
 async def test_a_refused_client_that_answers_the_close_is_gone_at_once(
@@ -235,6 +236,18 @@ async def test_events_beyond_the_rate_wait_and_are_all_answered(redis_broker: Re
         for number in range(120):
             assert (await client.until("error"))["error"]["event_id"] == f"event {number}"
         assert time.monotonic() - began_s > 0.9  # 100 at once, then 20 a second
+
+
+async def test_what_is_refused_is_charged_by_its_size(redis_broker: RedisBroker) -> None:
+    async with gateway(redis_broker, pace=ReadingPace(events_per_s=100.0)) as served, calling(served.url()) as client:
+        began_s = time.monotonic()
+        for number in range(10):
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 1024 * 1024}]}
+            await client.send("conversation.item.create", event_id=f"event {number}", item=item)
+        for number in range(10):
+            error = (await client.until("error"))["error"]
+            assert (error["code"], error["event_id"]) == ("event_too_large", f"event {number}")
+        assert time.monotonic() - began_s > 1.0  # each counts as 65 events
 
 
 async def test_silent_strangers_of_one_source_make_room_for_its_next_connection(redis_broker: RedisBroker) -> None:

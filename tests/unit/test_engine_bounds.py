@@ -27,7 +27,9 @@ def beside(**options: object) -> ce.ResponseCreate:
 
 
 def code(talk: Talk, event: ce.ClientEvent, *, is_store_full: bool = False) -> str | None:
-    error: ClientError | None = bounds.refusal(talk.engine.state, event, is_store_full=is_store_full)
+    error: ClientError | None = bounds.refusal(
+        talk.engine.state, event, bounds.EntrySizes(), is_store_full=is_store_full
+    )
     return None if error is None else error.code
 
 
@@ -46,6 +48,25 @@ def test_a_conversation_holds_4_mib_of_text_and_pictures() -> None:
     assert code(talk, typed("x")) == "conversation_too_long"
     talk.client(ce.ConversationItemDelete(item_id="item_3"))
     assert code(talk, typed("x")) is None
+
+
+def test_what_is_remembered_of_sizes_is_what_measuring_anew_gives() -> None:
+    talk, sizes = Talk(modality="text"), bounds.EntrySizes()
+
+    def both() -> tuple[int, int]:
+        entries = talk.engine.state.conversation.entries
+        return sizes.total(entries), bounds.EntrySizes().total(entries)
+
+    for number in range(5):
+        talk.client(typed("wörd " * number, f"item_{number}"))
+        assert both()[0] == both()[1]
+    talk.client(ce.ConversationItemDelete(item_id="item_3"))
+    assert both() == (6 * (1 + 2 + 4), 6 * (1 + 2 + 4))
+    entry = talk.engine.state.conversation.entries[0]
+    entry.transcript = "heard"
+    assert both() == (6 * 7 + 5, 6 * 7 + 5)
+    entry.item = MessageItem(id="item_0", role="user", content=(InputText(text="x" * 100),))
+    assert both() == (6 * 7 + 5 + 100, 6 * 7 + 5 + 100)
 
 
 def test_responses_beside_the_conversation_are_bounded_in_number_and_in_what_they_read() -> None:

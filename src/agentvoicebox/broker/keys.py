@@ -2,7 +2,7 @@
 
     key                                  type    lives                   holds
     avb:<kind>                           stream  permanent               jobs that are not done; group `<kind>-workers`
-    avb:sessions                         zset    permanent, trimmed      live sessions by the wall time they expire at
+    avb:sessions                         zset    permanent, trimmed      live sessions by the store's time they expire at
     avb:session:{tenant/session}         hash    with its session        the session's owner, and until when it lives
     avb:job:{tenant/session}:<job>       hash    with its session        fence of a job: attempt, sequence, cancelled, done
     avb:jobs:{tenant/session}            set     with its session        the session's job ids, so that they can be deleted

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from agentvoicebox.http_server.admit import ADMIT
+from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S, error_body
 from agentvoicebox.request_source import source_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ MAX_HEADERS = 128
 HEAD_PIECE_BYTES = 1_024  # at most some 50 requests that were sent at once
 BODY_PIECE_BYTES = 4_096
 PIECES_A_TURN = 8
-REFUSED_CLOSE_S = 1.0
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -192,8 +191,7 @@ class HttpConnection(HttpToolsProtocol):
         """One typed error, and the end of the connection."""
         self._stop()
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-            body = msgspec.json.encode({"error": error})
+            body = error_body(code, message)
             head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + body)
         self.transport.close()

@@ -12,6 +12,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agentvoicebox.http_server.refusal import error_body
 from agentvoicebox.loopback import is_loopback
 
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "via")
@@ -90,8 +91,7 @@ def _host_name(host: str) -> str:
 
 
 async def _refuse(scope: Scope, send: Send, foreign: Foreign) -> None:
-    error = {"message": foreign.message, "type": "invalid_request_error", "param": None, "code": foreign.code}
-    body = msgspec.json.encode({"error": error})
+    body = error_body(foreign.code, foreign.message)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     # An upgrade is answered with the same status; a page can't read more than that.
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"

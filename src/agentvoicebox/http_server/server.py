@@ -17,8 +17,7 @@ from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S, WebSock
 WS_MAX_BYTES = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB of base64
 PING_S = 20.0  # OpenAI's interval; clients time out after about as long
 KEEP_ALIVE_S = 30
-# The kernel completes handshakes up to this number, and the loop then takes all of them in one go: 128 cost it some 5 ms.
-BACKLOG = 128
+BACKLOG = 128  # connections that the kernel holds until the loop takes them; uvicorn's 2,048 would be taken in one go
 
 
 class ServerConfig(uvicorn.Config):

@@ -12,6 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from agentvoicebox.http_server.admit import ADMIT
 from agentvoicebox.http_server.frame_splitter import FrameSplitter
+from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S
 from agentvoicebox.resilience.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ FRAMES_A_TURN = 16  # some 20 µs each
 MAX_FRAGMENTS = 512  # of one message; browsers cut 20 MiB into 160
 LARGE_BYTES = 128 * 1024  # the application gets a longer message in fragments: decoding it whole takes long
 CLOSE_S = 5.0  # for the client's answer to our close; then the connection is aborted
-REFUSED_CLOSE_S = 1.0  # the same for a client that was not admitted
 FRAMES_AFTER_CLOSE = 64  # in which the client's own close is looked for
 POLICY_VIOLATION = 1008
 CLOSE_OPCODE = 8

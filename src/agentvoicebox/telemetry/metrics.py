@@ -9,6 +9,7 @@ from collections.abc import Mapping, Set
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from agentvoicebox.telemetry.connection_metrics import ConnectionMetrics
+from agentvoicebox.wire.faults import CATALOGUE
 
 OTHER = "other"
 JOB_KINDS = frozenset({"stt", "llm", "tts", "tool", "record"})
@@ -30,24 +31,8 @@ CLIENT_EVENTS = frozenset(
     }
 )
 TURN_PARTS = frozenset({"endpointing", "stt", "queue", "dialogue", "tool", "tts", "gateway"})
-REFUSALS = frozenset(
-    {
-        "no_credentials",
-        "invalid_api_key",
-        "account_deactivated",
-        "insufficient_permissions",
-        "missing_model",
-        "invalid_model",
-        "session_not_found",
-        "overloaded",
-        "shutting_down",
-        "rate_limit_exceeded",
-        "broker_lost",
-        "storage_lost",
-        "store_full",
-        "store_unavailable",
-    }
-)
+NO_CREDENTIALS = "no_credentials"  # an error without a code
+REFUSALS = frozenset(each.code for each in CATALOGUE if each.place == "connect" and each.code) | {NO_CREDENTIALS}
 LIMITS = frozenset(
     f"{scope}.{measure}" for scope in ("global", "tenant", "key") for measure in ("requests", "tokens", "sessions")
 ) | {"secret.sessions"}
@@ -181,9 +166,9 @@ class Metrics:
         known = frozenset({"invalid_request_error", "server_error", "rate_limit_error"})
         self._errors.labels(_among(error_type, known)).inc()
 
-    def refused(self, code: str) -> None:
-        """A connection was refused."""
-        self._refusals.labels(_among(code, REFUSALS)).inc()
+    def refused(self, code: str | None) -> None:
+        """A connection was refused; `code` of the error."""
+        self._refusals.labels(_among(code or NO_CREDENTIALS, REFUSALS)).inc()
 
     def limited(self, limit: str) -> None:
         """A limit (`tenant.requests` and the like) refused something."""

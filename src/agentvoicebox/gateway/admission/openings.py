@@ -23,12 +23,13 @@ class Openings:
 
     def take(self, tenant_id: str) -> None:
         """A tenant opens or resumes a call. Raises RateLimited, which says when to try again."""
-        bucket = self._buckets.setdefault(
-            tenant_id, TokenBucket(max(1.0, self._lines * CALLS_A_S), max(LEAST_BURST, self._lines * BURST_LINES))
-        )
+        bucket = self._buckets.get(tenant_id)
+        if bucket is None:
+            bucket = TokenBucket(max(1.0, self._lines * CALLS_A_S), max(LEAST_BURST, self._lines * BURST_LINES))
+            self._buckets[tenant_id] = bucket
+            if len(self._buckets) > MOST_REMEMBERED:
+                self._buckets.popitem(last=False)
         self._buckets.move_to_end(tenant_id)
-        if len(self._buckets) > MOST_REMEMBERED:
-            self._buckets.popitem(last=False)
         wait_s = bucket.try_take(self._clock.monotonic_s())
         if wait_s:
             raise RateLimited(

@@ -62,6 +62,7 @@ class Driver:
         self._is_halted = False
         self.is_store_full = False
         self._byte_budget = ByteBudget(clock)
+        self._entry_sizes = bounds.EntrySizes()
         self._closing: Closing | None = None  # posted once the session is settled
 
     @property
@@ -148,7 +149,7 @@ class Driver:
             return posted
         event = posted.given.event
         error: ClientError | RateLimited | None
-        error = bounds.refusal(engine.state, event, is_store_full=self.is_store_full)
+        error = bounds.refusal(engine.state, event, self._entry_sizes, is_store_full=self.is_store_full)
         error = error or self._byte_budget.charge(event)
         if error is None:
             return posted

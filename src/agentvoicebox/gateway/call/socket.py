@@ -178,44 +178,39 @@ class Reader:
 
     async def _take(self, message: Any) -> None:
         fragments, text = message.get(FRAGMENTS), message.get("text")
-        if fragments is not None:
-            try:
-                await self._take_large(fragments)
-                return
-            except NoAppend as error:
-                if sum(map(len, fragments)) > MAX_EVENT_BYTES:
-                    await self._reject(error)
-                    return
-                text = b"".join(fragments)
         try:
-            if text is None:
-                event = decode_client(message.get("bytes") or b"", is_text=False)
+            if fragments is not None:
+                await self._take_large(fragments)
+            elif text is not None:
+                await self._take_text(text)
             else:
-                event = decode_client(text, dialect=self._dialect)
-            if isinstance(event, InputAudioBufferAppend):
-                self._input_audio.require_room(len(event.audio))
+                decode_client(b"", is_text=False)  # raises
         except ClientError as error:
-            await self._reject(error)
-            return
+            size = len(text or b"") if fragments is None else sum(map(len, fragments))
+            await self._reject(error, size)
+
+    async def _take_text(self, text: str | bytes) -> None:
+        event = decode_client(text, dialect=self._dialect)
         if isinstance(event, InputAudioBufferAppend):
+            self._input_audio.require_room(len(event.audio))
             await self._append_audio(event.audio)
         else:
             await self._pass_on(event, len(text))
 
     async def _take_large(self, fragments: Sequence[bytes]) -> None:
-        """An append in a long frame is read in slices, all of them before any is used. Raises NoAppend."""
-        audio: list[bytes] = []
+        """An append in a long frame is read in slices, all of them before any is used."""
         try:
             _, slices = read_large_append(fragments, dialect=self._dialect)
-            for each in slices:
-                audio.append(each)
-                await asyncio.sleep(0)
-            self._input_audio.require_room(sum(map(len, audio)))
         except NoAppend:
-            raise
-        except ClientError as error:
-            await self._reject(error)
+            if sum(map(len, fragments)) > MAX_EVENT_BYTES:
+                raise
+            await self._take_text(b"".join(fragments))
             return
+        audio: list[bytes] = []
+        for each in slices:
+            audio.append(each)
+            await asyncio.sleep(0)
+        self._input_audio.require_room(sum(map(len, audio)))
         for each in audio:
             await self._append_audio(each)
             await asyncio.sleep(0)
@@ -226,8 +221,8 @@ class Reader:
         await self._input_audio.drain()
         await self._offer(ClientEventReceived(event, self._input_audio.position_samples), kind, event.event_id)
 
-    async def _reject(self, error: ClientError) -> None:
-        await self._wait_for_turn(0, 1)
+    async def _reject(self, error: ClientError, size: int) -> None:
+        await self._wait_for_turn(size, 1)  # reading what is refused took as long as reading anything
         await self._input_audio.drain()
         rejected = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
         await self._offer(rejected, "invalid", error.event_id)
@@ -240,7 +235,7 @@ class Reader:
         await self._mailbox.offer(given, client_event=kind)
 
     async def _wait_for_turn(self, size: int, events: int) -> None:
-        """Keep to the client's rate. `size`: of its event, in characters; `events`: as how many it counts."""
+        """Keep to the client's rate. `size`: of its event, in characters or bytes; `events`: as how many it counts."""
         wait_s = self._events.take(asyncio.get_running_loop().time(), events + size / EVENT_BYTES)
         if wait_s:
             await asyncio.sleep(wait_s)

@@ -89,14 +89,14 @@ async def _accept(websocket: WebSocket) -> None:
 
 
 async def _refuse_upgrade(state: GatewayState, websocket: WebSocket, error: AgentVoiceBoxError) -> None:
-    state.metrics.refused(error.code or "no_credentials")
+    state.metrics.refused(error.code)
     with suppress(WebSocketDisconnect, RuntimeError):
         await websocket.send_denial_response(error_response(error))
 
 
 async def _refuse(state: GatewayState, websocket: WebSocket, error: AgentVoiceBoxError) -> None:
     """One `error` event, then the close: OpenAI's clients expect both."""
-    state.metrics.refused(error.code or "no_credentials")
+    state.metrics.refused(error.code)
     log.info("call refused", code=error.code)
     event = ErrorEvent(event_id=f"event_{secrets.token_hex(10)}", error=body_of(error))
     code, reason = close_of(error)
