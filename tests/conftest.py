@@ -6,7 +6,6 @@ fails when it leaves a task, a connection to Valkey, or a key without a time to 
 
 import asyncio
 import inspect
-import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -16,7 +15,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-import structlog
 from hypothesis import settings
 
 from agentvoicebox.broker import keys
@@ -28,6 +26,7 @@ from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox_delivery.sources.demo_data import seed
 from tests.kit.kits import migrate
+from tests.kit.logs import unchanged_logging
 from tests.kit.store import ValkeyCluster, connections_to, looking_into
 from tests.kit.waiting import PATIENCE_S, settled
 
@@ -74,14 +73,8 @@ async def no_leaked_task() -> AsyncIterator[None]:
 @pytest.fixture(autouse=True)
 def logging_is_left_alone() -> Iterator[None]:
     """A command under test sets up the logs of its process, which is the tests' own: afterwards they are as before."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    is_configured = structlog.is_configured()
-    yield
-    root.handlers[:] = before
-    root.setLevel(level)
-    if not is_configured:
-        structlog.reset_defaults()
+    with unchanged_logging():
+        yield
 
 
 @pytest.fixture

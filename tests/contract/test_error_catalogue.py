@@ -482,7 +482,7 @@ def assert_is(fault: ErrorDefinition, error: dict[str, Any]) -> None:
     assert (error["type"], error["code"]) == (fault.error_type, fault.code) and error["message"], error
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a process may leave this module and return to it
 def tenants_url(postgres_server: EmbeddedPostgres, server_loop: ServerLoop) -> str:
     """One database for all of them; each makes a key of its own."""
     url = postgres_server.url.replace("/agentvoicebox?", "/catalogue?")

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.kit.kits import AGENTS, CHOICE, without_words
+from tests.kit.logs import unchanged_logging
 from tests.kit.recorded import NOON_S, scenario, simulated, with_agent_line
 from typer.testing import CliRunner, Result
 
@@ -51,7 +52,8 @@ def words(text: str) -> str:
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A baseline of the honest calls, made by the command."""
     folder = tmp_path_factory.mktemp("baseline")
-    result = report(written(folder / "honest", *everything()), folder / "baseline.json", "--update-baseline")
+    with unchanged_logging():
+        result = report(written(folder / "honest", *everything()), folder / "baseline.json", "--update-baseline")
     assert result.exit_code == 0, result.output
     return folder / "baseline.json"
 
