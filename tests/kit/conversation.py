@@ -5,6 +5,7 @@ from typing import Any
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine import rules
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.session_config import SessionConfig, Transcription, TurnDetection
@@ -35,6 +36,8 @@ class Talk:
         client_tool: str | None = None,
         tool_is_read_only: bool = True,
         kind: str = "realtime",
+        answers_noise: bool = True,
+        rule_version: int = rules.PRESENT,
     ) -> None:
         self.now_s = 0.0
         self.effects: list[fx.Effect] = []
@@ -55,8 +58,8 @@ class Talk:
         )
         lookup = i.ServerTool(LOOKUP, "Look a parcel up.", {"type": "object"}, is_read_only=tool_is_read_only)
         book = i.ServerTool(BOOK, "Book a courier.", {"type": "object"})
-        agent = i.AgentProfile("delivery", "dialogue", (lookup, book))
-        self.opened = i.Opened(config, agent, seed="test", wall_s=1_700_000_000.0)
+        agent = i.AgentProfile("delivery", "dialogue", (lookup, book), answers_noise)
+        self.opened = i.Opened(config, agent, "test", 1_700_000_000.0, rule_version)
         self.engine, effects = Engine.open(self.opened, self.now_s)
         self._take(effects)
 

@@ -8,12 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from agentvoicebox.engine import synthesis, tool_calls
-from agentvoicebox.engine.conversation import Conversation
+from agentvoicebox.engine import rules, synthesis, tool_calls
+from agentvoicebox.engine.conversation import Conversation, Entry, assistant_text, chat_messages
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist
+from agentvoicebox.engine.inputs import Generated
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall
 from agentvoicebox.engine.outputs import add_output, emit, finish_output, part_ids, send, update_entry
-from agentvoicebox.engine.response import LiveResponse, Message, ResponseEvent, ResponsePhase
+from agentvoicebox.engine.response import Interruption, LiveResponse, Message, ResponseEvent, ResponsePhase
 from agentvoicebox.engine.segment_queue import Segment
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
@@ -31,6 +32,9 @@ from agentvoicebox.wire.response import ResponseError, ResponseStatus, StatusRea
 from agentvoicebox.wire.session_config import SessionConfig
 
 APOLOGY = "I'm sorry, I can't answer that right now. Please try again in a moment."
+NO_WORDS = ResponseError(
+    type="server_error", code="empty_answer", message="The language model answered without a word."
+)
 NOT_UNDERSTOOD = "I'm sorry, I couldn't make out what you said. Please say it again, or type it."
 
 
@@ -41,8 +45,9 @@ def start(
     *,
     metadata: dict[str, str] | None = None,
     side: Conversation | None = None,
-    context: tuple[ChatMessage, ...] | None = None,
+    input: list[str | Entry] | None = None,
     question_item_id: str | None = None,
+    turn_item_id: str | None = None,
 ) -> LiveResponse:
     """Begin a response; `question_item_id` makes it provisional (see LiveResponse)."""
     response = LiveResponse(
@@ -50,32 +55,86 @@ def start(
         config=config,
         metadata=metadata,
         side=side,
-        context=context,
+        input=input,
         question_item_id=question_item_id,
+        turn_item_id=turn_item_id,
         held=None if question_item_id is None else [],
     )
     state.responses[response.id] = response
     if response.is_default:
         state.idle_at_s = None
+        if not response.is_provisional:
+            _settle_turns(state, response)
     created = response.to_wire(state.conversation_id)
     send(response, step, ev.ResponseCreated(event_id=step.event_id(), response=created))
     generate_when_ready(state, step, response)
     return response
 
 
+def _settle_turns(state: State, response: LiveResponse) -> None:
+    """A response of the conversation reads all turns so far; the answer that the latest one cut is its concern now."""
+    state.unanswered_item_id = None
+    response.interruption, state.interruption = state.interruption, None
+
+
 def generate_when_ready(state: State, step: Step, response: LiveResponse) -> None:
     """Start the first generation, unless the response waits for a transcript that is not known yet."""
-    if response.phase is ResponsePhase.WAITING and (
-        response.context is not None or not state.conversation.awaits_transcript()
-    ):
-        failure = state.conversation.transcript_failure() if response.context is None else None
-        if response.context is None:
-            response.context = state.conversation.messages()
-        response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
-        if failure is None:
-            _generate(state, step, response)
-        else:  # without the text a model would answer the previous line again
-            fail(state, step, response, *failure, apology=NOT_UNDERSTOOD)
+    if response.phase is not ResponsePhase.WAITING:
+        return
+    entries = _entries_to_read(state, response)
+    waits = state.rules > rules.FIRST or (response.is_default and response.input is None)
+    if waits and any(entry.awaits_transcript for entry in entries):
+        return
+    response.context = chat_messages(entries)
+    response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
+    visible = [entry for entry in entries if not entry.is_hidden]
+    failure = visible[-1].failure if waits and visible else None
+    if failure is not None:  # without the text a model would answer the previous line again
+        fail(state, step, response, *failure, apology=NOT_UNDERSTOOD)
+    elif _is_wordless(state, response):
+        _go_on_after_noise(state, step, response)
+    else:
+        _generate(state, step, response)
+
+
+def _entries_to_read(state: State, response: LiveResponse) -> list[Entry]:
+    """The items that a response reads: its own input, or the conversation without what no longer fits."""
+    if response.input is None:
+        return [entry for entry in state.conversation.entries if not entry.is_left_out]
+    found = (state.conversation.find(each) if isinstance(each, str) else each for each in response.input)
+    return [entry for entry in found if entry is not None]
+
+
+def _is_wordless(state: State, response: LiveResponse) -> bool:
+    """Whether the turn that began a response was a cough or a hum: nothing to answer, unless the agent wants to."""
+    if response.turn_item_id is None or state.agent.answers_noise is not False:
+        return False
+    entry = state.conversation.find(response.turn_item_id)
+    return entry is not None and entry.transcript == ""
+
+
+def _go_on_after_noise(state: State, step: Step, response: LiveResponse) -> None:
+    """Nothing was said. An answer that was cut goes on where the caller stopped hearing it; else there is none."""
+    cut = response.interruption
+    rest = "" if cut is None else _unplayed(state, cut)
+    if cut is not None and cut.is_unwritten:
+        _generate(state, step, response)
+        return
+    if rest:
+        add_text(state, step, response, rest)
+    _finish_text(state, step, response)
+
+
+def _unplayed(state: State, cut: Interruption) -> str:
+    """The words of a cut answer that the caller did not hear."""
+    words = []
+    for item_id in cut.item_ids:
+        entry = state.conversation.find(item_id)
+        if entry is not None and entry.segment_spans:
+            whole = " ".join(span.text for span in entry.segment_spans)
+            played = len(assistant_text(entry))
+            words.append(whole[played:].strip())
+    return " ".join(text for text in (*words, cut.unsent) if text)
 
 
 def _generate(state: State, step: Step, response: LiveResponse) -> None:
@@ -118,34 +177,62 @@ def add_text(state: State, step: Step, response: LiveResponse, text: str) -> Non
         update_entry(state, response, message, "in_progress")
 
 
-def generation_done(
-    state: State, step: Step, response: LiveResponse, finish_reason: str, input_tokens: int, output_tokens: int
-) -> None:
+def generation_done(state: State, step: Step, response: LiveResponse, done: Generated) -> None:
     """The model finished its line: finish its calls, then run the server's tools or synthesise what is left."""
     response.llm_job = None
-    response.input_tokens += input_tokens
-    response.output_tokens += output_tokens
-    if finish_reason == "length":
+    response.input_tokens += done.input_tokens
+    response.output_tokens += done.output_tokens
+    if done.left_out and response.context is not None:
+        _leave_out(state, response, min(done.left_out, len(response.context)))
+    if done.finish_reason == "length":
         response.incomplete = "max_output_tokens"
-    elif finish_reason == "content_filter":
+    elif done.finish_reason == "content_filter":
         response.incomplete = "content_filter"
-    for call in response.calls:
-        tool_calls.finish_call(state, step, response, call)
-    if any(call.is_server_tool for call in response.calls):
+    tool_calls.complete_calls(state, step, response, is_cut_off=response.incomplete is not None)
+    is_running = any(call.is_server_tool and call.phase is CallPhase.WRITTEN for call in response.calls)
+    refused = [] if response.incomplete else tool_calls.refusals(state, response)
+    is_owed = any(call.is_owed_by_client for call in response.calls)
+    may_go_on = response.generations < tool_calls.MAX_GENERATIONS or state.rules == rules.FIRST
+    if may_go_on and (is_running or (refused and not is_owed)):
         calls = tuple(ToolCall(call.call_id, call.name, call.arguments) for call in response.calls)
         response.tool_messages.append(ChatMessage(role="assistant", text=response.draft.strip(), tool_calls=calls))
+        response.tool_messages += refused
         response.apply(ResponseEvent.TOOLS_CALLED)
         if response.has_audio:
             synthesis.add_segments(state, step, response, response.segmenter.flush())
-        tool_calls.run_tools(state, step, response)
+        if is_running:
+            tool_calls.run_tools(state, step, response)
+        else:
+            response.apply(ResponseEvent.TOOLS_RETURNED)
+            _generate(state, step, response)
     else:
         _all_text_written(state, step, response)
 
 
+def _leave_out(state: State, response: LiveResponse, count: int) -> None:
+    """The model was not given the first messages: they would not fit next time, either."""
+    response.context = (response.context or ())[count:]
+    if response.input is None:
+        state.conversation.leave_out(count)
+
+
 def _all_text_written(state: State, step: Step, response: LiveResponse) -> None:
-    response.apply(ResponseEvent.TEXT_WRITTEN)
+    """All text is there: synthesise the rest of it. A caller who would hear nothing hears the apology."""
     if response.has_audio:
         synthesis.add_segments(state, step, response, response.segmenter.flush())
+    is_owed = any(call.is_owed_by_client for call in response.calls)
+    if state.rules > rules.FIRST and response.is_default and not response.has_words and not is_owed:
+        if response.failure is None and response.incomplete is None:
+            response.failure = NO_WORDS
+        response.draft = ""
+        add_text(state, step, response, APOLOGY)
+    _finish_text(state, step, response)
+
+
+def _finish_text(state: State, step: Step, response: LiveResponse) -> None:
+    if response.has_audio:
+        synthesis.add_segments(state, step, response, response.segmenter.flush())
+    response.apply(ResponseEvent.TEXT_WRITTEN)
     end_if_all_sent(state, step, response)
 
 
@@ -161,10 +248,9 @@ def _open_message(state: State, step: Step, response: LiveResponse) -> None:
 def tool_returned(state: State, step: Step, response: LiveResponse, call: LiveToolCall, output: str) -> None:
     """A server tool returned: once all have, the model goes on, unless the client owes results too."""
     tool_calls.add_result(state, step, response, call, output)
-    server_calls = [c for c in response.calls if c.is_server_tool]
-    if any(c.phase is not CallPhase.RETURNED for c in server_calls):
+    if any(c.is_server_tool and c.phase not in (CallPhase.RETURNED, CallPhase.CUT_OFF) for c in response.calls):
         return
-    if len(server_calls) < len(response.calls):
+    if any(c.is_owed_by_client for c in response.calls):
         _all_text_written(state, step, response)
     else:
         response.apply(ResponseEvent.TOOLS_RETURNED)
@@ -191,6 +277,7 @@ def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
 def release(state: State, step: Step, response: LiveResponse) -> None:
     """The turn is over: emit the withheld effects in their order, and go on as a certain response."""
     held, response.held, response.question_item_id = response.held or [], None, None
+    _settle_turns(state, response)
     for entry in state.conversation.entries:
         if entry.response_id == response.id:
             entry.is_provisional = False
@@ -230,6 +317,8 @@ def end(
     state: State, step: Step, response: LiveResponse, status: ResponseStatus, reason: StatusReason | None = None
 ) -> None:
     """End a response: stop its jobs (but no side effect), close open parts and items, send `response.done`."""
+    if response.llm_job is not None and state.rules > rules.FIRST:
+        response.estimate_usage()
     for job_id in response.jobs():
         step.emit(CancelJob(job_id))
     message = response.message
@@ -247,6 +336,15 @@ def end(
     final = response.to_wire(state.conversation_id, status, reason)
     send(response, step, ev.ResponseDone(event_id=step.event_id(), response=final))
     emit(response, step, Persist(record_id=response.id, kind="response", body=msgspec.to_builtins(final)))
+    if response.is_default:
+        answer_waiting_turn(state, step)
+
+
+def answer_waiting_turn(state: State, step: Step) -> None:
+    """Answer the turn that ended while another response ran, unless the caller is speaking again."""
+    item_id = state.unanswered_item_id
+    if item_id is not None and state.buffer.turn is None and state.active is None:
+        start(state, step, state.config, turn_item_id=item_id)
 
 
 def _close_message(

@@ -38,6 +38,8 @@ class Entry(msgspec.Struct):
         sent_ms: assistant audio sent to the client.
         played_ms: how much of it was played, if playback was cut short; None: all of it.
         is_truncated: the client stated how much was played.
+        audio_ms: length of the audio that came with an item; None: the audio is the caller's microphone.
+        is_left_out: no longer part of the prompt, which would be too long.
     """
 
     item: Item
@@ -52,6 +54,8 @@ class Entry(msgspec.Struct):
     played_ms: float | None = None
     is_truncated: bool = False
     failure: tuple[str, str] | None = None
+    audio_ms: int | None = None
+    is_left_out: bool = False
 
     @property
     def awaits_transcript(self) -> bool:
@@ -121,14 +125,25 @@ class Conversation(msgspec.Struct):
         """Whether any item still lacks its transcript."""
         return any(entry.awaits_transcript for entry in self.entries)
 
-    def transcript_failure(self) -> tuple[str, str] | None:
-        """(code, message) if the recogniser gave up on the last visible item; None otherwise."""
-        visible = [entry for entry in self.entries if not entry.is_hidden]
-        return visible[-1].failure if visible else None
-
     def messages(self) -> tuple[ChatMessage, ...]:
-        """The conversation as a language model reads it: only what was said and played."""
-        return chat_messages(self.entries)
+        """The conversation as a language model reads it: only what was said and played, and still fits."""
+        return chat_messages([entry for entry in self.entries if not entry.is_left_out])
+
+    def leave_out(self, count: int) -> None:
+        """The first `count` messages no longer fit into the prompt: later prompts begin after them."""
+        kept = [entry for entry in self.entries if not entry.is_left_out]
+        for _, entries in grouped(kept)[:count]:
+            for entry in entries:
+                entry.is_left_out = True
+
+
+def with_transcript(item: MessageItem, text: str) -> MessageItem:
+    """A client's item whose audio was transcribed: the text stands in its first audio part, the others are empty."""
+    texts = iter((text,))
+    parts = tuple(
+        InputAudio(transcript=next(texts, "")) if isinstance(part, InputAudio) else part for part in item.content
+    )
+    return msgspec.structs.replace(item, content=parts)
 
 
 def has_audio(item: Item) -> bool:
@@ -140,25 +155,32 @@ def has_audio(item: Item) -> bool:
 
 def chat_messages(entries: list[Entry]) -> tuple[ChatMessage, ...]:
     """Chat messages of some entries; consecutive calls of one response become one message."""
-    messages: list[ChatMessage] = []
+    return tuple(message for message, _ in grouped(entries))
+
+
+def grouped(entries: list[Entry]) -> list[tuple[ChatMessage, list[Entry]]]:
+    """Chat messages of some entries, each with those it was made from. An entry without words makes none."""
+    groups: list[tuple[ChatMessage, list[Entry]]] = []
     for entry in entries:
         item = entry.item
         match item:
             case MessageItem(role="assistant"):
                 if text := assistant_text(entry):
-                    messages.append(ChatMessage(role="assistant", text=text))
+                    groups.append((ChatMessage(role="assistant", text=text), [entry]))
             case MessageItem():
-                messages.append(ChatMessage(role=item.role, text=user_text(entry), images=_images(item)))
+                message = ChatMessage(role=item.role, text=user_text(entry), images=_images(item))
+                groups.append((message, [entry]))
             case FunctionCallItem():
                 call = ToolCall(item.call_id, item.name, item.arguments)
-                last = messages[-1] if messages else None
+                last = groups[-1][0] if groups else None
                 if last is not None and last.role == "assistant" and last.tool_calls:
-                    messages[-1] = msgspec.structs.replace(last, tool_calls=(*last.tool_calls, call))
+                    joined = msgspec.structs.replace(last, tool_calls=(*last.tool_calls, call))
+                    groups[-1] = (joined, [*groups[-1][1], entry])
                 else:
-                    messages.append(ChatMessage(role="assistant", tool_calls=(call,)))
+                    groups.append((ChatMessage(role="assistant", tool_calls=(call,)), [entry]))
             case FunctionCallOutputItem():
-                messages.append(ChatMessage(role="tool", text=item.output, call_id=item.call_id))
-    return tuple(messages)
+                groups.append((ChatMessage(role="tool", text=item.output, call_id=item.call_id), [entry]))
+    return groups
 
 
 def user_text(entry: Entry) -> str:

@@ -3,7 +3,7 @@
 import msgspec
 
 from agentvoicebox.engine.jobs import JobRequest
-from agentvoicebox.wire.server_events import ServerEvent
+from agentvoicebox.wire.server_events import ConversationItemRetrieved, ServerEvent
 from agentvoicebox.wire.session_config import AudioFormat, TurnDetection
 
 
@@ -28,6 +28,15 @@ class SendAudio(msgspec.Struct, frozen=True, tag="send_audio"):
     content_index: int
     job_id: str
     sequence: int
+    format: AudioFormat
+
+
+class SendRetrieved(msgspec.Struct, frozen=True, tag="send_retrieved"):
+    """Send an item with the caller's audio between two input positions, as far as it is still kept, in this format."""
+
+    event: ConversationItemRetrieved
+    start_sample: int
+    end_sample: int
     format: AudioFormat
 
 
@@ -101,6 +110,7 @@ class Close(msgspec.Struct, frozen=True, tag="close"):
 Effect = (
     Send
     | SendAudio
+    | SendRetrieved
     | OpenJob
     | ProbeUtterance
     | EndUtterance

@@ -3,12 +3,14 @@
 Three sources: the client (its events), the detector (facts about its audio, from `turns.facts`), and workers (results of jobs).
 Audio itself is no input: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
 
-The tags stand in stored logs. They never change, also where a class has been renamed.
+The tags stand in stored logs. They never change, also where a class has been renamed. A new field is UNSET by default, so that an
+old input is encoded as it was.
 """
 
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from agentvoicebox.turns.facts import SpeechPaused as SpeechPaused
 from agentvoicebox.turns.facts import SpeechResumed as SpeechResumed
@@ -28,11 +30,17 @@ class ServerTool(msgspec.Struct, frozen=True):
 
 
 class AgentProfile(msgspec.Struct, frozen=True):
-    """The agent of a session: the part of its file that the engine needs."""
+    """The agent of a session: the part of its file that the engine needs.
+
+    Attributes:
+        answers_noise: a turn in which the recogniser found no words is answered like any other. A rule-based dialogue asks what
+            was said; a language model would speak unasked.
+    """
 
     name: str
     language_model: str
     server_tools: tuple[ServerTool, ...] = ()
+    answers_noise: bool | UnsetType = UNSET  # true, where an older version left it out
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -42,12 +50,27 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
         config: the full session as the agent's file and the client's secret make it; `id` and `expires_at` are set.
         seed: random text from which all ids of this session are made.
         wall_s: wall time at `now`, so that the engine can tell when the session expires.
+        rules: see `engine.rules`.
     """
 
     config: SessionConfig
     agent: AgentProfile
     seed: str
     wall_s: float
+    rules: int | UnsetType = UNSET
+
+
+class ItemAudio(msgspec.Struct, frozen=True):
+    """The audio of one item that a client sent whole. Its bytes are in no input: the gateway has them under `id`.
+
+    Attributes:
+        item_index: which item of the event: 0 for the item of `conversation.item.create`, else its place in `response.input`.
+        sample_count: 16 kHz samples of all its parts, joined.
+    """
+
+    item_index: int
+    id: int
+    sample_count: int
 
 
 class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
@@ -55,10 +78,12 @@ class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
 
     Attributes:
         at_sample: the input position (16 kHz samples appended so far) when the event was read.
+        item_audio: of the items that came with audio, in the order of the event.
     """
 
     event: ClientEvent
     at_sample: int
+    item_audio: tuple[ItemAudio, ...] | UnsetType = UNSET
 
 
 class ClientEventRejected(msgspec.Struct, frozen=True, tag="client_erred"):
@@ -113,12 +138,14 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     Attributes:
         finish_reason: `stop`, `tool_calls`, `length` or `content_filter`.
         input_tokens, output_tokens: as counted or estimated by the provider.
+        left_out: how many messages of the request, from its front, the model was not given: the prompt was too long.
     """
 
     job_id: str
     finish_reason: str = "stop"
     input_tokens: int = 0
     output_tokens: int = 0
+    left_out: int | UnsetType = UNSET
 
 
 class AudioSynthesised(msgspec.Struct, frozen=True, tag="spoken"):

@@ -6,15 +6,21 @@ The tags stand in stored jobs and logs. They never change, also where a class ha
 """
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
-    """Turn one utterance into text. The audio (16 kHz) comes through the job's own stream while the caller speaks."""
+    """Turn one utterance into text. The audio (16 kHz) comes through the job's own stream while the caller speaks.
+
+    Attributes:
+        item_audio_id: set when the audio came whole, with an item (`inputs.ItemAudio`), and starts at sample 0.
+    """
 
     item_id: str
     start_sample: int
     language: str | None = None
     prompt: str | None = None
+    item_audio_id: int | UnsetType = UNSET
 
 
 class ToolSpec(msgspec.Struct, frozen=True):

@@ -4,12 +4,15 @@ Speculation: on the first silence the recogniser is asked for the text so far; o
 end of the turn makes it certain, resumed speech drops it.
 """
 
+import msgspec
+
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
-from agentvoicebox.engine import answering
-from agentvoicebox.engine.conversation import Entry
+from agentvoicebox.engine import answering, rules
+from agentvoicebox.engine.conversation import Entry, with_transcript
 from agentvoicebox.engine.effects import CancelJob, DropAudio, EndUtterance, OpenJob, ProbeUtterance
 from agentvoicebox.engine.inputs import (
     AudioArrived,
+    ItemAudio,
     SpeechPaused,
     SpeechStarted,
     SpeechStopped,
@@ -17,7 +20,7 @@ from agentvoicebox.engine.inputs import (
 )
 from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.engine.outputs import record_item
-from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.response import Interruption, LiveResponse, ResponsePhase
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.engine.turn import Turn, TurnEvent, TurnPhase
@@ -60,26 +63,36 @@ def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
 
 
 def interrupt(state: State, step: Step) -> None:
-    """Barge-in: record what was played, then end the response."""
-    _record_played(state, step)
+    """Barge-in: record what was played, then end the response. What was cut is kept until it is known that words were said."""
     active = state.active
-    if active is not None:
-        answering.end(state, step, active, "cancelled", "turn_detected")
+    cut_ids = _record_played(state, step)
+    if active is None:
+        state.interruption = Interruption(cut_ids) if cut_ids else None
+        return
+    if active.phase is ResponsePhase.WAITING:  # itself an answer to something that may have been a cough
+        state.interruption = active.interruption or Interruption(is_unwritten=True)
+    else:
+        is_unwritten = active.phase is not ResponsePhase.SPEAKING or active.failure is not None
+        state.interruption = Interruption(cut_ids, active.unsent_text(), is_unwritten)
+    answering.end(state, step, active, "cancelled", "turn_detected")
 
 
-def _record_played(state: State, step: Step) -> None:
-    """Audio that is still queued at the client will not be played; the queue may span several items."""
+def _record_played(state: State, step: Step) -> tuple[str, ...]:
+    """Audio that is still queued at the client will not be played; the queue may span several items. Returns those, in order."""
     unplayed_ms = state.playout.remaining_ms(step.now_s)
     state.playout.stop(step.now_s)
+    cut_ids: list[str] = []
     for entry in reversed(state.conversation.entries):
         if unplayed_ms <= 0:
-            return
+            break
         if entry.sent_ms > 0:
             played_ms = max(0.0, entry.sent_ms - unplayed_ms)
             unplayed_ms -= entry.sent_ms
+            cut_ids.append(entry.item.id)
             if not entry.is_truncated:
                 entry.played_ms = played_ms
                 step.emit(record_item(entry))
+    return tuple(reversed(cut_ids))
 
 
 def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
@@ -117,8 +130,17 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
     step.emit(DropAudio(end_sample))
     if provisional is not None:
         answering.release(state, step, provisional)
-    elif state.config.type == "realtime" and detection.create_response and state.active is None:
-        answering.start(state, step, state.config)
+    elif state.config.type == "realtime" and detection.create_response:
+        answer_turn(state, step, turn.item_id)
+
+
+def answer_turn(state: State, step: Step, item_id: str) -> None:
+    """Answer a turn: now, or after the running response, unless that one still waits and will read it."""
+    active = state.active
+    if active is None:
+        answering.start(state, step, state.config, turn_item_id=item_id)
+    elif state.rules > rules.FIRST and (active.context is not None or active.input is not None):
+        state.unanswered_item_id = item_id
 
 
 # -- commits ---------------------------------------------------------------------------------------------------------
@@ -153,8 +175,10 @@ def discard_turn(state: State, step: Step) -> None:
     if turn is None:
         return
     turn.apply(TurnEvent.DISCARDED)
+    state.interruption = None
     if turn.failure is None:
         step.emit(CancelJob(turn.job_id))
+    answering.answer_waiting_turn(state, step)
 
 
 def idle_timeout(state: State, step: Step, at_sample: int) -> None:
@@ -177,18 +201,31 @@ def idle_timeout(state: State, step: Step, at_sample: int) -> None:
     answering.start(state, step, state.config)
 
 
-def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool = False) -> Turn:
-    phase = TurnPhase.MANUAL if is_manual else TurnPhase.SPEAKING
-    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, phase)
-    state.buffer.turn = turn
+def hear_item(state: State, step: Step, entry: Entry, audio: ItemAudio) -> None:
+    """Have the audio that came with an item transcribed: its item waits for the text like one of the microphone."""
+    turn = Turn(entry.item.id, step.ids.next("job"), 0, TurnPhase.AWAITING_TRANSCRIPT)
+    entry.transcript, entry.end_sample = None, 0
+    entry.audio_ms = milliseconds(audio.sample_count)
+    state.buffer.owed[turn.job_id] = turn
+    request = msgspec.structs.replace(_transcribe(state, entry.item.id, 0), item_audio_id=audio.id)
+    step.emit(OpenJob(turn.job_id, request))
+
+
+def _transcribe(state: State, item_id: str, start_sample: int) -> Transcribe:
     wanted = state.config.transcription
-    request = Transcribe(
-        item_id=turn.item_id,
+    return Transcribe(
+        item_id=item_id,
         start_sample=start_sample,
         language=wanted.language if wanted else None,
         prompt=wanted.prompt if wanted else None,
     )
-    step.emit(OpenJob(turn.job_id, request))
+
+
+def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool = False) -> Turn:
+    phase = TurnPhase.MANUAL if is_manual else TurnPhase.SPEAKING
+    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, phase)
+    state.buffer.turn = turn
+    step.emit(OpenJob(turn.job_id, _transcribe(state, turn.item_id, start_sample)))
     return turn
 
 
@@ -259,13 +296,17 @@ def transcript_received(state: State, step: Step, fact: Transcribed) -> None:
 def set_transcript(state: State, step: Step, turn: Turn, text: str) -> None:
     """A committed turn has its transcript: send it to a client that asked for it, and go on with what waited."""
     turn.apply(TurnEvent.TRANSCRIBED)
-    entry = state.conversation.find(turn.item_id)
+    entry = state.find_entry(turn.item_id)
     if entry is not None:
         entry.transcript = text
         assert isinstance(entry.item, MessageItem)
-        entry.item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
-        step.emit(record_item(entry))
-        _send_transcript(state, step, entry, text)
+        if entry.audio_ms is None:
+            entry.item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
+        else:
+            entry.item = with_transcript(entry.item, text)
+        if state.conversation.find(turn.item_id) is not None:
+            step.emit(record_item(entry))
+            _send_transcript(state, step, entry, text)
     _start_waiting_generations(state, step)
 
 
@@ -278,6 +319,8 @@ def _send_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
         )
         step.send(delta)
     seconds = (entry.end_sample - entry.start_sample) / INPUT_RATE_HZ
+    if entry.audio_ms is not None:
+        seconds = entry.audio_ms / 1000
     completed = ev.ConversationItemInputAudioTranscriptionCompleted(
         event_id=step.event_id(),
         item_id=entry.item.id,
@@ -302,10 +345,11 @@ def transcription_failed(state: State, step: Step, job_id: str, code: str, messa
 
 def _fail_transcript(state: State, step: Step, turn: Turn, code: str, message: str) -> None:
     turn.apply(TurnEvent.RECOGNISER_FAILED)
-    entry = state.conversation.find(turn.item_id)
+    entry = state.find_entry(turn.item_id)
     if entry is not None:
         entry.transcript, entry.failure = "", (code, message)
-        if state.config.transcription is not None:
+        is_known = state.conversation.find(turn.item_id) is not None
+        if is_known and state.config.transcription is not None:
             failed = ev.ConversationItemInputAudioTranscriptionFailed(
                 event_id=step.event_id(),
                 item_id=turn.item_id,

@@ -6,11 +6,12 @@ An event that changes the conversation or the session first drops a provisional 
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from agentvoicebox.engine import answering, listening
-from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, chat_messages, has_audio
-from agentvoicebox.engine.effects import Persist, SetInputFormat, SetTurnDetection
-from agentvoicebox.engine.jobs import ChatMessage
+from agentvoicebox.engine import answering, listening, rules
+from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, has_audio
+from agentvoicebox.engine.effects import Persist, SendRetrieved, SetInputFormat, SetTurnDetection
+from agentvoicebox.engine.inputs import ClientEventReceived, ItemAudio
 from agentvoicebox.engine.outputs import record_item
 from agentvoicebox.engine.playout import played_text
 from agentvoicebox.engine.response import LiveResponse
@@ -34,33 +35,33 @@ from agentvoicebox.wire.session_config import apply_update, resolve_response_opt
 MAX_ITEMS = 2_000  # a call of hours; a bound on memory
 
 
-def handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+def handle(state: State, step: Step, given: ClientEventReceived) -> None:
     """Apply a client event, or send one error."""
+    event = given.event
     try:
-        _apply(state, step, event, at_sample)
+        _apply(state, step, event, given)
     except ClientError as error:
         step.send(ev.ErrorEvent(event_id=step.event_id(), error=body_of(error, event_id=event.event_id)))
 
 
-def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+def _apply(state: State, step: Step, event: ce.ClientEvent, given: ClientEventReceived) -> None:
     match event:
         case ce.SessionUpdate():
             update_session(state, step, event)
         case ce.InputAudioBufferCommit():
-            listening.commit(state, step, at_sample)
+            listening.commit(state, step, given.at_sample)
         case ce.InputAudioBufferClear():
-            listening.clear(state, step, at_sample)
+            listening.clear(state, step, given.at_sample)
         case ce.ConversationItemCreate():
-            create_item(state, step, event)
+            create_item(state, step, event, given.item_audio)
         case ce.ConversationItemRetrieve():
-            entry = _entry(state, event.item_id, "item_retrieve_invalid_item_id")
-            step.send(ev.ConversationItemRetrieved(event_id=step.event_id(), item=entry.item))
+            retrieve_item(state, step, event)
         case ce.ConversationItemTruncate():
             truncate_item(state, step, event)
         case ce.ConversationItemDelete():
             delete_item(state, step, event)
         case ce.ResponseCreate():
-            create_response(state, step, event)
+            create_response(state, step, event, given.item_audio)
         case ce.ResponseCancel():
             cancel_response(state, step, event)
         case ce.OutputAudioBufferClear() | ce.InputAudioBufferAppend():
@@ -100,8 +101,10 @@ def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
 # -- items -----------------------------------------------------------------------------------------------------------
 
 
-def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> None:
-    """Add a client's item to the conversation."""
+def create_item(
+    state: State, step: Step, event: ce.ConversationItemCreate, item_audio: tuple[ItemAudio, ...] | UnsetType = UNSET
+) -> None:
+    """Add a client's item to the conversation. One that came with audio waits for its transcript, like a committed turn."""
     after = event.previous_item_id
     if after is not None and after != ROOT and not _is_known(state, after):
         raise UnknownItem(
@@ -133,6 +136,18 @@ def create_item(state: State, step: Step, event: ce.ConversationItemCreate) -> N
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=entry.item))
     step.emit(record_item(entry))
+    for audio in item_audio or ():
+        listening.hear_item(state, step, entry, audio)
+
+
+def retrieve_item(state: State, step: Step, event: ce.ConversationItemRetrieve) -> None:
+    """Send an item as it is now; one that was spoken into the microphone with its audio."""
+    entry = _entry(state, event.item_id, "item_retrieve_invalid_item_id")
+    retrieved = ev.ConversationItemRetrieved(event_id=step.event_id(), item=entry.item)
+    if has_audio(entry.item) and entry.end_sample > entry.start_sample:
+        step.emit(SendRetrieved(retrieved, entry.start_sample, entry.end_sample, state.config.input_format))
+    else:
+        step.send(retrieved)
 
 
 def client_entry(step: Step, item: Item) -> Entry:
@@ -155,14 +170,27 @@ def client_entry(step: Step, item: Item) -> Entry:
 
 
 def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) -> None:
-    """The client played an item only so far: cut it there. A position beyond what was sent means all of it."""
+    """The client played an item only so far: cut it there. A position beyond what was sent means all of it.
+
+    The response of an item that is still spoken ends: what would follow is behind the cut.
+    """
     entry = _entry(state, event.item_id, "item_truncate_invalid_item_id")
-    if not isinstance(entry.item, MessageItem) or entry.item.role != "assistant":
-        raise InvalidEvent("Only assistant audio messages can be truncated.", code="invalid_value", param="item_id")
-    played_ms = min(float(event.audio_end_ms), entry.sent_ms)
-    entry.played_ms, entry.is_truncated = played_ms, True
-    if entry.segment_spans:
-        transcript = played_text(entry.segment_spans, played_ms)
+    response = state.responses.get(entry.response_id or "")
+    is_assistant = isinstance(entry.item, MessageItem) and entry.item.role == "assistant"
+    is_spoken = entry.sent_ms > 0 or (response is not None and response.has_audio)
+    if not is_assistant or (state.rules > rules.FIRST and not is_spoken):
+        message = "Only model output audio messages can be truncated."
+        if state.rules == rules.FIRST:
+            message = "Only assistant audio messages can be truncated."
+        raise InvalidEvent(message, code="invalid_value", param="item_id")
+    if event.content_index != 0 and state.rules > rules.FIRST:
+        raise InvalidEvent("The item has one part, at index 0.", code="invalid_value", param="content_index")
+    entry.played_ms, entry.is_truncated = min(float(event.audio_end_ms), entry.sent_ms), True
+    transcript = played_text(entry.segment_spans, entry.played_ms)
+    if response is not None and response.message is not None and state.rules > rules.FIRST:
+        response.message.text = transcript
+        answering.end(state, step, response, "cancelled", "client_cancelled")
+    if entry.segment_spans or state.rules > rules.FIRST:
         entry.item = msgspec.structs.replace(entry.item, content=(OutputAudio(transcript=transcript),))
     truncated = ev.ConversationItemTruncated(
         event_id=step.event_id(),
@@ -199,42 +227,45 @@ def _entry(state: State, item_id: str, code: str) -> Entry:
 # -- responses -------------------------------------------------------------------------------------------------------
 
 
-def create_response(state: State, step: Step, event: ce.ResponseCreate) -> None:
+def create_response(
+    state: State, step: Step, event: ce.ResponseCreate, item_audio: tuple[ItemAudio, ...] | UnsetType = UNSET
+) -> None:
     """Start a response: in the conversation, or out of band."""
     options = event.response or ce.ResponseOptions()
     if state.config.type == "transcription":
         raise InvalidEvent("A transcription session creates no responses.", code="invalid_value", param="type")
     config = resolve_response_options(state.config, options)
     is_out_of_band = options.conversation == "none"
-    context = None if options.input is None else _input_messages(state, step, options.input)
+    own = None if options.input is None else _input(state, step, options.input)
     listening.drop_speculation(state, step)
-    if is_out_of_band:
-        context = state.conversation.messages() if context is None else context
-        answering.start(state, step, config, metadata=options.metadata, side=Conversation(), context=context)
-        return
     active = state.active
-    if active is not None:
+    if active is not None and not is_out_of_band:
         raise InvalidEvent(
             f"Conversation already has an active response in progress: {active.id}. "
             "Wait until the response is finished before creating a new one.",
             code="conversation_already_has_active_response",
         )
-    answering.start(state, step, config, metadata=options.metadata, context=context)
+    for audio in item_audio or ():
+        entry = own[audio.item_index] if own is not None else None
+        if isinstance(entry, Entry):
+            listening.hear_item(state, step, entry, audio)
+    side = Conversation() if is_out_of_band else None
+    answering.start(state, step, config, metadata=options.metadata, side=side, input=own)
 
 
-def _input_messages(state: State, step: Step, items: tuple[Item | ItemReference, ...]) -> tuple[ChatMessage, ...]:
-    entries = []
+def _input(state: State, step: Step, items: tuple[Item | ItemReference, ...]) -> list[str | Entry]:
+    """What a response reads in place of the conversation: ids of its items, and items of the client's own."""
+    found: list[str | Entry] = []
     for index, item in enumerate(items):
-        if isinstance(item, ItemReference):
-            found = state.conversation.find(item.id)
-            if found is None:
-                raise UnknownItem(
-                    f"Item with id '{item.id}' not found.", code="invalid_value", param=f"response.input[{index}].id"
-                )
-            entries.append(found)
+        if not isinstance(item, ItemReference):
+            found.append(client_entry(step, item))
+        elif _is_known(state, item.id):
+            found.append(item.id)
         else:
-            entries.append(client_entry(step, item))
-    return chat_messages(entries)
+            raise UnknownItem(
+                f"Item with id '{item.id}' not found.", code="invalid_value", param=f"response.input[{index}].id"
+            )
+    return found
 
 
 def cancel_response(state: State, step: Step, event: ce.ResponseCancel) -> None:

@@ -8,12 +8,12 @@ from typing import Literal
 
 import msgspec
 
-from agentvoicebox.engine.conversation import Conversation
+from agentvoicebox.engine.conversation import Conversation, Entry
 from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.engine.machine import Machine
 from agentvoicebox.engine.playout import samples_ms
-from agentvoicebox.engine.segment_queue import SegmentQueue
+from agentvoicebox.engine.segment_queue import SegmentPhase, SegmentQueue
 from agentvoicebox.engine.segmenter import Segmenter
 from agentvoicebox.engine.tool_call import LiveToolCall
 from agentvoicebox.wire.items import Item
@@ -30,6 +30,11 @@ from agentvoicebox.wire.response import (
 from agentvoicebox.wire.session_config import SessionConfig
 
 AUDIO_TOKEN_MS = 50  # OpenAI counts one token for 50 ms of assistant audio
+
+
+def estimated_tokens(text: str) -> int:
+    """Tokens of a text where nobody counts them: four bytes each, which is about right for English."""
+    return (len(text.encode(errors="replace")) + 3) // 4
 
 
 class ResponsePhase(StrEnum):
@@ -89,6 +94,20 @@ class Message(msgspec.Struct):
         return samples_ms(self.sent_samples)
 
 
+class Interruption(msgspec.Struct, frozen=True):
+    """An answer that the caller's voice cut, until it is known whether he said anything.
+
+    Attributes:
+        item_ids: assistant items that were cut, in order; what was played of them is in the conversation.
+        unsent: text after the last of them that was written and not yet sent.
+        is_unwritten: the language model had not finished: it must be asked again.
+    """
+
+    item_ids: tuple[str, ...] = ()
+    unsent: str = ""
+    is_unwritten: bool = False
+
+
 class LiveResponse(msgspec.Struct):
     """One response.
 
@@ -101,6 +120,9 @@ class LiveResponse(msgspec.Struct):
         outputs: items by output index, as last sent.
         held: effects of a provisional response, withheld until the turn is certain; None once it is.
         question_item_id: the provisional item that it answers; None once the turn is certain.
+        turn_item_id: the user turn whose end began it; None: the client asked for it, or it was begun by the idle timeout.
+        interruption: the answer that this turn cut.
+        input: what the client wants read in place of the conversation: ids of its items, and items of its own.
         generations: language model jobs so far.
         failure: why it will end as failed, once its apology is sent.
         incomplete: why it will end as incomplete.
@@ -123,6 +145,9 @@ class LiveResponse(msgspec.Struct):
     generations: int = 0
     held: list[Effect] | None = None
     question_item_id: str | None = None
+    turn_item_id: str | None = None
+    interruption: Interruption | None = None
+    input: list[str | Entry] | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     failure: ResponseError | None = None
@@ -143,6 +168,13 @@ class LiveResponse(msgspec.Struct):
         """Whether its output is audio."""
         return "audio" in self.config.output_modalities
 
+    @property
+    def has_words(self) -> bool:
+        """Whether it says, or will say, anything: written text, or a segment that a voice can read."""
+        if not self.has_audio:
+            return self.message is not None
+        return any(character.isalnum() for segment in self.segment_queue.segments for character in segment.text)
+
     def apply(self, event: ResponseEvent) -> None:
         """Go to the next phase. Raises IllegalTransition."""
         self.phase = RESPONSE.next(self.phase, event)
@@ -153,6 +185,20 @@ class LiveResponse(msgspec.Struct):
         jobs += self.segment_queue.open_jobs()
         jobs += [c.job_id for c in self.calls if c.job_id and c.is_running and not c.has_effects]
         return jobs
+
+    def unsent_text(self) -> str:
+        """Text that was written for the voice and of which nothing was sent."""
+        unsent = (
+            s.text for s in self.segment_queue.segments if s.phase not in (SegmentPhase.SENDING, SegmentPhase.SENT)
+        )
+        return " ".join(text for text in (*unsent, self.segmenter.pending.strip()) if text)
+
+    def estimate_usage(self) -> None:
+        """The language model is stopped before it could count: what it read and wrote so far, estimated."""
+        read = [self.config.instructions, *(each.text for each in (*(self.context or ()), *self.tool_messages))]
+        read += [call.arguments for each in self.context or () for call in each.tool_calls]
+        self.input_tokens += sum(map(estimated_tokens, read))
+        self.output_tokens += estimated_tokens(self.draft) + sum(estimated_tokens(c.arguments) for c in self.calls)
 
     def usage(self) -> Usage:
         """Tokens used so far."""

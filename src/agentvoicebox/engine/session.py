@@ -6,7 +6,9 @@ equal effects, byte for byte: replay, recovery and the property tests rely on it
 
 from typing import assert_never
 
-from agentvoicebox.engine import answering, listening, requests, session_format, synthesis, tool_calls
+import msgspec
+
+from agentvoicebox.engine import answering, listening, requests, rules, session_format, synthesis, tool_calls
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.segment_queue import AHEAD_MS, Chunk
@@ -39,6 +41,7 @@ class Engine:
             ids=ids,
             conversation_id=ids.next("conv"),
             expires_at_s=now_s + max(0.0, config.expires_at - opened.wall_s),
+            rules=rules.FIRST if opened.rules is msgspec.UNSET else opened.rules,
         )
         step = Step(now_s, ids)
         step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config)))
@@ -64,9 +67,9 @@ class Engine:
             return []
         step = Step(now_s, state.ids)
         match given:
-            case i.ClientEventReceived(event=event, at_sample=at_sample):
+            case i.ClientEventReceived(at_sample=at_sample):
                 state.last_sample = max(state.last_sample, at_sample)
-                requests.handle(state, step, event, at_sample)
+                requests.handle(state, step, given)
             case i.ClientEventRejected():
                 body = ev.ErrorBody(
                     type=given.error_type,
@@ -147,8 +150,8 @@ class Engine:
                 answering.add_text(self.state, step, response, text)
             case i.ToolCallDelta(index=index, name=name, arguments=arguments):
                 tool_calls.write_call(self.state, step, response, index, name, arguments)
-            case i.Generated(finish_reason=reason, input_tokens=input_tokens, output_tokens=output_tokens):
-                answering.generation_done(self.state, step, response, reason, input_tokens, output_tokens)
+            case i.Generated():
+                answering.generation_done(self.state, step, response, result)
 
     def _synthesis_output(self, step: Step, result: i.AudioSynthesised | i.SynthesisDone) -> None:
         for response in list(self.state.responses.values()):
@@ -200,6 +203,7 @@ class Engine:
     def _close(self, step: Step, code: int, reason: str) -> None:
         """End the turn and every response, each with its own terminal event, then close."""
         state = self.state
+        state.unanswered_item_id = None
         listening.discard_turn(state, step)
         for response in list(state.responses.values()):
             answering.end(state, step, response, "cancelled", "client_cancelled")

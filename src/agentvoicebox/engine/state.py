@@ -4,10 +4,11 @@ from typing import Literal
 
 import msgspec
 
-from agentvoicebox.engine.conversation import Conversation
+from agentvoicebox.engine import rules
+from agentvoicebox.engine.conversation import Conversation, Entry
 from agentvoicebox.engine.inputs import AgentProfile
 from agentvoicebox.engine.playout import Playout
-from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.response import Interruption, LiveResponse
 from agentvoicebox.engine.tool_call import DetachedCall
 from agentvoicebox.engine.turn import Turn
 from agentvoicebox.ids import IdSource
@@ -41,6 +42,9 @@ class State(msgspec.Struct):
         last_sample: the latest input position that an input named.
         has_sent_audio: assistant audio was sent (the voice is fixed from then on).
         degraded: which services are down, by the names that the client was sent.
+        rules: under which it began; see `engine.rules`.
+        interruption: the answer that the open turn cut, if any.
+        unanswered_item_id: the latest turn that ended while a response ran that had not read it; answered after that one.
     """
 
     config: SessionConfig
@@ -57,6 +61,9 @@ class State(msgspec.Struct):
     last_sample: int = 0
     has_sent_audio: bool = False
     degraded: tuple[str, ...] = ()
+    rules: int = rules.FIRST
+    interruption: Interruption | None = None
+    unanswered_item_id: str | None = None
     is_closed: bool = False
 
     def jobs_out(self) -> dict[str, JobKind]:
@@ -77,6 +84,14 @@ class State(msgspec.Struct):
     def is_idle(self) -> bool:
         """Whether no turn is open, no response lives, and no job is out."""
         return self.buffer.turn is None and not self.responses and not self.jobs_out()
+
+    def find_entry(self, item_id: str) -> Entry | None:
+        """The entry of a visible item: of the conversation, or of a response's own input."""
+        found = self.conversation.find(item_id)
+        if found is None:
+            own = (e for r in self.responses.values() for e in r.input or () if isinstance(e, Entry))
+            found = next((e for e in own if e.item.id == item_id), None)
+        return found
 
     @property
     def active(self) -> LiveResponse | None:

@@ -15,7 +15,8 @@ class CallPhase(StrEnum):
 
     WRITING = "writing"  # the language model writes its arguments
     WRITTEN = "written"  # complete; a server tool with side effects waits here while its turn is uncertain
-    CUT_OFF = "cut_off"  # the model was stopped in the middle of it
+    CUT_OFF = "cut_off"  # the model was stopped in the middle of it, or wrote no JSON object
+    REFUSED = "refused"  # there is no tool of this name; the model is told
     RUNNING = "running"  # a worker runs the server tool
     RETURNED = "returned"  # its result is known
     DETACHED = "detached"  # a side effect that goes on although its response has ended
@@ -27,6 +28,7 @@ class CallEvent(StrEnum):
 
     WRITTEN = "written"
     CUT_OFF = "cut_off"
+    REFUSED = "refused"
     STARTED = "started"
     RETURNED = "returned"
     DETACHED = "detached"
@@ -39,6 +41,7 @@ TOOL_CALL: Machine[CallPhase, CallEvent] = Machine(
     transitions={
         (CallPhase.WRITING, CallEvent.WRITTEN): CallPhase.WRITTEN,
         (CallPhase.WRITING, CallEvent.CUT_OFF): CallPhase.CUT_OFF,
+        (CallPhase.WRITING, CallEvent.REFUSED): CallPhase.REFUSED,
         (CallPhase.WRITTEN, CallEvent.STARTED): CallPhase.RUNNING,
         (CallPhase.RUNNING, CallEvent.RETURNED): CallPhase.RETURNED,
         (CallPhase.RUNNING, CallEvent.DETACHED): CallPhase.DETACHED,
@@ -52,8 +55,9 @@ class LiveToolCall(msgspec.Struct):
     """A tool call of the current generation.
 
     Attributes:
-        index: the model's own number for it.
-        output_index: its place in the response's output; None for a server tool, which the client never sees.
+        index: the language worker's number for it.
+        output_index: its place in the response's output; None for a call that the client never sees.
+        is_unknown: neither the client nor the server has a tool of this name.
         job_id: the tool job of a server tool, once started.
         has_effects: its tool changes the world, so what has begun is not stopped.
         output: what a server tool returned.
@@ -69,11 +73,17 @@ class LiveToolCall(msgspec.Struct):
     job_id: str | None = None
     has_effects: bool = False
     output: str | None = None
+    is_unknown: bool = False
 
     @property
     def is_server_tool(self) -> bool:
         """Whether the server runs it."""
-        return self.output_index is None
+        return self.output_index is None and not self.is_unknown
+
+    @property
+    def is_owed_by_client(self) -> bool:
+        """Whether it is a whole call of a client's function: the client runs it and asks again."""
+        return self.output_index is not None and self.phase is CallPhase.WRITTEN
 
     @property
     def is_running(self) -> bool:

@@ -8,6 +8,9 @@ arguments, so a log with masked text is replayed with the same decisions.
 
 from typing import Any, Literal
 
+import msgspec
+
+from agentvoicebox.engine import rules
 from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, OpenJob
 from agentvoicebox.engine.jobs import CallTool, ChatMessage, ToolSpec
@@ -23,6 +26,8 @@ MAX_GENERATIONS = 8  # a model that calls tools without end is stopped here
 PENDING = '{"status":"pending"}'
 TOOL_FAILED = '{"error":"tool_unavailable"}'
 OUTCOME_UNKNOWN = '{"error":"outcome_unknown"}'
+INVALID_ARGUMENTS = '{"error":"invalid_arguments","message":"the arguments are no JSON object"}'
+NO_ARGUMENTS = "{}"  # what a client can parse, for a tool without parameters
 
 
 def write_call(state: State, step: Step, response: LiveResponse, index: int, name: str | None, arguments: str) -> None:
@@ -31,22 +36,70 @@ def write_call(state: State, step: Step, response: LiveResponse, index: int, nam
     if call is None:
         if not name:
             return
-        for earlier in response.calls:
-            finish_call(state, step, response, earlier)
+        if state.rules == rules.FIRST:
+            for earlier in response.calls:
+                finish_call(state, step, response, earlier)
         call = _open_call(state, step, response, index, name)
+    _add_arguments(step, response, call, arguments)
+
+
+def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> LiveToolCall:
+    call = LiveToolCall(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
+    response.calls.append(call)
+    is_client = any(tool.get("type") == "function" and tool.get("name") == name for tool in response.config.tools)
+    is_server = not is_client and any(tool.name == name for tool in state.agent.server_tools)
+    if is_client or (state.rules == rules.FIRST and not is_server):
+        call.output_index = len(response.outputs)
+        add_output(state, step, response, _call_item(call, "in_progress"))
+    else:
+        call.is_unknown = not is_server
+    return call
+
+
+def _add_arguments(step: Step, response: LiveResponse, call: LiveToolCall, arguments: str) -> None:
     call.arguments += arguments
     if call.output_index is not None and arguments:
         delta = ev.ResponseFunctionCallArgumentsDelta(**_call_ids(step, response, call), delta=arguments)
         send(response, step, delta)
 
 
-def _open_call(state: State, step: Step, response: LiveResponse, index: int, name: str) -> LiveToolCall:
-    call = LiveToolCall(index=index, item_id=step.ids.next("item"), call_id=step.ids.next("call"), name=name)
-    response.calls.append(call)
-    if not _is_server_tool(state, response, name):
-        call.output_index = len(response.outputs)
-        add_output(state, step, response, _call_item(call, "in_progress"))
-    return call
+def complete_calls(state: State, step: Step, response: LiveResponse, *, is_cut_off: bool) -> None:
+    """The model finished its line. A call without arguments has an empty object; one that holds no JSON object is incomplete.
+
+    Args:
+        state: of the session.
+        step: collects the effects.
+        response: whose calls they are.
+        is_cut_off: the model was stopped by a limit, so a call without arguments was cut before them.
+    """
+    for call in response.calls:
+        if call.phase is not CallPhase.WRITING:
+            continue
+        if state.rules == rules.FIRST:
+            finish_call(state, step, response, call)
+            continue
+        if call.is_unknown:
+            call.apply(CallEvent.REFUSED)
+            continue
+        if not call.arguments.strip() and not is_cut_off:
+            _add_arguments(step, response, call, NO_ARGUMENTS)
+        finish_call(state, step, response, call, "completed" if is_json_object(call.arguments) else "incomplete")
+
+
+def refusals(state: State, response: LiveResponse) -> list[ChatMessage]:
+    """What the model is told of its calls that can't be run."""
+    known = [tool.name for tool in offered_tools(state, response)]
+    answers = []
+    for call in response.calls:
+        match call.phase:
+            case CallPhase.REFUSED:
+                output = msgspec.json.encode({"error": "unknown_tool", "tools": known}).decode()
+            case CallPhase.CUT_OFF:
+                output = INVALID_ARGUMENTS
+            case _:
+                continue
+        answers.append(ChatMessage(role="tool", text=output, call_id=call.call_id))
+    return answers
 
 
 def finish_call(
@@ -143,9 +196,12 @@ def failed_output(state: State, job_id: str) -> str:
     return OUTCOME_UNKNOWN if has_effects or job_id in state.detached else TOOL_FAILED
 
 
-def _is_server_tool(state: State, response: LiveResponse, name: str) -> bool:
-    is_client = any(tool.get("type") == "function" and tool.get("name") == name for tool in response.config.tools)
-    return not is_client and any(tool.name == name for tool in state.agent.server_tools)
+def is_json_object(text: str) -> bool:
+    """Whether text is one whole JSON object."""
+    try:
+        return isinstance(msgspec.json.decode(text.encode()), dict)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return False
 
 
 def _call_item(call: LiveToolCall, status: Literal["completed", "incomplete", "in_progress"]) -> FunctionCallItem:

@@ -15,6 +15,7 @@ import msgspec
 from agentvoicebox.agents import Agents
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine import rules
 from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.evals.kit_choice import KitChoice
@@ -88,7 +89,9 @@ class Simulation:
         agent = agents.resolve(scenario.agent or evaluation.agent)
         config = agent.session(session_id=f"sess_{scenario.name}", model=agent.name, expires_at=int(wall_s + SESSION_S))
         config = msgspec.structs.replace(config, transcription=Transcription())
-        opened = i.Opened(config, agent.profile(), seed=f"{scenario.name}/{scenario.seed}", wall_s=wall_s)
+        opened = i.Opened(
+            config, agent.profile(), seed=f"{scenario.name}/{scenario.seed}", wall_s=wall_s, rules=rules.PRESENT
+        )
         self._engine, effects = Engine.open(opened, 0.0)
         self.tape.record(0.0, opened, effects)
         self._opening = effects

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 FRAMES_PER_S = 400.0  # 20 ms frames are 50 a second; a recording may come eight times as fast as it was spoken
 BURST_S = 2.0  # of frames at that rate
+PING_FRAMES = 8  # as many as one ping counts: each is answered, and nobody needs more than one in some seconds
 FRAMES_A_TURN = 16  # some 20 µs each
 MAX_FRAGMENTS = 512  # of one message; browsers cut 20 MiB into 160
 LARGE_BYTES = 128 * 1024  # the application gets a longer message in fragments: decoding it whole takes long
 CLOSE_S = 5.0  # for the client's answer to our close; then the connection is aborted
 FRAMES_AFTER_CLOSE = 64  # in which the client's own close is looked for
 POLICY_VIOLATION = 1008
+PING_OPCODE = 9
 CLOSE_OPCODE = 8
 
 FRAGMENTS = "fragments"
@@ -119,7 +121,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             if piece is None:
                 break
             if piece.opcode is not None:
-                wait_s = self._bucket.take(self.loop.time())
+                wait_s = self._bucket.take(self.loop.time(), PING_FRAMES if piece.opcode == PING_OPCODE else 1)
                 self._count_fragment(piece.opcode)
                 if self.close_sent:
                     break

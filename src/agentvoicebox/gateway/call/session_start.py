@@ -7,6 +7,7 @@ import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from agentvoicebox.engine import rules
 from agentvoicebox.engine.inputs import Opened
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall
 from agentvoicebox.gateway.admission.secret_bodies import begin_with
@@ -70,6 +71,7 @@ async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSessio
         agent=request.agent.profile(),
         seed=secrets.token_hex(16),
         wall_s=wall_s,
+        rules=rules.PRESENT,
     )
     fields = {
         "agent": request.agent.name,
