@@ -140,7 +140,14 @@ def _client_and_server_tools_in_one_generation() -> None:
     talk.tool("{}")
 
 
+def _a_tool_that_does_not_exist() -> None:
+    talk = Talk()
+    talk.client(ce.ResponseCreate())
+    talk.model(calls=[Call("look_further", "{}")])
+
+
 MORE_FLOWS = (
+    _a_tool_that_does_not_exist,
     _client_commits_while_speaking, _client_clears_in_a_pause, _recogniser_fails_in_each_phase,
     _another_gateway_finds_the_pause_again, _a_pause_that_is_not_in_the_snapshot_ends,
     _session_closes_before_the_transcript, _cancelled_in_each_phase, _client_and_server_tools_in_one_generation,

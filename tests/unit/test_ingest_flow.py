@@ -332,3 +332,70 @@ async def test_while_the_store_is_nearly_full_audio_is_taken_as_it_is_spoken_and
             line.ingest.require_room(len(silence(0.5)))
         line.ingest.limit_backlog(False)
         line.ingest.require_room(len(silence(2 * AHEAD_S)))
+
+
+# -- a caller who goes mute in the middle of a sentence -----------------------------------------------------------------
+
+
+@pytest.mark.requirement("C8")
+@pytest.mark.parametrize(("detection", "ends_after_s"), [(FIXED, 1.5), (TurnDetection(silence_duration_ms=1_200), 2.2)])
+async def test_a_turn_without_further_audio_ends_by_the_clock(detection: TurnDetection, ends_after_s: float) -> None:
+    async with Line(detection=detection) as line:
+        await line.say(silence(0.3), voice(0.5))
+        line.clock.advance(ends_after_s - 0.01)
+        line.ingest.end_silent_turn()
+        assert [type(fact) for fact in line.facts] == [SpeechStarted]
+        line.clock.advance(0.02)
+        line.ingest.end_silent_turn()
+        _, paused, stopped = line.facts
+        assert isinstance(paused, SpeechPaused) and isinstance(stopped, SpeechStopped)
+        assert stopped.speech_end_sample == paused.speech_end_sample <= stopped.end_sample <= line.ingest.position_samples
+
+
+@pytest.mark.requirement("C8")
+async def test_a_turn_that_pauses_when_the_audio_stops_ends_too() -> None:
+    async with Line() as line:
+        await line.say(voice(0.5), silence(0.3))
+        line.clock.advance(1.6)
+        line.ingest.end_silent_turn()
+        assert [type(fact) for fact in line.facts] == [SpeechStarted, SpeechPaused, SpeechStopped]
+
+
+@pytest.mark.requirement("C8")
+async def test_a_semantic_turn_ends_by_the_clock_too() -> None:
+    async with Line(detection=SEMANTIC) as line:
+        await line.say(voice(0.5))
+        line.clock.advance(10)
+        line.ingest.end_silent_turn()
+        assert [type(fact) for fact in line.facts] == [SpeechStarted, SpeechPaused, SpeechStopped]
+
+
+@pytest.mark.requirement("C8")
+async def test_what_is_said_after_the_mute_is_the_next_turn() -> None:
+    async with Line() as line:
+        await line.say(voice(0.5))
+        line.clock.advance(1.6)
+        line.ingest.end_silent_turn()
+        await line.say(voice(0.5), silence(0.6))
+        assert [type(fact) for fact in line.facts] == [SpeechStarted, SpeechPaused, SpeechStopped] * 2
+        first, second = line.facts[2], line.facts[3]
+        assert isinstance(first, SpeechStopped) and isinstance(second, SpeechStarted)
+        assert second.start_sample >= first.end_sample
+
+
+async def test_a_timer_ends_the_turn_of_a_mute_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentvoicebox.gateway.audio.ingest.MUTE_AFTER_S", 0.001)
+    async with Line(detection=TurnDetection(silence_duration_ms=0)) as line:
+        await line.say(voice(0.5))
+        line.clock.advance(1)
+        async with asyncio.timeout(30):
+            while len(line.facts) < 3:
+                await asyncio.sleep(0.001)
+
+
+async def test_manual_turns_are_never_ended_by_the_clock() -> None:
+    async with Line(detection=None) as line:
+        await line.say(voice(0.5))
+        line.clock.advance(60)
+        line.ingest.end_silent_turn()
+        assert line.facts == [AudioArrived(0)]

@@ -189,3 +189,12 @@ def test_a_judgement_is_wanted_once_a_pause_and_only_under_semantic_vad() -> Non
     fixed = server_vad()
     feed(fixed, "####......")
     assert not fixed.wants_completeness
+
+
+def test_the_lowest_threshold_still_ends_a_turn() -> None:
+    detector = server_vad(threshold=0.0)
+    silent = [fact for number in range(1, 31) for fact in detector.feed(0.002, number * WINDOW)]
+    assert silent == []
+    voiced = [fact for number in range(31, 41) for fact in detector.feed(0.3, number * WINDOW)]
+    after = [fact for number in range(41, 71) for fact in detector.feed(0.002, number * WINDOW)]
+    assert [type(fact) for fact in (*voiced, *after)] == [SpeechStarted, SpeechPaused, SpeechStopped]

@@ -191,7 +191,8 @@ def user_text(entry: Entry) -> str:
         if isinstance(part, InputText):
             words.append(part.text)
         elif isinstance(part, InputAudio):
-            words.append(entry.transcript or (part.transcript if isinstance(part.transcript, str) else ""))
+            known = part.transcript if isinstance(part.transcript, str) else ""
+            words.append(known if entry.audio_ms is not None else entry.transcript or known)
     return " ".join(word for word in words if word)
 
 

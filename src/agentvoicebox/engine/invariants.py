@@ -148,6 +148,9 @@ class Invariants:
                 self._event_ids.add(effect.event_id)
                 chunk_ms = self._chunks_ms.pop((effect.job_id, effect.sequence), 0.0)
                 self._playback_ends_s = max(self._playback_ends_s, now_s) + chunk_ms / 1000
+            case fx.SendRetrieved(event=event):
+                self._require(Invariant.EVENT_IDS_ARE_UNIQUE, event.event_id not in self._event_ids, event.event_id)
+                self._event_ids.add(event.event_id)
             case fx.OpenJob():
                 self._require(Invariant.A_JOB_IS_OPENED_ONCE, effect.job_id not in self._jobs, effect.job_id)
                 self._jobs[effect.job_id] = True

@@ -22,6 +22,11 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     prompt: str | None = None
     item_audio_id: int | UnsetType = UNSET
 
+    @property
+    def has_item_audio(self) -> bool:
+        """Whether the audio came whole, with an item."""
+        return self.item_audio_id is not UNSET
+
 
 class ToolSpec(msgspec.Struct, frozen=True):
     """A function that the language model may call. `parameters` is a JSON schema."""

@@ -185,11 +185,12 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
         raise InvalidEvent(message, code="invalid_value", param="item_id")
     if event.content_index != 0 and state.rules > rules.FIRST:
         raise InvalidEvent("The item has one part, at index 0.", code="invalid_value", param="content_index")
-    entry.played_ms, entry.is_truncated = min(float(event.audio_end_ms), entry.sent_ms), True
+    entry.played_ms = min(float(event.audio_end_ms), entry.sent_ms)
     transcript = played_text(entry.segment_spans, entry.played_ms)
     if response is not None and response.message is not None and state.rules > rules.FIRST:
         response.message.text = transcript
         answering.end(state, step, response, "cancelled", "client_cancelled")
+    entry.is_truncated = True
     if entry.segment_spans or state.rules > rules.FIRST:
         entry.item = msgspec.structs.replace(entry.item, content=(OutputAudio(transcript=transcript),))
     truncated = ev.ConversationItemTruncated(

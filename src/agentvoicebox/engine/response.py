@@ -33,7 +33,7 @@ AUDIO_TOKEN_MS = 50  # OpenAI counts one token for 50 ms of assistant audio
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text where nobody counts them: four bytes each, which is about right for English."""
+    """Tokens of a text where the provider did not count: four bytes each, which is about right for English."""
     return (len(text.encode(errors="replace")) + 3) // 4
 
 

@@ -5,7 +5,7 @@ under the rules of their time. A change that would give an old log other effects
 the number where it decides.
 
 1: as commit ac382d2 and earlier.
-2: - tool calls are complete when the model has finished; it is told of unknown tools and of arguments that are no JSON object;
+2: - tool calls are complete when the model has finished; it reads which tools are unknown and which arguments are no JSON object;
    - an answer without a word is an apology;
    - a turn that ends while another response runs is answered after it;
    - a response waits for the words of all items that it reads;

@@ -16,7 +16,7 @@ class CallPhase(StrEnum):
     WRITING = "writing"  # the language model writes its arguments
     WRITTEN = "written"  # complete; a server tool with side effects waits here while its turn is uncertain
     CUT_OFF = "cut_off"  # the model was stopped in the middle of it, or wrote no JSON object
-    REFUSED = "refused"  # there is no tool of this name; the model is told
+    REFUSED = "refused"  # there is no tool of this name; the model reads that
     RUNNING = "running"  # a worker runs the server tool
     RETURNED = "returned"  # its result is known
     DETACHED = "detached"  # a side effect that goes on although its response has ended

@@ -87,7 +87,7 @@ def complete_calls(state: State, step: Step, response: LiveResponse, *, is_cut_o
 
 
 def refusals(state: State, response: LiveResponse) -> list[ChatMessage]:
-    """What the model is told of its calls that can't be run."""
+    """What the model reads of its calls that can't be run."""
     known = [tool.name for tool in offered_tools(state, response)]
     answers = []
     for call in response.calls:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FRAMES_PER_S = 400.0  # 20 ms frames are 50 a second; a recording may come eight times as fast as it was spoken
 BURST_S = 2.0  # of frames at that rate
-PING_FRAMES = 8  # as many as one ping counts: each is answered, and nobody needs more than one in some seconds
+PING_FRAMES = 8  # as many as one ping counts: each is answered, and a client needs one in some seconds
 FRAMES_A_TURN = 16  # some 20 µs each
 MAX_FRAGMENTS = 512  # of one message; browsers cut 20 MiB into 160
 LARGE_BYTES = 128 * 1024  # the application gets a longer message in fragments: decoding it whole takes long

@@ -81,6 +81,20 @@ class Detector:
             self._reset_evidence()
         return facts
 
+    def end_turn(self, at_sample: int) -> list[Fact]:
+        """No more audio comes: the open turn, if any, ends at `at_sample` as if silence had come. Returns its facts in order."""
+        gate = self._gate
+        if gate is None or self._turn_start is None:
+            return []
+        paused = [SpeechPaused(gate.voiced_end_sample)] if gate.is_open else []
+        stopped = SpeechStopped(max(at_sample, gate.voiced_end_sample), gate.voiced_end_sample)
+        self.reset(stopped.end_sample)
+        return [*paused, stopped]
+
+    def turn_wait_ms(self) -> float:
+        """How much silence ends the open turn, by the evidence so far."""
+        return self._endpointing.wait_ms(self._evidence)
+
     def set_transcript(self, text: str, speech_end_sample: int | None = None) -> None:
         """Set the recogniser's text up to the present pause. Text of another `speech_end_sample` is stale, and ignored."""
         if self._is_pausing_at(speech_end_sample):

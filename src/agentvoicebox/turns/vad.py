@@ -45,8 +45,8 @@ class SpeechGate:
 
     def configure(self, threshold: float, hangover_ms: float) -> None:
         """Use other values from now on (see `__init__`); an open gate stays open."""
-        self._threshold = threshold
-        self._lower = min(threshold, max(LEAST_THRESHOLD, threshold - HYSTERESIS))
+        self._threshold = max(LEAST_THRESHOLD, threshold)
+        self._lower = max(LEAST_THRESHOLD, threshold - HYSTERESIS)
         self._hangover_ms = hangover_ms
 
     @property

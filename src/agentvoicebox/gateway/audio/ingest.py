@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array, ms_of_samples, to_float
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
@@ -34,6 +35,10 @@ from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 KEPT_S = 120.0  # longest buffer that can be committed, and how far back items can be retrieved; 3.8 MB when full
 FEEDS_A_S = 10  # pieces of a second of audio; resampling a whole one holds the event loop for 1 to 8 ms
 MAX_UNJUDGED_MS = 1_000  # audio that the model has not judged; beyond it the socket is not read
+# The caller is mute when nothing was appended for this long, and for the silence that ends a turn on top. A frame is 20 to 100 ms,
+# and on a bad line it may come a second late.
+MUTE_AFTER_S = 1.0
+MUTE_CHECK_S = 0.1
 JUDGED_SAMPLES = 8 * INPUT_RATE_HZ  # what an end-of-turn model gets
 
 Post = Callable[[inputs.Input], None]
@@ -89,6 +94,9 @@ class Ingest:
         self.arrivals = ArrivalTimes(clock)
         self._backlog = Backlog(clock)
         self._judging: asyncio.Task[None] | None = None
+        self._clock = clock
+        self._appended_s = clock.monotonic_s()
+        self._muting: asyncio.TimerHandle | None = None  # while a turn is open
         self._is_agent_speaking = False
         self._has_announced = False  # manual turns: AudioArrived was posted for the present buffer
         self._window_start = config.start_sample  # of the next window for the model
@@ -132,6 +140,18 @@ class Ingest:
             elif start:
                 await asyncio.sleep(0)  # a long append must not keep the loop from other calls
 
+    async def decode(self, audio: bytes) -> Int16Array:
+        """Audio that is no part of the microphone's, in the session's format, as 16 kHz samples, shape (n,)."""
+        decoder = InputDecoder(self._decoder.input_format, 0)
+        step = decoder.bytes_per_s // FEEDS_A_S
+        pieces = []
+        for start in range(0, len(audio), step):
+            samples = decoder.decode(audio[start : start + step])
+            if samples is not None:
+                pieces.append(samples)
+            await asyncio.sleep(0)
+        return np.concatenate([*pieces, decoder.flush()])
+
     def require_room(self, byte_count: int) -> None:
         """Ask before feeding so many bytes of one event.
 
@@ -163,8 +183,27 @@ class Ingest:
         """The session is over. Idempotent."""
         self._slot.close()
         self._utterances.close_all()
+        if self._muting is not None:
+            self._muting.cancel()
         if self._judging is not None:
             self._judging.cancel()
+
+    def end_silent_turn(self) -> None:
+        """End the open turn when nothing was appended for so long that its caller is mute, or his line sends no silence.
+
+        A timer calls this while a turn is open.
+        """
+        self._muting = None
+        detector = self._detector
+        if detector is None or detector.turn_start_sample is None:
+            return
+        wait_s = MUTE_AFTER_S + detector.turn_wait_ms() / 1000
+        left_s = self._appended_s + wait_s - self._clock.monotonic_s()
+        if left_s > 0 or self._slot.waiting:
+            self._watch_for_mute(max(left_s, MUTE_CHECK_S))
+            return
+        for fact in detector.end_turn(self._judged_sample):
+            self._post_fact(fact)
 
     # -- what the engine wants -----------------------------------------------------------------------------------
 
@@ -228,6 +267,7 @@ class Ingest:
         self._detector.raise_floor(floor_sample)
         if turn is not None and not turn.is_manual:
             self._detector.restore(turn.start_sample, turn.pause_sample, self._judged_sample)
+            self._watch_for_mute(MUTE_AFTER_S)
             if turn.text is not None and turn.pause_sample is not None:
                 self._detector.set_transcript(turn.text, turn.pause_sample)
 
@@ -268,6 +308,7 @@ class Ingest:
         if samples is None:
             return
         self._ring.append(samples)
+        self._appended_s = self._clock.monotonic_s()
         self.arrivals.note(self.position_samples)
         if self._detector is None and not self._has_announced:
             self._announce(start_sample)
@@ -307,6 +348,7 @@ class Ingest:
         match fact:
             case facts.SpeechStarted(start_sample=start_sample):
                 self._turn_posted_at = self.position_samples
+                self._watch_for_mute(MUTE_AFTER_S)
                 self._post(inputs.SpeechStarted(start_sample))
             case facts.SpeechPaused(speech_end_sample=speech_end_sample):
                 self._post(inputs.SpeechPaused(speech_end_sample))
@@ -316,6 +358,10 @@ class Ingest:
             case facts.SpeechStopped(end_sample=end_sample, speech_end_sample=speech_end_sample):
                 self._utterances.turn_ended(end_sample)
                 self._post(inputs.SpeechStopped(end_sample, speech_end_sample))
+
+    def _watch_for_mute(self, after_s: float) -> None:
+        if self._muting is None:
+            self._muting = asyncio.get_running_loop().call_later(after_s, self.end_silent_turn)
 
     def _ask_end_of_turn(self) -> None:
         """Have the end-of-turn model judge the present pause, one at a time."""

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 
 import msgspec
 
+from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.clock import Clock
-from agentvoicebox.engine.effects import Effect, Send, SendAudio
+from agentvoicebox.engine.effects import Effect, Send, SendAudio, SendRetrieved
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
+from agentvoicebox.gateway.audio.item_encoder import with_audio
 from agentvoicebox.gateway.audio.output_audio_encoder import OutputAudioEncoder
 from agentvoicebox.gateway.audio.playback_clock import PlaybackClock
 from agentvoicebox.gateway.call.missed_effects import missed_effects, position_of
 from agentvoicebox.gateway.call.replay import RestoredSession
 from agentvoicebox.gateway.call.restore_point import RestorePoint
 from agentvoicebox.gateway.call.socket import Writer
+from agentvoicebox.resilience.token_bucket import TokenBucket
 from agentvoicebox.telemetry.metrics import Metrics
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.wire.server_events import (
@@ -28,6 +32,9 @@ from agentvoicebox.wire.server_events import (
 )
 
 PCM_BYTES = 2  # a sample
+# Seconds of audio that a client may retrieve: encoding a minute takes a thread some 100 ms.
+RETRIEVED_PER_S = 2.0
+RETRIEVED_BURST_S = 120.0
 
 
 class ClientOutput:
@@ -66,6 +73,7 @@ class ClientOutput:
         self._resume_token = resume_token
         self._metrics = metrics
         self._clock = clock
+        self._retrievals = TokenBucket(RETRIEVED_PER_S, RETRIEVED_BURST_S)
 
     def send(self, event: ServerEvent) -> None:
         """Send an event of the engine, and do what follows from it."""
@@ -99,6 +107,14 @@ class ClientOutput:
         self._playback.play(len(pcm) // PCM_BYTES)
         self._first_output_sent(effect.response_id)
 
+    def send_retrieved(self, effect: SendRetrieved, samples: Int16Array) -> None:
+        """Send an item with its audio, 16 kHz samples, shape (n,); without it when a client asks for more than it may."""
+        audio_s = len(samples) / INPUT_RATE_HZ
+        if not len(samples) or self._retrievals.take(self._clock.monotonic_s(), audio_s):
+            self._writer.send(effect.event)
+        else:
+            self._writer.send_later(effect.event.event_id, lambda: with_audio(effect.event, samples, effect.format))
+
     def close(self, code: int, reason: str) -> None:
         """Close the socket after everything sent so far."""
         self._writer.close(code, reason)
@@ -124,7 +140,7 @@ class ClientOutput:
             case Send(event=ResponseOutputAudioDone() as event):
                 tail = self._encoder.tail(event)
                 return [event] if tail is None else [tail, event]
-            case Send(event=event):
+            case Send(event=event) | SendRetrieved(event=event):  # whose audio is gone with the gateway that had it
                 return [event]
             case SendAudio():
                 return [*self._encoder.deltas(effect, chunks.get((effect.job_id, effect.sequence), b""))]

@@ -137,6 +137,7 @@ class Driver:
         if engine.is_closed:
             return []
         posted = self._bounded(engine, posted)
+        self._executor.hold_item_audio(posted.item_audio)
         now_s = self.now_s
         effects = engine.receive(posted.given, now_s)
         self._log.append(now_s, posted.given)

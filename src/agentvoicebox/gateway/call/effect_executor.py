@@ -4,8 +4,9 @@ First `apply`: jobs, cancels, marks in the caller's audio, records. Then, once t
 them, `emit`: what the client sees. So no client ever sees an event that a restored session would not know of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.engine.effects import (
     CancelJob,
     Close,
@@ -17,9 +18,11 @@ from agentvoicebox.engine.effects import (
     ProbeUtterance,
     Send,
     SendAudio,
+    SendRetrieved,
     SetInputFormat,
     SetTurnDetection,
 )
+from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.client_output import ClientOutput
@@ -37,12 +40,19 @@ class EffectExecutor:
         self._output = output
         self._input_audio = input_audio
         self._chunks = chunks
+        self._item_audio: dict[int, Int16Array] = {}
+
+    def hold_item_audio(self, item_audio: Mapping[int, Int16Array]) -> None:
+        """An input of the present batch came with this audio, by id: 16 kHz samples, for the jobs that it opens."""
+        self._item_audio |= item_audio
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Do what concerns jobs, records and the caller's audio."""
         persists: list[Persist] = []
         for effect in effects:
             match effect:
+                case OpenJob(job_id=job_id, request=Transcribe(item_audio_id=int(audio_id)) as request):
+                    self._jobs.open_with_audio(job_id, request, self._item_audio.get(audio_id))
                 case OpenJob(job_id=job_id, request=request):
                     self._jobs.open(job_id, request)
                 case CancelJob(job_id=job_id):
@@ -61,8 +71,9 @@ class EffectExecutor:
                     persists.append(effect)
                 case Send(event=ResponseCreated(response=response)):
                     self._chunks.response_created(response.id)
-                case Send() | SendAudio() | Close():
+                case Send() | SendAudio() | SendRetrieved() | Close():
                     pass  # for `emit`
+        self._item_audio.clear()
         if persists:
             self._jobs.record(persists)
 
@@ -74,6 +85,9 @@ class EffectExecutor:
                     self._output.send(event)
                 case SendAudio():
                     self._output.send_audio(effect)
+                case SendRetrieved(start_sample=start_sample, end_sample=end_sample):
+                    audio = self._input_audio.audio_between(start_sample, end_sample)
+                    self._output.send_retrieved(effect, audio)
                 case Close(code=code, reason=reason):
                     self._output.close(code, reason)
                 case _:

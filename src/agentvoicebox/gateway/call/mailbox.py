@@ -1,9 +1,11 @@
 """Everything that happens to a session, in one queue: the only way to its engine."""
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import Input
@@ -20,12 +22,14 @@ class PostedInput(msgspec.Struct, frozen=True):
         posted_s: monotonic time.
         record: the worker's record that it came from, or None.
         client_event: the type of the client's event that it came from; empty: none.
+        item_audio: 16 kHz samples of its items that came with audio, by id (`call/item_audio`).
     """
 
     given: Input
     posted_s: float
     record: JobResult | None = None
     client_event: str = ""
+    item_audio: Mapping[int, Int16Array] = {}
 
 
 class Mailbox:
@@ -52,12 +56,19 @@ class Mailbox:
         """Add an input that can't wait: a fact of the turn detector, an end."""
         self._add(PostedInput(given, self._clock.monotonic_s()))
 
-    async def offer(self, given: Input, *, client_event: str = "", record: JobResult | None = None) -> None:
+    async def offer(
+        self,
+        given: Input,
+        *,
+        client_event: str = "",
+        record: JobResult | None = None,
+        item_audio: Mapping[int, Int16Array] = {},
+    ) -> None:
         """Add an input of the client or of a worker, once there is room."""
         posted_s = self._clock.monotonic_s()
         self.has_client_event = self.has_client_event or bool(client_event)
         await self._has_room.wait()
-        self._add(PostedInput(given, posted_s, record, client_event))
+        self._add(PostedInput(given, posted_s, record, client_event, item_audio))
 
     def wake(self) -> None:
         """Let `next_batch` return, even without inputs."""

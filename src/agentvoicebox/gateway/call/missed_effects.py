@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
-from agentvoicebox.engine.effects import Effect, Send, SendAudio
+from agentvoicebox.engine.effects import Effect, Send, SendAudio, SendRetrieved
 
 
 def position_of(effects: Sequence[Effect], event_id: str) -> int | None:
     """Index of the effect that made the event of this id; None when none of these did."""
     for index, effect in enumerate(effects):
         match effect:
-            case Send(event=event) if event_id in (event.event_id, f"{event.event_id}_tail"):
+            case Send(event=event) | SendRetrieved(event=event) if event_id in (
+                event.event_id,
+                f"{event.event_id}_tail",
+            ):
                 return index
             case SendAudio(event_id=first) if event_id == first or event_id.startswith(f"{first}_"):
                 return index

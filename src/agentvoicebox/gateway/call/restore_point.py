@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agentvoicebox.audio.pcm import samples_of_ms
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.effects import EndUtterance, OpenJob, SendAudio
-from agentvoicebox.engine.jobs import JobRequest
+from agentvoicebox.engine.jobs import JobRequest, Transcribe
 from agentvoicebox.engine.turn import Turn
 from agentvoicebox.gateway.admission.handshake import ResumeRequest
 from agentvoicebox.gateway.call.missed_effects import missed_effects
@@ -30,6 +30,7 @@ class RestorePoint:
         reached: of each open utterance, the sample after the last delivered one.
         marks: marks of utterances that the store does not have.
         unclaimed: jobs of the last dispatch that no worker was ever given.
+        lost: recogniser jobs whose audio came with an item, and did not reach the store.
         chunks: synthesised audio by job and sequence.
     """
 
@@ -37,6 +38,7 @@ class RestorePoint:
     reached: dict[str, int] = field(default_factory=dict)
     marks: list[AppendAudio] = field(default_factory=list)
     unclaimed: dict[str, JobRequest] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
     chunks: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
 
@@ -49,6 +51,7 @@ async def find_restore_point(
     if buffer.turn is not None and buffer.turn.failure is None:
         await _find_open_turn(broker, session, buffer.turn, point)
     point.marks += await _missing_ends(broker, session, restored)
+    point.lost = await _lost_item_audio(broker, session, restored)
     point.start_sample = _whole_ms(point.start_sample, resume)
     point.unclaimed = await _unclaimed_jobs(broker, session, restored)
     point.chunks = await _chunks(broker, session, restored, resume)
@@ -77,6 +80,20 @@ async def _missing_ends(broker: Broker, session: SessionRef, restored: RestoredS
             mark = AudioEntry("end", effect.speech_end_sample, end_sample=effect.end_sample)
             missing.append(AppendAudio(session, effect.job_id, mark))
     return missing
+
+
+async def _lost_item_audio(broker: Broker, session: SessionRef, restored: RestoredSession) -> list[str]:
+    """Jobs of the last dispatch that wait for audio which only the former gateway had."""
+    lost = []
+    for effect in restored.recent:
+        match effect:
+            case OpenJob(job_id=job_id, request=Transcribe() as request) if request.has_item_audio:
+                is_owed = job_id in restored.engine.state.buffer.owed
+                if is_owed and not any(each.mark == "end" for each in await broker.delivered(session, job_id)):
+                    lost.append(job_id)
+            case _:
+                pass
+    return lost
 
 
 async def _unclaimed_jobs(broker: Broker, session: SessionRef, restored: RestoredSession) -> dict[str, JobRequest]:

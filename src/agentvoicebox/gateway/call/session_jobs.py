@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist, SendAudio
 from agentvoicebox.engine.inputs import JobFailed
@@ -14,6 +15,7 @@ from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.admission.service_health import MODE_OF
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
 from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.item_audio import entries
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.call.outbox import Outbox
@@ -97,7 +99,7 @@ class SessionJobs:
         if refusal is None:
             self._put_job(job_id, kind, payload)
         match request:
-            case Transcribe(start_sample=start_sample):
+            case Transcribe(start_sample=start_sample) if not request.has_item_audio:
                 self._input_audio.open_utterance(job_id, start_sample)
             case Generate(response_id=response_id):
                 self._chunks.generation_started(response_id)
@@ -108,6 +110,22 @@ class SessionJobs:
         if refusal is not None:
             self._close_failed(job_id)
             self._mailbox.post(JobFailed(job_id, refusal.code or "", refusal.message))
+
+    def open_with_audio(self, job_id: str, request: Transcribe, samples: Int16Array | None) -> None:
+        """Give a recogniser an utterance whose audio came with an item. None: another gateway had it, and is gone."""
+        if samples is None:
+            self._open_jobs.opened(job_id, request, self._clock.monotonic_s())
+            self._fail_without_audio(job_id)
+            return
+        self.open(job_id, request)
+        if job_id in self._open_jobs:
+            for entry in entries(samples):
+                self._outbox.put_audio(job_id, entry)
+            self._open_jobs.utterance_ended(job_id, self._clock.monotonic_s())
+
+    def _fail_without_audio(self, job_id: str) -> None:
+        self._close_failed(job_id)
+        self._mailbox.post(JobFailed(job_id, "audio_lost", "the item's audio was lost with its gateway; send it again"))
 
     def cancel(self, job_id: str) -> None:
         """Stop a job. Unknown ids are ignored."""
@@ -191,6 +209,9 @@ class SessionJobs:
         for job_id, request in point.unclaimed.items():
             self._submit(job_id, kind_of(request), request)
         self._outbox.put(*point.marks)
+        for job_id in point.lost:
+            self._outbox.put(Cancel(job_id, JobKind.STT, self._session))
+            self._fail_without_audio(job_id)
         kinds = {each.job_id: kind_of(each.request) for each in restored.effects if isinstance(each, OpenJob)}
         for effect in restored.recent:
             if isinstance(effect, CancelJob) and effect.job_id in kinds:

@@ -8,16 +8,20 @@ slow to be served and the connection closes. Control events are never dropped.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.audio.ingest import Ingest
+from agentvoicebox.gateway.call.item_audio import without_audio
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.gateway.pace import ReadingPace
@@ -61,7 +65,7 @@ class Writer:
         self._websocket = websocket
         self._dialect = dialect
         self.on_slow: Callable[[], None] = _ignore
-        self._frames: list[bytes] = []
+        self._frames: list[bytes | Callable[[], bytes]] = []  # a function makes its frame, in a thread
         self._bytes = 0
         self._has_some = LightEvent()
         self._has_room = LightEvent()
@@ -79,6 +83,17 @@ class Writer:
         for frame in encode_for(self._dialect, event):
             self._frames.append(frame)
             self._bytes += len(frame)
+        self._queued()
+
+    def send_later(self, event_id: str, make: Callable[[], ServerEvent]) -> None:
+        """Queue an event that is made in a thread when its turn comes."""
+        if self._is_gone or self._close is not None:
+            return
+        self.last_event_id = event_id
+        self._frames.append(lambda: b"\n".join(encode_for(self._dialect, make())))
+        self._queued()
+
+    def _queued(self) -> None:
         if self._bytes > LIMIT_BYTES:
             self.close(POLICY_VIOLATION, SLOW_READER)
             self._drop_frames()
@@ -108,7 +123,12 @@ class Writer:
             while True:
                 await self._has_some.wait()
                 while self._frames:
-                    await self._write(self._frames.pop(0))
+                    frame = self._frames.pop(0)
+                    if not isinstance(frame, bytes):
+                        frame = await asyncio.to_thread(frame)
+                        self._bytes += len(frame)
+                    if frame:
+                        await self._write(frame)
                 if self._close is not None:
                     code, reason = self._close
                     async with asyncio.timeout(FLUSH_S):
@@ -165,6 +185,7 @@ class Reader:
         self._mailbox = mailbox
         self._outbox = outbox
         self._metrics = metrics
+        self._audio_ids = itertools.count()
         self.left_code: int | None = None
 
     async def run(self) -> None:
@@ -218,8 +239,10 @@ class Reader:
     async def _pass_on(self, event: ClientEvent, size: int) -> None:
         kind = str(type(event).__struct_config__.tag)
         await self._wait_for_turn(size, RESPONSE_EVENTS if isinstance(event, ResponseCreate) else 1)
+        taken = await without_audio(event, self._input_audio, self._audio_ids)
         await self._input_audio.drain()
-        await self._offer(ClientEventReceived(event, self._input_audio.position_samples), kind, event.event_id)
+        given = ClientEventReceived(taken.event, self._input_audio.position_samples, taken.described or UNSET)
+        await self._offer(given, kind, event.event_id, taken.samples)
 
     async def _reject(self, error: ClientError, size: int) -> None:
         await self._wait_for_turn(size, 1)  # reading what is refused took as long as reading anything
@@ -227,12 +250,18 @@ class Reader:
         rejected = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
         await self._offer(rejected, "invalid", error.event_id)
 
-    async def _offer(self, given: Input, kind: str, event_id: str | None) -> None:
+    async def _offer(
+        self,
+        given: Input,
+        kind: str,
+        event_id: str | None,
+        item_audio: Mapping[int, Int16Array] = {},
+    ) -> None:
         try:
             await self._quota.take()
         except RateLimited as refusal:
             given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
-        await self._mailbox.offer(given, client_event=kind)
+        await self._mailbox.offer(given, client_event=kind, item_audio=item_audio)
 
     async def _wait_for_turn(self, size: int, events: int) -> None:
         """Keep to the client's rate. `size`: of its event, in characters or bytes; `events`: as how many it counts."""
