@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from agentvoicebox.engine import answering, listening, segment_queue, tool_calls
+from agentvoicebox.engine import answering, listening, requests, segment_queue, tool_calls
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.conversation import Conversation
@@ -22,12 +22,13 @@ from agentvoicebox.engine.state import State
 from agentvoicebox.engine.tool_call import CallPhase
 from agentvoicebox.engine.turn import TurnEvent
 from agentvoicebox.wire import server_events as ev
-from tests.kit.world import World
+from agentvoicebox.wire.items import OutputAudio
+from tests.kit.world import MODES, World
 
 Script = list[tuple[int, int, int]]
 
 SPEAK, PAUSE, TRANSCRIBE, GENERATE, CALL, CHUNK, TOOL, WAIT = 0, 1, 2, 3, 4, 5, 7, 9
-COMMIT, CREATE, CANCEL, BESIDE = 10, 12, 13, 18
+COMMIT, CREATE, CANCEL, TRUNCATE, BESIDE, ODD_CALL = 10, 12, 13, 15, 18, 23
 LOOKING_UP, BOOKING, BOOKING_GOES_ON = 4, 2, 3  # of CALL: the model books and waits for the result; books and writes on
 
 A_LONG_CALL: Script = [
@@ -40,6 +41,10 @@ TWO_CALLS: Script = [(CREATE, 0, 0), (CALL, 0, BOOKING_GOES_ON), (CALL, 0, LOOKI
 SPECULATED: Script = [(SPEAK, 3, 0), (PAUSE, 0, 0), (TRANSCRIBE, 0, 2), (CALL, 0, BOOKING), (PAUSE, 0, 0), (TOOL, 0, 0)]
 RESUMED: Script = [(SPEAK, 3, 0), (PAUSE, 0, 0), (TRANSCRIBE, 0, 2), (SPEAK, 3, 0), (PAUSE, 0, 0), (PAUSE, 0, 0)]
 FAST: Script = [(CREATE, 0, 0), (GENERATE, 0, 3), *[(CHUNK, 1, 9)] * 12, (CHUNK, 0, 9), (CHUNK, 1, 9), (CHUNK, 0, 9)]
+COUGH: Script = [(SPEAK, 3, 0), (PAUSE, 0, 0), (PAUSE, 0, 0), (TRANSCRIBE, 0, 0)]
+TURN_DURING_AN_ANSWER: Script = [
+    (CREATE, 0, 0), (SPEAK, 3, 0), (PAUSE, 0, 0), (PAUSE, 0, 0), (TRANSCRIBE, 0, 2), (GENERATE, 0, 1), (CHUNK, 0, 4),
+]  # fmt: skip
 
 
 class Fault(NamedTuple):
@@ -176,6 +181,10 @@ def _runs_calls_again(state: Any, step: Any, response: Any, original: Any = tool
             call.phase = CallPhase.WRITTEN
 
 
+def _forgets_who_waits(state: State, step: Any) -> None:
+    state.unanswered = []
+
+
 def _is_transcription(effect: fx.Effect) -> bool:
     return isinstance(effect, fx.OpenJob) and isinstance(effect.request, Transcribe)
 
@@ -276,4 +285,20 @@ FAULTS = (
     Fault(
         "acts on speculation", Invariant.SPECULATION_HAS_NO_SIDE_EFFECTS,
         tool_calls, "run_tools", _acts_on_speculation, SPECULATED, mode=0),
+    Fault(
+        "drops a turn that ends during an answer", Invariant.THE_WORDS_OF_A_TURN_ARE_READ,
+        answering, "answer_waiting_turn", _forgets_who_waits, TURN_DURING_AN_ANSWER, mode=1),
+    Fault(
+        "answers a cough", Invariant.NOTHING_IS_ANSWERED_THAT_WAS_NOT_SAID,
+        answering, "_is_wordless", lambda *_: False, COUGH, mode=len(MODES)),
+    Fault(
+        "takes half a call for whole", Invariant.A_COMPLETED_CALL_HAS_A_JSON_OBJECT,
+        tool_calls, "is_json_object", lambda _: True, [(CREATE, 0, 0), (ODD_CALL, 1, 1)]),
+    Fault(
+        "acknowledges a truncation and keeps the words", Invariant.A_TRUNCATED_ITEM_IS_CUT_EVERYWHERE,
+        requests, "OutputAudio", lambda transcript: OutputAudio(transcript="All of it."),
+        [*TYPED, (TRUNCATE, 1, 2)]),
+    Fault(
+        "ends without a word", Invariant.A_COMPLETED_RESPONSE_SAYS_SOMETHING,
+        LiveResponse, "has_words", True, [(CREATE, 0, 0), *[(ODD_CALL, 2, 6)] * tool_calls.MAX_GENERATIONS]),
 )  # fmt: skip

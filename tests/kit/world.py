@@ -10,7 +10,7 @@ from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
-from agentvoicebox.wire.items import FunctionCallOutputItem, InputText, MessageItem
+from agentvoicebox.wire.items import FunctionCallOutputItem, InputAudio, InputText, ItemReference, MessageItem
 from agentvoicebox.wire.session_config import TurnDetection
 from tests.kit.conversation import BOOK, LOOKUP, Talk
 
@@ -28,7 +28,12 @@ class World:
     """Plays one random session. `step` never raises unless the engine or a checker does."""
 
     def __init__(self, mode: int, *, transcription: bool, on_step: Callable[..., None]) -> None:
-        self.talk = Talk(turn_detection=MODES[mode % len(MODES)], transcription=transcription, client_tool="open_door")
+        self.talk = Talk(
+            turn_detection=MODES[mode % len(MODES)],
+            transcription=transcription,
+            client_tool="open_door",
+            answers_noise=mode < len(MODES),
+        )
         self.position = 0
         self.is_speaking = False
         self.pause: int | None = None
@@ -40,6 +45,7 @@ class World:
             self.speak, self.pause_or_stop, self.transcribe, self.generate, self.call, self.chunk, self.say_all, self.tool,
             self.fail, self.wait, self.commit, self.clear, self.create, self.cancel, self.item, self.truncate,
             self.delete, self.update, self.beside, self.output, self.ask, self.answer, self.change_mode,
+            self.odd_call, self.spoken_item, self.own_input,
         )  # fmt: skip
 
     def step(self, move: int, a: int, b: int) -> None:
@@ -150,6 +156,17 @@ class World:
             if b % 3:
                 self.give(i.Generated(job.job_id, "tool_calls", 9, 4))
 
+    def odd_call(self, a: int, b: int) -> None:
+        """Calls as the worst of models write them: interleaved, cut, without arguments, of tools that do not exist."""
+        job = self._job("generate", a)
+        if job is not None:
+            first, names = len(self.talk.inputs), (LOOKUP, "open_door", "look_further", BOOK)
+            for index, name in enumerate((names[a % 4], names[b % 4])):
+                self.give(i.ToolCallDelta(job.job_id, first + index, name, ("", '{"a":', "[")[(a + b) % 3]))
+            for index in range(2):
+                self.give(i.ToolCallDelta(job.job_id, first + index, None, ("1}", "", "{}")[a % 3]))
+            self.give(i.Generated(job.job_id, ("tool_calls", "stop", "length")[b % 3], 9, 4, b % 2))
+
     def chunk(self, a: int, b: int) -> None:
         job = self._job("speak", a)
         if job is not None:
@@ -192,6 +209,21 @@ class World:
     def item(self, a: int, b: int) -> None:
         item = MessageItem(role="user", content=(InputText(text=WORDS[a % 4]),))
         self.client(ce.ConversationItemCreate(item=item, previous_item_id=(None, "root", self._any_item(b))[b % 3]))
+
+    def spoken_item(self, a: int, b: int) -> None:
+        """An item that comes with its audio."""
+        item = MessageItem(role="user", content=(InputText(text=WORDS[b % 4]), InputAudio()))
+        event = ce.ConversationItemCreate(item=item)
+        self.give(i.ClientEventReceived(event, self.position, (i.ItemAudio(0, a, 1_600 * (a + 1)),)))
+
+    def own_input(self, a: int, b: int) -> None:
+        """A response that reads what the client chooses."""
+        spoken = MessageItem(role="user", content=(InputAudio(),))
+        given = (ItemReference(id=self._any_item(a)), spoken)
+        options = ce.ResponseOptions(conversation=("none", "auto")[a % 2], input=given[b % 2 :])
+        event = ce.ResponseCreate(response=options)
+        audio = i.ItemAudio(len(given[b % 2 :]) - 1, b, 16_000)
+        self.give(i.ClientEventReceived(event, self.position, (audio,)))
 
     def output(self, a: int, b: int) -> None:
         calls = [e.item.call_id for e in self.talk.engine.state.conversation.entries if hasattr(e.item, "call_id")]

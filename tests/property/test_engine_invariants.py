@@ -12,9 +12,9 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.invariants import Invariant, InvariantViolation
 from agentvoicebox.engine.session import Engine
 
-MOVES = 23
+MOVES = 26
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)
-MODE = st.integers(0, len(MODES) - 1)
+MODE = st.integers(0, 2 * len(MODES) - 1)
 
 
 def play(mode: int, script: list[tuple[int, int, int]], transcription: bool) -> World:

@@ -64,17 +64,11 @@ def start(
     if response.is_default:
         state.idle_at_s = None
         if not response.is_provisional:
-            _settle_turns(state, response)
+            response.interruption, state.interruption = state.interruption, None
     created = response.to_wire(state.conversation_id)
     send(response, step, ev.ResponseCreated(event_id=step.event_id(), response=created))
     generate_when_ready(state, step, response)
     return response
-
-
-def _settle_turns(state: State, response: LiveResponse) -> None:
-    """A response of the conversation reads all turns so far; the answer that the latest one cut is its concern now."""
-    state.unanswered_item_id = None
-    response.interruption, state.interruption = state.interruption, None
 
 
 def generate_when_ready(state: State, step: Step, response: LiveResponse) -> None:
@@ -89,9 +83,15 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
     response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
     visible = [entry for entry in entries if not entry.is_hidden]
     failure = visible[-1].failure if waits and visible else None
+    is_wordless = _is_wordless(state, response)
+    if response.is_default and response.input is None and not response.is_provisional:
+        if failure is None:
+            state.unanswered = []
+        else:
+            response.given_up = tuple(state.unanswered)
     if failure is not None:  # without the text a model would answer the previous line again
         fail(state, step, response, *failure, apology=NOT_UNDERSTOOD)
-    elif _is_wordless(state, response):
+    elif is_wordless:
         _go_on_after_noise(state, step, response)
     else:
         _generate(state, step, response)
@@ -106,11 +106,11 @@ def _entries_to_read(state: State, response: LiveResponse) -> list[Entry]:
 
 
 def _is_wordless(state: State, response: LiveResponse) -> bool:
-    """Whether the turn that began a response was a cough or a hum: nothing to answer, unless the agent wants to."""
+    """Whether the turns that a response answers were coughs and hums: nothing to answer, unless the agent wants to."""
     if response.turn_item_id is None or state.agent.answers_noise is not False:
         return False
-    entry = state.conversation.find(response.turn_item_id)
-    return entry is not None and entry.transcript == ""
+    turns = (state.conversation.find(item_id) for item_id in state.unanswered)
+    return not any(entry is not None and entry.transcript for entry in turns)
 
 
 def _go_on_after_noise(state: State, step: Step, response: LiveResponse) -> None:
@@ -277,7 +277,7 @@ def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
 def release(state: State, step: Step, response: LiveResponse) -> None:
     """The turn is over: emit the withheld effects in their order, and go on as a certain response."""
     held, response.held, response.question_item_id = response.held or [], None, None
-    _settle_turns(state, response)
+    state.unanswered, state.interruption = [], None
     for entry in state.conversation.entries:
         if entry.response_id == response.id:
             entry.is_provisional = False
@@ -332,6 +332,8 @@ def end(
         _remove_unanswered_calls(state, response)
         state.conversation.move_behind_calls(response.id)
         _schedule_idle_timeout(state, step)
+    if status == "failed":
+        state.unanswered = [item_id for item_id in state.unanswered if item_id not in response.given_up]
     del state.responses[response.id]
     final = response.to_wire(state.conversation_id, status, reason)
     send(response, step, ev.ResponseDone(event_id=step.event_id(), response=final))
@@ -342,9 +344,9 @@ def end(
 
 def answer_waiting_turn(state: State, step: Step) -> None:
     """Answer the turn that ended while another response ran, unless the caller is speaking again."""
-    item_id = state.unanswered_item_id
-    if item_id is not None and state.buffer.turn is None and state.active is None:
-        start(state, step, state.config, turn_item_id=item_id)
+    waiting = [item_id for item_id in state.unanswered if state.conversation.find(item_id) is not None]
+    if waiting and state.buffer.turn is None and state.active is None:
+        start(state, step, state.config, turn_item_id=waiting[-1])
 
 
 def _close_message(

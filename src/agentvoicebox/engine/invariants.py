@@ -7,13 +7,16 @@ from enum import StrEnum
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
-from agentvoicebox.engine.jobs import CallTool, Synthesise
+from agentvoicebox.engine import rules
+from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
+from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise
 from agentvoicebox.engine.playout import samples_ms
 from agentvoicebox.engine.segment_queue import AHEAD_MS, TOLERANCE_MS
 from agentvoicebox.engine.session import Engine
-from agentvoicebox.engine.tool_calls import OUTCOME_UNKNOWN
+from agentvoicebox.engine.tool_calls import OUTCOME_UNKNOWN, is_json_object
 from agentvoicebox.wire import server_events as ev
-from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem
+from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem, OutputAudio
+from agentvoicebox.wire.response import Response
 
 Content = (
     ev.ResponseOutputItemAdded
@@ -66,6 +69,11 @@ class Invariant(StrEnum):
     A_RELEASED_RESPONSE_ANSWERS_THE_PAUSE_THAT_ENDED_ITS_TURN = (
         "a released response answers the pause that ended its turn"
     )
+    THE_WORDS_OF_A_TURN_ARE_READ = "the words of a turn are read"
+    NOTHING_IS_ANSWERED_THAT_WAS_NOT_SAID = "nothing is answered that was not said"
+    A_COMPLETED_CALL_HAS_A_JSON_OBJECT = "a completed call has a json object"
+    A_TRUNCATED_ITEM_IS_CUT_EVERYWHERE = "a truncated item is cut everywhere"
+    A_COMPLETED_RESPONSE_SAYS_SOMETHING = "a completed response says something"
 
 
 class InvariantViolation(AssertionError):
@@ -102,6 +110,8 @@ class Invariants:
         self._chunks_ms: dict[tuple[str, int], float] = {}  # chunks that are not sent, by (job id, sequence)
         self._playback_ends_s = 0.0
         self._synthesis: dict[str, str] = {}  # open synthesis job → response id
+        self._read: dict[str, set[str]] = {}  # response → user items with words that its first generation read
+        self._owed: set[str] = set()  # turns that ended with an answer due, and that no response has read or given up
         self._is_closed = False
 
     def check(self, engine: Engine, given: i.Input | None, effects: list[fx.Effect], now_s: float) -> None:
@@ -127,6 +137,7 @@ class Invariants:
         for effect in effects:
             self._require(Invariant.NOTHING_FOLLOWS_CLOSE, not self._is_closed)
             self._check_effect(engine, given, effect, now_s)
+        self._check_words(engine, given)
         self._record_prepared(engine, given)
         self._check_state(engine, given, now_s)
 
@@ -158,6 +169,8 @@ class Invariants:
                     self._check_tool(engine, effect.job_id, effect.request)
                 elif isinstance(effect.request, Synthesise):
                     self._check_credit(effect.job_id, effect.request, now_s)
+                elif isinstance(effect.request, Generate):
+                    self._check_generation(engine, effect.request)
             case fx.CancelJob():
                 is_side_effect = effect.job_id in self._side_effects
                 self._require(
@@ -193,6 +206,36 @@ class Invariants:
         has_credit = unplayed_ms <= AHEAD_MS + 2 * TOLERANCE_MS
         self._require(Invariant.A_SECOND_SEGMENT_IS_BEGUN_ONLY_WITH_CREDIT, has_credit or not is_second, unplayed_ms)
         self._synthesis[job_id] = request.response_id
+
+    def _check_generation(self, engine: Engine, request: Generate) -> None:
+        """The first generation of a response in the conversation: what it reads, and that there is something to answer."""
+        state = engine.state
+        response = state.responses.get(request.response_id)
+        if response is None or not response.is_default or request.response_id in self._read:
+            return
+        known = {entry.item.id for entry in state.conversation.entries if _has_words(entry)}
+        if state.rules > rules.FIRST and response.turn_item_id and state.agent.answers_noise is False:
+            before = set().union(*(ids for key, ids in self._read.items() if key in self._of_conversation))
+            is_asked_again = response.interruption is not None and response.interruption.is_unwritten
+            self._require(
+                Invariant.NOTHING_IS_ANSWERED_THAT_WAS_NOT_SAID, bool(known - before) or is_asked_again, response.id
+            )
+        self._read[request.response_id] = known if response.input is None else set()
+
+    def _check_words(self, engine: Engine, given: i.Input | None) -> None:
+        """Once no turn is open and no response runs, each turn that was to be answered has been read, or given up openly."""
+        state = engine.state
+        detection = state.config.turn_detection
+        if isinstance(given, i.SpeechStopped) and detection is not None and detection.create_response:
+            turns = [e.item.id for e in state.conversation.entries if e.end_sample == given.end_sample]
+            self._owed |= set(turns if state.config.type == "realtime" and state.rules > rules.FIRST else ())
+        for response_id, ids in self._read.items():
+            if response_id in self._of_conversation:
+                self._owed -= ids
+        with_words = {entry.item.id for entry in state.conversation.entries if _has_words(entry)}
+        unread = self._owed & with_words
+        is_quiet = state.active is None and state.buffer.turn is None and not state.is_closed
+        self._require(Invariant.THE_WORDS_OF_A_TURN_ARE_READ, not (is_quiet and unread), unread)
 
     def _record_prepared(self, engine: Engine, given: i.Input | None) -> None:
         provisional = [r.id for r in engine.state.responses.values() if r.is_provisional]
@@ -252,11 +295,28 @@ class Invariants:
                 self._require(Invariant.EACH_ITEM_ADDED_HAS_ITS_DONE, not open_items, open_items)
                 open_parts = [item for item, owner in self._open_parts.items() if owner == response.id]
                 self._require(Invariant.EACH_PART_ADDED_HAS_ITS_DONE, not open_parts, open_parts)
+                self._check_output(engine, response)
                 del self._live[response.id]
                 self._ended.add(response.id)
             case _ if isinstance(event, Content):
                 self._require(Invariant.NO_CONTENT_OUTSIDE_A_LIVE_RESPONSE, event.response_id in self._live, event)
                 self._check_content(event)
+
+    def _check_output(self, engine: Engine, response: Response) -> None:
+        """Of a response that ends: its calls can be executed, and it says something. One that fails gives its turns up."""
+        if engine.state.rules == rules.FIRST:
+            return
+        is_default = response.conversation_id is not None
+        for item in response.output:
+            if isinstance(item, FunctionCallItem) and item.status == "completed":
+                self._require(Invariant.A_COMPLETED_CALL_HAS_A_JSON_OBJECT, is_json_object(item.arguments), item)
+        if is_default and response.status == "completed" and not response.output:
+            unread = self._owed & {entry.item.id for entry in engine.state.conversation.entries if _has_words(entry)}
+            is_noise = engine.state.agent.answers_noise is False and not unread
+            self._require(Invariant.A_COMPLETED_RESPONSE_SAYS_SOMETHING, is_noise, response.id)
+        reason = None if response.status_details is None else response.status_details.reason
+        if is_default and (response.status == "failed" or reason == "client_cancelled"):
+            self._owed.clear()
 
     def _check_content(self, event: Content) -> None:
         match event:
@@ -292,8 +352,11 @@ class Invariants:
             )
             if isinstance(entry.item, MessageItem) and entry.item.role == "assistant" and entry.response_id:
                 is_live = entry.response_id in state.responses
-                is_idle = entry.item.status != "in_progress" or entry.is_truncated
+                is_excused = entry.is_truncated and state.rules == rules.FIRST
+                is_idle = entry.item.status != "in_progress" or is_excused
                 self._require(Invariant.AN_ITEM_OF_AN_ENDED_RESPONSE_IS_FINAL, is_live or is_idle, entry.item.id)
+            if entry.is_truncated and state.rules > rules.FIRST:
+                self._require(Invariant.A_TRUNCATED_ITEM_IS_CUT_EVERYWHERE, _is_cut(entry), entry.item.id)
         self._check_calls(engine)
         if isinstance(given, i.TimePassed):
             due = engine.deadline()
@@ -316,3 +379,14 @@ class Invariants:
                     entry.item.call_id in outputs,
                     entry.item.call_id,
                 )
+
+
+def _has_words(entry: Entry) -> bool:
+    """Whether an entry is something that a user said or typed."""
+    return isinstance(entry.item, MessageItem) and entry.item.role == "user" and bool(user_text(entry))
+
+
+def _is_cut(entry: Entry) -> bool:
+    """Whether what the client reads of a truncated item is what the model reads."""
+    assert isinstance(entry.item, MessageItem)
+    return entry.item.content == (OutputAudio(transcript=assistant_text(entry)),)

@@ -70,7 +70,7 @@ def interrupt(state: State, step: Step) -> None:
         state.interruption = Interruption(cut_ids) if cut_ids else None
         return
     if active.phase is ResponsePhase.WAITING:  # itself an answer to something that may have been a cough
-        state.interruption = active.interruption or Interruption(is_unwritten=True)
+        state.interruption = active.interruption or Interruption(is_unwritten=active.turn_item_id is None)
     else:
         is_unwritten = active.phase is not ResponsePhase.SPEAKING or active.failure is not None
         state.interruption = Interruption(cut_ids, active.unsent_text(), is_unwritten)
@@ -135,12 +135,11 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
 
 
 def answer_turn(state: State, step: Step, item_id: str) -> None:
-    """Answer a turn: now, or after the running response, unless that one still waits and will read it."""
-    active = state.active
-    if active is None:
+    """Answer a turn: now, or after the running response. One that still waits for words will read this turn's as well."""
+    if state.rules > rules.FIRST:
+        state.unanswered.append(item_id)
+    if state.active is None:
         answering.start(state, step, state.config, turn_item_id=item_id)
-    elif state.rules > rules.FIRST and (active.context is not None or active.input is not None):
-        state.unanswered_item_id = item_id
 
 
 # -- commits ---------------------------------------------------------------------------------------------------------
@@ -158,6 +157,7 @@ def commit(state: State, step: Step, at_sample: int) -> None:
     turn = state.buffer.turn or _open_turn(state, step, state.buffer.start_sample, is_manual=True)
     _commit_turn(state, step, turn, at_sample, at_sample)
     step.emit(DropAudio(at_sample, resets_turn=True))
+    answering.answer_waiting_turn(state, step)
 
 
 def clear(state: State, step: Step, at_sample: int) -> None:

@@ -14,7 +14,7 @@ from agentvoicebox.engine.effects import Persist, SendRetrieved, SetInputFormat,
 from agentvoicebox.engine.inputs import ClientEventReceived, ItemAudio
 from agentvoicebox.engine.outputs import record_item
 from agentvoicebox.engine.playout import played_text
-from agentvoicebox.engine.response import LiveResponse
+from agentvoicebox.engine.response import LiveResponse, ResponsePhase
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.errors import ClientError, InvalidEvent, UnknownItem
@@ -277,4 +277,6 @@ def cancel_response(state: State, step: Step, event: ce.ResponseCancel) -> None:
         raise InvalidEvent(
             "Cancellation failed: no active response found", code="response_cancel_not_active", param="response_id"
         )
+    if response.is_default and response.phase is ResponsePhase.WAITING:
+        state.unanswered = []  # which it was about to answer
     answering.end(state, step, response, "cancelled", "client_cancelled")

@@ -122,6 +122,7 @@ class LiveResponse(msgspec.Struct):
         question_item_id: the provisional item that it answers; None once the turn is certain.
         turn_item_id: the user turn whose end began it; None: the client asked for it, or it was begun by the idle timeout.
         interruption: the answer that this turn cut.
+        given_up: turns that it does not answer, because the text of the last one is missing.
         input: what the client wants read in place of the conversation: ids of its items, and items of its own.
         generations: language model jobs so far.
         failure: why it will end as failed, once its apology is sent.
@@ -147,6 +148,7 @@ class LiveResponse(msgspec.Struct):
     question_item_id: str | None = None
     turn_item_id: str | None = None
     interruption: Interruption | None = None
+    given_up: tuple[str, ...] = ()
     input: list[str | Entry] | None = None
     input_tokens: int = 0
     output_tokens: int = 0

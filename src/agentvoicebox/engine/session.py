@@ -203,7 +203,7 @@ class Engine:
     def _close(self, step: Step, code: int, reason: str) -> None:
         """End the turn and every response, each with its own terminal event, then close."""
         state = self.state
-        state.unanswered_item_id = None
+        state.unanswered = []
         listening.discard_turn(state, step)
         for response in list(state.responses.values()):
             answering.end(state, step, response, "cancelled", "client_cancelled")

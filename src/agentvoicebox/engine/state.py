@@ -44,7 +44,7 @@ class State(msgspec.Struct):
         degraded: which services are down, by the names that the client was sent.
         rules: under which it began; see `engine.rules`.
         interruption: the answer that the open turn cut, if any.
-        unanswered_item_id: the latest turn that ended while a response ran that had not read it; answered after that one.
+        unanswered: turns to which an answer is due, and which no response has read yet, by item id.
     """
 
     config: SessionConfig
@@ -63,7 +63,7 @@ class State(msgspec.Struct):
     degraded: tuple[str, ...] = ()
     rules: int = rules.FIRST
     interruption: Interruption | None = None
-    unanswered_item_id: str | None = None
+    unanswered: list[str] = []
     is_closed: bool = False
 
     def jobs_out(self) -> dict[str, JobKind]:

@@ -35,8 +35,8 @@ from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 KEPT_S = 120.0  # longest buffer that can be committed, and how far back items can be retrieved; 3.8 MB when full
 FEEDS_A_S = 10  # pieces of a second of audio; resampling a whole one holds the event loop for 1 to 8 ms
 MAX_UNJUDGED_MS = 1_000  # audio that the model has not judged; beyond it the socket is not read
-# The caller is mute when nothing was appended for this long, and for the silence that ends a turn on top. A frame is 20 to 100 ms,
-# and on a bad line it may come a second late.
+# The caller is mute when nothing was appended for this long, and for the silence that ends a turn on top. Frames come each 20 to
+# 100 ms, and on a bad line one may be a second late.
 MUTE_AFTER_S = 1.0
 MUTE_CHECK_S = 0.1
 JUDGED_SAMPLES = 8 * INPUT_RATE_HZ  # what an end-of-turn model gets
