@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
 from tests.kit.client import SERVER_VAD, calling
-from tests.kit.gateway import Gateway, Workers, calm, gateway
+from tests.kit.gateway import Gateway, Workers, calm, gateway, says
 from tests.kit.waiting import PATIENCE_S
 from websockets.asyncio.client import connect
 
@@ -39,6 +39,7 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.service_health import BAD_CHECKS, ServiceHealth
 from agentvoicebox.gateway.call import open_jobs, session_jobs, session_start
+from agentvoicebox.gateway.call.effect_executor import EffectExecutor
 from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.http_server import http_connection
 from agentvoicebox.limits.allowance import Allowance
@@ -60,6 +61,7 @@ KEY = "a-key-of-some-length"
 GUARDED = AdmissionConfig((KEY,), wait_s=PATIENCE_S, wrong_credentials=1)
 GUESSED = "too_many_wrong_credentials"
 GONE = "sess_" + "0" * 20
+SPOKEN = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 2_000}]}
 TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "where is my parcel"}]}
 AWAY = "unix:///nowhere/valkey.sock"
 
@@ -306,7 +308,7 @@ async def reach_result(
     code = str(fault.code)
     health = calm(absent_s=0.2 if code.endswith("_unavailable") and code not in PROVIDERS else 60.0)
     patch.setitem(open_jobs.TIMEOUT_S, JobKind.LLM, 0.2 if code == "job_timeout" else 30.0)
-    kinds = [JobKind.TTS] if code not in PROVIDERS else [JobKind.TTS, JobKind.LLM]
+    kinds = [JobKind.TTS, JobKind.LLM] if code in PROVIDERS or code == "empty_answer" else [JobKind.TTS]
     async with (
         serving(redis_url, kinds, health=health, check_interval_s=0.05) as (served, workers),
         calling(served.url()) as client,
@@ -317,7 +319,14 @@ async def reach_result(
             failed = await client.until("conversation.item.input_audio_transcription.failed")
             assert (failed["error"]["type"], failed["error"]["code"]) == ("transcription_error", code)
             return
-        workers.writes = raises(PROVIDERS.get(code, ValueError()))
+        workers.writes = says("") if code == "empty_answer" else raises(PROVIDERS.get(code, ValueError()))
+        if code == "audio_lost":
+            patch.setattr(EffectExecutor, "hold_item_audio", lambda self, audio: None)
+            await client.use(audio={"input": {"transcription": {"model": "whisper-1"}}})
+            await client.send("conversation.item.create", item=SPOKEN)
+            failed = await client.until("conversation.item.input_audio_transcription.failed")
+            assert failed["error"]["code"] == code
+            return
         if code == "conversation_too_long":
             patch.setattr(session_jobs, "MAX_JOB_BYTES", 10)
         if code == "broker_lost":
