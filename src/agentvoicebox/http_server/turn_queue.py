@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from agentvoicebox.resilience.token_bucket import TokenBucket
 
-TURNS_PER_S = 200.0
+TURNS_PER_S = 100.0
 BURST_S = 0.5
 REMEMBERED = 4_096  # sources; then all of them start anew
 
