@@ -1,6 +1,7 @@
 """A caller whose line or gateway is gone comes back, here or elsewhere, and hears the rest: nothing twice, nothing missing."""
 
 import asyncio
+import base64
 import itertools
 from collections.abc import AsyncIterator
 
@@ -24,6 +25,7 @@ from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.errors import SessionTaken
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.gateway.call import session_jobs
 from agentvoicebox.ports.broker import AppendAudio, AppendLog, AudioEntry, Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.log import SessionLog
 
@@ -362,3 +364,23 @@ async def test_a_killed_gateway_costs_a_pause_and_nothing_else(redis_url: str, o
         async with reconnected(other.url(return_query(client)), client) as client:
             await client.until("response.done")
             assert_whole(client, slow)
+
+
+@pytest.mark.requirement("C8")
+async def test_an_item_whose_audio_went_with_its_gateway_is_given_up_openly(
+    served: Gateway, other: Gateway, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with calling(served.url(STARTS)) as client:
+        transcription = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
+        await client.use(output_modalities=["text"], audio=transcription)
+        monkeypatch.setattr(session_jobs, "entries", lambda samples: [])  # the gateway dies before it sends them
+        part = {"type": "input_audio", "audio": base64.b64encode(tone(300)).decode()}
+        await client.send("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+        await client.until("conversation.item.done")
+        await workers.wait_for(JobKind.STT)
+        client.ws.transport.abort()
+    async with reconnected(other.url(return_query(client)), client) as client:
+        failed = await client.until("conversation.item.input_audio_transcription.failed")
+        assert failed["error"]["code"] == "audio_lost"
+        await client.send("response.create")
+        await client.until("response.done")

@@ -200,7 +200,10 @@ async def test_a_message_in_as_many_fragments_as_allowed_is_read(guarded: Gatewa
 
 
 async def test_frames_beyond_the_rate_wait_and_are_all_read(redis_broker: RedisBroker) -> None:
-    async with gateway(redis_broker, pace=ReadingPace(frames_per_s=400.0)) as served, dialled(served, upgrade()) as line:
+    async with (
+        gateway(redis_broker, pace=ReadingPace(frames_per_s=400.0)) as served,
+        dialled(served, upgrade()) as line,
+    ):
         reader, writer = line
         await reader.readuntil(b"session.created")
         began_s = time.monotonic()
