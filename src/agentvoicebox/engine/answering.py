@@ -7,6 +7,7 @@ withheld until `release`, or discarded by `drop`.
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from agentvoicebox.engine import synthesis, tool_calls
 from agentvoicebox.engine.conversation import Conversation
@@ -93,6 +94,8 @@ def _generate(state: State, step: Step, response: LiveResponse) -> None:
         tools=tools,
         tool_choice=tool_calls.tool_choice(response) if tools else "none",
         max_output_tokens=limit if isinstance(limit, int) else None,
+        truncation=UNSET if response.config.truncation == "auto" else response.config.truncation,
+        options=state.agent.language_model_options,
     )
     step.emit(OpenJob(response.llm_job, request))
 

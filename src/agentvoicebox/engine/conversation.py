@@ -5,8 +5,9 @@ entries (calls of server tools) are context for the model and no part of the pro
 """
 
 import msgspec
+from msgspec import UNSET
 
-from agentvoicebox.engine.jobs import ChatMessage, ToolCall
+from agentvoicebox.engine.jobs import ChatMessage, ChatPart, ToolCall
 from agentvoicebox.engine.playout import SegmentSpan, played_text
 from agentvoicebox.wire.items import (
     FunctionCallItem,
@@ -18,6 +19,7 @@ from agentvoicebox.wire.items import (
     MessageItem,
     OutputAudio,
     OutputText,
+    Part,
 )
 
 ROOT = "root"  # previous_item_id of an item that goes to the front
@@ -148,7 +150,7 @@ def chat_messages(entries: list[Entry]) -> tuple[ChatMessage, ...]:
                 if text := assistant_text(entry):
                     messages.append(ChatMessage(role="assistant", text=text))
             case MessageItem():
-                messages.append(ChatMessage(role=item.role, text=user_text(entry), images=_images(item)))
+                messages.append(_user_line(entry, item))
             case FunctionCallItem():
                 call = ToolCall(item.call_id, item.name, item.arguments)
                 last = messages[-1] if messages else None
@@ -164,12 +166,7 @@ def chat_messages(entries: list[Entry]) -> tuple[ChatMessage, ...]:
 def user_text(entry: Entry) -> str:
     """The text of a user's or system's item: typed parts and the transcript of spoken ones."""
     assert isinstance(entry.item, MessageItem)
-    words = []
-    for part in entry.item.content:
-        if isinstance(part, InputText):
-            words.append(part.text)
-        elif isinstance(part, InputAudio):
-            words.append(entry.transcript or (part.transcript if isinstance(part.transcript, str) else ""))
+    words = (_words(entry, part) for part in entry.item.content)
     return " ".join(word for word in words if word)
 
 
@@ -187,5 +184,21 @@ def assistant_text(entry: Entry) -> str:
     return " ".join(word for word in words if word)
 
 
-def _images(item: MessageItem) -> tuple[str, ...]:
-    return tuple(part.image_url for part in item.content if isinstance(part, InputImage))
+def _user_line(entry: Entry, item: MessageItem) -> ChatMessage:
+    images = tuple(part.image_url for part in item.content if isinstance(part, InputImage))
+    parts: list[ChatPart] = []
+    for part in item.content if images else ():
+        if isinstance(part, InputImage):
+            place = sum(each.image is not None for each in parts)
+            parts.append(ChatPart(image=place, detail=part.detail if isinstance(part.detail, str) else ""))
+        elif words := _words(entry, part):
+            parts.append(ChatPart(words))
+    return ChatMessage(item.role, user_text(entry), images=images, parts=tuple(parts) if images else UNSET)
+
+
+def _words(entry: Entry, part: Part) -> str:
+    if isinstance(part, InputText):
+        return part.text
+    if isinstance(part, InputAudio):
+        return entry.transcript or (part.transcript if isinstance(part.transcript, str) else "")
+    return ""

@@ -3,12 +3,14 @@
 Three sources: the client (its events), the detector (facts about its audio, from `turns.facts`), and workers (results of jobs).
 Audio itself is no input: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
 
-The tags stand in stored logs. They never change, also where a class has been renamed.
+The tags stand in stored logs. They never change, also where a class has been renamed. A newer field is UNSET where it does not
+apply, so that an input without it has the same bytes as before.
 """
 
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from agentvoicebox.turns.facts import SpeechPaused as SpeechPaused
 from agentvoicebox.turns.facts import SpeechResumed as SpeechResumed
@@ -28,11 +30,16 @@ class ServerTool(msgspec.Struct, frozen=True):
 
 
 class AgentProfile(msgspec.Struct, frozen=True):
-    """The agent of a session: the part of its file that the engine needs."""
+    """The agent of a session: the part of its file that the engine needs.
+
+    Attributes:
+        language_model_options: additional keys of each request to the model's server.
+    """
 
     name: str
     language_model: str
     server_tools: tuple[ServerTool, ...] = ()
+    language_model_options: dict[str, Any] | UnsetType = UNSET
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -113,12 +120,15 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     Attributes:
         finish_reason: `stop`, `tool_calls`, `length` or `content_filter`.
         input_tokens, output_tokens: as counted or estimated by the provider.
+        left_out: how many messages of the request, from its beginning, were not given to the model, to fit its context;
+            UNSET: none.
     """
 
     job_id: str
     finish_reason: str = "stop"
     input_tokens: int = 0
     output_tokens: int = 0
+    left_out: int | UnsetType = UNSET
 
 
 class AudioSynthesised(msgspec.Struct, frozen=True, tag="spoken"):
