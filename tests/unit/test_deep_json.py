@@ -6,7 +6,7 @@ import pytest
 
 from agentvoicebox.interactions.from_log import code_of
 from agentvoicebox.privacy.masks import masked_json
-from agentvoicebox.providers.llm.chat import is_json_object
+from agentvoicebox.providers.llm.json_text import is_json_object
 from agentvoicebox.tools.schema import Unreadable, decode
 from agentvoicebox_delivery.parcels.tool_result import read
 

@@ -204,6 +204,11 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _result("provider_timeout", "An engine did not answer in time.", "Try again."),
     _result("provider_broke_off", "An engine ended its answer early, repeatedly.", "Try again."),
     _result("bad_provider_answer", "An engine refused, or its answer is invalid.", "See the server's log."),
+    _result(
+        "prompt_too_long",
+        "Instructions and tools alone, or a conversation that may not be truncated, are longer than the model's context.",
+        "Shorten them, or set the session's `truncation` to `auto`.",
+    ),
     _result("internal_error", "Workers failed repeatedly.", "See the server's log."),
     _result("worker_lost", "Each worker that took the job died.", "See the server's log."),
     _result("conversation_too_long", "What a language model would read is beyond 8 MiB.", "Delete items."),
