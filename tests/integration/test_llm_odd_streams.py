@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.kit.chat_server import ChatServer, chat_server, spoken
-from tests.kit.odd_streams import EMPTY, ROWS, THOUGHTS, TOOLS, OddStream
+from tests.kit.odd_stream import TOOLS, OddStream
+from tests.kit.odd_streams import NOTHING_SAID, ROWS
+from tests.kit.odd_texts import THOUGHTS
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
@@ -80,7 +82,7 @@ async def test_each_odd_stream_is_read_as_it_is_meant(server: ChatServer, row: O
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("row", EMPTY, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", NOTHING_SAID, ids=lambda row: row.name)
 async def test_an_empty_answer_is_asked_for_once_more_and_is_then_an_error(server: ChatServer, row: OddStream) -> None:
     server.scripts = [row.script(), spoken("Hello.")]
     assert text_of(await written(model(server))) == "Hello."
@@ -133,7 +135,7 @@ async def test_a_model_whose_server_separates_thoughts_is_not_held(server: ChatS
 @given(st.data())
 def test_after_any_stream_the_answer_ends_and_its_calls_are_whole(data: st.DataObject) -> None:
     """Rows one after the other, cut anywhere, with chunks missing."""
-    rows = data.draw(st.lists(st.sampled_from([*ROWS, *EMPTY]), min_size=1, max_size=4))
+    rows = data.draw(st.lists(st.sampled_from([*ROWS, *NOTHING_SAID]), min_size=1, max_size=4))
     places = data.draw(st.lists(st.integers(0, 50), min_size=1, max_size=5))
     chunks = [piece for row in rows for piece in row.cut(places) if data.draw(st.integers(0, 9))]
     reader = AnswerReader("job_1", [tool.name for tool in TOOLS], begins_inside=data.draw(st.booleans()))

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.ports.language_model import LifeSign
 from agentvoicebox.providers.llm.call_assembly import CallAssembly
-from agentvoicebox.providers.llm.chunk import CallPiece, AnswerChunk, read_chunk
+from agentvoicebox.providers.llm.chunk import AnswerChunk, CallPiece, read_chunk
 from agentvoicebox.providers.llm.surrogates import SurrogateJoiner
 from agentvoicebox.providers.llm.thoughts import ThoughtFilter
 from agentvoicebox.providers.llm.token_estimate import text_tokens

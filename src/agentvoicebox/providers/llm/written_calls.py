@@ -91,7 +91,7 @@ class WrittenCallFilter:
             return ""
         if self._scanner is not None:
             self._scanner = None
-            return self._fence + body
+            return _without_marks(self._fence + body)
         return "" if self._fence else rest
 
     def _read_plain(self, text: str, plain: list[str]) -> str:
@@ -124,7 +124,7 @@ class WrittenCallFilter:
             return text
         body, self._body, self._scanner = self._body, "", None
         if not scanner.is_ended or not self._take(body):
-            plain.append(self._fence + body)
+            plain.append(_without_marks(self._fence + body))
             self._fence = ""
         return text
 
@@ -164,6 +164,12 @@ class WrittenCallFilter:
 def _object_in(pattern: re.Pattern[str], text: str, is_fresh: bool) -> re.Match[str] | None:
     """Where an object may begin; a list only counts at the beginning of an answer."""
     return next((found for found in pattern.finditer(text) if is_fresh or not found.group("list")), None)
+
+
+def _without_marks(text: str) -> str:
+    """Text that looked like an object and is no call, without marked calls in it."""
+    marked = WrittenCallFilter(())
+    return marked.feed(text) + marked.flush()
 
 
 def written_calls(body: str) -> Iterator[WrittenCall]:
