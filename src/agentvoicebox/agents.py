@@ -1,6 +1,6 @@
 """Agents answer calls. Each is one small TOML file; its file name is the agent's name, which clients send as `model`.
 
-    instructions, greeting, language_model, voice, speed, tools or [[tools]], [turn_detection]
+    instructions, greeting, language_model, voice, speed, tools or [[tools]], [turn_detection], [language_model_options]
 
 Defines the format of agent files, and which agent a model name means. Built-in files are in `agent_files/`, more files come with
 agent kits, and a user's file of the same name replaces either. `wire/session_config` handles later changes of a session.
@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import msgspec
+from msgspec import UNSET
 
 from agentvoicebox.engine.inputs import AgentProfile
 from agentvoicebox.errors import ClientError, SettingsError
 from agentvoicebox.kits.registry import Kits, kits_of
 from agentvoicebox.settings import Settings
+from agentvoicebox.settings.language_presets import check_options
 from agentvoicebox.tools.declaration import ToolDeclaration
 from agentvoicebox.tools.definition import Definition
 from agentvoicebox.tools.formats import to_engine
@@ -45,6 +47,8 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         greeting: first sentence of a call, if the client requests a first response; empty: the model chooses it.
         language_model: `openai` for any OpenAI-compatible server, with an optional model after a slash, or a model of a kit;
             empty: the first model of the kit whose tools the agent has, else `openai`.
+        language_model_options: additional keys of each request to the model's server: `temperature`, `reasoning_effort`,
+            `chat_template_kwargs`, …
         voice: a voice of the catalogue or an OpenAI name.
         speed: 0.25 to 1.5.
         tools: tools that the server runs: the name of a kit's tool, or the declaration of a tool that is called over HTTP.
@@ -54,6 +58,7 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     instructions: str
     greeting: str = ""
     language_model: str = ""
+    language_model_options: dict[str, Any] = {}
     voice: str = "alloy"
     speed: float = 1.0
     tools: tuple[str | ToolDeclaration, ...] = ()
@@ -90,6 +95,7 @@ class Agent(AgentFile, frozen=True, kw_only=True):
             language_model=self.language_model,
             server_tools=tuple(to_engine(tool) for tool in self.tool_definitions),
             answers_noise=self.is_rule_based,
+            language_model_options=self.language_model_options or UNSET,
         )
 
     def session(self, *, session_id: str, model: str, expires_at: int) -> SessionConfig:
@@ -184,6 +190,10 @@ def _read(path: Path, kits: Kits) -> Agent:
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
     language_model = file.language_model or _language_model(file, kits)
+    try:
+        check_options(file.language_model_options)
+    except ValueError as error:
+        raise ValueError(f"language_model_options: {error}") from error
     agent = Agent(
         **{**msgspec.structs.asdict(file), "language_model": language_model},
         name=path.stem,

@@ -166,6 +166,12 @@ class BadProviderAnswer(ProviderError):
     code = "bad_provider_answer"
 
 
+class PromptTooLong(ProviderError):
+    """The prompt is longer than the model's context, although all that may be left out of it is."""
+
+    code = "prompt_too_long"
+
+
 class InfrastructureError(AgentVoiceBoxError):
     """A server that this system depends on is away."""
 

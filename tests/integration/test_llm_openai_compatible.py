@@ -60,7 +60,9 @@ async def test_a_tool_call_streams_in_pieces(server: ChatServer, llm: OpenAIComp
     calls = [delta for delta in got if isinstance(delta, ToolCallDelta)]
     assert calls[0].name == "get_delivery_status" and [each.name for each in calls[1:]] == [None, None]
     assert json.loads("".join(each.arguments for each in calls)) == {"tracking_id": "PKG004"}
-    assert got[-1] == Generated("job_1", "tool_calls", 0, 3)
+    end = got[-1]
+    assert isinstance(end, Generated) and end.finish_reason == "tool_calls"
+    assert end.input_tokens > 10 and end.output_tokens > 5, "estimated: the server counts nothing"
     assert server.asked[0]["tool_choice"]["function"]["name"] == "get_delivery_status"
 
 

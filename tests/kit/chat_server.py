@@ -1,9 +1,12 @@
-"""A real HTTP server that speaks OpenAI's chat completions, streams, and fails in every usual way."""
+"""A real HTTP server that speaks OpenAI's chat completions, streams, and fails in every usual way.
+
+`odd_streams` has the answers of servers that differ from OpenAI's, and `strict_templates` the prompts that they refuse.
+"""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,6 +45,8 @@ class ChatServer:
 
     Attributes:
         faults: one for each of the next requests: a status, or what happens to the stream after its second part.
+        scripts: the next answers, each the pieces of its stream; beyond them the usual one.
+        refuses: reads each request; the status and body with which it is refused, or None.
         trouble: the fault of every request beyond these; `hang` answers nothing at all. Words after a colon are part of
             whatever the server says about its fault.
     """
@@ -56,6 +61,9 @@ class ChatServer:
         self.app = FastAPI()
         self.asked: list[dict[str, Any]] = []
         self.faults: list[str] = []
+        self.scripts: list[Sequence[str]] = []
+        self.refuses: Callable[[dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda body: None
+        self.refused = 0
         self.left = asyncio.Event()
         self.url = ""
         self.app.post("/v1/chat/completions")(self.complete)
@@ -80,10 +88,16 @@ class ChatServer:
         fault, _, words = (await self._fault()).partition(": ")
         if fault.isdigit():
             return JSONResponse({"error": {"message": words, "type": "x"}}, int(fault))
+        refusal = self.refuses(body)
+        if refusal is not None:
+            self.refused += 1
+            return JSONResponse(refusal[1], refusal[0])
+        if self.scripts:
+            return StreamingResponse(self.stream(self.scripts.pop(0), fault, words), media_type="text/event-stream")
         parts = CALLED if body.get("tools") else self._spoken
         return StreamingResponse(self.stream(parts, fault, words), media_type="text/event-stream")
 
-    async def stream(self, parts: list[str], fault: str, words: str) -> AsyncIterator[str]:
+    async def stream(self, parts: Sequence[str], fault: str, words: str) -> AsyncIterator[str]:
         try:
             for place, part in enumerate(parts):
                 match fault, place:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from agentvoicebox.engine.tool_calls import is_json_object
 from agentvoicebox.interactions.from_log import code_of
 from agentvoicebox.privacy.masks import masked_json
-from agentvoicebox.providers.llm.chat import is_json_object
 from agentvoicebox.tools.schema import Unreadable, decode
 from agentvoicebox_delivery.parcels.tool_result import read
 

@@ -10,8 +10,8 @@ from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import ChatMessage, Generate
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind, JobResult
+from agentvoicebox.providers.llm.chat import CONTINUE_PROMPT, chat_messages
 from agentvoicebox.workers.llm import (
-    CONTINUE_PROMPT,
     MAX_TEXT_BYTES,
     Delta,
     PublishedText,
@@ -88,7 +88,8 @@ async def test_another_model_is_asked_to_go_on_and_repeats_nothing(
     rest = [delta async for delta in continued(llm, REQUEST, JOB, said)]
     assert said + text(rest) == whole
     assert llm.requests[0].messages[-1] == ChatMessage("assistant", said)
-    assert CONTINUE_PROMPT in llm.requests[0].instructions and "Be kind." in llm.requests[0].instructions
+    chat = chat_messages(llm.requests[0])
+    assert [line["content"] for line in chat[-2:]] == [said, CONTINUE_PROMPT] and chat[-1]["role"] == "user"
     assert isinstance(rest[-1], Generated)
 
 

@@ -7,6 +7,7 @@ withheld until `release`, or discarded by `drop`.
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from agentvoicebox.engine import rules, synthesis, tool_calls
 from agentvoicebox.engine.conversation import Conversation, Entry, assistant_text, chat_messages
@@ -144,6 +145,7 @@ def _generate(state: State, step: Step, response: LiveResponse) -> None:
     response.draft = ""
     limit = response.config.max_output_tokens
     tools = tool_calls.offered_tools(state, response)
+    truncation = response.config.truncation
     request = Generate(
         response_id=response.id,
         language_model=state.agent.language_model,
@@ -152,6 +154,8 @@ def _generate(state: State, step: Step, response: LiveResponse) -> None:
         tools=tools,
         tool_choice=tool_calls.tool_choice(response) if tools else "none",
         max_output_tokens=limit if isinstance(limit, int) else None,
+        truncation=UNSET if truncation == "auto" or state.rules == rules.FIRST else truncation,
+        options=state.agent.language_model_options,
     )
     step.emit(OpenJob(response.llm_job, request))
 

@@ -5,8 +5,9 @@ entries (calls of server tools) are context for the model and no part of the pro
 """
 
 import msgspec
+from msgspec import UNSET
 
-from agentvoicebox.engine.jobs import ChatMessage, ToolCall
+from agentvoicebox.engine.jobs import ChatMessage, ChatPart, ToolCall
 from agentvoicebox.engine.playout import SegmentSpan, played_text
 from agentvoicebox.wire.items import (
     FunctionCallItem,
@@ -18,6 +19,7 @@ from agentvoicebox.wire.items import (
     MessageItem,
     OutputAudio,
     OutputText,
+    Part,
 )
 
 ROOT = "root"  # previous_item_id of an item that goes to the front
@@ -168,8 +170,7 @@ def grouped(entries: list[Entry]) -> list[tuple[ChatMessage, list[Entry]]]:
                 if text := assistant_text(entry):
                     groups.append((ChatMessage(role="assistant", text=text), [entry]))
             case MessageItem():
-                message = ChatMessage(role=item.role, text=user_text(entry), images=_images(item))
-                groups.append((message, [entry]))
+                groups.append((_user_line(entry, item), [entry]))
             case FunctionCallItem():
                 call = ToolCall(item.call_id, item.name, item.arguments)
                 last = groups[-1][0] if groups else None
@@ -186,13 +187,7 @@ def grouped(entries: list[Entry]) -> list[tuple[ChatMessage, list[Entry]]]:
 def user_text(entry: Entry) -> str:
     """The text of a user's or system's item: typed parts and the transcript of spoken ones."""
     assert isinstance(entry.item, MessageItem)
-    words = []
-    for part in entry.item.content:
-        if isinstance(part, InputText):
-            words.append(part.text)
-        elif isinstance(part, InputAudio):
-            known = part.transcript if isinstance(part.transcript, str) else ""
-            words.append(known if entry.audio_ms is not None else entry.transcript or known)
+    words = (_words(entry, part) for part in entry.item.content)
     return " ".join(word for word in words if word)
 
 
@@ -210,5 +205,22 @@ def assistant_text(entry: Entry) -> str:
     return " ".join(word for word in words if word)
 
 
-def _images(item: MessageItem) -> tuple[str, ...]:
-    return tuple(part.image_url for part in item.content if isinstance(part, InputImage))
+def _user_line(entry: Entry, item: MessageItem) -> ChatMessage:
+    images = tuple(part.image_url for part in item.content if isinstance(part, InputImage))
+    parts: list[ChatPart] = []
+    for part in item.content if images else ():
+        if isinstance(part, InputImage):
+            place = sum(each.image is not None for each in parts)
+            parts.append(ChatPart(image=place, detail=part.detail if isinstance(part.detail, str) else ""))
+        elif words := _words(entry, part):
+            parts.append(ChatPart(words))
+    return ChatMessage(item.role, user_text(entry), images=images, parts=tuple(parts) if images else UNSET)
+
+
+def _words(entry: Entry, part: Part) -> str:
+    if isinstance(part, InputText):
+        return part.text
+    if isinstance(part, InputAudio):
+        known = part.transcript if isinstance(part.transcript, str) else ""
+        return known if entry.audio_ms is not None else entry.transcript or known
+    return ""

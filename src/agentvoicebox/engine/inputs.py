@@ -3,8 +3,8 @@
 Three sources: the client (its events), the detector (facts about its audio, from `turns.facts`), and workers (results of jobs).
 Audio itself is no input: it is named by absolute 16 kHz sample positions on the way in and by (job, sequence) on the way out.
 
-The tags stand in stored logs. They never change, also where a class has been renamed. A new field is UNSET by default, so that an
-old input is encoded as it was.
+The tags stand in stored logs. They never change, also where a class has been renamed. A newer field is UNSET where it does not
+apply, so that an input without it has the same bytes as before.
 """
 
 from typing import Any
@@ -35,12 +35,14 @@ class AgentProfile(msgspec.Struct, frozen=True):
     Attributes:
         answers_noise: a turn in which the recogniser found no words is answered like any other. A rule-based dialogue asks what
             was said; a language model would speak unasked.
+        language_model_options: additional keys of each request to the model's server.
     """
 
     name: str
     language_model: str
     server_tools: tuple[ServerTool, ...] = ()
     answers_noise: bool | UnsetType = UNSET  # true, where an older version left it out
+    language_model_options: dict[str, Any] | UnsetType = UNSET
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -138,7 +140,8 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     Attributes:
         finish_reason: `stop`, `tool_calls`, `length` or `content_filter`.
         input_tokens, output_tokens: as counted or estimated by the provider.
-        left_out: how many messages of the request, from its front, the model was not given: the prompt was too long.
+        left_out: how many messages of the request, from its beginning, were not given to the model, to fit its context;
+            UNSET: none.
     """
 
     job_id: str

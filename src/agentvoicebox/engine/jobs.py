@@ -2,8 +2,11 @@
 
 A request holds everything that a worker needs, so that any worker can take it, and another one can start again.
 
-The tags stand in stored jobs and logs. They never change, also where a class has been renamed.
+The tags stand in stored jobs and logs. They never change, also where a class has been renamed. A newer field is UNSET where it
+does not apply, so that a job without it has the same bytes as before.
 """
+
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -44,6 +47,20 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: str
 
 
+class ChatPart(msgspec.Struct, frozen=True):
+    """A piece of a user's line that also has images.
+
+    Attributes:
+        text: what was said or typed; empty for an image.
+        image: the place of an image in `images` of its line; None for text.
+        detail: how closely to look at it: `auto`, `low` or `high`; empty: not given.
+    """
+
+    text: str = ""
+    image: int | None = None
+    detail: str = ""
+
+
 class ChatMessage(msgspec.Struct, frozen=True):
     """One line of the conversation as the language model reads it.
 
@@ -53,6 +70,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
         tool_calls: calls the assistant made in this line.
         call_id: for `tool`: which call this answers.
         images: data URIs that came with a user's line.
+        parts: text and images of such a line in their order; UNSET where there is no image.
     """
 
     role: str
@@ -60,6 +78,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
     images: tuple[str, ...] = ()
+    parts: tuple[ChatPart, ...] | UnsetType = UNSET
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate"):
@@ -71,6 +90,11 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
             slash (`openai/gpt-4o-mini`).
         tool_choice: `auto`, `none`, `required`, or `function:<name>`.
         max_output_tokens: None for no limit.
+        truncation: what leaves a prompt that is too long, as the session has it: `auto`, `disabled`, or
+            `{"type": "retention_ratio", "retention_ratio": 0 to 1, "token_limits": {"post_instructions": tokens}}`; UNSET:
+            `auto`.
+        options: additional keys of the request to the model's server, from the agent's file (`temperature`, …).
+        is_continuation: the last message is the beginning of this line, and has been said: only what follows is wanted.
     """
 
     response_id: str
@@ -80,6 +104,9 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: str = "auto"
     max_output_tokens: int | None = None
+    truncation: str | dict[str, Any] | UnsetType = UNSET
+    options: dict[str, Any] | UnsetType = UNSET
+    is_continuation: bool | UnsetType = UNSET
 
 
 class Synthesise(msgspec.Struct, frozen=True, tag="speak"):

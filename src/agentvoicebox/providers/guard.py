@@ -1,7 +1,8 @@
 """Protection around language models: timeouts, retries, a breaker for each, and failover to the next one.
 
 All of it ends with the first token: an answer that the caller may already hear is never restarted here. A stream that breaks
-later raises, and the worker continues after the published text.
+later raises, and the worker continues after the published text. Signs of life
+end here: they prolong the wait for a model that thinks, to a limit.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.errors import ProviderBrokeOff, ProviderError, ProviderTimeout, ProviderUnavailable
-from agentvoicebox.ports.language_model import Llm
+from agentvoicebox.ports.language_model import LifeSign, ModelServer
 from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerState
@@ -26,16 +27,19 @@ Delta = TextDelta | ToolCallDelta | Generated
 FIRST_TOKEN_WITHIN_S = 4.0
 LAST_FIRST_TOKEN_WITHIN_S = 30.0  # without one: a local model may still be loading
 STALL_S = 15.0  # silence within an answer after which it counts as broken
+THINKING_S = 40.0  # signs of life without a word; a gateway gives a job up after 45 s without a result
 
 _log = structlog.get_logger(__name__)
 
 
 class GuardedLlm:
-    """One language model with its breaker. Implements ports.providers.Llm.
+    """One language model with its breaker. Implements ports.language_model.Llm.
 
     Args:
         name: for logs and health.
-        first_token_within_s: from the request until the first token, all tries together.
+        first_token_within_s: from the request until the first token or sign of life, all tries together.
+        stall_s: the longest silence after that.
+        thinking_s: the longest time of signs of life without a token between.
         backoff: between tries; each also ends with `first_token_within_s`.
         chance: draws 0 to 1 for the jitter of waits.
 
@@ -46,10 +50,11 @@ class GuardedLlm:
     def __init__(
         self,
         name: str,
-        llm: Llm,
+        llm: ModelServer,
         *,
         first_token_within_s: float = LAST_FIRST_TOKEN_WITHIN_S,
         stall_s: float = STALL_S,
+        thinking_s: float = THINKING_S,
         backoff: Backoff | None = None,
         breaker: Breaker | None = None,
         clock: Clock | None = None,
@@ -59,6 +64,7 @@ class GuardedLlm:
         self._llm = llm
         self._first_token_within_s = first_token_within_s
         self._stall_s = stall_s
+        self._thinking_s = thinking_s
         self._backoff = backoff or Backoff(first_s=0.1, tries=2, spread=0.5)
         self._breaker = breaker or Breaker()
         self._clock = clock or SystemClock()
@@ -110,7 +116,8 @@ class GuardedLlm:
         is_settled = False
         try:
             async with aclosing(as_closable(self._llm.generate(request, job_id))) as deltas:
-                limit_s = max(0.0, until_s - self._clock.monotonic_s())
+                token_s = self._clock.monotonic_s()  # of the last one
+                limit_s = max(0.0, until_s - token_s)
                 while True:
                     try:
                         async with asyncio.timeout(limit_s):
@@ -119,7 +126,13 @@ class GuardedLlm:
                         raise ProviderTimeout(f"{self.name} was silent for {limit_s:.1f} s") from error
                     if delta is None:
                         raise ProviderUnavailable(f"the answer of {self.name} ended early")
-                    limit_s = self._stall_s
+                    now_s = self._clock.monotonic_s()
+                    if isinstance(delta, LifeSign):
+                        if now_s - token_s >= self._thinking_s:
+                            raise ProviderTimeout(f"{self.name} worked for {self._thinking_s:.0f} s without a word")
+                        limit_s = min(self._stall_s, token_s + self._thinking_s - now_s)
+                        continue
+                    token_s, limit_s = now_s, self._stall_s
                     if isinstance(delta, Generated):
                         self._set_breaker(self._breaker.succeeded())
                         self.is_suspect = False

@@ -206,6 +206,11 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _result("bad_provider_answer", "An engine refused, or its answer is invalid.", "See the server's log."),
     _result("empty_answer", "The language model answered without a word, twice.", "See the server's log."),
     _result("audio_lost", "The audio of an item was lost with its gateway.", "Create the item again."),
+    _result(
+        "prompt_too_long",
+        "Instructions and tools alone, or a conversation that may not be truncated, are longer than the model's context.",
+        "Shorten them, or set the session's `truncation` to `auto`.",
+    ),
     _result("internal_error", "Workers failed repeatedly.", "See the server's log."),
     _result("worker_lost", "Each worker that took the job died.", "See the server's log."),
     _result("conversation_too_long", "What a language model would read is beyond 8 MiB.", "Delete items."),

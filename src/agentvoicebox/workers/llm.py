@@ -17,12 +17,12 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.engine.inputs import Generated, JobFailed, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import ChatMessage, Generate
+from agentvoicebox.engine.tool_calls import is_json_object
 from agentvoicebox.errors import BadProviderAnswer, ProviderBrokeOff, ProviderError
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import JobKind, JobResult
 from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.providers.closable import as_closable
-from agentvoicebox.providers.llm.chat import is_json_object
 from agentvoicebox.providers.llm.registry import LanguageModels, Server
 from agentvoicebox.settings import Settings
 from agentvoicebox.workers.health import WorkerHealth
@@ -33,8 +33,6 @@ Delta = TextDelta | ToolCallDelta | Generated
 MAX_TEXT_BYTES = 256 * 1024  # of one answer; the longest a client may ask for is 4,096 tokens, some 20 KiB
 MAX_CALLS_BYTES = 256 * 1024  # names and arguments of the tool calls of one answer
 CALL_DELTA_BYTES = 32  # what a piece of a call takes beside its text
-
-CONTINUE_PROMPT = "Your last line was cut off in the middle. Go on exactly where it ends; repeat nothing of it."
 
 _log = structlog.get_logger(__name__)
 _decoder: msgspec.msgpack.Decoder[WorkerInput] = msgspec.msgpack.Decoder(WorkerInput)
@@ -183,12 +181,11 @@ async def skipped(deltas: AsyncIterator[Delta], said: PublishedText) -> AsyncGen
 async def continued(llm: Llm, request: Generate, job_id: str, said: str) -> AsyncGenerator[Delta, None]:
     """The rest of a message whose beginning was published, from a model that is not deterministic.
 
-    The model gets the beginning as its own last message. Some models repeat such a message from the start: text that repeats
-    the beginning is not published.
+    The model gets the beginning as its own last message, and is asked to go on. Some models repeat such a message from the start:
+    text that repeats the beginning is not published.
     """
-    instructions = f"{request.instructions}\n\n{CONTINUE_PROMPT}".strip()
     asked = msgspec.structs.replace(
-        request, instructions=instructions, messages=(*request.messages, ChatMessage("assistant", said))
+        request, is_continuation=True, messages=(*request.messages, ChatMessage("assistant", said))
     )
     held, is_free = "", False
     async with aclosing(as_closable(llm.generate(asked, job_id))) as deltas:

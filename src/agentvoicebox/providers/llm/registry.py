@@ -6,11 +6,12 @@ preference: `openai/<model>,dialogue`. `openai` alone means all configured serve
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from agentvoicebox.errors import ProviderError, ProviderUnavailable
-from agentvoicebox.ports.language_model import Llm
+from agentvoicebox.ports.language_model import Llm, ModelServer
 from agentvoicebox.providers.guard import FIRST_TOKEN_WITHIN_S, LAST_FIRST_TOKEN_WITHIN_S, FailoverLlm, GuardedLlm
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
 from agentvoicebox.resilience.breaker import Breaker
@@ -35,12 +36,16 @@ class Server(msgspec.Struct, frozen=True):
 
     Attributes:
         model: its model, unless an agent names another.
+        preset, extra, context_tokens: see `OpenAICompatibleLlm`; the context is that of `model`.
     """
 
     name: str
     base_url: str = ""
     api_key: str = ""
     model: str = ""
+    preset: str = ""
+    extra: dict[str, Any] = {}
+    context_tokens: int = 0
 
     def __repr__(self) -> str:
         """Without its key."""
@@ -68,14 +73,21 @@ class LanguageModels:
         breaker: Breaker | None = None,
     ) -> None:
         self._breaker = breaker or Breaker()
-        self._deterministic = frozenset(deterministic or ())
+        self._deterministic = dict(deterministic or {})
         self._grounded = grounded
         self._servers = {server.name: server for server in servers}
         self._clients = {
-            server.name: OpenAICompatibleLlm(base_url=server.base_url, api_key=server.api_key, model=server.model)
+            server.name: OpenAICompatibleLlm(
+                base_url=server.base_url,
+                api_key=server.api_key,
+                model=server.model,
+                preset=server.preset,
+                extra=server.extra,
+                context_tokens=server.context_tokens,
+            )
             for server in servers
         }
-        self._providers: dict[str, Llm] = {**(deterministic or {}), **(others or {}), **self._clients}
+        self._providers: dict[str, ModelServer] = {**(deterministic or {}), **(others or {}), **self._clients}
         self._guarded: dict[tuple[str, float], GuardedLlm] = {}
         self._made: dict[str, LanguageModel] = {}
         self._guards_of: dict[str, tuple[GuardedLlm, ...]] = {}
@@ -126,7 +138,7 @@ class LanguageModels:
         if not parts:
             raise ProviderUnavailable("no language model is named, and no language model server is configured")
         if len(parts) == 1 and parts[0] in self._deterministic:
-            return LanguageModel(self._providers[parts[0]], is_deterministic=True)
+            return LanguageModel(self._deterministic[parts[0]], is_deterministic=True)
         each_s = FIRST_TOKEN_WITHIN_S / max(1, len(parts) - 1)
         guarded = [self._guard(part, each_s) for part in parts[:-1]] + [
             self._guard(parts[-1], LAST_FIRST_TOKEN_WITHIN_S)
@@ -138,7 +150,7 @@ class LanguageModels:
         provider, _, model = part.partition("/")
         if provider not in self._providers:
             known = f"known: {', '.join(sorted(self._providers))}"
-            hint = "set AVB_LLM_BASE_URL or AVB_LLM_API_KEY" if provider == OPENAI else known
+            hint = "set AVB_LLM, or AVB_LLM_BASE_URL and AVB_LLM_MODEL" if provider == OPENAI else known
             raise ProviderUnavailable(f"there is no language model {part!r}: {hint}")
         server = self._servers.get(provider)
         if server is not None and not (model or server.model):
