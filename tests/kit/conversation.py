@@ -37,6 +37,7 @@ class Talk:
         tool_is_read_only: bool = True,
         kind: str = "realtime",
         answers_noise: bool = True,
+        has_server_tools: bool = True,
         rule_version: int = rules.PRESENT,
     ) -> None:
         self.now_s = 0.0
@@ -58,7 +59,8 @@ class Talk:
         )
         lookup = i.ServerTool(LOOKUP, "Look a parcel up.", {"type": "object"}, is_read_only=tool_is_read_only)
         book = i.ServerTool(BOOK, "Book a courier.", {"type": "object"})
-        agent = i.AgentProfile("delivery", "dialogue", (lookup, book), answers_noise)
+        server_tools = (lookup, book) if has_server_tools else ()
+        agent = i.AgentProfile("delivery", "dialogue", server_tools, answers_noise)
         self.opened = i.Opened(config, agent, "test", 1_700_000_000.0, rule_version)
         self.engine, effects = Engine.open(self.opened, self.now_s)
         self._take(effects)

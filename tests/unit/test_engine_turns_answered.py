@@ -7,10 +7,11 @@ from tests.kit.conversation import Talk
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine.conversation import NO_IMAGE
 from agentvoicebox.engine.jobs import Generate, Synthesise, Transcribe
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire import server_events as ev
-from agentvoicebox.wire.items import InputAudio, InputText, ItemReference, MessageItem, OutputText
+from agentvoicebox.wire.items import InputAudio, InputImage, InputText, ItemReference, MessageItem, OutputText
 from agentvoicebox.wire.session_config import TurnDetection
 
 pytestmark = pytest.mark.requirement("C8")
@@ -350,3 +351,20 @@ def test_messages_that_the_model_was_not_given_are_not_sent_again() -> None:
     assert [message.text for message in talk.open_job("generate").request.messages] == ["Three.", "Yes."]
     talk.client(ce.ConversationItemRetrieve(item_id=talk.engine.state.conversation.entries[0].item.id))
     assert talk.sent[-1].item.content[0].text == "One."  # the conversation still has it
+
+
+def test_pictures_that_the_model_does_not_take_are_not_sent_again() -> None:
+    talk = Talk(modality="text")
+    pixel = InputImage(image_url="data:image/png;base64,iVBORw0KGgo=")
+    item = MessageItem(role="user", content=(InputText(text="What is this?"), pixel))
+    talk.client(ce.ConversationItemCreate(item=item))
+    talk.client(ce.ResponseCreate())
+    talk.give(i.TextDelta(talk.open_job("generate").job_id, "I can't see it."))
+    talk.give(i.Generated(talk.open_job("generate").job_id, "stop", 9, 1, without_images=True))
+    talk.client(ce.ResponseCreate())
+    first = talk.open_job("generate").request.messages[0]
+    assert (first.images, first.text) == ((), f"What is this? {NO_IMAGE}")
+    talk.client(ce.ConversationItemCreate(item=item))  # a new one is tried
+    talk.client(ce.ResponseCancel())
+    talk.client(ce.ResponseCreate())
+    assert talk.open_job("generate").request.messages[-1].images

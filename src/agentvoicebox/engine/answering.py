@@ -186,6 +186,8 @@ def generation_done(state: State, step: Step, response: LiveResponse, done: Gene
     response.llm_job = None
     response.input_tokens += done.input_tokens
     response.output_tokens += done.output_tokens
+    if done.without_images is True and response.input is None:
+        state.conversation.leave_images_out()
     if done.left_out and response.context is not None:
         _leave_out(state, response, min(done.left_out, len(response.context)))
     if done.finish_reason == "length":

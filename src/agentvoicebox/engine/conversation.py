@@ -22,6 +22,7 @@ from agentvoicebox.wire.items import (
     Part,
 )
 
+NO_IMAGE = "(an image, which you can't see)"  # what a model reads in the place of one that it does not take
 ROOT = "root"  # previous_item_id of an item that goes to the front
 
 
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct):
         played_ms: how much of it was played, if playback was cut short; None: all of it.
         is_truncated: the client stated how much was played.
         audio_ms: length of the audio that came with an item; None: the audio is the caller's microphone.
+        is_unseen: its pictures are no longer part of the prompt.
         is_left_out: no longer part of the prompt, which would be too long.
     """
 
@@ -58,6 +60,7 @@ class Entry(msgspec.Struct):
     failure: tuple[str, str] | None = None
     audio_ms: int | None = None
     is_left_out: bool = False
+    is_unseen: bool = False
 
     @property
     def awaits_transcript(self) -> bool:
@@ -138,6 +141,11 @@ class Conversation(msgspec.Struct):
             for entry in entries:
                 entry.is_left_out = True
 
+    def leave_images_out(self) -> None:
+        """The model does not take the pictures so far: later prompts have a remark in their place."""
+        for entry in self.entries:
+            entry.is_unseen = entry.is_unseen or (isinstance(entry.item, MessageItem) and bool(_images(entry.item)))
+
 
 def with_transcript(item: MessageItem, text: str) -> MessageItem:
     """A client's item whose audio was transcribed: the text stands in its first audio part, the others are empty."""
@@ -206,7 +214,7 @@ def assistant_text(entry: Entry) -> str:
 
 
 def _user_line(entry: Entry, item: MessageItem) -> ChatMessage:
-    images = tuple(part.image_url for part in item.content if isinstance(part, InputImage))
+    images = () if entry.is_unseen else _images(item)
     parts: list[ChatPart] = []
     for part in item.content if images else ():
         if isinstance(part, InputImage):
@@ -217,7 +225,13 @@ def _user_line(entry: Entry, item: MessageItem) -> ChatMessage:
     return ChatMessage(item.role, user_text(entry), images=images, parts=tuple(parts) if images else UNSET)
 
 
+def _images(item: MessageItem) -> tuple[str, ...]:
+    return tuple(part.image_url for part in item.content if isinstance(part, InputImage))
+
+
 def _words(entry: Entry, part: Part) -> str:
+    if isinstance(part, InputImage):
+        return NO_IMAGE if entry.is_unseen else ""
     if isinstance(part, InputText):
         return part.text
     if isinstance(part, InputAudio):

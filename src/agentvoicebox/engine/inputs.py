@@ -142,6 +142,7 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
         input_tokens, output_tokens: as counted or estimated by the provider.
         left_out: how many messages of the request, from its beginning, were not given to the model, to fit its context;
             UNSET: none.
+        without_images: it was given none of the images, because it does not take them; UNSET: it was given all.
     """
 
     job_id: str
@@ -149,6 +150,7 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     input_tokens: int = 0
     output_tokens: int = 0
     left_out: int | UnsetType = UNSET
+    without_images: bool | UnsetType = UNSET
 
 
 class AudioSynthesised(msgspec.Struct, frozen=True, tag="spoken"):

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from agentvoicebox.engine.conversation import NO_IMAGE
 from agentvoicebox.engine.jobs import ChatMessage, ChatPart, Generate, ToolCall, ToolSpec
 from agentvoicebox.engine.tool_calls import is_json_object
 
@@ -20,7 +21,6 @@ NO_RESULT = '{"error":"no result: the call was interrupted"}'
 CALLER_SILENT = "(the caller is silent)"
 CONTINUE_PROMPT = "Your last line was cut off in the middle. Go on exactly where it ends; repeat nothing of it."
 INTERRUPTED = "…"  # the answer to a tool's result that the caller interrupted before its first word
-NO_IMAGE = "(an image, which you can't see)"
 ID_LENGTH = 9  # the only length that templates of Mistral take; others take any
 _LETTERS = string.ascii_letters + string.digits
 

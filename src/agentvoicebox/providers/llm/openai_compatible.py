@@ -120,7 +120,7 @@ class OpenAICompatibleLlm:
     async def _answer(self, request: Generate, reader: AnswerReader) -> AsyncGenerator[Delta, None]:
         """One answer to its end; nothing if it is empty."""
         try:
-            fit, first, stream = await self._opened(request)
+            fit, traits, first, stream = await self._opened(request)
             async with stream:
                 for delta in reader.feed(first):
                     yield delta
@@ -136,16 +136,17 @@ class OpenAICompatibleLlm:
         self._note(reader)
         if not reader.is_empty:
             generated = reader.generated(input_tokens=fit.tokens)
-            yield msgspec.structs.replace(generated, left_out=fit.left_out or UNSET)
+            is_blind = not traits.shape.images and any(message.images for message in request.messages)
+            yield msgspec.structs.replace(generated, left_out=fit.left_out or UNSET, without_images=is_blind or UNSET)
 
-    async def _opened(self, request: Generate) -> tuple[Fitted, object, AsyncStream[object]]:
+    async def _opened(self, request: Generate) -> tuple[Fitted, ModelTraits, object, AsyncStream[object]]:
         """Send the request, in another form after each refusal, until it is answered: the stream and its first chunk."""
         traits, refusals = self._traits, 0
         while True:
             fit = self._fitted(request, traits)
             body = self._body(fit.request, traits)
             try:
-                return fit, *await self._post(body)
+                return fit, traits, *await self._post(body)
             except openai.APIError as error:
                 status = error.status_code if isinstance(error, openai.APIStatusError) else 0
                 refusals += 1
