@@ -26,7 +26,7 @@ class LongCall:
     """A call of an hour: its caller speaks, types, coughs, interrupts and shows pictures. The model is asked over HTTP."""
 
     def __init__(self, llm: OpenAICompatibleLlm) -> None:
-        self.talk = Talk(answers_noise=False, has_server_tools=False)
+        self.talk = Talk(answers_noise=False, server_tools=())
         self._llm = llm
         self._sample = 0
         self.turns = 0

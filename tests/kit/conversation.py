@@ -1,11 +1,13 @@
 """A conversation under test: feeds the engine, plays the workers by hand, and remembers everything it wanted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine import rules
+from agentvoicebox.engine.jobs import ToolSpec
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.session_config import SessionConfig, Transcription, TurnDetection
@@ -37,7 +39,8 @@ class Talk:
         tool_is_read_only: bool = True,
         kind: str = "realtime",
         answers_noise: bool = True,
-        has_server_tools: bool = True,
+        client_tools: Sequence[ToolSpec] = (),
+        server_tools: tuple[i.ServerTool, ...] | None = None,
         rule_version: int = rules.PRESENT,
     ) -> None:
         self.now_s = 0.0
@@ -47,6 +50,7 @@ class Talk:
         tools: tuple[dict[str, Any], ...] = ()
         if client_tool:
             tools = ({"type": "function", "name": client_tool, "description": "", "parameters": {}},)
+        tools += tuple({"type": "function", "name": t.name, "parameters": t.parameters} for t in client_tools)
         config = SessionConfig(
             type=kind,  # type: ignore[arg-type]
             id="sess_test",
@@ -59,7 +63,7 @@ class Talk:
         )
         lookup = i.ServerTool(LOOKUP, "Look a parcel up.", {"type": "object"}, is_read_only=tool_is_read_only)
         book = i.ServerTool(BOOK, "Book a courier.", {"type": "object"})
-        server_tools = (lookup, book) if has_server_tools else ()
+        server_tools = (lookup, book) if server_tools is None else server_tools
         agent = i.AgentProfile("delivery", "dialogue", server_tools, answers_noise)
         self.opened = i.Opened(config, agent, "test", 1_700_000_000.0, rule_version)
         self.engine, effects = Engine.open(self.opened, self.now_s)
