@@ -1,4 +1,4 @@
-"""Random conversations as a language model's job has them: every role in any order, calls without results, results without calls."""
+"""Random conversations as a language model's job has them: any role in any order, calls without result, results without call."""
 
 from hypothesis import strategies as st
 

@@ -1,11 +1,13 @@
-"""What chat templates and servers refuse, as a server of language models says it: rules of Mistral, Qwen, Gemma and Llama, and limits.
+"""What chat templates and servers refuse, in their words: rules of Mistral, Qwen, Gemma and Llama, and limits.
 
-Each rule reads the body of a request and returns why it is refused, or nothing. `refusing` makes them the `refuses` of a `chat_server`.
+Each rule reads the body of a request and returns why it is refused, or nothing. `refusing` makes of them what a `chat_server`
+refuses.
 """
 
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 Body = dict[str, Any]
@@ -48,7 +50,7 @@ def mistral(body: Body) -> str:
     turns = [line["role"] for line in lines if line["role"] == "user" or _has_only_words(line)]
     if any((role == "user") != (place % 2 == 0) for place, role in enumerate(turns)):
         return "After the optional system message, conversation roles must alternate user and assistant roles"
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if before["role"] == "tool" and line["role"] not in ("assistant", "tool"):
             return f"Unexpected role '{line['role']}' after role 'tool'"
     ids = [call["id"] for line in lines for call in line.get("tool_calls") or ()]
@@ -119,15 +121,15 @@ def tokens_of(body: Body) -> int:
     lines = json.dumps([{**line, "content": None} for line in body["messages"]]) + json.dumps(body.get("tools"))
     parts = [line["content"] if isinstance(line["content"], list) else [line] for line in body["messages"]]
     texts = [str(part.get("text") or part.get("content") or "") for each in parts for part in each]
-    images = sum(part.get("type") == "image_url" for each in parts for part in each)
+    images: int = sum(part.get("type") == "image_url" for each in parts for part in each)
     return (len(lines) + sum(map(len, texts))) // 4 + 800 * images
 
 
 OVERFLOWS: dict[str, str] = {
     "openai": "This model's maximum context length is {limit} tokens. However, your messages resulted in {tokens} tokens. "
     "Please reduce the length of the messages. context_length_exceeded",
-    "vllm": "This model's maximum context length is {limit} tokens. However, you requested {more} tokens ({tokens} in the messages, "
-    "100 in the completion). Please reduce the length of the messages or completion.",
+    "vllm": "This model's maximum context length is {limit} tokens. However, you requested {more} tokens "
+    "({tokens} in the messages, 100 in the completion). Please reduce the length of the messages or completion.",
     "llama.cpp": "the request exceeds the available context size, try increasing it exceed_context_size_error "
     "n_prompt_tokens: {tokens}, n_ctx: {limit}",
     "mistral": "Prompt contains {tokens} tokens and 0 draft tokens, too large for model with {limit} maximum context length",

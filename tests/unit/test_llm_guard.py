@@ -17,6 +17,7 @@ from agentvoicebox.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
+from agentvoicebox.ports.language_model import LifeSign
 from agentvoicebox.providers.guard import Delta, FailoverLlm, GuardedLlm
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
@@ -163,3 +164,54 @@ async def test_the_end_comes_last_and_once() -> None:
     guard, _ = guarded(("a", "b"))
     got = await asyncio.wait_for(written(guard), PATIENCE_S)
     assert [type(delta) for delta in got] == [TextDelta, TextDelta, Generated]
+
+
+class Thinking(ScriptedLlm):
+    """Thinks so many times, each so many seconds of the clock, before its line."""
+
+    def __init__(self, clock: ManualClock, times: int, each_s: float, *line: str) -> None:
+        super().__init__(line)
+        self._clock, self._times, self._each_s = clock, times, each_s
+
+    async def generate(self, request: Generate, job_id: str):  # type: ignore[no-untyped-def, override]
+        for _ in range(self._times):
+            self._clock.advance(self._each_s)
+            yield LifeSign()
+        async for delta in super().generate(request, job_id):
+            yield delta
+            self._clock.advance(self._each_s)
+            yield LifeSign()
+
+
+def thinking(times: int, each_s: float, *line: str) -> tuple[GuardedLlm, Thinking]:
+    clock = ManualClock()
+    llm = Thinking(clock, times, each_s, *line)
+    return GuardedLlm("test", llm, clock=clock, first_token_within_s=4.0, thinking_s=40.0), llm
+
+
+async def test_a_model_that_thinks_is_waited_for_longer_than_one_that_is_silent() -> None:
+    guard, llm = thinking(39, 1.0, "It is ", "here.")
+    got = await written(guard)
+    assert text(got) == "It is here." and not any(isinstance(delta, LifeSign) for delta in got)
+    assert len(llm.requests) == 1
+
+
+async def test_thinking_without_end_is_a_timeout() -> None:
+    guard, llm = thinking(1_000, 1.0, "It is here.")
+    with pytest.raises(ProviderTimeout, match="worked for 40 s without a word"):
+        await written(guard)
+    assert llm.requests == [] and guard.is_suspect
+
+
+async def test_thinking_between_words_is_limited_from_the_last_word_on() -> None:
+    guard, _ = thinking(1, 30.0, "a", "b", "c")
+    assert text(await written(guard)) == "abc"
+    guard, _ = thinking(0, 41.0, "a", "b")
+    with pytest.raises(ProviderBrokeOff, match="without a word"):
+        await written(guard)
+
+
+async def test_the_next_model_is_asked_when_one_only_thinks() -> None:
+    slow, _ = thinking(1_000, 1.0)
+    good, _ = guarded(("Here.",))
+    assert text(await written(FailoverLlm([slow, good]))) == "Here."

@@ -1,4 +1,4 @@
-"""Text as a voice should read it: long numbers and tracking ids digit by digit, no markup.
+"""Text as a voice should read it: long numbers and tracking ids digit by digit, no markup, nothing that is only seen.
 
 eSpeak reads "784512" as a quantity and "AB123" as a word; a caller who must write it down needs single characters in small
 groups. Words, prices, dates and years are unchanged: the phonemizer reads those well.
@@ -6,17 +6,18 @@ groups. Words, prices, dates and years are unchanged: the phonemizer reads those
 
 import re
 
+from agentvoicebox.providers.tts.unspoken import said
+
 GROUP = 3  # a listener holds three to four characters at a time
 SPELLED_FROM = 5  # shorter numbers are quantities or years
 
 _MARKUP = re.compile(r"[*_`#<>|~]+")
-_LINK = re.compile(r"https?://\S+")
 _CODE = re.compile(r"(?<![\w.,:/-])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?![\w/]|[.,:]\d)")
 
 
 def speakable(text: str) -> str:
     """`text` ready for a phonemizer; empty when nothing in it can be said."""
-    plain = " ".join(_MARKUP.sub(" ", _LINK.sub(" a link ", text)).split())
+    plain = " ".join(_MARKUP.sub(" ", said(text)).split())
     spoken = _CODE.sub(lambda match: spelled(match.group()) if _is_code(match.group()) else match.group(), plain)
     return spoken if any(character.isalnum() for character in spoken) else ""
 
