@@ -370,11 +370,12 @@ async def reach_http(
         "host_not_allowed": {"Host": "elsewhere.example"},
         "proxy_not_allowed": {"X-Forwarded-For": "192.0.2.1"},
         "request_head_too_large": {"X-Long": "x" * 50_000},
+        "bad_upgrade": {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8"},
     }.get(str(fault.code), {})
     if fault.code in ASKED or fault.code in STORED:
         await ask_over_rest(fault, redis_url, database())
         return
-    path = f"/v1/sessions/{GONE}" if fault.code in ("session_not_found", "broker_lost") else "/v1/models"
+    path = READ.get(fault.code, "/v1/models")
     limits = limited(0) if fault.code == "rate_limit_exceeded" else {}
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with (
@@ -402,10 +403,19 @@ async def half_a_request(port: int) -> httpx.Response:
     return httpx.Response(int(head.split()[1]), content=body)
 
 
+READ: dict[str | None, str] = {
+    "session_not_found": f"/v1/sessions/{GONE}",
+    "broker_lost": f"/v1/sessions/{GONE}",
+    "upgrade_required": "/v1/realtime",
+    "bad_upgrade": "/v1/realtime",
+    "model_not_found": "/v1/models/nobody",
+}
 ADMIN = "/v1/admin/tenants"
 ASKED: dict[str | None, tuple[str, Any]] = {
     "unknown_url": ("/v1/nothing", None),
     "method_not_allowed": ("/v1/models", None),
+    "webrtc_not_served": ("/v1/realtime/calls", None),
+    "sip_not_served": ("/v1/realtime/calls/rtc_1/accept", None),
     "invalid_json": (ADMIN, b"{"),
     "invalid_value": (f"{ADMIN}/default/keys", {"expires_after_s": 0}),
     "unknown_parameter": (ADMIN, {"id": "acme", "colour": "red"}),

@@ -131,6 +131,7 @@ async def build_state(
         connections=connection_table(settings, metrics.tcp),
         pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
         idle_s=settings.idle_s,
+        cors_origins=settings.cors_origin_list,
     )
 
 

@@ -60,6 +60,7 @@ class GatewayState:
         connections: TCP connections of the public port.
         pace: how fast one client is read.
         idle_s: after how long a call ends whose client has never sent anything; 0: never.
+        cors_origins: whose pages may read the answers of the REST API; `*`: all.
     """
 
     broker: Broker
@@ -81,3 +82,4 @@ class GatewayState:
     connections: ConnectionTable = field(default_factory=ConnectionTable)
     pace: ReadingPace = field(default_factory=ReadingPace)
     idle_s: float = IDLE_S
+    cors_origins: Sequence[str] = ()

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.head_requests import HeadAsGet
 from agentvoicebox.http_server.http_connection import HttpConnection
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S, WebSocketConnection
@@ -44,7 +45,7 @@ class ServerConfig(uvicorn.Config):
         self.turns = turns or TurnQueue(0)
         self.frames_per_s = frames_per_s
         super().__init__(
-            app,
+            HeadAsGet(app),
             http=HttpConnection,
             ws=WebSocketConnection if has_websockets else "none",
             ws_max_size=WS_MAX_BYTES,
