@@ -16,6 +16,7 @@ from agentvoicebox.turns.facts import SpeechStarted as SpeechStarted
 from agentvoicebox.turns.facts import SpeechStopped as SpeechStopped
 from agentvoicebox.wire.client_events import ClientEvent
 from agentvoicebox.wire.session_config import SessionConfig
+from agentvoicebox.wire.session_note import SessionNote
 
 
 class ServerTool(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ class AgentProfile(msgspec.Struct, frozen=True):
     name: str
     language_model: str
     server_tools: tuple[ServerTool, ...] = ()
+    is_rule_based: bool = False  # it takes neither instructions nor tools of a client
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
@@ -42,12 +44,14 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
         config: the full session as the agent's file and the client's secret make it; `id` and `expires_at` are set.
         seed: random text from which all ids of this session are made.
         wall_s: wall time at `now`, so that the engine can tell when the session expires.
+        notes: what of it is not in force.
     """
 
     config: SessionConfig
     agent: AgentProfile
     seed: str
     wall_s: float
+    notes: tuple[SessionNote, ...] = ()
 
 
 class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
@@ -55,10 +59,12 @@ class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
 
     Attributes:
         at_sample: the input position (16 kHz samples appended so far) when the event was read.
+        notes: of the session once the event is applied; None: as before.
     """
 
     event: ClientEvent
     at_sample: int
+    notes: tuple[SessionNote, ...] | None = None
 
 
 class ClientEventRejected(msgspec.Struct, frozen=True, tag="client_erred"):

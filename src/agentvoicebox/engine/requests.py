@@ -10,6 +10,7 @@ import msgspec
 from agentvoicebox.engine import answering, listening
 from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, chat_messages, has_audio
 from agentvoicebox.engine.effects import Persist, SetInputFormat, SetTurnDetection
+from agentvoicebox.engine.inputs import ClientEventReceived
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.engine.outputs import record_item
 from agentvoicebox.engine.playout import played_text
@@ -30,22 +31,26 @@ from agentvoicebox.wire.items import (
     OutputText,
 )
 from agentvoicebox.wire.session_config import apply_update, resolve_response_options, session_to_wire
+from agentvoicebox.wire.session_note import SessionNote
+
+Notes = tuple[SessionNote, ...]
 
 MAX_ITEMS = 2_000  # a call of hours; a bound on memory
 
 
-def handle(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+def handle(state: State, step: Step, given: ClientEventReceived) -> None:
     """Apply a client event, or send one error."""
+    event = given.event
     try:
-        _apply(state, step, event, at_sample)
+        _apply(state, step, event, given.at_sample, given.notes)
     except ClientError as error:
         step.send(ev.ErrorEvent(event_id=step.event_id(), error=body_of(error, event_id=event.event_id)))
 
 
-def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> None:
+def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int, notes: Notes | None) -> None:
     match event:
         case ce.SessionUpdate():
-            update_session(state, step, event)
+            update_session(state, step, event, state.notes if notes is None else notes)
         case ce.InputAudioBufferCommit():
             listening.commit(state, step, at_sample)
         case ce.InputAudioBufferClear():
@@ -72,13 +77,13 @@ def _apply(state: State, step: Step, event: ce.ClientEvent, at_sample: int) -> N
 # -- session ---------------------------------------------------------------------------------------------------------
 
 
-def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
-    """Change the session; a live response keeps the settings it began with."""
+def update_session(state: State, step: Step, event: ce.SessionUpdate, notes: Notes) -> None:
+    """Change the session; a live response keeps the settings it began with. `notes`: of the session afterwards."""
     before = state.config
     is_answering = state.active is not None and not state.active.is_provisional
     after = apply_update(before, event.session, voice_locked=state.has_sent_audio, speed_locked=is_answering)
     listening.drop_speculation(state, step)
-    state.config = after
+    state.config, state.notes = after, notes
     if after.input_format != before.input_format:
         step.emit(SetInputFormat(after.input_format))
     if after.turn_detection != before.turn_detection:
@@ -87,14 +92,20 @@ def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
         step.emit(SetTurnDetection(after.turn_detection))
         if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
             state.idle_at_s = None
-    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after, state.degraded or None)))
+    send_session(state, step, state.degraded or None)
 
 
 def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
     """A service went down or came back: send the session once, with what is degraded."""
     if degraded != state.degraded:
         state.degraded = degraded
-        step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(state.config, degraded)))
+        send_session(state, step, degraded)
+
+
+def send_session(state: State, step: Step, degraded: tuple[str, ...] | None) -> None:
+    """Send the whole session, as it is now."""
+    session = session_to_wire(state.config, degraded, state.notes)
+    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session))
 
 
 # -- items -----------------------------------------------------------------------------------------------------------

@@ -39,9 +39,10 @@ class Engine:
             ids=ids,
             conversation_id=ids.next("conv"),
             expires_at_s=now_s + max(0.0, config.expires_at - opened.wall_s),
+            notes=opened.notes,
         )
         step = Step(now_s, ids)
-        step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config)))
+        step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config, notes=opened.notes)))
         step.emit(SetInputFormat(config.input_format))
         step.emit(SetTurnDetection(config.turn_detection))
         body: dict[str, object] = {"agent": opened.agent.name, "model": config.model, "opened_s": opened.wall_s}
@@ -64,9 +65,9 @@ class Engine:
             return []
         step = Step(now_s, state.ids)
         match given:
-            case i.ClientEventReceived(event=event, at_sample=at_sample):
+            case i.ClientEventReceived(at_sample=at_sample):
                 state.last_sample = max(state.last_sample, at_sample)
-                requests.handle(state, step, event, at_sample)
+                requests.handle(state, step, given)
             case i.ClientEventRejected():
                 body = ev.ErrorBody(
                     type=given.error_type,

@@ -12,6 +12,7 @@ from agentvoicebox.engine.tool_call import DetachedCall
 from agentvoicebox.engine.turn import Turn
 from agentvoicebox.ids import IdSource
 from agentvoicebox.wire.session_config import SessionConfig
+from agentvoicebox.wire.session_note import SessionNote
 
 JobKind = Literal["stt", "llm", "tts", "tool"]
 
@@ -41,6 +42,7 @@ class State(msgspec.Struct):
         last_sample: the latest input position that an input named.
         has_sent_audio: assistant audio was sent (the voice is fixed from then on).
         degraded: which services are down, by the names that the client was sent.
+        notes: what of `config`, or of what the client sent, is not in force.
     """
 
     config: SessionConfig
@@ -58,6 +60,7 @@ class State(msgspec.Struct):
     has_sent_audio: bool = False
     degraded: tuple[str, ...] = ()
     is_closed: bool = False
+    notes: tuple[SessionNote, ...] = ()
 
     def jobs_out(self) -> dict[str, JobKind]:
         """All jobs whose results are still needed, with the kind of worker of each."""

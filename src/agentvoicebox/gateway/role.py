@@ -14,6 +14,7 @@ from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
+from agentvoicebox.gateway.admission.session_support import SessionSupport
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.http.app import create_app, protect
 from agentvoicebox.gateway.http.internal import create_internal_app
@@ -32,7 +33,8 @@ from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import ModelCatalogue
-from agentvoicebox.providers.registry import voice_list
+from agentvoicebox.providers.registry import voice_list, voice_names
+from agentvoicebox.providers.stt.languages import stt_skills
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
@@ -96,6 +98,7 @@ async def build_state(
     agents = Agents.load(settings)
     directory = SessionDirectory(broker.connection, broker.subscriber)
     metrics, health = Metrics(), ServiceHealth()
+    voices, skills = voice_list(settings.tts_engines, catalogue), stt_skills(settings.stt_profile, catalogue)
     admission = AdmissionControl(
         broker.connection,
         postgres,
@@ -122,7 +125,10 @@ async def build_state(
         health=health,
         clock=SystemClock(),
         metrics=metrics,
-        voices=voice_list(settings.tts_engines, catalogue),
+        voices=voices,
+        support=SessionSupport(
+            voice_names(settings.tts_engines, voices), skills.languages, has_spoken_prompts=skills.has_prompts
+        ),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         recording=recording,
         records=_records(settings, broker, postgres),

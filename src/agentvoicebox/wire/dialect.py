@@ -105,7 +105,7 @@ def session_to_beta(session: dict[str, Any]) -> dict[str, Any]:
         "include": session["include"],
         "client_secret": None,
     }
-    return flat | ({"degraded": session["degraded"]} if "degraded" in session else {})
+    return flat | {key: session[key] for key in ("degraded", "notes") if key in session}
 
 
 def _response_to_beta(response: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from agentvoicebox.errors import (
     Refused,
 )
 from agentvoicebox.wire.server_events import ErrorBody
+from agentvoicebox.wire.session_note import NOTES
 
 Place = Literal["event", "connect", "close", "result", "http"]
 PLACES: dict[Place, str] = {
@@ -326,6 +327,17 @@ def page() -> str:
                 code = "null" if fault.code is None else f"`{fault.code}`"
                 row = f"| {code} | `{fault.error_type}` | {fault.when} | {fault.do} |"
                 lines.append(row + (f" {fault.ends} |" if ends else ""))
+    lines += [
+        "",
+        "## Notes",
+        "",
+        "What a client set and does not get, without an error: `notes` in `session.created` and `session.updated`, beside the",
+        "settings. Each note has `code`, `message` and `param`, the dotted path of the field, and stays until the field is set again.",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| `{code}` | {meaning} |" for code, meaning in NOTES.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 
