@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
+from tests.kit.certificates import certificate
 from tests.kit.client import SERVER_VAD, calling
 from tests.kit.gateway import Gateway, Workers, calm, gateway
 from tests.kit.waiting import PATIENCE_S
@@ -376,10 +378,13 @@ async def reach_http(
         await ask_over_rest(fault, redis_url, database())
         return
     path = READ.get(fault.code, "/v1/models")
-    limits = limited(0) if fault.code == "rate_limit_exceeded" else {}
+    changes: dict[str, Any] = limited(0) if fault.code == "rate_limit_exceeded" else {}
+    if fault.code == "tls_required":
+        with tempfile.TemporaryDirectory() as folder:
+            changes = {"tls": certificate(Path(folder)).server}
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with (
-        unserved(url, **({"admission": GUARDED} if guarded else limits)) as served,
+        unserved(url, **({"admission": GUARDED} if guarded else changes)) as served,
         httpx.AsyncClient(trust_env=False) as web,
     ):
         if fault.code == GUESSED:

@@ -1,6 +1,7 @@
 """The gateway as a role: builds what its calls share, opens the port, and shuts down without cutting calls off."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from agentvoicebox.gateway.state import GatewayState, RecordStores
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
 from agentvoicebox.http_server.serving import connection_table, serving
+from agentvoicebox.http_server.tls import server_context
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
@@ -62,7 +64,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
-        SettingsError: an agent file or the policy is invalid.
+        SettingsError: an agent file, the policy or the certificate is invalid.
         InfrastructureError: the address can't be listened on.
     """
     if not settings.keys:
@@ -72,6 +74,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         log.info("gateway is open", host=settings.host, port=port)
         announce_ready()
 
+    tls = server_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     async with _stores(settings) as (broker, postgres):
         batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
         recording = interaction_recorder(settings, kits_of(settings))
@@ -80,7 +83,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         try:
             # The background work ends last: calls that are being drained still need it.
             async with _background(state, broker), _internal_port(state, settings):
-                await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
+                await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop, tls=tls)
         finally:
             await asyncio.to_thread(recording.close)
             await batcher.close()
@@ -142,9 +145,15 @@ async def build_state(
 
 
 async def serve(
-    state: GatewayState, *, host: str, port: int, announce_ready: Callable[[int], None], stop: asyncio.Event
+    state: GatewayState,
+    *,
+    host: str,
+    port: int,
+    announce_ready: Callable[[int], None],
+    stop: asyncio.Event,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Open the port, serve until `stop`, drain. `announce_ready` gets the port that was opened.
+    """Open the port, serve until `stop`, drain. `announce_ready` gets the port that was opened; with `tls` it speaks TLS alone.
 
     Raises:
         InfrastructureError: the address can't be listened on.
@@ -156,6 +165,7 @@ async def serve(
         has_websockets=True,
         turns=TurnQueue(state.pace.requests_per_s),
         frames_per_s=state.pace.frames_per_s,
+        tls=tls,
     )
     server = HttpServer(config)
     listener = listening_socket(host, port, setting="AVB_PORT")
