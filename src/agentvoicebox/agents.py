@@ -77,12 +77,10 @@ class Agent(AgentFile, frozen=True, kw_only=True):
     Attributes:
         name: the file name without suffix.
         tool_definitions: of its tools, in the file's order.
-        is_rule_based: its language model is one of a kit, which takes neither instructions nor tools of a client.
     """
 
     name: str
     tool_definitions: tuple[Definition, ...] = ()
-    is_rule_based: bool = False
 
     def profile(self) -> AgentProfile:
         """What the engine needs besides the session."""
@@ -90,7 +88,6 @@ class Agent(AgentFile, frozen=True, kw_only=True):
             name=self.name,
             language_model=self.language_model,
             server_tools=tuple(to_engine(tool) for tool in self.tool_definitions),
-            is_rule_based=self.is_rule_based,
         )
 
     def session(self, *, session_id: str, model: str, expires_at: int) -> SessionConfig:
@@ -197,12 +194,10 @@ def _read(path: Path, kits: Kits) -> Agent:
         file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), type=AgentFile)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    language_model = file.language_model or _language_model(file, kits)
     agent = Agent(
-        **{**msgspec.structs.asdict(file), "language_model": language_model},
+        **{**msgspec.structs.asdict(file), "language_model": file.language_model or _language_model(file, kits)},
         name=path.stem,
         tool_definitions=_definitions(file, kits),
-        is_rule_based=language_model.partition("/")[0] in kits.language_models(),
     )
     try:
         agent.session(session_id="sess_check", model=agent.name, expires_at=0)

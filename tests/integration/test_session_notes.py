@@ -19,7 +19,7 @@ from agentvoicebox.wire.session_note import NOTES
 pytestmark = pytest.mark.requirement("A4.2")
 
 VOICES = ("joe", "alloy", "marin")
-SUPPORT = SessionSupport(VOICES, ("en", "de"), has_spoken_prompts=False)
+SUPPORT = SessionSupport(VOICES, ("en", "de"), has_spoken_prompts=False, rule_models=("dialogue",))
 FLORIST = "You are a florist."
 TOOL = {"type": "function", "name": "get_price", "description": "", "parameters": {"type": "object"}}
 MCP = {"type": "mcp", "server_label": "shop", "server_url": "https://mcp.example/sse", "require_approval": "never"}

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import uvloop
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from starlette.types import Receive, Scope, Send
 from tests.kit.certificates import Certificate, certificate
 from tests.kit.client import SERVER_VAD, calling
@@ -53,12 +52,13 @@ def wss(served: Gateway, query: str = "model=delivery") -> str:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_the_official_client_talks_over_tls(secure: Gateway, own: Certificate, host: str) -> None:
     async with (
-        httpx.AsyncClient(verify=own.client, trust_env=False) as web,
+        DefaultAsyncHttpxClient(verify=own.client, trust_env=False) as web,
         AsyncOpenAI(api_key=KEY, base_url=f"https://{host}:{secure.port}/v1", http_client=web, max_retries=0) as client,
     ):
         assert "delivery" in [model.id async for model in client.models.list()]
         async with client.realtime.connect(
-            model="gpt-realtime", websocket_connection_options={"ssl": own.client}
+            model="gpt-realtime",
+            websocket_connection_options={"ssl": own.client},  # type: ignore[typeddict-unknown-key]
         ) as line:
             await line.response.create()
             async with asyncio.timeout(PATIENCE_S):

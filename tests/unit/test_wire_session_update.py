@@ -10,6 +10,8 @@ from agentvoicebox.wire.audio_config import AudioFormat, NoiseReduction, Transcr
 from agentvoicebox.wire.bodies import read_response_options
 from agentvoicebox.wire.session_config import SessionConfig, apply_update, resolve_response_options, session_to_wire
 
+NO_RATES: list[Any] = [48_000, 44_100, 22_050, 11_025, 7_999, 0, -1, 24_000.5, "16000", True, []]
+
 TOOL = {"type": "function", "name": "look_up", "description": "d", "parameters": {"type": "object", "properties": {}}}
 BUSY = SessionConfig(
     id="sess_1",
@@ -211,7 +213,7 @@ def test_one_fault_discards_the_whole_update() -> None:
         ),
         *[
             (audio_in(format={"type": "audio/pcm", "rate": rate}), "invalid_value", "session.audio.input.format.rate")
-            for rate in (48_000, 44_100, 22_050, 11_025, 7_999, 0, -1, 24_000.5, "16000", True, [])
+            for rate in NO_RATES
         ],
         (audio_in(format={"type": "audio/pcmu", "rate": 24_000}), "invalid_value", "session.audio.input.format.rate"),
         (audio_in(format="mp3"), "invalid_value", "session.audio.input.format"),

@@ -34,10 +34,9 @@ class AgentProfile(msgspec.Struct, frozen=True):
     name: str
     language_model: str
     server_tools: tuple[ServerTool, ...] = ()
-    is_rule_based: bool = False  # it takes neither instructions nor tools of a client
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened"):
+class Opened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
     """A session began. Always the first input.
 
     Attributes:
@@ -54,7 +53,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     notes: tuple[SessionNote, ...] = ()
 
 
-class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
+class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said", omit_defaults=True):
     """A well-formed client event, any but audio appends.
 
     Attributes:

@@ -130,7 +130,10 @@ async def build_state(
         metrics=metrics,
         voices=voices,
         support=SessionSupport(
-            voice_names(settings.tts_engines, voices), skills.languages, has_spoken_prompts=skills.has_prompts
+            voice_names(settings.tts_engines, voices),
+            skills.languages,
+            has_spoken_prompts=skills.has_prompts,
+            rule_models=tuple(kits_of(settings).language_models()),
         ),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         recording=recording,

@@ -125,7 +125,7 @@ def _request(
     session = {name: value for name, value in session.items() if name not in ("id", "object", "expires_at")}
     session["type"] = kind
     bounds.check_options(legacy.session_to_ga(session), "session")
-    is_rule_based = False
+    language_model = ""
     if kind == "transcription":
         session.pop("model", None)
         base = SessionConfig(type="transcription", id=session_id)
@@ -137,12 +137,10 @@ def _request(
         except ClientError as error:
             raise ClientError(error.message, code=error.code, param="session.model") from error
         session["model"] = model or agent.name
-        base, is_rule_based = (
-            agent.session(session_id=session_id, model=session["model"], expires_at=0),
-            agent.is_rule_based,
-        )
+        base = agent.session(session_id=session_id, model=session["model"], expires_at=0)
+        language_model = agent.language_model
     # The secret keeps the session as it was sent, so that the notes are made anew by the gateway that opens it.
-    adapted, notes = support.begin(base, session, is_rule_based=is_rule_based)
+    adapted, notes = support.begin(base, session, language_model=language_model)
     return SecretRequest(life.seconds, session, begin_with(base, adapted), life.max_sessions, notes)
 
 

@@ -38,14 +38,16 @@ class SessionSupport(msgspec.Struct, frozen=True):
         voices: names that a session may ask for, the default first.
         languages: ISO-639-1 codes that the recogniser knows.
         has_spoken_prompts: the recogniser reads `transcription.prompt`.
+        rule_models: language models of kits, which take neither instructions nor tools of a client.
     """
 
     voices: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     has_spoken_prompts: bool = True
+    rule_models: tuple[str, ...] = ()
 
     def begin(
-        self, config: SessionConfig, session: Mapping[str, Any] | None, *, is_rule_based: bool
+        self, config: SessionConfig, session: Mapping[str, Any] | None, *, language_model: str
     ) -> tuple[dict[str, Any] | None, Notes]:
         """The patch of a caller's secret as it can be applied to its agent's configuration, and the notes of the session.
 
@@ -60,7 +62,7 @@ class SessionSupport(msgspec.Struct, frozen=True):
             notes = (SessionNote("voice_not_installed", message, f"session.{VOICE}"),)
         if session is None:
             return None, notes
-        return self.adapt(config, session, notes, is_rule_based=is_rule_based)
+        return self.adapt(config, session, notes, language_model=language_model)
 
     def receive(self, state: State, given: ClientEventReceived) -> ClientEventReceived:
         """A client's event as it can be applied, with the notes of the session after it.
@@ -70,7 +72,7 @@ class SessionSupport(msgspec.Struct, frozen=True):
         """
         match given.event:
             case ce.SessionUpdate(session=patch):
-                adapted, notes = self.adapt(state.config, patch, state.notes, is_rule_based=state.agent.is_rule_based)
+                adapted, notes = self.adapt(state.config, patch, state.notes, language_model=state.agent.language_model)
                 event = given.event if adapted == patch else msgspec.structs.replace(given.event, session=adapted)
                 return msgspec.structs.replace(given, event=event, notes=None if notes == state.notes else notes)
             case ce.ResponseCreate(response=ce.ResponseOptions(audio=ce.AudioOptions(output=output))):
@@ -79,7 +81,7 @@ class SessionSupport(msgspec.Struct, frozen=True):
         return given
 
     def adapt(
-        self, config: SessionConfig, patch: Mapping[str, Any], notes: Notes, *, is_rule_based: bool
+        self, config: SessionConfig, patch: Mapping[str, Any], notes: Notes, *, language_model: str
     ) -> tuple[dict[str, Any], Notes]:
         """A patch without what can't be done, and the notes after it. Fields of the wrong type are left to their readers.
 
@@ -87,13 +89,14 @@ class SessionSupport(msgspec.Struct, frozen=True):
             config: of the session, before the patch.
             patch: as the client sent it, in either spelling.
             notes: of the session, before the patch.
-            is_rule_based: its agent has no language model.
+            language_model: of its agent.
 
         Raises:
             InvalidEvent: it asks for a voice that is not there.
         """
         adapted = {key: value for key, value in patch.items() if not _is_mcp_choice(key, value)}
         found: list[SessionNote] = []
+        is_rule_based = language_model.partition("/")[0] in self.rule_models
         touched = {f"session.{key}" for key, value in patch.items() if value is not None or key in WITHOUT_EFFECT}
         if len(adapted) < len(patch):
             found.append(SessionNote("mcp_not_served", _NO_MCP, TOOL_CHOICE))

@@ -95,5 +95,5 @@ def _config(support: SessionSupport, admitted: AdmittedCall, expires_at: int) ->
         config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
     else:
         config = request.agent.session(session_id=session_id, model=request.model, expires_at=expires_at)
-    session, notes = support.begin(config, admitted.authorization.session, is_rule_based=request.agent.is_rule_based)
+    session, notes = support.begin(config, admitted.authorization.session, language_model=request.agent.language_model)
     return begin_with(config, session), notes
