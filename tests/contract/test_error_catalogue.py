@@ -389,6 +389,8 @@ async def reach_http(
     ):
         if fault.code == GUESSED:
             await guess(served)
+        if fault.code == "internal_error":
+            patch.setattr(served.state, "agents", None)
         if fault.code == "request_timeout":
             patch.setattr(http_connection, "BODY_S", 0.1)
             answer = await half_a_request(served.port)

@@ -118,7 +118,7 @@ async def test_our_own_client_calls_with_the_certificate(secure: Gateway, own: C
         ("https", "other", "is not trusted .* --ca"),
         ("https", "absent", "--ca: .*absent.* can't be read"),
         ("https", "empty", "--ca: .*empty.* can't be read"),
-        ("http", "", "no Realtime server answers"),
+        ("http", "", "refuses the call: This port speaks TLS"),
     ],
 )
 async def test_our_own_client_says_why_it_gets_no_connection(

@@ -9,6 +9,7 @@ Uses the OpenAI Realtime protocol and works with any server of it; our servers a
 import asyncio
 import base64
 import contextlib
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidHandshake, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
@@ -318,7 +319,18 @@ def _why(url: str, error: Exception) -> str:
         )
     if isinstance(error, ssl.SSLError):
         return f"{url} does not speak TLS ({error.reason}); is it http://?"
+    if isinstance(error, InvalidStatus) and (said := _said(error.response.body)):
+        return f"{url} refuses the call: {said}"
     return (
         f"no Realtime server answers at {url} ({error}). Start one with `agentvoicebox serve`, "
         "or give its address with --url."
     )
+
+
+def _said(body: bytes | bytearray | None) -> str:
+    """The message of an error in OpenAI's form; empty when there is none."""
+    try:
+        message = json.loads(body or b"")["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""

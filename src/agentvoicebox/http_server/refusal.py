@@ -6,11 +6,9 @@ from starlette.types import Scope, Send
 REFUSED_CLOSE_S = 1.0  # for a client that was not admitted to close; then the connection is aborted
 
 
-def error_body(code: str, message: str) -> bytes:
+def error_body(code: str, message: str, *, error_type: str = "invalid_request_error") -> bytes:
     """`{"error": {…}}` as JSON, like the answers of REST routes (`wire.faults.body_of`)."""
-    return msgspec.json.encode(
-        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-    )
+    return msgspec.json.encode({"error": {"message": message, "type": error_type, "param": None, "code": code}})
 
 
 async def send_refusal(scope: Scope, send: Send, status: int, code: str, message: str) -> None:

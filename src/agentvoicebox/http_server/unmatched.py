@@ -53,6 +53,12 @@ def answer_unmatched(app: FastAPI, *, socket_path: str = "") -> None:
         body = error_body(fault.code, fault.message)
         return Response(body, fault.status, fault.headers, media_type="application/json")
 
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        """A fault of ours; the framework logs it afterwards."""
+        body = error_body("internal_error", "The server failed; please try again.", error_type="server_error")
+        return Response(body, 500, media_type="application/json")
+
 
 def _unknown(path: str, socket_path: str, *, is_websocket: bool) -> HttpFault:
     message = f"There is nothing at {path[:SHOWN_CHARS]}."
@@ -77,6 +83,7 @@ def _fault_of(error: HTTPException, scope: Scope, routes: Iterable[BaseRoute], s
 
 def _allowed(scope: Scope, routes: Iterable[BaseRoute]) -> list[str]:
     """The methods of all routes at this path; the framework names those of the first one alone."""
+    asked = {**scope, "path": scope["path"].rstrip("/") or "/"}
     known = list(routes)
-    taken = [m for m in METHODS if any(each.matches({**scope, "method": m})[0] is Match.FULL for each in known)]
+    taken = [m for m in METHODS if any(each.matches({**asked, "method": m})[0] is Match.FULL for each in known)]
     return ["GET", "HEAD", *taken[1:]] if taken[:1] == ["GET"] else taken

@@ -263,6 +263,7 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ErrorDefinition(
         "http", "storage_lost", "server_error", "PostgreSQL is unavailable.", "Try again in seconds.", UNAVAILABLE
     ),
+    ErrorDefinition("http", "internal_error", "server_error", "A bug in the server.", "Try again; report it.", BROKEN),
     ErrorDefinition(
         "http", "session_not_found", "invalid_request_error", "No such session.", "See `GET /v1/sessions`.", 404
     ),
