@@ -1,4 +1,4 @@
-"""`agentvoicebox tls`: makes a certificate for a server that has none, and says how clients come to trust it."""
+"""`agentvoicebox tls`: makes a certificate for a server that has none, and prints how clients are made to trust it."""
 
 import datetime
 import ipaddress

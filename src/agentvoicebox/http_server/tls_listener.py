@@ -1,8 +1,8 @@
 """The TLS port: accepts connections, and hands each to HTTP once its handshake is done.
 
 asyncio would count a connection only after its handshake, for which it gives a client a minute. Here it is counted from the
-first packet, has a few seconds, and waits for its turn, because a handshake costs the event loop up to a millisecond. Whoever
-speaks plain HTTP is told so.
+first packet, has a few seconds, and waits for its turn, because a handshake costs the event loop up to a millisecond. A client
+that speaks plain HTTP gets a typed error.
 """
 
 import asyncio
