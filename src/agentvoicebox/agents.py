@@ -27,6 +27,7 @@ from agentvoicebox.wire.session_config import SessionConfig, apply_update
 
 BUILT_IN = Path(__file__).with_name("agent_files")
 MANUAL = "manual"
+GENERAL_AGENT = "assistant"  # takes the client's instructions and tools
 OPENAI = "openai"  # all configured OpenAI-compatible servers
 AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # OpenAI's conversation models, without its transcription and translation models.
@@ -125,13 +126,16 @@ class Agents:
     Args:
         folder: of the user's agent files; empty: none.
         default: name of the agent that answers to OpenAI's model names; empty: the kits' default.
+        is_any_model_known: the default agent answers to every other name, too, and to none.
         kits: provide agents and tools.
 
     Raises:
         SettingsError: lists every invalid file, a missing folder, or an unknown default agent.
     """
 
-    def __init__(self, *, folder: str = "", default: str = "", kits: Kits | None = None) -> None:
+    def __init__(
+        self, *, folder: str = "", default: str = "", kits: Kits | None = None, is_any_model_known: bool = False
+    ) -> None:
         kits = kits or Kits()
         faults: list[str] = []
         self._agents: dict[str, Agent] = {}
@@ -145,6 +149,7 @@ class Agents:
                 self._agents[path.stem] = _read(path, kits)
             except ValueError as error:
                 faults.append(f"{path}: {error}")
+        self._is_any_model_known = is_any_model_known
         self._default = default or kits.default_agent
         if self._default not in self._agents and not faults:
             faults.append(f"AVB_DEFAULT_AGENT: no agent {self._default!r}; there are {', '.join(self._agents)}")
@@ -154,7 +159,14 @@ class Agents:
     @classmethod
     def load(cls, settings: Settings) -> Self:
         """The agents of a deployment. Raises SettingsError, also for kits that can't be loaded."""
-        return cls(folder=settings.agents_dir, default=settings.default_agent, kits=kits_of(settings))
+        # A client that brings instructions and tools means a language model, which a kit's own agent may not be.
+        usual = GENERAL_AGENT if settings.language_servers else ""
+        return cls(
+            folder=settings.agents_dir,
+            default=settings.default_agent or usual,
+            kits=kits_of(settings),
+            is_any_model_known=settings.unknown_model == "default",
+        )
 
     @property
     def by_name(self) -> Mapping[str, Agent]:
@@ -167,7 +179,7 @@ class Agents:
         return self._agents[self._default]
 
     def resolve(self, model: str) -> Agent:
-        """The agent for a client's `model`.
+        """The agent for a client's `model`; empty: it named none.
 
         Raises:
             UnknownModel: it is neither an agent's name nor one of OpenAI's conversation models.
@@ -175,8 +187,10 @@ class Agents:
         agent = self._agents.get(model)
         if agent is not None:
             return agent
-        if OPENAI_MODEL.fullmatch(model):
+        if self._is_any_model_known or OPENAI_MODEL.fullmatch(model):
             return self.default
+        if not model:
+            raise UnknownModel("You must provide a model parameter.", code="missing_model", param="model")
         known = ", ".join(self._agents)
         raise UnknownModel(f"There is no agent '{model[:100]}'. Agents here: {known}.", param="model")
 

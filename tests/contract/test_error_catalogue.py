@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
+from tests.kit.certificates import certificate
 from tests.kit.client import SERVER_VAD, calling
 from tests.kit.gateway import Gateway, Workers, calm, gateway, says
 from tests.kit.waiting import PATIENCE_S
@@ -379,19 +381,25 @@ async def reach_http(
         "host_not_allowed": {"Host": "elsewhere.example"},
         "proxy_not_allowed": {"X-Forwarded-For": "192.0.2.1"},
         "request_head_too_large": {"X-Long": "x" * 50_000},
+        "bad_upgrade": {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8"},
     }.get(str(fault.code), {})
     if fault.code in ASKED or fault.code in STORED:
         await ask_over_rest(fault, redis_url, database())
         return
-    path = f"/v1/sessions/{GONE}" if fault.code in ("session_not_found", "broker_lost") else "/v1/models"
-    limits = limited(0) if fault.code == "rate_limit_exceeded" else {}
+    path = READ.get(fault.code, "/v1/models")
+    changes: dict[str, Any] = limited(0) if fault.code == "rate_limit_exceeded" else {}
+    if fault.code == "tls_required":
+        with tempfile.TemporaryDirectory() as folder:
+            changes = {"tls": certificate(Path(folder)).server}
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with (
-        unserved(url, **({"admission": GUARDED} if guarded else limits)) as served,
+        unserved(url, **({"admission": GUARDED} if guarded else changes)) as served,
         httpx.AsyncClient(trust_env=False) as web,
     ):
         if fault.code == GUESSED:
             await guess(served)
+        if fault.code == "internal_error":
+            patch.setattr(served.state, "agents", None)
         if fault.code == "request_timeout":
             patch.setattr(http_connection, "BODY_S", 0.1)
             answer = await half_a_request(served.port)
@@ -411,10 +419,19 @@ async def half_a_request(port: int) -> httpx.Response:
     return httpx.Response(int(head.split()[1]), content=body)
 
 
+READ: dict[str | None, str] = {
+    "session_not_found": f"/v1/sessions/{GONE}",
+    "broker_lost": f"/v1/sessions/{GONE}",
+    "upgrade_required": "/v1/realtime",
+    "bad_upgrade": "/v1/realtime",
+    "model_not_found": "/v1/models/nobody",
+}
 ADMIN = "/v1/admin/tenants"
 ASKED: dict[str | None, tuple[str, Any]] = {
     "unknown_url": ("/v1/nothing", None),
     "method_not_allowed": ("/v1/models", None),
+    "webrtc_not_served": ("/v1/realtime/calls", None),
+    "sip_not_served": ("/v1/realtime/calls/rtc_1/accept", None),
     "invalid_json": (ADMIN, b"{"),
     "invalid_value": (f"{ADMIN}/default/keys", {"expires_after_s": 0}),
     "unknown_parameter": (ADMIN, {"id": "acme", "colour": "red"}),

@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 from redis.asyncio import Redis
 from tests.kit.client import calling, until
-from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, gateway, says, tone
+from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, gateway, says, silence, tone
 from tests.kit.waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
 
@@ -92,6 +92,36 @@ async def test_a_telephone_call_hears_eight_bits_at_8_khz(served: Gateway, worke
         assert len(audio) == workers.chunks * CHUNK_SAMPLES // 3  # the last milliseconds come before `done`
         types = client.types()
         assert types.index("response.output_audio.delta") < types.index("response.output_audio.done")
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000])
+async def test_a_device_speaks_and_hears_pcm_at_its_own_rate(served: Gateway, workers: Workers, rate_hz: int) -> None:
+    workers.chunks = 5
+    async with calling(served.url()) as client:
+        format = {"type": "audio/pcm", "rate": rate_hz}
+        session = await client.use(
+            audio={"input": {"format": format, **SERVER_VAD["input"]}, "output": {"format": format}}
+        )
+        assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == format
+        await client.append(tone(600, rate_hz) + silence(700, rate_hz))
+        done = (await client.until("response.done"))["response"]
+        assert done["audio"]["output"]["format"] == format
+        (started,) = client.of("input_audio_buffer.speech_started")
+        (stopped,) = client.of("input_audio_buffer.speech_stopped")
+        assert started["audio_start_ms"] == 0 and 800 <= stopped["audio_end_ms"] <= 1_100
+        audio = b"".join(base64.b64decode(e["delta"]) for e in client.of("response.output_audio.delta"))
+        assert len(audio) == workers.chunks * CHUNK_SAMPLES * 2 * rate_hz // 24_000
+
+
+async def test_a_rate_that_no_device_has_is_refused_and_the_session_goes_on(served: Gateway) -> None:
+    async with calling(served.url()) as client:
+        await client.send(
+            "session.update", session={"audio": {"input": {"format": {"type": "audio/pcm", "rate": 44_100}}}}
+        )
+        error = (await client.until("error"))["error"]
+        assert (error["code"], error["param"]) == ("invalid_value", "session.audio.input.format.rate")
+        assert "8000, 16000, 24000" in error["message"]
+        assert (await client.use())["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 24_000}
 
 
 async def test_a_commit_holds_exactly_what_was_appended_before_it(served: Gateway, workers: Workers) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -192,6 +193,7 @@ async def gateway(
     port: int = 0,
     has_heartbeats: bool = False,
     check_interval_s: float = 0.0,
+    tls: ssl.SSLContext | None = None,
     **changes: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve a gateway over `broker`.
@@ -208,6 +210,7 @@ async def gateway(
         port: 0 chooses a free one.
         has_heartbeats: renew the sessions' ownership.
         check_interval_s: between two health checks; 0 for none.
+        tls: with a certificate; None: plain HTTP.
         changes: fields of GatewayState.
     """
     metrics, health = Metrics(), health or calm()
@@ -243,7 +246,8 @@ async def gateway(
     stop = asyncio.Event()
     opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(state, host="127.0.0.1", port=port, announce_ready=opened.set_result, stop=stop), name="test gateway"
+        serve(state, host="127.0.0.1", port=port, announce_ready=opened.set_result, stop=stop, tls=tls),
+        name="test gateway",
     )
     running = [asyncio.create_task(state.directory.run(stop))] if has_heartbeats else []
     if check_interval_s:

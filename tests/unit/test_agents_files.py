@@ -7,6 +7,7 @@ from tests.kit.kits import AGENTS, DELIVERY
 
 from agentvoicebox.agents import Agents, UnknownModel
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.settings import Settings
 
 
 def test_the_delivery_agent_is_built_in_and_runs_its_own_tool() -> None:
@@ -43,7 +44,35 @@ def test_openais_conversation_models_mean_the_default_agent(model: str) -> None:
 def test_any_other_name_is_refused(model: str) -> None:
     with pytest.raises(UnknownModel) as caught:
         AGENTS.resolve(model)
-    assert caught.value.code == "invalid_model"
+    assert caught.value.code == ("invalid_model" if model else "missing_model")
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "local", "", "../delivery", "Delivery"])
+def test_a_setting_has_the_default_agent_answer_to_any_name(model: str) -> None:
+    agents = Agents.load(Settings(unknown_model="default", default_agent="assistant"))
+    assert agents.resolve(model).name == "assistant"
+    assert agents.resolve("delivery").name == "delivery"
+
+
+@pytest.mark.parametrize(
+    ("given", "default"),
+    [
+        ({}, "delivery"),
+        ({"kits": ""}, "assistant"),
+        ({"llm_base_url": "http://127.0.0.1:11434/v1"}, "assistant"),
+        ({"llm_api_key": "sk-1"}, "assistant"),
+        ({"llm_servers": "near=http://127.0.0.1:1/v1#qwen"}, "assistant"),
+        ({"llm_model": "qwen3"}, "delivery"),  # a name alone is no server
+        ({"llm_api_key": "sk-1", "default_agent": "delivery"}, "delivery"),
+    ],
+)
+def test_with_a_language_model_openais_names_mean_the_agent_that_takes_the_clients_instructions(
+    given: dict[str, str], default: str
+) -> None:
+    agents = Agents.load(Settings(**given))  # type: ignore[arg-type]
+    for model in ("gpt-realtime", "gpt-4o-realtime-preview"):
+        assert agents.resolve(model).name == default
+    assert agents.default.name == default
 
 
 def test_a_users_file_joins_and_replaces_the_built_in_ones(tmp_path: Path) -> None:

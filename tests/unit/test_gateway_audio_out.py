@@ -13,8 +13,9 @@ from agentvoicebox.wire.audio_config import AudioFormat
 from agentvoicebox.wire.server_events import ResponseOutputAudioDone
 
 
-def effect(kind: str = "audio/pcm", event_id: str = "event_1") -> SendAudio:
-    return SendAudio(event_id, "resp_1", "item_1", 0, 0, "job_1", 1, AudioFormat(type=kind))  # type: ignore[arg-type]
+def effect(kind: str = "audio/pcm", event_id: str = "event_1", rate: int = 24_000) -> SendAudio:
+    format = AudioFormat(type=kind, rate=rate)  # type: ignore[arg-type]
+    return SendAudio(event_id, "resp_1", "item_1", 0, 0, "job_1", 1, format)
 
 
 def test_pcm_is_cut_into_frames_of_at_most_100_ms_and_nothing_is_lost() -> None:
@@ -44,6 +45,21 @@ def test_a_telephone_hears_the_same_whatever_the_chunks(kind: str, decode: objec
     plain = resample(whole, 24_000, 8_000)
     assert len(heard) == len(plain) == 8_000
     assert np.abs(heard.astype(int) - plain.astype(int)).max() < 400  # G.711's own steps at this loudness
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000])
+def test_pcm_at_another_rate_is_one_stream_whatever_the_chunks(rate_hz: int) -> None:
+    whole = (np.sin(np.arange(24_000) * 0.02) * 9_000).astype(np.int16)
+    encoder, out = OutputAudioEncoder(), b""
+    for start in range(0, len(whole), 1_700):
+        chunk = bytes_of(whole[start : start + 1_700])
+        deltas = encoder.deltas(effect(rate=rate_hz), chunk)
+        assert all(len(d.delta) <= rate_hz * 2 // 10 for d in deltas)  # 100 ms
+        out += b"".join(d.delta for d in deltas)
+    done = ResponseOutputAudioDone(event_id="e", response_id="resp_1", item_id="i", output_index=0, content_index=0)
+    tail = encoder.tail(done)
+    assert tail is not None
+    assert out + tail.delta == bytes_of(resample(whole, 24_000, rate_hz))
 
 
 def test_a_pcm_response_has_no_tail() -> None:

@@ -114,6 +114,27 @@ async def test_telephone_audio_is_heard_at_16_khz(type: Any, encode: Any) -> Non
         assert np.sqrt(np.mean((got - wanted) ** 2)) < 8_000 / 20  # G.711's own noise
 
 
+@pytest.mark.parametrize(("rate_hz", "noise"), [(8_000, 100), (16_000, 0), (24_000, 100)])
+async def test_pcm_at_each_rate_is_heard_at_16_khz(rate_hz: int, noise: float) -> None:
+    async with Line(format=AudioFormat(rate=rate_hz)) as line:
+        pieces = (sound(seconds, loud=loud, rate_hz=rate_hz) for seconds, loud in ((0.5, False), (1, True), (1, False)))
+        await line.say(*map(bytes_of, pieces), frame=rate_hz // 25)
+        assert line.ingest.position_samples == 40_000
+        assert [fact.__class__ for fact in line.facts] == [SpeechStarted, SpeechPaused, SpeechStopped]
+        got = line.ingest.audio_between(8_200, 23_800).astype(float)
+        wanted = sound(1, loud=True, rate_hz=16_000)[200:15_800]
+        assert np.sqrt(np.mean((got - wanted) ** 2)) <= noise
+
+
+async def test_a_change_of_rate_in_the_middle_keeps_positions() -> None:
+    async with Line() as line:
+        await line.say(silence(1))
+        for rate_hz, samples in ((16_000, 32_000), (8_000, 48_000), (24_000, 64_000)):
+            line.ingest.set_format(AudioFormat(rate=rate_hz))
+            await line.say(bytes_of(sound(1, loud=False, rate_hz=rate_hz)))
+            assert line.ingest.position_samples == samples
+
+
 async def test_a_change_of_format_in_the_middle_keeps_positions() -> None:
     async with Line() as line:
         await line.say(silence(1.001))

@@ -255,8 +255,8 @@ def test_an_unknown_type_is_answered_with_the_known_ones() -> None:
         (respond(tools=[{"name": "n", "meta": 1}]), "unknown_parameter", "response.tools[0].meta"),
         (respond(audio={"input": {}}), "unknown_parameter", "response.audio.input"),
         (
-            respond(audio={"output": {"format": {"type": "audio/pcm", "rate": 8_000}}}),
-            "integer_below_min_value",
+            respond(audio={"output": {"format": {"type": "audio/pcm", "rate": 44_100}}}),
+            "invalid_value",
             "response.audio.output.format.rate",
         ),
         (respond(metadata={str(n): "" for n in range(17)}), "invalid_value", "response.metadata"),

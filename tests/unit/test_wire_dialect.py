@@ -20,7 +20,7 @@ from agentvoicebox.wire import client_events as said
 from agentvoicebox.wire import server_events as say
 from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 from agentvoicebox.wire.codec import decode_client, encode_for
-from agentvoicebox.wire.dialect import Dialect
+from agentvoicebox.wire.dialect import Dialect, session_to_beta
 from agentvoicebox.wire.items import (
     AudioPart,
     FunctionCallItem,
@@ -267,3 +267,11 @@ def test_translation_leaves_its_argument_alone() -> None:
     before = json.dumps(event)
     Dialect.BETA.to_ga(event)
     assert json.dumps(event) == before
+
+
+def test_beta_names_pcm_at_24_khz_alone() -> None:
+    usual = session_to_beta(session_to_wire(SessionConfig()))
+    assert (usual["input_audio_format"], usual["output_audio_format"]) == ("pcm16", "pcm16")
+    slow = AudioFormat(rate=16_000)
+    shown = session_to_beta(session_to_wire(SessionConfig(input_format=slow, output_format=slow)))
+    assert shown["input_audio_format"] == shown["output_audio_format"] == {"type": "audio/pcm", "rate": 16_000}

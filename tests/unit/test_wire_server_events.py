@@ -284,9 +284,10 @@ def test_times_are_whole_milliseconds() -> None:
                 assert field.type is int
 
 
-def test_pcm_always_shows_24_khz_and_g711_no_rate() -> None:
+def test_pcm_always_shows_its_rate_and_g711_none() -> None:
     assert msgspec.to_builtins(AudioFormat()) == {"type": "audio/pcm", "rate": 24_000}
-    assert msgspec.to_builtins(AudioFormat(type="audio/pcm", rate=8_000))["rate"] == 24_000
+    assert msgspec.to_builtins(AudioFormat(type="audio/pcm", rate=8_000))["rate"] == 8_000
+    assert msgspec.to_builtins(AudioFormat(type="audio/pcm", rate=44_100))["rate"] == 24_000
     assert msgspec.to_builtins(AudioFormat(type="audio/pcmu", rate=24_000)) == {"type": "audio/pcmu"}
     assert (AudioFormat().rate_hz, AudioFormat(type="audio/pcma").rate_hz) == (24_000, 8_000)
 

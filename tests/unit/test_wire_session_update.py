@@ -10,6 +10,8 @@ from agentvoicebox.wire.audio_config import AudioFormat, NoiseReduction, Transcr
 from agentvoicebox.wire.bodies import read_response_options
 from agentvoicebox.wire.session_config import SessionConfig, apply_update, resolve_response_options, session_to_wire
 
+NO_RATES: list[Any] = [48_000, 44_100, 22_050, 11_025, 7_999, 0, -1, 24_000.5, "16000", True, []]
+
 TOOL = {"type": "function", "name": "look_up", "description": "d", "parameters": {"type": "object", "properties": {}}}
 BUSY = SessionConfig(
     id="sess_1",
@@ -198,11 +200,6 @@ def test_one_fault_discards_the_whole_update() -> None:
             "session.truncation.retention_ratio",
         ),
         (audio_out(voice={}), "missing_required_parameter", "session.audio.output.voice.id"),
-        (
-            audio_in(format={"type": "audio/pcm", "rate": 16_000}),
-            "integer_below_min_value",
-            "session.audio.input.format.rate",
-        ),
         ({"max_output_tokens": 0}, "integer_below_min_value", "session.max_output_tokens"),
         (
             audio_in(turn_detection={"prefix_padding_ms": -1}),
@@ -214,7 +211,10 @@ def test_one_fault_discards_the_whole_update() -> None:
             "integer_below_min_value",
             "session.audio.input.turn_detection.idle_timeout_ms",
         ),
-        (audio_in(format={"rate": 48_000}), "invalid_value", "session.audio.input.format.rate"),
+        *[
+            (audio_in(format={"type": "audio/pcm", "rate": rate}), "invalid_value", "session.audio.input.format.rate")
+            for rate in NO_RATES
+        ],
         (audio_in(format={"type": "audio/pcmu", "rate": 24_000}), "invalid_value", "session.audio.input.format.rate"),
         (audio_in(format="mp3"), "invalid_value", "session.audio.input.format"),
         (audio_in(turn_detection="server_vad"), "invalid_value", "session.audio.input.turn_detection"),
@@ -338,9 +338,37 @@ def test_the_speed_stays_while_a_response_is_active() -> None:
 # --- formats and retired spellings -----------------------------------------------------------------
 
 
+def input_format(config: SessionConfig, wanted: Any) -> tuple[SessionConfig, Any]:
+    changed = apply_update(config, audio_in(format=wanted))
+    return changed, session_to_wire(changed)["audio"]["input"]["format"]
+
+
 def test_a_pcm_format_without_rate_is_24_khz() -> None:
-    changed = apply_update(BUSY, audio_in(format={"type": "audio/pcm"}))
-    assert session_to_wire(changed)["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 24_000}
+    _, shown = input_format(BUSY, {"type": "audio/pcm"})
+    assert shown == {"type": "audio/pcm", "rate": 24_000}
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 16_000.0])
+def test_pcm_is_taken_at_the_rates_of_devices(rate: float) -> None:
+    slow, shown = input_format(SessionConfig(), {"type": "audio/pcm", "rate": rate})
+    assert shown == {"type": "audio/pcm", "rate": rate} and slow.input_format.rate_hz == rate
+    assert input_format(SessionConfig(), {"rate": rate})[1] == shown
+    assert input_format(slow, {})[1] == shown  # absent: as it was
+    for again in ({"type": "audio/pcm"}, "audio/pcm", "pcm16"):  # a format by name is the usual one
+        assert input_format(slow, again)[1]["rate"] == 24_000
+    assert input_format(slow, {"type": "audio/pcmu"})[1] == {"type": "audio/pcmu"}
+    assert input_format(slow, {"type": "audio/pcmu", "rate": 8_000})[1] == {"type": "audio/pcmu"}
+
+
+def test_a_rate_that_is_refused_is_told_the_others() -> None:
+    for kind, rates in (("audio/pcm", "8000, 16000, 24000"), ("audio/pcma", "8000")):
+        with pytest.raises(InvalidEvent, match=f"Supported values are: {rates}\\."):
+            input_format(SessionConfig(), {"type": kind, "rate": 44_100})
+
+
+def test_no_rate_but_24_khz_is_shown_unasked() -> None:
+    for side in session_to_wire(SessionConfig())["audio"].values():
+        assert side["format"] == {"type": "audio/pcm", "rate": 24_000}
 
 
 def test_each_side_has_its_own_format() -> None:

@@ -37,6 +37,9 @@ def call(
     audio: Annotated[
         Literal["pcm", "pcmu", "pcma"], typer.Option(help="Audio format: 24 kHz PCM, or G.711 as in telephony.")
     ] = "pcm",
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) to trust beside the system's, for a server with its own.")
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Write the call as a stereo WAV: caller left, agent right.")
     ] = None,
@@ -56,7 +59,7 @@ def call(
 
       agentvoicebox call --url https://api.openai.com/v1 --model gpt-realtime --say "Hello there."
     """
-    options = CallOptions(base_url=url, api_key=key, model=model, audio=audio)
+    options = CallOptions(base_url=url, api_key=key, model=model, audio=audio, ca_file="" if ca is None else str(ca))
     for path in (record, timeline, events):
         if path is not None and not path.absolute().parent.is_dir():
             raise ClientError(f"there is no folder {path.absolute().parent} to write {path.name} into")

@@ -85,6 +85,8 @@ async def local_server(
         "AVB_WEBHOOK_PORT": "0",  # another server may use the default ones
         "AVB_INTERNAL_PORT": "0",
         "AVB_GATEWAY_INTERNAL_PORT": str(internal_port),
+        "AVB_TLS_CERT": "",  # `url` below is http
+        "AVB_TLS_KEY": "",
         "AVB_DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",  # output goes to a pipe: no wrapping

@@ -2,7 +2,7 @@
 
 import typer
 
-from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, records, serve, tenants
+from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, records, serve, tenants, tls
 from agentvoicebox.cli.console import Commands
 
 HELP = """
@@ -33,6 +33,7 @@ app.command()(serve.serve)
 app.command()(call.call)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.command()(tls.tls)
 app.add_typer(models.app, name="models")
 app.add_typer(agents.app, name="agents")
 app.add_typer(keys.app, name="keys")

@@ -15,6 +15,7 @@ import typer
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.cli.console import console
+from agentvoicebox.http_server.tls import server_context
 from agentvoicebox.kits.registry import kits_of, load_settings
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings import Settings
@@ -48,6 +49,10 @@ def serve(
 
       AVB_LLM_BASE_URL=http://127.0.0.1:11434/v1 AVB_LLM_MODEL=qwen3 agentvoicebox serve
 
+    Over TLS, with a certificate of your own (`agentvoicebox tls` makes one):
+
+      AVB_TLS_CERT=cert.pem AVB_TLS_KEY=key.pem agentvoicebox serve
+
     One of several machines, with shared servers (docs/operations.md):
 
       AVB_REDIS_URL=redis://store:6379/0 agentvoicebox serve --role gateway --host 0.0.0.0
@@ -58,6 +63,8 @@ def serve(
     if sys.stderr.isatty() and is_loopback(settings.host) and "AVB_LOG_FORMAT" not in os.environ:
         settings = load_settings(**given, log_format="console")  # the log goes to a terminal
     configure(service="supervisor", level=settings.log_level, format=settings.log_format)
+    if settings.tls_cert:
+        server_context(settings.tls_cert, settings.tls_key)  # said here, before anything has started
     if role:
         specs = children(role)
         check_needs(specs, settings)
@@ -94,7 +101,7 @@ def _shown(settings: Settings, roles: Collection[str]) -> Callable[[run.Status],
 def _show_gateway(settings: Settings) -> None:
     """Print the gateway's address and the required keys."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{settings.port}/v1"
+    url = f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}/v1"
     console.print(f"Realtime API at [bold]{url}[/]", soft_wrap=True)
     internal = f"http://{settings.internal_host}:{settings.gateway_internal_port}"
     console.print(f"Its REST API, readiness and metrics: {internal}/docs, /ready, /metrics", soft_wrap=True)
@@ -104,6 +111,7 @@ def _show_gateway(settings: Settings) -> None:
         console.print("No keys are configured: only this machine may call, with any key.")
     console.print("Try it from another terminal:\n")
     address = "" if url == "http://127.0.0.1:8000/v1" else f" --url {url}"
+    address += f" --ca {settings.tls_cert}" if settings.tls_cert else ""
     demo = next((found for kit in kits_of(settings) if (found := kit.demo()) is not None), None)
     agent, lines = (demo.agent, demo.opening) if demo else (Agents.load(settings).default.name, ("Hello?",))
     said = " ".join(f'--say "{line}"' for line in lines)

@@ -9,13 +9,15 @@ Uses the OpenAI Realtime protocol and works with any server of it; our servers a
 import asyncio
 import base64
 import contextlib
+import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidHandshake, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
@@ -292,10 +294,7 @@ async def open_call(
     try:
         socket = await connect_to(url, options, OPEN_TIMEOUT_S)
     except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
-        raise CallFailed(
-            f"no Realtime server answers at {options.base_url} ({error}). Start one with `agentvoicebox serve`, "
-            "or give its address with --url."
-        ) from error
+        raise CallFailed(_why(options.base_url, error)) from error
     call = LiveCall(socket, options, listener, source, clock or SystemClock())
     tasks = [asyncio.create_task(call.read_events())]
     try:
@@ -310,3 +309,28 @@ async def open_call(
     for task in tasks:
         if not task.cancelled():
             task.result()  # an error in the protocol must not look like a silent server
+
+
+def _why(url: str, error: Exception) -> str:
+    """Why there is no connection, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {url} is not trusted ({error.verify_message}). Give it, or its authority's, with --ca."
+        )
+    if isinstance(error, ssl.SSLError):
+        return f"{url} does not speak TLS ({error.reason}); is it http://?"
+    if isinstance(error, InvalidStatus) and (said := _said(error.response.body)):
+        return f"{url} refuses the call: {said}"
+    return (
+        f"no Realtime server answers at {url} ({error}). Start one with `agentvoicebox serve`, "
+        "or give its address with --url."
+    )
+
+
+def _said(body: bytes | bytearray | None) -> str:
+    """The message of an error in OpenAI's form; empty when there is none."""
+    try:
+        message = json.loads(body or b"")["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""

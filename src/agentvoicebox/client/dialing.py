@@ -1,5 +1,6 @@
 """The options of a call, the socket's URL, and one attempt to connect. The call itself is in `caller`."""
 
+import ssl
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -34,6 +35,7 @@ class CallOptions:
         reply_timeout_s: how long a reply may take before the turn counts as unanswered.
         resumes: reconnect when the connection breaks.
         other_urls: further servers for reconnecting, tried in turn.
+        ca_file: PEM file of a certificate to trust beside the system's; empty: none.
     """
 
     base_url: str = "http://127.0.0.1:8000/v1"
@@ -45,6 +47,7 @@ class CallOptions:
     reply_timeout_s: float = 30.0
     resumes: bool = True
     other_urls: tuple[str, ...] = ()
+    ca_file: str = ""
 
 
 def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> str:
@@ -67,10 +70,25 @@ def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> 
     return urlunsplit((scheme, parts.netloc, path, urlencode(query | more), ""))
 
 
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise CallFailed(f"--ca: {ca_file} can't be read as a certificate in PEM: {error}") from error
+    return context
+
+
 async def connect_to(url: str, options: CallOptions, timeout_s: float) -> ClientConnection:
-    """A connection to the socket's URL. Raises OSError, InvalidHandshake, InvalidURI or TimeoutError."""
+    """A connection to the socket's URL.
+
+    Raises:
+        CallFailed: the certificate to trust can't be read. OSError, InvalidHandshake, InvalidURI, TimeoutError: no connection.
+    """
     return await connect(
         url,
+        ssl=_trusting(options.ca_file) if url.startswith("wss:") else None,
         additional_headers={"Authorization": f"Bearer {options.api_key}"},
         max_size=MAX_FRAME_BYTES,
         open_timeout=timeout_s,

@@ -18,6 +18,7 @@ from agentvoicebox.turns.facts import SpeechStarted as SpeechStarted
 from agentvoicebox.turns.facts import SpeechStopped as SpeechStopped
 from agentvoicebox.wire.client_events import ClientEvent
 from agentvoicebox.wire.session_config import SessionConfig
+from agentvoicebox.wire.session_note import SessionNote
 
 
 class ServerTool(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ class AgentProfile(msgspec.Struct, frozen=True):
     language_model_options: dict[str, Any] | UnsetType = UNSET
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened"):
+class Opened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
     """A session began. Always the first input.
 
     Attributes:
@@ -53,6 +54,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
         seed: random text from which all ids of this session are made.
         wall_s: wall time at `now`, so that the engine can tell when the session expires.
         rules: see `engine.rules`.
+        notes: what of it is not in force.
     """
 
     config: SessionConfig
@@ -60,6 +62,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     seed: str
     wall_s: float
     rules: int | UnsetType = UNSET
+    notes: tuple[SessionNote, ...] = ()
 
 
 class ItemAudio(msgspec.Struct, frozen=True):
@@ -75,17 +78,19 @@ class ItemAudio(msgspec.Struct, frozen=True):
     sample_count: int
 
 
-class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said"):
+class ClientEventReceived(msgspec.Struct, frozen=True, tag="client_said", omit_defaults=True):
     """A well-formed client event, any but audio appends.
 
     Attributes:
         at_sample: the input position (16 kHz samples appended so far) when the event was read.
         item_audio: of the items that came with audio, in the order of the event.
+        notes: of the session once the event is applied; None: as before.
     """
 
     event: ClientEvent
     at_sample: int
     item_audio: tuple[ItemAudio, ...] | UnsetType = UNSET
+    notes: tuple[SessionNote, ...] | None = None
 
 
 class ClientEventRejected(msgspec.Struct, frozen=True, tag="client_erred"):

@@ -31,6 +31,9 @@ from agentvoicebox.wire.items import (
     OutputText,
 )
 from agentvoicebox.wire.session_config import apply_update, resolve_response_options, session_to_wire
+from agentvoicebox.wire.session_note import SessionNote
+
+Notes = tuple[SessionNote, ...]
 
 MAX_ITEMS = 2_000  # a call of hours; a bound on memory
 
@@ -47,7 +50,7 @@ def handle(state: State, step: Step, given: ClientEventReceived) -> None:
 def _apply(state: State, step: Step, event: ce.ClientEvent, given: ClientEventReceived) -> None:
     match event:
         case ce.SessionUpdate():
-            update_session(state, step, event)
+            update_session(state, step, event, state.notes if given.notes is None else given.notes)
         case ce.InputAudioBufferCommit():
             listening.commit(state, step, given.at_sample)
         case ce.InputAudioBufferClear():
@@ -73,13 +76,13 @@ def _apply(state: State, step: Step, event: ce.ClientEvent, given: ClientEventRe
 # -- session ---------------------------------------------------------------------------------------------------------
 
 
-def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
-    """Change the session; a live response keeps the settings it began with."""
+def update_session(state: State, step: Step, event: ce.SessionUpdate, notes: Notes) -> None:
+    """Change the session; a live response keeps the settings it began with. `notes`: of the session afterwards."""
     before = state.config
     is_answering = state.active is not None and not state.active.is_provisional
     after = apply_update(before, event.session, voice_locked=state.has_sent_audio, speed_locked=is_answering)
     listening.drop_speculation(state, step)
-    state.config = after
+    state.config, state.notes = after, notes
     if after.input_format != before.input_format:
         step.emit(SetInputFormat(after.input_format))
     if after.turn_detection != before.turn_detection:
@@ -88,14 +91,20 @@ def update_session(state: State, step: Step, event: ce.SessionUpdate) -> None:
         step.emit(SetTurnDetection(after.turn_detection))
         if after.turn_detection is None or after.turn_detection.idle_timeout_ms is None:
             state.idle_at_s = None
-    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(after, state.degraded or None)))
+    send_session(state, step, state.degraded or None)
 
 
 def change_mode(state: State, step: Step, degraded: tuple[str, ...]) -> None:
     """A service went down or came back: send the session once, with what is degraded."""
     if degraded != state.degraded:
         state.degraded = degraded
-        step.send(ev.SessionUpdated(event_id=step.event_id(), session=session_to_wire(state.config, degraded)))
+        send_session(state, step, degraded)
+
+
+def send_session(state: State, step: Step, degraded: tuple[str, ...] | None) -> None:
+    """Send the whole session, as it is now."""
+    session = session_to_wire(state.config, degraded, state.notes)
+    step.send(ev.SessionUpdated(event_id=step.event_id(), session=session))
 
 
 # -- items -----------------------------------------------------------------------------------------------------------

@@ -42,9 +42,10 @@ class Engine:
             conversation_id=ids.next("conv"),
             expires_at_s=now_s + max(0.0, config.expires_at - opened.wall_s),
             rules=rules.FIRST if opened.rules is msgspec.UNSET else opened.rules,
+            notes=opened.notes,
         )
         step = Step(now_s, ids)
-        step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config)))
+        step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config, notes=opened.notes)))
         step.emit(SetInputFormat(config.input_format))
         step.emit(SetTurnDetection(config.turn_detection))
         body: dict[str, object] = {"agent": opened.agent.name, "model": config.model, "opened_s": opened.wall_s}

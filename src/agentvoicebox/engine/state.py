@@ -13,6 +13,7 @@ from agentvoicebox.engine.tool_call import DetachedCall
 from agentvoicebox.engine.turn import Turn
 from agentvoicebox.ids import IdSource
 from agentvoicebox.wire.session_config import SessionConfig
+from agentvoicebox.wire.session_note import SessionNote
 
 JobKind = Literal["stt", "llm", "tts", "tool"]
 
@@ -45,6 +46,7 @@ class State(msgspec.Struct):
         rules: under which it began; see `engine.rules`.
         interruption: the answer that the open turn cut, if any.
         unanswered: turns to which an answer is due, and which no response has read yet, by item id.
+        notes: what of `config`, or of what the client sent, is not in force.
     """
 
     config: SessionConfig
@@ -65,6 +67,7 @@ class State(msgspec.Struct):
     interruption: Interruption | None = None
     unanswered: list[str] = []
     is_closed: bool = False
+    notes: tuple[SessionNote, ...] = ()
 
     def jobs_out(self) -> dict[str, JobKind]:
         """All jobs whose results are still needed, with the kind of worker of each."""

@@ -1,6 +1,7 @@
 """The gateway as a role: builds what its calls share, opens the port, and shuts down without cutting calls off."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
+from agentvoicebox.gateway.admission.session_support import SessionSupport
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.http.app import create_app, protect
 from agentvoicebox.gateway.http.internal import create_internal_app
@@ -22,6 +24,7 @@ from agentvoicebox.gateway.state import GatewayState, RecordStores
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
 from agentvoicebox.http_server.serving import connection_table, serving
+from agentvoicebox.http_server.tls import server_context
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
@@ -32,7 +35,8 @@ from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import ModelCatalogue
-from agentvoicebox.providers.registry import voice_list
+from agentvoicebox.providers.registry import voice_list, voice_names
+from agentvoicebox.providers.stt.languages import stt_skills
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
@@ -60,7 +64,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
-        SettingsError: an agent file or the policy is invalid.
+        SettingsError: an agent file, the policy or the certificate is invalid.
         InfrastructureError: the address can't be listened on.
     """
     if not settings.keys:
@@ -70,6 +74,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         log.info("gateway is open", host=settings.host, port=port)
         announce_ready()
 
+    tls = server_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     async with _stores(settings) as (broker, postgres):
         batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
         recording = interaction_recorder(settings, kits_of(settings))
@@ -78,7 +83,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         try:
             # The background work ends last: calls that are being drained still need it.
             async with _background(state, broker), _internal_port(state, settings):
-                await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop)
+                await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop, tls=tls)
         finally:
             await asyncio.to_thread(recording.close)
             await batcher.close()
@@ -96,6 +101,7 @@ async def build_state(
     agents = Agents.load(settings)
     directory = SessionDirectory(broker.connection, broker.subscriber)
     metrics, health = Metrics(), ServiceHealth()
+    voices, skills = voice_list(settings.tts_engines, catalogue), stt_skills(settings.stt_profile, catalogue)
     admission = AdmissionControl(
         broker.connection,
         postgres,
@@ -122,7 +128,13 @@ async def build_state(
         health=health,
         clock=SystemClock(),
         metrics=metrics,
-        voices=voice_list(settings.tts_engines, catalogue),
+        voices=voices,
+        support=SessionSupport(
+            voice_names(settings.tts_engines, voices),
+            skills.languages,
+            has_spoken_prompts=skills.has_prompts,
+            rule_models=tuple(kits_of(settings).language_models()),
+        ),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         recording=recording,
         records=_records(settings, broker, postgres),
@@ -131,13 +143,20 @@ async def build_state(
         connections=connection_table(settings, metrics.tcp),
         pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
         idle_s=settings.idle_s,
+        cors_origins=settings.cors_origin_list,
     )
 
 
 async def serve(
-    state: GatewayState, *, host: str, port: int, announce_ready: Callable[[int], None], stop: asyncio.Event
+    state: GatewayState,
+    *,
+    host: str,
+    port: int,
+    announce_ready: Callable[[int], None],
+    stop: asyncio.Event,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Open the port, serve until `stop`, drain. `announce_ready` gets the port that was opened.
+    """Open the port, serve until `stop`, drain. `announce_ready` gets the port that was opened; with `tls` it speaks TLS alone.
 
     Raises:
         InfrastructureError: the address can't be listened on.
@@ -149,6 +168,7 @@ async def serve(
         has_websockets=True,
         turns=TurnQueue(state.pace.requests_per_s),
         frames_per_s=state.pace.frames_per_s,
+        tls=tls,
     )
     server = HttpServer(config)
     listener = listening_socket(host, port, setting="AVB_PORT")

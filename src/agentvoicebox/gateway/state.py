@@ -8,6 +8,7 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.gateway.admission.admission_control import AdmissionControl
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
+from agentvoicebox.gateway.admission.session_support import SessionSupport
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.pace import ReadingPace
 from agentvoicebox.http_server.connection_table import ConnectionTable
@@ -51,7 +52,7 @@ class GatewayState:
         admission: checks every request.
         sessions: the calls of this process.
         health: what works beside the calls.
-        voices: what sessions may ask for.
+        voices: as `GET /v1/voices` lists them.
         end_of_turn: a model for semantic_vad, or None.
         recording: where finished calls are recorded, or None.
         records: earlier sessions and the administration; None: their routes don't exist.
@@ -60,6 +61,8 @@ class GatewayState:
         connections: TCP connections of the public port.
         pace: how fast one client is read.
         idle_s: after how long a call ends whose client has never sent anything; 0: never.
+        support: what sessions may ask for.
+        cors_origins: whose pages may read the answers of the REST API; `*`: all.
     """
 
     broker: Broker
@@ -81,3 +84,5 @@ class GatewayState:
     connections: ConnectionTable = field(default_factory=ConnectionTable)
     pace: ReadingPace = field(default_factory=ReadingPace)
     idle_s: float = IDLE_S
+    support: SessionSupport = field(default_factory=SessionSupport)
+    cors_origins: Sequence[str] = ()

@@ -12,7 +12,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agentvoicebox.http_server.refusal import error_body
+from agentvoicebox.http_server.refusal import send_refusal
 from agentvoicebox.loopback import is_loopback
 
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "via")
@@ -53,7 +53,7 @@ class LocalOnly:
         if foreign is None:
             await self._app(scope, receive, send)
         else:
-            await _refuse(scope, send, foreign)
+            await send_refusal(scope, send, 403, foreign.code, foreign.message)
 
 
 def find_foreign(headers: Mapping[str, str], *, checks_host: bool = True) -> Foreign | None:
@@ -88,12 +88,3 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-async def _refuse(scope: Scope, send: Send, foreign: Foreign) -> None:
-    body = error_body(foreign.code, foreign.message)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    # An upgrade is answered with the same status; a page can't read more than that.
-    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    await send({"type": f"{kind}.start", "status": 403, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})

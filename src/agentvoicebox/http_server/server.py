@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -10,7 +11,9 @@ from starlette.types import ASGIApp
 
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.http_server.connection_table import ConnectionTable
+from agentvoicebox.http_server.head_requests import HeadAsGet
 from agentvoicebox.http_server.http_connection import HttpConnection
+from agentvoicebox.http_server.tls_listener import TlsListener
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S, WebSocketConnection
 
@@ -27,6 +30,7 @@ class ServerConfig(uvicorn.Config):
         table: the connections of this server.
         turns: of clients that were not admitted.
         frames_per_s: WebSocket frames that one connection may send; more wait. 0: any number.
+        tls: with the server's certificate; None: the port speaks plain HTTP.
     """
 
     def __init__(
@@ -38,13 +42,15 @@ class ServerConfig(uvicorn.Config):
         has_websockets: bool,
         turns: TurnQueue | None = None,
         frames_per_s: float = FRAMES_PER_S,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`drain_s`: whole seconds that running requests get at the end. `turns`: by default without a limit."""
         self.table = table
         self.turns = turns or TurnQueue(0)
         self.frames_per_s = frames_per_s
+        self.tls = tls
         super().__init__(
-            app,
+            HeadAsGet(app),
             http=HttpConnection,
             ws=WebSocketConnection if has_websockets else "none",
             ws_max_size=WS_MAX_BYTES,
@@ -71,12 +77,24 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, config: ServerConfig) -> None:
         super().__init__(config)
+        self._server_config = config
         self.is_open = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
-        await super().startup(sockets)
+        tls = self._server_config.tls
+        await super().startup(sockets if tls is None else [])
+        if tls is not None:
+            self.servers += [self._listen(each, tls) for each in sockets or ()]  # type: ignore[misc]
         self.is_open.set()
+
+    def _listen(self, listener: socket.socket, tls: ssl.SSLContext) -> TlsListener:
+        config = self._server_config
+
+        def make() -> asyncio.Protocol:
+            return HttpConnection(config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        return TlsListener(listener, tls, make, table=config.table, turns=config.turns, backlog=BACKLOG)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

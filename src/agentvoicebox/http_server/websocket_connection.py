@@ -6,13 +6,17 @@ fragments ends the connection.
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+from websockets.typing import StatusLike
 
 from agentvoicebox.http_server.admit import ADMIT
 from agentvoicebox.http_server.frame_splitter import FrameSplitter
-from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S
+from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S, error_body
 from agentvoicebox.resilience.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def __init__(self, config: "ServerConfig", *arguments: Any, **named: Any) -> None:
         super().__init__(config, *arguments, **named)
+        self.conn.reject = _reject  # type: ignore[method-assign]
         self._table = config.table
         self._splitter = FrameSplitter(config.ws_max_size)
         self._bucket = TokenBucket(config.frames_per_s, config.frames_per_s * BURST_S)
@@ -214,3 +219,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return
         super().keepalive_timeout()
+
+
+def _reject(status: StatusLike, text: str) -> Response:
+    """The library's answer to an upgrade that is none, in the form of all errors."""
+    body = error_body("bad_upgrade", text.partition("\n")[0])
+    headers = Headers(
+        {"Connection": "close", "Content-Length": str(len(body)), "Content-Type": "application/json"},
+    )
+    return Response(int(status), HTTPStatus(status).phrase, headers, body)

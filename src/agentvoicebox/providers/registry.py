@@ -17,6 +17,7 @@ from agentvoicebox.providers.tts.voices import OPENAI_VOICES
 
 STT_GROUP, TTS_GROUP = "agentvoicebox.stt", "agentvoicebox.tts"
 CPU_ONLY = "cpu"
+OWN_ENGINES = {"piper", "kokoro", "espeak", "scripted"}
 KOKORO_VOICES = ("kokoro-voices", "kokoro-voices-ja")  # the first that is installed is used
 
 
@@ -95,6 +96,11 @@ def build_tts(
     owners = {voice.name: voice.engine for voice in _installed_voices(order, catalogue)}
     chain = [remembering(name, make) for name, make in engines]
     return TtsChain(chain, default_voice=default_voice, voice_engines=owners)
+
+
+def voice_names(order: Sequence[str], voices: Sequence[Voice]) -> tuple[str, ...]:
+    """Names that a session may ask for; none when an engine is a plug-in, whose voices are known to its worker alone."""
+    return tuple(voice.name for voice in voices) if set(order) <= OWN_ENGINES else ()
 
 
 def voice_list(order: Sequence[str], catalogue: ModelCatalogue) -> list[Voice]:

@@ -1,6 +1,7 @@
 """Agents and agent kits, and the tools that agents declare."""
 
 import ipaddress
+from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -13,7 +14,9 @@ class AgentSettings(BaseModel):
     Attributes:
         kits: comma-separated agent kits (entry points of group `agentvoicebox.kits`, or `module:object`); empty: none.
         agents_dir: folder of additional agent files; empty: only the built-in agents and those of the kits.
-        default_agent: the agent that answers to OpenAI's model names; empty: that of the first kit, or `assistant` without kits.
+        default_agent: the agent that answers to OpenAI's model names; empty: `assistant` where a language model server is set,
+            else that of the first kit, or `assistant` without kits.
+        unknown_model: what becomes of a session whose `model` is missing or unknown: `refuse`, or `default`, the default agent.
         tool_secret: key that signs each HTTP call of a tool declared by an agent; empty: calls are not signed.
         tool_private_networks: comma-separated private networks (10.1.0.0/16) in which declared tools are allowed.
     """
@@ -21,6 +24,7 @@ class AgentSettings(BaseModel):
     kits: str = "delivery"
     agents_dir: str = ""
     default_agent: str = ""
+    unknown_model: Literal["refuse", "default"] = "refuse"
     tool_secret: str = Field(default="", repr=False)
     tool_private_networks: str = ""
 

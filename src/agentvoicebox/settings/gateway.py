@@ -1,11 +1,14 @@
 """The Realtime endpoint: its address, its configured keys, its capacity, and the log."""
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings.values import comma_list
+
+ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 
 
 class GatewaySettings(BaseModel):
@@ -21,6 +24,10 @@ class GatewaySettings(BaseModel):
         resume_s: how long a session waits for a caller that lost its connection and can resume; 0: sessions can't be resumed.
         idle_s: after how long a call ends whose client has never sent an event or audio; 0: never.
         gateways: number of gateway processes that share the limits; without the store each applies its part of them.
+        cors_origins: comma-separated origins (`https://app.example`, or `*`) whose pages may read answers of the REST API, the
+            administration excepted; empty: none.
+        tls_cert, tls_key: PEM files of the certificate (with its chain) and its key, with which the port speaks https: and wss:;
+            empty: http: and ws:. `agentvoicebox tls` makes a pair.
         max_calls: most calls of one gateway process at a time; further calls are refused with 1013.
     """
 
@@ -28,6 +35,9 @@ class GatewaySettings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65535)
     gateway_internal_port: int = Field(default=8003, ge=0, le=65535)
     api_keys: str = Field(default="", repr=False, validate_default=True)
+    cors_origins: str = ""
+    tls_cert: str = ""
+    tls_key: str = Field(default="", validate_default=True)  # after tls_cert, which its validator reads
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: measured on two cores (requirements, A6)
@@ -45,6 +55,23 @@ class GatewaySettings(BaseModel):
             )
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for each in comma_list(value):
+            if each != "*" and not ORIGIN.fullmatch(each):
+                raise ValueError(
+                    f"{each!r} should look like https://app.example or http://localhost:3000, without a path"
+                )
+        return value
+
+    @field_validator("tls_key")
+    @classmethod
+    def _certificate_has_a_key(cls, value: str, info: ValidationInfo) -> str:
+        if bool(value) != bool(info.data.get("tls_cert")):
+            raise ValueError("AVB_TLS_CERT and AVB_TLS_KEY belong together: set both, or none")
+        return value
+
     @field_validator("log_format")
     @classmethod
     def _console_needs_loopback(cls, value: str, info: ValidationInfo) -> str:
@@ -52,6 +79,11 @@ class GatewaySettings(BaseModel):
         if value == "console" and host is not None and not is_loopback(host):
             raise ValueError("the console format may show callers' words; use json unless the host is loopback")
         return value
+
+    @property
+    def cors_origin_list(self) -> tuple[str, ...]:
+        """The origins whose pages may read answers."""
+        return comma_list(self.cors_origins)
 
     @property
     def keys(self) -> tuple[str, ...]:

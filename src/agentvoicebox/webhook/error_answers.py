@@ -1,15 +1,16 @@
 """Error answers of the public port: one JSON object with `error`, and the headers of the status."""
 
 from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
 
 from agentvoicebox.errors import BadCredentials, InvalidEvent, RateLimited
+from agentvoicebox.http_server.unmatched import answer_unmatched
 from agentvoicebox.webhook.refusal import NotAccepted, unprocessable
 from agentvoicebox.webhook.render import as_json
 
 
 def add_errors(app: FastAPI) -> None:
     """Register the handlers for the server's own errors and for those of HTTP."""
+    answer_unmatched(app)
 
     @app.exception_handler(NotAccepted)
     async def not_accepted(request: Request, error: NotAccepted) -> Response:
@@ -27,11 +28,6 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(RateLimited)
     async def limited(request: Request, error: RateLimited) -> Response:
         return _error(429, error.code, error.message, {"Retry-After": str(int(error.retry_after_s))})
-
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        return _error(error.status_code, code, error.detail, dict(error.headers or {}))
 
 
 def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from agentvoicebox import __version__
+from agentvoicebox.http_server.unmatched import answer_unmatched
 from agentvoicebox.kits.services import Dependency
 from agentvoicebox.webhook.metrics import WebhookMetrics
 
@@ -26,6 +27,7 @@ def create_internal_app(
         leaving: set when the process is draining.
     """
     app = FastAPI(title="AgentVoiceBox webhook server, internal", version=__version__, docs_url=None, redoc_url=None)
+    answer_unmatched(app)
 
     @app.get("/healthz", summary="Whether the process runs")
     async def healthz() -> dict[str, str]:

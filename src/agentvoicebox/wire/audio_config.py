@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from agentvoicebox.wire.checks import (
     missing,
+    not_valid,
     read_choice,
     read_flag,
     read_integer,
@@ -18,9 +19,11 @@ from agentvoicebox.wire.checks import (
     read_object,
     read_text,
     reject_unknown,
+    wrong_type,
 )
 
-PCM_RATE_HZ = 24_000  # the only PCM rate that strict clients parse
+PCM_RATE_HZ = 24_000  # the only PCM rate that strict clients parse, so no other one is shown unasked
+PCM_RATES_HZ = (8_000, 16_000, PCM_RATE_HZ)  # the others are an extension of ours, for devices that speak them
 G711_RATE_HZ = 8_000
 
 LONGEST_PADDING_MS = 10_000  # far more than a breath; bounds the audio kept before an onset
@@ -44,21 +47,27 @@ _BOTH_VADS = ("create_response", "interrupt_response")
 
 
 class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """How samples are written: 16-bit little-endian mono PCM at 24 kHz, or G.711 at 8 kHz (which has no `rate`)."""
+    """How samples are written: 16-bit little-endian mono PCM at 8, 16 or 24 kHz, or G.711 at 8 kHz (which has no `rate`)."""
 
     type: AudioType = "audio/pcm"
     rate: int | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """PCM always shows its rate, G.711 never does."""
-        rate = PCM_RATE_HZ if self.type == "audio/pcm" else UNSET
-        if self.rate != rate:
-            msgspec.structs.force_setattr(self, "rate", rate)
+        if self.type != "audio/pcm":
+            msgspec.structs.force_setattr(self, "rate", UNSET)
+        elif self.rate not in PCM_RATES_HZ:
+            msgspec.structs.force_setattr(self, "rate", PCM_RATE_HZ)
 
     @property
     def rate_hz(self) -> int:
-        """Samples a second: 24 000 or 8 000."""
-        return PCM_RATE_HZ if self.type == "audio/pcm" else G711_RATE_HZ
+        """Samples a second: 8 000, 16 000 or 24 000."""
+        return self.rate if isinstance(self.rate, int) else G711_RATE_HZ
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes a sample: 2 or 1."""
+        return 2 if self.type == "audio/pcm" else 1
 
 
 class Transcription(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,22 +115,33 @@ class TurnDetection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def merge_format(value: object, current: AudioFormat, path: str) -> AudioFormat:
-    """The format a client requests. An object without `type` keeps the present type; a bare name is accepted, too.
+    """The format a client requests. An object without `type` keeps the present type, and then without `rate` the rate.
+
+    A bare name is accepted, too. PCM that comes without a rate is at 24 kHz.
 
     Raises:
-        InvalidEvent: `integer_below_min_value` for a PCM rate below 24 000, `invalid_value`, `unknown_parameter`.
+        InvalidEvent: `invalid_value`, which lists the rates; `unknown_parameter`.
     """
     if isinstance(value, str):
         return AudioFormat(type=_AUDIO_TYPES[read_choice(value, path, _AUDIO_TYPES)])
     body = read_object(value, path)
     reject_unknown(body, ("type", "rate"), path)
-    kind = current.type
+    wanted = current
     if body.get("type") is not None:
-        kind = _AUDIO_TYPES[read_choice(body["type"], f"{path}.type", _AUDIO_TYPES)]
-    wanted = AudioFormat(type=kind)
-    if body.get("rate") is not None:
-        read_integer(body["rate"], f"{path}.rate", wanted.rate_hz, wanted.rate_hz)
-    return wanted
+        wanted = AudioFormat(type=_AUDIO_TYPES[read_choice(body["type"], f"{path}.type", _AUDIO_TYPES)])
+    if body.get("rate") is None:
+        return wanted
+    rates = PCM_RATES_HZ if wanted.type == "audio/pcm" else (G711_RATE_HZ,)
+    return AudioFormat(type=wanted.type, rate=_read_rate(body["rate"], f"{path}.rate", rates))
+
+
+def _read_rate(value: object, path: str, rates: tuple[int, ...]) -> int:
+    rate = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(rate, bool) or not isinstance(rate, int):
+        raise wrong_type(value, path, "an integer")
+    if rate not in rates:
+        raise not_valid(path, rate, f"Supported values are: {', '.join(map(str, rates))}.")
+    return rate
 
 
 def merge_transcription(value: object, current: Transcription | None, path: str) -> Transcription | None:

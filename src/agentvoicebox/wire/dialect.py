@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.wire import legacy
+from agentvoicebox.wire.audio_config import PCM_RATE_HZ
 from agentvoicebox.wire.server_events import ServerEvent
 
 _BETA_EVENTS = {
@@ -89,7 +90,7 @@ def session_to_beta(session: dict[str, Any]) -> dict[str, Any]:
             "instructions": session["instructions"],
             "voice": output["voice"],
             "speed": output["speed"],
-            "output_audio_format": _BETA_FORMATS[output["format"]["type"]],
+            "output_audio_format": _format_to_beta(output["format"]),
             "tools": session["tools"],
             "tool_choice": _tool_choice_to_beta(session["tool_choice"]),
             "max_response_output_tokens": session["max_output_tokens"],
@@ -97,21 +98,21 @@ def session_to_beta(session: dict[str, Any]) -> dict[str, Any]:
             "prompt": session["prompt"],
         }
     flat |= {
-        "input_audio_format": _BETA_FORMATS[audio_input["format"]["type"]],
+        "input_audio_format": _format_to_beta(audio_input["format"]),
         "input_audio_transcription": audio_input["transcription"],
         "input_audio_noise_reduction": audio_input["noise_reduction"],
         "turn_detection": audio_input["turn_detection"],
         "include": session["include"],
         "client_secret": None,
     }
-    return flat | ({"degraded": session["degraded"]} if "degraded" in session else {})
+    return flat | {key: session[key] for key in ("degraded", "notes") if key in session}
 
 
 def _response_to_beta(response: dict[str, Any]) -> dict[str, Any]:
     output = response.pop("audio")["output"]
     response["modalities"] = _modalities_to_beta(response.pop("output_modalities"))
     response["voice"] = output["voice"]
-    response["output_audio_format"] = _BETA_FORMATS[output["format"]["type"]]
+    response["output_audio_format"] = _format_to_beta(output["format"])
     for item in response["output"]:
         _item_to_beta(item)
     return response
@@ -120,6 +121,12 @@ def _response_to_beta(response: dict[str, Any]) -> dict[str, Any]:
 def _item_to_beta(item: dict[str, Any]) -> None:
     for part in item.get("content", ()):
         part["type"] = _BETA_PARTS.get(part["type"], part["type"])
+
+
+def _format_to_beta(audio_format: dict[str, Any]) -> str | dict[str, Any]:
+    """Beta's name; PCM at a rate of our own, which beta has no name for, is shown as it was asked for."""
+    is_named = audio_format.get("rate", PCM_RATE_HZ) == PCM_RATE_HZ
+    return _BETA_FORMATS[audio_format["type"]] if is_named else audio_format
 
 
 def _modalities_to_beta(modalities: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from agentvoicebox.errors import (
     Refused,
 )
 from agentvoicebox.wire.server_events import ErrorBody
+from agentvoicebox.wire.session_note import NOTES
 
 Place = Literal["event", "connect", "close", "result", "http"]
 PLACES: dict[Place, str] = {
@@ -233,6 +234,12 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("request_head_too_large", "Too many headers, or too long ones.", "Send fewer.", 431),
     _http("unknown_url", "No such route.", "See `/openapi.json` of the internal port.", 404),
     _http("method_not_allowed", "The route has no such method.", "See `/openapi.json` of the internal port.", 405),
+    _http("upgrade_required", "A plain GET of the WebSocket's address.", "Have the proxy pass `Upgrade`.", 426),
+    _http("bad_upgrade", "An upgrade that is none of WebSocket 13.", "See the message.", 400),
+    _http("tls_required", "Plain HTTP at a port that speaks TLS.", "Use `https://` and `wss://`.", 400),
+    _http("webrtc_not_served", "An offer of WebRTC.", "Use the WebSocket transport.", 404),
+    _http("sip_not_served", "A verb of a SIP call.", "Use the WebSocket transport.", 404),
+    _http("model_not_found", "No such agent.", "See `GET /v1/models`.", 404),
     _http("invalid_json", "The body is not JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
     _http("integer_above_max_value", "A number is too large.", "`param` names it, the message the bound.", 400),
@@ -263,6 +270,7 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ErrorDefinition(
         "http", "storage_lost", "server_error", "PostgreSQL is unavailable.", "Try again in seconds.", UNAVAILABLE
     ),
+    ErrorDefinition("http", "internal_error", "server_error", "A bug in the server.", "Try again; report it.", BROKEN),
     ErrorDefinition(
         "http", "session_not_found", "invalid_request_error", "No such session.", "See `GET /v1/sessions`.", 404
     ),
@@ -328,6 +336,17 @@ def page() -> str:
                 code = "null" if fault.code is None else f"`{fault.code}`"
                 row = f"| {code} | `{fault.error_type}` | {fault.when} | {fault.do} |"
                 lines.append(row + (f" {fault.ends} |" if ends else ""))
+    lines += [
+        "",
+        "## Notes",
+        "",
+        "What a client set and does not get, without an error: `notes` in `session.created` and `session.updated`, beside",
+        "the settings. A note has `code`, `message` and `param` (the path of the field), and stays until the field is set again.",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| `{code}` | {meaning} |" for code, meaning in NOTES.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -25,6 +25,7 @@ from agentvoicebox.wire.audio_config import (
     turn_detection_to_wire,
 )
 from agentvoicebox.wire.client_events import ResponseOptions
+from agentvoicebox.wire.session_note import SessionNote
 
 __all__ = [
     "AudioFormat",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 # Fields of clients that send the whole session back; they never change.
-_READ_ONLY = frozenset({"id", "object", "expires_at", "client_secret", "degraded"})
+_READ_ONLY = frozenset({"id", "object", "expires_at", "client_secret", "degraded", "notes"})
 # Fields of hosted models, retired or newer: refusing them would break clients that treat any error as fatal.
 _HOSTED_ONLY = frozenset({"temperature", "reasoning", "parallel_tool_calls"})
 _CLEARABLE = frozenset({"tracing", "prompt", "include"})
@@ -95,16 +96,23 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = 1.0
 
 
-def session_to_wire(config: SessionConfig, degraded: Sequence[str] | None = None) -> dict[str, Any]:
+def session_to_wire(
+    config: SessionConfig, degraded: Sequence[str] | None = None, notes: Sequence[SessionNote] = ()
+) -> dict[str, Any]:
     """The full effective session, as `session.created` and `session.updated` carry it, every null written out.
 
     Args:
         config: what holds.
         degraded: what does not work now, by name (`speech_synthesis_unavailable`): ours, an extra key that stock clients
             leave alone, unlike an event of a type that they don't know. None leaves it out.
+        notes: what a client set and does not get: another extra key, left out when there are none.
     """
     session = _session_to_wire(config)
-    return session if degraded is None else {**session, "degraded": list(degraded)}
+    if degraded is not None:
+        session["degraded"] = list(degraded)
+    if notes:
+        session["notes"] = msgspec.to_builtins(notes)
+    return session
 
 
 def _session_to_wire(config: SessionConfig) -> dict[str, Any]:

@@ -121,6 +121,7 @@ def parse_handshake(upgrade: UpgradeRequest, agents: Agents, *, minted: Mapping[
         agent = agents.default
     else:
         agent = _agent(model, agents, secret.get("model"))
+        model = model or agent.name
     return HandshakeRequest(
         agent=agent,
         model=model,
@@ -133,8 +134,6 @@ def parse_handshake(upgrade: UpgradeRequest, agents: Agents, *, minted: Mapping[
 
 
 def _agent(model: str, agents: Agents, minted_model: str | None) -> Agent:
-    if not model:
-        raise BadQuery("You must provide a model parameter.", code="missing_model", param="model")
     try:
         agent = agents.resolve(model)
         is_other = minted_model is not None and agent is not agents.resolve(minted_model)

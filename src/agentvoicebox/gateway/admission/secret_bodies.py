@@ -10,12 +10,14 @@ import msgspec
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.errors import ClientError
+from agentvoicebox.gateway.admission.session_support import Notes, SessionSupport
 from agentvoicebox.tenancy.client_secrets import LEAST_S, MOST_S, MOST_SESSIONS, USUAL_S
 from agentvoicebox.wire import bounds, checks, legacy
 from agentvoicebox.wire.dialect import session_to_beta
 from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire
 
 MAX_SESSIONS = "max_concurrent_sessions"
+ANYTHING = SessionSupport()
 
 Kind = Literal["realtime", "transcription"]
 
@@ -34,6 +36,7 @@ class SecretRequest(msgspec.Struct, frozen=True):
         seconds: lifetime of the secret.
         session: the initial session of its holder, in the present spelling, with `type` and `model` (of a conversation).
         effective: the whole session that follows from it, for the answer.
+        notes: what of it is not in force.
         max_sessions: how many sessions it may have open at a time. An extension of ours: OpenAI's secrets have no such limit.
     """
 
@@ -41,15 +44,19 @@ class SecretRequest(msgspec.Struct, frozen=True):
     session: dict[str, Any]
     effective: SessionConfig
     max_sessions: int
+    notes: Notes = ()
 
 
-def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> SecretRequest:
+def read_client_secrets(
+    body: object, *, agents: Agents, session_id: str, support: SessionSupport = ANYTHING
+) -> SecretRequest:
     """`POST /v1/realtime/client_secrets`: `{expires_after?, session?, max_concurrent_sessions?}`.
 
     Args:
         body: the parsed JSON; None or {} asks for the defaults.
         agents: the available agents; `session.model` names one, and without it the default agent is used.
         session_id: a fresh `sess_…`, for the answer.
+        support: what a session may ask for.
 
     Raises:
         ClientError: the first error, with its dotted path.
@@ -61,10 +68,13 @@ def read_client_secrets(body: object, *, agents: Agents, session_id: str) -> Sec
     )
     session = {} if fields.get("session") is None else checks.read_object(fields["session"], "session")
     kind = checks.read_choice(session.get("type") or "realtime", "session.type", ("realtime", "transcription"))
-    return _request(session, "transcription" if kind == "transcription" else "realtime", life, agents, session_id)
+    is_realtime = kind == "realtime"
+    return _request(session, "realtime" if is_realtime else "transcription", life, agents, session_id, support)
 
 
-def read_beta_session(body: object, *, kind: Kind, agents: Agents, session_id: str) -> SecretRequest:
+def read_beta_session(
+    body: object, *, kind: Kind, agents: Agents, session_id: str, support: SessionSupport = ANYTHING
+) -> SecretRequest:
     """Beta's `POST /v1/realtime/sessions` and `/v1/realtime/transcription_sessions`: a flat session, maybe `client_secret`.
 
     Arguments and errors as in `read_client_secrets`.
@@ -80,18 +90,22 @@ def read_beta_session(body: object, *, kind: Kind, agents: Agents, session_id: s
             _seconds(secret.get(name), f"client_secret.{name}"),
             _max_sessions(secret.get(MAX_SESSIONS), f"client_secret.{MAX_SESSIONS}"),
         )
-    return _request({**legacy.session_to_ga(session), "type": kind}, kind, life, agents, session_id)
+    return _request({**legacy.session_to_ga(session), "type": kind}, kind, life, agents, session_id, support)
 
 
 def answer_client_secrets(request: SecretRequest, value: str, expires_at: int) -> dict[str, Any]:
     """The body of a 200 from `/v1/realtime/client_secrets`."""
-    return {"value": value, "expires_at": expires_at, "session": session_to_wire(request.effective)}
+    return {"value": value, "expires_at": expires_at, "session": _shown(request)}
 
 
 def answer_beta_session(request: SecretRequest, value: str, expires_at: int) -> dict[str, Any]:
     """The body of a 200 from the beta routes: the flat session with its secret."""
-    flat = session_to_beta(session_to_wire(request.effective))
+    flat = session_to_beta(_shown(request))
     return {**flat, "client_secret": {"value": value, "expires_at": expires_at}}
+
+
+def _shown(request: SecretRequest) -> dict[str, Any]:
+    return session_to_wire(request.effective, notes=request.notes)
 
 
 def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> SessionConfig:
@@ -105,10 +119,13 @@ def begin_with(config: SessionConfig, session: dict[str, Any] | None) -> Session
     return config if session is None else apply_update(config, session)
 
 
-def _request(session: dict[str, Any], kind: Kind, life: _SecretLife, agents: Agents, session_id: str) -> SecretRequest:
+def _request(
+    session: dict[str, Any], kind: Kind, life: _SecretLife, agents: Agents, session_id: str, support: SessionSupport
+) -> SecretRequest:
     session = {name: value for name, value in session.items() if name not in ("id", "object", "expires_at")}
     session["type"] = kind
     bounds.check_options(legacy.session_to_ga(session), "session")
+    language_model = ""
     if kind == "transcription":
         session.pop("model", None)
         base = SessionConfig(type="transcription", id=session_id)
@@ -121,7 +138,10 @@ def _request(session: dict[str, Any], kind: Kind, life: _SecretLife, agents: Age
             raise ClientError(error.message, code=error.code, param="session.model") from error
         session["model"] = model or agent.name
         base = agent.session(session_id=session_id, model=session["model"], expires_at=0)
-    return SecretRequest(life.seconds, session, apply_update(base, session), life.max_sessions)
+        language_model = agent.language_model
+    # The secret keeps the session as it was sent, so that the notes are made anew by the gateway that opens it.
+    adapted, notes = support.begin(base, session, language_model=language_model)
+    return SecretRequest(life.seconds, session, begin_with(base, adapted), life.max_sessions, notes)
 
 
 def _seconds(value: object, path: str) -> int:

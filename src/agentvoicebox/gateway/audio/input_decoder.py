@@ -17,7 +17,7 @@ class InputDecoder:
 
     def __init__(self, input_format: AudioFormat, start_sample: int) -> None:
         self.input_format = input_format
-        self.bytes_per_s = input_format.rate_hz * (2 if input_format.type == "audio/pcm" else 1)
+        self.bytes_per_s = input_format.rate_hz * input_format.sample_bytes
         self._start_sample = start_sample
         self._cutter = SampleCutter()
         self._resampler = Resampler(input_format.rate_hz, INPUT_RATE_HZ)

@@ -1,7 +1,7 @@
 """Synthesised chunks → `response.output_audio.delta` events in the format that the response was promised.
 
 Cuts audio into frames of at most 100 ms, because whole utterances in one frame exceed clients' frame limits and delay barge-in.
-Telephone formats are resampled as one stream per response, so that chunk borders don't click.
+Formats at another rate than 24 kHz are resampled as one stream per response, so that chunk borders don't click.
 """
 
 from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
@@ -9,7 +9,7 @@ from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.engine.effects import SendAudio
-from agentvoicebox.wire.audio_config import G711_RATE_HZ, AudioFormat
+from agentvoicebox.wire.audio_config import AudioFormat
 from agentvoicebox.wire.server_events import ResponseOutputAudioDelta, ResponseOutputAudioDone
 
 FRAME_MS = 100  # realtime-protocol §10.3, trap 17: 20 to 100 ms are safe
@@ -19,18 +19,19 @@ class OutputAudioEncoder:
     """One session's output audio."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, tuple[AudioFormat, Resampler]] = {}  # telephone responses only
+        self._streams: dict[str, tuple[AudioFormat, Resampler]] = {}  # responses at another rate only
 
     def deltas(self, effect: SendAudio, pcm: bytes) -> list[ResponseOutputAudioDelta]:
         """The events for one chunk of int16 24 kHz `pcm`; none while the resampler holds it back."""
-        if effect.format.type == "audio/pcm":
-            data, frame_bytes = pcm, OUTPUT_RATE_HZ * 2 * FRAME_MS // 1000
+        rate_hz = effect.format.rate_hz
+        if rate_hz == OUTPUT_RATE_HZ:
+            data = pcm
         else:
             _, stream = self._streams.setdefault(
-                effect.response_id, (effect.format, Resampler(OUTPUT_RATE_HZ, G711_RATE_HZ))
+                effect.response_id, (effect.format, Resampler(OUTPUT_RATE_HZ, rate_hz))
             )
-            data = _to_telephone(stream.feed(samples_of(pcm)), effect.format)
-            frame_bytes = G711_RATE_HZ * FRAME_MS // 1000
+            data = _encoded(stream.feed(samples_of(pcm)), effect.format)
+        frame_bytes = rate_hz * effect.format.sample_bytes * FRAME_MS // 1000
         return [
             ResponseOutputAudioDelta(
                 event_id=effect.event_id if start == 0 else f"{effect.event_id}_{start // frame_bytes + 1}",
@@ -44,11 +45,11 @@ class OutputAudioEncoder:
         ]
 
     def tail(self, done: ResponseOutputAudioDone) -> ResponseOutputAudioDelta | None:
-        """The last milliseconds of a telephone response, to be sent just before its `done`; None when there are none."""
+        """The last milliseconds of a resampled response, to be sent just before its `done`; None when there are none."""
         format, stream = self._streams.pop(done.response_id, (None, None))
         if format is None or stream is None:
             return None
-        data = _to_telephone(stream.flush(), format)
+        data = _encoded(stream.flush(), format)
         if not data:
             return None
         return ResponseOutputAudioDelta(
@@ -61,7 +62,7 @@ class OutputAudioEncoder:
         )
 
 
-def _to_telephone(samples: Int16Array, format: AudioFormat) -> bytes:
+def _encoded(samples: Int16Array, format: AudioFormat) -> bytes:
     if format.type == "audio/pcm":
         return bytes_of(samples)
     return encode_ulaw(samples) if format.type == "audio/pcmu" else encode_alaw(samples)

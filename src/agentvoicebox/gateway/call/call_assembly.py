@@ -64,7 +64,9 @@ def assemble(
     executor = EffectExecutor(jobs, output, input_audio=input_audio, chunks=chunks)
     log = SessionLogWriter(identity.session, identity.owner, state.session_log, outbox)
     observer = StepObserver(tape, tap, metrics, clock)
-    driver = Driver(mailbox, executor, outbox, log, observer, input_audio=input_audio, clock=clock)
+    driver = Driver(
+        mailbox, executor, outbox, log, observer, input_audio=input_audio, clock=clock, support=state.support
+    )
     inbox = Inbox(start.results, mailbox, writer, input_audio=input_audio, jobs=open_jobs, chunks=chunks, clock=clock)
     reader = Reader(
         websocket,

@@ -12,6 +12,7 @@ from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Closing, Opened, Resumed, TimePassed
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import ClientError, RateLimited
+from agentvoicebox.gateway.admission.session_support import NO_EFFECT, Notes, SessionSupport
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.byte_budget import ByteBudget
 from agentvoicebox.gateway.call.effect_executor import EffectExecutor
@@ -20,6 +21,9 @@ from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.gateway.call.replay import RestoredSession
 from agentvoicebox.gateway.call.session_log_writer import SessionLogWriter
 from agentvoicebox.gateway.call.step_observer import StepObserver
+from agentvoicebox.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 MIN_WAIT_S = 0.001  # a deadline in the past must not spin
 
@@ -34,6 +38,7 @@ class Driver:
         log: where inputs are logged.
         observer: sees each step.
         input_audio: for the input position when time passes.
+        support: what the session may ask for.
 
     Attributes:
         is_store_full: the client may add nothing that is not needed to finish a turn.
@@ -49,6 +54,7 @@ class Driver:
         *,
         input_audio: Ingest,
         clock: Clock,
+        support: SessionSupport | None = None,
     ) -> None:
         self._mailbox = mailbox
         self._executor = executor
@@ -57,6 +63,8 @@ class Driver:
         self._observer = observer
         self._input_audio = input_audio
         self._clock = clock
+        self._support = support or SessionSupport()
+        self._has_noted = False
         self._began_s = clock.monotonic_s()
         self._engine: Engine | None = None
         self._is_halted = False
@@ -74,6 +82,7 @@ class Driver:
         """Begin the session: `session.created` is queued when this returns, before anything is read."""
         now_s = self.now_s
         self._engine, effects = Engine.open(opened, now_s)
+        self._note(opened.notes)
         self._log.append(now_s, opened)
         self._observer.recorded(now_s, opened, effects)
         await self._carry_out(effects)
@@ -145,7 +154,7 @@ class Driver:
         return effects
 
     def _bounded(self, engine: Engine, posted: PostedInput) -> PostedInput:
-        """The input; a client's event for which the session has no room becomes its refusal."""
+        """The input, as far as it can be done; a client's event for which the session has no room becomes its refusal."""
         if not isinstance(posted.given, ClientEventReceived):
             return posted
         event = posted.given.event
@@ -153,10 +162,22 @@ class Driver:
         error = bounds.refusal(engine.state, event, self._entry_sizes, is_store_full=self.is_store_full)
         error = error or self._byte_budget.charge(event)
         if error is None:
-            return posted
+            try:
+                given = self._support.receive(engine.state, posted.given)
+                self._note(given.notes)
+                return msgspec.structs.replace(posted, given=given)
+            except ClientError as unsupported:
+                error = unsupported
         param = error.param if isinstance(error, ClientError) else None
         refused = ClientEventRejected(error.message, error.code, param, event.event_id, error.error_type)
         return msgspec.structs.replace(posted, given=refused)
+
+    def _note(self, notes: Notes | None) -> None:
+        """Log once in a session that its client gets less than it asked for; fields without effect here are no news."""
+        codes = sorted({note.code for note in notes or ()} - {NO_EFFECT})
+        if codes and not self._has_noted:
+            self._has_noted = True
+            log.warning("the session asks for what is not in force here; its `notes` say what", codes=codes)
 
     async def _carry_out(self, effects: list[Effect]) -> None:
         """Jobs and log first; the client sees nothing that the store does not have."""

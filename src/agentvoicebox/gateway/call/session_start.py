@@ -11,6 +11,7 @@ from agentvoicebox.engine import rules
 from agentvoicebox.engine.inputs import Opened
 from agentvoicebox.gateway.admission.call_admission import AdmittedCall
 from agentvoicebox.gateway.admission.secret_bodies import begin_with
+from agentvoicebox.gateway.admission.session_support import Notes, SessionSupport
 from agentvoicebox.gateway.call.call_parts import CallParts
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import ResultStream
@@ -66,12 +67,14 @@ class NewSession(SessionStart):
 async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSession:
     """Create a session. Raises BrokerLost."""
     request, wall_s, token = admitted.request, state.clock.wall_s(), new_token()
+    config, notes = _config(state.support, admitted, int(wall_s) + SESSION_S)
     opened = Opened(
-        config=_config(admitted, int(wall_s) + SESSION_S),
+        config=config,
         agent=request.agent.profile(),
         seed=secrets.token_hex(16),
         wall_s=wall_s,
         rules=rules.PRESENT,
+        notes=notes,
     )
     fields = {
         "agent": request.agent.name,
@@ -91,10 +94,12 @@ async def open_session(state: GatewayState, admitted: AdmittedCall) -> NewSessio
     )
 
 
-def _config(admitted: AdmittedCall, expires_at: int) -> SessionConfig:
+def _config(support: SessionSupport, admitted: AdmittedCall, expires_at: int) -> tuple[SessionConfig, Notes]:
+    """The session as agent and secret make it, and what of it is not in force."""
     request, session_id = admitted.request, admitted.session.session_id
     if request.is_transcription:  # no agent answers in such a session
         config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
     else:
         config = request.agent.session(session_id=session_id, model=request.model, expires_at=expires_at)
-    return begin_with(config, admitted.authorization.session)
+    session, notes = support.begin(config, admitted.authorization.session, language_model=request.agent.language_model)
+    return begin_with(config, session), notes

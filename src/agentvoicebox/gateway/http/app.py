@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from agentvoicebox import __version__
+from agentvoicebox.agents import UnknownModel
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
 from agentvoicebox.gateway.admission.handshake import SESSION_ID, subprotocols_in
 from agentvoicebox.gateway.http.admin import admin_routes
@@ -23,16 +22,18 @@ from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.gateway.http.minting import add_minting
 from agentvoicebox.gateway.http.readiness import Readiness
 from agentvoicebox.gateway.http.realtime import realtime_endpoint
+from agentvoicebox.gateway.http.realtime_routes import REALTIME_PATHS, add_realtime_routes, is_media_path
 from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState, RecordStores
 from agentvoicebox.http_server.admit import admit
+from agentvoicebox.http_server.cross_origin import CrossOrigin
 from agentvoicebox.http_server.local_only import LocalOnly
+from agentvoicebox.http_server.unmatched import answer_unmatched
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.tenancy.principal import Principal, Right
 
-# Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
-REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
+REST, ADMINISTRATION = "/v1/", "/v1/admin"
 
 
 def create_app(state: GatewayState) -> FastAPI:
@@ -43,17 +44,12 @@ def create_app(state: GatewayState) -> FastAPI:
     app = FastAPI(
         title="AgentVoiceBox", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, responses=refused
     )
-    for path in REALTIME_PATHS:
-        # Not FastAPI's kind of route: that one keeps 4 kB for each open call.
-        app.router.routes.append(WebSocketRoute(path, realtime_endpoint(state)))
+    answer_unmatched(app, socket_path=REALTIME_PATHS[0])
+    add_realtime_routes(app, realtime_endpoint(state))
 
     @app.exception_handler(AgentVoiceBoxError)
     async def failed(request: Request, error: AgentVoiceBoxError) -> JSONResponse:
         return error_response(error)
-
-    @app.exception_handler(HTTPException)
-    async def not_served(request: Request, error: HTTPException) -> JSONResponse:
-        return error_response(_as_client_error(error), error.status_code)
 
     @app.exception_handler(ClientDisconnect)
     async def left(request: Request, error: ClientDisconnect) -> Response:
@@ -69,9 +65,15 @@ def create_app(state: GatewayState) -> FastAPI:
 
 def protect(app: ASGIApp, state: GatewayState) -> ASGIApp:
     """The application as it is served: without configured keys, only to this machine and to keys of tenants."""
+    shared = CrossOrigin(app, origins=state.cors_origins, is_shared=_is_shared, is_public=is_media_path)
     if not state.admission.is_open:
-        return app
-    return LocalOnly(app, is_exempt=lambda headers: state.admission.shows_key(headers, subprotocols_in(headers)))
+        return shared
+    return LocalOnly(shared, is_exempt=lambda headers: state.admission.shows_key(headers, subprotocols_in(headers)))
+
+
+def _is_shared(path: str) -> bool:
+    """Whether pages of AVB_CORS_ORIGINS may read what is there: the REST API, but not the administration."""
+    return path.startswith(REST) and not path.startswith(ADMINISTRATION)
 
 
 def _add_probes(app: FastAPI, state: GatewayState) -> None:
@@ -94,10 +96,21 @@ def _add_catalogue(app: FastAPI, state: GatewayState) -> None:
     @app.get("/v1/models", summary="The agents that can be called")
     async def models(request: Request) -> dict[str, Any]:
         await principal_of(state, request, action="model.list")
-        data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"} for name in state.agents.by_name
-        ]
-        return {"object": "list", "data": data}
+        return list_models()
+
+    def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [_model(name) for name in state.agents.by_name]}
+
+    @app.get("/v1/models/{model_id:path}", summary="One of them, by each name that a session may ask for")
+    async def model(request: Request, model_id: str) -> JSONResponse:
+        await principal_of(state, request, action="model.list")
+        if not model_id:
+            return JSONResponse(list_models())
+        try:
+            state.agents.resolve(model_id)
+        except UnknownModel as error:
+            return error_response(ClientError(error.message, code="model_not_found", param="model"), 404)
+        return JSONResponse(_model(model_id))
 
     @app.get("/v1/voices", summary="The voices that a session may ask for")
     async def voices(request: Request) -> dict[str, Any]:
@@ -114,6 +127,10 @@ def _add_catalogue(app: FastAPI, state: GatewayState) -> None:
             error = ClientError(f"There is no session {session_id[:64]!r}.", code="session_not_found")
             return error_response(error, 404)
         return JSONResponse({"id": session_id, "object": "realtime.session", **fields})
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "agentvoicebox"}
 
 
 def _add_records(app: FastAPI, state: GatewayState, records: RecordStores) -> None:
@@ -148,14 +165,3 @@ async def principal_of(
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     admit(request.scope)
     return authorization.principal
-
-
-def _as_client_error(error: HTTPException) -> ClientError:
-    """What the framework refuses by itself, before any route of ours."""
-    match error.status_code:
-        case 404:
-            return ClientError("There is no such route.", code="unknown_url")
-        case 405:
-            return ClientError("The route has no such method.", code="method_not_allowed")
-        case _:
-            return ClientError("The body can't be read as JSON.", code="invalid_json")

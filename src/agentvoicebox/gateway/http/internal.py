@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from agentvoicebox import __version__
 from agentvoicebox.gateway.http.readiness import Readiness
 from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.http_server.unmatched import answer_unmatched
 
 STYLE = "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
 
@@ -21,6 +22,7 @@ def create_internal_app(state: GatewayState, public: FastAPI) -> FastAPI:
     app = FastAPI(
         title="AgentVoiceBox gateway, internal", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
+    answer_unmatched(app)
     readiness = Readiness(state)
 
     @app.get("/health", summary="Whether the process lives")

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from agentvoicebox.errors import UNREADABLE, BodyTooLarge, ClientError
 from agentvoicebox.gateway.admission.call_admission import new_session_id
 from agentvoicebox.gateway.admission.secret_bodies import (
+    Kind,
     SecretRequest,
     answer_beta_session,
     answer_client_secrets,
@@ -40,29 +41,25 @@ def add_minting(app: FastAPI, state: GatewayState) -> None:
         )
         return answer(asked, value, expires_at)
 
+    def read_current(body: object) -> SecretRequest:
+        return read_client_secrets(body, agents=agents, session_id=new_session_id(), support=state.support)
+
+    def read_beta(kind: Kind) -> Read:
+        return lambda body: read_beta_session(
+            body, kind=kind, agents=agents, session_id=new_session_id(), support=state.support
+        )
+
     @app.post("/v1/realtime/client_secrets", summary="An ephemeral secret, with which a browser opens sessions")
     async def client_secrets(request: Request) -> dict[str, Any]:
-        return await mint(
-            request,
-            lambda body: read_client_secrets(body, agents=agents, session_id=new_session_id()),
-            answer_client_secrets,
-        )
+        return await mint(request, read_current, answer_client_secrets)
 
     @app.post("/v1/realtime/sessions", summary="The same, as it was in beta")
     async def beta_session(request: Request) -> dict[str, Any]:
-        return await mint(
-            request,
-            lambda body: read_beta_session(body, kind="realtime", agents=agents, session_id=new_session_id()),
-            answer_beta_session,
-        )
+        return await mint(request, read_beta("realtime"), answer_beta_session)
 
     @app.post("/v1/realtime/transcription_sessions", summary="The same for a transcription session, as it was in beta")
     async def beta_transcription_session(request: Request) -> dict[str, Any]:
-        return await mint(
-            request,
-            lambda body: read_beta_session(body, kind="transcription", agents=agents, session_id=new_session_id()),
-            answer_beta_session,
-        )
+        return await mint(request, read_beta("transcription"), answer_beta_session)
 
 
 async def _json(request: Request) -> object:
