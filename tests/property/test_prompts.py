@@ -223,3 +223,49 @@ def test_a_step_of_many_calls_without_a_user_is_shortened_from_its_beginning() -
     prompt = server.asked[-1]["messages"]
     assert refused == 1 and prompt[1]["content"] == "Look." and "result 29" in prompt[-1]["content"]
     assert "result 0 " not in json.dumps(prompt)
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422, 500])
+def test_a_refusal_is_read_whatever_its_status(status: int) -> None:
+    refused, ends, _ = over(refusing(at_most(1_200), status=status), [LONG, LONG])
+    assert refused == 1 and len(ends) == 2
+
+
+def test_a_refusal_in_the_stream_is_read_too() -> None:
+    async def run() -> list[int]:
+        async with chat_server() as server:
+            words = OVERFLOWS["llama.cpp"].format(tokens=1_900, limit=1_000)
+            server.scripts = [[f"data: {json.dumps({'error': {'message': words}})}\n\n"]]
+            llm = OpenAICompatibleLlm(base_url=server.url, model="m")
+            await asked(server, LONG, llm)
+            await llm.close()
+            return [len(body["messages"]) for body in server.asked]
+
+    first, second = asyncio.run(run())
+    assert second < first
+
+
+def test_an_image_that_is_broken_is_left_out_of_its_request_alone() -> None:
+    def broken(body: dict[str, Any]) -> str:
+        return "Failed to decode image" if IMAGE in json.dumps(body["messages"]) else ""
+
+    bad = Generate("resp_1", "openai", "", (ChatMessage("user", "What is it?", images=(IMAGE,)),))
+    good = Generate("resp_1", "openai", "", (ChatMessage("user", "And this?", images=(IMAGE.replace("AA", "BB"),)),))
+    refused, _, server = over(refusing(broken), [bad, good])
+    assert refused == 1 and isinstance(server.asked[-1]["messages"][0]["content"], list)
+
+
+def test_a_body_that_is_too_large_is_sent_without_its_images() -> None:
+    def large(body: dict[str, Any]) -> str:
+        return "Request Entity Too Large" if len(json.dumps(body)) > 10_000 else ""
+
+    image = "data:image/png;base64," + "A" * 20_000
+    request = Generate("resp_1", "openai", "", (ChatMessage("user", "What is it?", images=(image,)),))
+    refused, _, _ = over(refusing(large, status=413), [request])
+    assert refused == 1
+
+
+def test_options_of_the_agent_come_before_those_of_the_server() -> None:
+    request = msgspec.structs.replace(LONG, options={"temperature": 0.2})
+    _, _, server = over(refusing(), [request], extra={"temperature": 0.9, "top_p": 0.5})
+    assert (server.asked[0]["temperature"], server.asked[0]["top_p"]) == (0.2, 0.5)

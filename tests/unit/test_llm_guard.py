@@ -173,7 +173,7 @@ class Thinking(ScriptedLlm):
         super().__init__(line)
         self._clock, self._times, self._each_s = clock, times, each_s
 
-    async def generate(self, request: Generate, job_id: str):  # type: ignore[no-untyped-def, override]
+    async def generate(self, request: Generate, job_id: str):  # type: ignore[no-untyped-def]
         for _ in range(self._times):
             self._clock.advance(self._each_s)
             yield LifeSign()

@@ -6,6 +6,7 @@ A thought is a life sign and never text. A call that is written into the text is
 from collections.abc import Collection
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
+from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.language_model import LifeSign
 from agentvoicebox.providers.llm.call_assembly import CallAssembly
 from agentvoicebox.providers.llm.chunk import AnswerChunk, CallPiece, read_chunk
@@ -13,6 +14,8 @@ from agentvoicebox.providers.llm.surrogates import SurrogateJoiner
 from agentvoicebox.providers.llm.thoughts import ThoughtFilter
 from agentvoicebox.providers.llm.token_estimate import text_tokens
 from agentvoicebox.providers.llm.written_calls import WrittenCallFilter
+
+MAX_ANSWER = 4 * 1024 * 1024  # characters; the worker ends an answer far earlier, unless it is held
 
 _REASONS = {
     "length": ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit"),
@@ -44,6 +47,7 @@ class AnswerReader:
         self._reason = ""
         self._usage = (0, 0)
         self._tokens = 0  # estimate of what the model has written
+        self._length = 0
         self._has_words = False
         self._blanks = ""  # before the first word
         self.separates_thoughts = False
@@ -65,9 +69,15 @@ class AnswerReader:
         return not self._has_words and not self._calls.has_calls
 
     def feed(self, data: object) -> list[TextDelta | ToolCallDelta | LifeSign]:
-        """What a chunk adds; a life sign where it holds something, but nothing to pass on yet."""
+        """What a chunk adds; a life sign where it holds something, but nothing to pass on yet.
+
+        Raises:
+            BadProviderAnswer: the answer is longer than MAX_ANSWER, with what is held and dropped of it.
+        """
         chunk = read_chunk(data)
         self._note(chunk)
+        if self._length > MAX_ANSWER:
+            raise BadProviderAnswer("the language model's answer is too long")
         found: list[TextDelta | ToolCallDelta | LifeSign] = []
         if chunk.thinks and not self.separates_thoughts:
             self.separates_thoughts = True
@@ -107,6 +117,7 @@ class AnswerReader:
             self._reason = _REASON_OF.get(chunk.finish_reason.lower(), "stop")
         self._usage = (chunk.input_tokens or self._usage[0], chunk.output_tokens or self._usage[1])
         written = "".join(piece.name + piece.arguments for piece in chunk.calls)
+        self._length += len(chunk.text) + len(written)
         self._tokens += text_tokens(chunk.text) + text_tokens(written) + chunk.thinks
 
     def _text(self, text: str) -> list[TextDelta]:

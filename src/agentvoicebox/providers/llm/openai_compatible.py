@@ -33,6 +33,7 @@ Delta = TextDelta | ToolCallDelta | Generated | LifeSign
 CONNECT_TIMEOUT_S = 3.0
 CHECK_TIMEOUT_S = 3.0
 KEYLESS = "none"  # the SDK requires a key; Ollama and llama.cpp ignore it
+MOST_WORDS = 4_096  # characters of a refusal that are read
 MOST_REFUSALS = 3  # of one request, each followed by another form of it
 _BUSY_STATUSES = frozenset({408, 409, 425, 429})
 _REFUSALS = frozenset({400, 413, 422})
@@ -223,7 +224,7 @@ def _is_refusal(error: openai.APIError, status: int, is_certain: bool) -> bool:
 
 def _words(error: openai.APIError) -> str:
     """All that a server says about its refusal. It may repeat the prompt, so it is neither logged nor passed on."""
-    return f"{error.message} {error.body}"
+    return f"{error.message[:MOST_WORDS]} {str(error.body)[:MOST_WORDS]}"
 
 
 def _tools(request: Generate, traits: ModelTraits) -> dict[str, Any]:

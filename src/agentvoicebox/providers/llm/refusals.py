@@ -24,8 +24,11 @@ _LIMITS = (
 _ASKED = (
     re.compile(r"(\d[\d,]*) (?:tokens? )?in the messages"),
     re.compile(r"n_prompt_tokens\D{1,6}(\d[\d,]*)"),
-    re.compile(r"(?:requested|resulted in|contains(?: at least)?|token count|too long|prompt has)\D{0,20}(\d[\d,]*)"),
+    re.compile(
+        r"(?:requested|resulted in|contains(?: at least)?|token count|too long|prompt has|request has)\D{0,20}(\d[\d,]*)"
+    ),
 )
+_UNKNOWN = re.compile(r"not support|unsupported|forbidden|unknown|unrecogni|not permitted|unexpected|instead")
 _NO_IMAGES = re.compile(r"image|vision|multi-?modal|content type")
 _BAD_IMAGE = re.compile(  # of this one image, not of all
     r"(decode|corrupt|malformed|base64|download|load|process|parse|valid) .{0,20}image|"
@@ -81,6 +84,8 @@ def learnt(traits: ModelTraits, status: int, words: str, asked: Asked) -> tuple[
         asked: the request.
     """
     words = words.lower()
+    if status == 413 and asked.has_images:  # images are most of the bytes
+        return msgspec.structs.replace(traits, shape=msgspec.structs.replace(traits.shape, images=False)), False
     if status == 413 or _LENGTH.search(words):
         return msgspec.structs.replace(traits, prompt_tokens=_prompt_tokens(words, asked)), True
     if known := _unknown_parameter(traits, words) or _template(traits, words, asked):
@@ -99,7 +104,7 @@ def _unknown_parameter(traits: ModelTraits, words: str) -> ModelTraits | None:
     replace = msgspec.structs.replace
     if "stream_options" in words or "include_usage" in words:
         return replace(traits, takes_stream_options=False) if traits.takes_stream_options else None
-    if "max_completion_tokens" in words or "max_tokens" in words:
+    if ("max_completion_tokens" in words or "max_tokens" in words) and _UNKNOWN.search(words):
         other = "max_tokens" if traits.limit_name == "max_completion_tokens" else "max_completion_tokens"
         return replace(traits, limit_name=other)
     if "tool_choice" in words or "tool choice" in words:
@@ -132,7 +137,8 @@ def _prompt_tokens(words: str, asked: Asked) -> int:
     half = max(1, asked.tokens // 2)
     if not limit:
         return half
-    room = limit - min(asked.output_tokens or LEAST_OUTPUT, limit // 4)
+    output = asked.output_tokens or min(LEAST_OUTPUT, limit // 4)
+    room = max(limit - output, limit // 4)
     if requested > limit // 2 and asked.tokens:
         return max(1, min(asked.tokens - 1, int(room * asked.tokens / (requested * CALIBRATION))))
     return max(1, min(asked.tokens * 9 // 10, room))

@@ -139,14 +139,15 @@ class WrittenCallFilter:
     def _read_marked(self, text: str) -> str:
         close = _MARKS[self._mark]
         finder = _CLOSING.get(close)
+        since = max(0, len(self._body) - len(close))  # the mark may have begun before this piece
         joined = self._body + text
-        found = None if finder is None else finder.find(joined)
+        found = None if finder is None else finder.find(joined[since:])
         if found is None:
             self._body = joined[:MAX_HELD]
             return ""
-        self._take(joined[: found[0]])
+        self._take(joined[: since + found[0]])
         self._mark, self._body = "", ""
-        return joined[found[1] :]
+        return joined[since + found[1] :]
 
     def _take(self, body: str) -> bool:
         """Read the calls of a text; whether there is one to an offered tool."""
