@@ -12,6 +12,7 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
 from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
@@ -130,6 +131,7 @@ async def build_state(
         resume_s=settings.resume_s,
         connections=connection_table(settings, metrics.tcp),
         pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
+        request_slots=RequestSlots(settings.max_audio_requests, is_shared=bool(settings.keys)),
         idle_s=settings.idle_s,
     )
 

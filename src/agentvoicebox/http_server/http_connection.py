@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAD_S = 10.0  # for the first request, and for the head of each further one from its first byte
 BODY_S = 6.0  # from the head to the last byte of the body; routes with a timeout of their own have 5 s
+LEAST_BODY_BYTES = 64 * 1024  # in BODY_S, of an admitted client whose body takes longer: a recording over a slow line
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
 HEAD_PIECE_BYTES = 1_024  # at most some 50 requests that were sent at once
@@ -36,6 +37,7 @@ class HttpConnection(HttpToolsProtocol):
         self._next_turn: asyncio.Handle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0  # of the present request; -1 in its body
+        self._body_bytes = 0  # since the deadline was set
         self._is_over = False  # refused, or no HTTP any more
         self._turns = config.turns
         self._source = ""
@@ -131,6 +133,8 @@ class HttpConnection(HttpToolsProtocol):
         del self._waiting[:count]
         if self._head_bytes >= 0:
             self._head_bytes += len(piece)
+        else:
+            self._body_bytes += len(piece)
         super().data_received(piece)
         if self._head_bytes > MAX_HEAD_BYTES or (self._head_bytes >= 0 and len(self.headers or ()) > MAX_HEADERS):
             self._refuse(
@@ -175,11 +179,17 @@ class HttpConnection(HttpToolsProtocol):
         """Something must have come by then; None: nothing is expected."""
         if self._deadline is not None:
             self._deadline.cancel()
+        self._body_bytes = 0
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._deadline = None
-        if self.flow.read_paused or self._next_turn is not None or self._is_queued:  # it is we who don't read
+        if (
+            self.flow.read_paused
+            or self._next_turn is not None
+            or self._is_queued
+            or (self._is_admitted and self._head_bytes < 0 and self._body_bytes >= LEAST_BODY_BYTES)
+        ):  # it is we who don't read
             self._expect(BODY_S)
         elif self.headers is None:  # not one byte of a request
             self._table.drop(self.transport, "silent")
