@@ -184,12 +184,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         self._deadline = None
-        if (
-            self.flow.read_paused
-            or self._next_turn is not None
-            or self._is_queued
-            or (self._is_admitted and self._head_bytes < 0 and self._body_bytes >= LEAST_BODY_BYTES)
-        ):  # it is we who don't read
+        is_coming = self._is_admitted and self._head_bytes < 0 and self._body_bytes >= LEAST_BODY_BYTES
+        is_ours = self.flow.read_paused or self._next_turn is not None or self._is_queued  # it is we who don't read
+        if is_coming or is_ours:
             self._expect(BODY_S)
         elif self.headers is None:  # not one byte of a request
             self._table.drop(self.transport, "silent")

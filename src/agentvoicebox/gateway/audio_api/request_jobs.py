@@ -1,7 +1,7 @@
 """The jobs of one REST request: a short-lived owner of a few, which leaves nothing behind.
 
 It is no session: nothing is in the directory, so all its keys have a time to live, and should this gateway die they go by
-themselves. At its end, whatever the reason, open jobs are cancelled and every key is deleted. Work goes to the same workers as that of calls.
+themselves. At its end, whatever the reason, open jobs are cancelled and every key is deleted. Its workers are those of calls.
 """
 
 import asyncio
