@@ -29,7 +29,7 @@ FORMATS = ("wav", "pcm", "mp3", "opus", "flac")
 
 @pytest.fixture
 async def openai(server: LocalServer, store: Redis) -> AsyncIterator[AsyncOpenAI]:
-    """OpenAI's client, which tries again when the machine is busy. Whatever its requests did, they leave no key in the store that holds their words or audio."""
+    """OpenAI's client, which tries again when the machine is busy. Its requests leave no key in the store, however they end."""
     async with AsyncOpenAI(api_key="any-key", base_url=server.url, max_retries=30, timeout=PATIENCE_S) as made:
         yield made
     await until(lambda: left_keys(store), "keys of requests are left")

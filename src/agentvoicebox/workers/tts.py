@@ -77,7 +77,7 @@ class TtsWork:
                 future.cancel()
             await asyncio.gather(speaking, cancelled, return_exceptions=True)
 
-    async def _speak(self, task: Task, chunks: Iterator[Int16Array], within_s: float) -> None:
+    async def _speak(self, task: Task, chunks: Iterator[Int16Array], within_s: float = 0.0) -> None:
         job_id = task.claim.job.job_id
         skip = await self._already_published(task)
         began_s = self._clock.monotonic_s() + within_s
