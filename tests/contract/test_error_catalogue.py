@@ -435,7 +435,7 @@ async def ask_for_audio(fault: ErrorDefinition, redis_url: str, patch: pytest.Mo
     patch.setitem(open_jobs.TIMEOUT_S, JobKind.TTS, 0.2 if code == "job_timeout" else 30.0)
     async with AsyncExitStack() as stack:
         changes = {"health": health, "request_slots": slots, "check_interval_s": 0.05 if no_worker else 0.0}
-        served = await stack.enter_async_context(unserved(redis_url, **changes))
+        served, _ = await stack.enter_async_context(serving(redis_url, [JobKind.TOOL], **changes))
         web = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
         if code in PROVIDERS:
             await stack.enter_async_context(speaker(redis_url, PROVIDERS[code]))

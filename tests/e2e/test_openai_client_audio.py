@@ -26,6 +26,8 @@ LONG = " ".join(f"This is sentence number {number} of a long story about a parce
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve"
 FORMATS = ("wav", "pcm", "mp3", "opus", "flac")
 
+pytestmark = pytest.mark.requirement("C9")
+
 
 @pytest.fixture
 async def openai(server: LocalServer, store: Redis) -> AsyncIterator[AsyncOpenAI]:

@@ -10,6 +10,8 @@ from tests.kit.sound_files import file_of
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 
+pytestmark = pytest.mark.requirement("C9")
+
 WRONG_SPEECH: list[tuple[dict[str, Any], str, str | None, str]] = [
     ({"model": None}, "missing_required_parameter", "model", "model"),
     ({"input": None}, "missing_required_parameter", "input", "input"),

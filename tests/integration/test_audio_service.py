@@ -27,6 +27,8 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.workers.recorder import RecorderWork
 from agentvoicebox.workers.runner import Runner, Task
 
+pytestmark = pytest.mark.requirement("C9")
+
 
 @pytest.fixture(autouse=True)
 async def nothing_is_left(redis_url: str) -> AsyncIterator[None]:

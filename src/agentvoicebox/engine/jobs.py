@@ -12,14 +12,14 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     """Turn one utterance into text. The audio (16 kHz) comes through the job's own stream while the caller speaks.
 
     Attributes:
-        within_s: how long other jobs' texts may come first; 0 for a caller who waits.
+        within_s: how long other jobs' texts may come first. Unset: a caller waits; and stored effects stay as they are.
     """
 
     item_id: str
     start_sample: int
     language: str | None = None
     prompt: str | None = None
-    within_s: float = 0.0
+    within_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
@@ -82,14 +82,14 @@ class Synthesise(msgspec.Struct, frozen=True, tag="speak"):
     Attributes:
         voice: name of a voice in the catalogue, or an OpenAI name (`alloy`), which the worker maps.
         speed: 0.25 to 1.5 on the wire; workers accept 0.25 to 2.0.
-        within_s: how long other jobs' audio may come first; 0 for a caller who waits.
+        within_s: how long other jobs' audio may come first. Unset: a caller waits; and stored effects stay as they are.
     """
 
     response_id: str
     text: str
     voice: str
     speed: float = 1.0
-    within_s: float = 0.0
+    within_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class CallTool(msgspec.Struct, frozen=True, tag="call_tool"):

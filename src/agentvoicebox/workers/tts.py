@@ -63,7 +63,7 @@ class TtsWork:
         if not isinstance(request, Synthesise):
             raise BadProviderAnswer(f"a tts job must ask to speak, not {type(request).__name__}")
         chunks = iter(self._tts.synthesize(request.text, voice=request.voice, speed=request.speed))
-        speaking = asyncio.create_task(self._speak(task, chunks, request.within_s))
+        speaking = asyncio.create_task(self._speak(task, chunks, request.within_s or 0.0))
         cancelled = asyncio.create_task(task.cancelled.wait())
         try:
             await asyncio.wait((speaking, cancelled), return_when=asyncio.FIRST_COMPLETED)
