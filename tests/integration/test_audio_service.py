@@ -10,6 +10,7 @@ from redis import Redis
 from tests.kit.audio_requests import LONG, SAY, SPEECH, TRANSCRIPTIONS, VOICES, left_in, transcribe, web
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calm, gateway
 from tests.kit.sound_files import samples_in
+from tests.kit.store import looking_into
 from tests.kit.tenant_gateway import CONFIGURED, TenantGateway
 from tests.kit.waiting import until
 
@@ -313,8 +314,42 @@ async def test_a_client_that_stops_reading_stops_the_synthesis_and_is_left(
         _, writer = await ask(served, {**SAY, "input": LONG})
         await workers.wait_for(JobKind.TTS, 2)
         await until(lambda: left_in(redis_url), "keys are left")
+        await until(lambda: len(served.state.connections), "the connection is still open")
         writer.transport.abort()
     assert 2 <= len(workers.spoken) < len(segments_of(LONG)) - 10
+
+
+async def test_while_a_request_lasts_all_its_keys_have_a_time_to_live(store_url: str, recording: bytes) -> None:
+    """So a gateway that dies leaves nothing that lasts, on one server and in a cluster."""
+    brokers = [RedisBroker(store_url), RedisBroker(store_url)]
+    workers, stop = Workers(brokers[1]), asyncio.Event()
+    workers.pace_s = 0.05
+    working = asyncio.create_task(workers.run(stop))
+    async with gateway(brokers[0]) as served, web(served) as http:
+        asking = asyncio.create_task(http.post(SPEECH, json={**SAY, "input": LONG}))
+        await workers.wait_for(JobKind.TTS, 4)
+        with looking_into(store_url) as store:
+            lives = {key: store.ttl(key) for key in map(str, store.scan_iter()) if "/audio_" in key}
+        assert len(lives) > 3 and min(lives.values()) > 0, lives
+        assert (await asking).status_code == 200
+        assert (await transcribe(http, recording)).json()["text"] == f"{workers.hears} {workers.hears}"
+        with looking_into(store_url) as store:
+            left = [key for key in map(str, store.scan_iter()) if "/audio_" in key and "record:" not in key]
+    stop.set()
+    await working
+    for broker in brokers:
+        await broker.close()
+    assert left == []
+
+
+async def test_a_gateway_that_drains_finishes_what_it_serves(redis_broker: RedisBroker, workers: Workers) -> None:
+    workers.pace_s = 0.1
+    async with gateway(redis_broker) as served, web(served) as http:
+        asking = asyncio.create_task(http.post(SPEECH, json={**SAY, "input": LONG}))
+        await workers.wait_for(JobKind.TTS, 2)
+        served.stop.set()
+        answer = await asking
+    assert len(answer.content) == len(segments_of(LONG)) * workers.chunks * CHUNK_SAMPLES * 2
 
 
 async def test_a_job_that_fails_is_told_with_its_code(redis_broker: RedisBroker, redis_url: str) -> None:

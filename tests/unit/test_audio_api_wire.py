@@ -7,10 +7,11 @@ import pytest
 from agentvoicebox.errors import InvalidEvent, Overloaded, RateLimited
 from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.wire.speech_request import SpeechRequest, read_speech_request
-from agentvoicebox.wire.transcript import Segment, Transcript, body_of, delta_event, done_event
+from agentvoicebox.wire.transcript import Transcript, TranscriptSegment, body_of, delta_event, done_event
 from agentvoicebox.wire.transcription_request import TranscriptionRequest, read_transcription_request
 
-TRANSCRIPT = Transcript((Segment(0.5, 2.25, "Hello there."), Segment(3_661.0, 3_662.0004, "Bye.")), 3_700.4, "en")
+HELLO, BYE = TranscriptSegment(0.5, 2.25, "Hello there."), TranscriptSegment(3_661.0, 3_662.0004, "Bye.")
+TRANSCRIPT = Transcript((HELLO, BYE), 3_700.4, "en")
 SAY = {"model": "tts-1", "input": "Hi.", "voice": "alloy"}
 
 

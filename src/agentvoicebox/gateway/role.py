@@ -164,7 +164,7 @@ async def serve(
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         for each in getattr(server, "servers", ()):  # absent when stopped before it was open
             each.close()  # first: a load balancer then goes elsewhere at once, before its next check of /ready
-        await state.sessions.drain(DRAIN_TIMEOUT_S)
+        await asyncio.gather(state.sessions.drain(DRAIN_TIMEOUT_S), state.request_slots.drain(DRAIN_TIMEOUT_S))
     finally:
         opening.cancel()
         stopping.cancel()

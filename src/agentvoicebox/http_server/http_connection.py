@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from agentvoicebox.http_server.admit import ADMIT
+from agentvoicebox.http_server.admit import ABORT, ADMIT
 from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S, error_body
 from agentvoicebox.request_source import source_of
 
@@ -154,7 +154,8 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See httptools."""
         self._head_bytes = -1
-        cast(dict[str, Any], self.scope).setdefault("extensions", {})[ADMIT] = self._admit
+        extensions = cast(dict[str, Any], self.scope).setdefault("extensions", {})
+        extensions[ADMIT], extensions[ABORT] = self._admit, self.transport.abort
         super().on_headers_complete()
         self._expect(BODY_S)
 

@@ -16,7 +16,7 @@ CONTENT_TYPES: dict[TranscriptFormat, str] = {
 }
 
 
-class Segment(msgspec.Struct, frozen=True):
+class TranscriptSegment(msgspec.Struct, frozen=True):
     """A piece of a recording with its words.
 
     Attributes:
@@ -36,7 +36,7 @@ class Transcript(msgspec.Struct, frozen=True):
         language: as the request named it; empty when it named none.
     """
 
-    segments: Sequence[Segment]
+    segments: Sequence[TranscriptSegment]
     duration_s: float
     language: str = ""
 
@@ -103,7 +103,7 @@ def _verbose(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _subtitles(segments: Sequence[Segment], mark: str, *, is_numbered: bool = True) -> str:
+def _subtitles(segments: Sequence[TranscriptSegment], mark: str, *, is_numbered: bool = True) -> str:
     blocks = []
     for number, segment in enumerate(segments, start=1):
         times = f"{_clock_time(segment.start_s, mark)} --> {_clock_time(segment.end_s, mark)}"

@@ -1,8 +1,9 @@
 """How many requests for speech and transcripts one gateway serves at a time: in all, and of one tenant."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from agentvoicebox.errors import Overloaded, RateLimited
 
@@ -22,6 +23,8 @@ class RequestSlots:
         self._most = most
         self._most_of_tenant = max(1, most // 2) if is_shared else most
         self._taken: Counter[str] = Counter()
+        self._is_free = asyncio.Event()
+        self._is_free.set()
 
     @contextmanager
     def taken(self, tenant_id: str) -> Iterator[None]:
@@ -42,8 +45,17 @@ class RequestSlots:
                 retry_after_s=RETRY_AFTER_S,
             )
         self._taken[tenant_id] += 1
+        self._is_free.clear()
         try:
             yield
         finally:
             self._taken[tenant_id] -= 1
             self._taken += Counter()  # forget tenants without any
+            if not self._taken:
+                self._is_free.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until no request is served any more, for at most `timeout_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._is_free.wait()

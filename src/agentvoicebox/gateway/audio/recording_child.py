@@ -58,7 +58,7 @@ def main() -> None:
     try:
         for message in pieces_of(sys.stdin.buffer.read()):
             write_message(out, message)
-    except BrokenPipeError:  # nobody wants them any more
+    except BrokenPipeError:  # the gateway has ended the request
         os._exit(0)
 
 

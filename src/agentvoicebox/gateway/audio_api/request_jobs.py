@@ -149,7 +149,7 @@ async def request_jobs(state: GatewayState, owner: SessionRef) -> AsyncIterator[
 
 
 def require_workers(state: GatewayState, kind: JobKind) -> None:
-    """Raise Overloaded when no worker takes jobs of a kind, or its engines are away: nobody should wait for them."""
+    """Raise Overloaded when no worker takes jobs of a kind, or its engines are away: a request must not wait for them."""
     mode = MODE_OF[kind].value
     if mode in state.health.modes(""):
         raise Overloaded("No worker is there for this now; please try again.", code=mode, retry_after_s=RETRY_AFTER_S)

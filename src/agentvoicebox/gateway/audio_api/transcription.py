@@ -9,7 +9,7 @@ from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.gateway.audio.recording_messages import Piece
 from agentvoicebox.gateway.audio_api.request_jobs import RequestJobs
 from agentvoicebox.ports.broker import AudioEntry
-from agentvoicebox.wire.transcript import Segment
+from agentvoicebox.wire.transcript import TranscriptSegment
 from agentvoicebox.wire.transcription_request import TranscriptionRequest
 
 JOBS_AHEAD = 2
@@ -19,11 +19,11 @@ WITHIN_S = 2.0  # callers' utterances that are due sooner come first
 
 async def transcribe(
     jobs: RequestJobs, pieces: AsyncGenerator[Piece, None], request: TranscriptionRequest
-) -> AsyncGenerator[Segment, None]:
+) -> AsyncGenerator[TranscriptSegment, None]:
     """The words of each piece that has any, in order. Raises as `RequestJobs`, and what `pieces` raises."""
     open_pieces: dict[str, Piece] = {}  # by job, in order
     texts: dict[str, str] = {}
-    ready: deque[Segment] = deque()
+    ready: deque[TranscriptSegment] = deque()
     has_more = True
     while has_more or open_pieces:
         while has_more and len(open_pieces) < JOBS_AHEAD:
@@ -40,7 +40,9 @@ async def transcribe(
         while open_pieces and (first := next(iter(open_pieces))) in texts:
             piece, text = open_pieces.pop(first), texts.pop(first).strip()
             if text:
-                ready.append(Segment(piece.start_sample / INPUT_RATE_HZ, piece.end_sample / INPUT_RATE_HZ, text))
+                ready.append(
+                    TranscriptSegment(piece.start_sample / INPUT_RATE_HZ, piece.end_sample / INPUT_RATE_HZ, text)
+                )
         while ready:
             yield ready.popleft()
 

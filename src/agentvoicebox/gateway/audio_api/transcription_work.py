@@ -15,7 +15,7 @@ from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.speech_events import EVENTS_TYPE, as_event, error_event
-from agentvoicebox.wire.transcript import CONTENT_TYPES, Segment, Transcript, delta_event, done_event
+from agentvoicebox.wire.transcript import CONTENT_TYPES, Transcript, TranscriptSegment, delta_event, done_event
 from agentvoicebox.wire.transcript import body_of as transcript_body
 from agentvoicebox.wire.transcription_request import TranscriptionRequest
 
@@ -41,7 +41,7 @@ class TranscriptionWork:
         self._quota = quota
         self._request = request
         self._recording = recording
-        self._segments: list[Segment] = []
+        self._segments: list[TranscriptSegment] = []
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """The answer as it is made. Raises as `RequestJobs` and `Recording.pieces`."""
@@ -67,7 +67,7 @@ class TranscriptionWork:
         """See `Work`."""
         return as_event(error_event(msgspec.to_builtins(body_of(error))))
 
-    async def _heard(self) -> AsyncGenerator[Segment, None]:
+    async def _heard(self) -> AsyncGenerator[TranscriptSegment, None]:
         async with (
             request_jobs(self._state, self._owner) as jobs,
             aclosing(self._recording.pieces()) as pieces,

@@ -41,6 +41,8 @@ async def count_usage(
     audio_out_ms: float = 0.0,
 ) -> None:
     """Charge and record what a request used so far, once, at its end, whether it succeeded or not."""
+    audio = {"audio_in_ms": round(audio_in_ms), "audio_out_ms": round(audio_out_ms)}
+    log.info("a request for audio is over", tenant_id=owner.tenant_id, request_id=owner.session_id, **audio)
     if not used.total_tokens:
         return
     quota.charge_recording(audio_in_ms / 1000)

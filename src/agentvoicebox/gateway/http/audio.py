@@ -16,6 +16,7 @@ from agentvoicebox.gateway.audio.recording import Recording
 from agentvoicebox.gateway.audio_api.request_jobs import require_workers
 from agentvoicebox.gateway.audio_api.speech_work import SpeechWork
 from agentvoicebox.gateway.audio_api.transcription_work import TranscriptionWork
+from agentvoicebox.gateway.http.audio_openapi import SPEECH_BODY, TRANSCRIPTION_BODY
 from agentvoicebox.gateway.http.authorization import authorize
 from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.http.form import read_form
@@ -33,7 +34,7 @@ UPLOAD_S = 300.0  # for all of a recording; 25 MiB in it are 90 kB a second
 def add_audio(app: FastAPI, state: GatewayState) -> None:
     """Add the routes."""
 
-    @app.post("/v1/audio/speech", summary="Text to speech", response_model=None)
+    @app.post("/v1/audio/speech", summary="Text to speech", response_model=None, openapi_extra=SPEECH_BODY)
     async def speech(request: Request) -> Response:
         authorization = await _admit(state, request, "audio.speech", JobKind.TTS)
         owner = _owner(authorization)
@@ -42,7 +43,9 @@ def add_audio(app: FastAPI, state: GatewayState) -> None:
             asked = read_speech_request(await read_json(request), [voice.name for voice in state.voices])
             return StreamedAnswer(SpeechWork(state, owner, authorization.quota, asked), stack.pop_all())
 
-    @app.post("/v1/audio/transcriptions", summary="Speech to text", response_model=None)
+    @app.post(
+        "/v1/audio/transcriptions", summary="Speech to text", response_model=None, openapi_extra=TRANSCRIPTION_BODY
+    )
     async def transcriptions(request: Request) -> Response:
         authorization = await _admit(state, request, "audio.transcription", JobKind.STT)
         owner = _owner(authorization)

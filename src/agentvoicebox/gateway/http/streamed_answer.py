@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.http_server.admit import abort
 from agentvoicebox.telemetry.logs import get_logger
 
 STALLED_S = 60.0  # without the client reading anything
@@ -29,7 +30,7 @@ class Work(Protocol):
         """The body's bytes, as they are made. An error before the first ones is the answer; later it breaks the body off."""
 
     def error_body(self, error: AgentVoiceBoxError) -> bytes:
-        """What the client is told of an error in the middle; empty: the connection is closed, so that it notices."""
+        """How the client learns of an error in the middle; empty: the connection is closed, so that it notices."""
 
 
 class StreamedAnswer(Response):
@@ -49,7 +50,7 @@ class StreamedAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. Raises AgentVoiceBoxError before the answer has begun."""
         leaving = asyncio.create_task(_left(receive), name="client leaves")
-        sending = asyncio.create_task(self._send(send), name="streamed answer")
+        sending = asyncio.create_task(self._send(scope, send), name="streamed answer")
         try:
             await asyncio.wait({leaving, sending}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -60,7 +61,7 @@ class StreamedAnswer(Response):
             await asyncio.gather(leaving, sending, return_exceptions=True)
             await self._held.aclose()
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, scope: Scope, send: Send) -> None:
         try:
             async with aclosing(self._work.body()) as chunks:
                 async for chunk in chunks:
@@ -76,6 +77,7 @@ class StreamedAnswer(Response):
             await _send_within(send, {"type": "http.response.body", "body": last, "more_body": True})
         except TimeoutError:
             log.warning("an answer was broken off: its client does not read")
+            abort(scope)
             return
         await self._start(send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
