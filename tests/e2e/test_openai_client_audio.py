@@ -5,14 +5,16 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from openai import AsyncOpenAI, AsyncStream
+from openai import APIConnectionError, AsyncOpenAI, AsyncStream
 from openai.types.audio.transcription_stream_event import TranscriptionStreamEvent
 from redis import Redis
-from tests.kit.processes import family, pid_of
+from tests.kit.processes import pid_of
 from tests.kit.sound_files import FILES, file_of, samples_in
 from tests.kit.waiting import PATIENCE_S, until
 
@@ -20,6 +22,7 @@ from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.line import SpokenLine
+from agentvoicebox.gateway.audio.recording import CHILD
 
 WORDS = "Your parcel will arrive tomorrow."
 LONG = " ".join(f"This is sentence number {number} of a long story about a parcel." for number in range(1, 13))
@@ -187,17 +190,39 @@ async def test_a_client_that_leaves_leaves_nothing(openai: AsyncOpenAI) -> None:
             await anext(answer.iter_bytes(4_800))
 
 
-async def test_a_client_that_leaves_in_mid_transcription_leaves_nothing(
+async def test_a_client_that_leaves_in_mid_transcription_leaves_nothing(openai: AsyncOpenAI) -> None:
+    file = file_of(samples_in(await spoken(openai, LONG)))
+    asked = openai.audio.transcriptions.create(model="whisper-1", file=("long.wav", file))
+    task = asyncio.ensure_future(asked)
+    await until(lambda: not running(CHILD) and not task.done(), "no process reads the recording")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: running(CHILD), "the process goes on")
+
+
+async def test_a_gateway_killed_in_mid_transcription_takes_the_reading_process_with_it(
     openai: AsyncOpenAI, server: LocalServer
 ) -> None:
     file = file_of(samples_in(await spoken(openai, LONG)))
-    before = len(family(server.pid))
-    asked = openai.audio.transcriptions.create(model="whisper-1", file=("long.wav", file))
-    task = asyncio.ensure_future(asked)
-    await until(lambda: len(family(server.pid)) <= before and not task.done(), "no process reads the recording")
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await until(lambda: len(family(server.pid)) > before, "the process goes on")
+    asking = asyncio.ensure_future(
+        openai.with_options(max_retries=0).audio.transcriptions.create(model="whisper-1", file=("long.wav", file))
+    )
+    await until(lambda: not running(CHILD) and not asking.done(), "no process reads the recording")
+    os.kill(pid_of(server.pid, "gateway"), signal.SIGKILL)
+    with pytest.raises(APIConnectionError):
+        await asking
+    await until(lambda: running(CHILD), "the process goes on")
+    assert await heard(openai.with_options(max_retries=100), file)  # by the next gateway
+
+
+def running(module: str) -> list[int]:
+    """Processes that run a module."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if module.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
 @pytest.mark.parametrize("role", ["tts", "stt"])

@@ -1,21 +1,25 @@
 """`/v1/audio` over a real gateway and a real store: who is served, in which order, how much, and that nothing is left behind."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from openai import APIError, AsyncOpenAI
 from redis import Redis
 from tests.kit.audio_requests import LONG, SAY, SPEECH, TRANSCRIPTIONS, VOICES, left_in, transcribe, web
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calm, gateway
 from tests.kit.sound_files import samples_in
 from tests.kit.store import looking_into
 from tests.kit.tenant_gateway import CONFIGURED, TenantGateway
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.engine.inputs import AudioSynthesised, SynthesisDone, Transcribed
 from agentvoicebox.engine.jobs import Synthesise, Transcribe
+from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.request_slots import RequestSlots
@@ -372,6 +376,58 @@ async def failing(redis_url: str, kind: JobKind, work: Callable[[Task], Awaitabl
         stop.set()
         await running
         await broker.close()
+
+
+@pytest.mark.parametrize("format", ["pcm", "mp3"])
+async def test_a_failure_in_the_middle_breaks_the_file_off(
+    redis_broker: RedisBroker, redis_url: str, format: str
+) -> None:
+    async with (
+        failing(redis_url, JobKind.TTS, speak_once_then_fail),
+        gateway(redis_broker) as served,
+        web(served) as http,
+    ):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.post(SPEECH, json={**SAY, "input": LONG, "response_format": format})
+
+
+async def test_a_failure_in_the_middle_is_the_last_event(redis_broker: RedisBroker, redis_url: str) -> None:
+    async with (
+        failing(redis_url, JobKind.TTS, speak_once_then_fail),
+        gateway(redis_broker) as served,
+        web(served) as http,
+    ):
+        answer = await http.post(SPEECH, json={**SAY, "input": LONG, "stream_format": "sse"})
+    events = [json.loads(each.removeprefix("data: ")) for each in answer.text.split("\n\n") if each]
+    assert [each["type"] for each in events] == ["speech.audio.delta", "error"]
+    assert events[1]["error"]["code"] == "bad_provider_answer"
+
+
+async def test_a_failure_in_the_middle_of_a_streamed_transcript_reaches_openais_client(
+    redis_broker: RedisBroker, redis_url: str, recording: bytes
+) -> None:
+    async def hear_once(task: Task) -> None:
+        async for entry in task.utterance():
+            if entry.mark == "end":
+                assert isinstance(task.request, Transcribe)
+                if int(task.request.item_id.removeprefix("piece_")) > 16_000:  # the second sentence
+                    raise BadProviderAnswer("it makes no sense")
+                await task.publish(Transcribed(task.claim.job.job_id, "Words.", entry.at_sample, True), is_last=True)
+
+    async with failing(redis_url, JobKind.STT, hear_once), gateway(redis_broker) as served:
+        base = f"http://127.0.0.1:{served.port}/v1"
+        async with AsyncOpenAI(api_key="any", base_url=base, max_retries=0, timeout=PATIENCE_S) as client:
+            stream = await client.audio.transcriptions.create(model="w", file=("a.wav", recording), stream=True)
+            assert (await anext(aiter(stream))).type == "transcript.text.delta"
+            with pytest.raises(APIError, match="makes no sense"):
+                [event async for event in stream]
+
+
+async def speak_once_then_fail(task: Task) -> None:
+    if not isinstance(task.request, Synthesise) or "number 0" not in task.request.text:
+        raise BadProviderAnswer("it makes no sense")
+    await task.publish(AudioSynthesised(task.claim.job.job_id, 1, 48_000), audio=bytes(96_000))
+    await task.publish(SynthesisDone(task.claim.job.job_id), is_last=True)
 
 
 async def ask(served: Gateway, body: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

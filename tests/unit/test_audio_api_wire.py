@@ -7,11 +7,11 @@ import pytest
 from agentvoicebox.errors import InvalidEvent, Overloaded, RateLimited
 from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.wire.speech_request import SpeechRequest, read_speech_request
-from agentvoicebox.wire.transcript import Transcript, TranscriptSegment, body_of, delta_event, done_event
+from agentvoicebox.wire.transcript import RecordingTranscript, TranscriptSegment, body_of, delta_event, done_event
 from agentvoicebox.wire.transcription_request import TranscriptionRequest, read_transcription_request
 
 HELLO, BYE = TranscriptSegment(0.5, 2.25, "Hello there."), TranscriptSegment(3_661.0, 3_662.0004, "Bye.")
-TRANSCRIPT = Transcript((HELLO, BYE), 3_700.4, "en")
+TRANSCRIPT = RecordingTranscript((HELLO, BYE), 3_700.4, "en")
 SAY = {"model": "tts-1", "input": "Hi.", "voice": "alloy"}
 
 
@@ -39,7 +39,7 @@ def test_subtitles() -> None:
 
 
 def test_nothing_said_is_an_empty_transcript_in_each_format() -> None:
-    empty = Transcript((), 2.0)
+    empty = RecordingTranscript((), 2.0)
     assert [body_of(empty, format) for format in ("text", "srt", "vtt")] == [b"\n", b"", b"WEBVTT\n\n"]
     assert json.loads(body_of(empty, "json"))["text"] == ""
 

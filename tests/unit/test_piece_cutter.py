@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from agentvoicebox.audio.pcm import Int16Array, samples_of
 from agentvoicebox.gateway.audio.piece_cutter import PieceCutter
-from agentvoicebox.gateway.audio.recording_messages import Piece
+from agentvoicebox.gateway.audio.recording_messages import SpeechPiece
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S
 from agentvoicebox.turns.vad import WINDOW_SAMPLES
 
 RATE_HZ = 16_000
 
 
-def pieces_of(spans: list[tuple[float, bool]]) -> tuple[list[Piece], Int16Array]:
+def pieces_of(spans: list[tuple[float, bool]]) -> tuple[list[SpeechPiece], Int16Array]:
     """The pieces of stretches of (seconds, whether there is speech), and the recording."""
-    cutter, found, parts = PieceCutter(), list[Piece](), list[Int16Array]()
+    cutter, found, parts = PieceCutter(), list[SpeechPiece](), list[Int16Array]()
     for number, (seconds, is_speech) in enumerate(spans):
         for _ in range(round(seconds * RATE_HZ / WINDOW_SAMPLES)):
             noise = np.random.default_rng(len(parts) + number).integers(-9_000, 9_000, WINDOW_SAMPLES)

@@ -14,10 +14,10 @@ from agentvoicebox.gateway.audio import recording_child
 from agentvoicebox.gateway.audio.recording_child import pieces_of
 from agentvoicebox.gateway.audio.recording_messages import (
     LENGTH_BYTES,
-    Piece,
     RecordingEnd,
     RecordingMessage,
     RecordingRefused,
+    SpeechPiece,
     read_message,
     write_message,
 )
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_read_or_refused(junk: bytes, kind: str, at: int, cut:
     for damaged in (data[:at], data[:at] + junk + data[at + cut :], junk):
         messages = list(pieces_of(damaged))
         assert isinstance(messages[-1], RecordingEnd | RecordingRefused)
-        assert all(isinstance(message, Piece) for message in messages[:-1])
+        assert all(isinstance(message, SpeechPiece) for message in messages[:-1])
 
 
 def test_a_wav_of_very_many_channels_is_refused() -> None:
@@ -76,7 +76,7 @@ def test_a_wav_of_very_many_channels_is_refused() -> None:
 
 
 def test_messages_come_through_a_pipe_as_they_were() -> None:
-    sent: list[RecordingMessage] = [Piece(1, 2, b"\x00\x01"), RecordingEnd(2.5), RecordingRefused("no")]
+    sent: list[RecordingMessage] = [SpeechPiece(1, 2, b"\x00\x01"), RecordingEnd(2.5), RecordingRefused("no")]
     pipe = io.BytesIO()
     for message in sent:
         write_message(pipe, message)

@@ -28,7 +28,7 @@ class TranscriptSegment(msgspec.Struct, frozen=True):
     text: str
 
 
-class Transcript(msgspec.Struct, frozen=True):
+class RecordingTranscript(msgspec.Struct, frozen=True):
     """All words of a recording.
 
     Attributes:
@@ -51,7 +51,7 @@ class Transcript(msgspec.Struct, frozen=True):
         return {"type": "duration", "seconds": round(self.duration_s)}
 
 
-def body_of(transcript: Transcript, format: TranscriptFormat) -> bytes:
+def body_of(transcript: RecordingTranscript, format: TranscriptFormat) -> bytes:
     """The body of the answer."""
     match format:
         case "json":
@@ -71,12 +71,12 @@ def delta_event(text: str, *, is_first: bool) -> dict[str, Any]:
     return {"type": "transcript.text.delta", "delta": text if is_first else f" {text}"}
 
 
-def done_event(transcript: Transcript) -> dict[str, Any]:
+def done_event(transcript: RecordingTranscript) -> dict[str, Any]:
     """`transcript.text.done`."""
     return {"type": "transcript.text.done", "text": transcript.text, "usage": transcript.usage}
 
 
-def _verbose(transcript: Transcript) -> dict[str, Any]:
+def _verbose(transcript: RecordingTranscript) -> dict[str, Any]:
     """Figures that our recognisers don't give are what Whisper reports for a certain piece."""
     segments = [
         {

@@ -10,7 +10,7 @@ import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
-from agentvoicebox.gateway.audio.recording_messages import Piece
+from agentvoicebox.gateway.audio.recording_messages import SpeechPiece
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
 from agentvoicebox.turns.vad import GateChange, SpeechGate
 
@@ -31,7 +31,7 @@ class PieceCutter:
         self._held_from = 0
         self._speech_from: int | None = None  # of the piece that has begun
 
-    def feed(self, window: Int16Array, probability: float) -> Iterator[Piece]:
+    def feed(self, window: Int16Array, probability: float) -> Iterator[SpeechPiece]:
         """Add 512 samples and how likely they hold speech (0 to 1); yields the pieces that are complete now."""
         self._held = np.concatenate((self._held, window))
         end = self._held_from + self._held.size
@@ -53,7 +53,7 @@ class PieceCutter:
             self._speech_from = cut
             self._drop_until(cut)
 
-    def flush(self) -> Iterator[Piece]:
+    def flush(self) -> Iterator[SpeechPiece]:
         """The speech has ended, or the recording: its last piece. None when all of it was cut off before."""
         if self._speech_from is not None and self._gate.voiced_end_sample > self._speech_from:
             yield self._piece(self._speech_from, self._gate.voiced_end_sample, round(TAIL_S * INPUT_RATE_HZ))
@@ -62,9 +62,9 @@ class PieceCutter:
         length_s = self._held.size / INPUT_RATE_HZ
         return next(pause_ms for from_s, pause_ms in PAUSES_MS if length_s >= from_s)
 
-    def _piece(self, start_sample: int, end_sample: int, tail: int) -> Piece:
+    def _piece(self, start_sample: int, end_sample: int, tail: int) -> SpeechPiece:
         samples = self._held[: end_sample + tail - self._held_from]
-        return Piece(start_sample, end_sample, samples.astype("<i2").tobytes())
+        return SpeechPiece(start_sample, end_sample, samples.astype("<i2").tobytes())
 
     def _drop_until(self, sample: int) -> None:
         if sample > self._held_from:

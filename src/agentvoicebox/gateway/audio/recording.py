@@ -14,10 +14,10 @@ from contextlib import suppress
 from agentvoicebox.errors import BodyTooLarge, InvalidEvent, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.gateway.audio.recording_messages import (
     LENGTH_BYTES,
-    Piece,
     RecordingEnd,
     RecordingMessage,
     RecordingRefused,
+    SpeechPiece,
     read_message,
 )
 from agentvoicebox.processes.child_command import child_command
@@ -66,7 +66,7 @@ class Recording:
             stdin.write(data)
             await stdin.drain()
 
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
+    async def pieces(self) -> AsyncGenerator[SpeechPiece, None]:
         """The file is complete: its pieces of speech, in order.
 
         Raises:
@@ -81,7 +81,7 @@ class Recording:
         while True:
             message = await self._next(stdout)
             match message:
-                case Piece():
+                case SpeechPiece():
                     yield message
                 case RecordingEnd(seconds=seconds):
                     self.seconds = seconds

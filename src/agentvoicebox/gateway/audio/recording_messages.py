@@ -5,7 +5,7 @@ from typing import BinaryIO
 import msgspec
 
 
-class Piece(msgspec.Struct, frozen=True, tag="piece"):
+class SpeechPiece(msgspec.Struct, frozen=True, tag="piece"):
     """Speech of a recording.
 
     Attributes:
@@ -30,7 +30,7 @@ class RecordingRefused(msgspec.Struct, frozen=True, tag="refused"):
     message: str
 
 
-RecordingMessage = Piece | RecordingEnd | RecordingRefused
+RecordingMessage = SpeechPiece | RecordingEnd | RecordingRefused
 LENGTH_BYTES = 4  # before each message, big-endian
 
 _decoder: msgspec.msgpack.Decoder[RecordingMessage] = msgspec.msgpack.Decoder(RecordingMessage)

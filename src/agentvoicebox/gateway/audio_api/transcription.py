@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from agentvoicebox.audio.rates import INPUT_RATE_HZ, PCM_BYTES
 from agentvoicebox.engine.inputs import Transcribed
 from agentvoicebox.engine.jobs import Transcribe
-from agentvoicebox.gateway.audio.recording_messages import Piece
+from agentvoicebox.gateway.audio.recording_messages import SpeechPiece
 from agentvoicebox.gateway.audio_api.request_jobs import RequestJobs
 from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.wire.transcript import TranscriptSegment
@@ -18,10 +18,10 @@ WITHIN_S = 2.0  # callers' utterances that are due sooner come first
 
 
 async def transcribe(
-    jobs: RequestJobs, pieces: AsyncGenerator[Piece, None], request: TranscriptionRequest
+    jobs: RequestJobs, pieces: AsyncGenerator[SpeechPiece, None], request: TranscriptionRequest
 ) -> AsyncGenerator[TranscriptSegment, None]:
     """The words of each piece that has any, in order. Raises as `RequestJobs`, and what `pieces` raises."""
-    open_pieces: dict[str, Piece] = {}  # by job, in order
+    open_pieces: dict[str, SpeechPiece] = {}  # by job, in order
     texts: dict[str, str] = {}
     ready: deque[TranscriptSegment] = deque()
     has_more = True
@@ -47,11 +47,11 @@ async def transcribe(
             yield ready.popleft()
 
 
-def _job_of(piece: Piece, request: TranscriptionRequest) -> Transcribe:
+def _job_of(piece: SpeechPiece, request: TranscriptionRequest) -> Transcribe:
     return Transcribe(f"piece_{piece.start_sample}", 0, request.language, request.prompt, within_s=WITHIN_S)
 
 
-def _entries_of(piece: Piece) -> list[AudioEntry]:
+def _entries_of(piece: SpeechPiece) -> list[AudioEntry]:
     """The audio in entries of a second, and the mark of its end."""
     starts = range(0, len(piece.pcm), ENTRY_BYTES)
     entries = [AudioEntry("audio", at // PCM_BYTES, piece.pcm[at : at + ENTRY_BYTES]) for at in starts]

@@ -15,7 +15,7 @@ from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.speech_events import EVENTS_TYPE, as_event, error_event
-from agentvoicebox.wire.transcript import CONTENT_TYPES, Transcript, TranscriptSegment, delta_event, done_event
+from agentvoicebox.wire.transcript import CONTENT_TYPES, RecordingTranscript, TranscriptSegment, delta_event, done_event
 from agentvoicebox.wire.transcript import body_of as transcript_body
 from agentvoicebox.wire.transcription_request import TranscriptionRequest
 
@@ -76,7 +76,7 @@ class TranscriptionWork:
             async for segment in segments:
                 yield segment
 
-    def _transcript(self) -> Transcript:
+    def _transcript(self) -> RecordingTranscript:
         """What is known so far; the length of a recording that was not read to its end is that of its words."""
         seconds = self._recording.seconds or (self._segments[-1].end_s if self._segments else 0.0)
-        return Transcript(tuple(self._segments), seconds, self._request.language or "")
+        return RecordingTranscript(tuple(self._segments), seconds, self._request.language or "")
