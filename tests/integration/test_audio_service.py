@@ -24,6 +24,7 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.audio_api.speech import segments_of
+from agentvoicebox.gateway.call import open_jobs
 from agentvoicebox.gateway.http import streamed_answer
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import Broker, JobKind
@@ -299,8 +300,9 @@ async def test_a_client_that_leaves_cancels_its_jobs(
 
 
 async def test_a_client_that_leaves_before_the_first_byte_cancels_its_jobs(
-    redis_broker: RedisBroker, workers: Workers, redis_url: str
+    redis_broker: RedisBroker, workers: Workers, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(open_jobs.TIMEOUT_S, JobKind.TTS, 3_600.0)
     workers.pace_s = 3_600.0
     async with gateway(redis_broker) as served:
         _, writer = await ask(served, SAY)
