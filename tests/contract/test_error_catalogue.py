@@ -17,7 +17,7 @@ from tests.conftest import ServerLoop
 from tests.kit.certificates import certificate
 from tests.kit.client import SERVER_VAD, calling
 from tests.kit.gateway import Gateway, Workers, calm, gateway, says
-from tests.kit.waiting import PATIENCE_S
+from tests.kit.waiting import PATIENCE_S, until
 from websockets.asyncio.client import connect
 
 import agentvoicebox
@@ -39,6 +39,7 @@ from agentvoicebox.errors import (
 )
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.admission.service_health import BAD_CHECKS, ServiceHealth
 from agentvoicebox.gateway.call import open_jobs, session_jobs, session_start
 from agentvoicebox.gateway.call.effect_executor import EffectExecutor
@@ -55,6 +56,7 @@ from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.wire import faults
 from agentvoicebox.wire.faults import CATALOGUE, ErrorDefinition
+from agentvoicebox.workers.runner import Runner, Task
 
 pytestmark = pytest.mark.requirement("A14.1")
 
@@ -358,14 +360,14 @@ def raises(error: Exception) -> Callable[[Generate, str], Iterator[WorkerInput]]
     return write
 
 
-async def die_with_it(broker: Any) -> None:
+async def die_with_it(broker: Any, kind: JobKind = JobKind.LLM) -> None:
     """Every worker that takes the job is lost with it; the next one to ask finds it spent."""
     for _ in range(MAX_ATTEMPTS):
-        while not await broker.claim(JobKind.LLM, "mortal", slots=1, wait_s=0.2):
+        while not await broker.claim(kind, "mortal", slots=1, wait_s=0.2):
             pass
-        await broker.release_consumer(JobKind.LLM, "mortal")
-    await broker.claim(JobKind.LLM, "mortal", slots=1, wait_s=0.2)
-    await broker.release_consumer(JobKind.LLM, "mortal")
+        await broker.release_consumer(kind, "mortal")
+    await broker.claim(kind, "mortal", slots=1, wait_s=0.2)
+    await broker.release_consumer(kind, "mortal")
 
 
 # -- errors of the REST routes ---------------------------------------------------------------------------------------
@@ -383,6 +385,9 @@ async def reach_http(
         "request_head_too_large": {"X-Long": "x" * 50_000},
         "bad_upgrade": {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8"},
     }.get(str(fault.code), {})
+    if fault.code in OF_AUDIO:
+        await ask_for_audio(fault, redis_url, patch)
+        return
     if fault.code in ASKED or fault.code in STORED:
         await ask_over_rest(fault, redis_url, database())
         return
@@ -426,6 +431,69 @@ READ: dict[str | None, str] = {
     "bad_upgrade": "/v1/realtime",
     "model_not_found": "/v1/models/nobody",
 }
+SAY = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}
+# The codes with which `/v1/audio` answers what is no fault of its client.
+OF_AUDIO = {
+    "overloaded",
+    "store_unavailable",
+    "store_full",
+    "shutting_down",
+    "speech_synthesis_unavailable",
+    "speech_recognition_unavailable",
+    "provider_unavailable",
+    "provider_timeout",
+    "worker_lost",
+    "job_timeout",
+    "bad_provider_answer",
+    "internal_error",
+}
+
+
+async def ask_for_audio(fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch) -> None:
+    """Ask for speech, or for a transcript where hearing is the trouble."""
+    code = str(fault.code)
+    no_worker = code in ("speech_synthesis_unavailable", "speech_recognition_unavailable")
+    health = {"store_unavailable": without_store(), "store_full": nearly_full()}.get(code)
+    health = health or calm(absent_s=0.1 if no_worker else 60.0)
+    slots = RequestSlots(0 if code == "overloaded" else 8)
+    patch.setitem(open_jobs.TIMEOUT_S, JobKind.TTS, 0.2 if code == "job_timeout" else 30.0)
+    async with AsyncExitStack() as stack:
+        changes = {"health": health, "request_slots": slots, "check_interval_s": 0.05 if no_worker else 0.0}
+        served, _ = await stack.enter_async_context(serving(redis_url, [JobKind.TOOL], **changes))
+        web = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
+        if code in PROVIDERS:
+            await stack.enter_async_context(speaker(redis_url, PROVIDERS[code]))
+        served.state.sessions.is_draining = code == "shutting_down"
+        if no_worker:
+            await until(lambda: len(health.absent) < 2, "nobody is missed")
+        base = f"http://127.0.0.1:{served.port}/v1/audio"
+        if code == "speech_recognition_unavailable":
+            answer = await web.post(f"{base}/transcriptions", files={"file": b"x"})
+        else:
+            asking = asyncio.ensure_future(web.post(f"{base}/speech", json=SAY))
+            if code == "worker_lost":
+                await die_with_it(served.state.broker, JobKind.TTS)
+            answer = await asking
+    assert_answered(fault, answer)
+
+
+@asynccontextmanager
+async def speaker(redis_url: str, error: Exception) -> AsyncIterator[None]:
+    """A voice that always fails."""
+
+    async def fail(task: Task) -> None:
+        raise error
+
+    broker, stop = RedisBroker(redis_url), asyncio.Event()
+    working = asyncio.create_task(Runner(broker, JobKind.TTS, "hoarse", slots=1, work=fail).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
+        await broker.close()
+
+
 ADMIN = "/v1/admin/tenants"
 ASKED: dict[str | None, tuple[str, Any]] = {
     "unknown_url": ("/v1/nothing", None),

@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
+import numpy as np
 import pytest
 from tests.kit.gateway import Gateway, Workers, gateway
 from tests.kit.kits import migrate
+from tests.kit.sound_files import file_of
+from tests.kit.speech import catalogue, spoken_by
 from tests.kit.tenant_gateway import TenantGateway, tenant_gateway
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.clock import ManualClock
+from agentvoicebox.providers.registry import build_tts
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 
@@ -34,6 +38,15 @@ async def workers(redis_url: str) -> AsyncIterator[Workers]:
     stop.set()
     await running
     await broker.close()
+
+
+@pytest.fixture(scope="session")
+def recording() -> bytes:
+    """A WAV file: two sentences with a pause of two seconds."""
+    tts = build_tts(["espeak"], catalogue())
+    first = spoken_by(tts, "The first sentence is about the weather.")
+    second = spoken_by(tts, "The second one is about the news.")
+    return file_of(np.concatenate((first, np.zeros(48_000, np.int16), second)))
 
 
 @pytest.fixture

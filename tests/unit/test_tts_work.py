@@ -11,6 +11,7 @@ from tests.kit.waiting import PATIENCE_S
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import AudioSynthesised, JobFailed, SynthesisDone
+from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Voice
@@ -109,6 +110,23 @@ async def test_a_new_segment_waits_for_no_chunk_that_is_not_yet_due() -> None:
         await made.cancel()
         await made.cancel("job_2")
     assert "job_2" in {record.job_id for record in records[30:32]}  # at most the chunk that was under way comes before
+
+
+async def test_a_callers_segment_comes_before_one_that_may_wait() -> None:
+    """One thread: what was asked for later, but is due sooner, is rendered first."""
+    tts, threads = EndlessTts(), UrgentThreads(1, name="t")
+    async with bench(JobKind.TTS) as made, made.worker(TtsWork(tts, threads, clock=ManualClock())):
+        await made.speak(TEXT, job_id="job_busy")
+        await settled(lambda: tts.begun == 1)
+        await made.submit(Synthesise("", TEXT, "", within_s=60.0), "job_patient")
+        await settled(lambda: threads.waiting == 1)
+        await made.speak(TEXT, job_id="job_caller")
+        await settled(lambda: threads.waiting == 2)
+        tts.may_go_on.release(20)
+        records = await made.until(lambda records: len(records) >= 20)
+        for job_id in ("job_busy", "job_patient", "job_caller"):
+            await made.cancel(job_id)
+    assert [record.job_id for record in records[:2]] == ["job_busy", "job_caller"]
 
 
 async def test_a_voice_that_can_not_speak_ends_the_job_with_its_reason() -> None:

@@ -74,12 +74,20 @@ def format_wav(samples: Int16Array, rate_hz: int) -> bytes:
     """
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] != 2):
         raise ValueError(f"samples have shape (n,) or (n, 2), not {samples.shape}")
-    channels = samples.ndim
     body = np.ascontiguousarray(samples, dtype="<i2").tobytes()
     if len(body) > 0xFFFFFFFF - 36:
         raise ValueError("a WAV file holds at most 4 GiB")
-    header = struct.pack("<4sI4s", b"RIFF", 36 + len(body), b"WAVE")
+    return _header(samples.ndim, rate_hz, 36 + len(body), len(body)) + body
+
+
+def open_wav(rate_hz: int) -> bytes:
+    """The header of a mono WAV file whose length is not known yet; samples follow. Readers take all that come."""
+    return _header(1, rate_hz, 0xFFFFFFFF, 0xFFFFFFFF)
+
+
+def _header(channels: int, rate_hz: int, file_bytes: int, data_bytes: int) -> bytes:
+    header = struct.pack("<4sI4s", b"RIFF", file_bytes, b"WAVE")
     header += struct.pack(
         "<4sIHHIIHH", b"fmt ", 16, PCM_TAG, channels, rate_hz, rate_hz * 2 * channels, 2 * channels, 16
     )
-    return header + struct.pack("<4sI", b"data", len(body)) + body
+    return header + struct.pack("<4sI", b"data", data_bytes)

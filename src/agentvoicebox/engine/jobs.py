@@ -17,6 +17,7 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
 
     Attributes:
         item_audio_id: set when the audio came whole, with an item (`inputs.ItemAudio`), and starts at sample 0.
+        within_s: how long other jobs' texts may come first. Unset: a caller waits; and stored effects stay as they are.
     """
 
     item_id: str
@@ -24,6 +25,7 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     language: str | None = None
     prompt: str | None = None
     item_audio_id: int | UnsetType = UNSET
+    within_s: float | UnsetType = UNSET
 
     @property
     def has_item_audio(self) -> bool:
@@ -115,12 +117,14 @@ class Synthesise(msgspec.Struct, frozen=True, tag="speak"):
     Attributes:
         voice: name of a voice in the catalogue, or an OpenAI name (`alloy`), which the worker maps.
         speed: 0.25 to 1.5 on the wire; workers accept 0.25 to 2.0.
+        within_s: how long other jobs' audio may come first. Unset: a caller waits; and stored effects stay as they are.
     """
 
     response_id: str
     text: str
     voice: str
     speed: float = 1.0
+    within_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class CallTool(msgspec.Struct, frozen=True, tag="call_tool"):

@@ -13,6 +13,7 @@ from agentvoicebox.clock import SystemClock
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
 from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
+from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.admission.session_support import SessionSupport
@@ -142,6 +143,7 @@ async def build_state(
         resume_s=settings.resume_s,
         connections=connection_table(settings, metrics.tcp),
         pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
+        request_slots=RequestSlots(settings.max_audio_requests, is_shared=bool(settings.keys)),
         idle_s=settings.idle_s,
         cors_origins=settings.cors_origin_list,
     )
@@ -182,7 +184,7 @@ async def serve(
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         for each in getattr(server, "servers", ()):  # absent when stopped before it was open
             each.close()  # first: a load balancer then goes elsewhere at once, before its next check of /ready
-        await state.sessions.drain(DRAIN_TIMEOUT_S)
+        await asyncio.gather(state.sessions.drain(DRAIN_TIMEOUT_S), state.request_slots.drain(DRAIN_TIMEOUT_S))
     finally:
         opening.cancel()
         stopping.cancel()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agentvoicebox.agents import Agents
 from agentvoicebox.clock import Clock
 from agentvoicebox.gateway.admission.admission_control import AdmissionControl
+from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.admission.session_support import SessionSupport
@@ -60,6 +61,7 @@ class GatewayState:
         resume_s: how long a session waits for a caller whose connection broke.
         connections: TCP connections of the public port.
         pace: how fast one client is read.
+        request_slots: how many requests for speech and transcripts are served at a time.
         idle_s: after how long a call ends whose client has never sent anything; 0: never.
         support: what sessions may ask for.
         cors_origins: whose pages may read the answers of the REST API; `*`: all.
@@ -83,6 +85,7 @@ class GatewayState:
     resume_s: float = RESUME_S
     connections: ConnectionTable = field(default_factory=ConnectionTable)
     pace: ReadingPace = field(default_factory=ReadingPace)
+    request_slots: RequestSlots = field(default_factory=RequestSlots)
     idle_s: float = IDLE_S
     support: SessionSupport = field(default_factory=SessionSupport)
     cors_origins: Sequence[str] = ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from agentvoicebox.http_server.admit import ADMIT
+from agentvoicebox.http_server.admit import ABORT, ADMIT
 from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S, error_body
 from agentvoicebox.request_source import source_of
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAD_S = 10.0  # for the first request, and for the head of each further one from its first byte
 BODY_S = 6.0  # from the head to the last byte of the body; routes with a timeout of their own have 5 s
+LEAST_BODY_BYTES = 64 * 1024  # in BODY_S, of an admitted client whose body takes longer: a recording over a slow line
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
 HEAD_PIECE_BYTES = 1_024  # at most some 50 requests that were sent at once
@@ -36,6 +37,7 @@ class HttpConnection(HttpToolsProtocol):
         self._next_turn: asyncio.Handle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0  # of the present request; -1 in its body
+        self._body_bytes = 0  # since the deadline was set
         self._is_over = False  # refused, or no HTTP any more
         self._turns = config.turns
         self._source = ""
@@ -131,6 +133,8 @@ class HttpConnection(HttpToolsProtocol):
         del self._waiting[:count]
         if self._head_bytes >= 0:
             self._head_bytes += len(piece)
+        else:
+            self._body_bytes += len(piece)
         super().data_received(piece)
         if self._head_bytes > MAX_HEAD_BYTES or (self._head_bytes >= 0 and len(self.headers or ()) > MAX_HEADERS):
             self._refuse(
@@ -150,7 +154,8 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See httptools."""
         self._head_bytes = -1
-        cast(dict[str, Any], self.scope).setdefault("extensions", {})[ADMIT] = self._admit
+        extensions = cast(dict[str, Any], self.scope).setdefault("extensions", {})
+        extensions[ADMIT], extensions[ABORT] = self._admit, self.transport.abort
         super().on_headers_complete()
         self._expect(BODY_S)
 
@@ -175,11 +180,14 @@ class HttpConnection(HttpToolsProtocol):
         """Something must have come by then; None: nothing is expected."""
         if self._deadline is not None:
             self._deadline.cancel()
+        self._body_bytes = 0
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._deadline = None
-        if self.flow.read_paused or self._next_turn is not None or self._is_queued:  # it is we who don't read
+        is_coming = self._is_admitted and self._head_bytes < 0 and self._body_bytes >= LEAST_BODY_BYTES
+        is_ours = self.flow.read_paused or self._next_turn is not None or self._is_queued  # it is we who don't read
+        if is_coming or is_ours:
             self._expect(BODY_S)
         elif self.headers is None:  # not one byte of a request
             self._table.drop(self.transport, "silent")

@@ -15,6 +15,8 @@ Action = Literal[
     "session.read",
     "model.list",
     "tool.call",
+    "audio.speech",
+    "audio.transcription",
     "client_secret.create",
     "admin.tenant.list",
     "admin.tenant.create",

@@ -93,6 +93,13 @@ class _Rows:
 
     def add(self, timed: TimedBatch) -> None:
         head = (timed.batch.tenant_id, timed.batch.session_id)
+        if not timed.batch.is_request:
+            self._add_session(timed, head)
+        for entry in entries_of(timed):
+            key = (*head, entry.record_id)
+            self._usage[key] = entry.merged(self._usage.get(key))
+
+    def _add_session(self, timed: TimedBatch, head: tuple[str, str]) -> None:
         at = datetime.fromtimestamp(timed.submitted_s, UTC)
         seen = self._sessions.setdefault(head, _Seen(at, at))
         seen.opened_at, seen.last_at = min(seen.opened_at, at), max(seen.last_at, at)
@@ -120,9 +127,6 @@ class _Rows:
                     seen.closed_at, seen.closed = seen.closed_at or at, seen.closed or body
                 case other:
                     raise ValueError(f"unknown kind of record {other!r}")
-        for entry in entries_of(timed):
-            key = (*head, entry.record_id)
-            self._usage[key] = entry.merged(self._usage.get(key))
 
     def by_statement(self) -> dict[str, list[tuple[object, ...]]]:
         """Every statement with its arguments."""

@@ -18,6 +18,7 @@ class RecordBatch(msgspec.Struct, frozen=True):
 
     Attributes:
         audio_in_ms: audio received from the caller since the session began.
+        is_request: of a REST request, which is no session: only its usage is recorded.
     """
 
     tenant_id: str
@@ -25,6 +26,7 @@ class RecordBatch(msgspec.Struct, frozen=True):
     trace_id: str = ""
     records: tuple[Persist, ...] = ()
     audio_in_ms: int = 0
+    is_request: bool = False
 
 
 class TimedBatch(msgspec.Struct, frozen=True):

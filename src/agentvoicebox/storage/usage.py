@@ -2,6 +2,7 @@
 
 Each entry holds totals that only grow, so a duplicate or late record counts once. A session counts from its first record
 to its last; audio in is what the caller sent, silence included; audio out and tokens are as reported in `response.done`.
+A request for speech or a transcript (`/v1/audio`) counts with its audio and tokens, and as no session.
 All of it counts on the day (UTC) on which the session, or the response, began.
 """
 
@@ -87,9 +88,10 @@ class UsageReader:
 
 
 def entries_of(timed: TimedBatch) -> Iterator[UsageEntry]:
-    """The usage in a batch: of its session, and of its responses."""
+    """The usage in a batch: of its session and of its responses, or of one REST request, which counts as no session."""
     at = datetime.fromtimestamp(timed.submitted_s, UTC)
-    yield UsageEntry(timed.batch.session_id, at, at, audio_in_ms=timed.batch.audio_in_ms)
+    if not timed.batch.is_request:
+        yield UsageEntry(timed.batch.session_id, at, at, audio_in_ms=timed.batch.audio_in_ms)
     for record in timed.batch.records:
         if record.kind == "response":
             usage: Any = record.body.get("usage") or {}
@@ -98,6 +100,7 @@ def entries_of(timed: TimedBatch) -> Iterator[UsageEntry]:
                 record.record_id,
                 at,
                 at,
+                audio_in_ms=timed.batch.audio_in_ms if timed.batch.is_request else 0,
                 audio_out_ms=audio_tokens * AUDIO_TOKEN_MS,
                 input_tokens=usage.get("input_tokens", 0),
                 output_tokens=usage.get("output_tokens", 0),

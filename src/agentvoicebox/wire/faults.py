@@ -63,6 +63,10 @@ def _http(code: str, when: str, do: str, status: int) -> ErrorDefinition:
     return ErrorDefinition("http", code, "invalid_request_error", when, do, status)
 
 
+def _unavailable(code: str, when: str, do: str) -> ErrorDefinition:
+    return ErrorDefinition("http", code, "server_error", when, do, UNAVAILABLE)
+
+
 CATALOGUE: tuple[ErrorDefinition, ...] = (
     _event("invalid_json", "The frame is not JSON.", "Send one JSON object per text frame."),
     _event("invalid_event", "A binary frame, no object, no `type`, or far too large or deep.", "See the message."),
@@ -276,6 +280,22 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ),
     ErrorDefinition(
         "http", "broker_lost", "server_error", "The store is unavailable.", "Try again in seconds.", UNAVAILABLE
+    ),
+    _unavailable("overloaded", "The server is at capacity, or jobs wait.", "Wait for `Retry-After`."),
+    _unavailable("store_unavailable", "The store accepts no writes.", "Wait for `Retry-After`."),
+    _unavailable("store_full", "The store is filling up.", "Wait for `Retry-After`."),
+    _unavailable("shutting_down", "This gateway is shutting down.", "Try again: another gateway answers."),
+    _unavailable("speech_synthesis_unavailable", "No text-to-speech worker is available.", "Wait for `Retry-After`."),
+    _unavailable("speech_recognition_unavailable", "No speech-to-text worker is available.", "Wait for `Retry-After`."),
+    _unavailable("provider_unavailable", "An engine can't be reached, or died.", "Try again."),
+    _unavailable("provider_timeout", "An engine did not answer in time.", "Try again."),
+    _unavailable("worker_lost", "Each worker that took the job died.", "See the server's log."),
+    _unavailable("job_timeout", "No worker answered in time.", "Try again."),
+    ErrorDefinition(
+        "http", "bad_provider_answer", "server_error", "An engine refused.", "See the server's log.", BROKEN
+    ),
+    ErrorDefinition(
+        "http", "internal_error", "server_error", "Workers failed repeatedly.", "See the server's log.", BROKEN
     ),
 )
 

@@ -177,14 +177,14 @@ class _UtteranceTask:
 
     async def _finish(self, speech_end_sample: int) -> None:
         if self._probe is not None and self._probe_sample == speech_end_sample:
-            self._probe_due.at_s = self._work.due(0.0).at_s
+            self._probe_due.at_s = self._work.due(self._request.within_s or 0.0).at_s
             with contextlib.suppress(AgentVoiceBoxError):  # a failed probe is tried again below
                 await self._probe
         else:
             await self._drop_probe()
         text = self._texts.get(speech_end_sample)
         if text is None:
-            text = await self._text_until(speech_end_sample, self._work.due(0.0))
+            text = await self._text_until(speech_end_sample, self._work.due(self._request.within_s or 0.0))
         heard = Transcribed(self._task.claim.job.job_id, text, speech_end_sample, is_final=True)
         await self._task.publish(heard, is_last=True)
 

@@ -63,7 +63,7 @@ class TtsWork:
         if not isinstance(request, Synthesise):
             raise BadProviderAnswer(f"a tts job must ask to speak, not {type(request).__name__}")
         chunks = iter(self._tts.synthesize(request.text, voice=request.voice, speed=request.speed))
-        speaking = asyncio.create_task(self._speak(task, chunks))
+        speaking = asyncio.create_task(self._speak(task, chunks, request.within_s or 0.0))
         cancelled = asyncio.create_task(task.cancelled.wait())
         try:
             await asyncio.wait((speaking, cancelled), return_when=asyncio.FIRST_COMPLETED)
@@ -77,10 +77,10 @@ class TtsWork:
                 future.cancel()
             await asyncio.gather(speaking, cancelled, return_exceptions=True)
 
-    async def _speak(self, task: Task, chunks: Iterator[Int16Array]) -> None:
+    async def _speak(self, task: Task, chunks: Iterator[Int16Array], within_s: float = 0.0) -> None:
         job_id = task.claim.job.job_id
         skip = await self._already_published(task)
-        began_s = self._clock.monotonic_s()
+        began_s = self._clock.monotonic_s() + within_s
         rendered = 0
         while True:
             due_s = began_s + rendered / OUTPUT_RATE_HZ  # when the caller has heard all rendered audio

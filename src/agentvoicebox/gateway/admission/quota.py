@@ -6,6 +6,7 @@ moved on. The limits are the deployment's, and the tenant's own where it has any
 """
 
 import asyncio
+import math
 
 import msgspec
 
@@ -90,6 +91,11 @@ class Quota:
         if self._scopes and is_due:
             self._audio_charged_s, self._audio_pieces = now_s, 0
             self._charges.put_nowait(_Charge(requests=1))
+
+    def charge_recording(self, seconds: float) -> None:
+        """A recording was transcribed: one request for each started second, as for audio of a call."""
+        if self._scopes and seconds > 0:
+            self._charges.put_nowait(_Charge(requests=math.ceil(seconds)))
 
     def charge_tokens(self, tokens: int) -> None:
         """A response is done, and its client knows."""

@@ -13,25 +13,24 @@ from starlette.types import ASGIApp
 
 from agentvoicebox import __version__
 from agentvoicebox.agents import UnknownModel
-from agentvoicebox.errors import AgentVoiceBoxError, ClientError, PolicyDenied
+from agentvoicebox.errors import AgentVoiceBoxError, ClientError
 from agentvoicebox.gateway.admission.handshake import SESSION_ID, subprotocols_in
 from agentvoicebox.gateway.http.admin import admin_routes
 from agentvoicebox.gateway.http.admin_bodies import Fault
+from agentvoicebox.gateway.http.audio import add_audio
+from agentvoicebox.gateway.http.authorization import principal_of
 from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.gateway.http.minting import add_minting
 from agentvoicebox.gateway.http.readiness import Readiness
 from agentvoicebox.gateway.http.realtime import realtime_endpoint
 from agentvoicebox.gateway.http.realtime_routes import REALTIME_PATHS, add_realtime_routes, is_media_path
-from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState, RecordStores
-from agentvoicebox.http_server.admit import admit
 from agentvoicebox.http_server.cross_origin import CrossOrigin
 from agentvoicebox.http_server.local_only import LocalOnly
 from agentvoicebox.http_server.unmatched import answer_unmatched
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.ports.policy import Action
-from agentvoicebox.tenancy.principal import Principal, Right
+from agentvoicebox.tenancy.principal import Principal
 
 REST, ADMINISTRATION = "/v1/", "/v1/admin"
 
@@ -58,6 +57,7 @@ def create_app(state: GatewayState) -> FastAPI:
     _add_probes(app, state)
     _add_catalogue(app, state)
     add_minting(app, state)
+    add_audio(app, state)
     if state.records is not None:
         _add_records(app, state, state.records)
     return app
@@ -143,25 +143,3 @@ def _add_records(app: FastAPI, state: GatewayState, records: RecordStores) -> No
     app.include_router(history_routes(records.history, records.usage, admit))
     decisions = state.admission.decisions
     app.include_router(admin_routes(records.postgres, decisions, admit_admin, rules=records.rules))
-
-
-async def principal_of(
-    state: GatewayState,
-    request: Request,
-    right: Right = "realtime",
-    *,
-    action: Action | None = None,
-    resource_id: str = "",
-) -> Principal:
-    """The owner of a REST request's key. A browser's ephemeral secret opens sessions only.
-
-    Raises as `AdmissionControl.authorize`.
-    """
-    source = source_of_connection(state, request)
-    authorization = await state.admission.authorize(
-        request.headers, right=right, action=action, resource_id=resource_id, source=source
-    )
-    if authorization.secret is not None:
-        raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
-    admit(request.scope)
-    return authorization.principal

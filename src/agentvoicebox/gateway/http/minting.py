@@ -6,10 +6,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request
 
-from agentvoicebox.errors import UNREADABLE, BodyTooLarge, ClientError
 from agentvoicebox.gateway.admission.call_admission import new_session_id
 from agentvoicebox.gateway.admission.secret_bodies import (
     Kind,
@@ -19,10 +17,9 @@ from agentvoicebox.gateway.admission.secret_bodies import (
     read_beta_session,
     read_client_secrets,
 )
+from agentvoicebox.gateway.http.json_body import read_json
 from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
-
-MAX_BODY_BYTES = 256 * 1024  # stored for the life of the secret; instructions and tools are a few KiB
 
 Read = Callable[[object], SecretRequest]
 Answer = Callable[[SecretRequest, str, int], dict[str, Any]]
@@ -35,7 +32,7 @@ def add_minting(app: FastAPI, state: GatewayState) -> None:
     async def mint(request: Request, read: Read, answer: Answer) -> dict[str, Any]:
         source = source_of_connection(state, request)
         authorization = await state.admission.authorize(request.headers, right="client_secrets", source=source)
-        asked = read(await _json(request))
+        asked = read(await read_json(request))
         value, expires_at = await state.admission.secrets.mint(
             authorization.principal, asked.session, asked.seconds, max_sessions=asked.max_sessions
         )
@@ -60,18 +57,3 @@ def add_minting(app: FastAPI, state: GatewayState) -> None:
     @app.post("/v1/realtime/transcription_sessions", summary="The same for a transcription session, as it was in beta")
     async def beta_transcription_session(request: Request) -> dict[str, Any]:
         return await mint(request, read_beta("transcription"), answer_beta_session)
-
-
-async def _json(request: Request) -> object:
-    """The parsed body; None when it is empty. Raises ClientError, BodyTooLarge before all of a long one is read."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"The body may hold {MAX_BODY_BYTES // 1024} KiB.")
-    if not body.strip():
-        return None
-    try:
-        return msgspec.json.decode(bytes(body))
-    except UNREADABLE as error:
-        raise ClientError("The body is not valid JSON.", code="invalid_json") from error

@@ -19,6 +19,8 @@ scope_of := {
 	"session.read": "realtime",
 	"model.list": "realtime",
 	"tool.call": "realtime",
+	"audio.speech": "realtime",
+	"audio.transcription": "realtime",
 	"client_secret.create": "client_secrets",
 	"admin.tenant.list": "admin",
 	"admin.tenant.create": "admin",

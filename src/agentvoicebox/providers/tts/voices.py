@@ -7,11 +7,14 @@ OPENAI_VOICES = (
     "cedar",
     "coral",
     "echo",
+    "fable",
     "marin",
+    "nova",
+    "onyx",
     "sage",
     "shimmer",
     "verse",
-)  # Realtime API, 2026
+)  # Realtime and speech API, 2026
 
 SLOWEST = 0.25  # the range of OpenAI's speech API
 FASTEST = 2.0

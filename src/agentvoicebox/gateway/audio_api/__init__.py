@@ -1,0 +1,1 @@
+"""Speech and transcripts of single requests, without a call."""

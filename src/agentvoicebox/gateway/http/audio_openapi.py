@@ -1,0 +1,52 @@
+"""The bodies of `/v1/audio` as OpenAPI describes them. `wire` reads them; `docs/audio.md` explains them."""
+
+from typing import Any
+
+from agentvoicebox.wire import speech_request, transcription_request
+from agentvoicebox.wire.speech_request import MAX_INPUT_CHARS, MAX_NAME_CHARS, SPEEDS
+
+_MODEL = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS}
+_VOICE: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string"},
+        {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"], "additionalProperties": False},
+    ]
+}
+
+
+def _body(content_type: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {content_type: {"schema": schema}}}}
+
+
+def _choice(*values: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(values)}
+
+
+SPEECH_BODY = _body(
+    "application/json",
+    {
+        "model": _MODEL,
+        "input": {"type": "string", "minLength": 1, "maxLength": MAX_INPUT_CHARS},
+        "voice": _VOICE,
+        "response_format": _choice(*speech_request.FORMATS),
+        "speed": {"type": "number", "minimum": SPEEDS[0], "maximum": SPEEDS[1]},
+        "instructions": {"type": "string", "maxLength": speech_request.MAX_INSTRUCTIONS_CHARS},
+        "stream_format": _choice("audio", "sse"),
+    },
+    ["model", "input", "voice"],
+)
+TRANSCRIPTION_BODY = _body(
+    "multipart/form-data",
+    {
+        transcription_request.FILE: {"type": "string", "format": "binary"},
+        "model": _MODEL,
+        "language": {"type": "string"},
+        "prompt": {"type": "string", "maxLength": transcription_request.MAX_PROMPT_CHARS},
+        "response_format": _choice(*transcription_request.FORMATS),
+        "temperature": {"type": "number", "minimum": 0, "maximum": 1},
+        "stream": {"type": "boolean"},
+        "timestamp_granularities[]": {"type": "array", "items": _choice("segment")},
+    },
+    [transcription_request.FILE, "model"],
+)

@@ -1,0 +1,101 @@
+"""An answer whose body is made while it is sent: its first bytes decide the status, and a client that leaves ends the work."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, suppress
+from typing import Protocol
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.http_server.admit import abort
+from agentvoicebox.telemetry.logs import get_logger
+
+STALLED_S = 60.0  # without the client reading anything
+
+log = get_logger(__name__)
+
+
+class Work(Protocol):
+    """What makes a body.
+
+    Attributes:
+        content_type: of the body; read when its first bytes are there.
+    """
+
+    content_type: str
+
+    def body(self) -> AsyncGenerator[bytes, None]:
+        """The body's bytes, as they are made. An error before the first ones is the answer; later it breaks the body off."""
+
+    def error_body(self, error: AgentVoiceBoxError) -> bytes:
+        """How the client learns of an error in the middle; empty: the connection is closed, so that it notices."""
+
+
+class StreamedAnswer(Response):
+    """Sends what `work` makes.
+
+    Args:
+        work: makes the body.
+        held: what must be released at the end, whatever happens.
+    """
+
+    def __init__(self, work: Work, held: AsyncExitStack) -> None:
+        super().__init__()
+        self._work = work
+        self._held = held
+        self._has_started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI. Raises AgentVoiceBoxError before the answer has begun."""
+        leaving = asyncio.create_task(_left(receive), name="client leaves")
+        sending = asyncio.create_task(self._send(scope, send), name="streamed answer")
+        try:
+            await asyncio.wait({leaving, sending}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            for task in (leaving, sending):
+                task.cancel()
+            await asyncio.gather(leaving, sending, return_exceptions=True)
+            await self._held.aclose()
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        try:
+            async with aclosing(self._work.body()) as chunks:
+                async for chunk in chunks:
+                    await self._start(send)
+                    await _send_within(send, {"type": "http.response.body", "body": chunk, "more_body": True})
+        except AgentVoiceBoxError as error:
+            if not self._has_started:
+                raise
+            log.warning("an answer was broken off", code=error.code)
+            last = self._work.error_body(error)
+            if not last:
+                return  # without the end of the body, the server closes the connection
+            await _send_within(send, {"type": "http.response.body", "body": last, "more_body": True})
+        except TimeoutError:
+            log.warning("an answer was broken off: its client does not read")
+            abort(scope)
+            return
+        await self._start(send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _start(self, send: Send) -> None:
+        if not self._has_started:
+            self._has_started = True
+            headers = [(b"content-type", self._work.content_type.encode()), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def _send_within(send: Send, message: Message) -> None:
+    async with asyncio.timeout(STALLED_S):
+        await send(message)
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has left. The body was read."""
+    with suppress(RuntimeError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
