@@ -32,6 +32,7 @@ from agentvoicebox.errors import (
     AgentVoiceBoxError,
     BadProviderAnswer,
     Overloaded,
+    PromptTooLong,
     ProviderBrokeOff,
     ProviderTimeout,
     ProviderUnavailable,
@@ -302,6 +303,7 @@ PROVIDERS: dict[str, Exception] = {
     "provider_timeout": ProviderTimeout("slow"),
     "provider_broke_off": ProviderBrokeOff("half"),
     "bad_provider_answer": BadProviderAnswer("what?"),
+    "prompt_too_long": PromptTooLong("long"),
     "internal_error": ValueError("not ours"),
 }
 

@@ -55,7 +55,7 @@ def test_the_sessions_truncation_and_the_agents_options_are_in_the_job(truncatio
     opened = Talk(modality="text").opened
     agent = msgspec.structs.replace(opened.agent, language_model_options={"temperature": 0.2})
     config = msgspec.structs.replace(opened.config, truncation=truncation)
-    engine, _ = Engine.open(Opened(config, agent, opened.seed, opened.wall_s), 0.0)
+    engine, _ = Engine.open(Opened(config, agent, opened.seed, opened.wall_s, opened.rules), 0.0)
     jobs = [
         each.request
         for each in engine.receive(ClientEventReceived(ce.ResponseCreate(), 0), 0.0)
