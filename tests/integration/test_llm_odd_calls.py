@@ -1,0 +1,70 @@
+"""A live call on a model server that streams otherwise than OpenAI's: every response ends, and says what was meant."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.kit.chat_server import chat_server, spoken
+from tests.kit.client import Client
+from tests.kit.language_call import call_over
+from tests.kit.odd_stream import TOOLS, OddStream
+from tests.kit.odd_streams import NOTHING_SAID, ROWS
+
+pytestmark = pytest.mark.requirement("A9")
+
+CLIENT_TOOLS = [
+    {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    for tool in TOOLS
+]
+ASK = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "good morning"}]}
+
+
+async def response(client: Client) -> dict[str, Any]:
+    await client.send("conversation.item.create", item=ASK)
+    await client.send("response.create")
+    done: dict[str, Any] = (await client.until("response.done"))["response"]
+    return done
+
+
+def said(done: dict[str, Any]) -> str:
+    parts = [part for item in done["output"] if item["type"] == "message" for part in item["content"]]
+    return " ".join(part.get("text") or part.get("transcript") or "" for part in parts).strip()
+
+
+def calls(done: dict[str, Any]) -> list[tuple[str, Any]]:
+    found = [item for item in done["output"] if item["type"] == "function_call" and item["status"] == "completed"]
+    return [(item["name"], json.loads(item["arguments"])) for item in found]
+
+
+def is_whole(row: OddStream) -> bool:
+    """Whether its calls are whole, of offered tools, and one after the other."""
+    offered = {tool.name for tool in TOOLS}
+    is_said = all(isinstance(arguments, dict) and name in offered for name, arguments in row.calls)
+    return is_said and "interleaved" not in row.name and "two pieces" not in row.name
+
+
+@pytest.mark.parametrize("modality", ["text", "audio"])
+async def test_a_clients_tools_and_words_come_through_every_odd_stream(redis_url: str, modality: str) -> None:
+    async with chat_server() as server, call_over(redis_url, server) as client:
+        await client.use(type="realtime", output_modalities=[modality], tools=CLIENT_TOOLS)
+        for row in filter(is_whole, ROWS):
+            asked = len(server.asked)
+            server.scripts = [row.script()]
+            done = await response(client)
+            assert done["status"] == {"stop": "completed", "tool_calls": "completed"}.get(row.reason, "incomplete"), row
+            assert said(done) == row.text and calls(done) == list(row.calls), row
+            assert len(server.asked) == asked + 1
+            prompt = json.dumps(server.asked[-1]["messages"])
+            assert "think" not in prompt and "tool_call>" not in prompt, "no thought is context"
+
+
+async def test_an_empty_answer_is_asked_for_again_and_then_apologised_for(redis_url: str) -> None:
+    async with chat_server() as server, call_over(redis_url, server) as client:
+        await client.use(type="realtime", output_modalities=["text"], tools=CLIENT_TOOLS)
+        for row in NOTHING_SAID:
+            server.scripts = [row.script(), spoken("Hello.")]
+            assert said(await response(client)) == "Hello.", row
+        server.scripts = [NOTHING_SAID[0].script()] * 2
+        done = await response(client)
+        assert done["status"] == "failed" and "I'm sorry" in said(done)
+        assert done["status_details"]["error"]["code"] == "bad_provider_answer"
