@@ -89,6 +89,10 @@ DOOR: list[tuple[str, str, dict[str, str], int, str | None]] = [
     ("HEAD", "/v1/nope", {}, 404, None),
     ("POST", "/v1/nope", {}, 404, "unknown_url"),
     ("GET", "/", {}, 404, "unknown_url"),
+    ("GET", "/%ff%00%0d%0a", {}, 404, "unknown_url"),
+    ("GET", "/" + "x" * 8_000, {}, 404, "unknown_url"),
+    ("GET", "/%2e%2e/v1/realtime", WS, 404, "unknown_url"),
+    ("GET", "/v1/realtime//", WS, SWITCHED, None),
     ("POST", "/v1/models", {}, 405, "method_not_allowed"),
     ("DELETE", "/v1/models/delivery", {}, 405, "method_not_allowed"),
     ("GET", "/v1/realtime/client_secrets", {}, 405, "method_not_allowed"),
@@ -104,7 +108,7 @@ DOOR: list[tuple[str, str, dict[str, str], int, str | None]] = [
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "status", "code"), DOOR, ids=[f"{row[0]} {row[1]} {len(row[2])}" for row in DOOR]
+    ("method", "path", "headers", "status", "code"), DOOR, ids=[f"{row[0]} {row[1][:40]} {len(row[2])}" for row in DOOR]
 )
 @pytest.mark.parametrize("origin", [None, PAGE, "https://elsewhere.example", "null"])
 async def test_every_request_gets_the_status_and_the_error_of_the_table(

@@ -1,5 +1,6 @@
 """A certificate and its key: made by one command, and read at start with one error for what is wrong with them."""
 
+import datetime
 import ssl
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from tests.kit.certificates import Certificate, certificate
 from typer.testing import CliRunner
 
+from agentvoicebox.cli.doctor import examine
 from agentvoicebox.cli.main import app
 from agentvoicebox.errors import SettingsError
-from agentvoicebox.http_server.tls import server_context
+from agentvoicebox.http_server.tls import self_signed, server_context
 from agentvoicebox.settings import Settings
 
 
@@ -122,3 +124,17 @@ def test_serve_says_at_once_what_is_wrong_with_a_pair(own: Certificate, monkeypa
     monkeypatch.setenv("AVB_TLS_KEY", own.cert)
     done = CliRunner().invoke(app, ["serve"])
     assert done.exit_code == 1 and "AVB_TLS_KEY: " in done.output
+
+
+def test_doctor_says_until_when_a_certificate_is_valid(own: Certificate, tmp_path: Path) -> None:
+    ended = tmp_path / "ended.pem"
+    cert, key = self_signed(["localhost"], days=1, now=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+    ended.write_bytes(cert + key)
+    for pair, is_there, said in (
+        ((own.cert, own.key), True, "valid until 20"),
+        ((own.cert, own.cert), False, "holds no private key"),
+        ((str(ended), str(ended)), False, "valid until 2020-01-02"),  # both may be in one file
+    ):
+        settings = Settings(tls_cert=pair[0], tls_key=pair[1], data_dir=str(tmp_path))
+        (found,) = (each for each in examine(settings, is_quick=True) if each.what == "certificate")
+        assert found.is_there is is_there and said in found.detail

@@ -1,6 +1,7 @@
 """`agentvoicebox doctor`: checks everything that a call needs, and prints the command that installs what is missing."""
 
 import asyncio
+import datetime
 import importlib.util
 import os
 import platform
@@ -21,7 +22,8 @@ from rich.text import Text
 from agentvoicebox.agents import Agents
 from agentvoicebox.cli.console import console
 from agentvoicebox.cli.places import catalogue
-from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.errors import AgentVoiceBoxError, SettingsError
+from agentvoicebox.http_server.tls import server_context, valid_until
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.settings import Settings
@@ -88,6 +90,8 @@ def examine(settings: Settings, *, is_quick: bool) -> Iterator[CheckResult]:
     yield _try("agents", lambda: ", ".join(Agents.load(settings).by_name))
     yield _folder(settings)
     yield _port(settings)
+    if settings.tls_cert:
+        yield _certificate(settings)
     yield from _servers(settings, is_quick)
     yield _gpu()
 
@@ -145,6 +149,18 @@ def _port(settings: Settings) -> CheckResult:
             fix = "stop the program that listens there, or set AVB_PORT (0: any free port)"
             return CheckResult("address", False, f"{address}: {error.strerror}", fix, is_needed=False)
     return CheckResult("address", True, f"{address} is free")
+
+
+def _certificate(settings: Settings) -> CheckResult:
+    try:
+        server_context(settings.tls_cert, settings.tls_key)
+    except SettingsError as error:
+        return CheckResult("certificate", False, error.message, "`agentvoicebox tls` makes a new pair")
+    end = valid_until(settings.tls_cert)
+    is_valid = end > datetime.datetime.now(datetime.UTC)
+    return CheckResult(
+        "certificate", is_valid, f"valid until {end:%Y-%m-%d}", "renew it: clients refuse it when it has ended"
+    )
 
 
 def _servers(settings: Settings, is_quick: bool) -> Iterator[CheckResult]:

@@ -72,7 +72,7 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
         log.info("no keys are configured: every caller on this machine is accepted", host=settings.host)
 
     def announce(port: int) -> None:
-        log.info("gateway is open", host=settings.host, port=port)
+        log.info("gateway is open", host=settings.host, port=port, has_tls=tls is not None)
         announce_ready()
 
     tls = server_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None

@@ -42,6 +42,11 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
     return context
 
 
+def valid_until(cert: str) -> datetime.datetime:
+    """When a server's certificate ends. Raises SettingsError as `server_context`."""
+    return _certificate(cert).not_valid_after_utc
+
+
 def self_signed(names: Sequence[str], *, days: int, now: datetime.datetime) -> tuple[bytes, bytes]:
     """A new certificate that signs itself, and its key, both as PEM. It is an authority for nothing else.
 

@@ -111,7 +111,7 @@ def session_to_wire(
     if degraded is not None:
         session["degraded"] = list(degraded)
     if notes:
-        session["notes"] = msgspec.to_builtins(notes)
+        session["notes"] = [msgspec.to_builtins(note) for note in notes]
     return session
 
 
