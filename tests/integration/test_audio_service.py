@@ -231,7 +231,7 @@ async def test_beyond_the_slots_requests_are_refused_and_then_served_again(
     redis_broker: RedisBroker, workers: Workers
 ) -> None:
     workers.pace_s = 0.05
-    async with gateway(redis_broker, request_slots=RequestSlots(2)) as served, web(served) as http:
+    async with gateway(redis_broker, request_slots=RequestSlots(2, wait_s=0.0)) as served, web(served) as http:
         answers = await asyncio.gather(*(http.post(SPEECH, json={**SAY, "input": LONG}) for _ in range(5)))
         again = await http.post(SPEECH, json=SAY)
     codes = sorted(answer.status_code for answer in answers)
@@ -240,9 +240,16 @@ async def test_beyond_the_slots_requests_are_refused_and_then_served_again(
     assert refused.json()["error"]["code"] == "overloaded" and refused.headers["retry-after"] == "2"
 
 
+async def test_requests_beyond_the_slots_wait_for_one(redis_broker: RedisBroker, workers: Workers) -> None:
+    slots = RequestSlots(2, wait_s=PATIENCE_S)
+    async with gateway(redis_broker, request_slots=slots) as served, web(served) as http:
+        answers = await asyncio.gather(*(http.post(SPEECH, json=SAY) for _ in range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+
+
 async def test_one_tenant_has_half_of_the_slots(redis_broker: RedisBroker, workers: Workers) -> None:
     workers.pace_s = 0.05
-    slots = RequestSlots(4, is_shared=True)
+    slots = RequestSlots(4, is_shared=True, wait_s=0.0)
     async with gateway(redis_broker, request_slots=slots) as served, web(served) as http:
         answers = await asyncio.gather(*(http.post(SPEECH, json={**SAY, "input": LONG}) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]

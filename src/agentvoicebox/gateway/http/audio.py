@@ -41,7 +41,7 @@ def add_audio(app: FastAPI, state: GatewayState) -> None:
         authorization = await _admit(state, request, "audio.speech", JobKind.TTS)
         owner = _owner(authorization)
         async with AsyncExitStack() as stack:
-            stack.enter_context(state.request_slots.taken(owner.tenant_id))
+            await stack.enter_async_context(state.request_slots.taken(owner.tenant_id))
             asked = read_speech_request(await read_json(request), [voice.name for voice in state.voices])
             work = SpeechWork(state, owner, authorization.quota, asked)
             return StreamedAnswer(work, stack.pop_all(), partial(state.metrics.audio_request_over, "speech"))
@@ -53,7 +53,7 @@ def add_audio(app: FastAPI, state: GatewayState) -> None:
         authorization = await _admit(state, request, "audio.transcription", JobKind.STT)
         owner = _owner(authorization)
         async with AsyncExitStack() as stack:
-            stack.enter_context(state.request_slots.taken(owner.tenant_id))
+            await stack.enter_async_context(state.request_slots.taken(owner.tenant_id))
             recording = Recording()
             stack.push_async_callback(recording.close)
             try:
