@@ -225,6 +225,14 @@ def running(module: str) -> list[int]:
     return found
 
 
+async def test_no_word_of_a_request_is_in_the_log(openai: AsyncOpenAI, server: LocalServer) -> None:
+    said = "A quetzal flies over the volcano."
+    assert "volcano" in words(await heard(openai, await spoken(openai, said)))
+    logged = server.log.read_text().lower()
+    assert "a request for audio is over" in logged
+    assert not {"quetzal", "volcano"} & set(words(logged))
+
+
 @pytest.mark.parametrize("role", ["tts", "stt"])
 async def test_a_worker_killed_in_the_middle_costs_no_word(openai: AsyncOpenAI, server: LocalServer, role: str) -> None:
     if role == "tts":

@@ -132,6 +132,9 @@ async def test_a_damaged_form_is_refused(redis_broker: RedisBroker, recording: b
         assert answer.status_code == 400 and "multipart" in answer.json()["error"]["message"]
         answer = await http.post(TRANSCRIPTIONS, content=head % b"prompt" + bytes(70_000), headers=form)
         assert answer.status_code == 413
+        endless = head % b"file" + b"x\r\n--b--\r\n" + bytes(27 * 1024 * 1024)
+        answer = await http.post(TRANSCRIPTIONS, content=endless, headers=form)
+        assert answer.status_code == 413
 
 
 async def test_a_file_beyond_the_limit_is_refused_while_it_comes(redis_broker: RedisBroker) -> None:

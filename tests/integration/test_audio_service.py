@@ -23,6 +23,7 @@ from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.request_slots import RequestSlots
+from agentvoicebox.gateway.admission.service_health import BAD_CHECKS
 from agentvoicebox.gateway.audio_api.speech import segments_of
 from agentvoicebox.gateway.call import open_jobs
 from agentvoicebox.gateway.http import streamed_answer
@@ -231,7 +232,7 @@ async def test_beyond_the_slots_requests_are_refused_and_then_served_again(
     redis_broker: RedisBroker, workers: Workers
 ) -> None:
     workers.pace_s = 0.05
-    async with gateway(redis_broker, request_slots=RequestSlots(2)) as served, web(served) as http:
+    async with gateway(redis_broker, request_slots=RequestSlots(2, wait_s=0.0)) as served, web(served) as http:
         answers = await asyncio.gather(*(http.post(SPEECH, json={**SAY, "input": LONG}) for _ in range(5)))
         again = await http.post(SPEECH, json=SAY)
     codes = sorted(answer.status_code for answer in answers)
@@ -240,9 +241,16 @@ async def test_beyond_the_slots_requests_are_refused_and_then_served_again(
     assert refused.json()["error"]["code"] == "overloaded" and refused.headers["retry-after"] == "2"
 
 
+async def test_requests_beyond_the_slots_wait_for_one(redis_broker: RedisBroker, workers: Workers) -> None:
+    slots = RequestSlots(2, wait_s=PATIENCE_S)
+    async with gateway(redis_broker, request_slots=slots) as served, web(served) as http:
+        answers = await asyncio.gather(*(http.post(SPEECH, json=SAY) for _ in range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+
+
 async def test_one_tenant_has_half_of_the_slots(redis_broker: RedisBroker, workers: Workers) -> None:
     workers.pace_s = 0.05
-    slots = RequestSlots(4, is_shared=True)
+    slots = RequestSlots(4, is_shared=True, wait_s=0.0)
     async with gateway(redis_broker, request_slots=slots) as served, web(served) as http:
         answers = await asyncio.gather(*(http.post(SPEECH, json={**SAY, "input": LONG}) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
@@ -271,6 +279,19 @@ async def test_workers_that_go_away_in_the_middle_fail_the_request(
     async with gateway(redis_broker, health=health, check_interval_s=0.05) as served, web(served) as http:
         answer = await (http.post(SPEECH, json=SAY) if path == SPEECH else transcribe(http, recording))
     assert answer.status_code == 503 and answer.json()["error"]["code"].endswith("_unavailable")
+
+
+async def test_a_store_that_goes_away_in_the_middle_fails_the_request(
+    redis_broker: RedisBroker, workers: Workers
+) -> None:
+    workers.pace_s = 3_600.0
+    async with gateway(redis_broker) as served, web(served) as http:
+        asking = asyncio.create_task(http.post(SPEECH, json=SAY))
+        await workers.wait_for(JobKind.TTS)
+        for _ in range(BAD_CHECKS):
+            served.state.health.store_failed()
+        answer = await asking
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "broker_lost")
 
 
 async def test_a_gateway_that_drains_takes_no_new_request(redis_broker: RedisBroker, workers: Workers) -> None:

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from agentvoicebox.errors import InvalidEvent, Overloaded, RateLimited
-from agentvoicebox.gateway.admission.request_slots import RequestSlots
+from agentvoicebox.errors import InvalidEvent
 from agentvoicebox.wire.speech_request import SpeechRequest, read_speech_request
 from agentvoicebox.wire.transcript import RecordingTranscript, TranscriptSegment, body_of, delta_event, done_event
 from agentvoicebox.wire.transcription_request import TranscriptionRequest, read_transcription_request
@@ -78,20 +77,3 @@ def test_a_field_in_another_spelling_is_unknown(name: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
         read_transcription_request({"model": ["w"], name: ["x"]})
     assert refused.value.code == "unknown_parameter"
-
-
-def test_slots_are_given_back_however_a_request_ends() -> None:
-    slots = RequestSlots(2, is_shared=True)
-    for _ in range(3):
-        with pytest.raises(ValueError, match="ends"), slots.taken("acme"):
-            raise ValueError("it ends")
-    with slots.taken("acme"):
-        with pytest.raises(RateLimited), slots.taken("acme"):
-            pass
-        with slots.taken("globex"), pytest.raises(Overloaded), slots.taken("initech"):
-            pass
-
-
-def test_no_slots_serve_nobody() -> None:
-    with pytest.raises(Overloaded), RequestSlots(0).taken("acme"):
-        pass

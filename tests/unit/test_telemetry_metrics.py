@@ -30,6 +30,15 @@ def test_a_job_is_open_until_it_is_over() -> None:
     assert 'avb_jobs_total{kind="stt",outcome="cancelled"} 1.0' in page
 
 
+def test_a_request_for_audio_is_counted_by_route_and_outcome() -> None:
+    metrics = Metrics()
+    metrics.audio_request_over("speech", "left")
+    metrics.audio_request_over("anything", "else")
+    page = metrics.page().decode()
+    assert 'avb_audio_requests_total{outcome="left",route="speech"} 1.0' in page
+    assert 'avb_audio_requests_total{outcome="other",route="other"} 1.0' in page
+
+
 def test_the_parts_of_a_turn_are_counted_in_seconds() -> None:
     metrics = Metrics()
     metrics.turn_answered({"endpointing": 300.0, "gateway": 2.0}, "hit")

@@ -30,7 +30,7 @@ class GatewaySettings(BaseModel):
             empty: http: and ws:. `agentvoicebox tls` makes a pair.
         max_calls: most calls of one gateway process at a time; further calls are refused with 1013.
         max_audio_requests: most requests for speech and transcripts (`/v1/audio`) of one gateway process at a time, where
-            AVB_API_KEYS has keys half of them of one tenant; further ones are refused with 503 or 429. 0: none is served.
+            AVB_API_KEYS has keys half of them of one tenant; further ones wait 10 s, then get 503 or 429. 0: none.
     """
 
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -43,7 +43,7 @@ class GatewaySettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = Field(default="json", validate_default=True)
     max_calls: int = Field(default=24, ge=1, le=10_000)  # 24: measured on two cores (requirements, A6)
-    max_audio_requests: int = Field(default=8, ge=0, le=1_000)
+    max_audio_requests: int = Field(default=3, ge=0, le=1_000)
     gateways: int = Field(default=1, ge=1, le=1_000)
     resume_s: float = Field(default=30.0, ge=0, le=600)
     idle_s: float = Field(default=60.0, ge=0, le=3_600)

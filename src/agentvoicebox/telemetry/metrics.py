@@ -101,6 +101,12 @@ class Metrics:
         self._appends = self._events.labels("input_audio_buffer.append")  # by far the most frequent: looked up once
         self._errors = Counter("avb_errors", "Error events sent to clients.", ["error_type"], registry=registry)
         self._refusals = Counter("avb_refusals", "Connections refused.", ["code"], registry=registry)
+        self._audio_requests = Counter(
+            "avb_audio_requests",
+            "Requests for speech and transcripts that were begun.",
+            ["route", "outcome"],
+            registry=registry,
+        )
         self._limited = Counter("avb_limited", "Requests and answers refused by a limit.", ["limit"], registry=registry)
         self._limited_locally = Counter(
             "avb_limits_local",
@@ -169,6 +175,11 @@ class Metrics:
     def refused(self, code: str | None) -> None:
         """A connection was refused; `code` of the error."""
         self._refusals.labels(_among(code or NO_CREDENTIALS, REFUSALS)).inc()
+
+    def audio_request_over(self, route: str, outcome: str) -> None:
+        """A request to `/v1/audio` is done, failed, or was left by its client."""
+        routes, outcomes = frozenset({"speech", "transcription"}), frozenset({"done", "failed", "left"})
+        self._audio_requests.labels(_among(route, routes), _among(outcome, outcomes)).inc()
 
     def limited(self, limit: str) -> None:
         """A limit (`tenant.requests` and the like) refused something."""

@@ -6,7 +6,7 @@ every entry from outside.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -306,6 +306,13 @@ def body_of(error: AgentVoiceBoxError, *, event_id: str | None = None) -> ErrorB
     return ErrorBody(
         type=error.error_type, code=error.code, message=error.message, param=param, event_id=own_id or event_id
     )
+
+
+def rest_body_of(error: AgentVoiceBoxError) -> dict[str, Any]:
+    """The same, for an answer of a REST route: no event caused it."""
+    body: dict[str, Any] = msgspec.to_builtins(body_of(error))
+    del body["event_id"]
+    return body
 
 
 def status_of(error: AgentVoiceBoxError) -> int:

@@ -23,7 +23,7 @@ from agentvoicebox.gateway.audio.recording_messages import (
 from agentvoicebox.processes.child_command import child_command
 
 MAX_FILE_BYTES = 25 * 1024 * 1024  # as OpenAI
-PIECE_WAIT_S = 60.0  # for the next piece: the longest silence, an hour, takes half of it
+PIECE_WAIT_S = 120.0  # for the next piece: the longest silence, an hour, takes a quarter of it
 CHILD = "agentvoicebox.gateway.audio.recording_child"
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")  # of the environment; not our keys
 

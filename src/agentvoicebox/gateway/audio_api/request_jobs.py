@@ -81,7 +81,7 @@ class RequestJobs:
 
         Raises:
             Overloaded: the job's workers are gone. ProviderTimeout: none answered in time.
-            ProviderError: the job has failed; the code says how.
+            ProviderError: the job has failed; the code says how. BrokerLost: its results can't be read.
         """
         while True:
             if self._next is None:
@@ -114,6 +114,8 @@ class RequestJobs:
     def _require_progress(self) -> None:
         if self._open.overdue(self._state.clock.monotonic_s()):
             raise ProviderTimeout("no worker answered in time", code="job_timeout")
+        if self._state.health.is_store_unavailable:
+            raise BrokerLost("the store can't be reached")
         for kind in self._open.of_kinds(self._state.health.absent).values():
             require_workers(self._state, kind)
 

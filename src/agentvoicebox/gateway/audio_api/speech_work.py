@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import msgspec
-
 from agentvoicebox.audio.pcm import samples_of
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.errors import AgentVoiceBoxError, InvalidEvent
@@ -16,7 +14,7 @@ from agentvoicebox.gateway.audio_api.speech import speak
 from agentvoicebox.gateway.audio_api.usage import count_usage, speech_usage
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.wire.faults import body_of
+from agentvoicebox.wire.faults import rest_body_of
 from agentvoicebox.wire.speech_events import EVENTS_TYPE, as_event, delta_event, done_event, error_event
 from agentvoicebox.wire.speech_request import SpeechRequest
 
@@ -64,7 +62,7 @@ class SpeechWork:
 
     def error_body(self, error: AgentVoiceBoxError) -> bytes:
         """See `Work`."""
-        return as_event(error_event(msgspec.to_builtins(body_of(error)))) if self._request.is_events else b""
+        return as_event(error_event(rest_body_of(error))) if self._request.is_events else b""
 
     async def _file(self) -> AsyncGenerator[bytes, None]:
         encoder = new_encoder(self._request.format)

@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import msgspec
-
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.audio.recording import Recording
@@ -13,10 +11,16 @@ from agentvoicebox.gateway.audio_api.transcription import transcribe
 from agentvoicebox.gateway.audio_api.usage import count_usage, transcription_usage
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import SessionRef
-from agentvoicebox.wire.faults import body_of
+from agentvoicebox.wire.faults import rest_body_of
 from agentvoicebox.wire.speech_events import EVENTS_TYPE, as_event, error_event
-from agentvoicebox.wire.transcript import CONTENT_TYPES, RecordingTranscript, TranscriptSegment, delta_event, done_event
-from agentvoicebox.wire.transcript import body_of as transcript_body
+from agentvoicebox.wire.transcript import (
+    CONTENT_TYPES,
+    RecordingTranscript,
+    TranscriptSegment,
+    body_of,
+    delta_event,
+    done_event,
+)
 from agentvoicebox.wire.transcription_request import TranscriptionRequest
 
 
@@ -56,7 +60,7 @@ class TranscriptionWork:
             if self._request.is_events:
                 yield as_event(done_event(transcript))
             else:
-                yield transcript_body(transcript, self._request.format)
+                yield body_of(transcript, self._request.format)
         finally:
             transcript = self._transcript()
             ms = transcript.duration_s * 1000
@@ -65,7 +69,7 @@ class TranscriptionWork:
 
     def error_body(self, error: AgentVoiceBoxError) -> bytes:
         """See `Work`."""
-        return as_event(error_event(msgspec.to_builtins(body_of(error))))
+        return as_event(error_event(rest_body_of(error)))
 
     async def _heard(self) -> AsyncGenerator[TranscriptSegment, None]:
         async with (

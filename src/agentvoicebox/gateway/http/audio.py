@@ -7,12 +7,13 @@ shapes the answers. Nothing of a body is read before its key was judged.
 import asyncio
 import secrets
 from contextlib import AsyncExitStack
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 
 from agentvoicebox.errors import AgentVoiceBoxError, ClientError, Overloaded
 from agentvoicebox.gateway.admission.admission_control import Authorization
-from agentvoicebox.gateway.audio.recording import Recording
+from agentvoicebox.gateway.audio.recording import MAX_FILE_BYTES, Recording
 from agentvoicebox.gateway.audio_api.request_jobs import require_workers
 from agentvoicebox.gateway.audio_api.speech_work import SpeechWork
 from agentvoicebox.gateway.audio_api.transcription_work import TranscriptionWork
@@ -28,6 +29,7 @@ from agentvoicebox.ports.policy import Action
 from agentvoicebox.wire.speech_request import read_speech_request
 from agentvoicebox.wire.transcription_request import FILE, read_transcription_request
 
+MAX_FORM_BYTES = MAX_FILE_BYTES + 1024 * 1024
 UPLOAD_S = 300.0  # for all of a recording; 25 MiB in it are 90 kB a second
 
 
@@ -39,9 +41,10 @@ def add_audio(app: FastAPI, state: GatewayState) -> None:
         authorization = await _admit(state, request, "audio.speech", JobKind.TTS)
         owner = _owner(authorization)
         async with AsyncExitStack() as stack:
-            stack.enter_context(state.request_slots.taken(owner.tenant_id))
+            await stack.enter_async_context(state.request_slots.taken(owner.tenant_id))
             asked = read_speech_request(await read_json(request), [voice.name for voice in state.voices])
-            return StreamedAnswer(SpeechWork(state, owner, authorization.quota, asked), stack.pop_all())
+            work = SpeechWork(state, owner, authorization.quota, asked)
+            return StreamedAnswer(work, stack.pop_all(), partial(state.metrics.audio_request_over, "speech"))
 
     @app.post(
         "/v1/audio/transcriptions", summary="Speech to text", response_model=None, openapi_extra=TRANSCRIPTION_BODY
@@ -50,19 +53,18 @@ def add_audio(app: FastAPI, state: GatewayState) -> None:
         authorization = await _admit(state, request, "audio.transcription", JobKind.STT)
         owner = _owner(authorization)
         async with AsyncExitStack() as stack:
-            stack.enter_context(state.request_slots.taken(owner.tenant_id))
+            await stack.enter_async_context(state.request_slots.taken(owner.tenant_id))
             recording = Recording()
             stack.push_async_callback(recording.close)
             try:
                 async with asyncio.timeout(UPLOAD_S):
-                    fields = await read_form(request, FILE, recording.feed)
+                    fields = await read_form(request, FILE, recording.feed, most_bytes=MAX_FORM_BYTES)
             except TimeoutError:
                 error = ClientError(f"The recording did not come within {UPLOAD_S:.0f} s.", code="request_timeout")
                 return error_response(error, 408)
             asked = read_transcription_request(fields)
-            return StreamedAnswer(
-                TranscriptionWork(state, owner, authorization.quota, asked, recording), stack.pop_all()
-            )
+            work = TranscriptionWork(state, owner, authorization.quota, asked, recording)
+            return StreamedAnswer(work, stack.pop_all(), partial(state.metrics.audio_request_over, "transcription"))
 
     @app.post("/v1/audio/translations", include_in_schema=False)
     async def translations(request: Request) -> Response:

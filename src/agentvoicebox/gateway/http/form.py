@@ -77,8 +77,8 @@ class _FormReader:
         self.is_over = True
 
 
-async def read_form(request: Request, file_field: str, take_file: TakeFile) -> dict[str, list[str]]:
-    """The fields of a form, without the file, whose bytes go to `take_file` in order.
+async def read_form(request: Request, file_field: str, take_file: TakeFile, *, most_bytes: int) -> dict[str, list[str]]:
+    """The fields of a form of at most `most_bytes`, without the file, whose bytes go to `take_file` in order.
 
     Raises:
         ClientError: it is no form, it is broken off, or has no file. BodyTooLarge. What `take_file` raises.
@@ -101,8 +101,12 @@ async def read_form(request: Request, file_field: str, take_file: TakeFile) -> d
             "on_end": reader.on_end,
         },
     )
+    size = 0
     try:
         async for chunk in request.stream():
+            size += len(chunk)
+            if size > most_bytes:
+                raise BodyTooLarge(f"The form may hold {most_bytes // (1024 * 1024)} MiB.")
             parser.write(chunk)
             for data in reader.file_data:
                 await take_file(data)

@@ -18,7 +18,7 @@ from agentvoicebox.errors import ClientError
 from agentvoicebox.storage.history import MOST, History, Order, Page, StoredItem, StoredSession
 from agentvoicebox.storage.usage import DailyUsage, UsageReader
 from agentvoicebox.tenancy.principal import Principal
-from agentvoicebox.wire.faults import body_of, status_of
+from agentvoicebox.wire.faults import rest_body_of, status_of
 
 DEFAULT_PAGE = 20  # as OpenAI
 MAX_ID_LENGTH = 128
@@ -158,9 +158,8 @@ def _refusing(answer: Answer) -> Answer:
         try:
             return await answer(*args, **kwargs)
         except ClientError as error:
-            body = msgspec.to_builtins(body_of(error))
-            del body["event_id"]
-            return JSONResponse({"error": body}, 404 if isinstance(error, UnknownSession) else status_of(error))
+            status = 404 if isinstance(error, UnknownSession) else status_of(error)
+            return JSONResponse({"error": rest_body_of(error)}, status)
 
     return answered
 
