@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import ServerLoop
+from tests.kit import florist
 from tests.kit.certificate import self_signed, server_context
-from tests.kit.florist import RULES
 from tests.kit.rule_model import RuleModel, rule_model
 from tests.kit.speech import CACHE
 from tests.kit.tcp_line import TcpLine
@@ -54,7 +55,7 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
     started: list[FlowerShop] = []
 
     async def start(folder: Path) -> None:
-        model = await stack.enter_async_context(rule_model(RULES))
+        model = await stack.enter_async_context(rule_model(florist.RULES))
         settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules", **SETTINGS}
         server = await stack.enter_async_context(local_server(folder, settings=settings))
         certificate, key = self_signed(folder)
@@ -90,3 +91,22 @@ def wav_of(say: Callable[[str], SpokenLine], tmp_path_factory: pytest.TempPathFa
         return file
 
     return path
+
+
+@pytest.fixture
+def order(shop: FlowerShop, wav_of: Callable[[str], Path]) -> dict[str, Any]:
+    """What a caller in Node is to do."""
+    lines = {
+        "name": florist.NAME_LINE,
+        "price": florist.PRICE_LINE,
+        "story": florist.STORY_LINE,
+        "endless": florist.ENDLESS_LINE,
+        "stop": florist.STOP_LINE,
+    }
+    return {
+        "url": shop.server.url,
+        "instructions": florist.INSTRUCTIONS,
+        "tool": florist.PRICE_TOOL,
+        "price": florist.PRICE,
+        "lines": {name: str(wav_of(text)) for name, text in lines.items()},
+    }

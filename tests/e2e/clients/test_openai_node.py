@@ -1,7 +1,5 @@
 """The official `openai` package in Node, which insists on TLS."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,30 +11,11 @@ from tests.kit.tcp_line import TcpLine
 pytestmark = [pytest.mark.requirement("A16.1"), needs_node]
 
 
-@pytest.fixture
-def order(shop: FlowerShop, wav_of: Callable[[str], Path]) -> dict[str, Any]:
-    """What a caller in Node is to do."""
-    lines = {
-        "name": florist.NAME_LINE,
-        "price": florist.PRICE_LINE,
-        "story": florist.STORY_LINE,
-        "endless": florist.ENDLESS_LINE,
-        "stop": florist.STOP_LINE,
-    }
-    return {
-        "url": shop.tls_url,
-        "instructions": florist.INSTRUCTIONS,
-        "tool": florist.PRICE_TOOL,
-        "price": florist.PRICE,
-        "lines": {name: str(wav_of(text)) for name, text in lines.items()},
-    }
-
-
 async def test_a_call_over_tls_with_words_a_function_an_interruption_and_a_broken_line(
     shop: FlowerShop, order: dict[str, Any]
 ) -> None:
     async with TcpLine(shop.port, tls=shop.tls) as line:
-        order |= {"cut_url": f"https://localhost:{line.port}/v1"}
+        order |= {"url": shop.tls_url, "cut_url": f"https://localhost:{line.port}/v1"}
         async with node_client("openai_node.mjs", order, NODE_EXTRA_CA_CERTS=str(shop.certificate)) as client:
             name = await client.until("name")
             price = await client.until("price")

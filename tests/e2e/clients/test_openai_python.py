@@ -4,103 +4,54 @@ import asyncio
 import base64
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.websocket_reconnection import ReconnectingEvent, ReconnectingOverrides
 from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
+from tests.kit.heard import Heard
+from tests.kit.microphone import Microphone
 from tests.kit.tcp_line import TcpLine
-from tests.kit.waiting import PATIENCE_S
 
-from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.client.line import SpokenLine
 
 pytestmark = pytest.mark.requirement("A16.1")
 
 MODEL = "gpt-realtime"  # what the package's documents use
-FRAME_SAMPLES = 480  # 20 ms at 24 kHz
 
 
-class Call:
-    """A caller with a microphone and a loudspeaker.
-
-    Attributes:
-        events: everything received so far.
-    """
+class Call(Heard):
+    """A caller: what was heard, and a microphone."""
 
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
+        super().__init__(connection)
         self.connection = connection
-        self.events: list[Any] = []
-        self._to_say = np.zeros(0, np.int16)
-        self._grown = asyncio.Condition()
-
-    def speak(self, line: SpokenLine) -> None:
-        """Say a line, after what is still to be said."""
-        self._to_say = np.concatenate([self._to_say, line.pcm])
-
-    async def talk(self) -> None:
-        """Stream the microphone: 20 ms of speech or silence each 20 ms."""
-        loop = asyncio.get_running_loop()
-        due_s = loop.time()
-        while True:
-            frame, self._to_say = self._to_say[:FRAME_SAMPLES], self._to_say[FRAME_SAMPLES:]
-            frame = np.concatenate([frame, np.zeros(FRAME_SAMPLES - len(frame), np.int16)])
-            await self.connection.input_audio_buffer.append(audio=base64.b64encode(bytes_of(frame)).decode())
-            due_s += 0.02
-            await asyncio.sleep(max(0.0, due_s - loop.time()))
-
-    async def listen(self) -> None:
-        """Collect events until the connection ends."""
-        async for event in self.connection:
-            async with self._grown:
-                self.events.append(event)
-                self._grown.notify_all()
-
-    async def until(self, kind: str, count: int = 1) -> Any:
-        """The event of a type that comes as the `count`-th of them."""
-        async with asyncio.timeout(PATIENCE_S), self._grown:
-            await self._grown.wait_for(lambda: len(self.of(kind)) >= count or self.of("error"))
-        assert not self.of("error"), self.of("error")
-        return self.of(kind)[count - 1]
-
-    def of(self, kind: str) -> list[Any]:
-        """All events of a type so far."""
-        return [event for event in self.events if event.type == kind]
+        self.microphone = Microphone(self._send)
 
     def sound_ms(self, item_id: str) -> float:
         """How much of an item's sound has come."""
         deltas = [event.delta for event in self.of("response.output_audio.delta") if event.item_id == item_id]
         return sum(len(base64.b64decode(delta)) for delta in deltas) / 48
 
+    async def _send(self, frame: bytes) -> None:
+        await self.connection.input_audio_buffer.append(audio=base64.b64encode(frame).decode())
+
 
 @asynccontextmanager
 async def calling(client: AsyncOpenAI, **options: Any) -> AsyncIterator[Call]:
-    async with client, client.realtime.connect(model=MODEL, **options) as connection:
-        call = Call(connection)
-        listening = asyncio.create_task(call.listen())
-        try:
-            await call.until("session.created")
-            await connection.session.update(
-                session={"type": "realtime", "instructions": florist.INSTRUCTIONS, "tools": [florist.PRICE_TOOL]}  # type: ignore[list-item]
-            )
-            await call.until("session.updated")
-            talking = asyncio.create_task(call.talk())
-            try:
-                yield call
-            finally:
-                talking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await talking
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+    async with client, client.realtime.connect(model=MODEL, **options) as connection, Call(connection) as call:
+        await call.until("session.created")
+        await connection.session.update(
+            session={"type": "realtime", "instructions": florist.INSTRUCTIONS, "tools": [florist.PRICE_TOOL]}  # type: ignore[list-item]
+        )
+        await call.until("session.updated")
+        async with call.microphone:
+            yield call
 
 
 def client_at(url: str, **options: Any) -> AsyncOpenAI:
@@ -112,7 +63,7 @@ Say = Callable[[str], SpokenLine]
 
 async def test_the_default_model_obeys_the_clients_instructions_and_answers_aloud(shop: FlowerShop, say: Say) -> None:
     async with calling(client_at(shop.server.url)) as call:
-        call.speak(say(florist.NAME_LINE))
+        call.microphone.speak(say(florist.NAME_LINE))
         done = await call.until("response.done")
         said = await call.until("response.output_audio_transcript.done")
     assert done.response.status == "completed"
@@ -123,7 +74,7 @@ async def test_the_default_model_obeys_the_clients_instructions_and_answers_alou
 
 async def test_the_clients_function_is_called_and_what_it_returned_is_said(shop: FlowerShop, say: Say) -> None:
     async with calling(client_at(shop.server.url)) as call:
-        call.speak(say(florist.PRICE_LINE))
+        call.microphone.speak(say(florist.PRICE_LINE))
         asked = await call.until("response.function_call_arguments.done")
         await call.until("response.done")
         await call.connection.conversation.item.create(
@@ -137,10 +88,10 @@ async def test_the_clients_function_is_called_and_what_it_returned_is_said(shop:
 
 async def test_an_interrupted_answer_is_cut_where_the_client_says_it_was_heard(shop: FlowerShop, say: Say) -> None:
     async with calling(client_at(shop.server.url)) as call:
-        call.speak(say(florist.ENDLESS_LINE))
+        call.microphone.speak(say(florist.ENDLESS_LINE))
         first = await call.until("response.output_audio.delta")
         await asyncio.sleep(3.0)  # the loudspeaker plays, the caller listens
-        call.speak(say(florist.STOP_LINE))
+        call.microphone.speak(say(florist.STOP_LINE))
         await call.until("input_audio_buffer.speech_started", 2)
         played_ms = 3000
         assert call.sound_ms(first.item_id) > played_ms
@@ -159,7 +110,7 @@ async def test_over_tls_the_same_call_works(shop: FlowerShop, say: Say) -> None:
     trust = ssl.create_default_context(cafile=shop.certificate)
     client = client_at(shop.tls_url, http_client=httpx.AsyncClient(verify=trust))
     async with calling(client, websocket_connection_options={"ssl": trust}) as call:
-        call.speak(say(florist.NAME_LINE))
+        call.microphone.speak(say(florist.NAME_LINE))
         said = await call.until("response.output_audio_transcript.done")
     assert said.transcript == florist.NAME_REPLY
 
@@ -176,7 +127,7 @@ async def test_a_broken_line_is_resumed_by_the_clients_own_reconnection(shop: Fl
         async with calling(
             client_at(f"http://127.0.0.1:{line.port}/v1"), extra_query={"resume": "1"}, on_reconnecting=go_on
         ) as call:
-            call.speak(say(florist.STORY_LINE))
+            call.microphone.speak(say(florist.STORY_LINE))
             first = await call.until("response.output_audio.delta")
             line.cut()
             await call.until("agentvoicebox.resumed")
