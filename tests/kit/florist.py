@@ -13,6 +13,8 @@ STORY_LINE = "Please tell me a long story."
 ENDLESS_LINE = "Please tell me a story that never ends."
 STOP_LINE = "Stop, please. What is your name?"
 
+GREETING_LINE = "Please greet the caller."
+GREETING = "Good morning, and welcome."
 NAME_REPLY = "My name is Flora, and this is the flower shop."
 PRICE = "seven euros"  # what the client's function returns
 PRICE_REPLY = "A red rose costs seven euros."
@@ -48,6 +50,7 @@ RULES = (
     Rule("never", STORY, is_endless=True),
     Rule("story", STORY),
     Rule("price|rose|cost", calls=("get_price", {"flower": "red rose"})),
+    Rule("greet", GREETING),
     Rule("name", NAME_REPLY),
 )
 

@@ -106,6 +106,7 @@ def order(shop: FlowerShop, wav_of: Callable[[str], Path]) -> dict[str, Any]:
     return {
         "url": shop.server.url,
         "instructions": florist.INSTRUCTIONS,
+        "greeting": florist.GREETING_LINE,
         "tool": florist.PRICE_TOOL,
         "price": florist.PRICE,
         "lines": {name: str(wav_of(text)) for name, text in lines.items()},

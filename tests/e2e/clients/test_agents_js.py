@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
-from tests.kit.node_client import needs_node, node_client
+from tests.kit.client_program import needs_node, node_client
 
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.client.line import SpokenLine

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
-from tests.kit.node_client import needs_node, node_client
+from tests.kit.client_program import needs_node, node_client
 from tests.kit.tcp_line import TcpLine
 
 pytestmark = [pytest.mark.requirement("A16.1"), needs_node]
