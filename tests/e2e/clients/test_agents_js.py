@@ -11,6 +11,7 @@ from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
 from tests.kit.client_program import needs_node, node_client
 
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import write_wav
@@ -40,17 +41,25 @@ async def test_a_call_in_node_with_words_a_function_and_an_interruption(
 async def test_a_page_in_chromium_speaks_with_a_browsers_secret(
     shop: FlowerShop, order: dict[str, Any], say: Callable[[str], SpokenLine], tmp_path: Path
 ) -> None:
-    quiet = np.zeros(OUTPUT_RATE_HZ, np.int16)
-    spoken = np.concatenate([quiet, quiet, say(florist.NAME_LINE).pcm, *[quiet] * 20])
-    write_wav(tmp_path / "microphone.wav", spoken, OUTPUT_RATE_HZ)
+    sound: list[Int16Array] = []
+    for pause_s, line in ((2, florist.PRICE_LINE), (8, florist.ENDLESS_LINE), (8, florist.STOP_LINE)):
+        sound += [np.zeros(pause_s * OUTPUT_RATE_HZ, np.int16), say(line).pcm]
+    sound.append(np.zeros(40 * OUTPUT_RATE_HZ, np.int16))
+    write_wav(tmp_path / "microphone.wav", np.concatenate(sound), OUTPUT_RATE_HZ)
     async with AsyncOpenAI(base_url=shop.server.url, api_key="any key") as client:
         secret = await client.realtime.client_secrets.create(session={"type": "realtime"})
-    order |= {"secret": secret.value, "microphone": str(tmp_path / "microphone.wav"), "answers": 1}
+    order |= {"secret": secret.value, "microphone": str(tmp_path / "microphone.wav"), "answers": 4}
     async with node_client("agents_browser.mjs", order) as client:
-        await client.until("connected")
-        said = await client.until("said")
+        function = await client.until("function")
+        price = await client.until("said")
+        truncated = await client.until("truncated")
+        last = await client.until("said")
+        while last["transcript"] != florist.NAME_REPLY:
+            last = await client.until("said")
         done = await client.until("done")
+        statuses = [report["status"] for report in client.reports if report["what"] == "done"]
     assert secret.value.startswith("ek_")
-    assert said["transcript"] == florist.NAME_REPLY
-    assert done["status"] == "completed" and done["audioMs"] > 1500
+    assert function["flower"] == "red rose" and price["transcript"] == florist.PRICE_REPLY
+    assert statuses == ["completed", "completed", "cancelled", "completed"] and done["audioMs"] > 5000
     assert florist.INSTRUCTIONS in shop.model.prompts[0][0]["content"]
+    florist.check_cut_story(shop.model.prompts[-1], played_ms=truncated["audioMs"])

@@ -47,7 +47,8 @@ try {
     report(what, fields);
     if (what === 'error' || (what === 'done' && ++answers === order.answers)) end();
   });
-  const query = new URLSearchParams({ url: order.url.replace('http', 'ws'), secret: order.secret, instructions: order.instructions });
+  const { secret, instructions, price } = order;
+  const query = new URLSearchParams({ url: order.url.replace('http', 'ws'), secret, instructions, price, tool: JSON.stringify(order.tool) });
   await page.goto(`http://127.0.0.1:${server.address().port}/?${query}`);
   report('browser', { version: browser.version() });
   await ended;

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="misc"
 """LiveKit's agent session with the `livekit-plugins-openai` realtime model and its default settings, without a room.
 
 Its microphone and loudspeaker are the two classes below, as an application without LiveKit's server writes them.
@@ -88,16 +87,16 @@ async def main() -> None:
 
     @session.on("conversation_item_added")
     def added(event: object) -> None:
-        item = event.item  # type: ignore[attr-defined]
+        item = event.item
         if item.type == "message" and item.role == "assistant":
             said.put_nowait((item.text_content, item.interrupted))
 
     @session.on("agent_state_changed")
     def changed(event: object) -> None:
-        if event.new_state == "speaking":  # type: ignore[attr-defined]
+        if event.new_state == "speaking":
             is_speaking.set()
             is_quiet.clear()
-        elif event.old_state == "speaking":  # type: ignore[attr-defined]
+        elif event.old_state == "speaking":
             is_quiet.set()
             is_speaking.clear()
 
@@ -122,6 +121,12 @@ async def main() -> None:
     story, is_interrupted = await said.get()
     report("story", said=story, is_interrupted=is_interrupted)
     report("answer", said=(await said.get())[0])
+    await is_quiet.wait()
+
+    report("cut me")
+    await asyncio.sleep(3.0)  # the package connects again, and tells the new session what was said
+    microphone.speak("name")
+    report("after", said=(await said.get())[0])
     await session.aclose()
 
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="misc"
 """Pipecat's pipeline with its OpenAI Realtime service and default settings, without a transport of a provider.
 
 Its microphone and loudspeaker are the task at the end and the class below, as an application writes them.
@@ -79,8 +78,8 @@ async def main() -> None:
 
     @aggregators.assistant().event_handler("on_assistant_turn_stopped")
     async def stopped(_: object, message: object) -> None:
-        if message.content:  # type: ignore[attr-defined]
-            said.put_nowait((message.content, message.interrupted))  # type: ignore[attr-defined]
+        if message.content:
+            said.put_nowait((message.content, message.interrupted))
 
     @worker.event_handler("on_frame_reached_downstream")
     async def reached(_: object, frame: object) -> None:
