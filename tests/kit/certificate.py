@@ -1,6 +1,7 @@
-"""A certificate for servers of this machine, as somebody would make one for a test."""
+"""Certificates for servers of tests, and clients that trust them."""
 
 import ssl
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,13 +12,33 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Writes a certificate for localhost and 127.0.0.1, valid for a day, and its key; the paths of both (PEM)."""
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate and its key, as paths of PEM files."""
+
+    cert: str
+    key: str
+
+    @property
+    def server(self) -> ssl.SSLContext:
+        """For a server that shows it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
+    @property
+    def client(self) -> ssl.SSLContext:
+        """For a client that trusts it."""
+        return ssl.create_default_context(cafile=self.cert)
+
+
+def certificate(folder: Path) -> Certificate:
+    """A new one for localhost and 127.0.0.1, valid for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
     now = datetime.now(UTC)
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -30,14 +51,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    certificate_path, key_path = folder / "localhost.crt", folder / "localhost.key"
-    certificate_path.write_bytes(certificate.public_bytes(pem))
-    key_path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return certificate_path, key_path
-
-
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """What a server shows its clients."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
+    files = Certificate(str(folder / "cert.pem"), str(folder / "key.pem"))
+    Path(files.cert).write_bytes(signed.public_bytes(pem))
+    Path(files.key).write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return files

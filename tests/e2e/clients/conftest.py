@@ -1,7 +1,6 @@
 """A whole server in front of a scripted language model, once a session, for calls of stock clients with default settings."""
 
 import contextlib
-import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from tests.conftest import ServerLoop
 from tests.kit import florist
-from tests.kit.certificate import self_signed, server_context
+from tests.kit.certificate import Certificate, certificate
 from tests.kit.rule_model import RuleModel, rule_model
 from tests.kit.speech import CACHE
 from tests.kit.tcp_line import TcpLine
@@ -32,20 +31,23 @@ class FlowerShop:
         server: with plain addresses.
         model: the scripted language model.
         tls_url: base URL over TLS, ending in `/v1`.
-        certificate: the one that clients of `tls_url` must trust (PEM).
-        tls: what a server with this certificate shows.
+        certificate: the one that clients of `tls_url` must trust.
     """
 
     server: LocalServer
     model: RuleModel
     tls_url: str
-    certificate: Path
-    tls: ssl.SSLContext
+    certificate: Certificate
 
     @property
     def port(self) -> int:
         """The server's own port."""
-        return int(self.server.root_url.rpartition(":")[2])
+        return port_of(self.server)
+
+
+def port_of(server: LocalServer) -> int:
+    """Where it listens."""
+    return int(server.root_url.rpartition(":")[2])
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +60,9 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
         model = await stack.enter_async_context(rule_model(florist.RULES))
         settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules", **SETTINGS}
         server = await stack.enter_async_context(local_server(folder, settings=settings))
-        certificate, key = self_signed(folder)
-        tls = server_context(certificate, key)
-        port = int(server.root_url.rpartition(":")[2])
-        line = await stack.enter_async_context(TcpLine(port, tls=tls))
-        started.append(FlowerShop(server, model, f"https://localhost:{line.port}/v1", certificate, tls))
+        shown = certificate(folder)
+        line = await stack.enter_async_context(TcpLine(port_of(server), tls=shown.server))
+        started.append(FlowerShop(server, model, f"https://localhost:{line.port}/v1", shown))
 
     with tempfile.TemporaryDirectory(prefix="avb-clients-", ignore_cleanup_errors=True) as folder:
         CACHE.mkdir(parents=True, exist_ok=True)

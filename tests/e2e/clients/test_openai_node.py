@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.requirement("A16.1"), needs_node]
 async def test_a_call_over_tls_with_words_a_function_an_interruption_and_a_broken_line(
     shop: FlowerShop, order: dict[str, Any]
 ) -> None:
-    async with TcpLine(shop.port, tls=shop.tls) as line:
+    async with TcpLine(shop.port, tls=shop.certificate.server) as line:
         order |= {"url": shop.tls_url, "cut_url": f"https://localhost:{line.port}/v1"}
-        async with node_client("openai_node.mjs", order, NODE_EXTRA_CA_CERTS=str(shop.certificate)) as client:
+        async with node_client("openai_node.mjs", order, NODE_EXTRA_CA_CERTS=shop.certificate.cert) as client:
             name = await client.until("name")
             price = await client.until("price")
             interruption = await client.until("interruption")

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -109,7 +108,7 @@ async def test_an_interrupted_answer_is_cut_where_the_client_says_it_was_heard(s
 
 
 async def test_over_tls_the_same_call_works(shop: FlowerShop, say: Say) -> None:
-    trust = ssl.create_default_context(cafile=shop.certificate)
+    trust = shop.certificate.client
     client = client_at(shop.tls_url, http_client=httpx.AsyncClient(verify=trust))
     async with calling(client, websocket_connection_options={"ssl": trust}) as call:
         call.microphone.speak(say(florist.NAME_LINE))
