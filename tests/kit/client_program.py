@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,8 +24,19 @@ NODE_FOLDER = ROOT / "tests" / "e2e" / "clients" / "js"
 PYTHON_FOLDER = ROOT / "tests" / "e2e" / "clients" / "python"
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 
+LEAST_NODE = 20
+
+
+def node_version() -> int:
+    """The major version of Node; 0 without Node."""
+    if shutil.which("node") is None:
+        return 0
+    answer = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    return int(answer.stdout.removeprefix("v").partition(".")[0])
+
+
 needs_node = pytest.mark.skipif(
-    shutil.which("node") is None or not (NODE_FOLDER / "node_modules" / ".package-lock.json").exists(),
+    not (NODE_FOLDER / "node_modules" / ".package-lock.json").exists() or node_version() < LEAST_NODE,
     reason="needs Node 20 or later and npm, and the packages that `make clients` or `make test` install",
 )
 needs_kits = pytest.mark.skipif(

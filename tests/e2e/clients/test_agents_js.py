@@ -16,7 +16,7 @@ from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import write_wav
 
-pytestmark = [pytest.mark.requirement("A16.1"), needs_node]
+pytestmark = [pytest.mark.requirement("A16.1", "C9"), needs_node]
 
 
 async def test_a_call_in_node_with_words_a_function_and_an_interruption(

@@ -9,7 +9,7 @@ from tests.kit.client_program import needs_kits, python_client
 from tests.kit.rule_model import text_of
 from tests.kit.tcp_line import TcpLine
 
-pytestmark = [pytest.mark.requirement("A16.1"), needs_kits]
+pytestmark = [pytest.mark.requirement("A16.1", "C9"), needs_kits]
 
 
 async def test_a_call_with_words_a_function_an_interruption_and_a_broken_line(

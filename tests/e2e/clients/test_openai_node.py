@@ -8,7 +8,7 @@ from tests.kit import florist
 from tests.kit.client_program import needs_node, node_client
 from tests.kit.tcp_line import TcpLine
 
-pytestmark = [pytest.mark.requirement("A16.1"), needs_node]
+pytestmark = [pytest.mark.requirement("A16.1", "C9"), needs_node]
 
 
 async def test_a_call_over_tls_with_words_a_function_an_interruption_and_a_broken_line(

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.client.line import SpokenLine
 
-pytestmark = pytest.mark.requirement("A16.1")
+pytestmark = pytest.mark.requirement("A16.1", "C9")
 
 MODEL = "gpt-realtime"  # what the package's documents use
 

@@ -7,7 +7,7 @@ from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
 from tests.kit.client_program import needs_kits, python_client
 
-pytestmark = [pytest.mark.requirement("A16.1"), needs_kits]
+pytestmark = [pytest.mark.requirement("A16.1", "C9"), needs_kits]
 
 
 async def test_a_call_with_a_greeting_words_a_function_and_an_interruption(

@@ -10,7 +10,7 @@ from tests.kit.tick_caller import BETA, ticking
 
 from agentvoicebox.client.line import SpokenLine
 
-pytestmark = pytest.mark.requirement("A16.1")
+pytestmark = pytest.mark.requirement("A16.1", "C9")
 
 MODEL = "gpt-realtime-2"  # tau2's default
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
