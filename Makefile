@@ -8,9 +8,10 @@ ARGS ?=
 KILLS ?= 25
 EVENTS ?= 1000000
 SANITY := deploy/sanity-local
+CLIENTS := tests/e2e/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve format lint types unit coverage check test requirements sbom chaos attack fuzz mutations bench lock clean
+.PHONY: help demo serve format lint types unit coverage check test requirements sbom chaos attack fuzz mutations clients bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +35,20 @@ $(SANITY)/node_modules/.package-lock.json: $(SANITY)/package-lock.json
 	  echo "Installing the Sanity-compatible server ..."; \
 	  (cd $(SANITY) && npm ci --no-audit --no-fund --loglevel=error --fetch-timeout=30000) || echo "npm ci failed: its tests are skipped"; \
 	fi
+
+# Stock clients in Node, and a Chromium for them: about 170 MB. Without Node their tests are skipped and say why.
+$(CLIENTS)/js/node_modules/.package-lock.json: $(CLIENTS)/js/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  echo "Installing stock clients in Node ..."; \
+	  (cd $(CLIENTS)/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-timeout=30000) || echo "npm ci failed: their tests are skipped"; \
+	fi
+
+# Stock clients in Python whose pins differ from ours: about 750 MB.
+.venv-clients/.installed: requirements/clients.txt
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@echo "Installing LiveKit and pipecat (about 750 MB) ..."
+	@.venv-clients/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r $<
+	@touch $@
 
 demo: $(VENV)/.run ## a whole spoken call on this machine; the recording and the picture land in demo-output/
 	@$(BIN)/agentvoicebox demo --out demo-output
@@ -66,7 +81,7 @@ coverage: $(VENV)/.dev ## branch coverage of the unit and contract tests, held t
 
 check: lint types unit ## format, lint, types, unit tests: under a minute
 
-test: lint types coverage $(SANITY)/node_modules/.package-lock.json ## everything that must pass before landing
+test: lint types coverage $(SANITY)/node_modules/.package-lock.json $(CLIENTS)/js/node_modules/.package-lock.json ## everything that must pass before landing
 	$(call step,all other tests,$(BIN)/pytest tests/property tests/integration tests/e2e tests/chaos $(ARGS))
 
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md anew
@@ -83,6 +98,9 @@ attack: $(VENV)/.dev ## attacks on a server of this machine beside a measured ca
 	@mkdir -p benchmarks/results
 	@$(BIN)/python benchmarks/attack.py --json benchmarks/results/attack.json $(ARGS)
 
+clients: $(VENV)/.dev $(CLIENTS)/js/node_modules/.package-lock.json .venv-clients/.installed ## calls of all stock clients, LiveKit and pipecat with them: about five minutes
+	$(call step,stock clients,$(BIN)/pytest $(CLIENTS) $(ARGS))
+
 mutations: $(VENV)/.dev ## breaks the listed mechanisms, one at a time; each must fail its tests: about five minutes on two cores
 	@$(BIN)/python tests/mutations/run.py
 
@@ -97,6 +115,8 @@ lock: ## resolve requirements/*.in into hashed pins (needs uv)
 	  --custom-compile-command "make lock" dev.in -o dev.txt
 	cd requirements && uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url -q \
 	  --custom-compile-command "make lock" -c dev.txt run.in -o run.txt
+	cd requirements && uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url -q \
+	  --custom-compile-command "make lock" clients.in -o clients.txt
 
 clean: ## remove what can be made again
-	rm -rf $(VENV) $(SANITY)/node_modules .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var
+	rm -rf $(VENV) .venv-clients $(SANITY)/node_modules $(CLIENTS)/js/node_modules .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output var

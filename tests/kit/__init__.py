@@ -7,9 +7,12 @@ Stores and servers
     language_call       a call whose language models are real HTTP servers
     odd_streams         answers of servers that stream otherwise than OpenAI's, with what they mean
     strict_templates    what chat templates and servers refuse
+    rule_model          a language model server that answers by rules, for whole calls
     fault_proxy         an HTTP server that fails on demand, in front of a real one or alone
     slow_line           a slow line to a store, which breaks on demand
     sanity              Sanity without a network: scripted answers, and time that passes only in waits
+    tcp_line            a line to a server, with TLS if wanted, that breaks on demand
+    certificate         certificates for servers of tests, and clients that trust them
     balancer            a TCP balancer with health checks
     fake_realtime       a small Realtime server for tests of callers
     memory_broker       the broker port in one process
@@ -28,6 +31,11 @@ Callers
     client              a caller's side of the Realtime socket
     resuming_client     a client that resumes, and a gateway process that a test may kill
     raw_socket          a cheap WebSocket client, for hundreds of callers
+    florist             the call that every stock client makes
+    client_program      stock clients in Node, and in a Python environment of their own
+    heard               what a stock client heard
+    microphone          a stock client's microphone
+    tick_caller         a caller whose clock is audio
     call_checks         what a caller received: duplicates, missing ends, missing items
 
 Worlds of the properties P1 to P10

@@ -1,15 +1,17 @@
 """A TCP server on loopback for proxies of tests: it knows its talks, and ends them when it closes."""
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
 class LocalProxy(ABC):
-    """Listens on a free port of the loopback address while it is open."""
+    """Listens on a free port of the loopback address while it is open; with TLS where it has a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -24,7 +26,7 @@ class LocalProxy(ABC):
         """Serve one connection until either side closes it."""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(

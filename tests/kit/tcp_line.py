@@ -1,0 +1,54 @@
+"""A line to a server of this machine, with TLS if wanted, that a test may cut as a broken network does."""
+
+import asyncio
+import contextlib
+import ssl
+
+from tests.kit.local_proxy import LocalProxy
+
+
+class TcpLine(LocalProxy):
+    """Passes bytes both ways until either side closes.
+
+    Args:
+        port: of the server.
+        tls: what it shows clients; None: plain.
+
+    Attributes:
+        opened: connections so far.
+    """
+
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
+        self._server_port = port
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.opened = 0
+
+    def cut(self) -> None:
+        """Break every connection, without a word to either side; new ones are passed on."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        self.opened += 1
+        server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        ends = {writer, to_server}
+        self._writers |= ends
+        ways = [asyncio.create_task(_pass_on(reader, to_server)), asyncio.create_task(_pass_on(server, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            self._writers -= ends
+            for end in ends:
+                end.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
