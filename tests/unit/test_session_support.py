@@ -60,7 +60,7 @@ def test_a_server_that_knows_nothing_of_its_engines_refuses_no_voice_and_no_lang
 def test_a_log_with_notes_replays_to_the_same_bytes_and_one_without_is_as_it_was() -> None:
     talk = Talk()
     note = SessionNote("tools_not_used", "They are not called.", "session.tools")
-    talk.give(ClientEventReceived(SessionUpdate(session={"instructions": "A"}), 0, (note,)))
+    talk.give(ClientEventReceived(SessionUpdate(session={"instructions": "A"}), 0, notes=(note,)))
     talk.give(ClientEventReceived(SessionUpdate(session={"instructions": "B"}), 0))  # as before
     shown = [event.session.get("notes") for event in talk.sent if hasattr(event, "session")]
     assert shown == [None, [msgspec.to_builtins(note)], [msgspec.to_builtins(note)]]

@@ -20,8 +20,6 @@ from agentvoicebox.cli.local_server import LocalServer, local_server
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import write_wav
 
-SETTINGS = {"AVB_DEFAULT_AGENT": "assistant"}
-
 
 @dataclass(frozen=True)
 class FlowerShop:
@@ -58,7 +56,7 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
 
     async def start(folder: Path) -> None:
         model = await stack.enter_async_context(rule_model(florist.RULES))
-        settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules", **SETTINGS}
+        settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules"}
         server = await stack.enter_async_context(local_server(folder, settings=settings))
         shown = certificate(folder)
         line = await stack.enter_async_context(TcpLine(port_of(server), tls=shown.server))
