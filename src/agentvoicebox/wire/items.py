@@ -24,7 +24,9 @@ class InputText(_Tagged, frozen=True, kw_only=True, tag="input_text"):
 
 
 class InputAudio(_Tagged, frozen=True, kw_only=True, tag="input_audio"):
-    """Audio of a user. `audio` is base64 in the session's input format; `transcript` is None until it is known."""
+    """Audio of a user. `audio` is base64 in the session's input format: from a client with its item, and from the server on retrieval,
+    as far as it is kept. `transcript` is None until it is known.
+    """
 
     audio: str | UnsetType = UNSET
     transcript: str | UnsetType | None = UNSET
@@ -44,7 +46,7 @@ class OutputText(_Tagged, frozen=True, kw_only=True, tag="output_text"):
 
 
 class OutputAudio(_Tagged, frozen=True, kw_only=True, tag="output_audio"):
-    """Audio of the assistant. `audio` is base64 in the response's output format, only returned on retrieval."""
+    """Audio of the assistant, as its words. `audio` stays absent: what was sent to the client is not kept."""
 
     audio: str | UnsetType = UNSET
     transcript: str | UnsetType | None = UNSET

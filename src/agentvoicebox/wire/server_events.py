@@ -166,7 +166,7 @@ class ConversationItemDone(_Event, frozen=True, kw_only=True, tag="conversation.
 
 
 class ConversationItemRetrieved(_Event, frozen=True, kw_only=True, tag="conversation.item.retrieved"):
-    """The requested item, with its audio."""
+    """The requested item; one of the caller with its audio, as far as it is kept."""
 
     item: Item
 
