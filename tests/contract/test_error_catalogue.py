@@ -524,7 +524,10 @@ ASKED: dict[str | None, tuple[str, Any]] = {
 
 
 async def ask_over_rest(fault: ErrorDefinition, redis_url: str, postgres_url: str) -> None:
-    async with town(redis_url, postgres_url, fault) as (served, key), httpx.AsyncClient(trust_env=False) as web:
+    async with (
+        town(redis_url, postgres_url, fault) as (served, key),
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as web,
+    ):
         base = f"http://127.0.0.1:{served.port}"
         if fault.code in STORED:
             path = f"{base}{ADMIN}" if fault.code == "insufficient_permissions" else f"{base}/v1/models"
