@@ -59,7 +59,7 @@ def test_further_servers_may_be_words_with_keys_extras_and_contexts() -> None:
         ({"llm_context_tokens": "many"}, "should be a number of tokens"),
         ({"llm_context_tokens": "8"}, "256 or more"),
         ({"llm_context_tokens": "b=4096"}, "'b' is no server"),
-        *(({"llm_extra": f'{{"{key}": 1}}'}, f"{key} is set by this server") for key in OWN_KEYS),
+        *(({"llm_extra": f'{{"{key}": 1}}'}, f"{key} is set by this server") for key in sorted(OWN_KEYS)),
     ],
 )  # fmt: skip
 def test_each_fault_is_named_with_its_setting(given: dict[str, Any], said: str) -> None:
