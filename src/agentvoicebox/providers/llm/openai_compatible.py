@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx2
 import msgspec
 import openai
+import structlog
 from msgspec import UNSET, UnsetType
 from openai import AsyncOpenAI, AsyncStream
 
@@ -27,6 +28,8 @@ from agentvoicebox.providers.llm.failures import is_refusal, translated, words_o
 from agentvoicebox.providers.llm.refusals import Asked, ModelTraits, is_too_long, learnt
 from agentvoicebox.providers.llm.truncation import Fitted, fitted, is_disabled
 from agentvoicebox.settings.language_presets import PRESETS, Preset
+
+_log = structlog.get_logger(__name__)
 
 Delta = TextDelta | ToolCallDelta | Generated | LifeSign
 
@@ -158,6 +161,7 @@ class OpenAICompatibleLlm:
                     if is_long:
                         raise PromptTooLong(_too_long(request)) from error
                     raise
+                _log.warning("another form of a request", model=self._model, status=status, **_changes(traits, known))
                 traits = known
 
     async def _post(self, body: dict[str, Any]) -> tuple[object, AsyncStream[object]]:
@@ -206,6 +210,12 @@ def _traits(model: str, preset: Preset, context_tokens: int) -> ModelTraits:
         takes_named_tool=preset.takes_named_tool,
         begins_inside=_THINKERS.search(name) is not None,
     )
+
+
+def _changes(before: ModelTraits, after: ModelTraits) -> dict[str, Any]:
+    """What another form of a request has otherwise, for the log: figures and yes or no, no words."""
+    old, new = (msgspec.structs.asdict(each) | msgspec.structs.asdict(each.shape) for each in (before, after))
+    return {name: value for name, value in new.items() if name != "shape" and value != old[name]}
 
 
 def _tools(request: Generate, traits: ModelTraits) -> dict[str, Any]:
