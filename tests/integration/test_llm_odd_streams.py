@@ -180,3 +180,26 @@ async def test_what_is_no_stream_of_chunks_is_a_typed_error(server: ChatServer, 
     server.scripts = [[body]] * 2
     with pytest.raises(ProviderError):
         await written(model(server))
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "<think>" + "x" * 100_000},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "x" * 100_000}}]},
+        {"content": "<tool_call>" + "x" * 100_000},
+    ],
+)
+def test_an_answer_that_only_grows_within_what_is_held_is_an_error(delta: dict[str, Any]) -> None:
+    reader = AnswerReader("job_1", ["get_time"])
+    with pytest.raises(BadProviderAnswer, match="too long"):
+        for _ in range(100):
+            assert not any(isinstance(each, TextDelta) for each in reader.feed({"choices": [{"delta": delta}]}))
+
+
+def test_calls_without_end_are_an_error() -> None:
+    reader = AnswerReader("job_1", ["get_time"])
+    with pytest.raises(BadProviderAnswer, match="128 tool calls"):
+        for number in range(1_000):
+            call = {"index": number, "id": f"c{number}", "function": {"arguments": ""}}
+            reader.feed({"choices": [{"delta": {"tool_calls": [call]}}]})

@@ -103,3 +103,18 @@ def test_options_that_can_not_be_sent_are_named(tmp_path: Path, options: str, sa
     with pytest.raises(SettingsError) as raised:
         agents(tmp_path, options)
     assert said in raised.value.message
+
+
+def test_the_page_names_each_word_with_its_address_and_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "language-models.md").read_text()
+    rows = {
+        cells[1].strip(" `"): cells
+        for line in page.splitlines()
+        if (cells := line.split("|"))[0] == "" and len(cells) == 6
+    }
+    for word, preset in PRESETS.items():
+        assert rows[word][2].strip(" `") == (preset.base_url or "OpenAI's own")
+        assert rows[word][3].strip() == ("needed" if preset.needs_key else "none")
+        assert ("by name" in rows[word][4]) == (not preset.takes_named_tool)
+        assert ("stream_options" in rows[word][4]) == (not preset.takes_stream_options)
+    assert all(f"`{key}`" in page for key in OWN_KEYS)

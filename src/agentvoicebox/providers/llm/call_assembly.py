@@ -10,9 +10,12 @@ from collections.abc import Sequence
 
 from agentvoicebox.engine.inputs import ToolCallDelta
 from agentvoicebox.engine.tool_calls import is_json_object
+from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.providers.llm.chunk import CallPiece
 from agentvoicebox.providers.llm.json_text import JsonScanner, json_value
 from agentvoicebox.providers.llm.surrogates import SurrogateJoiner, joined
+
+MAX_CALLS = 128  # of one answer; each of them is looked at for each piece
 
 
 class CallAssembly:
@@ -34,11 +37,13 @@ class CallAssembly:
         return all(is_json_object(call.published) for call in self._calls if call.number is not None)
 
     def feed(self, pieces: Sequence[CallPiece]) -> list[ToolCallDelta]:
-        """What the pieces of one chunk add."""
+        """What the pieces of one chunk add. Raises BadProviderAnswer beyond MAX_CALLS."""
         found: list[ToolCallDelta] = []
         for place, piece in enumerate(pieces):
             call = self._call_of(piece, place, len(pieces))
             if call is None:
+                if len(self._calls) == MAX_CALLS:
+                    raise BadProviderAnswer(f"the language model's answer has more than {MAX_CALLS} tool calls")
                 call = _Call()
                 self._calls.append(call)
             call.learn(piece)

@@ -6,7 +6,6 @@ first token and failover are in the guard.
 """
 
 import copy
-import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -15,31 +14,29 @@ from typing import Any, Self
 import httpx2
 import msgspec
 import openai
+import structlog
 from msgspec import UNSET, UnsetType
 from openai import AsyncOpenAI, AsyncStream
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate
-from agentvoicebox.errors import BadProviderAnswer, PromptTooLong, ProviderError, ProviderTimeout, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, PromptTooLong, ProviderUnavailable
 from agentvoicebox.ports.language_model import LifeSign
 from agentvoicebox.providers.llm.answer_reader import AnswerReader
 from agentvoicebox.providers.llm.chat import ChatShape, chat_messages, chat_tool_choice, chat_tools
+from agentvoicebox.providers.llm.failures import is_refusal, translated, words_of
 from agentvoicebox.providers.llm.refusals import Asked, ModelTraits, is_too_long, learnt
 from agentvoicebox.providers.llm.truncation import Fitted, fitted, is_disabled
 from agentvoicebox.settings.language_presets import PRESETS, Preset
+
+_log = structlog.get_logger(__name__)
 
 Delta = TextDelta | ToolCallDelta | Generated | LifeSign
 
 CONNECT_TIMEOUT_S = 3.0
 CHECK_TIMEOUT_S = 3.0
 KEYLESS = "none"  # the SDK requires a key; Ollama and llama.cpp ignore it
-MOST_WORDS = 4_096  # characters of a refusal that are read
 MOST_REFUSALS = 3  # of one request, each followed by another form of it
-_BUSY_STATUSES = frozenset({408, 409, 425, 429})
-_REFUSALS = frozenset({400, 413, 422})
-_TEMPLATE_FAULTS = frozenset(
-    {0, 404, 500}
-)  # some servers say with these what a template or a context refuses; 0: in the stream
 _THINKERS = re.compile(r"deepseek-r1|qwq|-thinking\b")  # templates of these begin the thought
 _FOLDS_SYSTEM = re.compile(r"gemma")
 _SINGLE_CALLS = re.compile(r"llama-?3")
@@ -105,7 +102,7 @@ class OpenAICompatibleLlm:
         try:
             await self._client.models.list(timeout=CHECK_TIMEOUT_S)
         except Exception as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def with_model(self, model: str) -> Self:
         """The same server, another model."""
@@ -129,7 +126,7 @@ class OpenAICompatibleLlm:
                     for delta in reader.feed(chunk):
                         yield delta
         except Exception as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         if not reader.is_ended:
             raise ProviderUnavailable("the language model's answer ended early")
         for delta in reader.finish():
@@ -152,10 +149,10 @@ class OpenAICompatibleLlm:
                 status = error.status_code if isinstance(error, openai.APIStatusError) else 0
                 refusals += 1
                 asked = Asked(fit.tokens, request.max_output_tokens or 0, _has_images(body), _has_calls(body))
-                known, is_certain = learnt(traits, status, _words(error), asked)
-                if not _is_refusal(error, status, is_certain):
+                known, is_certain = learnt(traits, status, words_of(error), asked)
+                if not is_refusal(error, status, is_certain):
                     raise
-                is_long = is_too_long(status, _words(error))
+                is_long = is_too_long(status, words_of(error))
                 if is_certain:
                     self._traits = known
                 if refusals > 1 and (is_long or not is_certain):
@@ -165,6 +162,7 @@ class OpenAICompatibleLlm:
                     if is_long:
                         raise PromptTooLong(_too_long(request)) from error
                     raise
+                _log.warning("another form of a request", model=self._model, status=status, **_changes(traits, known))
                 traits = known
 
     async def _post(self, body: dict[str, Any]) -> tuple[object, AsyncStream[object]]:
@@ -215,16 +213,10 @@ def _traits(model: str, preset: Preset, context_tokens: int) -> ModelTraits:
     )
 
 
-def _is_refusal(error: openai.APIError, status: int, is_certain: bool) -> bool:
-    """Whether another form of the request may be taken."""
-    if isinstance(error, openai.APIConnectionError | openai.APIResponseValidationError):
-        return False
-    return status in _REFUSALS or (is_certain and status in _TEMPLATE_FAULTS)
-
-
-def _words(error: openai.APIError) -> str:
-    """All that a server says about its refusal. It may repeat the prompt, so it is neither logged nor passed on."""
-    return f"{error.message[:MOST_WORDS]} {str(error.body)[:MOST_WORDS]}"
+def _changes(before: ModelTraits, after: ModelTraits) -> dict[str, Any]:
+    """What another form of a request has otherwise, for the log: figures and yes or no, no words."""
+    old, new = (msgspec.structs.asdict(each) | msgspec.structs.asdict(each.shape) for each in (before, after))
+    return {name: value for name, value in new.items() if name != "shape" and value != old[name]}
 
 
 def _tools(request: Generate, traits: ModelTraits) -> dict[str, Any]:
@@ -255,28 +247,3 @@ def _too_long(request: Generate) -> str:
     return (
         "instructions and tools alone are longer than the language model's context; shorten them, or use another model"
     )
-
-
-def _translated(error: Exception) -> ProviderError:
-    """A foreign exception as one of ours. The message contains no word of the conversation."""
-    match error:
-        case ProviderError():
-            return error
-        case openai.APITimeoutError() | httpx2.TimeoutException():
-            return ProviderTimeout("the language model did not answer in time")
-        case openai.APIStatusError() if error.status_code in _BUSY_STATUSES or error.status_code >= 500:
-            return ProviderUnavailable(f"the language model's server answers with {error.status_code}")
-        case openai.APIStatusError():
-            hint = {401: "; is AVB_LLM_API_KEY correct?", 404: "; are AVB_LLM_BASE_URL and AVB_LLM_MODEL correct?"}
-            return BadProviderAnswer(
-                f"the language model's server refuses with {error.status_code}{hint.get(error.status_code, '')}"
-            )
-        case openai.APIConnectionError() | httpx2.HTTPError() | OSError():
-            return ProviderUnavailable("the language model's server can't be reached; is AVB_LLM_BASE_URL correct?")
-        case (
-            openai.APIResponseValidationError() | json.JSONDecodeError() | ValueError() | TypeError() | AttributeError()
-        ):
-            return BadProviderAnswer("the language model's answer is invalid")
-        case openai.APIError():  # an `error` object inside the stream
-            return ProviderUnavailable("the language model's server ended the answer with an error")
-    return BadProviderAnswer(f"the language model failed ({type(error).__name__})")

@@ -36,7 +36,7 @@ class Server(msgspec.Struct, frozen=True):
 
     Attributes:
         model: its model, unless an agent names another.
-        preset, extra, context_tokens: see `OpenAICompatibleLlm`; the context is that of `model`.
+        preset, extra, context_tokens: see `OpenAICompatibleLlm`; the context holds for all its models.
     """
 
     name: str

@@ -14,6 +14,7 @@ import msgspec
 from agentvoicebox.providers.llm.json_text import JsonScanner, json_value, json_values
 from agentvoicebox.providers.llm.tag_text import TagFinder
 
+MAX_CALLS = 128  # of one answer; further ones are dropped
 MAX_HELD = 64 * 1024  # characters of text that may be a call; beyond it, a marked one is dropped and another is text
 _UNTIL_THE_END = ""
 _MARKS = {
@@ -152,7 +153,7 @@ class WrittenCallFilter:
     def _take(self, body: str) -> bool:
         """Read the calls of a text; whether there is one to an offered tool."""
         known = [call for written in written_calls(body) if (call := self._known(written))]
-        self.calls += known
+        self.calls = [*self.calls, *known][:MAX_CALLS]
         return bool(known)
 
     def _known(self, call: WrittenCall) -> WrittenCall | None:
