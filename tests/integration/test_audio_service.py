@@ -281,6 +281,24 @@ async def test_workers_that_go_away_in_the_middle_fail_the_request(
     assert answer.status_code == 503 and answer.json()["error"]["code"].endswith("_unavailable")
 
 
+async def test_workers_that_come_back_go_on_with_what_was_begun(redis_broker: RedisBroker, redis_url: str) -> None:
+    health = calm(absent_s=0.2)
+    async with gateway(redis_broker, health=health, check_interval_s=0.05) as served, web(served) as http:
+        async with worker_doing(redis_url, JobKind.TTS, speak_a_chunk):
+            asking = asyncio.create_task(http.post(SPEECH, json={**SAY, "input": LONG}))
+            await until(lambda: not [key for key in left_in(redis_url) if "audio:out" in key], "no worker has begun")
+        await until(lambda: JobKind.TTS not in health.absent, "nobody is missed")
+        async with worker_doing(redis_url, JobKind.TTS, speak_a_chunk):
+            answer = await asking
+    assert len(answer.content) == len(segments_of(LONG)) * 4_800
+
+
+async def speak_a_chunk(task: Task) -> None:
+    await asyncio.sleep(0.05)
+    await task.publish(AudioSynthesised(task.claim.job.job_id, 1, 2_400), audio=bytes(4_800))
+    await task.publish(SynthesisDone(task.claim.job.job_id), is_last=True)
+
+
 async def test_a_store_that_goes_away_in_the_middle_fails_the_request(
     redis_broker: RedisBroker, workers: Workers
 ) -> None:
@@ -383,16 +401,16 @@ async def test_a_job_that_fails_is_told_with_its_code(redis_broker: RedisBroker,
     async def fail(task: Task) -> None:
         raise ValueError("no words of a caller here")
 
-    async with failing(redis_url, JobKind.TTS, fail), gateway(redis_broker) as served, web(served) as http:
+    async with worker_doing(redis_url, JobKind.TTS, fail), gateway(redis_broker) as served, web(served) as http:
         answer = await http.post(SPEECH, json=SAY)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
 
 
 @asynccontextmanager
-async def failing(redis_url: str, kind: JobKind, work: Callable[[Task], Awaitable[None]]) -> AsyncIterator[None]:
+async def worker_doing(redis_url: str, kind: JobKind, work: Callable[[Task], Awaitable[None]]) -> AsyncIterator[None]:
     """A worker that does something else."""
     broker, stop = RedisBroker(redis_url), asyncio.Event()
-    running = asyncio.create_task(Runner(broker, kind, "failing", slots=4, work=work).run(stop))
+    running = asyncio.create_task(Runner(broker, kind, "other", slots=4, work=work).run(stop))
     try:
         yield
     finally:
@@ -406,7 +424,7 @@ async def test_a_failure_in_the_middle_breaks_the_file_off(
     redis_broker: RedisBroker, redis_url: str, format: str
 ) -> None:
     async with (
-        failing(redis_url, JobKind.TTS, speak_once_then_fail),
+        worker_doing(redis_url, JobKind.TTS, speak_once_then_fail),
         gateway(redis_broker) as served,
         web(served) as http,
     ):
@@ -416,7 +434,7 @@ async def test_a_failure_in_the_middle_breaks_the_file_off(
 
 async def test_a_failure_in_the_middle_is_the_last_event(redis_broker: RedisBroker, redis_url: str) -> None:
     async with (
-        failing(redis_url, JobKind.TTS, speak_once_then_fail),
+        worker_doing(redis_url, JobKind.TTS, speak_once_then_fail),
         gateway(redis_broker) as served,
         web(served) as http,
     ):
@@ -437,7 +455,7 @@ async def test_a_failure_in_the_middle_of_a_streamed_transcript_reaches_openais_
                     raise BadProviderAnswer("it makes no sense")
                 await task.publish(Transcribed(task.claim.job.job_id, "Words.", entry.at_sample, True), is_last=True)
 
-    async with failing(redis_url, JobKind.STT, hear_once), gateway(redis_broker) as served:
+    async with worker_doing(redis_url, JobKind.STT, hear_once), gateway(redis_broker) as served:
         base = f"http://127.0.0.1:{served.port}/v1"
         async with AsyncOpenAI(api_key="any", base_url=base, max_retries=0, timeout=PATIENCE_S) as client:
             stream = await client.audio.transcriptions.create(model="w", file=("a.wav", recording), stream=True)
