@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import numpy as np
 import pytest
+from tests.kit.audio_requests import left_in
 from tests.kit.gateway import Gateway, Workers, gateway
 from tests.kit.kits import migrate
 from tests.kit.sound_files import file_of
@@ -38,6 +39,13 @@ async def workers(redis_url: str) -> AsyncIterator[Workers]:
     stop.set()
     await running
     await broker.close()
+
+
+@pytest.fixture
+async def no_request_is_left(redis_url: str) -> AsyncIterator[None]:
+    """However a request to `/v1/audio` ends, its keys are deleted; fences of records outlive it."""
+    yield
+    assert left_in(redis_url) == []
 
 
 @pytest.fixture(scope="session")

@@ -82,17 +82,17 @@ async def test_a_connection_that_sends_nothing_is_closed(guarded: Gateway, monke
 async def test_an_admitted_client_may_send_a_long_body_slowly_while_it_comes(
     guarded: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_connection, "BODY_S", 0.3)
+    monkeypatch.setattr(http_connection, "BODY_S", 0.5)
     monkeypatch.setattr(http_connection, "LEAST_BODY_BYTES", 1_000)
     head = "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900000\r\n"
     head += f"authorization: Bearer {KEY}\r\ncontent-type: multipart/form-data; boundary=b\r\n\r\n"
     async with dialled(guarded, head.encode()) as (reader, writer):
         writer.write(b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n')
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + 5 * http_connection.BODY_S
+        until_s = loop.time() + 3 * http_connection.BODY_S
         while loop.time() < until_s:
             writer.write(bytes(1_000))
-            await asyncio.sleep(http_connection.BODY_S / 10)
+            await asyncio.sleep(http_connection.BODY_S / 25)
             assert not reader.at_eof()
         answer = await rest_of(reader)  # nothing more comes
     assert b" 408 " in answer.splitlines()[0]

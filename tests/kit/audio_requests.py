@@ -1,13 +1,17 @@
 """Requests to `/v1/audio` of a gateway under test."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 from redis import Redis
 
+from agentvoicebox.broker.redis_streams import RedisBroker
+from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Voice
+from agentvoicebox.workers.runner import Runner, Task
 from tests.kit.gateway import Gateway
 from tests.kit.tenant_gateway import bearer
 from tests.kit.waiting import PATIENCE_S
@@ -36,3 +40,26 @@ def left_in(redis_url: str) -> list[str]:
     with Redis.from_url(redis_url, decode_responses=True) as store:
         keys = list(map(str, store.scan_iter()))
     return [key for key in keys if "/audio_" in key and not key.startswith("avb:job:record:")]
+
+
+@asynccontextmanager
+async def worker_doing(redis_url: str, kind: JobKind, work: Callable[[Task], Awaitable[None]]) -> AsyncIterator[None]:
+    """A worker that does something else."""
+    broker, stop = RedisBroker(redis_url), asyncio.Event()
+    running = asyncio.create_task(Runner(broker, kind, "other", slots=4, work=work).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+        await broker.close()
+
+
+async def ask(served: Gateway, body: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request over a socket of one's own, whose answer is not read."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1_024)
+    content = httpx.Request("POST", "http://x", json=body).content
+    writer.write(b"POST %s HTTP/1.1\r\nhost: localhost\r\n" % SPEECH.encode())
+    writer.write(b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content) + content)
+    await writer.drain()
+    return reader, writer

@@ -22,7 +22,7 @@ from agentvoicebox.errors import (
     ProviderUnavailable,
 )
 from agentvoicebox.gateway.admission.service_health import MODE_OF, RETRY_AFTER_S
-from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
+from agentvoicebox.gateway.call.open_jobs import TIMEOUT_S, OpenJobs, kind_of
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import (
     MAX_RESULT_AUDIO_BYTES,
@@ -56,6 +56,7 @@ class RequestJobs:
         self._results = aiter(results)
         self._next: asyncio.Future[JobResult] | None = None
         self._open = OpenJobs(state.metrics)
+        self._has_results = False
         self._trace_id = secrets.token_hex(16)
 
     async def submit(self, request: JobRequest, audio: Sequence[AudioEntry] = ()) -> str:
@@ -65,7 +66,8 @@ class RequestJobs:
             Overloaded: no worker takes such jobs. BrokerLost.
         """
         kind = kind_of(request)
-        require_workers(self._state, kind)
+        if not self._has_results:
+            require_workers(self._state, kind)
         job_id = f"job_{secrets.token_hex(10)}"
         payload = msgspec.msgpack.encode(request)
         job = Job(job_id, kind, self._owner, payload, self._state.clock.wall_s(), self._trace_id)
@@ -80,15 +82,16 @@ class RequestJobs:
         """The next result of any open job; results of one job come in order.
 
         Raises:
-            Overloaded: the job's workers are gone. ProviderTimeout: none answered in time.
+            Overloaded: no worker is there, and none has answered yet. ProviderTimeout: none answered in time.
             ProviderError: the job has failed; the code says how. BrokerLost: its results can't be read.
         """
+        since_s = self._state.clock.monotonic_s()  # not from the submission: the client may have read slowly
         while True:
             if self._next is None:
                 self._next = asyncio.ensure_future(anext(self._results))
             done, _ = await asyncio.wait({self._next}, timeout=CHECK_S)
             if not done:
-                self._require_progress()
+                self._require_progress(since_s)
                 continue
             record, self._next = self._next.result(), None
             if record.job_id in self._open:
@@ -109,15 +112,19 @@ class RequestJobs:
             failure = BadProviderAnswer if given.code in LASTING else ProviderUnavailable
             raise failure(given.message, code=given.code)
         self._open.answered(record, at_s)
+        self._has_results = True
         return given
 
-    def _require_progress(self) -> None:
-        if self._open.overdue(self._state.clock.monotonic_s()):
+    def _require_progress(self, since_s: float) -> None:
+        """In the middle of an answer a worker that died is waited for: another one goes on where it stopped."""
+        kinds = set(self._open.of_kinds(TIMEOUT_S).values())
+        if self._state.clock.monotonic_s() - since_s >= max(TIMEOUT_S[kind] for kind in kinds):
             raise ProviderTimeout("no worker answered in time", code="job_timeout")
         if self._state.health.is_store_unavailable:
             raise BrokerLost("the store can't be reached")
-        for kind in self._open.of_kinds(self._state.health.absent).values():
-            require_workers(self._state, kind)
+        if not self._has_results:
+            for kind in kinds:
+                require_workers(self._state, kind)
 
     async def close(self) -> None:
         """Cancel what is open."""
