@@ -147,7 +147,7 @@ def test_after_any_stream_the_answer_ends_and_its_calls_are_whole(data: st.DataO
     calls = calls_of(got)
     text = text_of(got)
     text.encode()
-    assert "<think" not in text and "<tool_call>" not in text
+    assert "<think>" not in text and "<tool_call>" not in text
     assert reader.is_empty == (not text.strip() and not calls)
     if reader.is_ended:
         end = reader.generated(input_tokens=7)
@@ -203,3 +203,13 @@ def test_calls_without_end_are_an_error() -> None:
         for number in range(1_000):
             call = {"index": number, "id": f"c{number}", "function": {"arguments": ""}}
             reader.feed({"choices": [{"delta": {"tool_calls": [call]}}]})
+
+
+@pytest.mark.parametrize(("end", "said"), [("<think", ""), ("</thi", ""), ("<tool_ca", ""), ("1 <", "1 <"), ("[", "[")])
+def test_a_tag_that_the_end_cuts_off_is_no_text(end: str, said: str) -> None:
+    reader = AnswerReader("job_1", ["get_time"])
+    found = [
+        *reader.feed({"choices": [{"delta": {"content": f"Hello. {end}"}, "finish_reason": "length"}]}),
+        *reader.finish(),
+    ]
+    assert text_of(found).strip() == f"Hello. {said}".strip()

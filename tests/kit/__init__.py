@@ -5,6 +5,7 @@ Stores and servers
     opa_server          a server with OPA's Data API over real HTTP
     chat_server         a server with OpenAI's chat completions, streams and every usual failure
     language_call       a call whose language models are real HTTP servers
+    conversations       random conversations as the jobs of language models have them
     odd_streams         answers of servers that stream otherwise than OpenAI's, with what they mean
     strict_templates    what chat templates and servers refuse
     rule_model          a language model server that answers by rules, for whole calls

@@ -131,7 +131,13 @@ class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_call_delta"):
-    """The language model wrote more of a tool call. The first of an `index` has the name; arguments are JSON in pieces."""
+    """The language model wrote more of a tool call.
+
+    Attributes:
+        index: number of the call within this line, from 0; pieces of several calls may be interleaved.
+        name: in the first piece of an index; None in the others.
+        arguments: JSON in pieces.
+    """
 
     job_id: str
     index: int
@@ -143,7 +149,8 @@ class Generated(msgspec.Struct, frozen=True, tag="generated"):
     """The language model finished this line.
 
     Attributes:
-        finish_reason: `stop`, `tool_calls`, `length` or `content_filter`.
+        finish_reason: `stop`, `tool_calls` (each call has a JSON object as its arguments), `length` or `content_filter`. After
+            `length`, and after `stop` where a server cut its answer off without saying so, arguments may be incomplete.
         input_tokens, output_tokens: as counted or estimated by the provider.
         left_out: how many messages of the request, from its beginning, were not given to the model, to fit its context;
             UNSET: none.

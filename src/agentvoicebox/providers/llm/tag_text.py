@@ -3,6 +3,13 @@
 import re
 from collections.abc import Iterable
 
+_MOST_OF_A_TEXT = 3  # characters of a tag that text may end with by chance
+
+
+def unless_tag(rest: str) -> str:
+    """The end of a text that may be the beginning of a tag: nothing where it clearly is one, cut off."""
+    return rest if len(rest) <= _MOST_OF_A_TEXT else ""
+
 
 class TagFinder:
     """Finds the first of some tags in a text, without regard to case."""

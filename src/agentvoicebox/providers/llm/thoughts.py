@@ -4,7 +4,7 @@ Some templates begin the thought themselves, so that only its end is in the stre
 again: then text is held until the end of the thought, or of the answer.
 """
 
-from agentvoicebox.providers.llm.tag_text import TagFinder
+from agentvoicebox.providers.llm.tag_text import TagFinder, unless_tag
 
 _OPENING = {
     "<think>": "</think>",
@@ -77,7 +77,7 @@ class ThoughtFilter:
 
     def flush(self) -> str:
         """The end of the answer: what was held, unless it is a thought."""
-        rest, self._rest = self._rest, ""
+        rest, self._rest = unless_tag(self._rest), ""
         answer: list[str] = []
         self._keep(rest, answer)
         self.held_in_vain = self._holds

@@ -10,16 +10,20 @@ from collections.abc import Sequence
 
 from agentvoicebox.engine.jobs import ChatMessage, ToolSpec
 
-BYTES_PER_TOKEN = 3  # English has four and more; other languages have fewer
+ASCII_PER_TOKEN = 3  # English has four and more
+BYTES_PER_TOKEN = 2  # of other characters: three of Chinese are about one token, two of Cyrillic at most one
 LINE_TOKENS = 8  # the role and the marks of a line
 IMAGE_TOKENS = 1_200  # of the largest that models take, after they have scaled it
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _ONE_EACH = re.compile(r"[0-9!-/:-@\[-`{-~]")  # digits and marks are often tokens of their own
 
 
 def text_tokens(text: str) -> int:
     """Of a text."""
+    others = "" if text.isascii() else _ASCII.sub("", text)
     singles = len(_ONE_EACH.findall(text))
-    return singles + -(-(len(text.encode(errors="replace")) - singles) // BYTES_PER_TOKEN)
+    plain = len(text) - len(others) - singles
+    return singles - (-plain // ASCII_PER_TOKEN) - (-len(others.encode(errors="replace")) // BYTES_PER_TOKEN)
 
 
 def message_tokens(message: ChatMessage, *, sees_images: bool = True) -> int:

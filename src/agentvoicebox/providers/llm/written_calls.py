@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.providers.llm.json_text import JsonScanner, json_value, json_values
-from agentvoicebox.providers.llm.tag_text import TagFinder
+from agentvoicebox.providers.llm.tag_text import TagFinder, unless_tag
 
 MAX_CALLS = 128  # of one answer; further ones are dropped
 MAX_HELD = 64 * 1024  # characters of text that may be a call; beyond it, a marked one is dropped and another is text
@@ -93,7 +93,7 @@ class WrittenCallFilter:
         if self._scanner is not None:
             self._scanner = None
             return _without_marks(self._fence + body)
-        return "" if self._fence else rest
+        return "" if self._fence else unless_tag(rest)
 
     def _read_plain(self, text: str, plain: list[str]) -> str:
         """Read up to the next beginning of a call, and return the rest."""
