@@ -59,6 +59,7 @@ class ClientProgram:
     async def until(self, what: str) -> dict[str, Any]:
         """The next report of this name; fails with the program's own words when it ends before."""
         assert self._process.stdout is not None
+        end = "when it ended"
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while line := await self._process.stdout.readline():
@@ -68,7 +69,8 @@ class ClientProgram:
                         return report
         except TimeoutError:
             self._process.kill()
-        raise AssertionError(f"no report {what!r} after {self.reports}:\n{(await self._errors).decode()[-6000:]}")
+            end = f"in {PATIENCE_S:.0f} s"
+        raise AssertionError(f"no report {what!r} {end}: {self.reports}\n{(await self._errors).decode()[-6000:]}")
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ import ssl
 
 from tests.kit.local_proxy import LocalProxy
 
+CLOSE_S = 1.0
+
 
 class TcpLine(LocalProxy):
     """Passes bytes both ways until either side closes.
@@ -43,8 +45,7 @@ class TcpLine(LocalProxy):
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             self._writers -= ends
-            for end in ends:
-                end.close()
+            await asyncio.gather(*map(_close, ends))
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,3 +53,13 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close it after what was written; a peer that does not take that is left."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
+    except (TimeoutError, ConnectionError, ssl.SSLError):
+        writer.transport.abort()

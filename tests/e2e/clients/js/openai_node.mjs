@@ -11,6 +11,7 @@ async function call(options = {}) {
   const socket = new OpenAIRealtimeWS({ model: 'gpt-realtime', ...options }, client);
   socket.on('event', (event) => seen.add(event));
   socket.on('error', (error) => {
+    process.stderr.write(error.message + '\n');
     if (!options.reconnect || error.error) seen.add({ type: 'client error', message: error.message });
   });
   const failed = seen.find((event) => event.type === 'client error').then((event) => {
