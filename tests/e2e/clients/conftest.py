@@ -1,4 +1,4 @@
-"""A whole server in front of a scripted language model, once a session, for calls of stock clients with default settings."""
+"""Whole servers in front of a scripted language model, once a session, for calls of stock clients with default settings."""
 
 import contextlib
 import tempfile
@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from tests.conftest import ServerLoop
 from tests.kit import florist
-from tests.kit.certificate import Certificate, certificate
+from tests.kit.certificates import Certificate, certificate
 from tests.kit.rule_model import RuleModel, rule_model
 from tests.kit.speech import CACHE
-from tests.kit.tcp_line import TcpLine
 
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.cli.local_server import LocalServer, local_server
@@ -27,15 +26,20 @@ class FlowerShop:
 
     Attributes:
         server: with plain addresses.
-        model: the scripted language model.
-        tls_url: base URL over TLS, ending in `/v1`.
-        certificate: the one that clients of `tls_url` must trust.
+        secure: another one, which speaks TLS.
+        model: the scripted language model of both.
+        certificate: the one that clients of `secure` must trust.
     """
 
     server: LocalServer
+    secure: LocalServer
     model: RuleModel
-    tls_url: str
     certificate: Certificate
+
+    @property
+    def tls_url(self) -> str:
+        """Base URL over TLS, ending in `/v1`."""
+        return f"https://localhost:{port_of(self.secure)}/v1"
 
     @property
     def port(self) -> int:
@@ -57,14 +61,17 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
     async def start(folder: Path) -> None:
         model = await stack.enter_async_context(rule_model(florist.RULES))
         settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules"}
-        server = await stack.enter_async_context(local_server(folder, settings=settings))
+        server = await stack.enter_async_context(local_server(folder / "plain", settings=settings))
         shown = certificate(folder)
-        line = await stack.enter_async_context(TcpLine(port_of(server), tls=shown.server))
-        started.append(FlowerShop(server, model, f"https://localhost:{line.port}/v1", shown))
+        settings |= {"AVB_TLS_CERT": shown.cert, "AVB_TLS_KEY": shown.key}
+        secure = await stack.enter_async_context(local_server(folder / "secure", settings=settings))
+        started.append(FlowerShop(server, secure, model, shown))
 
     with tempfile.TemporaryDirectory(prefix="avb-clients-", ignore_cleanup_errors=True) as folder:
         CACHE.mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "models").symlink_to(CACHE)  # prepared voices stay between runs
+        for each in ("plain", "secure"):
+            (Path(folder) / each).mkdir(mode=0o700)
+            (Path(folder) / each / "models").symlink_to(CACHE)  # prepared voices stay between runs
         server_loop.run(start(Path(folder)))
         yield started[0]
         server_loop.run(stack.aclose())
