@@ -20,6 +20,7 @@ from agentvoicebox.cli.local_server import LocalServer, local_server
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import write_wav
 
+# Until a language model's agent is the default: then this is empty, and can go.
 SETTINGS = {"AVB_DEFAULT_AGENT": "assistant"}
 
 
