@@ -7,11 +7,12 @@ from tests.kit.rule_model import Message, Rule, text_of
 
 INSTRUCTIONS = "You are Flora, who answers the telephone of a flower shop."
 
-NAME_LINE = "Hello, what is your name?"
+# Lines without a pause inside: a turn may end in one.
+NAME_LINE = "What is your name please?"
 PRICE_LINE = "What is the price of a red rose?"
 STORY_LINE = "Please tell me a long story."
 ENDLESS_LINE = "Please tell me a story that never ends."
-STOP_LINE = "Stop, please. What is your name?"
+STOP_LINE = "Now tell me your name again please."
 
 GREETING_LINE = "Please greet the caller."
 GREETING = "Good morning, and welcome."
