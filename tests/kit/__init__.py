@@ -12,8 +12,8 @@ Stores and servers
     fault_proxy         an HTTP server that fails on demand, in front of a real one or alone
     slow_line           a slow line to a store, which breaks on demand
     sanity              Sanity without a network: scripted answers, and time that passes only in waits
-    tcp_line            a line to a server, with TLS if wanted, that breaks on demand
-    certificate         certificates for servers of tests, and clients that trust them
+    tcp_line            a line to a server that breaks on demand
+    certificates        certificates for servers of tests, and clients that trust them
     balancer            a TCP balancer with health checks
     fake_realtime       a small Realtime server for tests of callers
     memory_broker       the broker port in one process

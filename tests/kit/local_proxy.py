@@ -1,17 +1,15 @@
 """A TCP server on loopback for proxies of tests: it knows its talks, and ends them when it closes."""
 
 import asyncio
-import ssl
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
 class LocalProxy(ABC):
-    """Listens on a free port of the loopback address while it is open; with TLS where it has a context."""
+    """Listens on a free port of the loopback address while it is open."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
+    def __init__(self) -> None:
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -26,7 +24,7 @@ class LocalProxy(ABC):
         """Serve one connection until either side closes it."""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
     async def __aexit__(

@@ -1,8 +1,7 @@
-"""A line to a server of this machine, with TLS if wanted, that a test may cut as a broken network does."""
+"""A line to a server of this machine that a test may cut as a broken network does."""
 
 import asyncio
 import contextlib
-import ssl
 
 from tests.kit.local_proxy import LocalProxy
 
@@ -14,14 +13,13 @@ class TcpLine(LocalProxy):
 
     Args:
         port: of the server.
-        tls: what it shows clients; None: plain.
 
     Attributes:
         opened: connections so far.
     """
 
-    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(tls)
+    def __init__(self, port: int) -> None:
+        super().__init__()
         self._server_port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self.opened = 0
@@ -49,7 +47,7 @@ class TcpLine(LocalProxy):
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
+    with contextlib.suppress(ConnectionError):
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
@@ -61,5 +59,5 @@ async def _close(writer: asyncio.StreamWriter) -> None:
     try:
         async with asyncio.timeout(CLOSE_S):
             await writer.wait_closed()
-    except (TimeoutError, ConnectionError, ssl.SSLError):
+    except (TimeoutError, ConnectionError):
         writer.transport.abort()

@@ -1,6 +1,7 @@
-"""Whole servers in front of a scripted language model, once a session, for calls of stock clients with default settings."""
+"""A whole server in front of a scripted language model, once a session, for calls of stock clients with default settings."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ import pytest
 from tests.conftest import ServerLoop
 from tests.kit import florist
 from tests.kit.certificates import Certificate, certificate
+from tests.kit.cluster import Node
 from tests.kit.rule_model import RuleModel, rule_model
 from tests.kit.speech import CACHE
 
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
-from agentvoicebox.cli.local_server import LocalServer, local_server
+from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import write_wav
+from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT
 
 
 @dataclass(frozen=True)
@@ -26,30 +29,25 @@ class FlowerShop:
 
     Attributes:
         server: with plain addresses.
-        secure: another one, which speaks TLS.
-        model: the scripted language model of both.
-        certificate: the one that clients of `secure` must trust.
+        model: the scripted language model.
+        tls_port: of a second gateway of the same server, which speaks TLS.
+        certificate: the one that clients of it must trust.
     """
 
     server: LocalServer
-    secure: LocalServer
     model: RuleModel
+    tls_port: int
     certificate: Certificate
+
+    @property
+    def port(self) -> int:
+        """The port of the gateway without TLS."""
+        return int(self.server.root_url.rpartition(":")[2])
 
     @property
     def tls_url(self) -> str:
         """Base URL over TLS, ending in `/v1`."""
-        return f"https://localhost:{port_of(self.secure)}/v1"
-
-    @property
-    def port(self) -> int:
-        """The server's own port."""
-        return port_of(self.server)
-
-
-def port_of(server: LocalServer) -> int:
-    """Where it listens."""
-    return int(server.root_url.rpartition(":")[2])
+        return f"https://localhost:{self.tls_port}/v1"
 
 
 @pytest.fixture(scope="session")
@@ -61,17 +59,24 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
     async def start(folder: Path) -> None:
         model = await stack.enter_async_context(rule_model(florist.RULES))
         settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules"}
-        server = await stack.enter_async_context(local_server(folder / "plain", settings=settings))
-        shown = certificate(folder)
-        settings |= {"AVB_TLS_CERT": shown.cert, "AVB_TLS_KEY": shown.key}
-        secure = await stack.enter_async_context(local_server(folder / "secure", settings=settings))
-        started.append(FlowerShop(server, secure, model, shown))
+        server = await stack.enter_async_context(local_server(folder, settings=settings))
+        shown = certificate(folder / "tls")
+        sockets = server.data_dir / "run"
+        joined = {
+            "AVB_REDIS_URL": f"unix://{sockets}/valkey.sock",
+            "AVB_POSTGRES_URL": f"postgresql://agentvoicebox@/agentvoicebox?host={sockets}&port={POSTGRES_PORT}",
+            "AVB_DATA_DIR": str(folder / "tls"),
+            "AVB_TLS_CERT": shown.cert,
+            "AVB_TLS_KEY": shown.key,
+        }
+        gateway = Node("gateway", ("gateway",), {**os.environ, **settings, **joined}, folder, free_port())
+        stack.push_async_callback(gateway.stop)
+        await gateway.start()
+        started.append(FlowerShop(server, model, gateway.port, shown))
 
     with tempfile.TemporaryDirectory(prefix="avb-clients-", ignore_cleanup_errors=True) as folder:
         CACHE.mkdir(parents=True, exist_ok=True)
-        for each in ("plain", "secure"):
-            (Path(folder) / each).mkdir(mode=0o700)
-            (Path(folder) / each / "models").symlink_to(CACHE)  # prepared voices stay between runs
+        (Path(folder) / "models").symlink_to(CACHE)  # prepared voices stay between runs
         server_loop.run(start(Path(folder)))
         yield started[0]
         server_loop.run(stack.aclose())

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.e2e.clients.conftest import FlowerShop, port_of
+from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
 from tests.kit.client_program import needs_node, node_client
 from tests.kit.tcp_line import TcpLine
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.requirement("A16.1", "C9"), needs_node]
 async def test_a_call_over_tls_with_words_a_function_an_interruption_and_a_broken_line(
     shop: FlowerShop, order: dict[str, Any]
 ) -> None:
-    async with TcpLine(port_of(shop.secure)) as line:
+    async with TcpLine(shop.tls_port) as line:
         order |= {"url": shop.tls_url, "cut_url": f"https://localhost:{line.port}/v1"}
         async with node_client("openai_node.mjs", order, NODE_EXTRA_CA_CERTS=shop.certificate.cert) as client:
             name = await client.until("name")
