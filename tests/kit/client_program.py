@@ -90,6 +90,8 @@ async def client_program(
     finally:
         if process.returncode is None:
             process.kill()
+        if process.stdout is not None:
+            await process.stdout.read()  # an unread pipe would stay open
         await process.wait()
         await errors
 
