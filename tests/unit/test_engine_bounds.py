@@ -4,11 +4,13 @@ import pytest
 from tests.kit.conversation import Talk
 
 from agentvoicebox.engine import bounds
+from agentvoicebox.engine import inputs as i
 from agentvoicebox.errors import ClientError
 from agentvoicebox.wire import client_events as ce
 from agentvoicebox.wire.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
+    InputAudio,
     InputImage,
     InputText,
     ItemReference,
@@ -83,6 +85,19 @@ def test_responses_beside_the_conversation_are_bounded_in_number_and_in_what_the
     talk.client(beside())
     assert code(talk, beside()) == "too_many_responses"
     assert code(talk, beside(input=(ItemReference(id="item_0"),))) is None
+
+
+@pytest.mark.parametrize("given", [None, (ItemReference(id="item_0"),) * 9])
+def test_responses_that_wait_for_words_count_with_what_they_will_read(given: tuple[ItemReference, ...] | None) -> None:
+    talk = Talk(modality="text")
+    for number in range(9):
+        talk.client(typed(LARGE, f"item_{number}"))
+    spoken = MessageItem(id="item_spoken", role="user", content=(InputAudio(),))
+    talk.give(i.ClientEventReceived(ce.ConversationItemCreate(item=spoken), 0, (i.ItemAudio(0, 1, 16_000),)))
+    waiting = beside() if given is None else beside(input=(*given, ItemReference(id="item_spoken")))
+    talk.client(waiting)
+    assert talk.open_job("generate", missing_ok=True) is None
+    assert code(talk, waiting) == "too_many_responses"
 
 
 def test_one_small_event_can_not_copy_an_item_many_times() -> None:

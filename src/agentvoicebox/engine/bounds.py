@@ -79,7 +79,8 @@ def _too_much(state: State, options: ce.ResponseOptions, sizes: EntrySizes) -> I
     if options.conversation != "none":
         return None
     side = [response for response in state.responses.values() if not response.is_default]
-    if len(side) >= MAX_SIDE_RESPONSES or sum(map(_held_bytes, side)) + needed > MAX_SIDE_CONTEXT_BYTES:
+    held = sum(_held_bytes(state, response, sizes) for response in side)
+    if len(side) >= MAX_SIDE_RESPONSES or held + needed > MAX_SIDE_CONTEXT_BYTES:
         message = (
             f"At most {MAX_SIDE_RESPONSES} responses beside the conversation run at a time, and read "
             f"{MAX_SIDE_CONTEXT_BYTES // 1024**2} MiB together; wait for one to end."
@@ -106,8 +107,14 @@ def _entry_bytes(entry: Entry) -> int:
     return item_bytes(entry.item) + text_bytes(entry.transcript or "")
 
 
-def _held_bytes(response: LiveResponse) -> int:
-    return sum(map(_message_bytes, response.context or ()))
+def _held_bytes(state: State, response: LiveResponse, sizes: EntrySizes) -> int:
+    """What a response has copied, or will have once the words are known that it waits for."""
+    if response.context is not None:
+        return sum(map(_message_bytes, response.context))
+    if response.input is None:
+        return sizes.total(state.conversation.entries)
+    found = (state.conversation.find(each) if isinstance(each, str) else each for each in response.input)
+    return sum(_entry_bytes(entry) for entry in found if entry is not None)
 
 
 def _message_bytes(message: ChatMessage) -> int:
