@@ -4,7 +4,7 @@ import asyncio
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.engine.inputs import Resumed
-from agentvoicebox.gateway.call.mailbox import CAPACITY, MAX_BATCH, Mailbox
+from agentvoicebox.gateway.call.mailbox import BATCH_BYTES, CAPACITY, MAX_BATCH, Mailbox
 
 INPUT = Resumed("seed")
 
@@ -33,3 +33,14 @@ async def test_a_fact_is_added_to_a_full_mailbox() -> None:
     while not mailbox.is_empty:
         inputs += len(await mailbox.next_batch(None) or ())
     assert inputs == CAPACITY + 1
+
+
+async def test_long_events_come_a_few_at_a_time_and_in_their_order() -> None:
+    mailbox = Mailbox(ManualClock())
+    for number in range(6):
+        await mailbox.offer(Resumed(str(number)), client_event="conversation.item.create", size=BATCH_BYTES // 2)
+    batches = []
+    while not mailbox.is_empty:
+        batches.append([posted.given for posted in await mailbox.next_batch(None) or ()])
+    assert [len(batch) for batch in batches] == [3, 3]
+    assert [given for batch in batches for given in batch] == [Resumed(str(number)) for number in range(6)]

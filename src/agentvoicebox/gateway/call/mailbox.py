@@ -13,6 +13,9 @@ from agentvoicebox.ports.broker import JobResult
 
 CAPACITY = 256  # inputs; beyond it client and workers have to wait
 MAX_BATCH = 64  # inputs that are handled together: more would only delay the first of them
+BATCH_BYTES = (
+    64 * 1024
+)  # of client events in a batch, the last one not counted: 250 KiB of them hold the event loop for a millisecond
 
 
 class PostedInput(msgspec.Struct, frozen=True):
@@ -22,6 +25,7 @@ class PostedInput(msgspec.Struct, frozen=True):
         posted_s: monotonic time.
         record: the worker's record that it came from, or None.
         client_event: the type of the client's event that it came from; empty: none.
+        size: of that event, in bytes or characters.
         item_audio: 16 kHz samples of its items that came with audio, by id (`call/item_audio`).
     """
 
@@ -29,6 +33,7 @@ class PostedInput(msgspec.Struct, frozen=True):
     posted_s: float
     record: JobResult | None = None
     client_event: str = ""
+    size: int = 0
     item_audio: Mapping[int, Int16Array] = {}
 
 
@@ -61,6 +66,7 @@ class Mailbox:
         given: Input,
         *,
         client_event: str = "",
+        size: int = 0,
         record: JobResult | None = None,
         item_audio: Mapping[int, Int16Array] = {},
     ) -> None:
@@ -68,7 +74,7 @@ class Mailbox:
         posted_s = self._clock.monotonic_s()
         self.has_client_event = self.has_client_event or bool(client_event)
         await self._has_room.wait()
-        self._add(PostedInput(given, posted_s, record, client_event, item_audio))
+        self._add(PostedInput(given, posted_s, record, client_event, size, item_audio))
 
     def wake(self) -> None:
         """Let `next_batch` return, even without inputs."""
@@ -83,10 +89,19 @@ class Mailbox:
                     await self._has_some.wait()
             except TimeoutError:
                 return None
-        batch, self._inputs = self._inputs[:MAX_BATCH], self._inputs[MAX_BATCH:]
+        count = self._batch_length()
+        batch, self._inputs = self._inputs[:count], self._inputs[count:]
         if len(self._inputs) < CAPACITY:
             self._has_room.set()
         return batch
+
+    def _batch_length(self) -> int:
+        size = 0
+        for count, posted in enumerate(self._inputs[:MAX_BATCH], start=1):
+            size += posted.size
+            if size > BATCH_BYTES:
+                return count
+        return min(MAX_BATCH, len(self._inputs))
 
     def _add(self, posted: PostedInput) -> None:
         self._inputs.append(posted)

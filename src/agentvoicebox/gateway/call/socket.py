@@ -242,26 +242,27 @@ class Reader:
         taken = await without_audio(event, self._input_audio, self._audio_ids)
         await self._input_audio.drain()
         given = ClientEventReceived(taken.event, self._input_audio.position_samples, taken.described or UNSET)
-        await self._offer(given, kind, event.event_id, taken.samples)
+        await self._offer(given, kind, event.event_id, size, taken.samples)
 
     async def _reject(self, error: ClientError, size: int) -> None:
         await self._wait_for_turn(size, 1)  # reading what is refused took as long as reading anything
         await self._input_audio.drain()
         rejected = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
-        await self._offer(rejected, "invalid", error.event_id)
+        await self._offer(rejected, "invalid", error.event_id, size)
 
     async def _offer(
         self,
         given: Input,
         kind: str,
         event_id: str | None,
+        size: int,
         item_audio: Mapping[int, Int16Array] = {},
     ) -> None:
         try:
             await self._quota.take()
         except RateLimited as refusal:
             given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
-        await self._mailbox.offer(given, client_event=kind, item_audio=item_audio)
+        await self._mailbox.offer(given, client_event=kind, size=size, item_audio=item_audio)
 
     async def _wait_for_turn(self, size: int, events: int) -> None:
         """Keep to the client's rate. `size`: of its event, in characters or bytes; `events`: as how many it counts."""
