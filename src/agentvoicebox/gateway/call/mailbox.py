@@ -13,9 +13,8 @@ from agentvoicebox.ports.broker import JobResult
 
 CAPACITY = 256  # inputs; beyond it client and workers have to wait
 MAX_BATCH = 64  # inputs that are handled together: more would only delay the first of them
-BATCH_BYTES = (
-    64 * 1024
-)  # of client events in a batch, the last one not counted: 250 KiB of them hold the event loop for a millisecond
+# Bytes of client events in a batch, its last one not counted: a few of 250 KiB each hold the event loop for milliseconds.
+BATCH_BYTES = 64 * 1024
 
 
 class PostedInput(msgspec.Struct, frozen=True):
