@@ -205,7 +205,7 @@ def noise(talk: Talk, start: int = 96_000) -> None:
 
 def answered(*, plays_s: float, **options: Any) -> Talk:
     """A call in which an answer of two sentences, a second each, has been sent, and so much of it was played."""
-    talk = Talk(answers_noise=False, **options)
+    talk = Talk(**{"answers_noise": False, **options})
     talk.speech(0, 16_000, "Where is my parcel?", is_speculated=False)
     talk.model("It is at the depot. Have your identity card ready.")
     talk.voice(SECOND, SECOND)
@@ -247,6 +247,30 @@ def test_an_answer_that_was_cut_before_it_was_written_is_asked_for_again() -> No
     talk.speech(0, 16_000, "Where is my parcel?", is_speculated=False)
     noise(talk)
     assert read(talk) == ["Where is my parcel?"]
+
+
+@pytest.mark.parametrize("heard", ["Mmm.", "Mm-hmm.", "Uh-huh", "Hmm...", "Ah.", "Oh!", "Um, uh"])
+@pytest.mark.parametrize("answers_noise", [False, True])
+@pytest.mark.parametrize("is_speculated", [False, True])
+def test_an_answer_that_a_hum_cut_goes_on_although_the_recogniser_wrote_it_down(
+    heard: str, answers_noise: bool, is_speculated: bool
+) -> None:
+    talk = answered(plays_s=1.0, answers_noise=answers_noise)
+    talk.speech(96_000, 104_000, heard, is_speculated=is_speculated)
+    assert talk.open_job("speak").request.text == "Have your identity card ready."
+
+
+@pytest.mark.parametrize("heard", ["No.", "Ah, no!", "Mary", "Um, wait", "A1", "OK"])
+def test_a_word_that_cuts_an_answer_is_answered(heard: str) -> None:
+    talk = answered(plays_s=1.0)
+    talk.speech(96_000, 104_000, heard, is_speculated=False)
+    assert read(talk)[-1] == heard
+
+
+def test_a_hum_after_an_answer_may_be_an_answer_itself() -> None:
+    talk = answered(plays_s=5)
+    talk.speech(96_000, 104_000, "Mm-hmm.", is_speculated=False)
+    assert read(talk)[-1] == "Mm-hmm."
 
 
 def test_two_coughs_in_a_row_lose_no_answer() -> None:

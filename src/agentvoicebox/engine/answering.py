@@ -20,6 +20,7 @@ from agentvoicebox.engine.segment_queue import Segment
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.engine.tool_call import CallEvent, CallPhase, LiveToolCall
+from agentvoicebox.engine.vocal_sounds import is_vocal_sound
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import (
     AudioPart,
@@ -107,11 +108,18 @@ def _entries_to_read(state: State, response: LiveResponse) -> list[Entry]:
 
 
 def _is_wordless(state: State, response: LiveResponse) -> bool:
-    """Whether the turns that a response answers were coughs and hums: nothing to answer, unless the agent wants to."""
-    if response.turn_item_id is None or state.agent.answers_noise is not False:
+    """Whether the turns that a response answers were coughs and hums, and the agent has nothing to say to them.
+
+    Where they cut an answer, sounds that a recogniser writes down ("Mmm") are no words, and the answer goes on.
+    """
+    if response.turn_item_id is None or state.rules == rules.FIRST:
         return False
     turns = (state.conversation.find(item_id) for item_id in state.unanswered)
-    return not any(entry is not None and entry.transcript for entry in turns)
+    texts = [entry.transcript or "" for entry in turns if entry is not None]
+    cut = response.interruption
+    if cut is not None and (cut.is_unwritten or _unplayed(state, cut)):
+        return all(map(is_vocal_sound, texts))
+    return state.agent.answers_noise is False and not any(texts)
 
 
 def _go_on_after_noise(state: State, step: Step, response: LiveResponse) -> None:

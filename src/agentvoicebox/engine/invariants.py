@@ -14,6 +14,7 @@ from agentvoicebox.engine.playout import samples_ms
 from agentvoicebox.engine.segment_queue import AHEAD_MS, TOLERANCE_MS
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.engine.tool_calls import OUTCOME_UNKNOWN, is_json_object
+from agentvoicebox.engine.vocal_sounds import is_vocal_sound
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem, OutputAudio
 from agentvoicebox.wire.response import Response
@@ -213,7 +214,7 @@ class Invariants:
         response = state.responses.get(request.response_id)
         if response is None or not response.is_default or request.response_id in self._read:
             return
-        known = {entry.item.id for entry in state.conversation.entries if _has_words(entry)}
+        known = {entry.item.id for entry in state.conversation.entries if _text(entry)}
         if state.rules > rules.FIRST and response.turn_item_id and state.agent.answers_noise is False:
             before = set().union(*(ids for key, ids in self._read.items() if key in self._of_conversation))
             is_asked_again = response.interruption is not None and response.interruption.is_unwritten
@@ -381,9 +382,14 @@ class Invariants:
                 )
 
 
+def _text(entry: Entry) -> str:
+    """What a user said or typed with an entry."""
+    return user_text(entry) if isinstance(entry.item, MessageItem) and entry.item.role == "user" else ""
+
+
 def _has_words(entry: Entry) -> bool:
-    """Whether an entry is something that a user said or typed."""
-    return isinstance(entry.item, MessageItem) and entry.item.role == "user" and bool(user_text(entry))
+    """Whether a user said or typed a word with an entry."""
+    return not is_vocal_sound(_text(entry))
 
 
 def _is_cut(entry: Entry) -> bool:

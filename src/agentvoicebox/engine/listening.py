@@ -24,6 +24,7 @@ from agentvoicebox.engine.response import Interruption, LiveResponse, ResponsePh
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.engine.turn import Turn, TurnEvent, TurnPhase
+from agentvoicebox.engine.vocal_sounds import is_vocal_sound
 from agentvoicebox.errors import BufferTooSmall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import InputAudio, MessageItem
@@ -70,10 +71,12 @@ def interrupt(state: State, step: Step) -> None:
         state.interruption = Interruption(cut_ids) if cut_ids else None
         return
     if active.phase is ResponsePhase.WAITING:  # itself an answer to something that may have been a cough
-        state.interruption = active.interruption or Interruption(is_unwritten=active.turn_item_id is None)
+        asks_again = Interruption(is_unwritten=True) if active.turn_item_id is None else None
+        state.interruption = active.interruption or asks_again
     else:
         is_unwritten = active.phase is not ResponsePhase.SPEAKING or active.failure is not None
-        state.interruption = Interruption(cut_ids, active.unsent_text(), is_unwritten)
+        cut = Interruption(cut_ids, active.unsent_text(), is_unwritten)
+        state.interruption = None if cut == Interruption() else cut
     answering.end(state, step, active, "cancelled", "turn_detected")
 
 
@@ -126,20 +129,15 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
     )
     step.send(stopped)
     provisional = _provisional(state)
+    is_due = state.config.type == "realtime" and detection.create_response
+    if is_due and state.rules > rules.FIRST:
+        state.unanswered.append(turn.item_id)  # before the commit: a response that waits may read it at once
     _commit_turn(state, step, turn, end_sample, fact.speech_end_sample)
     step.emit(DropAudio(end_sample))
     if provisional is not None:
         answering.release(state, step, provisional)
-    elif state.config.type == "realtime" and detection.create_response:
-        answer_turn(state, step, turn.item_id)
-
-
-def answer_turn(state: State, step: Step, item_id: str) -> None:
-    """Answer a turn: now, or after the running response. One that still waits for words will read this turn's as well."""
-    if state.rules > rules.FIRST:
-        state.unanswered.append(item_id)
-    if state.active is None:
-        answering.start(state, step, state.config, turn_item_id=item_id)
+    elif is_due and state.active is None:  # else after it; one that still waits for words reads this turn's as well
+        answering.start(state, step, state.config, turn_item_id=turn.item_id)
 
 
 # -- commits ---------------------------------------------------------------------------------------------------------
@@ -377,6 +375,7 @@ def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
         or not detection.create_response
         or state.active is not None
         or state.conversation.awaits_transcript()
+        or (state.interruption is not None and state.rules > rules.FIRST and is_vocal_sound(text))
     ):
         return
     item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
