@@ -88,7 +88,7 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
     is_wordless = _is_wordless(state, response)
     if response.is_default and response.input is None and not response.is_provisional:
         if failure is None:
-            state.unanswered = []
+            _note_read(state)
         else:
             response.given_up = tuple(state.unanswered)
     if failure is not None:  # without the text a model would answer the previous line again
@@ -97,6 +97,13 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
         _go_on_after_noise(state, step, response)
     else:
         _generate(state, step, response)
+
+
+def _note_read(state: State) -> None:
+    """A response of the conversation has read all that is in it."""
+    state.unanswered = []
+    for entry in state.conversation.entries:
+        entry.is_read = True
 
 
 def _entries_to_read(state: State, response: LiveResponse) -> list[Entry]:
@@ -291,7 +298,8 @@ def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
 def release(state: State, step: Step, response: LiveResponse) -> None:
     """The turn is over: emit the withheld effects in their order, and go on as a certain response."""
     held, response.held, response.question_item_id = response.held or [], None, None
-    state.unanswered, state.interruption = [], None
+    state.interruption = None
+    _note_read(state)
     for entry in state.conversation.entries:
         if entry.response_id == response.id:
             entry.is_provisional = False

@@ -42,6 +42,7 @@ class Entry(msgspec.Struct):
         played_ms: how much of it was played, if playback was cut short; None: all of it.
         is_truncated: the client stated how much was played.
         audio_ms: length of the audio that came with an item; None: the audio is the caller's microphone.
+        is_read: a response of the conversation has read it.
         is_unseen: its pictures are no longer part of the prompt.
         is_left_out: no longer part of the prompt, which would be too long.
     """
@@ -61,6 +62,7 @@ class Entry(msgspec.Struct):
     audio_ms: int | None = None
     is_left_out: bool = False
     is_unseen: bool = False
+    is_read: bool = False
 
     @property
     def awaits_transcript(self) -> bool:
@@ -135,8 +137,8 @@ class Conversation(msgspec.Struct):
         return chat_messages([entry for entry in self.entries if not entry.is_left_out])
 
     def leave_out(self, count: int) -> None:
-        """The first `count` messages no longer fit into the prompt: later prompts begin after them."""
-        kept = [entry for entry in self.entries if not entry.is_left_out]
+        """The first `count` messages that were read no longer fit into the prompt: later prompts begin after them."""
+        kept = [entry for entry in self.entries if entry.is_read and not entry.is_left_out]
         for _, entries in grouped(kept)[:count]:
             for entry in entries:
                 entry.is_left_out = True
