@@ -35,6 +35,7 @@ Callers
     florist             the call that every stock client makes
     client_program      stock clients in Node, and in a Python environment of their own
     heard               what a stock client heard
+    hum                 a voice without a word
     microphone          a stock client's microphone
     tick_caller         a caller whose clock is audio
     call_checks         what a caller received: duplicates, missing ends, missing items

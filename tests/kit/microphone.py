@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import bytes_of
+from agentvoicebox.audio.pcm import Int16Array, bytes_of
 from agentvoicebox.client.line import SpokenLine
 
 FRAME_MS = 20
@@ -29,7 +29,11 @@ class Microphone:
 
     def speak(self, line: SpokenLine) -> None:
         """Say a line, after what is still to be said."""
-        self._to_say = np.concatenate([self._to_say, line.pcm])
+        self.sound(line.pcm)
+
+    def sound(self, pcm: Int16Array) -> None:
+        """Make a sound, 24 kHz, after what is still to be said."""
+        self._to_say = np.concatenate([self._to_say, pcm])
 
     async def __aenter__(self) -> Self:
         self._streaming = asyncio.create_task(self._stream())

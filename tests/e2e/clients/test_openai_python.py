@@ -14,6 +14,7 @@ from openai.types.websocket_reconnection import ReconnectingEvent, ReconnectingO
 from tests.e2e.clients.conftest import FlowerShop
 from tests.kit import florist
 from tests.kit.heard import Heard
+from tests.kit.hum import hum
 from tests.kit.microphone import Microphone
 from tests.kit.tcp_line import TcpLine
 from websockets.exceptions import ConnectionClosed
@@ -105,6 +106,24 @@ async def test_an_interrupted_answer_is_cut_where_the_client_says_it_was_heard(s
     assert (story.response.status, story.response.status_details.reason) == ("cancelled", "turn_detected")
     assert reply == florist.NAME_REPLY
     florist.check_cut_story(shop.model.prompts[-1], played_ms=played_ms)
+
+
+@pytest.mark.requirement("C8")
+async def test_an_answer_that_a_hum_cuts_goes_on_where_it_was_heard(shop: FlowerShop, say: Say) -> None:
+    async with calling(client_at(shop.server.url)) as call:
+        call.microphone.speak(say(florist.NAME_LINE))
+        first = await call.until("response.output_audio.delta")
+        await asyncio.sleep(1.2)  # the loudspeaker plays
+        call.microphone.sound(hum())
+        await call.until("input_audio_buffer.speech_started", 2)
+        await call.until("response.done", 2)
+        _, rest = [event.transcript for event in call.of("response.output_audio_transcript.done")]
+        await call.connection.conversation.item.retrieve(item_id=first.item_id)
+        retrieved = await call.until("conversation.item.retrieved")
+    assert 0 < len(rest) < len(florist.NAME_REPLY)
+    assert florist.NAME_REPLY.endswith(rest)
+    assert retrieved.item.content[0].transcript
+    assert len(shop.model.prompts) == 1, "the model is not asked about a hum"
 
 
 async def test_over_tls_the_same_call_works(shop: FlowerShop, say: Say) -> None:
