@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 from tests.kit.chat_server import ChatServer, chat_server, spoken
 from tests.kit.conversation import Talk
@@ -76,24 +75,27 @@ def words_of(output: tuple[Any, ...]) -> str:
 
 @pytest.mark.parametrize("modality", ["text", "audio"])
 @pytest.mark.parametrize("owner", ["client", "server", "neither"])
-@pytest.mark.parametrize("row", [*ROWS, *NOTHING_SAID], ids=lambda row: row.name)
-async def test_after_any_answer_the_response_ends_with_words_or_a_call(
-    row: OddStream, owner: str, modality: str
-) -> None:
-    talk = talk_with(owner, modality)
+async def test_after_any_answer_the_response_ends_with_words_or_a_call(owner: str, modality: str) -> None:
     async with chat_server() as server:
-        server.scripts = [row.script(), *([spoken("It is seven degrees.")] * MOST_ANSWERS)]
-        done = await play(talk, server)
-        assert len(server.asked) <= MOST_ANSWERS
+        for row in (*ROWS, *NOTHING_SAID):
+            server.asked.clear()
+            server.scripts = [row.script(), *([spoken("It is seven degrees.")] * MOST_ANSWERS)]
+            done = await play(talk_with(owner, modality), server)
+            assert len(server.asked) <= MOST_ANSWERS, row.name
+            check_response(done, row, owner, modality)
+
+
+def check_response(done: Any, row: OddStream, owner: str, modality: str) -> None:
+    """A response after an odd answer."""
     calls = [item for item in done.output if isinstance(item, FunctionCallItem)]
+    assert owner == "client" or not calls, (row.name, "only what the client offered is shown to it")
     for call in calls:
-        assert owner == "client", "only what the client offered is shown to it"
-        assert call.status == "incomplete" or is_json_object(call.arguments)
+        assert call.status == "incomplete" or is_json_object(call.arguments), (row.name, call)
     said = words_of(done.output)
-    assert not any(tag in said for tag in ("<think", "</think", "<tool_call", "[TOOL_CALLS]", "<function="))
+    assert not any(tag in said for tag in ("<think", "</think", "<tool_call", "[TOOL_CALLS]", "<function=")), row.name
     is_owed = any(call.status == "completed" for call in calls)
-    assert is_owed or any(character.isalnum() for character in said) or (modality == "text" and said)
-    assert msgspec.json.encode(done)
+    has_words = any(character.isalnum() for character in said) or (modality == "text" and bool(said))
+    assert is_owed or has_words, (row.name, done)
 
 
 @pytest.mark.parametrize(
