@@ -39,10 +39,12 @@ class TcpLine(LocalProxy):
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for each in ends:
+                each.close()  # at once: the rest may be cancelled
+            self._writers -= ends
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            self._writers -= ends
             await asyncio.gather(*map(_close, ends))
 
 
