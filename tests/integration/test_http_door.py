@@ -218,6 +218,20 @@ async def test_a_message_in_as_many_fragments_as_allowed_is_read(guarded: Gatewa
         await reader.readuntil(b'"session.updated"')
 
 
+async def test_requests_of_strangers_beyond_the_rate_wait_and_are_all_answered(redis_broker: RedisBroker) -> None:
+    keyed = AdmissionConfig((KEY,))
+    async with gateway(redis_broker, admission=keyed, pace=ReadingPace(requests_per_s=50.0)) as served:
+
+        async def refused() -> int:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as http:
+                return (await http.get("/v1/models", headers={"Authorization": "Bearer wrong"})).status_code
+
+        began_s = time.monotonic()
+        statuses = await asyncio.gather(*(refused() for _ in range(75)))
+        assert set(statuses) <= {401, 429}
+        assert time.monotonic() - began_s > 0.9  # 25 at once, then 50 a second
+
+
 async def test_frames_beyond_the_rate_wait_and_are_all_read(redis_broker: RedisBroker) -> None:
     async with (
         gateway(redis_broker, pace=ReadingPace(frames_per_s=400.0)) as served,

@@ -46,7 +46,7 @@ class ServerConfig(uvicorn.Config):
     ) -> None:
         """`drain_s`: whole seconds that running requests get at the end. `turns`: by default without a limit."""
         self.table = table
-        self.turns = turns or TurnQueue(0)
+        self.turns = TurnQueue(0) if turns is None else turns  # an empty queue is false
         self.frames_per_s = frames_per_s
         self.tls = tls
         super().__init__(

@@ -44,7 +44,9 @@ async def serving(
     Raises:
         InfrastructureError: the address can't be listened on.
     """
-    config = ServerConfig(app, connections or ConnectionTable(), drain_s=int(drain_s), has_websockets=False)
+    config = ServerConfig(
+        app, ConnectionTable() if connections is None else connections, drain_s=int(drain_s), has_websockets=False
+    )
     listener = listening_socket(host, port, setting=setting)
     server = HttpServer(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name=f"http server {setting}")
