@@ -1,6 +1,6 @@
 """Turns of clients that were not admitted: decides who of them is served next, and how much of the event loop all of them get.
 
-A request without a key costs the loop half a millisecond, whatever the answer, so a flood of them would slow the calls down. They
+A request without a key costs the loop a millisecond, whatever the answer, so a flood of them would slow the calls down. They
 share a rate. Of those that wait, the source that had the fewest turns lately is next: a caller is not kept out by a few sources
 that send hundreds.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from agentvoicebox.resilience.token_bucket import TokenBucket
 
-TURNS_PER_S = 100.0
+TURNS_PER_S = 50.0
 BURST_S = 0.5
 REMEMBERED = 4_096  # sources; then all of them start anew
 

@@ -45,7 +45,7 @@ class AccessSettings(BaseModel):
     limit_all_tokens: int = Field(default=0, ge=0)
     limit_connections: int = Field(default=4_096, ge=16)
     limit_connections_per_source: int = Field(default=256, ge=0)
-    limit_unadmitted_requests: int = Field(default=100, ge=0)  # half a millisecond each
+    limit_unadmitted_requests: int = Field(default=50, ge=0)  # a millisecond or more each
     limit_call_frames: int = Field(default=400, ge=0)  # 20 ms of audio a frame are 50
     limit_call_events: int = Field(default=100, ge=0)
     limit_wrong_credentials: int = Field(default=30, ge=0, le=1_000_000)
