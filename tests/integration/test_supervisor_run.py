@@ -224,6 +224,8 @@ async def test_a_signal_while_the_program_is_loaded_ends_it_without_a_trace(whic
         env={**os.environ, "PYTHONPATH": "src:."},
         stdout=PIPE,
         stderr=STDOUT,
+        # A shell that runs the tests in the background ignores SIGINT, and so would the program.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE_S):
