@@ -373,7 +373,7 @@ async def test_an_item_whose_audio_went_with_its_gateway_is_given_up_openly(
     async with calling(served.url(STARTS)) as client:
         transcription = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
         await client.use(output_modalities=["text"], audio=transcription)
-        monkeypatch.setattr(session_jobs, "entries", lambda samples: [])  # the gateway dies before it sends them
+        monkeypatch.setattr(session_jobs, "whole_utterance", lambda pcm: [])  # the gateway dies before it sends them
         part = {"type": "input_audio", "audio": base64.b64encode(tone(300)).decode()}
         await client.send("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
         await client.until("conversation.item.done")

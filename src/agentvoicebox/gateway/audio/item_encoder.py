@@ -5,10 +5,10 @@ import base64
 import msgspec
 import numpy as np
 
-from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
-from agentvoicebox.audio.pcm import Int16Array, bytes_of
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import Resampler
+from agentvoicebox.gateway.audio.output_audio_encoder import encoded_as
 from agentvoicebox.wire.audio_config import AudioFormat
 from agentvoicebox.wire.items import InputAudio, MessageItem
 from agentvoicebox.wire.server_events import ConversationItemRetrieved
@@ -32,10 +32,4 @@ def encoded(samples: Int16Array, audio_format: AudioFormat) -> bytes:
     """16 kHz samples, shape (n,), as bytes of a wire format."""
     resampler = Resampler(INPUT_RATE_HZ, audio_format.rate_hz)
     resampled = np.concatenate([resampler.feed(samples), resampler.flush()])
-    match audio_format.type:
-        case "audio/pcm":
-            return bytes_of(resampled)
-        case "audio/pcmu":
-            return encode_ulaw(resampled)
-        case "audio/pcma":
-            return encode_alaw(resampled)
+    return encoded_as(resampled, audio_format)

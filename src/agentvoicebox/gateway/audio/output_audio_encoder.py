@@ -30,7 +30,7 @@ class OutputAudioEncoder:
             _, stream = self._streams.setdefault(
                 effect.response_id, (effect.format, Resampler(OUTPUT_RATE_HZ, rate_hz))
             )
-            data = _encoded(stream.feed(samples_of(pcm)), effect.format)
+            data = encoded_as(stream.feed(samples_of(pcm)), effect.format)
         frame_bytes = rate_hz * effect.format.sample_bytes * FRAME_MS // 1000
         return [
             ResponseOutputAudioDelta(
@@ -49,7 +49,7 @@ class OutputAudioEncoder:
         format, stream = self._streams.pop(done.response_id, (None, None))
         if format is None or stream is None:
             return None
-        data = _encoded(stream.flush(), format)
+        data = encoded_as(stream.flush(), format)
         if not data:
             return None
         return ResponseOutputAudioDelta(
@@ -62,7 +62,8 @@ class OutputAudioEncoder:
         )
 
 
-def _encoded(samples: Int16Array, format: AudioFormat) -> bytes:
+def encoded_as(samples: Int16Array, format: AudioFormat) -> bytes:
+    """Samples at the format's rate, shape (n,), as bytes of a wire format."""
     if format.type == "audio/pcm":
         return bytes_of(samples)
     return encode_ulaw(samples) if format.type == "audio/pcmu" else encode_alaw(samples)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentvoicebox.audio.pcm import bytes_of
-from agentvoicebox.audio.rates import INPUT_RATE_HZ
+from agentvoicebox.audio.rates import INPUT_RATE_HZ, PCM_BYTES
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.ports.broker import AudioEntry
 
@@ -19,6 +19,14 @@ MAX_ENTRY_SAMPLES = INPUT_RATE_HZ
 
 Deliver = Callable[[str, AudioEntry], None]
 """Takes (job id, entry); must not block."""
+
+
+def whole_utterance(pcm: bytes) -> list[AudioEntry]:
+    """The entries of an utterance that is there at once, int16 mono 16 kHz from sample 0 on, and the mark of its end."""
+    size = MAX_ENTRY_SAMPLES * PCM_BYTES
+    audio = [AudioEntry("audio", at // PCM_BYTES, pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    length = len(pcm) // PCM_BYTES
+    return [*audio, AudioEntry("end", length, end_sample=length)]
 
 
 @dataclass(slots=True)

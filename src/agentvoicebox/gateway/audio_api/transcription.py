@@ -3,17 +3,16 @@
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from agentvoicebox.audio.rates import INPUT_RATE_HZ, PCM_BYTES
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.inputs import Transcribed
 from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.gateway.audio.recording_messages import SpeechPiece
+from agentvoicebox.gateway.audio.utterance_delivery import whole_utterance
 from agentvoicebox.gateway.audio_api.request_jobs import RequestJobs
-from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.wire.transcript import TranscriptSegment
 from agentvoicebox.wire.transcription_request import TranscriptionRequest
 
 JOBS_AHEAD = 2
-ENTRY_BYTES = INPUT_RATE_HZ * PCM_BYTES  # a second of audio
 WITHIN_S = 2.0  # callers' utterances that are due sooner come first
 
 
@@ -31,7 +30,7 @@ async def transcribe(
             if piece is None:
                 has_more = False
             else:
-                open_pieces[await jobs.submit(_job_of(piece, request), _entries_of(piece))] = piece
+                open_pieces[await jobs.submit(_job_of(piece, request), whole_utterance(piece.pcm))] = piece
         if not open_pieces:
             return
         record, given = await jobs.next_result()
@@ -49,10 +48,3 @@ async def transcribe(
 
 def _job_of(piece: SpeechPiece, request: TranscriptionRequest) -> Transcribe:
     return Transcribe(f"piece_{piece.start_sample}", 0, request.language, request.prompt, within_s=WITHIN_S)
-
-
-def _entries_of(piece: SpeechPiece) -> list[AudioEntry]:
-    """The audio in entries of a second, and the mark of its end."""
-    starts = range(0, len(piece.pcm), ENTRY_BYTES)
-    entries = [AudioEntry("audio", at // PCM_BYTES, piece.pcm[at : at + ENTRY_BYTES]) for at in starts]
-    return [*entries, AudioEntry("end", len(piece.pcm) // PCM_BYTES)]

@@ -8,16 +8,12 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import UNSET
 
-from agentvoicebox.audio.pcm import Int16Array, bytes_of
-from agentvoicebox.audio.rates import INPUT_RATE_HZ
+from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.engine.inputs import ItemAudio
 from agentvoicebox.gateway.audio.ingest import Ingest
-from agentvoicebox.ports.broker import AudioEntry
 from agentvoicebox.wire.bodies import decode_audio
 from agentvoicebox.wire.client_events import ClientEvent, ConversationItemCreate, ResponseCreate
 from agentvoicebox.wire.items import InputAudio, Item, ItemReference, MessageItem
-
-ENTRY_SAMPLES = INPUT_RATE_HZ  # a second; as the longest entry of the microphone
 
 
 class EventAudio(msgspec.Struct, frozen=True):
@@ -58,13 +54,6 @@ async def without_audio(event: ClientEvent, input_audio: Ingest, ids: Iterator[i
             samples[audio_id] = await input_audio.decode(audio)
             described.append(ItemAudio(index, audio_id, len(samples[audio_id])))
     return EventAudio(_bare(event), tuple(described), samples)
-
-
-def entries(samples: Int16Array) -> list[AudioEntry]:
-    """The whole utterance of a recogniser's job: its audio from sample 0 on, then its end mark."""
-    starts = range(0, len(samples), ENTRY_SAMPLES)
-    audio = [AudioEntry("audio", start, bytes_of(samples[start : start + ENTRY_SAMPLES])) for start in starts]
-    return [*audio, AudioEntry("end", len(samples), end_sample=len(samples))]
 
 
 def _audio_of(item: Item | ItemReference) -> bytes:

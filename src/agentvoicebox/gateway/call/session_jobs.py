@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.pcm import Int16Array, bytes_of
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist, SendAudio
 from agentvoicebox.engine.inputs import JobFailed
@@ -15,7 +15,7 @@ from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.admission.service_health import MODE_OF
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
 from agentvoicebox.gateway.audio.ingest import Ingest
-from agentvoicebox.gateway.call.item_audio import entries
+from agentvoicebox.gateway.audio.utterance_delivery import whole_utterance
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.call.outbox import Outbox
@@ -119,7 +119,7 @@ class SessionJobs:
             return
         self.open(job_id, request)
         if job_id in self._open_jobs:
-            for entry in entries(samples):
+            for entry in whole_utterance(bytes_of(samples)):
                 self._outbox.put_audio(job_id, entry)
             self._open_jobs.utterance_ended(job_id, self._clock.monotonic_s())
 
