@@ -47,7 +47,7 @@ def serve(
 
     Another language model, from any OpenAI-compatible server:
 
-      AVB_LLM_BASE_URL=http://127.0.0.1:11434/v1 AVB_LLM_MODEL=qwen3 agentvoicebox serve
+      AVB_LLM=ollama/qwen3 agentvoicebox serve
 
     Over TLS, with a certificate of your own (`agentvoicebox tls` makes one):
 

@@ -316,7 +316,8 @@ class Invariants:
             is_noise = engine.state.agent.answers_noise is False and not unread
             self._require(Invariant.A_COMPLETED_RESPONSE_SAYS_SOMETHING, is_noise, response.id)
         reason = None if response.status_details is None else response.status_details.reason
-        if is_default and (response.status == "failed" or reason == "client_cancelled"):
+        is_withdrawn = reason == "client_cancelled" and response.id not in self._read  # before it could read
+        if is_default and (response.status == "failed" or is_withdrawn):
             self._owed.clear()
 
     def _check_content(self, event: Content) -> None:
