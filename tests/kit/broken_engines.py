@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from agentvoicebox.engine import answering, listening, requests, segment_queue, tool_calls
+from agentvoicebox.engine import answering, listening, reading, requests, segment_queue, tool_calls
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.conversation import Conversation
@@ -290,7 +290,7 @@ FAULTS = (
         answering, "answer_waiting_turn", _forgets_who_waits, TURN_DURING_AN_ANSWER, mode=1),
     Fault(
         "answers a cough", Invariant.NOTHING_IS_ANSWERED_THAT_WAS_NOT_SAID,
-        answering, "_is_wordless", lambda *_: False, COUGH, mode=len(MODES)),
+        reading, "is_wordless", lambda *_: False, COUGH, mode=len(MODES)),
     Fault(
         "takes half a call for whole", Invariant.A_COMPLETED_CALL_HAS_A_JSON_OBJECT,
         tool_calls, "is_json_object", lambda _: True, [(CREATE, 0, 0), (ODD_CALL, 1, 1)]),

@@ -9,18 +9,17 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
-from agentvoicebox.engine import rules, synthesis, tool_calls
-from agentvoicebox.engine.conversation import Conversation, Entry, assistant_text, chat_messages
+from agentvoicebox.engine import reading, rules, synthesis, tool_calls
+from agentvoicebox.engine.conversation import Conversation, Entry, chat_messages
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist
 from agentvoicebox.engine.inputs import Generated
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall
 from agentvoicebox.engine.outputs import add_output, emit, finish_output, part_ids, send, update_entry
-from agentvoicebox.engine.response import Interruption, LiveResponse, Message, ResponseEvent, ResponsePhase
+from agentvoicebox.engine.response import LiveResponse, Message, ResponseEvent, ResponsePhase
 from agentvoicebox.engine.segment_queue import Segment
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.engine.tool_call import CallEvent, CallPhase, LiveToolCall
-from agentvoicebox.engine.vocal_sounds import is_vocal_sound
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import (
     AudioPart,
@@ -77,7 +76,7 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
     """Start the first generation, unless the response waits for a transcript that is not known yet."""
     if response.phase is not ResponsePhase.WAITING:
         return
-    entries = _entries_to_read(state, response)
+    entries = reading.entries_to_read(state, response)
     waits = state.rules > rules.FIRST or (response.is_default and response.input is None)
     if waits and any(entry.awaits_transcript for entry in entries):
         return
@@ -85,10 +84,10 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
     response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
     visible = [entry for entry in entries if not entry.is_hidden]
     failure = visible[-1].failure if waits and visible else None
-    is_wordless = _is_wordless(state, response)
+    is_wordless = reading.is_wordless(state, response)
     if response.is_default and response.input is None and not response.is_provisional:
         if failure is None:
-            _note_read(state)
+            reading.note_read(state)
         else:
             response.given_up = tuple(state.unanswered)
     if failure is not None:  # without the text a model would answer the previous line again
@@ -99,58 +98,16 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
         _generate(state, step, response)
 
 
-def _note_read(state: State) -> None:
-    """A response of the conversation has read all that is in it."""
-    state.unanswered = []
-    for entry in state.conversation.entries:
-        entry.is_read = True
-
-
-def _entries_to_read(state: State, response: LiveResponse) -> list[Entry]:
-    """The items that a response reads: its own input, or the conversation without what no longer fits."""
-    if response.input is None:
-        return [entry for entry in state.conversation.entries if not entry.is_left_out]
-    found = (state.conversation.find(each) if isinstance(each, str) else each for each in response.input)
-    return [entry for entry in found if entry is not None]
-
-
-def _is_wordless(state: State, response: LiveResponse) -> bool:
-    """Whether the turns that a response answers were coughs and hums, and the agent has nothing to say to them.
-
-    Where they cut an answer, sounds that a recogniser writes down ("Mmm") are no words, and the answer goes on.
-    """
-    if response.turn_item_id is None or state.rules == rules.FIRST:
-        return False
-    turns = (state.conversation.find(item_id) for item_id in state.unanswered)
-    texts = [entry.transcript or "" for entry in turns if entry is not None]
-    cut = response.interruption
-    if cut is not None and (cut.is_unwritten or _unplayed(state, cut)):
-        return all(map(is_vocal_sound, texts))
-    return state.agent.answers_noise is False and not any(texts)
-
-
 def _go_on_after_noise(state: State, step: Step, response: LiveResponse) -> None:
     """Nothing was said. An answer that was cut goes on where the caller stopped hearing it; else there is none."""
     cut = response.interruption
-    rest = "" if cut is None else _unplayed(state, cut)
+    rest = "" if cut is None else reading.unplayed(state, cut)
     if cut is not None and cut.is_unwritten:
         _generate(state, step, response)
         return
     if rest:
         add_text(state, step, response, rest)
     _finish_text(state, step, response)
-
-
-def _unplayed(state: State, cut: Interruption) -> str:
-    """The words of a cut answer that the caller did not hear."""
-    words = []
-    for item_id in cut.item_ids:
-        entry = state.conversation.find(item_id)
-        if entry is not None and entry.segment_spans:
-            whole = " ".join(span.text for span in entry.segment_spans)
-            played = len(assistant_text(entry))
-            words.append(whole[played:].strip())
-    return " ".join(text for text in (*words, cut.unsent) if text)
 
 
 def _generate(state: State, step: Step, response: LiveResponse) -> None:
@@ -299,7 +256,7 @@ def release(state: State, step: Step, response: LiveResponse) -> None:
     """The turn is over: emit the withheld effects in their order, and go on as a certain response."""
     held, response.held, response.question_item_id = response.held or [], None, None
     state.interruption = None
-    _note_read(state)
+    reading.note_read(state)
     for entry in state.conversation.entries:
         if entry.response_id == response.id:
             entry.is_provisional = False
