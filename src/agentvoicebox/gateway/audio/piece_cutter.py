@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from agentvoicebox.audio.pcm import Int16Array
+from agentvoicebox.audio.pcm import Int16Array, bytes_of
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.gateway.audio.recording_messages import SpeechPiece
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
@@ -64,7 +64,7 @@ class PieceCutter:
 
     def _piece(self, start_sample: int, end_sample: int, tail: int) -> SpeechPiece:
         samples = self._held[: end_sample + tail - self._held_from]
-        return SpeechPiece(start_sample, end_sample, samples.astype("<i2").tobytes())
+        return SpeechPiece(start_sample, end_sample, bytes_of(samples))
 
     def _drop_until(self, sample: int) -> None:
         if sample > self._held_from:

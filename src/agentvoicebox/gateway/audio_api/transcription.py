@@ -1,6 +1,5 @@
 """Pieces of a recording → their words, in order, each as soon as it and those before it are known."""
 
-from collections import deque
 from collections.abc import AsyncGenerator
 
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
@@ -22,7 +21,6 @@ async def transcribe(
     """The words of each piece that has any, in order. Raises as `RequestJobs`, and what `pieces` raises."""
     open_pieces: dict[str, SpeechPiece] = {}  # by job, in order
     texts: dict[str, str] = {}
-    ready: deque[TranscriptSegment] = deque()
     has_more = True
     while has_more or open_pieces:
         while has_more and len(open_pieces) < JOBS_AHEAD:
@@ -39,11 +37,7 @@ async def transcribe(
         while open_pieces and (first := next(iter(open_pieces))) in texts:
             piece, text = open_pieces.pop(first), texts.pop(first).strip()
             if text:
-                ready.append(
-                    TranscriptSegment(piece.start_sample / INPUT_RATE_HZ, piece.end_sample / INPUT_RATE_HZ, text)
-                )
-        while ready:
-            yield ready.popleft()
+                yield TranscriptSegment(piece.start_sample / INPUT_RATE_HZ, piece.end_sample / INPUT_RATE_HZ, text)
 
 
 def _job_of(piece: SpeechPiece, request: TranscriptionRequest) -> Transcribe:
