@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,12 +18,16 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 from rich.table import Table
-from tests.kit.store import ValkeyCluster
 
-from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
-from agentvoicebox.supervisor.embedded.data_folder import DataFolder
-from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.kit.store import ValkeyCluster  # noqa: E402
+
+from agentvoicebox.broker.redis_streams import RedisBroker  # noqa: E402
+from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit  # noqa: E402
+from agentvoicebox.supervisor.embedded.data_folder import DataFolder  # noqa: E402
+from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey  # noqa: E402
 
 WARM_UP = 50
 

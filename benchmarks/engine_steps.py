@@ -8,6 +8,7 @@ inputs. The conversation starts afresh every ten turns, about a long call. Print
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +16,21 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from tests.kit.kits import AGENTS
 
-from agentvoicebox.engine import inputs as i
-from agentvoicebox.engine.effects import Effect, OpenJob
-from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe
-from agentvoicebox.engine.session import Engine
-from agentvoicebox.gateway.call.session_log_writer import SNAPSHOT_EVERY
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.kit.kits import AGENTS  # noqa: E402
+
+from agentvoicebox.engine import inputs as i  # noqa: E402
+from agentvoicebox.engine.effects import Effect, OpenJob  # noqa: E402
+from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe  # noqa: E402
+from agentvoicebox.engine.session import Engine  # noqa: E402
+from agentvoicebox.gateway.call.session_log_writer import SNAPSHOT_EVERY  # noqa: E402
 
 TURNS_A_CALL = 10
 CHUNKS = 30  # of 100 ms: a three-second answer
-WORDS = "Your parcel is on its way and will be with you on Tuesday, the twenty-fourth of November."
+WORDS = "Your parcel is on its way and will be with you on Tuesday, November twenty-fourth."
 ARGUMENTS = '{"tracking_id": "PKG004"}'
 
 

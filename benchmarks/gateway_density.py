@@ -12,7 +12,10 @@ own moment. The detector hears it, the turn ends, the answer comes as 100 ms chu
   the machine, and 1 / cost is how many calls fill a core. (A gateway that is starved of its core takes audio in larger gulps,
   which makes it look a little cheaper: `behind_s` says how far it was behind at the end.)
 
-It stops at the first number of calls whose frames are later than 20 ms (p99). `carried` is the last number that was carried.
+It stops at the first number of calls whose frames are later than 20 ms (p99), or of which the gateway refused some. `carried` is
+the last number that was carried, `first_late` the first whose frames were late although all its calls were admitted (null: the
+gateway refused calls before), and `refused` of a row how many of its calls were refused, by the gateway's own measure of its
+lateness.
 """
 
 import argparse
@@ -57,9 +60,11 @@ from agentvoicebox.audio.resample import resample  # noqa: E402
 from agentvoicebox.client.caller_voice import speak_lines  # noqa: E402
 from agentvoicebox.gateway.audio import ingest  # noqa: E402
 from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
+from agentvoicebox.providers.processor import this_processor  # noqa: E402
 from agentvoicebox.settings import Settings  # noqa: E402
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder  # noqa: E402
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey  # noqa: E402
+from agentvoicebox.telemetry.process_report import ProcessReport  # noqa: E402
 
 FRAME_S = 0.02
 PERIOD_S = 10.0  # a caller's turn and its answer
@@ -68,9 +73,14 @@ ANSWER_CHUNKS = 30
 HELD_CHUNKS = 6  # of an answer, at most, lie ready when the turn's end is decided: they are no measure of the way
 WARM_S = 4.0
 DIALS_AT_ONCE = 8
+WAVE_S = 0.5  # between two waves: as long as between two checks of the gateway's health
 LINE = "Hi, can you tell me where my parcel is? The number is P K G zero zero four."
 ROOM_RMS = 30  # of 32,768: a quiet room; no line carries plain zeros for long
 DELTA = b'"delta":"'
+
+
+class Refused(Exception):
+    """The gateway wants no further call."""
 
 
 class Caller:
@@ -138,7 +148,9 @@ class Caller:
         elif payload.startswith(b'{"type":"session.created"'):
             self._created.set_result(json.loads(payload)["session"]["id"])
         elif payload.startswith(b'{"type":"error"'):
-            raise RuntimeError(payload.decode())
+            if self._created.done():
+                raise RuntimeError(payload.decode())
+            self._created.set_exception(Refused(payload.decode()))
 
 
 def frames_of(speech: Int16Array, format: str) -> list[bytes]:
@@ -161,8 +173,8 @@ def note_frames() -> "dict[str, array[float]]":
     taken: dict[str, array[float]] = defaultdict(lambda: array("d"))
     feed = ingest.Ingest.feed
 
-    async def feed_and_note(self: ingest.Ingest, audio: bytes) -> None:
-        await feed(self, audio)
+    async def feed_and_note(self: ingest.Ingest, audio: bytes, waiting_since_s: float | None = None) -> None:
+        await feed(self, audio, waiting_since_s)
         taken[structlog.contextvars.get_contextvars()["session_id"]].append(time.monotonic())
 
     ingest.Ingest.feed = feed_and_note  # type: ignore[method-assign]
@@ -174,7 +186,7 @@ async def gateway(url: str, port: int, notes: Path, stop: asyncio.Event) -> None
     os.sched_setaffinity(0, {0})
     taken = note_frames()
     settings = Settings.load(redis_url=url, port=port, max_calls=2_000, data_dir=str(notes.parent))
-    await serve_gateway(settings, tell_ready, stop)
+    await serve_gateway(settings, tell_ready, stop, ProcessReport())
     with notes.open("w") as file:
         json.dump({session: list(times) for session, times in taken.items()}, file)
 
@@ -195,10 +207,21 @@ async def measure(
         callers = [
             Caller(frames, chance.randrange(len(frames)), is_stamped=format == "audio/pcm") for _ in range(calls)
         ]
+        # Each call streams from its beginning, so that the gateway notices what it carries before all are there.
+        admitted: list[Caller] = []
         for at in range(0, calls, DIALS_AT_ONCE):
-            await asyncio.gather(*(each.dial(port, session) for each in callers[at : at + DIALS_AT_ONCE]))
-        for each in callers:
-            asyncio.get_running_loop().call_later(chance.random() * FRAME_S * 50, each.start)
+            wave = callers[at : at + DIALS_AT_ONCE]
+            dialled = await asyncio.gather(*(each.dial(port, session) for each in wave), return_exceptions=True)
+            for each, answer in zip(wave, dialled, strict=True):
+                if isinstance(answer, Refused):
+                    each.stop()
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    admitted.append(each)
+                    asyncio.get_running_loop().call_later(chance.random() * FRAME_S * 50, each.start)
+            await asyncio.sleep(WAVE_S)
+        refused, callers = calls - len(admitted), admitted
         await asyncio.sleep(WARM_S)
         from_s, used_s, own_s = time.monotonic(), cpu_s(pid), time.process_time()
         counts = [len(each.answer_ms) for each in callers], [each.chunks for each in callers]
@@ -223,12 +246,13 @@ async def measure(
     return {
         "format": format,
         "calls": calls,
+        "refused": refused,
         "frames": heard,
         "chunks_heard": chunks,
         "frame_late_ms": summary(late),
         "answer_late_ms": summary(answers) if answers else None,
         "caller_late_ms": summary(own_late),
-        "behind_s": round(behind * FRAME_S / calls, 3),
+        "behind_s": round(behind * FRAME_S / max(1, len(callers)), 3),
         "gateway_core_share": round(used_s / (until_s - from_s), 3),
         "cpu_ms_per_call_second": round(cost * 1000, 3),
         "calls_a_core_by_cost": round(1 / cost),
@@ -260,7 +284,7 @@ async def run(counts: list[int], formats: list[str], seconds: float, port: int) 
                         )
                         rows.append(row)
                         print(row, file=sys.stderr)
-                        if row["frame_late_ms"]["p99"] > LATE_MS:
+                        if row["refused"] or row["frame_late_ms"]["p99"] > LATE_MS:
                             break
         finally:
             await server.stop()
@@ -291,22 +315,28 @@ def main() -> None:
         os.sched_setaffinity(0, cores - {0})  # and with it the store and the workers, which are our children
     rows = uvloop.run(run(options.calls, options.formats, options.seconds, options.port))
     carried = dict.fromkeys(options.formats, 0)
+    first_late: dict[str, int | None] = dict.fromkeys(options.formats)
     for row in rows:
-        if row["frame_late_ms"]["p99"] <= LATE_MS:
-            carried[row["format"]] = row["calls"]
-    told = json.dumps({"benchmark": "gateway_density", "cores": os.cpu_count(), "carried": carried, "rows": rows})
+        is_late = row["frame_late_ms"]["p99"] > LATE_MS
+        if is_late and not row["refused"]:
+            first_late[row["format"]] = row["calls"]
+        elif not is_late:
+            carried[row["format"]] = row["calls"] - row["refused"]
+    found = {"carried": carried, "first_late": first_late, "rows": rows}
+    told = json.dumps({"benchmark": "gateway_density", "processor": str(this_processor()), **found})
     print(told)
     if options.json:
         options.json.write_text(told + "\n")
     table = Table(title="One gateway on one core; store, workers and callers on the others")
     lates, costs = ("late p50 ms", "p99", "answer late p99"), ("core", "CPU ms a call s", "calls a core by cost")
-    for heading in ("format", "calls", *lates, *costs):
+    for heading in ("format", "calls", "refused", *lates, *costs):
         table.add_column(heading, justify="right")
     for row in rows:
         late, answer = row["frame_late_ms"], row["answer_late_ms"]
         table.add_row(
             row["format"],
             str(row["calls"]),
+            str(row["refused"]),
             f"{late['p50']:.1f}",
             f"{late['p99']:.1f}",
             f"{answer['p99']:.1f}" if answer else "",

@@ -34,6 +34,7 @@ from agentvoicebox.gateway.role import serve_gateway  # noqa: E402
 from agentvoicebox.settings import Settings  # noqa: E402
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder  # noqa: E402
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey  # noqa: E402
+from agentvoicebox.telemetry.process_report import ProcessReport  # noqa: E402
 
 WARM_UP = 300
 DIALS_AT_ONCE = 10
@@ -151,7 +152,7 @@ async def run(counts: list[int], seconds: float, port: int) -> list[dict[str, An
 async def gateway(url: str, port: int, data: str, stop: asyncio.Event) -> None:
     """The process that is measured."""
     settings = Settings.load(redis_url=url, port=port, max_calls=10_000, idle_s=0, data_dir=data)
-    await serve_gateway(settings, tell_ready, stop)
+    await serve_gateway(settings, tell_ready, stop, ProcessReport())
 
 
 def main() -> None:

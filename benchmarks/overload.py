@@ -35,10 +35,12 @@ from agentvoicebox.engine.inputs import Generated, TextDelta
 from agentvoicebox.gateway.admission.load_shedder import LoadShedder
 from agentvoicebox.gateway.role import serve_gateway
 from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.providers.processor import this_processor
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.telemetry.logs import configure
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 SLOTS = 4
@@ -88,7 +90,7 @@ async def child(role: str, url: str, port: int) -> None:
     if role == "open-gateway":  # admits every call
         LoadShedder.admit = lambda self, calls: True  # type: ignore[method-assign]
     settings = Settings.load(redis_url=url, port=port, max_calls=10_000, data_dir=tempfile.mkdtemp())
-    await serve_gateway(settings, lambda: print(READY, flush=True), stop)
+    await serve_gateway(settings, lambda: print(READY, flush=True), stop, ProcessReport())
 
 
 class Crowd:
@@ -204,7 +206,8 @@ def main() -> None:
         return
     rows = uvloop.run(run(options.loads, options.seconds, options.port))
     capacity = {"slots": SLOTS, "thinks_s": THINKS_S, "turns_per_s": CAPACITY}
-    told = json.dumps({"benchmark": "overload", "cores": os.cpu_count(), "capacity": capacity, "rows": rows})
+    machine = str(this_processor())
+    told = json.dumps({"benchmark": "overload", "processor": machine, "capacity": capacity, "rows": rows})
     print(told)
     if options.json:
         options.json.write_text(told + "\n")

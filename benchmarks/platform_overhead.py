@@ -35,6 +35,7 @@ from agentvoicebox.gateway.role import serve_gateway
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
+from agentvoicebox.telemetry.process_report import ProcessReport
 
 FRAME_MS = 20
 TURNS_PER_S = 10  # in all, at most: with 50 calls each asks every 5 s, about as often as people do
@@ -51,7 +52,7 @@ DETECTION = {"type": "server_vad", "create_response": False}
 
 async def gateway(url: str, port: int, stop: asyncio.Event) -> None:
     """The process that is measured."""
-    await serve_gateway(Settings.load(redis_url=url, port=port, max_calls=1_000), tell_ready, stop)
+    await serve_gateway(Settings.load(redis_url=url, port=port, max_calls=1_000), tell_ready, stop, ProcessReport())
 
 
 # -- the callers -----------------------------------------------------------------------------------------------------

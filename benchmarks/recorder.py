@@ -52,12 +52,13 @@ class Counted(Conversations):
         self.sizes: list[int] = []
         self.late_ms: list[float] = []
 
-    async def write(self, batches: Sequence[TimedBatch]) -> None:
+    async def write(self, batches: Sequence[TimedBatch]) -> dict[str, int]:
         """See Conversations."""
-        await super().write(batches)
+        rows = await super().write(batches)
         now_s = time.time()
         self.sizes.append(len(batches))
         self.late_ms += [(now_s - each.submitted_s) * 1000 for each in batches]
+        return rows
 
 
 def submit(number: int, *, calls: int, tenants: int) -> Submit:

@@ -18,6 +18,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agentvoicebox.processes.native_threads import without_library_threads
+from agentvoicebox.providers.processor import this_processor
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # What a script is run with; others are run once, with their defaults. Keys of the JSON are made of both.
@@ -55,6 +58,7 @@ def run(name: str, arguments: list[str]) -> tuple[Any, str]:
             text=True,
             timeout=TIMEOUT_S,
             check=True,
+            env=without_library_threads(os.environ),  # roles that a benchmark starts by itself run as the server's do
         )
         return first_object(done.stdout), ""
     except subprocess.CalledProcessError as error:
@@ -76,7 +80,13 @@ def key_of(name: str, arguments: list[str]) -> str:
 
 def machine() -> dict[str, Any]:
     """What the figures were taken on."""
-    return {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+    processor = this_processor()
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": str(processor),
+        "cores": processor.cores,
+    }
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from agentvoicebox.audio.resample import resample
 from agentvoicebox.errors import ProviderError
 from agentvoicebox.ports.providers import Int16Array, Tts
 from agentvoicebox.providers.catalogue import ModelCatalogue
+from agentvoicebox.providers.processor import this_processor
 from agentvoicebox.providers.registry import build_stt, build_tts
 from agentvoicebox.providers.tts.cache import PhraseCache
 
@@ -93,8 +94,9 @@ def main() -> None:
     catalogue = ModelCatalogue(models_dir=options.models_dir, cache_dir=Path("var/models"))
     results = {"tts": measure_tts(catalogue, options.runs), "stt": measure_stt(catalogue, options.runs)}
     if options.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps({"processor": str(this_processor()), **results}, indent=2))
         return
+    print(this_processor())
     for kind, engines in results.items():
         for engine, figures in engines.items():
             print(f"{kind} {engine:15}", "  ".join(f"{name} {value:g}" for name, value in figures.items()))

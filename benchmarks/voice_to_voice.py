@@ -5,7 +5,9 @@
 Each call speaks two lines in real time through a socket, as a person would, and hears the answers. With several callers
 they talk at once, each on a line of its own; all of them share this process, whose own lateness is part of the figure.
 The second line asks for another parcel in each call, so that its answer is rarely one that was spoken before; the first
-answer is always the same phrase, as on a real line. Prints one JSON object and a table.
+answer is always the same phrase, as on a real line. Callers begin anywhere within the length of a call, so that they don't all
+speak at once and then none. A call that the server refuses is counted, and its caller tries again. Prints one JSON object and a
+table.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -28,13 +30,17 @@ from agentvoicebox.client.call_record import LINE, PARTS, CallTurn
 from agentvoicebox.client.call_report import hidden_ms
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.caller_voice import speak_lines
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
+from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.providers.processor import this_processor
+from agentvoicebox.realtime_client.dialing import CallOptions
 
 OPENING = "Hi, can you tell me where my parcel is?"
 NUMBERS = range(1, 21)  # PKG001 to PKG020, one in every state
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-STAGGER_S = 2.0  # callers do not dial in step
+CALL_S = 15.0  # a call lasts about as long: callers begin within it
+AGAIN_S = 2.0  # after a refusal
+MOST_REFUSALS = 20  # of one caller in a row; then he gives up
 HEARD_S = 0.6  # of the last answer, before hanging up
 MODELS = Path("var/models").resolve()  # prepared voices are kept where `serve` keeps them
 
@@ -50,27 +56,51 @@ async def call(url: str, lines: Sequence[SpokenLine]) -> tuple[list[CallTurn], f
     return record.turns, record.gap_ms
 
 
-async def all_calls(url: str, lines: Sequence[SpokenLine], *, callers: int, calls: int) -> tuple[list[CallTurn], float]:
+class Measured(NamedTuple):
+    """What callers noticed.
+
+    Attributes:
+        gaps_ms: by which audio came too late to be played without a gap, all together.
+        refused: tries that the server refused, or that failed.
+    """
+
+    turns: list[CallTurn]
+    gaps_ms: float
+    refused: int
+
+
+async def all_calls(url: str, lines: Sequence[SpokenLine], *, callers: int, calls: int) -> Measured:
     """`calls` calls, `callers` at a time; `lines` are the opening and the numbers."""
     opening, *numbers = lines
     waiting = iter(range(calls))
     chance = random.Random(0)
     turns: list[CallTurn] = []
-    gaps_ms = 0.0
+    gaps_ms, refused = 0.0, 0
+
+    async def let_in(number: int) -> tuple[list[CallTurn], float]:
+        nonlocal refused
+        for _ in range(MOST_REFUSALS):
+            try:
+                return await call(url, [opening, numbers[number % len(numbers)]])
+            except AgentVoiceBoxError:  # refused, or it failed
+                refused += 1
+                print("x", end="", file=sys.stderr, flush=True)
+                await asyncio.sleep(AGAIN_S)
+        return [], 0.0
 
     async def keep_calling(delay_s: float) -> None:
         nonlocal gaps_ms
         await asyncio.sleep(delay_s)
         for number in waiting:
-            made, gap_ms = await call(url, [opening, numbers[number % len(numbers)]])
+            made, gap_ms = await let_in(number)
             turns.extend(made)
             gaps_ms += gap_ms
             print(".", end="", file=sys.stderr, flush=True)
 
     await call(url, [opening, numbers[-1]])  # the first one warms everything up
-    await asyncio.gather(*(keep_calling(chance.uniform(0, STAGGER_S if callers > 1 else 0)) for _ in range(callers)))
+    await asyncio.gather(*(keep_calling(chance.uniform(0, CALL_S if callers > 1 else 0)) for _ in range(callers)))
     print(file=sys.stderr)
-    return turns, gaps_ms
+    return Measured(turns, gaps_ms, refused)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -81,18 +111,22 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "max": round(max(values), 1)}
 
 
-def figures(turns: Sequence[CallTurn], gaps_ms: float, *, callers: int, calls: int) -> dict[str, Any]:
+def figures(measured: Measured, *, callers: int, calls: int) -> dict[str, Any]:
     """Everything measured, as one JSON-able object."""
+    turns = measured.turns
     answered = [turn for turn in turns if turn.voice_to_voice_ms is not None]
     accounted = [turn for turn in answered if turn.account is not None]
     return {
         "benchmark": "voice_to_voice",
+        "processor": str(this_processor()),
         "callers": callers,
         "calls": calls,
         "turns": len(turns),
         "unanswered": len(turns) - len(answered),
+        "refused": measured.refused,
         "answered_too_early": sum(turn.early_answers for turn in turns),
-        "gaps_in_speech_ms": round(gaps_ms, 1),
+        "cut_off_share": round(sum(turn.early_answers > 0 for turn in turns) / max(1, len(turns)), 3),
+        "gaps_in_speech_ms": round(measured.gaps_ms, 1),
         "first_audio_after_last_sample_ms": spread([turn.voice_to_voice_ms or 0.0 for turn in answered]),
         "first_audio_after_decision_ms": spread([t.account.after_decision_ms for t in accounted if t.account]),
         "parts_ms": {name: spread([turn.parts_ms()[name] for turn in accounted]) for name in (*PARTS, LINE)},
@@ -153,7 +187,7 @@ def draw(turns: Sequence[CallTurn], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-async def measure(url: str, *, callers: int, calls: int) -> tuple[list[CallTurn], float]:
+async def measure(url: str, *, callers: int, calls: int) -> Measured:
     """Against a server of our own, unless `url` names one."""
     texts = [OPENING, *(f"It's P, K, G, {', '.join(DIGITS[int(digit)] for digit in f'{n:03}')}." for n in NUMBERS)]
     lines = await asyncio.to_thread(speak_lines, texts, cache_dir=MODELS)
@@ -175,15 +209,15 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="draw the turns (.png or .svg)")
     options = parser.parse_args()
     MODELS.mkdir(parents=True, exist_ok=True)
-    turns, gaps_ms = asyncio.run(measure(options.url, callers=options.callers, calls=options.calls))
-    result = figures(turns, gaps_ms, callers=options.callers, calls=options.calls)
+    measured = asyncio.run(measure(options.url, callers=options.callers, calls=options.calls))
+    result = figures(measured, callers=options.callers, calls=options.calls)
     show(result)
     told = json.dumps(result, indent=2)
     print(told)
     if options.json:
         options.json.write_text(told + "\n")
     if options.picture:
-        draw(turns, options.picture)
+        draw(measured.turns, options.picture)
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class Client:
         if self._stream is None:
             self._stream = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._stream
-        head = f"POST /vapi/webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        kind = f"content-type: application/json\r\ncontent-length: {len(body)}"
+        writer.write(f"POST /vapi/webhook HTTP/1.1\r\nhost: localhost\r\n{kind}\r\n\r\n".encode() + body)
         answered = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = re.search(r"content-length: (\d+)", answered)
         return int(answered[9:12]), await reader.readexactly(int(length[1]) if length else 0)
@@ -251,6 +251,8 @@ async def measure(
     async with FaultProxy(plan=calm) as proxy, webhook_server(proxy.url, cores[0], fresh_s=60) as (port, _, pid):
         await from_memory(port, 300, 1)
         figures["memory, one caller"] = summary(await from_memory(port, 2000, 1))
+        if figures["memory, one caller"]["errors"] == 1:
+            raise SystemExit("the webhook server refuses every request: there is nothing to measure")
         used_s, began_s = cpu_s(pid), time.perf_counter()
         hot = await from_memory(port, 8000, callers)
         figures[f"memory, {callers} without pause"] = summary(hot, time.perf_counter() - began_s)

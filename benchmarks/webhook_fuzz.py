@@ -16,29 +16,34 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
-from tests.kit.mutation import EXTREMES, Mutator
 
-from agentvoicebox.errors import StorageLost
-from agentvoicebox.kits.registry import load_settings
-from agentvoicebox.kits.services import KitServices
-from agentvoicebox.telemetry.logs import configure
-from agentvoicebox.webhook.app import create_app
-from agentvoicebox.webhook.role import build, metrics_of
-from agentvoicebox.webhook.vapi import KNOWN
-from agentvoicebox_delivery.parcels import tool_schema
-from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
-from agentvoicebox_delivery.routes import track_route
-from agentvoicebox_delivery.settings import DeliverySettings
-from agentvoicebox_delivery.sources.cache import CachedShipments
-from agentvoicebox_delivery.sources.look_up import LookUp
-from agentvoicebox_delivery.sources.metrics import LookUpMetrics
-from agentvoicebox_delivery.tool import delivery_status
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.kit.mutation import EXTREMES, Mutator  # noqa: E402
+
+from agentvoicebox.errors import StorageLost  # noqa: E402
+from agentvoicebox.kits.registry import load_settings  # noqa: E402
+from agentvoicebox.kits.services import KitServices  # noqa: E402
+from agentvoicebox.telemetry.logs import configure  # noqa: E402
+from agentvoicebox.webhook.app import create_app  # noqa: E402
+from agentvoicebox.webhook.role import build, metrics_of  # noqa: E402
+from agentvoicebox.webhook.vapi import KNOWN  # noqa: E402
+from agentvoicebox_delivery.parcels import tool_schema  # noqa: E402
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus  # noqa: E402
+from agentvoicebox_delivery.routes import track_route  # noqa: E402
+from agentvoicebox_delivery.settings import DeliverySettings  # noqa: E402
+from agentvoicebox_delivery.sources.cache import CachedShipments  # noqa: E402
+from agentvoicebox_delivery.sources.look_up import LookUp  # noqa: E402
+from agentvoicebox_delivery.sources.metrics import LookUpMetrics  # noqa: E402
+from agentvoicebox_delivery.tool import delivery_status  # noqa: E402
 
 UPS = "1Z999AA10123456784"
 PLANTED = (

@@ -69,7 +69,7 @@ def _of(name: str) -> RunCheck:
     return hang
 
 
-for _name in ("gateway", "worker", "stt", "tts", "webhook", "valkey", "postgres"):
+for _name in ("gateway", "worker", "speech", "webhook", "valkey", "postgres"):
     check("9", holds=HOLDS, spoils=True)(_of(_name))
 
 

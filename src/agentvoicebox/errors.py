@@ -5,6 +5,7 @@ or a server that we depend on (InfrastructureError). Adapters translate foreign 
 A client's mistake becomes an `error` event and the session continues; only an error with a `close_code` ends it.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -154,6 +155,12 @@ class ProviderUnavailable(ProviderError):
     retryable = True
 
 
+class NotInstalled(ProviderUnavailable):
+    """A package or a model is missing on this machine, or a language model is not configured. The message says what to type."""
+
+    retryable = False
+
+
 class ProviderBrokeOff(ProviderUnavailable):
     """The engine failed in the middle of an answer: a retry must continue after the part that was passed on."""
 
@@ -232,6 +239,27 @@ class PolicyLost(InfrastructureError):
 
 
 class SettingsError(AgentVoiceBoxError):
-    """The settings are invalid. The message names each invalid setting and its fix."""
+    """The settings are invalid. The message names each invalid setting and its fix.
+
+    Attributes:
+        faults: one sentence each; the message alone if there is no list.
+    """
 
     code = "bad_settings"
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        """`faults` follow `message`, one a line."""
+        super().__init__("\n  ".join([message, *faults]))
+        self.faults = tuple(faults) or (message,)
+
+
+def connection_fault(error: BaseException) -> str:
+    """Why a connection failed, in a few words: of the first error of the operating system that `error` was raised from."""
+    each: BaseException | None = error
+    while each is not None and not isinstance(each, OSError):
+        each = each.__cause__ or each.__context__
+    if each is None:
+        return str(error)
+    if isinstance(each, ConnectionRefusedError) or not each.errno:  # none: several addresses were tried
+        return "connection refused"
+    return each.strerror or type(each).__name__

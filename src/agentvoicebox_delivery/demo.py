@@ -1,8 +1,8 @@
 """The demo call: a caller asks for a parcel, spells its number, and confirms it. Implements kits.demo.KitDemo."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-from agentvoicebox_delivery.grounding.words import spoken_date
+from agentvoicebox_delivery.grounding.words import spoken_day
 from agentvoicebox_delivery.numbers.readback import ending
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.sources.demo_data import parcels
@@ -18,6 +18,7 @@ class DeliveryDemo:
 
     Args:
         shipment: the parcel that the caller asks for; by default the demo parcel with today's data.
+        today: the day of the call; by default the current UTC day.
     """
 
     agent = "delivery"
@@ -26,14 +27,14 @@ class DeliveryDemo:
     closing_line = "No, that's all. Thank you."
     answers = (NUMBER_AGAIN, YES)
 
-    def __init__(self, shipment: Shipment | None = None) -> None:
-        today = datetime.now(UTC).date()
-        self.shipment = shipment or next(each for each in parcels(today) if each.tracking_id == PARCEL)
+    def __init__(self, shipment: Shipment | None = None, today: date | None = None) -> None:
+        self.today = today or datetime.now(UTC).date()
+        self.shipment = shipment or next(each for each in parcels(self.today) if each.tracking_id == PARCEL)
 
     def answer_to(self, reply: str) -> str:
         """See KitDemo."""
         said = reply.lower()
-        if "is that" in said:  # "... is that right?", "... is that your number?"
+        if "is that" in said:  # "… Is that right?"
             return YES if ending(self.shipment.tracking_id) in words(said) else NUMBER_AGAIN
         return NUMBER_AGAIN if "parcel ending" not in said and "number" in said else ""
 
@@ -41,7 +42,7 @@ class DeliveryDemo:
         """The facts that the agent must state, in spoken words."""
         facts = {"number": ending(self.shipment.tracking_id), "state": self.audible()}
         if self.shipment.eta is not None:
-            facts["day"] = spoken_date(self.shipment.eta)
+            facts["day"] = spoken_day(self.shipment.eta, self.today)
         return facts
 
     def faults(self, replies: str) -> list[str]:

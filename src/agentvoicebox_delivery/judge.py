@@ -13,11 +13,11 @@ import msgspec
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox.interactions.interaction import Line, ToolUse
 from agentvoicebox.interactions.judge import ClaimReport, UnsupportedClause
-from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.dialogue import phrases, topics
 from agentvoicebox_delivery.grounding.claims import ClaimKind, ClauseClaim, claims
 from agentvoicebox_delivery.grounding.clauses import cut, normal, words
-from agentvoicebox_delivery.grounding.facts import gather
-from agentvoicebox_delivery.grounding.judgement import judge
+from agentvoicebox_delivery.grounding.facts import Facts, gather
+from agentvoicebox_delivery.grounding.judgement import PROMISED, judge
 from agentvoicebox_delivery.grounding.statements import STATES
 from agentvoicebox_delivery.numbers.lexicon import NATO
 from agentvoicebox_delivery.parcels import track
@@ -28,6 +28,7 @@ _UNREAD = frozenset({f"unsupported: {ClaimKind.WORDS.value}", f"unsupported: {Cl
 _SILENT = frozenset(
     {
         ClaimKind.LINK,
+        ClaimKind.NEUTRAL,
         ClaimKind.COURTESY,
         ClaimKind.REQUEST,
         ClaimKind.LIMIT,
@@ -39,7 +40,7 @@ _SILENT = frozenset(
 # The dialogue's own questions and courtesies; none of them states anything about a parcel.
 _OWN = frozenset(
     normal(clause)
-    for value in vars(phrases).values()
+    for value in (*vars(phrases).values(), topics.SENTENCES)
     for line in (value if isinstance(value, tuple) else (value,))
     if isinstance(line, str)
     for clause in cut(line)
@@ -93,11 +94,19 @@ def read_claims(transcript: Sequence[Line], tool_calls: Sequence[ToolUse], today
             subject = verdict.subject
             found_claims = list(claims(clause, facts.names))
             count += sum(each.kind not in _SILENT for each in found_claims)
+            if verdict.reason == PROMISED and _is_kept(line, index, tool_calls, facts):
+                continue
             if not verdict.allowed:
                 found = UnsupportedClause(index, clause.strip(), verdict.reason)
                 is_unread = verdict.reason in _UNREAD and not _states_something(clause, found_claims)
                 (unread if is_unread else findings).append(found)
     return ClaimReport(count, tuple(findings), tuple(unread))
+
+
+def _is_kept(line: Line, index: int, tool_calls: Sequence[ToolUse], facts: Facts) -> bool:
+    """Whether the agent does what it announces: a tool call follows, or it asks for the number that it needs."""
+    needs_number = facts.latest is None or facts.latest.shipment is None
+    return any(use.line == index + 1 for use in tool_calls) or (needs_number and line.text.rstrip().endswith("?"))
 
 
 def _states_something(clause: str, found: Sequence[ClauseClaim]) -> bool:

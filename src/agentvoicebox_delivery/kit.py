@@ -1,6 +1,6 @@
 """The delivery agent as an agent kit: what the platform needs to serve, ground, judge, evaluate and demonstrate it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,13 @@ from agentvoicebox.kits.evaluation import KitEvaluation
 from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
+from agentvoicebox.turns.agent_evidence import AgentEvidence
+from agentvoicebox_delivery.hand_over_tool import HAND_OVER, hand_over_to
 from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
+from agentvoicebox_delivery.parcel_evidence import ParcelEvidence
 from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.settings import DeliverySettings
-from agentvoicebox_delivery.tool import DEFINITION, delivery_status
+from agentvoicebox_delivery.tool import DEFINITION, day_of, delivery_status
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -30,7 +33,7 @@ class DeliveryKit(AgentKit):
     """See agentvoicebox.kits.agent_kit.AgentKit."""
 
     name = "delivery"
-    tools = (DEFINITION,)
+    tools = (DEFINITION, HAND_OVER)
     agents = Path(__file__).with_name("agents")
     fact_keys = frozenset({"eta", "carrier"})
     settings = DeliverySettings
@@ -55,11 +58,24 @@ class DeliveryKit(AgentKit):
 
         return GroundedLlm(llm, SystemClock().wall_s)
 
+    def prepared_lines(self) -> Sequence[str]:
+        """See AgentKit: what it says first in most of its answers without a parcel."""
+        from agentvoicebox_delivery.dialogue import phrases
+
+        return (
+            phrases.ASK, phrases.GREETED, phrases.GREETED_NEED, phrases.WHAT_COMES_NEXT, phrases.ANYTHING_ELSE,
+            phrases.TAKE_YOUR_TIME, phrases.GOODBYE, phrases.AFTER_MISS[0],
+        )  # fmt: skip
+
     def identifier(self, text: str) -> str | None:
         """See AgentKit: a tracking number alone, without words around it."""
         compact = normalize(text)
         has_words = any(len(word) > 1 and word.isalpha() for word in text.split()) and " " in text.strip()
         return compact if is_tracking_id(compact) and not has_words else None
+
+    def turn_evidence(self) -> AgentEvidence:
+        """See AgentKit."""
+        return ParcelEvidence()
 
     def judge(self) -> InteractionJudge:
         """See AgentKit."""
@@ -97,9 +113,12 @@ async def _serve(settings: Settings, context: KitContext) -> AsyncIterator[KitSe
 
     own = DeliverySettings.of(settings)
     metrics = LookUpMetrics(context.metrics)
-    async with open_look_up(own, settings.postgres_url, metrics, context.clock) as (look_up, near):
+    async with open_look_up(own, settings.postgres_url, metrics, context.clock, context.breakers) as (look_up, near):
         yield KitServices(
-            tools=(delivery_status(look_up.find, near),),
+            tools=(
+                delivery_status(look_up.find, near, today=lambda: day_of(context.clock.wall_s())),
+                hand_over_to(own.hand_over_to),
+            ),
             aliases=dict.fromkeys(own.tool_names, tool_schema.NAME),
             # A worker does not wait for Sanity: without it, callers get the last known answer or a sentence that says so.
             check=look_up.source_check if own.shipments == "catalogue" else None,

@@ -28,9 +28,9 @@ def _track_fault(body: Mapping[str, Any]) -> tuple[str, str]:
         DEFINITION.read(dict(body))
     except (Misfit, Unreadable):
         if "tracking_id" in body:
-            return "string_type", "tracking_id should be a text with letters or digits."
+            return "string_type", "tracking_id must be a string with letters or digits."
         return "missing", "tracking_id is missing."
-    return "tracking_id", "The text has no tracking number (six to 32 letters and digits)."
+    return "tracking_id", "tracking_id contains no tracking number (6 to 32 letters and digits)."
 
 
 def notice_routes(look_up: LookUp, secret: str) -> tuple[NoticeRoute, ...]:

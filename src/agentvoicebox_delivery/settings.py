@@ -10,17 +10,24 @@ from agentvoicebox.settings.values import comma_list, with_scheme
 
 
 class DeliverySettings(BaseModel):
-    """Settings of the delivery agent. They become fields of `Settings` when the kit is chosen.
+    """Settings of the delivery agent.
+
+    They become fields of `Settings` when the kit is loaded.
 
     Attributes:
         demo_data: insert the demo parcels (PKG004 and others) into the embedded PostgreSQL's catalogue at each start.
-        shipments: source of parcels: the PostgreSQL table (`catalogue`), or Sanity.
-        sanity_project_id, sanity_dataset, sanity_token, sanity_api_version: of Sanity; the token needs read access.
-        sanity_base_url: another server with Sanity's query API; empty: Sanity's own.
-        sanity_webhook_secret: enables `/sanity/webhook`, which removes changed parcels from the cache; empty: disabled.
-        cache_ttl_s: seconds that a cached answer is fresh; 0: not at all.
-        cache_size: most parcels in the cache.
-        vapi_tools: comma-separated names of the look-up in a platform's dashboard.
+        shipments: source of parcels: `catalogue`, the PostgreSQL table, or `sanity`.
+        sanity_base_url: address of another server with Sanity's query API. Empty: Sanity's own.
+        sanity_project_id: project in Sanity.
+        sanity_dataset: dataset of the project.
+        sanity_token: token with read access to it.
+        sanity_api_version: version of Sanity's API, a date.
+        sanity_webhook_secret: enables `/sanity/webhook`, which removes changed parcels from the cache. Empty: disabled.
+        cache_ttl_s: time to live of a cached parcel, in seconds. 0: no caching.
+        cache_size: maximum number of parcels in the cache.
+        hand_over_to: how callers reach a person: `tel:` or `sip:` and an address for a transfer, or the `https:` address where
+            a call back is ordered. Empty: no person can be reached. The agent's file must list the tool `hand_over`, too.
+        vapi_tools: comma-separated names of the look-up in a voice platform's dashboard.
     """
 
     demo_data: bool = True
@@ -33,6 +40,7 @@ class DeliverySettings(BaseModel):
     sanity_webhook_secret: str = Field(default="", repr=False)
     cache_ttl_s: float = Field(default=60.0, ge=0, le=3600)  # requirement B2.1
     cache_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    hand_over_to: str = ""
     vapi_tools: str = "get_delivery_status,track_shipment,track"
 
     @field_validator("sanity_base_url")
@@ -68,6 +76,13 @@ class DeliverySettings(BaseModel):
     def _sanity_api_version_is_a_date(cls, value: str) -> str:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
             raise ValueError("a date like 2025-02-19")
+        return value
+
+    @field_validator("hand_over_to")
+    @classmethod
+    def _hand_over_has_an_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(?:tel:\+?[\d-]+|sips?:\S+|https?://\S+)", value):
+            raise ValueError("tel:, sip: or https:// and an address")
         return value
 
     @field_validator("vapi_tools")

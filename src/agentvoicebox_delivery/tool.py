@@ -6,13 +6,16 @@ the answer; `sources.look_up` finds the parcels.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
 import structlog
 
+from agentvoicebox.clock import SystemClock
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.tools.definition import TOOL_TIMEOUT, TOOL_UNAVAILABLE, Definition, Outcome, Tool, ToolContext
+from agentvoicebox.tools.schema import Misfit
 from agentvoicebox_delivery.numbers import inquiry
 from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, Candidate
 from agentvoicebox_delivery.parcels import tool_schema, track
@@ -23,7 +26,8 @@ from agentvoicebox_delivery.sources import budget
 DEADLINE_S = 1.0  # fallback: a look-up has its own budget of 0.5 s (requirement B2.4)
 MOST_CHARACTERS = 512  # of one spoken id; the longest number, spelled in words, has about 250
 MOST_REFUSED = 8
-LONGEST_NUMBER_BITS = 128  # 38 digits; the longest tracking number has 34
+EXACT_BELOW = 1 << 53  # a sender in JavaScript has rounded whole numbers from here on
+UNRELIABLE = "not exact"  # the problem of such a number
 
 # Complete names, without case, underscores and hyphens, the most specific first; `call_id` or `caller_number` must not match.
 ID_KEYS = (
@@ -63,6 +67,8 @@ def _normalise(given: dict[str, Any]) -> dict[str, Any]:
     ]
     readings = list(dict.fromkeys(text for text in texts if text))[:MOST_CANDIDATES]
     if not readings:
+        if any(_is_rounded(plain.get(key)) for key in ID_KEYS):
+            raise Misfit(tool_schema.ID, UNRELIABLE)
         return {}
     normalised: dict[str, Any] = {"tracking_id": readings[0], "candidates": readings}
     for key, most in ((inquiry.HEARD, inquiry.MOST_HEARINGS), (inquiry.REFUSED, MOST_REFUSED)):
@@ -74,11 +80,20 @@ def _normalise(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """An id as text; "" for an invalid one. An integer keeps its digits, a text its leading zeros."""
+    """An id as text; "" for an invalid one, and for a number whose last digits may be lost. A text keeps its leading zeros."""
     if isinstance(value, str):
         return value[:MOST_CHARACTERS] if value.strip() else ""
-    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << LONGEST_NUMBER_BITS
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < EXACT_BELOW
     return str(value) if is_number else ""
+
+
+def _is_rounded(value: Any) -> bool:
+    """Whether a number is too large to have all its digits (`9400111206206406260787` becomes `9.400111206206406e+21`)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= EXACT_BELOW
+
+
+def _misfit(fault: Misfit) -> Outcome:
+    return _outcome(track.unreliable_number() if fault.problem == UNRELIABLE else track.invalid_id())
 
 
 def _outcome(found: track.LookupOutcome) -> Outcome:
@@ -107,26 +122,36 @@ DEFINITION = Definition(
     is_read_only=True,
     timeout_s=DEADLINE_S,
     normalise=_normalise,
-    misfit=lambda _: _outcome(track.invalid_id()),
+    misfit=_misfit,
     unreadable=lambda: _outcome(track.invalid_arguments()),
     failed=_failed,
     codes=frozenset(STATUS),
 )
 
 
-def delivery_status(find: Find, near: Near | None = None) -> Tool:
+def day_of(wall_s: float) -> date:
+    """The UTC day of a Unix time."""
+    return datetime.fromtimestamp(wall_s, UTC).date()
+
+
+def _today() -> date:
+    return day_of(SystemClock().wall_s())
+
+
+def delivery_status(find: Find, near: Near | None = None, *, today: Callable[[], date | None] = _today) -> Tool:
     """The tool with a source of parcels.
 
     Args:
         find: looks up exact numbers.
         near: looks up similar numbers, for misheard ones; None if the source can't.
+        today: the day on which the answer is spoken; None where it is unknown. Read once for each call of the tool.
     """
 
     async def answer_spoken(question: inquiry.Inquiry, tenant_id: str) -> track.LookupOutcome:
         asked = list(question.asked)
         answer = await find(tenant_id, asked) if asked else budget.Answer(budget.AnswerSource.FETCHED, ())
         if answer.shipments is None:
-            return budget.outcome(asked, answer)
+            return budget.outcome(asked, answer, today=today())
         alike = None
         if near is not None:
             try:
@@ -136,7 +161,7 @@ def delivery_status(find: Find, near: Near | None = None) -> Tool:
                 _log.warning(
                     "no look-up of similar numbers", error=type(error).__name__
                 )  # then the number is confirmed first
-        return question.outcome(answer.shipments, alike, age_s=answer.age_s)
+        return question.outcome(answer.shipments, alike, today=today(), age_s=answer.age_s)
 
     async def run(arguments: tool_schema.Arguments, context: ToolContext) -> Outcome:
         question = inquiry.Inquiry.of(msgspec.to_builtins(arguments))
@@ -146,12 +171,12 @@ def delivery_status(find: Find, near: Near | None = None) -> Tool:
         try:
             if question is not None:
                 return _outcome(await answer_spoken(question, context.tenant_id))
-            return _outcome(budget.outcome(asked, await find(context.tenant_id, asked)))
+            return _outcome(budget.outcome(asked, await find(context.tenant_id, asked), today=today()))
         except AgentVoiceBoxError as error:
             _log.warning("look-up failed", code=error.code)
             return _outcome(track.unavailable() if error.retryable else track.error())
         except Exception as error:
-            _log.error("look-up broke", error=type(error).__name__)
+            _log.error("unexpected error in a look-up", error=type(error).__name__)
             return _outcome(track.error())
 
     return Tool(DEFINITION, run)

@@ -11,10 +11,14 @@ from tests.kit.cluster import COMPACT, END_S, SCRIPTED, cluster
 from tests.kit.kill_run import run_kills, summaries
 from tests.kit.rolling_restart import rolling_restart
 from tests.kit.speech import CACHE
+from tests.kit.waiting import FACTOR
 
 from agentvoicebox.client.caller_voice import speak_lines
+from agentvoicebox.supervisor.roles import GATEWAY_DRAIN_S
 
-pytestmark = pytest.mark.requirement("C4")
+pytestmark = pytest.mark.requirement("C4", "A17")
+
+POD_GRACE_S = GATEWAY_DRAIN_S + 10  # what the Helm chart gives a gateway after SIGTERM
 
 # Each kind of process once, and two gateways of the three. With all its roles in one process, `worker` is killed as `llm`.
 DECK = ("gateway", "gateway", "stt", "tts", "llm", "webhook", "valkey", "postgres")
@@ -39,3 +43,4 @@ async def test_calls_go_on_through_kills_and_a_rolling_restart(tmp_path: Path) -
         assert all(set(each.closes) <= {1001} and not each.cuts and not each.refusals for each in told.stock)
         assert any(each.closes for each in told.stock)
         assert max(told.drains_s) < END_S  # each ended by itself
+        assert max(told.drains_s) < POD_GRACE_S * FACTOR  # and before an orchestrator would have killed it

@@ -19,8 +19,8 @@ from tests.kit.resuming_client import free_port, gateway_process
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.client.caller import LiveCall, open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
+from agentvoicebox.realtime_client.dialing import CallOptions
 
 pytestmark = pytest.mark.requirement("A4.1", "C4")
 

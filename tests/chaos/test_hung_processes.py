@@ -25,7 +25,7 @@ pytestmark = pytest.mark.requirement("C4", "A14.2")
 
 ASK_S = 1.0
 VALKEY = "valkey-server unixsocket"  # the title that it gives itself
-ROLES = ("stt", "tts", "worker", "webhook", "gateway")
+ROLES = ("speech", "worker", "webhook", "gateway")
 
 
 class Watched:
@@ -110,8 +110,8 @@ async def until_well(client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
-        ("stt", "speech_recognition_unavailable"),
-        ("tts", "speech_synthesis_unavailable"),
+        ("speech", "speech_recognition_unavailable"),
+        ("speech", "speech_synthesis_unavailable"),
         ("worker", "language_model_unavailable"),
         (VALKEY, "store_unavailable"),
     ],

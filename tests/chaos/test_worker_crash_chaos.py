@@ -2,16 +2,14 @@
 
 import asyncio
 import itertools
-import os
-import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from tests.kit.role_process import role_process
 from tests.kit.scripted_roles import CHUNKS, RECLAIM_IDLE
 from tests.kit.waiting import PATIENCE_S
 
@@ -26,38 +24,16 @@ from agentvoicebox.workers.runner import worker_name
 
 pytestmark = pytest.mark.requirement("A4.4-4.5", "C4")
 
-ROOT = Path(__file__).parents[2]
-
 
 @asynccontextmanager
 async def worker_process(
     redis_url: str, function: str, *, count: int = 1, reclaim_idle_s: float = keys.RECLAIM_IDLE_S
 ) -> AsyncIterator[list[Process]]:
     """Real worker processes, ready. Those that are still alive at the end are killed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
-    environment |= {"PYTHONPATH": "src:.", "AVB_REDIS_URL": redis_url, RECLAIM_IDLE: str(reclaim_idle_s)}
-    processes = []
-    try:
-        for _ in range(count):
-            reading, writing = os.pipe()
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
-                *(f"--parent={os.getpid()}", f"--life-fd={writing}", "worker"),
-                f"worker=tests.kit.scripted_roles:{function}",
-                cwd=ROOT,
-                env=environment,
-                pass_fds=(writing,),
-            )
-            processes.append(process)
-            os.close(writing)
-            with os.fdopen(reading, "rb") as pipe:
-                assert await asyncio.to_thread(pipe.read, 1) == b"."
-        yield processes
-    finally:
-        for process in processes:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    settings = {"AVB_REDIS_URL": redis_url, RECLAIM_IDLE: str(reclaim_idle_s)}
+    target = f"tests.kit.scripted_roles:{function}"
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(role_process("worker", target, settings)) for _ in range(count)]
 
 
 def speak(number: int, session: SessionRef, kind: JobKind = JobKind.TTS) -> Submit:

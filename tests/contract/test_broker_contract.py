@@ -25,6 +25,7 @@ from agentvoicebox.ports.broker import (
     ResultStream,
     SessionRef,
     Submit,
+    Workload,
 )
 
 pytestmark = pytest.mark.requirement("A1.1", "A4.4-4.5")
@@ -53,7 +54,7 @@ async def broker(request: pytest.FixtureRequest, idle_s: float) -> AsyncIterator
 
 
 def job(job_id: str = "job_1", kind: JobKind = JobKind.LLM, session: SessionRef = CALL) -> Job:
-    return Job(job_id=job_id, kind=kind, session=session, payload=b"\x00ask\xff", submitted_s=0.0, trace_id="ab")
+    return Job(job_id=job_id, kind=kind, session=session, payload=b"\x00ask\xff", submitted_s=0.0, correlation_id="ab")
 
 
 async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +69,16 @@ async def test_workers_count_while_they_ask_for_work(broker: Broker, monkeypatch
     assert await broker.workers(JobKind.STT) == 1
     monkeypatch.setattr("agentvoicebox.broker.keys.ALIVE_FOR_S", -1.0)  # each is silent for longer than that
     assert await broker.workers(JobKind.STT) == 0
+
+
+async def test_jobs_are_counted_by_what_has_become_of_them(broker: Broker) -> None:
+    assert set((await broker.workload()).values()) == {Workload()}
+    await broker.dispatch([Submit(job(f"job_{number}")) for number in range(4)])
+    first, *_ = await broker.claim(JobKind.LLM, "w1", slots=2, wait_s=PATIENCE_S)
+    await broker.fail(first, code="broken", message="It is broken.")
+    counted = await broker.workload()
+    assert counted[JobKind.LLM] == Workload(waiting=2, running=1, dead=1)
+    assert counted[JobKind.TTS] == Workload()
 
 
 async def claim_one(broker: Broker, worker: str = "w1", kind: JobKind = JobKind.LLM) -> Claim:

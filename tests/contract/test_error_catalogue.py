@@ -17,10 +17,12 @@ from tests.conftest import ServerLoop
 from tests.kit.certificates import certificate
 from tests.kit.client import SERVER_VAD, calling
 from tests.kit.gateway import Gateway, Workers, calm, gateway, says
+from tests.kit.kits import AGENTS, DELIVERY
 from tests.kit.waiting import PATIENCE_S, until
 from websockets.asyncio.client import connect
 
 import agentvoicebox
+from agentvoicebox.agents import Agents
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealth
@@ -69,6 +71,7 @@ GONE = "sess_" + "0" * 20
 SPOKEN = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 2_000}]}
 TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "where is my parcel"}]}
 AWAY = "unix:///nowhere/valkey.sock"
+WITHOUT_LANGUAGE_MODEL = Agents(kits=DELIVERY, servers={})
 
 # -- errors that change nothing: what to send for each ---------------------------------------------------------------
 
@@ -177,7 +180,8 @@ async def town(redis_url: str, postgres_url: str, fault: ErrorDefinition) -> Asy
             await Postgres.open("postgresql://nobody@127.0.0.1:1/none") if fault.code == "storage_lost" else postgres
         )
         records = RecordStores(postgres, History(postgres), UsageReader(postgres))
-        async with unserved(redis_url, postgres=asked, records=records, admission=GUARDED) as served:
+        agents = WITHOUT_LANGUAGE_MODEL if fault.code == "model_not_configured" else AGENTS
+        async with unserved(redis_url, postgres=asked, records=records, admission=GUARDED, agents=agents) as served:
             yield served, key.text
         await asked.close()
     finally:
@@ -204,6 +208,7 @@ async def reach_connect(
     queries = {
         "missing_model": "",
         "invalid_model": "model=nobody",
+        "model_not_configured": "model=assistant",
         "call_not_found": "model=delivery&call_id=rtc_1",
         "invalid_value": f"session_id={GONE}&audio_from_ms=soon",
         "session_not_found": f"session_id={GONE}",
@@ -215,6 +220,7 @@ async def reach_connect(
         "store_unavailable": {"health": without_store()},
         "store_full": {"health": nearly_full()},
         "rate_limit_exceeded": limited(0),
+        "model_not_configured": {"agents": WITHOUT_LANGUAGE_MODEL},
     }
     options: dict[str | None, dict[str, Any]] = {
         "invalid_api_key": {"additional_headers": {"Authorization": "Bearer wrong"}},
@@ -514,6 +520,9 @@ ASKED: dict[str | None, tuple[str, Any]] = {
     ),
     "array_above_max_length": ("/v1/realtime/client_secrets", {"session": {"type": "realtime", "tools": [{}] * 129}}),
     "invalid_model": ("/v1/realtime/client_secrets", {"session": {"type": "realtime", "model": "nobody"}}),
+    "model_not_configured": (
+        "/v1/realtime/client_secrets", {"session": {"type": "realtime", "model": "assistant"}}
+    ),
     "project_not_found": (f"{ADMIN}/default/keys", {"project_id": "nowhere"}),
     "tenant_not_found": (f"{ADMIN}/nobody/suspend", None),
     "key_not_found": (f"{ADMIN}/default/keys/key_000000000000/rotate", {}),

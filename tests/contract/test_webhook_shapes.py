@@ -122,11 +122,38 @@ class TestNumbers:
     """Ids that came as JSON numbers."""
 
     async def test_a_whole_number_keeps_every_digit(self) -> None:
-        for digits in ("123456789012", "9400111206206406260787"):
+        for digits in ("123456789012", str(2**53 - 1)):
             async with over(Backend(parcel(digits))) as line:
                 for body in (asking(int(digits)), tool_calls(item('{"tracking_id": ' + digits + "}"))):
                     (result,) = await line.results(body)
                     assert code(result) == "FOUND"
+
+    @pytest.mark.parametrize(
+        "digits", ["9400111206206406260787", "9400111206206406000000", "9.400111206206406e+21", str(2**53)]
+    )
+    async def test_a_number_too_large_to_be_exact_is_never_looked_up(self, digits: str) -> None:
+        backend = Backend(parcel("9400111206206406260787"))
+        async with over(backend) as line:
+            for body in (asking(json.loads(digits)), tool_calls(item('{"tracking_id": ' + digits + "}"))):
+                (result,) = await line.results(body)
+                assert code(result) == "INVALID_ID"
+                assert "Please read it to me" in result["message"]["content"]
+            response = await line.public.post("/v1/track", json={"tracking_id": json.loads(digits)})
+            assert (response.status_code, response.json()["code"]) == (422, "INVALID_ID")
+            assert "Please read it to me" in response.json()["speech"]
+        assert backend.asked == []
+
+    async def test_beside_a_text_such_a_number_is_ignored(self) -> None:
+        async with over(Backend(parcel())) as line:
+            (result,) = await line.results(tool_calls(item({"tracking_id": 9400111206206406000000, "number": UPS})))
+            assert code(result) == "FOUND"
+
+    @pytest.mark.parametrize("sent", ["41441760228964", 41441760228964])
+    async def test_a_number_that_lost_its_leading_zero_is_to_be_confirmed(self, sent: Any) -> None:
+        async with over(Backend(parcel("041441760228964"))) as line:
+            (result,) = await line.results(asking(sent))
+            assert code(result) == "CONFIRM"
+            assert json.loads(result["result"])["data"] == {"tracking_id": "041441760228964"}
 
     async def test_leading_zeros_survive_in_a_text(self, line: WebhookClients) -> None:
         (result,) = await line.results(asking("041441760228964"))

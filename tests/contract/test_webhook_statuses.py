@@ -9,6 +9,7 @@ import pytest
 from tests.kit.webhook import UPS, Backend, WebhookClients, asking, code, item, over, parcel, running, tool_calls
 
 from agentvoicebox.errors import StorageLost
+from agentvoicebox_delivery.sources.unreadable import RefusedRequest
 
 pytestmark = pytest.mark.requirement("B1.1")
 
@@ -37,7 +38,7 @@ async def test_a_known_parcel_is_told_in_a_string_and_in_words(line: WebhookClie
 async def test_an_invalid_id_is_a_result(line: WebhookClients, tracking_id: Any) -> None:
     (result,) = await line.results(asking(tracking_id))
     assert code(result) == "INVALID_ID"
-    assert "whole tracking number" in result["message"]["content"]
+    assert "complete tracking number" in result["message"]["content"]
 
 
 async def test_a_parcel_that_does_not_exist_is_a_result(line: WebhookClients) -> None:
@@ -287,3 +288,10 @@ async def test_the_senders_id_is_kept_when_it_is_sane(line: WebhookClients) -> N
     for odd in ("a b", "x" * 65, "{}", "-x"):
         response = await line.vapi(asking(), **{"x-correlation-id": odd})
         assert response.headers["x-correlation-id"] != odd
+
+
+async def test_a_source_that_refuses_promises_nothing_for_the_next_minutes() -> None:
+    async with over(Backend(fails=RefusedRequest("the token is wrong"))) as line:
+        (result,) = await line.results(asking())
+    assert code(result) == "ERROR"
+    assert "again" not in result["message"]["content"]

@@ -11,8 +11,8 @@ from tests.kit.resuming_client import OWN
 
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
+from agentvoicebox.realtime_client.dialing import CallOptions
 
 pytestmark = pytest.mark.requirement("A16.1", "C4")
 

@@ -11,8 +11,8 @@ from tests.kit.waiting import PATIENCE_S, until
 from agentvoicebox.broker import keys
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
+from agentvoicebox.realtime_client.dialing import CallOptions
 
 CALLS = 20
 WARM_UP = 10

@@ -10,35 +10,35 @@ from tests.kit.waiting import PATIENCE_S, until
 
 from agentvoicebox.cli.local_server import LocalServer
 from agentvoicebox.client.caller import open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
+from agentvoicebox.realtime_client.dialing import CallOptions
 
 pytestmark = pytest.mark.requirement("C4")
 
-ROLES = {"stt", "tts", "worker", "gateway"}
+PROCESSES = {"speech", "worker", "gateway"}
 YES = "Yes, that's right."
 NUMBER = "It's P, K, G, zero, zero, four."
 
 
 @pytest.fixture(autouse=True)
-async def all_roles_are_back(server: LocalServer) -> None:
+async def all_processes_are_back(server: LocalServer) -> None:
     """The server of the session is whole again before the next test."""
-    await until(lambda: ROLES - {member.name for member in family(server.pid)}, "roles missing")
+    await until(lambda: PROCESSES - {member.name for member in family(server.pid)}, "processes missing")
 
 
-def kill(server: LocalServer, role: str) -> None:
-    os.kill(pid_of(server.pid, role), signal.SIGKILL)
+def kill(server: LocalServer, process: str) -> None:
+    os.kill(pid_of(server.pid, process), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("role", ["stt", "worker", "tts"])
+@pytest.mark.parametrize("process", ["speech", "worker"])
 async def test_a_worker_killed_while_the_caller_speaks_costs_no_turn(
-    server: LocalServer, say: Callable[[str], SpokenLine], role: str
+    server: LocalServer, say: Callable[[str], SpokenLine], process: str
 ) -> None:
     async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
         line = say(NUMBER)
         turn = call.start_saying(line)
         await call.stay_connected(line.duration_s * 0.8)
-        kill(server, role)
+        kill(server, process)
         await call.wait_for_reply(turn)
         assert not turn.problem, turn.problem
         assert "zero zero four" in turn.replied
@@ -52,12 +52,15 @@ async def test_a_speech_worker_killed_in_the_middle_of_its_sentence_is_heard_to_
 ) -> None:
     async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
         whole = await call.say(say(NUMBER))
+        record = call.record()
     assert whole.reply_end_s is not None and whole.first_audio_s is not None
-    whole_s = whole.reply_end_s - whole.first_audio_s
+    whole_s = (
+        whole.reply_end_s - whole.first_audio_s - record.gap_ms / 1000
+    )  # a busy machine has gaps without a death, too
     async with open_call(CallOptions(server.url, reply_timeout_s=PATIENCE_S)) as call:
         turn = call.start_saying(say(NUMBER))
         await call.wait_until_heard(0.05)
-        kill(server, "tts")
+        kill(server, "speech")
         await call.wait_for_reply(turn)
         record = call.record()
     assert not turn.problem, turn.problem

@@ -31,4 +31,4 @@ def test_the_demo_ends_well_and_writes_the_whole_call(server: LocalServer, tmp_p
         assert abs(sum(turn["parts_ms"].values()) - turn["voice_to_voice_ms"]) < 0.1
     events = [json.loads(line)["type"] for line in (out / "events.jsonl").read_text().splitlines()]
     assert "response.done" in events and "agentvoicebox.turn" in events
-    assert (out / "timeline.png").stat().st_size > 20_000 and (out / "timeline.svg").stat().st_size > 20_000
+    assert (out / "timeline.svg").stat().st_size > 20_000

@@ -240,14 +240,14 @@ async def test_a_worker_killed_in_the_middle_costs_no_word(openai: AsyncOpenAI, 
         async with openai.audio.speech.with_streaming_response.create(input=LONG, **asked) as answer:  # type: ignore[arg-type]
             parts = answer.iter_bytes(4_800)
             first = await anext(parts)
-            os.kill(pid_of(server.pid, role), signal.SIGKILL)
+            os.kill(pid_of(server.pid, "speech"), signal.SIGKILL)
             pcm = first + b"".join([part async for part in parts])
         assert abs(len(pcm) - len(await spoken(openai, LONG, response_format="pcm"))) < 4_800
         return
     file = file_of(samples_in(await spoken(openai, LONG)))
     stream = await openai.audio.transcriptions.create(model="whisper-1", file=("long.wav", file), stream=True)
     events = [await anext(aiter(stream))]
-    os.kill(pid_of(server.pid, role), signal.SIGKILL)
+    os.kill(pid_of(server.pid, "speech"), signal.SIGKILL)
     events += [event async for event in stream]
     assert events[-1].type == "transcript.text.done"
     assert words(events[-1].text).count("sentence") == 12

@@ -22,6 +22,7 @@ from tests.conftest import ServerLoop
 from tests.kit.chat_server import ChatServer, chat_server
 from tests.kit.client import Client, calling
 from tests.kit.speech import CACHE
+from tests.kit.trace_receiver import TraceReceiver, trace_receiver
 from tests.kit.waiting import PATIENCE_S, until
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
@@ -64,12 +65,18 @@ class Place:
     """The server, the language model behind it, and everything that either of them leaves behind."""
 
     def __init__(
-        self, server: LocalServer, model: ChatServer, webhook_port: int, internal_ports: tuple[int, int]
+        self,
+        server: LocalServer,
+        model: ChatServer,
+        webhook_port: int,
+        internal_ports: tuple[int, int],
+        collector: TraceReceiver,
     ) -> None:
         self.server = server
         self.model = model
         self.webhook_port = webhook_port
         self.internal_ports = internal_ports
+        self.collector = collector
         self.progress: list[str] = []
         self.traces: list[str] = []
 
@@ -88,6 +95,7 @@ class Place:
         folder = self.server.data_dir
         found = {"progress": "\n".join(self.progress), "traces": "\n".join(self.traces)}
         found["log"] = self.server.log.read_text()
+        found["spans"] = str(self.collector.requests)
         for path in [*folder.glob("log/*.log"), *folder.glob("interactions/**/*")]:
             raw = path.read_bytes() if path.is_file() else b""
             found[path.name] = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode(errors="replace")
@@ -123,6 +131,7 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
         (plugin / "leaky-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: leaky\nVersion: 1\n")
         (plugin / "leaky_voice.py").write_text(VOICE)
         model = await stack.enter_async_context(chat_server(f"Good day, {PLANTED}."))
+        collector = stack.enter_context(trace_receiver())
         webhook_port, internal_ports, progress = free_port(), (free_port(), free_port()), list[str]()
         settings = {
             "AVB_LOG_LEVEL": "debug",
@@ -131,6 +140,8 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
             "AVB_LLM_API_KEY": MODEL_KEY,
             "AVB_LLM_MODEL": "m",
             "AVB_TTS_ORDER": "leaky",
+            "AVB_TRACES_URL": collector.url,
+            "NO_PROXY": "127.0.0.1",
             "AVB_WEBHOOK_PORT": str(webhook_port),
             "AVB_INTERNAL_PORT": str(internal_ports[0]),
             "AVB_GATEWAY_INTERNAL_PORT": str(internal_ports[1]),
@@ -139,7 +150,7 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
         server = await stack.enter_async_context(
             local_server(folder / "data", settings=settings, progress=progress.append)
         )
-        made.append(Place(server, model, webhook_port, internal_ports))
+        made.append(Place(server, model, webhook_port, internal_ports, collector))
         made[0].progress = progress
 
     with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as folder:
@@ -193,6 +204,9 @@ async def test_no_secret_is_left_anywhere_by_calls_in_which_everything_goes_wron
     await ask_the_webhook_server(place)
     await break_the_store(place)
     await until_recorded(place, calls=2)
+    assert {"turn", "chat dialogue", "execute_tool get_delivery_status"} <= {
+        each.name for each in place.collector.spans
+    }
     leaks = {secret: where for secret in SECRETS if (where := place.places_of(secret))}
     assert not leaks, "\n".join(
         f"{secret}: {where}: {around}" for secret, found in leaks.items() for where, around in found.items()

@@ -98,7 +98,21 @@ async def records_url(tables_url: str, postgres_server: EmbeddedPostgres) -> str
     """A database with every table and no row; far sooner there than one that is made and migrated for a single test."""
     owner = await asyncpg.connect(postgres_server.owner_url.replace("/postgres?", "/records?"))
     try:
-        tables = ("sessions", "conversation_items", "responses", "audit_logs", "usage_entries", "tenants")
+        tables = (
+            "sessions",
+            "conversation_items",
+            "responses",
+            "turns",
+            "call_audio",
+            "audit_logs",
+            "usage_entries",
+            "event_destinations",
+            "events",
+            "event_deliveries",
+            "event_lanes",
+            "event_batches",
+            "tenants",
+        )
         await owner.execute("".join(f"DELETE FROM {table};" for table in tables))
     finally:
         await owner.close()

@@ -22,6 +22,7 @@ from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.storage.vault import Vault
 from agentvoicebox.tenancy.account_status_cache import AccountStatusCache
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.audit_trail import AuditTrail
@@ -54,7 +55,7 @@ class Office:
             refused = 401 if isinstance(error, BadCredentials) else 403
             return JSONResponse({"error": {"code": error.code}}, refused if isinstance(error, Refused) else 503)
 
-        app.include_router(admin_routes(postgres, self.decisions, admit))
+        app.include_router(admin_routes(postgres, self.decisions, admit, vault=Vault([b"k" * 32])))
         self.app, self.port = app, 0
 
     @asynccontextmanager
@@ -111,7 +112,7 @@ async def test_a_tenant_from_its_making_to_its_suspension(office: Office, operat
     assert changed.json()["limits"] == {"requests": 60, "tokens": None, "window_s": 10, "sessions": 4}
     assert changed.json()["name"] == "Acme Ltd"
     kept = await operator.patch("/tenants/acme", json={"history": {"days": 30, "words": "mask"}})
-    assert kept.json()["history"] == {"days": 30, "audit_days": None, "words": "mask"}
+    assert kept.json()["history"] == {"days": 30, "audit_days": None, "words": "mask", "audio": None}
     assert kept.json()["limits"] == changed.json()["limits"]  # what is not named stays
     refused = await operator.patch("/tenants/acme", json={"name": "x", "history": {"words": "encrypt"}})
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_history_key")
@@ -301,3 +302,40 @@ async def test_without_an_answer_of_the_policy_nothing_is_done(office: Office, r
         assert (await client.post("/tenants", json={"id": "acme"})).status_code == 503
     await connection.close()
     assert [each.action for each in await AuditLog(office.postgres).latest("acme")] == []
+
+
+async def test_a_tenants_destinations_are_its_own_and_their_secrets_are_shown_once(
+    office: Office, acme: httpx.AsyncClient, operator: httpx.AsyncClient
+) -> None:
+    there = "/tenants/acme/destinations"
+    made = await acme.post(there, json={"url": "https://example.com/in", "types": ["agentvoicebox.tool.*"]})
+    assert made.status_code == 201 and made.json()["secret"].startswith("whsec_")
+    destination = f"{there}/{made.json()['id']}"
+    listed = (await acme.get(there)).json()["data"]
+    assert listed == [{name: value for name, value in made.json().items() if name != "secret"}]
+    assert (await operator.get(there)).json()["data"] == listed
+
+    assert (await acme.post(f"{destination}/test")).status_code == 202
+    assert (await acme.get(there)).json()["data"][0]["waiting"] == 1
+    assert (await acme.post(f"{destination}/replay", json={"since": 0})).json()["events"] == 0
+    assert (await acme.post(f"{destination}/replay", json={"dead": True})).json()["events"] == 0
+    for wrong in ({}, {"since": 0, "dead": True}, {"since": -1}, {"until": 3}):
+        assert (await acme.post(f"{destination}/replay", json=wrong)).status_code == 400
+    for bad in ({"url": "ftp://x"}, {"url": "https://x", "types": ["x"]}, {"url": "https://x", "secret": "y"}, {}):
+        assert (await acme.post(there, json=bad)).status_code == 400
+
+    async with office.client(await office.key("umbra", "admin")) as stranger:
+        for method, address in (
+            ("GET", there),
+            ("POST", there),
+            ("DELETE", destination),
+            ("POST", f"{destination}/test"),
+        ):
+            refused = await stranger.request(method, address, json={"url": "https://x"} if address == there else None)
+            assert refused.status_code == 404
+    assert (await acme.delete(destination)).status_code == 204
+    assert (await acme.delete(destination)).json()["error"]["code"] == "destination_not_found"
+    deeds = [entry.action for entry in await AuditLog(office.postgres).latest("acme")]
+    assert [deed for deed in deeds if deed.startswith("destination.")] == [
+        "destination.removed", "destination.replayed", "destination.replayed", "destination.added",
+    ]  # fmt: skip

@@ -20,9 +20,9 @@ from agentvoicebox.client.call_report import (
     write_recording,
 )
 from agentvoicebox.client.caller import FRAME_S, LiveCall, open_call
-from agentvoicebox.client.dialing import CallFailed, CallOptions
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.wav_files import read_wav
+from agentvoicebox.realtime_client.dialing import CallFailed, CallOptions
 
 RATE_HZ = 24_000
 
@@ -159,7 +159,7 @@ async def test_a_server_that_goes_away_is_a_problem_of_the_turn_not_a_crash() ->
 async def test_a_refusal_is_told_in_the_servers_words() -> None:
     error = {"type": "invalid_request_error", "code": "invalid_api_key", "message": "Incorrect API key provided."}
     async with fake_realtime(Plan(refusal=error)) as server:
-        with pytest.raises(CallFailed, match="invalid_api_key: Incorrect API key"):
+        with pytest.raises(CallFailed, match=r"Incorrect API key provided\. \(invalid_api_key\)"):
             async with open_call(CallOptions(server.url)):
                 pass
 

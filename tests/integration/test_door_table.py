@@ -88,7 +88,12 @@ DOOR: list[tuple[str, str, dict[str, str], int, str | None]] = [
     ("GET", "/v1/nope", {}, 404, "unknown_url"),
     ("HEAD", "/v1/nope", {}, 404, None),
     ("POST", "/v1/nope", {}, 404, "unknown_url"),
-    ("GET", "/", {}, 404, "unknown_url"),
+    # the console
+    *[(method, "/", {}, OK, None) for method in ("GET", "HEAD")],
+    ("GET", "/", {"Authorization": ""}, OK, None),
+    ("POST", "/", {}, 405, "method_not_allowed"),
+    ("GET", "/console/nothing.js", {}, 404, "unknown_url"),
+    ("GET", "/console/..%2f__init__.py", {}, 404, "unknown_url"),
     ("GET", "/%ff%00%0d%0a", {}, 404, "unknown_url"),
     ("GET", "/" + "x" * 8_000, {}, 404, "unknown_url"),
     ("GET", "/%2e%2e/v1/realtime", WS, 404, "unknown_url"),

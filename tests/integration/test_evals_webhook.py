@@ -5,20 +5,23 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+import msgspec
 import pytest
 from tests.contract.test_webhook_shapes import SHAPES
 from tests.kit.kits import CHOICE, DELIVERY, REDACTOR
 from tests.kit.webhook import UPS, Backend, WebhookClients, asking, captured, item, over, parcel, tool_calls
 
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.evals.replay import replay_tools
-from agentvoicebox.evals.replay_live import replay_webhook
+from agentvoicebox.evals.live_run import LiveRun
+from agentvoicebox.evals.replay import Replay, replay_tools
+from agentvoicebox.evals.replay_live import ServerUnavailable, replay_webhook
 from agentvoicebox.evals.scenario import Tolerance
 from agentvoicebox.evals.score import score
 from agentvoicebox.interactions.day_files import read
 from agentvoicebox.interactions.interaction import Interaction
 from agentvoicebox.interactions.recorder import InteractionRecorder
-from agentvoicebox.interactions.webhooks import WebhookExchange, record_webhook
+from agentvoicebox.interactions.webhooks import WebhookExchange, record_webhook, uses_of
 from agentvoicebox_delivery.parcels import tool_schema
 
 pytestmark = pytest.mark.requirement("B3.4-3.5")
@@ -153,7 +156,91 @@ async def test_a_sentence_that_says_another_day_than_its_data_is_a_hallucination
         await recorded(webhook, tmp_path, asking(), keeps_words=True)
     file = day_file(tmp_path)
     honest = score(list(read(tmp_path)), scenarios={}, choice=CHOICE)
-    file.write_text(file.read_text().replace("the twenty-fourth of November", "the twenty-fifth of November"))
+    file.write_text(file.read_text().replace("November twenty-fourth", "November twenty-fifth"))
     planted = score(list(read(tmp_path)), scenarios={}, choice=CHOICE)
     assert honest.metrics["hallucination.count"].value == 0
     assert planted.metrics["hallucination.count"].value == 1
+
+
+# -- a run over many requests --------------------------------------------------------------------------------------------
+
+BODIES = {
+    "/vapi/webhook": asking(),
+    "/v1/track": {"tracking_id": UPS},
+    "/v1/tools/get_delivery_status": {"tracking_id": UPS},
+}
+
+
+async def recorded_by_the_server(folder: Path) -> list[Interaction]:
+    """A request to each route, as the server itself records it."""
+    recorder = InteractionRecorder(folder, keeps_words=True, redactor=REDACTOR)
+    async with over(Backend(parcel(eta=ETA)), recorder=recorder) as webhook:
+        for route, body in BODIES.items():
+            answer = await webhook.public.post(route, json=body)
+            assert answer.status_code == 200
+    recorder.start()
+    recorder.close()
+    return list(read(folder))
+
+
+async def run_of(interactions: list[Interaction], webhook: WebhookClients, address: str) -> list[Replay]:
+    replays: list[Replay] = []
+    run = LiveRun(CHOICE, {"": Tolerance(days="any")}, on_step=lambda step: None, replays=replays)
+    await run.requests(interactions, webhook.public, address, {})
+    return replays
+
+
+@pytest.mark.parametrize("path", ["", "/", "/vapi/webhook"])
+async def test_each_request_is_posted_to_its_own_route(tmp_path: Path, path: str) -> None:
+    interactions = await recorded_by_the_server(tmp_path)
+    assert [each.route for each in interactions] == list(BODIES)
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        replays = await run_of(interactions, webhook, str(webhook.public.base_url).rstrip("/") + path)
+    assert [(each.verdict, each.why) for each in replays] == [("same", "")] * 3
+
+
+async def test_a_wrong_address_is_told_once_for_each_route_and_is_no_difference(tmp_path: Path) -> None:
+    interactions = await recorded_by_the_server(tmp_path)
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        posted: list[str] = []
+
+        async def count(request: httpx.Request) -> None:
+            posted.append(request.url.path)
+
+        webhook.public.event_hooks["request"].append(count)
+        webhook.public.event_hooks["response"].clear()  # of the document's check, which knows no such route
+        replays = await run_of(interactions * 5, webhook, f"{webhook.public.base_url}/elsewhere/")
+    assert {each.verdict for each in replays} == {"failed"}
+    assert len({each.why for each in replays}) == len(posted) == 3
+    assert "has no such route" in replays[0].why and "8001" in replays[0].why
+
+
+async def test_a_route_of_its_own_gets_the_platforms_requests_alone(tmp_path: Path) -> None:
+    interactions = await recorded_by_the_server(tmp_path)
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        webhook.public.event_hooks["response"].clear()
+        replays = await run_of(interactions, webhook, f"{webhook.public.base_url}/hooks")
+    assert [each.verdict for each in replays] == ["failed", "impossible", "impossible"]
+    assert "base address" in replays[1].why
+
+
+async def test_where_no_webhook_server_answers_there_is_one_error(tmp_path: Path) -> None:
+    interactions = await recorded_by_the_server(tmp_path)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(ServerUnavailable, match="no webhook server answers"):
+            run = LiveRun(CHOICE, {}, on_step=lambda step: None, replays=[])
+            await run.requests(interactions, client, "http://127.0.0.1:9", {})
+
+
+@pytest.mark.parametrize("path", ["/vapi/webhook", "/v1/track"])
+async def test_a_request_of_which_only_the_length_was_recorded_is_not_called_different(
+    tmp_path: Path, path: str
+) -> None:
+    async with over(Backend(parcel(eta=ETA))) as webhook:
+        (kept,) = await recorded(webhook, tmp_path, BODIES[path], keeps_words=True, path=path)
+        lost = msgspec.structs.replace(kept, request={"bytes": 86})
+        uses = uses_of(lost.request, kept.answer)
+        replays = await replay_tools(msgspec.structs.replace(lost, tool_calls=tuple(uses)), CHOICE.default)
+        again = await replay_webhook(lost, webhook.public, path, Tolerance(), CHOICE.default)
+    assert [each.verdict for each in [*replays, again]] == ["impossible", "impossible"]
+    assert {each.why for each in [*replays, again]} == {"the request's body was not recorded"}

@@ -22,16 +22,17 @@ from websockets.typing import Subprotocol
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.client.dialing import CallOptions, connect_to, socket_url
-from agentvoicebox.client.reconnecting_socket import ReconnectingSocket
-from agentvoicebox.client.wire_audio import WireAudio
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadCredentials
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.ports.broker import JobKind, SessionRef
+from agentvoicebox.realtime_client.dialing import CallOptions, connect_to, socket_url
+from agentvoicebox.realtime_client.reconnecting_socket import ReconnectingSocket
+from agentvoicebox.realtime_client.wire_audio import WireAudio
 from agentvoicebox.sessions.directory import RESUME
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.logs import configure
+from agentvoicebox.telemetry.metrics_page import metrics_page
 from agentvoicebox.tenancy.key_format import new_key
 from agentvoicebox.tenancy.last_answers import FRESH_S
 from agentvoicebox.tenancy.principal import Principal
@@ -212,9 +213,23 @@ async def test_p10_without_a_valid_token_there_is_a_fatal_refusal_and_nothing_in
         assert {key.decode() for key in redis.scan_iter()} <= {
             keys.job_stream(kind) for kind in JobKind
         }  # the workers'
-    page = town.served.state.metrics.page().decode()
+    page = metrics_page(town.served.state.metrics.registry)[0].decode()
     for refused in ("no_credentials", "account_deactivated"):
         assert f'avb_refusals_total{{code="{refused}"}} 1.0' in page
+
+
+async def test_a_key_that_lets_a_request_pass_as_foreign_is_the_key_that_is_checked(redis_broker: RedisBroker) -> None:
+    smuggled = {"sec-websocket-protocol": "realtime, openai-insecure-api-key.sk-avb-x", "via": "1.1 proxy"}
+    async with (
+        gateway(redis_broker) as served,  # without keys: for this machine alone
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}/v1", headers=smuggled) as stranger,
+    ):
+        answers = [
+            await stranger.get("/models"),
+            await stranger.get("/admin/status"),
+            await stranger.post("/realtime/client_secrets", json={}),
+        ]
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
 
 
 async def test_a_surrogate_is_refused_like_any_other_text(town: TenantGateway) -> None:

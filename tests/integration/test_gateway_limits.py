@@ -27,6 +27,7 @@ from agentvoicebox.sessions import counts
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.telemetry.metrics_page import metrics_page
 from agentvoicebox.tenancy.api_keys import TenantLimits
 from agentvoicebox.tenancy.last_answers import FRESH_S
 
@@ -76,7 +77,7 @@ async def test_of_200_connects_at_each_of_three_gateways_no_more_come_in_than_th
     assert codes.count("rate_limit_exceeded") == 3 * AT_ONCE - 100
     assert set(codes) <= {"rate_limit_exceeded", "let in", "broker_lost"}
     for served in three:
-        assert "avb_limits_local_total 0.0" in served.state.metrics.page().decode()
+        assert "avb_limits_local_total 0.0" in metrics_page(served.state.metrics.registry)[0].decode()
 
 
 async def test_of_200_events_at_each_of_three_gateways_no_more_count_than_the_limit(three: list[Gateway]) -> None:
@@ -268,7 +269,7 @@ async def test_without_the_store_this_process_limits_by_its_part_and_counts_it()
         except Exception as error:
             outcomes.append(type(error).__name__)
     assert outcomes == ["let in", "let in", "RateLimited"]
-    page = metrics.page().decode()
+    page = metrics_page(metrics.registry)[0].decode()
     assert "avb_limits_local_total 3.0" in page and 'avb_limited_total{limit="tenant.requests"} 1.0' in page
     await admission.close()
     await connection.close()

@@ -3,8 +3,10 @@
 import httpx
 import pytest
 from tests.kit.gateway import gateway
+from tests.kit.kits import DELIVERY
 from tests.kit.waiting import PATIENCE_S
 
+from agentvoicebox.agents import Agents
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway.http.app import create_app
@@ -41,3 +43,23 @@ async def test_a_gateway_is_ready_once_somebody_can_answer_and_degraded_when_the
         assert await told() == (200, "degraded", "down")
         await redis_broker.claim(JobKind.TTS, "w", slots=1, wait_s=0)
         assert await told() == (200, "ready", "ok")
+
+
+async def test_an_agent_without_a_language_model_is_listed_nowhere_and_readiness_says_what_to_set(
+    redis_broker: RedisBroker,
+) -> None:
+    agents = Agents(kits=DELIVERY, servers={})
+    async with gateway(redis_broker, agents=agents) as served:
+        internal = httpx.ASGITransport(create_internal_app(served.state, create_app(served.state)))
+        async with (
+            httpx.AsyncClient(transport=internal, base_url="http://localhost") as operator,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as client,
+        ):
+            listed = (await client.get("/v1/models")).json()["data"]
+            assert [model["id"] for model in listed] == ["delivery"]
+            missing = await client.get("/v1/models/assistant")
+            assert missing.status_code == 404 and missing.json()["error"]["code"] == "model_not_found"
+            assert "set AVB_LLM" in missing.json()["error"]["message"]
+            unavailable = (await operator.get("/ready")).json()["unavailable_agents"]
+            assert list(unavailable) == ["assistant"] and "set AVB_LLM" in unavailable["assistant"]
+            assert (await client.get("/ready")).json() == {"status": "ready"}  # the public port says no more

@@ -1,84 +1,24 @@
 """History and usage over REST, from a real PostgreSQL: pages without gap or repeat, one tenant's own, and plain refusals."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from tests.kit.history_client import T0, batch, closed, get, history_client, item, opened, walk
 
 from agentvoicebox.engine.effects import Persist
-from agentvoicebox.gateway.http.history import history_routes
 from agentvoicebox.storage.conversations import Conversations
-from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
-from agentvoicebox.storage.records import RecordBatch, TimedBatch
-from agentvoicebox.storage.usage import UsageReader
-from agentvoicebox.tenancy.principal import Principal
 
 pytestmark = pytest.mark.requirement("A10")
 
-T0 = 1_800_000_000.0  # 2027-01-15
 NAMES = [f"item_{number:03}" for number in range(25)]
-
-
-def batch(
-    *records: Persist, at_s: float = T0, tenant: str = "acme", session: str = "sess_1", audio_in_ms: int = 0
-) -> TimedBatch:
-    return TimedBatch(RecordBatch(tenant, session, "", records, audio_in_ms), at_s)
-
-
-def item(item_id: str) -> Persist:
-    body: dict[str, object] = {
-        "item": {"type": "message", "id": item_id, "role": "user", "content": [{"type": "input_text", "text": item_id}]},
-        "response_id": None, "transcript": None, "is_hidden": False, "sent_ms": 0, "heard_ms": None,
-    }  # fmt: skip
-    return Persist(item_id, "item", body)
-
-
-def opened(session: str = "sess_1") -> Persist:
-    return Persist(session, "session_opened", {"agent": "delivery", "model": "gpt-realtime", "opened_s": T0})
-
-
-def closed(session: str = "sess_1") -> Persist:
-    return Persist(session, "session_closed", {"code": 1000, "reason": "client_left"})
 
 
 @pytest.fixture
 async def rest(postgres: Postgres) -> AsyncIterator[httpx.AsyncClient]:
-    """Asks as the tenant that the header names."""
-
-    async def admit(request: Request) -> Principal:
-        return Principal(request.headers["tenant"], "key_1")
-
-    app = FastAPI()
-    app.include_router(history_routes(History(postgres), UsageReader(postgres), admit))
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://gateway/v1", headers={"tenant": "acme"}
-    ) as client:
+    async with history_client(postgres) as client:
         yield client
-
-
-async def get(rest: httpx.AsyncClient, path: str, **query: Any) -> dict[str, Any]:
-    answer = await rest.get(path, params=query)
-    assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
-
-
-async def walk(rest: httpx.AsyncClient, path: str, **query: Any) -> list[str]:
-    """Every id, page after page, as a client's iterator reads them."""
-    found: list[str] = []
-    while True:
-        page = await get(rest, path, **query)
-        ids = [each["id"] for each in page["data"]]
-        assert (page["first_id"], page["last_id"]) == (ids[0], ids[-1])
-        assert not set(ids) & set(found), "a page repeats another"
-        found += ids
-        if not page["has_more"]:
-            return found
-        query["after"] = page["last_id"]
 
 
 async def test_pages_of_items_have_no_gap_and_no_repeat_in_either_order(
@@ -143,6 +83,12 @@ async def test_a_session_tells_its_beginning_and_its_end(postgres: Postgres, res
         "created_at": int(T0),
         "closed_at": int(T0) + 60,
         "close": {"code": 1000, "reason": "client_left"},
+        "state": "ended",
+        "duration_s": 60.5,
+        "turns": 0,
+        "has_audio": False,
+        "tool_calls": None,
+        "verdict": None,
     }
 
 
@@ -150,7 +96,7 @@ async def test_a_foreign_session_and_one_that_never_was_give_the_same_answer(
     postgres: Postgres, rest: httpx.AsyncClient
 ) -> None:
     await Conversations(postgres).write([batch(opened("sess_u"), item("u"), tenant="umbra", session="sess_u")])
-    for path in ("/realtime/sessions/{}", "/realtime/sessions/{}/items"):
+    for path in ("/realtime/sessions/{}", "/realtime/sessions/{}/items", "/realtime/sessions/{}/turns"):
         answers = [await rest.get(path.format(name)) for name in ("sess_u", "sess_x")]
         assert [answer.status_code for answer in answers] == [404, 404]
         assert answers[0].text.replace("sess_u", "sess_x") == answers[1].text
@@ -179,6 +125,16 @@ async def test_a_parameter_that_can_not_be_meant_is_named(postgres: Postgres, re
         ("/realtime/sessions", {"after": "sess\x00"}, "after"),
         ("/realtime/sessions/sess_1/items", {"after": "nothing"}, "after"),
         ("/realtime/sessions/sess_1/items", {"limit": "-1"}, "limit"),
+        ("/realtime/sessions/sess_1/turns", {"after": "nothing"}, "after"),
+        ("/realtime/sessions/sess_1/turns", {"order": "down"}, "order"),
+        ("/realtime/sessions", {"state": "closed"}, "state"),
+        ("/realtime/sessions", {"agent": ""}, "agent"),
+        ("/realtime/sessions", {"from": "today"}, "from"),
+        ("/realtime/sessions", {"from": "2026-02-02", "to": "2026-02-01"}, "from"),
+        ("/realtime/sessions", {"q": " "}, "q"),
+        ("/realtime/sessions", {"q": "a" * 201}, "q"),
+        ("/realtime/sessions", {"q": "a b c d e f g h i"}, "q"),
+        ("/realtime/sessions", {"q": "nul\x00"}, "q"),
         ("/usage", {"from": "yesterday"}, "from"),
         ("/usage", {"to": "2026-02-30"}, "to"),
         ("/usage", {"from": "2026-02-02", "to": "2026-02-01"}, "from"),

@@ -8,18 +8,19 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tests.kit.client import calling
+from tests.kit.client import calling, until
 from tests.kit.gateway import Gateway, gateway
 from tests.kit.raw_socket import masked
 from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
-from agentvoicebox.gateway.pace import ReadingPace
-from agentvoicebox.http_server import http_connection, websocket_connection
+from agentvoicebox.gateway.pace import ServingPace
+from agentvoicebox.http_server import http_connection, turn_queue, websocket_connection
 from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S
 from agentvoicebox.http_server.websocket_connection import MAX_FRAGMENTS, WebSocketConnection
+from agentvoicebox.telemetry.metrics_page import metrics_page
 
 pytestmark = pytest.mark.requirement("C11")
 
@@ -69,7 +70,7 @@ async def rest_of(reader: asyncio.StreamReader) -> bytes:
 
 
 def count(served: Gateway, name: str) -> float:
-    page = served.state.metrics.page().decode()
+    page = metrics_page(served.state.metrics.registry)[0].decode()
     return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name))
 
 
@@ -127,6 +128,32 @@ async def test_a_body_that_does_not_come_ends_the_connection(guarded: Gateway, m
     async with dialled(guarded, f"{head}content-length: 100\r\n\r\nhalf".encode()) as (reader, _):
         answer = await rest_of(reader)
     assert b" 408 " in answer.splitlines()[0]
+
+
+async def test_those_that_wait_for_a_turn_hold_little_memory(
+    redis_broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_queue, "MAX_HELD_BYTES", 1_000_000)
+    for name in ("HEAD_S", "BODY_S"):  # nor does a timeout end them
+        monkeypatch.setattr(http_connection, name, 10 * PATIENCE_S)
+    heads = b"a: b\r\n" * 10_000
+    bodies = b"content-length: 9000000\r\n\r\n" + b"x" * 150_000
+    async with (
+        gateway(redis_broker, pace=ServingPace(requests_per_s=0.01)) as served,
+        contextlib.AsyncExitStack() as lines,
+    ):
+        await lines.enter_async_context(dialled(served, b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+        opened = [
+            await lines.enter_async_context(dialled(served, b"POST /v1/models HTTP/1.1\r\nhost: localhost\r\n" + rest))
+            for rest in [heads] * 3 + [bodies] * 50
+        ]
+        for reader, _ in opened[:3]:  # refused without a turn
+            assert b" 431 " in (await rest_of(reader)).splitlines()[0]
+
+        async def most_are_gone() -> bool:
+            return 0 < len(served.state.connections) < 25
+
+        await until(most_are_gone)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +247,7 @@ async def test_a_message_in_as_many_fragments_as_allowed_is_read(guarded: Gatewa
 
 async def test_requests_of_strangers_beyond_the_rate_wait_and_are_all_answered(redis_broker: RedisBroker) -> None:
     keyed = AdmissionConfig((KEY,))
-    async with gateway(redis_broker, admission=keyed, pace=ReadingPace(requests_per_s=50.0)) as served:
+    async with gateway(redis_broker, admission=keyed, pace=ServingPace(requests_per_s=50.0)) as served:
 
         async def refused() -> int:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as http:
@@ -234,7 +261,7 @@ async def test_requests_of_strangers_beyond_the_rate_wait_and_are_all_answered(r
 
 async def test_frames_beyond_the_rate_wait_and_are_all_read(redis_broker: RedisBroker) -> None:
     async with (
-        gateway(redis_broker, pace=ReadingPace(frames_per_s=400.0)) as served,
+        gateway(redis_broker, pace=ServingPace(frames_per_s=400.0)) as served,
         dialled(served, upgrade()) as line,
     ):
         reader, writer = line
@@ -250,7 +277,7 @@ async def test_frames_beyond_the_rate_wait_and_are_all_read(redis_broker: RedisB
 async def test_what_waits_for_its_rate_stays_with_the_client(redis_broker: RedisBroker) -> None:
     frames = masked(b'{"type":"input_audio_buffer.append","audio":"AAAA"}')
     async with (
-        gateway(redis_broker, pace=ReadingPace(frames_per_s=100.0)) as served,
+        gateway(redis_broker, pace=ServingPace(frames_per_s=100.0)) as served,
         dialled(served, upgrade()) as line,
     ):
         reader, writer = line
@@ -265,7 +292,7 @@ async def test_what_waits_for_its_rate_stays_with_the_client(redis_broker: Redis
 
 
 async def test_events_beyond_the_rate_wait_and_are_all_answered(redis_broker: RedisBroker) -> None:
-    async with gateway(redis_broker, pace=ReadingPace(events_per_s=20.0)) as served, calling(served.url()) as client:
+    async with gateway(redis_broker, pace=ServingPace(events_per_s=20.0)) as served, calling(served.url()) as client:
         began_s = time.monotonic()
         for number in range(120):
             await client.send("session.go_away", event_id=f"event {number}")
@@ -275,7 +302,7 @@ async def test_events_beyond_the_rate_wait_and_are_all_answered(redis_broker: Re
 
 
 async def test_what_is_refused_is_charged_by_its_size(redis_broker: RedisBroker) -> None:
-    async with gateway(redis_broker, pace=ReadingPace(events_per_s=100.0)) as served, calling(served.url()) as client:
+    async with gateway(redis_broker, pace=ServingPace(events_per_s=100.0)) as served, calling(served.url()) as client:
         began_s = time.monotonic()
         for number in range(10):
             item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 1024 * 1024}]}
@@ -283,7 +310,7 @@ async def test_what_is_refused_is_charged_by_its_size(redis_broker: RedisBroker)
         for number in range(10):
             error = (await client.until("error"))["error"]
             assert (error["code"], error["event_id"]) == ("event_too_large", f"event {number}")
-        assert time.monotonic() - began_s > 1.0  # each counts as 65 events
+        assert time.monotonic() - began_s > 1.0  # each counts as 129 events
 
 
 async def test_silent_strangers_of_one_source_make_room_for_its_next_connection(redis_broker: RedisBroker) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from tests.kit.client import until
 from tests.kit.kits import DELIVERY
 from tests.kit.scripted_llm import Line, Pause, ScriptedCall, ScriptedLlm
@@ -17,6 +18,7 @@ from agentvoicebox.errors import ProviderBrokeOff, ProviderUnavailable
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, SessionRef, Submit
 from agentvoicebox.providers.llm.registry import LanguageModels
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.llm import LlmWork, serve_llm
 from agentvoicebox.workers.runner import Runner, Task
 from agentvoicebox_delivery.parcels import tool_schema
@@ -81,7 +83,7 @@ def text(got: list[WorkerInput]) -> str:
 
 async def test_the_role_is_ready_answers_and_stops(broker: RedisBroker, redis_url: str) -> None:
     ready, stop = asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(serve_llm(Settings(redis_url=redis_url), ready.set, stop))
+    serving = asyncio.create_task(serve_llm(Settings(redis_url=redis_url), ready.set, stop, ProcessReport()))
     async with asyncio.timeout(PATIENCE_S):
         await ready.wait()
         await broker.dispatch([submit("dialogue", ChatMessage("user", "where is PKG004?"))])
@@ -189,9 +191,12 @@ async def test_a_provider_that_never_answers_fails_the_job_at_once(broker: Redis
 async def test_an_unknown_language_model_says_what_to_set(broker: RedisBroker) -> None:
     work, _ = scripted(("hi",))
     await broker.dispatch([submit("openai")])
-    await work(await claimed(broker, "w1"))
+    with capture_logs() as logs:
+        await work(await claimed(broker, "w1"))
     got = await Results(broker).until_last()
     assert isinstance(got[0], JobFailed) and "AVB_LLM" in got[0].message
+    (line,) = (each for each in logs if each["event"] == "no answer from the language model")
+    assert line["reason"] == got[0].message
 
 
 async def test_a_cancelled_job_closes_its_stream_and_says_nothing_more(broker: RedisBroker) -> None:

@@ -4,7 +4,7 @@ import pytest
 from tests.mutations.run import Mutation, judge
 
 BARGE_IN = "src/agentvoicebox/turns/barge_in.py"
-TEST = "tests/unit/test_turns_detector.py::test_it_takes_longer_speech_to_interrupt_the_agent"
+TEST = "tests/unit/test_turns_detector.py::test_where_nothing_is_judged_it_takes_longer_speech_to_interrupt_the_agent"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked = 0
         self.version = "1"
+        self.breaker = None
         self.decision = Decision(True, "")
 
     async def decide(self, question: PolicyRequest) -> Decision:

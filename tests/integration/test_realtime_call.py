@@ -164,10 +164,30 @@ async def test_a_traced_call_is_told_where_each_millisecond_went(served: Gateway
         first = client.of("agentvoicebox.turn")[0]["turn"]
         assert first["phase"] == "first_output"
         assert sum(first["parts_ms"].values()) == pytest.approx(first["total_ms"], abs=0.002)
-        assert set(first["parts_ms"]) == {"endpointing", "stt", "queue", "dialogue", "tool", "tts", "gateway"}
+        assert set(first["parts_ms"]) == {
+            "endpointing",
+            "socket",
+            "ingest",
+            "stt",
+            "queue",
+            "dialogue",
+            "tool",
+            "tts",
+            "gateway",
+        }
         last = (await client.until("agentvoicebox.turn"))["turn"]
         assert last["phase"] == "done"
         assert {job["part"] for job in last["jobs"]} >= {"dialogue", "tts"}
+
+
+async def test_a_semantic_turn_ends_when_its_answer_has_a_sound(served: Gateway, workers: Workers) -> None:
+    workers.hears = "where is my parcel?"
+    async with calling(served.url("model=delivery&trace=1")) as client:
+        await client.use(audio={"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}})
+        await client.speak(silent_ms=3_000)
+        trace = (await client.until("agentvoicebox.turn"))["turn"]
+        assert trace["votes_ms"].keys() == {"words", "answer"}  # an end by the clock would have no votes
+        assert trace["votes_ms"]["words"] < 1_000
 
 
 async def test_an_untraced_call_never_sees_our_own_events(served: Gateway) -> None:

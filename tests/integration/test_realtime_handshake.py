@@ -19,6 +19,7 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.http.app import create_app
 from agentvoicebox.gateway.http.internal import create_internal_app
+from agentvoicebox.telemetry.metrics_page import metrics_page
 
 pytestmark = pytest.mark.requirement("A4.2")
 
@@ -215,7 +216,7 @@ async def test_the_pages_beside_the_socket(guarded: Gateway) -> None:
             session_id = (await first_event(ws))["session"]["id"]
             found = await http.get(f"/v1/sessions/{session_id}", headers=bearer(KEY))
             assert found.json()["agent"] == "delivery"
-            numbers = guarded.state.metrics.page().decode()
+            numbers = metrics_page(guarded.state.metrics.registry)[0].decode()
             assert "avb_connections 1.0" in numbers
             assert 'avb_refusals_total{code="invalid_api_key"}' not in numbers
         for unknown in ("sess_00000000000000000000", "%7Bx%7D", "nobody"):

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 from tests.kit.client import until
+from tests.kit.recorder import recording
 from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker import keys
@@ -24,6 +24,7 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.supervisor.embedded.data_folder import DataFolder
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.recorder import HELD_BYTES, MOST_BYTES_AT_ONCE, SLOTS, RecorderWork, serve_recorder
 from agentvoicebox.workers.runner import Runner
 
@@ -66,27 +67,13 @@ async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
     await made.close()
 
 
-@asynccontextmanager
-async def recording(broker: RedisBroker, postgres: Postgres, *, slots: int = 64) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    work = RecorderWork(Conversations(postgres), broker, backoff=QUICK)
-    runner = Runner(broker, JobKind.RECORD, "w1", slots=slots, work=work, drain_s=0.1)
-    running = asyncio.create_task(runner.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
-        await work.close()
-
-
 async def test_the_role_records_what_was_submitted_in_order(
     broker: RedisBroker, redis_url: str, postgres_url: str
 ) -> None:
     await migrate(postgres_url)
     ready, stop = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(
-        serve_recorder(Settings(redis_url=redis_url, postgres_url=postgres_url), ready.set, stop)
+        serve_recorder(Settings(redis_url=redis_url, postgres_url=postgres_url), ready.set, stop, ProcessReport())
     )
     names = [f"item_{number:03}" for number in range(100)]
     async with asyncio.timeout(PATIENCE_S):
@@ -104,7 +91,7 @@ async def test_a_bad_batch_goes_to_the_dead_and_takes_no_other_with_it(broker: R
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url)
     await broker.dispatch([submit(1, item("a")), submit(2, Persist("x", "gossip", {})), submit(3, item("b"))])
-    async with recording(broker, postgres):
+    async with recording(broker, Conversations(postgres), backoff=QUICK):
         await until_empty(broker)
     assert await ids(postgres) == ["a", "b"]
     assert await broker.connection.commands.xlen("avb:dead:record") == 1
@@ -118,9 +105,9 @@ class Weighing(Conversations):
         super().__init__(postgres)
         self.written: list[list[int]] = []
 
-    async def write(self, batches: Sequence[TimedBatch]) -> None:
+    async def write(self, batches: Sequence[TimedBatch]) -> dict[str, int]:
         self.written.append([len(msgspec.msgpack.encode(each.batch)) for each in batches])
-        await super().write(batches)
+        return await super().write(batches)
 
 
 class Counting(RedisBroker):
@@ -174,11 +161,11 @@ class Mortal(Conversations):
         super().__init__(postgres)
         self.died = asyncio.Event()
 
-    async def write(self, batches: Sequence[TimedBatch]) -> None:
+    async def write(self, batches: Sequence[TimedBatch]) -> dict[str, int]:
         if any(record.record_id == "poison" for each in batches for record in each.batch.records):
             self.died.set()
             await asyncio.Event().wait()
-        await super().write(batches)
+        return await super().write(batches)
 
 
 async def test_a_batch_that_kills_its_recorders_goes_to_the_dead_when_all_others_are_written(
@@ -198,7 +185,7 @@ async def test_a_batch_that_kills_its_recorders_goes_to_the_dead_when_all_others
         running.cancel()
         await asyncio.wait([running])
         await work.close()
-    async with recording(broker, postgres):
+    async with recording(broker, Conversations(postgres), backoff=QUICK):
         await until_empty(broker)
     assert await ids(postgres) == names
     dead: Any = await broker.connection.commands.xrange("avb:dead:record")
@@ -210,7 +197,7 @@ async def test_tenants_are_recorded_apart(broker: RedisBroker, postgres_url: str
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url)
     await broker.dispatch([submit(1, item("a")), submit(2, item("u"), tenant="umbra"), submit(3, item("b"))])
-    async with recording(broker, postgres):
+    async with recording(broker, Conversations(postgres), backoff=QUICK):
         await until_empty(broker)
     assert await ids(postgres) == ["a", "b"] and await ids(postgres, "umbra") == ["u"]
     await postgres.close()
@@ -223,7 +210,7 @@ async def test_nothing_is_lost_while_postgresql_is_away(broker: RedisBroker, own
     postgres = await Postgres.open(server.url)
     names = [f"item_{number:03}" for number in range(40)]
     try:
-        async with recording(broker, postgres, slots=8):
+        async with recording(broker, Conversations(postgres), slots=8, backoff=QUICK):
             await broker.dispatch([submit(number, item(name)) for number, name in enumerate(names[:10])])
             await until_empty(broker)
             await server.stop()
@@ -245,12 +232,12 @@ async def test_a_recorder_that_stops_while_postgresql_is_away_leaves_its_batches
     nowhere = await Postgres.open("postgresql://nobody@127.0.0.1:1/nothing")
     await broker.dispatch([submit(1, item("a"))])
     for _ in range(4):  # more often than a job may be tried
-        async with recording(broker, nowhere):
+        async with recording(broker, Conversations(nowhere), backoff=QUICK):
             await until_claimed(broker, all_of_them=True)
     await nowhere.close()
     await migrate(postgres_url)
     postgres = await Postgres.open(postgres_url)
-    async with recording(broker, postgres):
+    async with recording(broker, Conversations(postgres), backoff=QUICK):
         await until_empty(broker)
     assert await ids(postgres) == ["a"]
     await postgres.close()

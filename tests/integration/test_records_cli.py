@@ -46,7 +46,7 @@ def test_rules_are_changed_one_by_one_and_every_change_is_audited(records: Recor
 
 
 def test_a_rule_that_can_not_be_meant_or_held_is_refused(records: Records, postgres_url: str) -> None:
-    for words, reason in (("shred", "keep, mask, encrypt"), ("encrypt", "AVB_HISTORY_KEYS")):
+    for words, reason in (("shred", "keep, mask or encrypt"), ("encrypt", "AVB_HISTORY_KEYS")):
         refused = records("rules", "--words", words)
         assert refused.exit_code == 1 and reason in refused.output
     assert own_rules(postgres_url, "default") == (TenantRules(), 0)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from tests.conftest import ServerLoop
 from tests.kit import fault_proxy as fp
 from tests.kit.fault_proxy import FaultProxy
 from tests.kit.sanity import TENANT, document
+from tests.kit.webhook import code, item, running, tool_calls
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderUnavailable, SettingsError
 from agentvoicebox.resilience.backoff import Backoff
+from agentvoicebox_delivery.numbers.slips import one_slip_away
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.sources.sanity import SanityShipments, SanityTimeouts
@@ -52,6 +54,8 @@ STORED: list[dict[str, Any]] = [
     {**document("PKG011"), "_type": "shipment"},
     {**document("PKG011", status="delivered"), "_id": "shipment-again", "_type": "shipment"},
     {**document("PKG013"), "_type": "shipment", "trackingId": " pkg-013 "},
+    {**document("RB123456789GB"), "_type": "shipment", "trackingIdEnding": "6789"},
+    {**document("ORD77182"), "_type": "shipment"},
     {"_id": "shipment-typed", "_type": "shipment", "trackingId": "PKG012", "status": "Out for delivery", "eta": "soon"},
 ]
 INJECTIONS = [
@@ -105,6 +109,49 @@ async def test_sixteen_candidates_are_one_question(shipments: SanityShipments) -
     assert [each.tracking_id for each in await shipments.find(TENANT, ids)] == [
         "PKG005", "PKG004", "PKG003", "PKG002", "PKG001",
     ]  # fmt: skip
+
+
+@needs_node
+async def test_numbers_alike_are_found_by_name_by_beginning_and_by_stored_ending(shipments: SanityShipments) -> None:
+    async def near(beginnings: Sequence[str], endings: Sequence[str], ids: Collection[str]) -> set[str]:
+        return {each.tracking_id for each in await shipments.find_near(TENANT, beginnings, endings, ids)}
+
+    assert await near((), (), ("PKG001", "PKG004", "PKG012", "PKG999")) == {
+        "PKG001",
+        "PKG004",
+        "PKG012",
+    }  # the draft adds none
+    assert await near(("PKG01",), (), ()) == {"PKG010", "PKG011", "PKG013"}  # PKG012 has no compact number stored
+    assert await near((), ("6789",), ()) == {"RB123456789GB"}
+    assert await near((), (), ("PKG011",)) == {"PKG011"}  # it exists, whatever its state
+    assert await near((), (), ()) == set()
+    assert await near(("PKG9", '") || true || ("'), ("*",), ("*", "PKG900")) == set()  # no shipment, and no injection
+    assert len(await near((), (), one_slip_away("1Z999AA10123456784") | {"PKG002"})) == 1  # long: by POST
+
+
+@needs_node
+async def test_a_spoken_number_is_compared_with_its_neighbours_in_sanity(stored: SanityLocal) -> None:
+    settings = {"shipments": "sanity", "sanity_base_url": stored.url, "sanity_token": TOKEN}
+    async with running(**settings) as line:
+
+        async def outcome(*heard: str) -> str:
+            (result,) = await line.results(tool_calls(item({"tracking_id": heard[-1], "heard": list(heard)})))
+            return code(result)
+
+        assert await outcome("P K G zero zero four. My phone is 07700 900123.") == "CONFIRM"  # PKG005 is one slip away
+        assert (
+            await outcome("R B one two three four five six seven eight nine G B") == "CONFIRM"
+        )  # its check digit is wrong
+        assert await outcome("ORD seven seven one eight two") == "FOUND"
+        assert await outcome("ORD seven seven one eight") == "CONFIRM"  # a misheard number is found
+
+
+@needs_node
+async def test_a_wrong_token_promises_nothing_for_the_next_minutes(stored: SanityLocal) -> None:
+    async with running(shipments="sanity", sanity_base_url=stored.url, sanity_token="wrong") as line:
+        (result,) = await line.results(tool_calls(item({"tracking_id": "PKG004"})))
+    assert code(result) == "ERROR"
+    assert "again" not in result["message"]["content"]
 
 
 @needs_node

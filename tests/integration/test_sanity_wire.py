@@ -17,7 +17,7 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import ProviderUnavailable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox_delivery.parcels import track
-from agentvoicebox_delivery.sources.budget import OUT_OF_TIME, AnswerSource, outcome
+from agentvoicebox_delivery.sources.budget import LASTING, OUT_OF_TIME, AnswerSource, outcome
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.sanity import SanityShipments, SanityTimeouts
 from agentvoicebox_delivery.sources.sanity_answer import Kind
@@ -27,6 +27,7 @@ QUICK = Backoff(first_s=0.001, longest_s=0.004, tries=3)
 SHORT_S = 1.0 * FACTOR  # of an attempt that meets silence; any other ends by what it gets
 
 UNAVAILABLE, TIMEOUT, BAD = "provider_unavailable", "provider_timeout", "bad_provider_answer"
+REFUSED = "source_refused"
 WEATHER: list[tuple[str, Fault, str, int]] = [
     ("429 with seconds", fp.too_many("3600"), UNAVAILABLE, 1),
     ("429 with a date", fp.too_many(format_datetime(datetime(2030, 1, 1, tzinfo=UTC), usegmt=True)), UNAVAILABLE, 1),
@@ -46,10 +47,10 @@ WEATHER: list[tuple[str, Fault, str, int]] = [
     ("empty", fp.EMPTY, BAD, 1),
     ("wrong type", fp.WRONG_TYPE, BAD, 1),
     ("ten megabytes", fp.HUGE, BAD, 1),
-    ("unknown token", fp.Reply(401, b'{"statusCode":401,"message":"Session not found"}'), BAD, 1),
-    ("no query", fp.Reply(400, b'{"error":{"type":"queryParseError","description":"no"}}'), BAD, 1),
-    ("gone", fp.Reply(404, b'{"message":"Dataset not found"}'), BAD, 1),
-    ("elsewhere", fp.Reply(302, b"", headers={"location": "/elsewhere"}), BAD, 1),
+    ("unknown token", fp.Reply(401, b'{"statusCode":401,"message":"Session not found"}'), REFUSED, 1),
+    ("no query", fp.Reply(400, b'{"error":{"type":"queryParseError","description":"no"}}'), REFUSED, 1),
+    ("gone", fp.Reply(404, b'{"message":"Dataset not found"}'), REFUSED, 1),
+    ("elsewhere", fp.Reply(302, b"", headers={"location": "/elsewhere"}), REFUSED, 1),
     ("no list", answer({"a": 1}), BAD, 1),
     ("no known state", answer([DOCUMENT | {"status": "?"}]), "unreadable_record", 1),
     ("two stories", answer([DOCUMENT, DOCUMENT | {"_id": "b", "status": "delivered"}]), "unreadable_record", 1),
@@ -91,7 +92,7 @@ async def test_any_failure_ends_in_one_certain_sentence(fault: Fault, code: str,
         cold.proxy.follow(lambda _: fault)
         nothing = await cold.cache.find_within(TENANT, ["PKG001"], PATIENCE_S)
         assert (nothing.source, nothing.failure) == (AnswerSource.NOWHERE, code)
-        assert outcome(asked, nothing) == (track.error() if code == "unreadable_record" else track.unavailable())
+        assert outcome(asked, nothing) == (track.error() if code in LASTING else track.unavailable())
         assert len(cold.kinds) == requests >= len(cold.proxy.requests)
     async with faulty_backend(attempt_s=attempt_s) as warm:
         warm.proxy.follow(lambda _: answer([DOCUMENT]))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from agentvoicebox.broker.shared_connection import SharedRedis
@@ -140,3 +140,28 @@ async def test_commands_that_are_given_up_while_a_stuck_store_takes_no_bytes_lea
     gc.collect()
     await asyncio.sleep(0)
     assert forgotten == []
+
+
+async def test_what_is_asked_in_one_turn_of_the_loop_is_one_write(
+    wired: SharedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await wired.ping()
+    writes: list[int] = []
+    send = AbstractConnection.send_packed_command
+
+    async def count(self: AbstractConnection, command: list[bytes], check_health: bool = True) -> None:
+        writes.append(len(command))
+        await send(self, command, check_health)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", count)
+    answers = await asyncio.gather(*(wired.echo(str(number)) for number in range(50)))
+    assert answers == [str(number).encode() for number in range(50)]
+    assert writes == [50]
+
+
+async def test_a_command_that_cannot_be_sent_is_its_askers_error_alone(wired: SharedRedis) -> None:
+    await wired.ping()
+    asking = [wired.echo("before"), wired.execute_command("ECHO", object()), wired.echo("after")]
+    before, wrong, after = await asyncio.gather(*asking, return_exceptions=True)
+    assert (before, after) == (b"before", b"after")
+    assert isinstance(wrong, DataError)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from tests.kit.kits import look_up, migrate
 
@@ -9,8 +10,9 @@ from agentvoicebox.errors import StorageLost
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.tools.definition import ToolContext
 from agentvoicebox.tools.registry import Registry
-from agentvoicebox_delivery.evals import id_corpus
+from agentvoicebox_delivery.evals import id_corpus, id_sentences
 from agentvoicebox_delivery.numbers.inquiry import Inquiry, Keys
+from agentvoicebox_delivery.parcels import tool_schema
 from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.catalogue import MOST_NEAR, Catalogue
@@ -102,4 +104,31 @@ async def test_the_tool_reads_back_what_was_misheard_and_tells_what_was_confirme
     assert await code('{"tracking_id":"PKG004"}', near) == "FOUND"
     for unsure in (lost, None):
         assert await code(plain, unsure) == "CONFIRM"
+    await cache.close()
+
+
+async def test_a_number_one_slip_away_comes_back_however_many_are_alike(postgres: Postgres) -> None:
+    many = tuple(f"PKG0{number:05}" for number in range(2000))
+    catalogue = await put(postgres, "acme", (*many, "PKG90777", "P0777"))
+    question = Inquiry.of({"heard": ["PKG00777"]})
+    assert question is not None
+    keys = question.keys()
+    near = await catalogue.find_near("acme", keys.beginnings, keys.endings, keys.ids)
+    assert {"PKG90777", "PKG000777"} <= {each.tracking_id for each in near}
+    assert {each.tracking_id for each in near} <= {each for each in (*many, "PKG90777", "P0777") if keys.fit(each)}
+
+
+async def test_callers_with_other_numbers_are_never_told_a_neighbours_parcel(postgres: Postgres) -> None:
+    callers = id_sentences.people(len(id_sentences.SENTENCES), seed=11)
+    catalogue = await put(postgres, "acme", tuple(id_sentences.parcels(callers, 1500, seed=11)))
+    cache = CachedShipments(catalogue)
+
+    async def near(tenant_id: str, keys: Keys) -> list[Shipment]:
+        return await catalogue.find_near(tenant_id, keys.beginnings, keys.endings, keys.ids)
+
+    registry = Registry([delivery_status(look_up(cache), near)])
+    for caller in callers:
+        arguments = msgspec.json.encode({"tracking_id": caller.heard, "heard": [caller.first_words]}).decode()
+        outcome = await registry.run(tool_schema.NAME, arguments, ToolContext("acme"))
+        assert outcome.code != "FOUND", (caller.first_words, outcome.output)
     await cache.close()

@@ -12,7 +12,7 @@ from agentvoicebox.storage.postgres import Postgres, StorageRefused
 
 pytestmark = pytest.mark.requirement("A10")
 
-TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "usage_entries"}
+TABLES = {"sessions", "conversation_items", "responses", "audit_logs", "usage_entries", "turns", "call_audio", "events"}
 
 
 async def test_an_empty_database_gets_every_table_partitioned_and_guarded(postgres_url: str) -> None:
@@ -41,7 +41,7 @@ async def test_migrating_twice_and_at_the_same_time_is_migrating_once(postgres_u
 
 
 def test_an_up_to_date_database_has_nothing_pending() -> None:
-    assert pending_sql("0005") == ""
+    assert pending_sql("0008") == ""
     assert "CREATE TABLE sessions" in pending_sql(None)
 
 

@@ -28,7 +28,16 @@ from agentvoicebox.workers.runner import Runner
 T0, DAY = 1_800_000_000.0, date(2027, 1, 15)
 SECRETS = ("Marmalade", "AB123456", "+491701234567", "zanzibar", "9876")
 KEY = os.urandom(32)
-TABLES = ("sessions", "conversation_items", "responses", "usage_entries", "audit_logs", "tenants")
+TABLES = (
+    "sessions",
+    "conversation_items",
+    "responses",
+    "turns",
+    "call_audio",
+    "usage_entries",
+    "audit_logs",
+    "tenants",
+)
 
 
 def item(item_id: str, **fields: Any) -> Persist:

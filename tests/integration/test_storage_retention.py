@@ -19,6 +19,7 @@ from agentvoicebox.storage.postgres import JANITOR_ROLE, Postgres, StorageRefuse
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.retention import Retention, SweepCounts, SweepRunning
 from agentvoicebox.storage.rules import RetentionRules, RuleBook, TenantRules
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.janitor import serve_janitor
 
 NOW_S = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
@@ -117,7 +118,7 @@ async def test_the_role_that_serves_callers_deletes_nothing_and_the_janitor_chan
     postgres: Postgres, postgres_server: object, janitors: Postgres
 ) -> None:
     await record(postgres, batch("s", 1))
-    for table in ("sessions", "conversation_items", "responses", "usage_entries", "audit_logs"):
+    for table in ("sessions", "conversation_items", "responses", "turns", "call_audio", "usage_entries", "audit_logs"):
         with pytest.raises(StorageRefused):
             async with postgres.tenant_transaction("acme") as connection:
                 await connection.execute(f"DELETE FROM {table}")
@@ -148,7 +149,7 @@ async def test_the_janitor_is_the_one_who_sweeps(postgres: Postgres, records_url
     )
     ready, stop = asyncio.Event(), asyncio.Event()
     settings = Settings(redis_url=redis_url, postgres_url=records_url, history_days=30)
-    serving = asyncio.create_task(serve_janitor(settings, ready.set, stop))
+    serving = asyncio.create_task(serve_janitor(settings, ready.set, stop, ProcessReport()))
 
     async def is_swept() -> bool:
         return await sessions(postgres) == ["new"]

@@ -20,6 +20,7 @@ from agentvoicebox.engine.inputs import Generated, ToolCallDelta
 from agentvoicebox.ports.broker import AppendAudio, AppendLog, AudioEntry, Job, JobKind, SessionRef, Submit
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.log import SessionLog
+from agentvoicebox.telemetry.metrics_page import metrics_page
 from agentvoicebox.tools.ledger import CallKey, RedisLedger
 
 pytestmark = pytest.mark.requirement("A1.1")
@@ -199,7 +200,7 @@ async def test_a_store_that_fills_up_refuses_new_calls_first_then_new_work_and_t
             await client.send("response.create")
             assert (await client.until("response.done"))["response"]["status"] == "completed"
             assert info(small, "evicted_keys") == 0
-            assert b"avb_store_memory_level 2.0" in one.state.metrics.page()
+            assert b"avb_store_memory_level 2.0" in metrics_page(one.state.metrics.registry)[0]
 
             await fill_to(small, 0.4)
             await until_told(client)

@@ -22,14 +22,14 @@ def leftovers(folder: DataFolder) -> list[str]:
 
 @pytest.mark.requirement("A1.1")
 async def test_valkey_is_set_up_as_the_plan_wants_it(own_data_folder: DataFolder) -> None:
-    server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets)
+    server = EmbeddedValkey(own_data_folder.path / "valkey", own_data_folder.sockets, memory_mb=96)
     await server.start()
     try:
         async with Redis.from_url(server.url, decode_responses=True) as redis:
             wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "volatile-lru"}
             for name, value in wanted.items():
                 assert (await redis.config_get(name))[name] == value
-            assert int((await redis.config_get("maxmemory"))["maxmemory"] or 0) > 0
+            assert int((await redis.config_get("maxmemory"))["maxmemory"] or 0) == 96 * 1024 * 1024
     finally:
         await server.stop()
     assert leftovers(own_data_folder) == []

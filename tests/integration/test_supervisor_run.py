@@ -1,6 +1,7 @@
 """The supervisor as its user meets it: a real process tree with scripted roles, real servers, real signals."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -10,23 +11,28 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from tests.kit.waiting import PATIENCE_S
+
+from agentvoicebox.telemetry.logs import REQUIRED_FIELDS
 
 ROLES = "tests.kit.scripted_roles"
 
 # The same call that the command line makes, with scripted children.
 MAIN = """
 from tests.kit.waiting import PATIENCE_S
-import asyncio, sys
+import asyncio, os, sys
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.roles import ChildSpec, Role
 from agentvoicebox.supervisor.run import serve
+from agentvoicebox.telemetry.logs import configure
 
 specs = tuple(
     ChildSpec(name, (Role(name, f"tests.kit.scripted_roles:{function}"),), 1.0, faces_callers=name == "gateway")
     for name, function in (argument.split("=") for argument in sys.argv[2:])
 )
-settings = Settings.load(data_dir=sys.argv[1])
+settings = Settings.load(data_dir=sys.argv[1], log_format=os.environ["LOGS"])
+configure(service="supervisor", format=settings.log_format, out=sys.stdout)
 on_status = lambda status: print("STATUS", status, flush=True)
 sys.exit(asyncio.run(serve(settings, on_status=on_status, out=sys.stdout, children=specs)))
 """
@@ -57,13 +63,13 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, **roles: str) -> AsyncIterator[Serving]:
+async def serving(data_dir: Path, logs: str = "console", **roles: str) -> AsyncIterator[Serving]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", MAIN, str(data_dir)),
         *(f"{name}={function}" for name, function in roles.items()),
         cwd=Path(__file__).parents[2],
-        env={**environment, "PYTHONPATH": "src:."},
+        env={**environment, "PYTHONPATH": "src:.", "LOGS": logs, "AVB_STORE_MEMORY_MB": "96"},
         stdout=PIPE,
         stderr=STDOUT,
         start_new_session=True,
@@ -94,6 +100,17 @@ def left_in(data_dir: Path) -> set[str]:
     return {path.name for path in data_dir.iterdir() if not path.name.startswith("idle-")}
 
 
+@pytest.mark.requirement("A1.1")
+async def test_the_embedded_store_has_the_memory_of_the_settings(tmp_path: Path) -> None:
+    data = tmp_path / "d"  # short, so that the sockets are beside the data
+    async with serving(data, stt="idle") as server:
+        await server.until("STATUS system ready")
+        async with Redis(unix_socket_path=str(next(data.rglob("valkey.sock"))), decode_responses=True) as redis:
+            assert await redis.config_get("maxmemory") == {"maxmemory": str(96 * 1024 * 1024)}
+        server.process.send_signal(signal.SIGINT)
+        assert await server.end() == 0
+
+
 async def test_ctrl_c_drains_the_gateway_first_and_leaves_nothing_but_data(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle", gateway="idle") as server:
@@ -112,7 +129,7 @@ async def test_ctrl_c_drains_the_gateway_first_and_leaves_nothing_but_data(tmp_p
         assert [said.index(each) for each in order] == sorted(said.index(each) for each in order)
         assert sum("idle speaks from" in line for line in server.lines) == 2  # one log
     assert processes_of(data) == []
-    assert left_in(data) == {"valkey", "postgres", "log"}
+    assert left_in(data) == {"valkey", "postgres", "log", "targets"}
     assert {path.read_text() for path in data.glob("idle-*")} == {"drained"}
 
 
@@ -137,6 +154,16 @@ async def test_what_callers_say_is_for_the_servers_user_alone_in_new_and_in_olde
         older = []
 
 
+async def test_libraries_of_a_role_start_no_threads_of_their_own(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data", stt="idle") as server:
+        pid = int((await server.until("idle speaks from")).split()[-1])
+        environment = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
+        assert b"OPENBLAS_NUM_THREADS=1" in environment.split(b"\0")
+        await server.until("STATUS system ready")
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.end() == 0
+
+
 async def test_a_dead_worker_is_started_again_at_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle") as server:
@@ -152,6 +179,17 @@ async def test_a_dead_worker_is_started_again_at_once(tmp_path: Path) -> None:
     assert processes_of(data) == []
 
 
+async def test_what_a_library_prints_is_a_field_of_a_log_line(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data", logs="json", stt="idle") as server:
+        line = json.loads(await server.until("idle speaks from"))
+        await server.until("STATUS system ready")
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.end() == 0
+    assert tuple(line)[:7] == REQUIRED_FIELDS
+    assert (line["service"], line["level"]) == ("stt", "warning")
+    assert line["text"].startswith("idle speaks from")
+
+
 async def test_a_killed_server_comes_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with serving(data, stt="idle") as server:
@@ -161,17 +199,28 @@ async def test_a_killed_server_comes_back(tmp_path: Path) -> None:
         await server.until("STATUS valkey ready")
         server.process.send_signal(signal.SIGTERM)
         assert await server.end() == 0
-    assert left_in(data) == {"valkey", "postgres", "log"}
+    assert left_in(data) == {"valkey", "postgres", "log", "targets"}
 
 
-async def test_a_child_that_can_not_start_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("role", "starts", "reason"),
+    [
+        ("misconfigured", 1, "the model lies nowhere; pull it"),
+        ("uninstalled", 1, "the model ears is not installed: type `agentvoicebox models pull ears`"),
+        ("storeless", 3, "the store is away"),
+        ("broken", 3, "unexpected KeyError; the log has its traceback"),
+    ],
+)
+async def test_a_child_that_can_not_start_is_tried_again_only_if_that_may_help_and_its_reason_is_said_last(
+    tmp_path: Path, role: str, starts: int, reason: str
+) -> None:
     data = tmp_path / "data"
-    async with serving(data, stt="idle", tts="misconfigured") as server:
+    async with serving(data, stt="idle", tts=role) as server:
         assert await server.end() != 0
-        assert any("the model lies nowhere; pull it" in line for line in server.lines)
-        assert any("tts can't start" in line for line in server.lines)
+        assert server.lines.count("STATUS tts starting") == starts
+        assert server.lines[-1].endswith(f"StartFailed: tts can't start: {reason}")
     assert processes_of(data) == []
-    assert left_in(data) == {"valkey", "postgres", "log"}
+    assert left_in(data) == {"valkey", "postgres", "log", "targets"}
 
 
 @pytest.mark.parametrize("patience", ["killed after its time", "second signal"])
@@ -185,7 +234,7 @@ async def test_a_child_that_does_not_drain_is_killed(tmp_path: Path, patience: s
             server.process.send_signal(signal.SIGINT)
         assert await server.end() == 0
     assert processes_of(data) == []
-    assert left_in(data) == {"valkey", "postgres", "log"}
+    assert left_in(data) == {"valkey", "postgres", "log", "targets"}
 
 
 async def test_everything_dies_with_a_killed_supervisor_and_the_next_start_works(tmp_path: Path) -> None:
@@ -199,7 +248,7 @@ async def test_everything_dies_with_a_killed_supervisor_and_the_next_start_works
         server.process.send_signal(signal.SIGINT)
         assert await server.end() == 0
     assert processes_of(data) == []
-    assert left_in(data) == {"valkey", "postgres", "log"}
+    assert left_in(data) == {"valkey", "postgres", "log", "targets"}
 
 
 @pytest.mark.parametrize("moment", ["STATUS postgres starting", "STATUS migrations starting", "STATUS stt starting"])
@@ -213,7 +262,7 @@ async def test_a_signal_in_the_middle_of_starting_leaves_nothing(
         server.process.send_signal(which)
         assert await server.end() == 128 + which  # it did not serve
     assert processes_of(data) == []
-    assert left_in(data) <= {"valkey", "postgres", "postgres.draft", "log"}
+    assert left_in(data) <= {"valkey", "postgres", "postgres.draft", "log", "targets"}
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])

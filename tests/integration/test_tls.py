@@ -21,12 +21,13 @@ from tests.kit.waiting import PATIENCE_S
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.client.caller import open_call
-from agentvoicebox.client.dialing import CallFailed, CallOptions
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.http_server import tls_listener
 from agentvoicebox.http_server.connection_table import ConnectionTable
-from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
+from agentvoicebox.http_server.listening import listening_socket
+from agentvoicebox.http_server.server import HttpServer, ServerConfig
 from agentvoicebox.http_server.turn_queue import TurnQueue
+from agentvoicebox.realtime_client.dialing import CallFailed, CallOptions
 
 pytestmark = pytest.mark.requirement("A4.2")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 from tests.kit.fault_proxy import FaultProxy, Reply, Request
 from tests.kit.kits import look_up, migrate
 from tests.kit.waiting import PATIENCE_S
@@ -24,6 +25,9 @@ from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, JobResult, SessionRef, Submit
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.telemetry.breaker_metrics import BreakerMetrics
+from agentvoicebox.telemetry.metrics_page import metrics_page
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.tools.definition import Definition, Outcome, Tool, ToolContext
 from agentvoicebox.tools.ledger import RedisLedger
 from agentvoicebox.tools.registry import Registry
@@ -54,7 +58,7 @@ async def run(
     shipments: Any, arguments: str, *, tenant: str = "acme", name: str = tool_schema.NAME, find: Find | None = None
 ) -> tuple[str, str]:
     cache = CachedShipments(shipments)
-    registry = Registry([delivery_status(find or look_up(cache))])
+    registry = Registry([delivery_status(find or look_up(cache), today=lambda: TODAY)])
     outcome = await registry.run(name, arguments, ToolContext(tenant))
     await cache.close()
     return outcome.code, outcome.speech
@@ -64,7 +68,9 @@ async def run(
 async def test_the_role_looks_up_and_returns(catalogue: Catalogue, postgres_url: str, redis_url: str) -> None:
     broker = RedisBroker(redis_url)
     ready, stop = asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(serve_tool(Settings(redis_url=redis_url, postgres_url=postgres_url), ready.set, stop))
+    serving = asyncio.create_task(
+        serve_tool(Settings(redis_url=redis_url, postgres_url=postgres_url), ready.set, stop, ProcessReport())
+    )
     stream = await broker.results(CALLER)
     records = aiter(stream)
     try:
@@ -81,13 +87,14 @@ async def test_the_role_looks_up_and_returns(catalogue: Catalogue, postgres_url:
         await broker.close()
     returned = msgspec.msgpack.decode(record.body, type=ToolReturned)
     parcel = next(each for each in demo_data.parcels(TODAY) if each.tracking_id == "PKG004")
-    assert record.is_last and read(returned.output).speech == reply.found(parcel)
+    told = read(returned.output)
+    assert record.is_last and told.speech == reply.found(parcel, told.today)
 
 
 async def test_every_demo_parcel_can_be_asked_for(catalogue: Catalogue) -> None:
     for parcel in demo_data.parcels(TODAY):
         arguments = msgspec.json.encode({"tracking_id": parcel.tracking_id}).decode()
-        assert await run(catalogue, arguments) == ("FOUND", reply.found(parcel))
+        assert await run(catalogue, arguments) == ("FOUND", reply.found(parcel, TODAY))
 
 
 async def test_a_tenant_never_hears_of_anothers_parcels(catalogue: Catalogue) -> None:
@@ -315,7 +322,7 @@ async def test_the_role_calls_an_agents_own_tool_and_the_caller_gets_its_answer_
             redis_url=redis_url, postgres_url=postgres_url, agents_dir=str(tmp_path), tool_secret="secret"
         )
         ready, stop = asyncio.Event(), asyncio.Event()
-        serving = asyncio.create_task(serve_tool(settings, ready.set, stop))
+        serving = asyncio.create_task(serve_tool(settings, ready.set, stop, ProcessReport()))
         async with asyncio.timeout(PATIENCE_S):
             await ready.wait()
             await broker.dispatch([booking("job_1", "call_1"), booking("job_2", "call_2")])
@@ -330,6 +337,17 @@ async def test_the_role_calls_an_agents_own_tool_and_the_caller_gets_its_answer_
 
 def _tables(request: Request) -> Reply:
     return Reply(body=b'{"booked": true}')
+
+
+async def test_the_breaker_of_an_agents_tool_is_exported_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TABLES_TOKEN", "t0k3n")
+    (tmp_path / "waiter.toml").write_text(WAITER.format(url="https://tables.example"))
+    registry = CollectorRegistry()
+    own = Registry([delivery_status(_nowhere)])
+    async with tools_of_agents(Settings(agents_dir=str(tmp_path)), own, BreakerMetrics(registry)):
+        assert b'avb_breaker_open{name="book"} 0.0' in metrics_page(registry)[0]
 
 
 async def test_a_secret_that_is_not_set_is_said_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def ears() -> WhisperShort:
     return whisper
 
 
-def test_the_split_voice_is_the_whole_voice(piper: Piper) -> None:
+def test_the_split_voice_is_the_whole_voice(piper: Piper, tmp_path: Path) -> None:
     """Without noise the original graph is deterministic: front end and decoder together give its very samples."""
     import onnxruntime
 
@@ -57,7 +57,7 @@ def test_the_split_voice_is_the_whole_voice(piper: Piper) -> None:
         "scales": np.array([0.0, 1.0, 0.0], np.float32),
     }
     whole = onnxruntime.InferenceSession(str(model)).run(None, inputs)[0].ravel()
-    front, decoder = (onnxruntime.InferenceSession(str(half)) for half in split_voice(model, CACHE))
+    front, decoder = (onnxruntime.InferenceSession(str(half)) for half in split_voice(model, tmp_path))
     split = decoder.run(None, {LATENT: front.run(None, inputs)[0]})[0].ravel()
     assert whole.size == split.size
     assert np.abs(whole - split).max() < 1e-3

@@ -1,7 +1,9 @@
 """What the webhook server records: a line for each request that wanted an answer, which replays to the same result."""
 
 import asyncio
+import codecs
 import fcntl
+import json
 import multiprocessing
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,11 +24,13 @@ from agentvoicebox.evals.scenario import Tolerance
 from agentvoicebox.interactions.day_files import DayFiles, read
 from agentvoicebox.interactions.interaction import Interaction, encode
 from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.webhook import answer_recorder
 from agentvoicebox.webhook.role import webhook_server
 
 pytestmark = pytest.mark.requirement("B3.4-3.5")
 
 TRACK, TOOLS = "/v1/track", "/v1/tools/get_delivery_status"
+JSON = {"content-type": "application/json"}
 DAY_S = 86_400.0
 
 
@@ -100,6 +104,67 @@ async def test_what_wants_no_answer_or_may_not_ask_leaves_no_line_and_a_422_does
     assert [each.status for each in kept] == [422, 422, 422, 422, 200]
     assert kept[-1].call_id == CALL
     assert b"hush" not in DayFiles(tmp_path / "interactions").open_days()[0].read_bytes()
+
+
+async def test_a_body_with_a_byte_order_mark_is_recorded_and_replays_to_the_same_result(
+    parcels_url: str, tmp_path: Path
+) -> None:
+    bodies = (("/vapi/webhook", asking()), (TRACK, {"tracking_id": "PKG004"}), (TOOLS, {"tracking_id": "PKG004"}))
+    async with recorded_line(tmp_path, parcels_url) as client:
+        for path, body in bodies:
+            content = codecs.BOM_UTF8 + json.dumps(body).encode()
+            response = await client.post(path, content=content, headers=JSON)
+            assert response.status_code == 200
+    kept = list(read(tmp_path / "interactions"))
+    assert [each.request for each in kept] == [body for _, body in bodies]
+    async with recorded_line(tmp_path / "again", parcels_url) as client:
+        for each, (path, _) in zip(kept, bodies, strict=True):
+            (tool,) = await replay_tools(each, CHOICE.default)
+            again = await replay_webhook(
+                each, client, path, Tolerance(), CHOICE.default, today=datetime.now(UTC).date()
+            )
+            assert (tool.verdict, again.verdict) == ("same", "same"), (tool.why, again.why)
+
+
+@pytest.mark.parametrize("path", ["/vapi/webhook", TRACK, TOOLS])
+@pytest.mark.parametrize("body", [b"\xff\xfe{}", b'{"tracking_id":"\xff"}', b'{"message":{"type":"tool-calls\xc3"}}'])
+async def test_a_body_that_is_not_utf_8_is_a_422_that_is_recorded(
+    path: str, body: bytes, parcels_url: str, tmp_path: Path
+) -> None:
+    async with recorded_line(tmp_path, parcels_url) as client:
+        response = await client.post(path, content=body, headers=JSON)
+    assert response.status_code == 422
+    (kept,) = read(tmp_path / "interactions")
+    assert (kept.status, kept.request, kept.tool_calls) == (422, {"bytes": len(body)}, ())
+
+
+@pytest.mark.parametrize("tracking_id", ["hello", 9400111206206406000000])
+async def test_an_invalid_id_is_recorded_as_such_and_not_as_a_failure(
+    tracking_id: object, parcels_url: str, tmp_path: Path
+) -> None:
+    async with recorded_line(tmp_path, parcels_url) as client:
+        assert (await client.post(TRACK, json={"tracking_id": tracking_id})).status_code == 422
+    (kept,) = read(tmp_path / "interactions")
+    (use,) = kept.tool_calls
+    assert (use.name, use.code, kept.status) == ("get_delivery_status", "INVALID_ID", 422)
+    assert json.loads(use.arguments) == {"tracking_id": tracking_id}
+    (tool,) = await replay_tools(kept, CHOICE.default)
+    assert (tool.verdict, tool.why) == ("same", "")
+    async with recorded_line(tmp_path / "again", parcels_url) as client:
+        again = await replay_webhook(kept, client, TRACK, Tolerance(), CHOICE.default, today=datetime.now(UTC).date())
+    assert (again.verdict, again.why) == ("same", "")
+
+
+async def test_an_answer_goes_out_even_if_it_can_not_be_recorded(
+    parcels_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(recorder: object, exchange: object) -> None:
+        raise RuntimeError("a bug of the recorder")
+
+    monkeypatch.setattr(answer_recorder, "record_webhook", broken)
+    async with recorded_line(tmp_path, parcels_url) as client:
+        response = await client.post(TRACK, json={"tracking_id": "PKG004"})
+        assert (response.status_code, response.json()["code"]) == (200, "FOUND")
 
 
 async def test_half_a_surrogate_pair_is_answered_and_kept(parcels_url: str, tmp_path: Path) -> None:

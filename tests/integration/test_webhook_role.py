@@ -47,12 +47,14 @@ def sanity(url: str, **more: Any) -> dict[str, Any]:
 async def test_health_and_readiness_are_reported(parcels_url: str) -> None:
     async with running(postgres_url=parcels_url) as line:
         assert (await line.internal.get("/healthz")).json() == {"status": "ok"}
-        await line.results(asking())  # by now it has been asked
-        response = await line.internal.get("/readyz")
-        assert response.json() == {
-            "status": "ready",
-            "dependencies": {"shipments": {"source": "catalogue", "status": "ok"}},
-        }
+        await _until(line.internal, lambda told: told["status"] != "not ready")  # until the source has been asked
+        for path in ("/readyz", "/ready"):
+            response = await line.internal.get(path)
+            assert response.status_code == 200
+            assert response.json() == {
+                "status": "ready",
+                "dependencies": {"shipments": {"source": "catalogue", "status": "ok"}},
+            }
 
 
 @pytest.mark.requirement("B3.1-3.3")
@@ -100,6 +102,9 @@ async def _until(client: httpx.AsyncClient, holds: Any) -> None:
 @pytest.mark.requirement("B2.3")
 async def test_the_breaker_opens_shows_itself_and_is_reset_by_hand() -> None:
     async with FaultProxy(plan=lambda _: server_error(404)) as proxy, running(**sanity(proxy.url)) as line:
+        page = (await line.internal.get("/metrics")).text
+        assert 'avb_breaker_open{name="sanity"} 0.0' in page  # from the start: an alert can tell closed from unknown
+        assert 'avb_breaker_open{name="sanity_rate_limit"} 0.0' in page
         proxy.follow(lambda _: Break.HANG_UP)
         for index in range(5):
             (result,) = await line.results(asking(f"PKG00{index}"))
@@ -111,6 +116,7 @@ async def test_the_breaker_opens_shows_itself_and_is_reset_by_hand() -> None:
         assert len(proxy.requests) == asked
         page = (await line.internal.get("/metrics")).text
         assert 'avb_breaker_open{name="sanity"} 1.0' in page
+        assert 'avb_breaker_changes_total{name="sanity",to="open"} 1.0' in page
         proxy.follow(lambda _: answer([document("PKG001")]))
         assert (await line.internal.post("/breaker/reset")).json() == {"breaker": "closed"}
         (result,) = await line.results(asking("PKG001"))

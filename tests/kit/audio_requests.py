@@ -10,8 +10,9 @@ from redis import Redis
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.ports.providers import Voice
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.workers.runner import Runner, Task
+from tests.kit.described_answers import described_answers
 from tests.kit.gateway import Gateway
 from tests.kit.tenant_gateway import bearer
 from tests.kit.waiting import PATIENCE_S
@@ -26,7 +27,10 @@ LONG = " ".join(f"This is sentence number {number}, and it is not short." for nu
 async def web(served: Gateway, key: str = "any") -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client that shows a key."""
     base = f"http://127.0.0.1:{served.port}"
-    async with httpx.AsyncClient(base_url=base, headers=bearer(key), trust_env=False, timeout=PATIENCE_S) as made:
+    hooks = described_answers()
+    async with httpx.AsyncClient(
+        base_url=base, headers=bearer(key), trust_env=False, timeout=PATIENCE_S, event_hooks=hooks
+    ) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.kit.event_schemas import EventChecks
 from tests.kit.gateway import silence, tone
 from tests.kit.waiting import PATIENCE_S
 
@@ -26,16 +27,18 @@ class Client:
     def __init__(self, ws: ClientConnection) -> None:
         self.ws = ws
         self.events: list[dict[str, Any]] = []
+        self._checks = EventChecks()
 
     async def send(self, event_type: str, **fields: Any) -> None:
         """Send one event."""
         await self.ws.send(json.dumps({"type": event_type, **fields}))
 
     async def next(self) -> dict[str, Any]:
-        """The next event."""
+        """The next event; it must be as the AsyncAPI document says."""
         async with asyncio.timeout(PATIENCE_S):
             event: dict[str, Any] = json.loads(await self.ws.recv())
         self.events.append(event)
+        self._checks.check(event)
         return event
 
     async def until(self, event_type: str) -> dict[str, Any]:

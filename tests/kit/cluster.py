@@ -36,9 +36,18 @@ ROOT = Path(__file__).parents[2]
 START_S = 2 * PATIENCE_S
 END_S = PATIENCE_S
 AGAIN_S = 0.5
-WORKERS = (("stt",), ("llm",), ("tts",), ("tool",), ("recorder",), ("janitor",), ("webhook",))  # a process each
+WORKERS = (
+    ("stt",),
+    ("llm",),
+    ("tts",),
+    ("tool",),
+    ("recorder",),
+    ("janitor",),
+    ("events",),
+    ("webhook",),
+)  # a process each
 COMPACT = (
-    ("stt", "tts", "llm", "tool", "recorder", "janitor", "webhook"),
+    ("stt", "tts", "llm", "tool", "recorder", "janitor", "events", "webhook"),
 )  # fewer supervisors, as many processes that work
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted"}  # engines that answer at once
 
@@ -124,13 +133,18 @@ class Node:
         """SIGKILL to the process that serves a role."""
         assert self._process is not None
         await self.is_back(role)
-        os.kill(pid_of(self._process.pid, _child_of(role)), signal.SIGKILL)
-        await until(lambda: self._states.get(_child_of(role)) == "ready", f"{role} of {self.name} lives")
+        os.kill(pid_of(self._process.pid, self._child_of(role)), signal.SIGKILL)
+        await until(lambda: self._states.get(self._child_of(role)) == "ready", f"{role} of {self.name} lives")
+
+    def _child_of(self, role: str) -> str:
+        """The name of the process that serves a role."""
+        specs = children(self.roles)
+        return next(spec.name for spec in specs if role in {each.name for each in spec.roles})
 
     async def is_back(self, role: str) -> None:
         """Wait until the process that serves a role is ready, after its first start and after each kill."""
         await until(
-            lambda: self._states.get(_child_of(role)) != "ready", f"no {role} on {self.name}", patience_s=START_S
+            lambda: self._states.get(self._child_of(role)) != "ready", f"no {role} on {self.name}", patience_s=START_S
         )
 
 
@@ -268,15 +282,10 @@ async def cluster(
         await pool.close()
         stack.push_async_callback(_stop_all, working)
         stack.push_async_callback(_stop_all, calling)
-        await stack.enter_async_context(_balancer(port, ports))
+        await stack.enter_async_context(balancer(port, ports))
         await asyncio.gather(*(node.start() for node in (*calling, *working)))
         await asyncio.gather(*(made.until_ready(node) for node in calling))
         yield made
-
-
-def _child_of(role: str) -> str:
-    """The name of the process that serves a role."""
-    return children([role])[0].name
 
 
 async def _stop_all(nodes: list[Node]) -> None:
@@ -284,7 +293,8 @@ async def _stop_all(nodes: list[Node]) -> None:
 
 
 @asynccontextmanager
-async def _balancer(port: int, backends: list[int]) -> AsyncIterator[None]:
+async def balancer(port: int, backends: list[int]) -> AsyncIterator[None]:
+    """A balancer on `port` in front of these ports, until the end of the block."""
     process = await asyncio.create_subprocess_exec(
         *child_command(
             [sys.executable, "-m", "tests.kit.balancer", str(port), *map(str, backends)], die_with=signal.SIGKILL

@@ -29,12 +29,18 @@ class Plan:
         reply_s: length of each reply's tone.
         refusal: an error to answer the connection with.
         closes_after_turn: hang up when so many replies have begun.
+        thinks_s: before each reply.
+        notices_s: after which it tells of speech that it hears.
+        interrupts: whether speech interrupts its replies, as it says in its session.
     """
 
     replies: list[str] = field(default_factory=lambda: ["Hello."])
     reply_s: float = 0.3
     refusal: dict[str, Any] | None = None
     closes_after_turn: int | None = None
+    thinks_s: float = 0.0
+    notices_s: float = 0.0
+    interrupts: bool = True
 
 
 @dataclass
@@ -100,7 +106,10 @@ class _Session:
             if event["type"] == "session.update":
                 self._format = event["session"]["audio"]["input"]["format"]["type"]
                 self._rate_hz = 24_000 if self._format == "audio/pcm" else 8_000
-                await self._send("session.updated", session={"type": "realtime", "id": "sess_1", "audio": {}})
+                audio = {
+                    "input": {"turn_detection": {"type": "server_vad", "interrupt_response": self._plan.interrupts}}
+                }
+                await self._send("session.updated", session={"type": "realtime", "id": "sess_1", "audio": audio})
             elif event["type"] == "response.create":
                 await self._reply()
 
@@ -114,6 +123,7 @@ class _Session:
             if self._speaking_since is None:
                 self._speaking_since = self._at
                 self._count += 1
+                await asyncio.sleep(self._plan.notices_s)
                 await self._send("input_audio_buffer.speech_started", audio_start_ms=0, item_id=f"item_u{self._count}")
         elif self._speaking_since is not None and self._at - self._last_loud > SILENCE_S * self._rate_hz:
             self._speaking_since = None
@@ -127,6 +137,7 @@ class _Session:
     async def _reply(self, since_s: float | None = None) -> None:
         number = sum(event["type"] == "response.create" for event in self._line.events) + self._count
         words = self._plan.replies[min(number, len(self._plan.replies)) - 1]
+        await asyncio.sleep(self._plan.thinks_s)
         response_id, item_id = f"resp_{number}", f"item_a{number}"
         await self._send("response.created", response={"id": response_id, "status": "in_progress", "output": []})
         if self._plan.closes_after_turn is not None and number >= self._plan.closes_after_turn:

@@ -53,6 +53,7 @@ RULES = (
     Rule("price|rose|cost", calls=("get_price", {"flower": "red rose"})),
     Rule("greet", GREETING),
     Rule("name", NAME_REPLY),
+    Rule("open", calls=("opening_hours", {"day": "Sunday"})),  # of examples/agents
 )
 
 

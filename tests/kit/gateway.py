@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
+from structlog.contextvars import get_contextvars
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
@@ -29,6 +30,7 @@ from agentvoicebox.gateway.admission.load_shedder import LoadShedder
 from agentvoicebox.gateway.admission.service_health import ABSENT_S, ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.gateway.pace import ServingPace
 from agentvoicebox.gateway.role import serve
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import AudioEntry, Broker, JobKind
@@ -92,6 +94,7 @@ class Workers:
         spoken: chunks by job, in the order in which the jobs were taken.
         heard: what came of each utterance, by job.
         taken: jobs as they were claimed.
+        ids: what the log lines of each of these jobs have.
     """
 
     def __init__(self, broker: Broker, *, hears: str = "where is my parcel", writes: Writes | None = None) -> None:
@@ -104,6 +107,7 @@ class Workers:
         self.spoken: dict[str, list[bytes]] = {}
         self.heard: dict[str, list[AudioEntry]] = {}
         self.taken: list[tuple[JobKind, JobRequest]] = []
+        self.ids: list[dict[str, str]] = []
         self.has_taken = asyncio.Condition()
 
     async def run(
@@ -125,6 +129,7 @@ class Workers:
         request, job_id = task.request, task.claim.job.job_id
         async with self.has_taken:
             self.taken.append((task.claim.job.kind, request))
+            self.ids.append(dict(get_contextvars()))
             self.has_taken.notify_all()
         match request:
             case Generate():
@@ -240,6 +245,7 @@ async def gateway(
             "health": health,
             "clock": call_clock or SystemClock(),
             "metrics": metrics,
+            "pace": ServingPace(speech_per_s=0),  # tests don't listen to what they ask for
             **changes,
         }
     )
@@ -259,6 +265,7 @@ async def gateway(
             clock=state.clock,
             metrics=metrics,
             interval_s=check_interval_s,
+            frames_late_s=state.lateness.take,
         )
         running.append(asyncio.create_task(monitor.run(stop), name="health monitor"))
     try:
@@ -276,8 +283,9 @@ async def gateway(
 
 
 def tone(ms: int, rate_hz: int = 24_000) -> bytes:
-    """Something loud, as int16 PCM."""
-    return np.asarray(np.sin(np.arange(ms * rate_hz // 1000) * 0.1) * 12_000, np.dtype("<i2")).tobytes()
+    """Something loud, as int16 PCM; with the overtones of an open mouth, so that it is no hum."""
+    at = np.arange(ms * rate_hz // 1000)
+    return np.asarray(np.sin(at * 0.1) * 8_000 + np.sin(at * 0.3) * 6_000, np.dtype("<i2")).tobytes()
 
 
 def silence(ms: int, rate_hz: int = 24_000) -> bytes:

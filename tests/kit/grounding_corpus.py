@@ -36,17 +36,33 @@ def corpus(name: str) -> list[Line]:
 @cache
 def scenes() -> dict[str, tuple[ChatMessage, ...]]:
     """Each scene's conversation, its tool results as our own tool writes them."""
-    text = (FOLDER / "scenes.jsonl").read_text(encoding="utf-8")
-    return {scene["scene"]: tuple(_conversation(scene)) for scene in map(json.loads, text.splitlines())}
+    return {name: tuple(_conversation(scene)) for name, scene in _read_scenes().items()}
 
 
 @cache
 def facts_of(scene: str) -> Facts:
-    return gather(scenes()[scene], TODAY)
+    """What may be said in a scene, on its day."""
+    return gather(scenes()[scene], day_of(scene))
 
 
-def result_json(result: dict[str, Any]) -> str:
-    """A result as `workers/tool` publishes it."""
+def day_of(scene: str) -> date:
+    """The day of a scene's call: its own, or `TODAY`."""
+    day = _read_scenes()[scene].get("today")
+    return date.fromisoformat(day) if day else TODAY
+
+
+@cache
+def _read_scenes() -> dict[str, dict[str, Any]]:
+    lines = [
+        json.loads(line)
+        for name in ("scenes", "hotline_scenes")
+        for line in (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    return {line["scene"]: line for line in lines}
+
+
+def result_json(result: dict[str, Any], today: date = TODAY) -> str:
+    """A result as `workers/tool` publishes it on `today`."""
     match result:
         case {"code": "NOT_FOUND", "tracking_id": tracking_id}:
             return track.outcome([Candidate(tracking_id, 1.0)], []).as_json()
@@ -64,7 +80,7 @@ def result_json(result: dict[str, Any]) -> str:
             return track.outcome([Candidate(each, 1.0) for each in ids], found).as_json()
     age_s = float(result.get("age_s", 0))
     shipment = _shipment({name: value for name, value in result.items() if name != "age_s"})
-    return track.outcome([Candidate(shipment.tracking_id, 1.0)], [shipment], age_s=age_s).as_json()
+    return track.outcome([Candidate(shipment.tracking_id, 1.0)], [shipment], today=today, age_s=age_s).as_json()
 
 
 def _shipment(fields: dict[str, Any]) -> Shipment:
@@ -72,7 +88,14 @@ def _shipment(fields: dict[str, Any]) -> Shipment:
 
 
 def _conversation(scene: dict[str, Any]) -> Iterator[ChatMessage]:
-    """The caller's lines, each with its result after it; the lines left over come last."""
+    """The caller's lines, each with its result after it; the lines left over come last.
+
+    `turns` says the order itself: the caller's lines as text, each result as `{"result": …}`, told before the next line, and
+    the agent's own lines as `{"said": …}`.
+    """
+    if "turns" in scene:
+        yield from _turns(scene["turns"], date.fromisoformat(scene["today"]))
+        return
     results = scene.get("results", [])
     if len(results) > 1:
         for number, (line, result) in enumerate(zip(scene["user"], results, strict=True)):
@@ -86,3 +109,19 @@ def _conversation(scene: dict[str, Any]) -> Iterator[ChatMessage]:
         if results:
             yield ChatMessage("assistant", json.loads(result_json(results[0]))["speech"])
         yield ChatMessage("user", line)
+
+
+def _turns(turns: list[Any], today: date) -> Iterator[ChatMessage]:
+    told = ""
+    for number, turn in enumerate(turns):
+        if isinstance(turn, str):
+            if told:
+                yield ChatMessage("assistant", told)
+            told = ""
+            yield ChatMessage("user", turn)
+        elif "said" in turn:
+            yield ChatMessage("assistant", turn["said"])
+        else:
+            output = result_json(turn["result"], today)
+            told = json.loads(output)["speech"]
+            yield ChatMessage("tool", output, call_id=f"call_{number}")

@@ -212,6 +212,7 @@ def _day(day: date, draw: float) -> str:
     options = (
         f"on {weekday}", f"on {weekday}, the {ordinal} of {month}", f"on {month} {day.day}{suffix}",
         f"on the {ordinal} of {month}",
-        f"on {weekday}, {month} {day.day}", f"on {weekday} the {day.day}{suffix}", near, f"on the {day.day}{suffix} of {month}",
+        f"on {weekday}, {month} {day.day}", f"on {weekday}, {month} {ordinal}", f"on {weekday} the {day.day}{suffix}", near,
+        f"on the {day.day}{suffix} of {month}",
     )  # fmt: skip
     return _pick(draw, options)

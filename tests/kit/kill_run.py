@@ -17,9 +17,9 @@ import numpy as np
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.client.caller import LiveCall, open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.realtime_client.dialing import CallOptions
 from tests.kit.call_checks import CallChecks
 from tests.kit.cluster import Cluster, Server
 from tests.kit.rolling_restart import trail

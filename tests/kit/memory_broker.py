@@ -29,6 +29,7 @@ from agentvoicebox.ports.broker import (
     ResultStream,
     SessionRef,
     Submit,
+    Workload,
 )
 
 
@@ -346,6 +347,12 @@ class MemoryBroker:
         """See Broker."""
         living_s = self._clock.monotonic_s() - keys.ALIVE_FOR_S
         return sum(seen_s >= living_s for seen_s in self._seen_s[kind].values())
+
+    async def workload(self) -> dict[JobKind, Workload]:
+        """See Broker."""
+        return {
+            kind: Workload(len(self._waiting[kind]), len(self._pending[kind]), len(self.dead[kind])) for kind in JobKind
+        }
 
     async def close(self) -> None:
         """See Broker."""

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import string
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from jsonschema import Draft202012Validator
 
 from tests.kit.mutation import EXTREMES, Mutator
 
+NO_ROUTE = ("unknown_url", "method_not_allowed")
+CONTENT = {400, 404, 422}
 METHODS = ("get", "post", "put", "patch", "delete")
 PLAIN = string.ascii_lowercase + string.digits
 ODD_TEXTS = (
@@ -41,6 +44,15 @@ class Operation:
     path: str
     described: dict[str, Any]
 
+    @property
+    def operation_id(self) -> str:
+        """Its name."""
+        return str(self.described["operationId"])
+
+    def caused_by_clients(self) -> set[int]:
+        """The described refusals that depend on the content of the request alone, whatever the server holds."""
+        return {int(status) for status in self.described["responses"]} & CONTENT
+
 
 @dataclass
 class Attempt:
@@ -57,18 +69,25 @@ class Document:
 
     Args:
         described: its JSON.
-        error: schema of the answer to each refusal that the document does not describe; None: any body.
     """
 
-    def __init__(self, described: dict[str, Any], *, error: dict[str, Any] | None = None) -> None:
+    def __init__(self, described: dict[str, Any]) -> None:
         self._described = described
-        self._error = error
         self.operations = [
             Operation(method, path, operation)
             for path, operations in described["paths"].items()
             for method, operation in operations.items()
             if method in METHODS
         ]
+
+    def operation_of(self, method: str, path: str) -> Operation | None:
+        """The operation that a request is for; the one with the fewest parameters. None: the document has none."""
+        found = [
+            each
+            for each in self.operations
+            if each.method == method.lower() and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", each.path), path)
+        ]
+        return min(found, key=lambda each: each.path.count("{"), default=None)
 
     def attempt(self, chance: random.Random, operation: Operation, known: dict[str, list[str]]) -> Attempt:
         """A request for an operation; about half of them are valid as far as the document says.
@@ -102,26 +121,49 @@ class Document:
             attempt.headers["content-type"] = chance.choice(("text/plain", "", "a")) if is_odd else "application/json"
         return attempt
 
-    def faults_of(self, attempt: Attempt, answer: httpx.Response) -> list[str]:
-        """What is wrong with an answer: a status of 500 or above, a body that is not as described, an error of another form."""
-        told = f"{attempt.operation.method} {attempt.url[:200]} {(attempt.body or b'')[:200]!r} → {answer.status_code}"
-        responses = attempt.operation.described["responses"]
-        described = responses.get(str(answer.status_code))
-        if answer.status_code >= 500 and described is None:
-            return [f"{told}: {answer.text[:200]}"]
-        if answer.status_code < 400 and described is None:
-            return [f"{told}: the status is not described"]
-        described = described or responses.get("default")
-        content = (described or {}).get("content", {}).get("application/json")
-        schema = content["schema"] if content else self._error if answer.status_code >= 400 else {}
-        if not schema:
+    def faults_of(self, operation: Operation, answer: httpx.Response) -> list[str]:
+        """What of an answer the document does not say: its status, content type, headers or body.
+
+        An answer that no route has taken the request is not the operation's: the document's introduction describes it.
+        """
+        request = answer.request
+        told = f"{request.method} {str(request.url)[:200]} → {answer.status_code}"
+        described = operation.described["responses"].get(str(answer.status_code))
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        body = None
+        if kind == "application/json":
+            try:
+                body = answer.json()
+            except ValueError:
+                return [f"{told}: no JSON: {answer.text[:100]!r}"]
+        if isinstance(body, dict) and isinstance(error := body.get("error"), dict) and error.get("code") in NO_ROUTE:
             return []
-        try:
-            body = answer.json()
-        except ValueError:
-            return [f"{told}: no JSON: {answer.text[:100]!r}"]
-        checked = {**schema, "components": self._described.get("components", {})}
-        return [f"{told}: {error.message[:200]}" for error in Draft202012Validator(checked).iter_errors(body)]
+        if described is None:
+            return [f"{told}: the status is not described: {answer.text[:200] if body is not None else kind}"]
+        wrong = list(_faults_of_headers(told, described.get("headers", {}), answer))
+        content = described.get("content", {})
+        if not content:
+            return wrong if not kind else [*wrong, f"{told}: there is a body, and none is described"]
+        if kind not in content:
+            return [*wrong, f"{told}: the content type {kind!r} is not described"]
+        if body is not None and (schema := content[kind].get("schema")):
+            checked = {**schema, "components": self._described.get("components", {})}
+            wrong += [f"{told}: {error.message[:200]}" for error in Draft202012Validator(checked).iter_errors(body)]
+        return wrong
+
+    def hooks(self) -> dict[str, list[Callable[..., Any]]]:
+        """`event_hooks` of an HTTP client: a test fails when an answer to it is not as the document says."""
+
+        async def check(answer: httpx.Response) -> None:
+            operation = self.operation_of(answer.request.method, answer.request.url.path)
+            if operation is None:
+                return
+            if answer.headers.get("content-type", "").startswith("application/json"):
+                await answer.aread()
+            if wrong := self.faults_of(operation, answer):
+                raise AssertionError("\n".join(wrong))
+
+        return {"response": [check]}
 
     def _value(self, chance: random.Random, schema: dict[str, Any]) -> Any:
         """A value that a schema allows, as far as this reads schemas."""
@@ -163,6 +205,15 @@ class Document:
             case "string":
                 return _text(chance, schema)
         return chance.choice((None, {}, "x", 1))
+
+
+def _faults_of_headers(told: str, described: dict[str, Any], answer: httpx.Response) -> Iterator[str]:
+    for name, each in described.items():
+        given = answer.headers.get(name)
+        if given is None and each.get("required"):
+            yield f"{told}: the header {name} is missing"
+        if given is not None and not (given.isdigit() and int(given) >= each["schema"]["minimum"]):
+            yield f"{told}: {name} is {given!r}"
 
 
 def _text(chance: random.Random, schema: dict[str, Any]) -> str:

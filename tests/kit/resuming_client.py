@@ -4,13 +4,10 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
 import socket
-import sys
-from asyncio.subprocess import Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -18,11 +15,12 @@ from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.process_report import ProcessReport
 from tests.kit.client import Client
 from tests.kit.gateway import gateway
+from tests.kit.role_process import role_process
 from tests.kit.waiting import PATIENCE_S
 
-ROOT = Path(__file__).parents[2]
 OWN = "agentvoicebox."
 
 
@@ -77,7 +75,9 @@ async def refusal(url: str, **options: Any) -> tuple[dict[str, Any], int | None,
         return event["error"], ws.close_code, str(ws.close_reason)
 
 
-async def serve_gateway_child(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_gateway_child(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """Role: a whole gateway with the energy detector, so that it starts fast."""
     broker = RedisBroker(settings.redis_url)
     try:
@@ -96,28 +96,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@asynccontextmanager
-async def gateway_process(redis_url: str, port: int) -> AsyncIterator[Process]:
+def gateway_process(redis_url: str, port: int) -> AbstractAsyncContextManager[Process]:
     """A real gateway process, ready; killed at the end if it is still alive."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
-    environment |= {"PYTHONPATH": "src:.", "AVB_REDIS_URL": redis_url, "AVB_PORT": str(port)}
-    environment["AVB_GATEWAY_INTERNAL_PORT"] = "0"
-    reading, writing = os.pipe()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agentvoicebox.supervisor.child"),
-        *(f"--parent={os.getpid()}", f"--life-fd={writing}", "gateway"),
-        "gateway=tests.kit.resuming_client:serve_gateway_child",
-        cwd=ROOT,
-        env=environment,
-        pass_fds=(writing,),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    os.close(writing)
-    try:
-        with os.fdopen(reading, "rb") as pipe:
-            assert await asyncio.to_thread(pipe.read, 1) == b"."
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    settings = {"AVB_REDIS_URL": redis_url, "AVB_PORT": str(port), "AVB_GATEWAY_INTERNAL_PORT": "0"}
+    return role_process("gateway", f"{__name__}:serve_gateway_child", settings, stdout=DEVNULL)

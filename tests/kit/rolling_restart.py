@@ -9,9 +9,9 @@ from openai import AsyncOpenAI
 from websockets.exceptions import ConnectionClosed
 
 from agentvoicebox.client.caller import LiveCall, open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.errors import AgentVoiceBoxError
+from agentvoicebox.realtime_client.dialing import CallOptions
 from tests.kit.call_checks import CallChecks
 from tests.kit.cluster import Cluster
 from tests.kit.waiting import FACTOR

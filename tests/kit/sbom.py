@@ -1,10 +1,12 @@
 """`python -m tests.kit.sbom` (`make sbom`): the bill of materials of a deployment, CycloneDX 1.6 JSON.
 
-Lists the pinned Python packages of `requirements/run.txt` with the hashes that the installer accepts, the files of all known
-models, and the npm packages of the local Sanity server. Licences of Python packages are read from those that are installed here.
-The same inputs give the same bytes: it holds no time.
+With `--pins FILE`, that of an image: the packages of this file, and the models that they bring. Else it lists the pinned Python
+packages of `requirements/run.txt` with the hashes that the installer accepts, the files of all known models, and the npm packages
+of the local Sanity server. Licences of Python packages are read from those that are installed here. The same inputs give the same
+bytes: it holds no time.
 """
 
+import argparse
 import base64
 import importlib.metadata
 import json
@@ -32,9 +34,12 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]+?))? ?\\?$")
 _HASH = re.compile(r"--hash=(sha256|sha384|sha512):([0-9a-f]+)")
 
 
-def bill_of_materials() -> dict[str, Any]:
-    """The document."""
-    components = [*python_packages(PINS.read_text()), *map(_model, MODELS), *npm_packages(NPM_LOCK.read_text())]
+def bill_of_materials(pins: Path | None = None) -> dict[str, Any]:
+    """The document; `pins` are those of an image, which has no npm packages."""
+    components = [*python_packages((pins or PINS).read_text())]
+    names = {each["name"] for each in components} if pins else None
+    components += [_model(model) for model in MODELS if names is None or names >= _packages(model)]
+    components += [] if pins else npm_packages(NPM_LOCK.read_text())
     serial = uuid.uuid5(NAMESPACE, json.dumps(components, sort_keys=True))
     this = {
         "type": "application",
@@ -117,6 +122,11 @@ def _model(model: Model) -> Component:
     }
 
 
+def _packages(model: Model) -> set[str]:
+    """The Python packages that bring a model; of a model from npm alone a name that no pin has."""
+    return {each.partition("==")[0].lower() for each in model.requirements} or {f"npm:{model.npm_package}"}
+
+
 def _sources(model: Model) -> tuple[str, ...]:
     return (*model.requirements, *([model.npm_package] if model.npm_package else []))
 
@@ -140,5 +150,7 @@ def _licences(name: str, version: str) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    json.dump(bill_of_materials(), sys.stdout, indent=1, ensure_ascii=False)
+    parser = argparse.ArgumentParser(description="The bill of materials, CycloneDX 1.6 JSON, to standard output.")
+    parser.add_argument("--pins", type=Path, help="file of the pins of an image; by default the whole deployment's")
+    json.dump(bill_of_materials(parser.parse_args().pins), sys.stdout, indent=1, ensure_ascii=False)
     sys.stdout.write("\n")

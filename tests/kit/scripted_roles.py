@@ -7,9 +7,10 @@ from pathlib import Path
 
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import AudioSynthesised, Generated, TextDelta
-from agentvoicebox.errors import SettingsError
+from agentvoicebox.errors import BrokerLost, NotInstalled, SettingsError
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.runner import Runner, Task, worker_name
 
 CHUNKS = 40
@@ -18,7 +19,9 @@ RECLAIM_IDLE = (
 )
 
 
-async def idle(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def idle(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """Ready at once, does nothing. Notes its pid, and its end."""
     print(f"idle speaks from {os.getpid()}", flush=True)
     _note(settings, "alive")
@@ -31,12 +34,37 @@ def _note(settings: Settings, state: str) -> None:
     Path(settings.data_dir, f"idle-{os.getpid()}").write_text(state)
 
 
-async def misconfigured(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def misconfigured(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """Can't start, and says why."""
     raise SettingsError("the model lies nowhere; pull it")
 
 
-async def deaf(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def uninstalled(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
+    """Lacks a model."""
+    raise NotInstalled("the model ears is not installed: type `agentvoicebox models pull ears`")
+
+
+async def storeless(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
+    """Can't reach the store, which may come back."""
+    raise BrokerLost("the store is away")
+
+
+async def broken(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
+    """Has a bug, whose error holds what a caller said."""
+    raise KeyError("words of a caller")
+
+
+async def deaf(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """Ready, and never drains."""
     announce_ready()
     await asyncio.Event().wait()
@@ -60,7 +88,9 @@ async def _answer(task: Task) -> None:
     await task.publish(Generated(job_id), is_last=True)
 
 
-async def speaker(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def speaker(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """A synthesis worker."""
     broker = RedisBroker(settings.redis_url, reclaim_idle_s=float(os.environ[RECLAIM_IDLE]))
     try:
@@ -70,7 +100,9 @@ async def speaker(settings: Settings, announce_ready: Callable[[], None], stop: 
         await broker.close()
 
 
-async def writer(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def writer(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """A language model worker."""
     broker = RedisBroker(settings.redis_url)
     try:

@@ -18,7 +18,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import SynthesisDone
 from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.ports.broker import Cancel, Job, JobKind, JobResult, SessionRef, Submit
-from agentvoicebox.ports.providers import Int16Array, Voice
+from agentvoicebox.ports.providers import Int16Array
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.scripted import ScriptedTts
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.workers.runner import Runner

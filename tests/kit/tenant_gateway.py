@@ -13,11 +13,13 @@ from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.ports.policy import Policy
+from agentvoicebox.storage.call_audio import CallAudioReader
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.tenancy.api_keys import ApiKeys
 from agentvoicebox.tenancy.key_format import NewKey, new_key
+from tests.kit.described_answers import described_answers
 from tests.kit.gateway import Gateway, gateway
 from tests.kit.waiting import PATIENCE_S
 
@@ -64,7 +66,8 @@ class TenantGateway:
 
     def http(self, key: str) -> httpx.AsyncClient:
         """An HTTP client for the REST routes."""
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.served.port}", headers=bearer(key))
+        base, hooks = f"http://127.0.0.1:{self.served.port}", described_answers()
+        return httpx.AsyncClient(base_url=base, headers=bearer(key), event_hooks=hooks)
 
 
 @asynccontextmanager
@@ -82,7 +85,7 @@ async def tenant_gateway(
     admission = AdmissionConfig(
         (CONFIGURED,), limits or LimitConfig(), recheck_s=recheck_s, wait_s=wait_s, wrong_credentials=0
     )
-    records = RecordStores(postgres, History(postgres), UsageReader(postgres))
+    records = RecordStores(postgres, History(postgres), UsageReader(postgres), audio=CallAudioReader(postgres))
     async with gateway(
         broker, admission=admission, postgres=postgres, policy=policy, clock=clock, records=records
     ) as served:

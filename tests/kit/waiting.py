@@ -7,7 +7,7 @@ so it costs nothing to have it long. `TEST_PATIENCE=3` makes it three times as l
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 FACTOR = float(os.environ.get("TEST_PATIENCE", "1"))
 PATIENCE_S = 60.0 * FACTOR
@@ -27,5 +27,14 @@ async def until(wrong: Callable[[], object], what: str, *, patience_s: float = P
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + patience_s
     while still := wrong():
+        assert loop.time() < deadline_s, f"{what}: {still}"
+        await asyncio.sleep(EVERY_S)
+
+
+async def until_answered(wrong: Callable[[], Awaitable[object]], what: str, *, patience_s: float = PATIENCE_S) -> None:
+    """The same, where what is wrong has to be asked for."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + patience_s
+    while still := await wrong():
         assert loop.time() < deadline_s, f"{what}: {still}"
         await asyncio.sleep(EVERY_S)

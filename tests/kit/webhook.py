@@ -25,6 +25,8 @@ from agentvoicebox_delivery.sources.cache import CachedShipments
 from agentvoicebox_delivery.sources.look_up import LookUp
 from agentvoicebox_delivery.sources.metrics import LookUpMetrics
 from agentvoicebox_delivery.tool import delivery_status
+from tests.kit.described_answers import described_answers
+from tests.kit.reference import openapi
 from tests.kit.waiting import PATIENCE_S
 
 UPS = "1Z999AA10123456784"
@@ -105,8 +107,18 @@ async def server_over(
 @asynccontextmanager
 async def _clients(public: int, internal: int) -> AsyncIterator[WebhookClients]:
     async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", trust_env=False, timeout=PATIENCE_S) as outside,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{internal}", trust_env=False, timeout=PATIENCE_S) as inside,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{public}",
+            trust_env=False,
+            timeout=PATIENCE_S,
+            event_hooks=described_answers(openapi.WEBHOOK),
+        ) as outside,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{internal}",
+            trust_env=False,
+            timeout=PATIENCE_S,
+            event_hooks=described_answers(openapi.WEBHOOK_INTERNAL),
+        ) as inside,
     ):
         yield WebhookClients(outside, inside)
 

@@ -36,6 +36,7 @@ class World:
         )
         self.position = 0
         self.is_speaking = False
+        self.suspected: int | None = None  # where a voice began that is not judged yet
         self.pause: int | None = None
         self.sequence: dict[str, int] = {}
         self.begun: set[str] = set()
@@ -45,7 +46,7 @@ class World:
             self.speak, self.pause_or_stop, self.transcribe, self.generate, self.call, self.chunk, self.say_all, self.tool,
             self.fail, self.wait, self.commit, self.clear, self.create, self.cancel, self.item, self.truncate,
             self.delete, self.update, self.beside, self.output, self.ask, self.answer, self.change_mode,
-            self.odd_call, self.spoken_item, self.own_input,
+            self.odd_call, self.spoken_item, self.own_input, self.suspect, self.judge,
         )  # fmt: skip
 
     def step(self, move: int, a: int, b: int) -> None:
@@ -56,7 +57,7 @@ class World:
         for effect in effects:
             is_manual = isinstance(effect, fx.SetTurnDetection) and effect.turn_detection is None
             if is_manual or (isinstance(effect, fx.DropAudio) and effect.resets_turn):
-                self.is_speaking, self.pause = False, None
+                self.is_speaking, self.suspected, self.pause = False, None, None
         self.on_step(self.talk.engine, given, effects, self.talk.now_s)
 
     def client(self, event: ce.ClientEvent) -> None:
@@ -72,12 +73,43 @@ class World:
         start, self.position = self.position, self.position + 800 + a * 400
         if self.talk.engine.state.config.turn_detection is None:
             self.give(i.AudioArrived(start))
+        elif self.suspected is not None:
+            pass  # the same voice
         elif not self.is_speaking:
             self.is_speaking, self.pause = True, None
             self.give(i.SpeechStarted(start))
         elif self.pause is not None:
             self.pause = None
             self.give(i.SpeechResumed())
+
+    def suspect(self, a: int, b: int) -> None:
+        """A voice over the agent's."""
+        if not self.is_speaking and self.suspected is None and self.talk.engine.state.config.turn_detection is not None:
+            self.suspected, self.position = self.position, self.position + 1_024
+            self.give(i.SpeechSuspected(self.suspected))
+
+    def judge(self, a: int, b: int) -> None:
+        """Its words come, or not; it is an interruption, whose voice may have ended, or nothing."""
+        if self.suspected is None:
+            return
+        self.position += 4_096
+        if a % 2:
+            self._hear_suspect(WORDS[b % 4], self.position if b % 3 else self.position - 1)
+        start, self.suspected = self.suspected, None
+        if b % 2:
+            self.give(i.SpeechIgnored(self.position))
+            return
+        self.is_speaking, self.pause = True, None
+        self.give(i.SpeechStarted(start))
+        if b % 3:
+            self.pause = self.position
+            self.give(i.SpeechPaused(self.position))
+            self.position += 2_560
+
+    def _hear_suspect(self, text: str, end: int) -> None:
+        suspect = self.talk.engine.state.buffer.suspect
+        if suspect is not None and suspect.failure is None:
+            self.give(i.Transcribed(suspect.job_id, text, end))
 
     def pause_or_stop(self, a: int, b: int) -> None:
         if not self.is_speaking:

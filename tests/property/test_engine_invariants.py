@@ -12,7 +12,7 @@ from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.invariants import Invariant, InvariantViolation
 from agentvoicebox.engine.session import Engine
 
-MOVES = 26
+MOVES = 28
 SCRIPT = st.lists(st.tuples(st.integers(0, MOVES - 1), st.integers(0, 9), st.integers(0, 9)), max_size=60)
 MODE = st.integers(0, 2 * len(MODES) - 1)
 

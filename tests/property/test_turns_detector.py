@@ -24,6 +24,7 @@ STEPS = st.lists(
         st.tuples(st.just("windows"), st.sampled_from([0.0, 0.4, 0.6, 1.0]), st.integers(1, 30)),
         st.tuples(st.just("transcript"), st.sampled_from(["Yes.", "My number is", "1 2 3", ""]), st.just(0)),
         st.tuples(st.just("completeness"), st.floats(0, 1), st.just(0)),
+        st.tuples(st.just("answer"), st.just(0), st.just(0)),
         st.tuples(st.just("reset"), st.just(0), st.integers(0, 3)),
         st.tuples(st.just("floor"), st.just(0), st.integers(0, 3)),
         st.tuples(st.just("agent"), st.booleans(), st.just(0)),
@@ -46,6 +47,12 @@ def test_turns_begin_once_end_once_and_never_overlap(
                 detector.set_transcript(value)
             case "completeness":
                 detector.set_completeness(value)
+            case "answer":
+                detector.answer_is_ready()
+                for fact in detector.judge():
+                    assert isinstance(fact, SpeechStopped) and turn is not None and fact.speech_end_sample == pause
+                    assert detection.type == "semantic_vad" and fact.end_sample == window_end
+                    turn, pause, floor = None, None, window_end
             case "reset":
                 floor = max(floor, window_end - count * 100)
                 detector.reset(floor)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from tests.kit.kits import AGENTS, DELIVERY
 
-from agentvoicebox.agents import Agents, UnknownModel
+from agentvoicebox.agents import AgentNotConfigured, Agents, UnknownModel
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.settings import Settings
+from agentvoicebox.wire.session_config import SessionConfig
 
 
 def test_the_delivery_agent_is_built_in_and_runs_its_own_tool() -> None:
@@ -49,7 +50,7 @@ def test_any_other_name_is_refused(model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4o-transcribe", "local", "", "../delivery", "Delivery"])
 def test_a_setting_has_the_default_agent_answer_to_any_name(model: str) -> None:
-    agents = Agents.load(Settings(unknown_model="default", default_agent="assistant"))
+    agents = Agents.load(Settings(unknown_model="default", default_agent="assistant", llm="ollama/llama3.2"))
     assert agents.resolve(model).name == "assistant"
     assert agents.resolve("delivery").name == "delivery"
 
@@ -59,8 +60,8 @@ def test_a_setting_has_the_default_agent_answer_to_any_name(model: str) -> None:
     [
         ({}, "delivery"),
         ({"kits": ""}, "assistant"),
-        ({"llm_base_url": "http://127.0.0.1:11434/v1"}, "assistant"),
-        ({"llm_api_key": "sk-1"}, "assistant"),
+        ({"llm_base_url": "http://127.0.0.1:11434/v1", "llm_model": "qwen3"}, "assistant"),
+        ({"llm_api_key": "sk-1", "llm_model": "gpt"}, "assistant"),
         ({"llm_servers": "near=http://127.0.0.1:1/v1#qwen"}, "assistant"),
         ({"llm_model": "qwen3"}, "delivery"),  # a name alone is no server
         ({"llm_api_key": "sk-1", "default_agent": "delivery"}, "delivery"),
@@ -70,9 +71,56 @@ def test_with_a_language_model_openais_names_mean_the_agent_that_takes_the_clien
     given: dict[str, str], default: str
 ) -> None:
     agents = Agents.load(Settings(**given))  # type: ignore[arg-type]
-    for model in ("gpt-realtime", "gpt-4o-realtime-preview"):
-        assert agents.resolve(model).name == default
     assert agents.default.name == default
+    if default in agents.offered:  # without kits and servers nobody can answer
+        for model in ("gpt-realtime", "gpt-4o-realtime-preview"):
+            assert agents.resolve(model).name == default
+
+
+@pytest.mark.parametrize(
+    ("language_model", "servers", "to_set"),
+    [
+        ("openai", {}, "set AVB_LLM (for example AVB_LLM=ollama/llama3.2), or AVB_LLM_BASE_URL and AVB_LLM_MODEL"),
+        ("openai/gpt", {}, "no language model server is configured; set AVB_LLM"),
+        ("openai/gpt", {"groq": "llama"}, "the first language model server is not configured; set AVB_LLM"),
+        ("openai", {"openai": ""}, "no model of the server openai is chosen; write `openai/<model>`"),
+        (
+            "groq",
+            {"openai": "gpt"},
+            "there is no language model 'groq' (there are: dialogue, openai); add it to AVB_LLM_SERVERS",
+        ),
+        ("groq", {"groq": ""}, "no model of the server groq is chosen"),
+        ("openai/gpt,dialogue", {}, "set AVB_LLM"),
+        (",", {"openai": "gpt"}, "it names no language model"),
+        ("openai", {"openai": "gpt"}, ""),
+        ("openai/gpt", {"openai": ""}, ""),
+        ("openai", {"groq": "llama"}, ""),  # `openai` alone means every server
+        ("groq/llama,dialogue", {"groq": ""}, ""),
+        ("dialogue", {}, ""),
+    ],
+)
+def test_an_agent_whose_language_model_is_not_configured_is_not_offered_and_says_what_to_set(
+    tmp_path: Path, language_model: str, servers: dict[str, str], to_set: str
+) -> None:
+    (tmp_path / "florist.toml").write_text(f'instructions = "Flowers."\nlanguage_model = "{language_model}"\n')
+    agents = Agents(kits=DELIVERY, folder=str(tmp_path), servers=servers)
+    assert ("florist" in agents.offered) is (not to_set) and to_set in agents.unavailable.get("florist", "")
+    if to_set:
+        with pytest.raises(AgentNotConfigured, match="The agent 'florist' can't answer: ") as refused:
+            agents.resolve("florist")
+        assert to_set in refused.value.message and refused.value.code == "model_not_configured"
+        with pytest.raises(UnknownModel) as unknown:
+            agents.resolve("nobody")
+        assert "florist" not in unknown.value.message
+    else:
+        assert agents.resolve("florist").name == "florist"
+
+
+def test_a_default_agent_that_can_not_answer_is_refused_by_its_own_name() -> None:
+    agents = Agents(kits=DELIVERY, default="assistant", servers={})
+    with pytest.raises(AgentNotConfigured, match="'assistant'"):
+        agents.resolve("gpt-realtime")
+    assert agents.default.name == "assistant"  # transcription sessions need no answer
 
 
 def test_a_users_file_joins_and_replaces_the_built_in_ones(tmp_path: Path) -> None:
@@ -104,8 +152,8 @@ def test_every_faulty_file_is_named_with_its_fault(tmp_path: Path) -> None:
     for said in (
         "Loud.toml",
         "no-toml.toml",
-        "instructions",
-        "voise",
+        "the field instructions is missing",
+        "unknown field voise; did you mean voice?; there are instructions, greeting",
         "open_door",
         "session.audio.output.speed",
         "threshold",
@@ -114,7 +162,22 @@ def test_every_faulty_file_is_named_with_its_fault(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_and_a_missing_default_are_said(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="AVB_AGENTS_DIR"):
+    with pytest.raises(SettingsError, match=r"AVB_AGENTS_DIR=.*nowhere: no such folder; create it"):
         Agents(kits=DELIVERY, folder=str(tmp_path / "nowhere"))
-    with pytest.raises(SettingsError, match="AVB_DEFAULT_AGENT"):
+    with pytest.raises(SettingsError, match="AVB_DEFAULT_AGENT=nobody: no such agent; there are assistant, delivery"):
         Agents(kits=DELIVERY, default="nobody")
+
+
+def test_an_agents_file_may_set_an_idle_timeout_for_either_kind_of_detection(tmp_path: Path) -> None:
+    def session_with(detection: str) -> SessionConfig:
+        (tmp_path / "quiet.toml").write_text(
+            f'instructions = "x"\nlanguage_model = "dialogue"\n[turn_detection]\n{detection}\n'
+        )
+        agent = Agents.load(Settings(agents_dir=str(tmp_path))).resolve("quiet")
+        return agent.session(session_id="s", model="quiet", expires_at=60)
+
+    for kind in ("semantic_vad", "server_vad"):
+        detection = session_with(f'type = "{kind}"\nidle_timeout_ms = 9000').turn_detection
+        assert detection is not None and (detection.type, detection.idle_timeout_ms) == (kind, 9000)
+    with pytest.raises(SettingsError, match="idle_timeout_ms"):
+        session_with('type = "semantic_vad"\nidle_timeout_ms = 1000')

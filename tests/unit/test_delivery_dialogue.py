@@ -235,7 +235,7 @@ def test_a_report_of_which_nothing_was_heard_is_given_again() -> None:
 def test_a_caller_whose_number_ends_early_is_taken_at_their_word() -> None:
     call = Call()
     assert "What comes next?" in call.turn("1Z 999 AA1")
-    assert call.turn("that's all") == phrases.confirm("one Z for Zulu, nine nine nine, A A one")
+    assert call.turn("that's all") == reply.confirm("1Z999AA1")
 
 
 def test_lines_with_nothing_heard_between_are_one_line() -> None:

@@ -2,76 +2,18 @@
 
 import sys
 
-import msgspec
 import pytest
+from tests.kit.parcel_calls import TOOL, Call, ask, shelf
 
-from agentvoicebox.engine.jobs import ChatMessage, ToolCall, ToolSpec
+from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox_delivery.dialogue import phrases
-from agentvoicebox_delivery.dialogue.moves import Say, next_move
+from agentvoicebox_delivery.dialogue.moves import next_move
 from agentvoicebox_delivery.numbers import likeness
 from agentvoicebox_delivery.numbers.fuzzy_reading import read_fuzzy
 from agentvoicebox_delivery.numbers.inquiry import Inquiry
-from agentvoicebox_delivery.parcels import reply, tool_schema, track
-from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.parcels import reply, track
 
 MOST_CALLS = 16_000  # of Python functions: twice what it takes, a few milliseconds
-TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
-
-
-def shelf(*ids: str) -> dict[str, Shipment]:
-    return {each: Shipment(each, ShipmentStatus.IN_TRANSIT) for each in ids}
-
-
-def ask(
-    parcels: dict[str, Shipment], *heard: str, ending: str = "", refused: tuple[str, ...] = (), knows_near: bool = True
-) -> track.LookupOutcome:
-    question = Inquiry.of({"tracking_id": "", "heard": list(heard), "ending": ending, "refused": list(refused)})
-    assert question is not None
-    keys = question.keys()
-    near = [each for name, each in parcels.items() if keys.fit(name)]
-    found = [parcels[each.tracking_id] for each in question.asked if each.tracking_id in parcels]
-    return question.outcome(found, near if knows_near else None)
-
-
-class Call:
-    """A conversation over a shelf of parcels."""
-
-    def __init__(self, *ids: str) -> None:
-        self.parcels = shelf(*ids)
-        self.lines: list[ChatMessage] = []
-        self.codes: list[str] = []
-
-    def turn(self, *said: str) -> str:
-        answer = ""
-        for text in said:
-            self.lines.append(ChatMessage("user", text))
-            answer = self._go_on()
-        return answer
-
-    def _go_on(self) -> str:
-        while True:
-            move = next_move(self.lines, [TOOL])
-            if isinstance(move, Say):
-                self.lines.append(ChatMessage("assistant", move.text))
-                return move.text
-            arguments = move.arguments
-            if "heard" in arguments:
-                heard = ask(
-                    self.parcels,
-                    *arguments["heard"],
-                    ending=arguments.get("ending", ""),
-                    refused=tuple(arguments.get("refused", ())),
-                )
-            else:
-                asked = track.wanted(arguments["tracking_id"])
-                heard = track.outcome(
-                    asked, [self.parcels[a.tracking_id] for a in asked if a.tracking_id in self.parcels]
-                )
-            self.codes.append(heard.code)
-            call_id = f"call_{len(self.lines)}"
-            written = msgspec.json.encode(arguments).decode()
-            self.lines.append(ChatMessage("assistant", "", (ToolCall(call_id, move.name, written),)))
-            self.lines.append(ChatMessage("tool", heard.as_json(), call_id=call_id))
 
 
 # -- how far apart -----------------------------------------------------------------------------------------------------
@@ -176,10 +118,22 @@ def test_what_two_hearings_have_in_common_finds_the_parcel() -> None:
 
 def test_the_last_four_bring_a_far_hearing_home() -> None:
     parcels = shelf("TBA388368595748", "TBA111222335749")
-    far = "My tracking C B A 38 33 68 58 48"
+    far = "D B 38 83 68 54 1"
     assert ask(parcels, far).code == track.NOT_FOUND
     outcome = ask(parcels, far, ending="five seven four eight")
     assert (outcome.code, outcome.data) == (track.CONFIRM, {"tracking_id": "TBA388368595748"})
+
+
+def test_a_number_that_is_far_from_what_was_heard_is_offered_if_all_others_are_much_further() -> None:
+    heard = "X A one zero five nine nine one six"
+    assert ask(shelf("SH1409916"), heard).data == {"tracking_id": "SH1409916"}
+    assert ask(shelf("SH1409916", "SH1459976"), heard).data == {"tracking_id": "SH1409916"}
+    assert ask(shelf("SH1409916", "SH1450916"), heard).code == track.NOT_FOUND
+    assert ask(shelf("SH1409916"), "X A one two five nine two one six").code == track.NOT_FOUND
+
+
+def test_what_may_be_the_beginning_of_a_longer_number_is_never_reported_without_a_yes() -> None:
+    assert ask(shelf("940011120"), "9400 1112 0").code == track.CONFIRM
 
 
 def test_last_four_that_fit_no_hearing_find_nobody() -> None:
@@ -220,7 +174,8 @@ def test_a_no_brings_the_next_likely_number_and_never_the_same_again() -> None:
 
 def test_a_long_number_not_found_is_asked_for_its_last_four() -> None:
     call = Call("TBA388368595748")
-    assert call.turn("My tracking C B A 38 33 68 58 48").endswith(phrases.ASK_ENDING)
+    assert call.turn("D B 38 83 68 54 1").endswith(phrases.AFTER_FAILURE[2])  # first the whole number in groups
+    assert call.turn("D B, 38, 83, 68, 54, 1").endswith(phrases.ASK_ENDING)
     assert call.turn("five seven four eight") == reply.confirm("TBA388368595748")
     assert reply.found(call.parcels["TBA388368595748"]) in call.turn("yes")
 
@@ -230,6 +185,20 @@ def test_a_number_that_is_short_of_a_few_characters_is_compared_before_more_is_a
     assert call.turn("9400 1112 0620 6406 260 87") == reply.confirm("9400111206206406260787")
     other = Call("PKG004")
     assert "What comes next?" in other.turn("9400 1112 0620 6406 260 87")
+
+
+def test_a_number_that_looks_like_a_beginning_is_compared_with_what_exists_at_once() -> None:
+    call = Call("9200146096")  # ten digits that begin as one of 22 does; a double zero was lost
+    assert call.turn("It's 920, 146, 096.") == reply.confirm("9200146096")
+
+
+@pytest.mark.parametrize("number", ["nine two zero, one four six, zero nine", "six five six nine"])
+def test_the_rest_is_not_asked_for_again_when_the_caller_repeats_the_number(number: str) -> None:
+    call = Call("PKG004")
+    assert "What comes next?" in call.turn(f"It's {number}.")
+    again = [call.turn(f"No, that's wrong. It's {number}."), call.turn(f"It's {number}.")]
+    assert not any("What comes next?" in line for line in again)
+    assert again[0] != again[1]
 
 
 def test_the_rest_of_a_number_may_follow_a_failed_look_up() -> None:

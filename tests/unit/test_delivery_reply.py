@@ -16,18 +16,50 @@ LEEDS = ShipmentEvent(ShipmentStatus.IN_TRANSIT, datetime(2026, 11, 22, 9, tzinf
 MOVING = Shipment("PKG004", ShipmentStatus.IN_TRANSIT, "UPS", date(2026, 11, 24), LEEDS)
 
 
-def test_a_moving_parcel_is_told_with_carrier_day_and_place() -> None:
-    assert reply.found(MOVING) == (
-        "Your parcel ending in zero zero four is on its way with UPS."
-        " It should arrive on Tuesday, the twenty-fourth of November."
-        " It was last seen in Leeds on Sunday, the twenty-second of November."
+TODAY = date(2026, 11, 22)  # a Sunday
+
+
+def test_a_status_is_the_state_and_the_day_of_arrival_and_no_more() -> None:
+    assert reply.found(MOVING, TODAY) == (
+        "Your parcel ending in zero zero four is on its way. It should arrive on Tuesday."
     )
+    assert reply.whereabouts(MOVING, TODAY) == "It was last seen in Leeds today."
+
+
+@pytest.mark.parametrize(
+    ("eta", "words"),
+    [
+        (date(2026, 11, 22), "It should arrive today."),
+        (date(2026, 11, 23), "It should arrive tomorrow."),
+        (date(2026, 11, 28), "It should arrive on Saturday."),
+        (date(2026, 11, 29), "It should arrive on Sunday, November twenty-ninth."),
+        (date(2026, 11, 21), "It was expected yesterday, and has not been recorded as delivered."),
+        (date(2026, 11, 17), "It was expected on Tuesday, and has not been recorded as delivered."),
+        (date(2026, 11, 10), "It was expected on Tuesday, November tenth, and has not been recorded as delivered."),
+    ],
+)
+def test_a_day_of_arrival_is_told_as_seen_from_today_and_a_past_one_is_no_promise(eta: date, words: str) -> None:
+    parcel = Shipment("PKG004", ShipmentStatus.IN_TRANSIT, eta=eta)
+    assert reply.arrival(parcel, TODAY) == words
+    assert reply.is_overdue(parcel, TODAY) is ("was expected" in words)
+
+
+def test_where_today_is_unknown_no_day_is_called_past_or_coming() -> None:
+    assert reply.arrival(MOVING) == "Its expected arrival is on Tuesday, November twenty-fourth."
+    assert not reply.is_overdue(MOVING, None)
+
+
+def test_a_result_names_the_day_on_which_it_was_told() -> None:
+    outcome = track.outcome(track.wanted("PKG004"), [MOVING], today=TODAY)
+    assert outcome.data["today"] == "2026-11-22" and "arrive on Tuesday." in outcome.speech
+    assert read(outcome.as_json()).today == TODAY
+    assert read('{"tracking_id": "PKG004", "status": "delayed", "today": "soon"}').today is None
 
 
 @pytest.mark.parametrize("status", list(ShipmentStatus))
 def test_every_state_has_a_sentence_and_says_only_what_is_known(status: ShipmentStatus) -> None:
     speech = reply.found(Shipment("PKG004", status))
-    assert speech.startswith("Your parcel ending in zero zero four ") and speech.endswith(".")
+    assert "our parcel ending in zero zero four" in speech and speech[0].isupper() and speech.endswith(".")
     assert speech.count(".") == 1
     assert "None" not in speech and "\n" not in speech
 
@@ -35,9 +67,7 @@ def test_every_state_has_a_sentence_and_says_only_what_is_known(status: Shipment
 def test_a_delivered_parcel_does_not_arrive_any_more() -> None:
     event = ShipmentEvent(ShipmentStatus.DELIVERED, datetime(2026, 11, 20, 15, tzinfo=UTC), "Bristol")
     speech = reply.found(Shipment("PKG002", ShipmentStatus.DELIVERED, "UPS", date(2026, 11, 19), event))
-    assert speech == (
-        "Your parcel ending in zero zero two has been delivered in Bristol on Friday, the twentieth of November."
-    )
+    assert speech == "Your parcel ending in zero zero two was delivered in Bristol on Friday, November twentieth."
 
 
 def test_old_knowledge_says_its_age_and_fresh_does_not() -> None:
@@ -56,7 +86,7 @@ def test_numbers_days_and_ages_in_words() -> None:
     assert [ordinal(each) for each in (1, 12, 20, 23, 31)] == [
         "first", "twelfth", "twentieth", "twenty-third", "thirty-first",
     ]  # fmt: skip
-    assert spoken_date(date(2026, 11, 24)) == "Tuesday, the twenty-fourth of November"
+    assert spoken_date(date(2026, 11, 24)) == "Tuesday, November twenty-fourth"
     assert [spoken_age(each) for each in (5, 60, 3600, 7200, 90_000)] == [
         "less than a minute", "about a minute", "about an hour", "about two hours", "about a day",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from tests.kit.conversation import LOOKUP, Call, Talk
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
+from agentvoicebox.engine import rules
 from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.wire import client_events as ce
@@ -373,8 +374,20 @@ def test_without_a_voice_the_words_alone_are_sent() -> None:
     assert (done.status, done.output[0].content[0].transcript) == ("completed", "Good day.")
 
 
-def test_a_failed_transcription_is_reported_and_the_call_goes_on() -> None:
-    talk = Talk(transcription=True)
+@pytest.mark.parametrize(
+    ("has_typed", "rule_version", "request_"),
+    [
+        (False, rules.PRESENT, "Could you say it again?"),
+        (True, rules.PRESENT, "Please say it again, or type it."),
+        (False, 2, "Please say it again, or type it."),
+    ],
+)
+def test_a_failed_transcription_is_reported_and_the_call_goes_on(
+    has_typed: bool, rule_version: int, request_: str
+) -> None:
+    talk = Talk(transcription=True, rule_version=rule_version)
+    if has_typed:
+        talk.client(ce.ConversationItemCreate(item=user("Hello")))
     talk.speech(0, 16_000, None)
     talk.give(i.JobFailed(talk.jobs[0].job_id, "provider_timeout", "too slow"))
     assert "conversation.item.input_audio_transcription.failed" in talk.events
@@ -383,7 +396,7 @@ def test_a_failed_transcription_is_reported_and_the_call_goes_on() -> None:
         talk.voice(24_000)
     done = talk.sent[-1].response
     assert done.status == "failed" and done.status_details.error.code == "provider_timeout"
-    assert "say it again, or type it" in done.output[0].content[0].transcript
+    assert done.output[0].content[0].transcript.endswith(request_)
 
 
 def test_a_client_is_notified_once_of_a_degraded_service_and_of_its_return() -> None:

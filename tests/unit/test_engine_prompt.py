@@ -8,12 +8,13 @@ from msgspec import UNSET
 from tests.kit.conversation import Talk
 
 from agentvoicebox.engine import effects as fx
+from agentvoicebox.engine import rules
 from agentvoicebox.engine.inputs import ClientEventReceived, Opened
 from agentvoicebox.engine.jobs import ChatPart, Generate
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.providers.llm.chat import chat_messages
 from agentvoicebox.wire import client_events as ce
-from agentvoicebox.wire.items import InputImage, InputText, MessageItem, Part
+from agentvoicebox.wire.items import InputAudio, InputImage, InputText, MessageItem, Part
 
 IMAGES = tuple(f"data:image/png;base64,{each}A==" for each in "AB")
 
@@ -48,6 +49,33 @@ def test_a_line_without_images_is_stored_as_before() -> None:
     request = asked(Talk(modality="text"), InputText(text="Hello"))
     assert request.messages[0].parts is UNSET and request.truncation is UNSET and request.options is UNSET
     assert b"parts" not in msgspec.msgpack.encode(request) and b"truncation" not in msgspec.msgpack.encode(request)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_typed"),
+    [
+        ((InputText(text="PKG002"),), True),
+        ((InputText(text="What is this?"), InputImage(image_url=IMAGES[0])), True),
+        ((InputAudio(transcript="P K G zero zero two"),), UNSET),
+        ((InputText(text="Listen:"), InputAudio(transcript="P K G zero zero two")), UNSET),
+    ],
+)
+def test_a_model_reads_whether_a_line_was_typed(content: tuple[Part, ...], is_typed: object) -> None:
+    assert asked(Talk(modality="text"), *content).messages[0].is_typed is is_typed
+
+
+def test_a_line_heard_by_the_recogniser_and_our_own_lines_are_not_typed() -> None:
+    talk = Talk(modality="text")
+    talk.speech(0, 16_000, "P K G zero zero two")
+    talk.model("I heard that.")
+    lines = asked(talk, InputText(text="PKG002")).messages
+    assert [line.is_typed for line in lines] == [UNSET, UNSET, True]
+
+
+@pytest.mark.parametrize("version", [rules.FIRST, 2])
+def test_a_session_of_former_rules_asks_a_model_byte_for_byte_as_it_did(version: int) -> None:
+    request = asked(Talk(modality="text", rule_version=version), InputText(text="PKG002"))
+    assert b"is_typed" not in msgspec.msgpack.encode(request)
 
 
 @pytest.mark.parametrize("truncation", ["disabled", {"type": "retention_ratio", "retention_ratio": 0.5}])

@@ -77,13 +77,13 @@ def test_an_honest_run_regresses_in_nothing(tmp_path: Path, baseline: Path) -> N
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("happy", "the twenty-fourth of November", "the twenty-fifth of November"),
-        ("happy", "Tuesday", "Wednesday"),
+        ("happy", "arrive today", "arrive tomorrow"),
+        ("correction", "on Thursday", "on Friday"),
         ("happy", "is out for delivery", "has been delivered"),
         ("happy", "ending in zero zero four", "ending in zero zero five"),
-        ("correction", "with DHL", "with UPS"),
+        ("correction", "on its way", "on its way with UPS"),
         ("correction", "in Leipzig", "in Bristol"),
-        ("backend_down", "I can't reach the parcel records right now", "your parcel is on its way"),
+        ("backend_down", "I can't reach the tracking system right now", "your parcel is on its way"),
         ("unknown_id", "I couldn't find a parcel", "I found a parcel"),
     ],
 )
@@ -141,6 +141,15 @@ def test_hallucinations_are_known_also_of_calls_whose_words_were_not_kept() -> N
     assert found.metrics["hallucination.count"].value == 1
     assert found.faults_of("hallucination.count")[0].what == "another day of arrival"
     assert found.metrics["accuracy.told"].value == 1.0
+
+
+def test_what_was_recorded_without_results_of_tools_is_no_hallucination() -> None:
+    honest = simulated(scenario("unknown_id"))
+    callers_side = msgspec.structs.replace(honest, log=(), tool_calls=(), judgement=None)
+    found = score([callers_side], scenarios={}, choice=CHOICE)
+    assert (found.metrics["hallucination.count"].value, found.metrics["hallucination.count"].samples) == (0, 0)
+    planted = with_agent_line(honest, "I couldn't find a parcel", "I found a parcel")
+    assert score([planted], scenarios={}, choice=CHOICE).metrics["hallucination.count"].value == 1
 
 
 async def test_a_tool_core_that_answers_otherwise_is_found() -> None:
@@ -209,7 +218,7 @@ def test_the_page_needs_nothing_but_itself_and_shows_no_markup_of_a_call(tmp_pat
     report(written(tmp_path / "odd", planted), baseline)
     page = baseline.with_suffix(".html").read_text()
     assert "<script" not in page
-    assert page.count("<svg") == 2
+    assert "<svg" in page
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)(?:https?:)?//""", page.replace("xlink:href", "href"))
 
 

@@ -81,7 +81,7 @@ def enveloped(header: list[Any], payload: bytes = b"") -> bytes:
 
 def test_a_header_of_a_newer_version_is_longer_and_is_read() -> None:
     job = unpack_job(enveloped(["job_1", "llm", "acme", "sess_1", 1.0, "trace", "more"], b"payload"))
-    assert (job.job_id, job.trace_id, job.payload) == ("job_1", "trace", b"payload")
+    assert (job.job_id, job.correlation_id, job.payload) == ("job_1", "trace", b"payload")
     record = unpack_result(b"\0\0\0\1" + enveloped(["job_1", "llm", 1, b"body", 1.0, 2.0, True, "more"], b"audio"))
     assert (record.sequence, record.body, record.audio, record.is_last) == (1, b"body", b"audio", True)
     assert unpack_audio(enveloped(["end", 5, 9, "more"])).end_sample == 9

@@ -14,6 +14,7 @@ def test_a_comma_cuts_only_where_a_new_statement_begins_after_a_whole_one() -> N
 
 def test_a_date_or_a_number_is_never_cut() -> None:
     for text in (
+        "It should arrive on Tuesday, November twenty-fourth.",
         "It should arrive on Tuesday, the twenty-fourth of November.",
         "Is it P, K, G, zero, zero, one?",
         "If it is late, you should know.",

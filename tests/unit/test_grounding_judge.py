@@ -2,6 +2,7 @@ import pytest
 from tests.kit.grounding_corpus import Line, corpus, facts_of, scenes
 from tests.kit.grounding_generator import generated
 
+from agentvoicebox_delivery.grounding.facts import Facts
 from agentvoicebox_delivery.grounding.grounder import Grounder, check_whole
 from agentvoicebox_delivery.grounding.judgement import NO_NUMBER_YET, NOT_CERTAIN, judge
 
@@ -69,9 +70,12 @@ def test_the_builders_sentence_takes_the_place_of_the_first_refused_clause_once(
     assert said == [facts.latest.speech + " ", "Is there anything else? "]
 
 
-def test_what_was_told_already_is_not_told_again() -> None:
+def test_what_was_heard_already_is_not_said_again() -> None:
     grounder = Grounder(facts_of("thanks"))  # the builder's sentence was heard before the caller's last line
-    assert grounder.feed("It arrives tomorrow. ") == [NOT_CERTAIN + " "]
+    assert grounder.feed("It arrives tomorrow. ") == ["You're welcome. "]
+    facts = facts_of("transit")
+    nothing_asked = Facts(facts.parcels, facts.asked, "Hm.", facts.today, facts.parcels[0].speech)
+    assert Grounder(nothing_asked).feed("It arrives tomorrow. ") == [NOT_CERTAIN + " "]
 
 
 def test_without_a_result_the_number_is_asked_for() -> None:

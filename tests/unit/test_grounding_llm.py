@@ -51,11 +51,11 @@ async def test_a_false_reply_becomes_the_builders() -> None:
     assert (await said(llm, "transit")).strip() == speech("transit")
 
 
-async def test_a_clause_leaves_as_soon_as_the_next_one_begins() -> None:
+async def test_a_sentence_leaves_as_soon_as_it_is_whole() -> None:
     pause = Pause()
-    llm = GroundedLlm(ScriptedLlm(("Your parcel is on its way, and ", pause, "it is lost.")), lambda: NOW_S)
+    llm = GroundedLlm(ScriptedLlm(("Your parcel is on its way. ", pause, "It is lost.")), lambda: NOW_S)
     stream = llm.generate(asking("transit"), "job_1")
-    assert await anext(stream) == TextDelta("job_1", "Your parcel is on its way, ")
+    assert await anext(stream) == TextDelta("job_1", "Your parcel is on its way. ")
     await stream.aclose()
 
 

@@ -11,7 +11,17 @@ from tests.kit.scripted_vad import EnergyVad, ScriptedEndOfTurn
 from agentvoicebox.audio.g711 import encode_alaw, encode_ulaw
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.clock import ManualClock
-from agentvoicebox.engine.inputs import AudioArrived, Input, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
+from agentvoicebox.engine.inputs import (
+    AudioArrived,
+    Input,
+    SpeechIgnored,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    SpeechSuspected,
+)
+from agentvoicebox.engine.pause_findings import PauseFindings
 from agentvoicebox.errors import ProviderUnavailable, StoreFull
 from agentvoicebox.gateway.audio.backlog import AHEAD_S
 from agentvoicebox.gateway.audio.ingest import KEPT_S, MAX_UNJUDGED_MS, Ingest, InputAudioConfig
@@ -21,7 +31,7 @@ from agentvoicebox.wire.audio_config import AudioFormat, TurnDetection
 
 PCM = AudioFormat()
 FIXED = TurnDetection(silence_duration_ms=500)
-SEMANTIC = TurnDetection(type="semantic_vad")
+SEMANTIC = TurnDetection(type="semantic_vad", eagerness="high")
 
 
 def sound(seconds: float, *, loud: bool, rate_hz: int = 24_000) -> Int16Array:
@@ -47,9 +57,10 @@ class Line:
         self.clock = ManualClock()
         self.facts: list[Input] = []
         self.entries: list[tuple[str, AudioEntry]] = []
+        judges = more.pop("judges_interruptions", True)
         self.ingest = Ingest(
             self.batcher,
-            InputAudioConfig(format, detection, kept_s=kept_s),
+            InputAudioConfig(format, detection, kept_s=kept_s, judges_interruptions=judges),
             post=self.facts.append,
             deliver=lambda job_id, entry: self.entries.append((job_id, entry)),
             clock=self.clock,
@@ -62,6 +73,11 @@ class Line:
         for start in range(0, len(audio), frame):
             await self.ingest.feed(audio[start : start + frame])
         await self.ingest.drain()
+
+    def answer_is_ready(self) -> None:
+        """The engine has the first sound of an answer to the latest pause."""
+        pause = next(fact for fact in reversed(self.facts) if isinstance(fact, SpeechPaused))
+        self.ingest.pause_findings_received(PauseFindings(pause.speech_end_sample, is_answer_awaited=False))
 
     def heard_by(self, job_id: str) -> tuple[int, Int16Array]:
         """Start and samples of what an utterance got; checks that its entries follow one another."""
@@ -258,11 +274,40 @@ async def test_words_end_a_semantic_turn_early_or_late() -> None:
             await line.say(voice(1), silence(0.2))
             assert isinstance(line.facts[1], SpeechPaused)
             line.ingest.transcript_received(text, line.facts[1].speech_end_sample)
+            line.answer_is_ready()
             await line.say(silence(5))
             stopped = line.facts[-1]
             assert isinstance(stopped, SpeechStopped)
             ends.append((stopped.end_sample - stopped.speech_end_sample) // 16)
-    assert ends[0] <= 300 and 2_000 < ends[1] <= 4_032
+    assert ends[0] <= 480 and 1_000 < ends[1] <= 1_216
+
+
+async def test_a_semantic_turn_ends_between_windows_when_the_first_sound_lies_ready() -> None:
+    async with Line(detection=SEMANTIC) as line:
+        await line.say(voice(1), silence(0.2))
+        paused = line.facts[1]
+        assert isinstance(paused, SpeechPaused)
+        line.ingest.transcript_received("Where is my parcel?", paused.speech_end_sample)
+        await line.say(silence(1))
+        line.ingest.pause_findings_received(PauseFindings(paused.speech_end_sample, is_answer_awaited=True))
+        assert line.facts[-1] == paused
+        line.answer_is_ready()
+        assert isinstance(line.facts[-1], SpeechStopped)
+
+
+async def test_a_recogniser_that_failed_before_the_pause_holds_no_turn_up() -> None:
+    failed = PauseFindings(None, is_answer_awaited=False)
+    async with Line(detection=SEMANTIC) as line:
+        await line.say(voice(1))
+        line.ingest.pause_findings_received(failed)
+        await line.say(silence(0.2))
+        line.ingest.pause_findings_received(failed)  # the same is known about the pause
+        await line.say(silence(5))
+        stopped = line.facts[-1]
+        assert isinstance(stopped, SpeechStopped)
+        assert (
+            stopped.end_sample - stopped.speech_end_sample
+        ) // 16 <= 704  # as after a text that may go on, not the longest
 
 
 async def test_the_end_of_turn_model_is_asked_at_the_pause_about_the_turn() -> None:
@@ -270,6 +315,7 @@ async def test_the_end_of_turn_model_is_asked_at_the_pause_about_the_turn() -> N
     async with Line(detection=SEMANTIC, end_of_turn=model) as line:
         await line.say(silence(1), voice(10), silence(0.2))
         await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "end-of-turn"))
+        line.answer_is_ready()
         await line.say(silence(2))
         stopped = line.facts[-1]
         assert isinstance(stopped, SpeechStopped)
@@ -284,7 +330,9 @@ async def test_a_failing_end_of_turn_model_costs_its_vote_not_the_call() -> None
             raise ProviderUnavailable("gone")
 
     async with Line(detection=SEMANTIC, end_of_turn=Failing(0)) as line:
-        await line.say(voice(1), silence(2))
+        await line.say(voice(1), silence(0.2))
+        line.answer_is_ready()
+        await line.say(silence(2))
         assert isinstance(line.facts[-1], SpeechStopped)
 
 
@@ -307,8 +355,8 @@ async def test_a_dead_detector_ends_the_session_with_a_reason() -> None:
             await line.say(silence(1))
 
 
-async def test_it_takes_more_voice_to_interrupt_the_agent() -> None:
-    async with Line() as line:
+async def test_where_nothing_is_judged_it_takes_more_voice_to_interrupt_the_agent() -> None:
+    async with Line(judges_interruptions=False) as line:
         line.ingest.set_agent_speaking(True)
         await line.say(silence(0.32), voice(0.064), silence(0.5))
         assert line.facts == []
@@ -425,3 +473,79 @@ async def test_manual_turns_are_never_ended_by_the_clock() -> None:
         line.clock.advance(60)
         line.ingest.end_silent_turn()
         assert line.facts == [AudioArrived(0)]
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000])
+async def test_each_window_is_judged_with_the_frame_that_completes_it(rate_hz: Any) -> None:
+    async with Line(format=AudioFormat(rate=rate_hz)) as line:
+        for number in range(1, 40):
+            await line.ingest.feed(bytes_of(sound(0.02, loud=False, rate_hz=rate_hz)))
+            await line.ingest.drain()
+            assert line.ingest.position_samples == 320 * number
+            # less than a window, and what the resampler needs of the next frame
+            assert line.ingest.unjudged_ms < 32 + 3 + 1e-6
+
+
+async def test_the_end_of_what_was_sent_can_be_read_although_it_fills_no_window() -> None:
+    async with Line(detection=None) as line:
+        await line.say(voice(0.5), frame=480)
+        assert len(line.ingest.audio_between(0, 8_000)) >= 8_000 - 48
+
+
+# -- a voice over the agent's -------------------------------------------------------------------------------------------
+
+
+def open_mouth(seconds: float) -> bytes:
+    """A voice that says something: a vowel has overtones, a hum hardly any."""
+    at_s = np.arange(int(seconds * 24_000)) / 24_000
+    return bytes_of(np.asarray(6_000 * (np.sin(1_900 * at_s) + np.sin(9_500 * at_s)), np.int16))
+
+
+async def test_a_voice_over_the_agent_is_asked_about_while_it_goes_on_and_its_words_decide() -> None:
+    async with Line() as line:
+        line.ingest.set_agent_speaking(True)
+        await line.say(silence(0.32), open_mouth(0.1))
+        (suspected,) = line.facts
+        assert isinstance(suspected, SpeechSuspected)
+        line.ingest.open_utterance("job", suspected.start_sample)
+        await line.say(open_mouth(0.22))
+        (probe,) = [entry for _, entry in line.entries if entry.mark == "probe"]
+        line.ingest.transcript_received("Okay.", probe.at_sample)
+        await line.say(silence(0.3))
+        ignored = line.facts[-1]
+        assert isinstance(ignored, SpeechIgnored) and abs(ignored.end_sample - 10_240) <= 1_024
+        assert line.heard_by("job")[0] == suspected.start_sample
+
+
+async def test_a_hum_over_the_agent_is_nothing_and_its_words_are_not_needed() -> None:
+    async with Line() as line:
+        line.ingest.set_agent_speaking(True)
+        await line.say(silence(0.32), voice(0.4), silence(0.3))  # a single tone, as from a closed mouth
+        assert [type(fact) for fact in line.facts] == [SpeechSuspected, SpeechIgnored]
+
+
+async def test_while_the_agent_asks_any_voice_is_an_answer() -> None:
+    async with Line() as line:
+        line.ingest.set_agent_speaking(True)
+        line.ingest.is_agent_asking = lambda: True
+        await line.say(silence(0.32), voice(0.2))
+        assert [type(fact) for fact in line.facts] == [SpeechStarted]
+
+
+async def test_a_caller_who_goes_mute_while_judged_keeps_nothing_back() -> None:
+    async with Line() as line:
+        line.ingest.set_agent_speaking(True)
+        await line.say(silence(0.32), open_mouth(0.2))
+        line.clock.advance(2)
+        line.ingest.end_silent_turn()
+        assert [type(fact) for fact in line.facts] == [SpeechSuspected, SpeechStarted, SpeechPaused, SpeechStopped]
+
+
+async def test_a_clear_ends_a_suspicion() -> None:
+    async with Line() as line:
+        line.ingest.set_agent_speaking(True)
+        await line.say(silence(0.32), open_mouth(0.1))
+        line.ingest.drop_before(line.ingest.position_samples, resets_turn=True)
+        line.ingest.set_agent_speaking(False)
+        await line.say(silence(1.0))
+        assert [type(fact) for fact in line.facts] == [SpeechSuspected]

@@ -47,6 +47,6 @@ def test_a_tool_that_a_platform_knows_under_another_name_is_judged(tmp_path: Pat
     uses = tuple(msgspec.structs.replace(use, name="track") for use in honest.tool_calls)
     renamed = msgspec.structs.replace(honest, tool_calls=uses)
     assert finished(renamed, DELIVERY, tmp_path) is None
-    (own_name,) = DELIVERY.definitions
+    own_name, *_ = DELIVERY.definitions
     recorder = interaction_recorder(load_settings(data_dir=str(tmp_path)), DELIVERY, aliases={"track": own_name})
     assert recorder.finished(renamed).judgement == finished(honest, DELIVERY, tmp_path)

@@ -137,7 +137,7 @@ def test_an_unset_avb_kits_means_the_delivery_kit_and_an_empty_one_no_kit(
 @pytest.mark.parametrize(
     ("kits", "reason"),
     [
-        ([BooksKit(), BooksKit()], "AVB_KITS: the kit books is there twice; remove one"),
+        ([BooksKit(), BooksKit()], "AVB_KITS: the kit books is listed twice; remove one"),
         ([BooksKit(), OtherBooksKit()], "kit other-books: the tool find_book exists already"),
         ([TablesKit(), kit(settings=RivalSettings)], "kit made: the setting tables_count exists already"),
         ([kit(settings=GreedySettings)], "kit made: the setting port exists already"),

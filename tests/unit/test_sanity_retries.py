@@ -22,7 +22,7 @@ from agentvoicebox_delivery.sources.sanity import (
 )
 from agentvoicebox_delivery.sources.sanity_answer import Kind
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
-from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
+from agentvoicebox_delivery.sources.unreadable import RefusedRequest, UnreadableRecord
 
 pytestmark = pytest.mark.requirement("B2.2")
 
@@ -108,8 +108,10 @@ async def test_all_tries_together_keep_the_deadline(manual_clock: ManualClock) -
         (httpx.ReadTimeout("slow"), ProviderTimeout, Kind.TIMEOUT),
         (httpx.ConnectError("refused"), ProviderUnavailable, Kind.UNREACHABLE),
         (httpx.DecodingError("bad gzip"), BadProviderAnswer, Kind.GARBAGE),
-        (httpx.LocalProtocolError("bad header"), BadProviderAnswer, Kind.REFUSED),
-        (httpx.Response(401), BadProviderAnswer, Kind.REFUSED),
+        (httpx.LocalProtocolError("bad header"), RefusedRequest, Kind.REFUSED),
+        (httpx.Response(401), RefusedRequest, Kind.REFUSED),
+        (httpx.Response(404), RefusedRequest, Kind.REFUSED),
+        (httpx.Response(400), RefusedRequest, Kind.REFUSED),
         (httpx.Response(200, html="<html>"), BadProviderAnswer, Kind.GARBAGE),
         (httpx.Response(200, json={"result": None}), BadProviderAnswer, None),
         (httpx.Response(200, json={"result": [DOCUMENT] * 64}), BadProviderAnswer, None),

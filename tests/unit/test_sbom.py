@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy.images.pins import pins
 from tests.kit.sbom import NPM_LOCK, PINS, bill_of_materials, python_packages
 
 from agentvoicebox.providers.models import MODELS
@@ -58,3 +60,12 @@ def test_the_same_inputs_give_the_same_document() -> None:
 def test_a_package_without_a_hash_is_refused() -> None:
     with pytest.raises(ValueError, match="loose is pinned without a hash"):
         list(python_packages("loose==1.0 \\\n    # via nothing\n"))
+
+
+def test_the_bill_of_an_image_has_its_packages_and_the_models_that_they_bring(tmp_path: Path) -> None:
+    (tmp_path / "pins.txt").write_text("".join(pins(["base", "speech"])))
+    components = bill_of_materials(tmp_path / "pins.txt")["components"]
+    names = {each["name"] for each in components}
+    assert {"fastapi", "ctranslate2", "whisper-tiny-en"} <= names
+    assert not {"piper-tts", "piper-joe", "whisper-base"} & names
+    assert not [each for each in components if each.get("purl", "").startswith("pkg:npm/")]

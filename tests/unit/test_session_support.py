@@ -13,7 +13,7 @@ from agentvoicebox.engine.inputs import ClientEventReceived, Input, Opened
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import InvalidEvent
 from agentvoicebox.gateway.admission.session_support import SessionSupport
-from agentvoicebox.ports.providers import Voice
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import voice_names
 from agentvoicebox.providers.stt.languages import WHISPER_LANGUAGES, stt_skills

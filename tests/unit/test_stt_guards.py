@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agentvoicebox.providers.stt.cutting import quietest_cut
-from agentvoicebox.providers.stt.guards import is_silent, loop_start, may_loop
+from agentvoicebox.providers.stt.guards import is_silent, loop_start, without_echo
 
 
 @pytest.mark.parametrize("count", [0, 1, 319, 320, 16_000])
@@ -47,11 +47,23 @@ def test_what_people_say_is_no_loop(tokens: list[int]) -> None:
     assert loop_start(tokens) is None
 
 
-def test_a_phrase_said_twice_is_worth_a_second_look() -> None:
-    assert may_loop([9, *[1, 2, 3, 4, 5] * 2])
-    assert not may_loop([1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5])
-    assert not may_loop([5, 5, 5, 5, 5, 5])
-    assert not may_loop([])
+@pytest.mark.parametrize(
+    ("text", "seconds", "said"),
+    [
+        ("I don't have the number. I don't have the number", 1.9, "I don't have the number."),
+        ("Well, no number. I don't have it. I don't have it.", 1.9, "Well, no number. I don't have it."),
+        ("Hello. I don't have the number! I don't have the number.", 2.0, "Hello. I don't have the number!"),
+        ("I don't have the number. I don't have the number.", 3.2, "I don't have the number. I don't have the number."),
+        ("No. No. No. No.", 0.6, "No. No. No. No."),
+        ("It is 1 2 3. It is 1 2 3.", 0.9, "It is 1 2 3. It is 1 2 3."),
+        ("It is P K G. It is P K G.", 0.9, "It is P K G. It is P K G."),
+        ("", 0.0, ""),
+    ],
+)  # fmt: skip
+def test_a_sentence_that_stands_there_twice_was_said_once_if_there_was_no_time_for_more(
+    text: str, seconds: float, said: str
+) -> None:
+    assert without_echo(text, seconds) == said
 
 
 def test_a_long_utterance_is_cut_in_its_pause() -> None:

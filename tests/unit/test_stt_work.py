@@ -239,7 +239,7 @@ async def test_work_that_nobody_awaits_is_never_begun() -> None:
     first = threads.run(lambda: gate.wait(PATIENCE_S), due=Due(0.0))
     dropped = asyncio.ensure_future(threads.run(lambda: begun.append(1), due=Due(1.0)))
     dropped.cancel()
-    await settled(lambda: all(future.cancelled() for _, future, _ in threads._queue))
+    await settled(lambda: all(work.future.cancelled() for work in threads.queued))
     gate.set()
     await first
     await threads.run(lambda: None, due=Due(2.0))
@@ -260,7 +260,7 @@ async def test_a_probe_that_no_thread_has_begun_is_not_decoded_once_the_caller_g
         await made.mark("probe", SECOND)
         await settled(lambda: threads.waiting == 1)
         await made.mark("resume", SECOND + 2_000)
-        await settled(lambda: all(future.cancelled() for _, future, _ in threads._queue))
+        await settled(lambda: all(work.future.cancelled() for work in threads.queued))
         is_free.set()
         await made.mark("end", 2 * SECOND)
         assert [h.speech_end_sample for h in await heard(made)] == [2 * SECOND]
@@ -278,10 +278,10 @@ async def test_the_words_of_a_decided_turn_go_before_another_callers_guess() -> 
         await made.append(0, sound(2))
         await made.mark("probe", SECOND)
         await settled(lambda: threads.waiting == 1)
-        due = threads._queue[0][0]
+        due = threads.queued[0].due
         rival = asyncio.ensure_future(threads.run(lambda: order.append("rival"), due=Due(due.at_s - 0.1)))
         await made.mark("end", SECOND)
-        await settled(lambda: due.at_s < threads._queue[1][0].at_s)
+        await settled(lambda: due.at_s < threads.queued[1].due.at_s)
         is_free.set()
         await stt.until_begun()
         assert order == []

@@ -10,7 +10,18 @@ REDIS, POSTGRES = "redis://store:6379/0", "postgresql://records/agentvoicebox"
 
 
 def test_the_roles_are_those_of_the_plan_and_each_can_be_loaded() -> None:
-    assert set(ROLES) == {"gateway", "stt", "llm", "tts", "tool", "webhook", "recorder", "janitor"}
+    assert set(ROLES) == {
+        "gateway",
+        "stt",
+        "llm",
+        "tts",
+        "tool",
+        "webhook",
+        "recorder",
+        "janitor",
+        "events",
+        "telephony",
+    }
     assert all(callable(load(role.target)) for spec in CHILDREN for role in spec.roles)
 
 
@@ -26,8 +37,13 @@ def test_a_machine_of_two_roles_runs_nothing_else() -> None:
     ]
 
 
+def test_recognition_and_speech_of_a_machine_share_a_process_and_alone_each_has_its_name() -> None:
+    assert [(spec.name, len(spec.roles)) for spec in children(["tts", "stt"])] == [("speech", 2)]
+    assert [spec.name for role in ("stt", "tts") for spec in children([role])] == ["stt", "tts"]
+
+
 def test_an_unknown_role_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="no role speech; known are stt"):
+    with pytest.raises(SettingsError, match="no role speech; there are stt"):
         children(["gateway", "speech"])
 
 

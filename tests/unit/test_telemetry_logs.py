@@ -1,14 +1,21 @@
 """Log lines: the same seven fields always, and never a word, a sound or a key."""
 
+import asyncio
 import io
 import json
 import logging
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from agentvoicebox.privacy.redact import without_secrets
-from agentvoicebox.telemetry import logs
+from agentvoicebox.telemetry import logs, unhandled
+from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
 
 pytestmark = pytest.mark.requirement("A12.4", "A13", "B3.1-3.3")
 
@@ -86,3 +93,97 @@ def test_credentials_inside_texts_are_cut_out(text: str) -> None:
 def test_ids_and_numbers_stay_as_they_are() -> None:
     value = {"session_id": "sess_0123456789abcdef0123", "ms": 12.5, "url": "redis://host:6379/0"}
     assert without_secrets(value) == value
+
+
+def test_each_service_of_a_process_has_its_name_and_its_level(out: io.StringIO) -> None:
+    logs.configure(service="worker", level="warning", levels={"llm": "debug", "tool": "error"}, out=out)
+    for service in ("llm", "tool"):
+        with logs.as_service(service):
+            logs.get_logger("x").debug("detail")
+            logging.getLogger("some.library").warning("odd")
+            logs.get_logger("x").error("wrong")
+    logs.get_logger("x").info("of the process")
+    logs.get_logger("x").warning("of the process, and odd")
+    assert [(line["service"], line["message"]) for line in lines(out)] == [
+        ("llm", "detail"),
+        ("llm", "odd"),
+        ("llm", "wrong"),
+        ("tool", "wrong"),
+        ("worker", "of the process, and odd"),
+    ]
+
+
+async def test_a_line_from_a_thread_has_the_ids_of_the_job_that_it_works_for(out: io.StringIO) -> None:
+    logs.configure(service="tts", out=out)
+    threads = UrgentThreads(1, name="test")
+    try:
+        with logs.bound(tenant_id="acme", session_id="sess_1", trace_id="ab"):
+            await threads.run(lambda: logs.get_logger("x").warning("slow"), due=Due(time.monotonic()))
+        await threads.run(lambda: logs.get_logger("x").warning("of nobody"), due=Due(time.monotonic()))
+    finally:
+        threads.close()
+    found = [(line["tenant_id"], line["session_id"], line.get("trace_id")) for line in lines(out)]
+    assert found == [("acme", "sess_1", "ab"), (None, None, None)]
+
+
+async def test_a_task_that_works_for_everybody_has_the_ids_of_nobody(out: io.StringIO) -> None:
+    logs.configure(service="gateway", out=out)
+
+    async def note() -> None:
+        logs.get_logger("x").info("shared")
+
+    with logs.bound(session_id="sess_1"):
+        with logs.unbound():
+            shared = asyncio.create_task(note())
+        await shared
+        logs.get_logger("x").info("own")
+    assert [(line["message"], line["session_id"]) for line in lines(out)] == [("shared", None), ("own", "sess_1")]
+
+
+@pytest.fixture
+def unhandled_is_logged(out: io.StringIO) -> Iterator[None]:
+    """As in a child process."""
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    logs.configure(service="gateway", out=out)
+    unhandled.log_unhandled()
+    yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(False)
+
+
+class _Broken:
+    def __del__(self) -> None:
+        raise ValueError(SECRET)
+
+
+def _break() -> None:
+    raise ValueError(SECRET)
+
+
+@pytest.mark.usefixtures("unhandled_is_logged")
+async def test_what_nobody_handles_is_a_line_without_the_text_of_the_error(out: io.StringIO) -> None:
+    try:
+        _break()
+    except ValueError as error:
+        sys.excepthook(ValueError, error, error.__traceback__)
+    thread = threading.Thread(target=_break, name="voice")
+    thread.start()
+    thread.join()
+    _Broken()
+    loop = asyncio.get_running_loop()
+    unhandled.log_unhandled_of_tasks(loop)
+    loop.call_soon(_break)
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    *errors, warned = lines(out)
+    assert [(line["message"], line["exception"]) for line in errors] == [
+        ("unexpected error", "ValueError"),
+        ("unexpected error in a thread", "ValueError"),
+        ("unexpected error in a finaliser", "ValueError"),
+        ("unexpected error in a task", "ValueError"),
+    ]
+    assert "DeprecationWarning: old" in warned["message"]
+    assert SECRET not in out.getvalue()

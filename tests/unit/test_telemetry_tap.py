@@ -6,56 +6,15 @@ Times below are seconds since the caller's last voiced sample, which is sample 1
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kit.told_tap import END, GENERATE, Told, audio, record
 
 from agentvoicebox.engine import effects as fx
 from agentvoicebox.engine import inputs as i
-from agentvoicebox.engine.effects import Effect
-from agentvoicebox.engine.jobs import CallTool, Generate, Synthesise, Transcribe
-from agentvoicebox.ports.broker import JobKind, JobResult
-from agentvoicebox.telemetry.tap import PARTS, TurnTap
+from agentvoicebox.engine.jobs import CallTool, Synthesise
+from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.telemetry.tap import PARTS
 from agentvoicebox.wire import client_events as ce
-from agentvoicebox.wire.audio_config import AudioFormat
 from agentvoicebox.wire.server_events import ResponseOutputTextDelta
-
-END = 16_000
-GENERATE = Generate("resp_1", "dialogue", "", ())
-
-
-def audio(job_id: str = "tts") -> fx.SendAudio:
-    return fx.SendAudio("event_1", "resp_1", "item_a", 0, 0, job_id, 1, AudioFormat())
-
-
-def record(job_id: str, kind: JobKind, claimed_s: float, published_s: float) -> JobResult:
-    return JobResult(job_id, kind, 1, 1, b"", claimed_s=claimed_s, published_s=published_s)
-
-
-class Told:
-    """A tap that is told a turn's steps."""
-
-    def __init__(self) -> None:
-        self.tap = TurnTap(lambda sample: 0.0 if sample == END else None)
-        self.at(-1.0, i.SpeechStarted(0), fx.OpenJob("stt", Transcribe("item_u", 0)))
-
-    def at(self, at_s: float, fact: i.Input, *effects: Effect, of: JobResult | None = None) -> None:
-        self.tap.observe(at_s, fact, effects, of)
-
-    def pause(self) -> None:
-        self.at(0.160, i.SpeechPaused(END), fx.ProbeUtterance("stt", END))
-
-    def stop(self, at_s: float, *effects: Effect) -> None:
-        self.at(at_s, i.SpeechStopped(END + 4_800, END), fx.EndUtterance("stt", END + 4_800, END), *effects)
-
-    def heard(self, at_s: float, *effects: Effect, final: bool = False) -> None:
-        stt = record("stt", JobKind.STT, -0.9, at_s - 0.001)
-        self.at(at_s, i.Transcribed("stt", "hi", END, final), *effects, of=stt)
-
-    def write(self, at_s: float, claimed_s: float, *effects: Effect, job: str = "llm") -> None:
-        llm = record(job, JobKind.LLM, claimed_s, at_s - 0.001)
-        self.at(at_s, i.TextDelta(job, "Hello."), *effects, of=llm)
-
-    def speak(self, at_s: float, claimed_s: float, *effects: Effect) -> None:
-        tts = record("tts", JobKind.TTS, claimed_s, at_s - 0.001)
-        self.at(at_s, i.AudioSynthesised("tts", 1, 2_400), *effects, of=tts)
 
 
 def parts(trace: dict[str, object] | None) -> dict[str, float]:
@@ -75,10 +34,12 @@ def test_without_speculation_the_path_is_the_chain_of_causes() -> None:
     trace = told.tap.output_left("resp_1", 0.482)
     assert trace is not None
     assert parts(trace) == pytest.approx(
-        {"endpointing": 300, "stt": 99, "queue": 18, "dialogue": 14, "tool": 0, "tts": 49, "gateway": 2}
+        dict.fromkeys(PARTS, 0)
+        | {"endpointing": 300, "stt": 99, "queue": 18, "dialogue": 14, "tool": 0, "tts": 49, "gateway": 2}
     )
     assert trace["total_ms"] == 482.0
     assert trace["speculation"] == "none"
+    assert (trace["speech_end_ms"], trace["votes_ms"]) == (1_000.0, {"words": 300.0})
 
 
 def test_an_answer_that_was_ready_costs_nothing_but_the_gateway() -> None:
@@ -150,6 +111,20 @@ def test_a_typed_turn_waits_from_the_clients_event() -> None:
     told.write(5.020, 5.005, fx.Send(delta))
     trace = told.tap.output_left("resp_1", 5.021)
     assert parts(trace) == pytest.approx(dict.fromkeys(PARTS, 0) | {"queue": 6, "dialogue": 14, "gateway": 1})
+    assert trace is not None and (trace["speech_end_ms"], trace["votes_ms"]) == (None, {})
+
+
+def test_a_typed_turn_begins_when_its_event_came_to_the_socket() -> None:
+    told = Told()
+    opened = fx.OpenJob("tts", Synthesise("resp_1", "x", "alloy"))
+    told.tap.observe(5.0, i.ClientEventReceived(ce.ResponseCreate(), 0), [opened], None, (4.2, 4.9))
+    told.speak(5.1, 5.05, audio())
+    trace = told.tap.output_left("resp_1", 5.1)
+    found = parts(trace)
+    assert (found["socket"], found["ingest"]) == pytest.approx((700, 100))
+    assert trace is not None
+    assert trace["total_ms"] == pytest.approx(900)
+    assert not any(bar["is_hidden"] for bar in trace["bars"])
 
 
 def test_only_the_first_output_makes_a_ledger_and_a_silent_response_none() -> None:

@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives import serialization
 from tests.kit.certificates import Certificate, certificate
 from typer.testing import CliRunner
 
-from agentvoicebox.cli.doctor import examine
 from agentvoicebox.cli.main import app
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.http_server.tls import self_signed, server_context
 from agentvoicebox.settings import Settings
+from agentvoicebox.supervisor.preflight.checks import examine
+from agentvoicebox.supervisor.roles import children
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_the_command_replaces_nothing_unasked(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, run).exit_code == 0
     before = (tmp_path / "key.pem").read_bytes()
     again = CliRunner().invoke(app, run)
-    assert again.exit_code == 1 and "is there already; --force replaces it" in again.output
+    assert again.exit_code == 1 and "exists already; --force replaces it" in again.output
     assert (tmp_path / "key.pem").read_bytes() == before
     assert CliRunner().invoke(app, [*run, "--force"]).exit_code == 0
     assert (tmp_path / "key.pem").read_bytes() != before
@@ -110,7 +111,7 @@ def test_the_command_replaces_nothing_unasked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "two words", "https://box.local", "a/b", "-x"])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     done = CliRunner().invoke(app, ["tls", "--out", str(tmp_path), f"--name={name}"])
-    assert done.exit_code == 1 and "is no host name and no address" in done.output
+    assert done.exit_code == 1 and "is not a host name or an address" in done.output
 
 
 def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
@@ -126,15 +127,18 @@ def test_serve_says_at_once_what_is_wrong_with_a_pair(own: Certificate, monkeypa
     assert done.exit_code == 1 and "AVB_TLS_KEY: " in done.output
 
 
-def test_doctor_says_until_when_a_certificate_is_valid(own: Certificate, tmp_path: Path) -> None:
+async def test_a_start_checks_the_pair_and_warns_of_a_certificate_that_has_ended(
+    own: Certificate, tmp_path: Path
+) -> None:
     ended = tmp_path / "ended.pem"
     cert, key = self_signed(["localhost"], days=1, now=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
     ended.write_bytes(cert + key)
-    for pair, is_there, said in (
-        ((own.cert, own.key), True, "valid until 20"),
-        ((own.cert, own.cert), False, "holds no private key"),
-        ((str(ended), str(ended)), False, "valid until 2020-01-02"),  # both may be in one file
+    for pair, state, said in (
+        ((own.cert, own.key), "ok", "valid until 20"),
+        ((own.cert, own.cert), "error", "holds no private key"),
+        ((str(ended), str(ended)), "warning", "valid until 2020-01-02"),  # both may be in one file
     ):
         settings = Settings(tls_cert=pair[0], tls_key=pair[1], data_dir=str(tmp_path))
-        (found,) = (each for each in examine(settings, is_quick=True) if each.what == "certificate")
-        assert found.is_there is is_there and said in found.detail
+        findings = await examine(settings, children(["gateway"]), is_whole=False)
+        (found,) = (each for each in findings if each.what == "certificate")
+        assert found.state == state and said in found.detail

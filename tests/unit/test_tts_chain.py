@@ -7,7 +7,8 @@ import pytest
 
 from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.ports.providers import Int16Array, Tts, Voice
+from agentvoicebox.ports.providers import Int16Array, Tts
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.cache import CachedTts, PhraseCache
 from agentvoicebox.providers.tts.chain import TtsChain
 from agentvoicebox.providers.tts.scripted import ScriptedTts
@@ -51,6 +52,17 @@ def test_the_first_engine_speaks() -> None:
     assert two.calls == 0
 
 
+@pytest.mark.requirement("A7")
+def test_the_speed_of_the_deployment_multiplies_that_of_each_call() -> None:
+    def length(chain: TtsChain, speed: float) -> int:
+        return sum(chunk.size for chunk in chain.synthesize("one two three four", voice="", speed=speed))
+
+    plain = TtsChain([("tone", ScriptedTts)])
+    fast = TtsChain([("tone", ScriptedTts)], default_speed=1.5)
+    assert length(fast, 1.0) == length(plain, 1.5) < length(plain, 1.0)
+    assert length(fast, 0.5) == length(plain, 0.75)
+
+
 def test_an_engine_that_is_missing_or_fails_hands_over_within_the_same_call() -> None:
     two, three = Engine(2, "two"), Engine(3, "three")
     two.is_broken = True
@@ -77,7 +89,7 @@ def test_when_all_failed_lately_they_are_tried_again_rather_than_nothing() -> No
     one = Engine(1, "one")
     one.is_broken = True
     chain = TtsChain([("one", lambda: one)], clock=ManualClock())
-    with pytest.raises(ProviderUnavailable, match="no voice engine works; one: broken"):
+    with pytest.raises(ProviderUnavailable, match="no speech engine works: one: broken"):
         heard(chain)
     one.is_broken = False
     assert heard(chain) == [1, 1]

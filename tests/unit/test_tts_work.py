@@ -14,7 +14,7 @@ from agentvoicebox.engine.inputs import AudioSynthesised, JobFailed, SynthesisDo
 from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.ports.providers import Voice
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.scripted import ScriptedTts
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.workers.tts import TtsWork
@@ -103,8 +103,9 @@ async def test_a_new_segment_waits_for_no_chunk_that_is_not_yet_due() -> None:
         await made.speak(TEXT)
         tts.may_go_on.release(30)
         await made.until(lambda records: len(records) == 30)
+        await settled(lambda: tts.begun == 31)  # the one thread renders job_1's next chunk
         await made.speak(TEXT, job_id="job_2")
-        await settled(lambda: threads.waiting > 0)  # the one thread renders job_1's next chunk; job_2 stands in line
+        await settled(lambda: threads.waiting > 0)  # and job_2 stands in line
         tts.may_go_on.release(3)
         records = await made.until(lambda records: len(records) == 33)
         await made.cancel()

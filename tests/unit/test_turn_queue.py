@@ -90,3 +90,27 @@ async def test_without_a_limit_nobody_waits() -> None:
     for _ in range(1_000):
         served.enter(queue, "any")
     assert len(served.order) == 1_000
+
+
+async def test_an_address_that_shows_good_keys_stays_ahead_of_a_flood_of_many_addresses() -> None:
+    queue, served = TurnQueue(per_s=200), Served()
+    for _ in range(5):  # callers from one address, each with a good key
+        served.enter(queue, "office")
+        queue.forgive("office")
+    for number in range(300):
+        served.enter(queue, f"10.0.{number % 100}.1")
+    before = len(served.order)
+    served.enter(queue, "office", last=True)
+    await served.is_over.wait()
+    assert served.order[before:].index("office") <= 1
+
+
+async def test_only_turns_that_were_had_are_forgiven() -> None:
+    queue, served = TurnQueue(per_s=100), Served()
+    for _ in range(20):
+        queue.forgive("flood")
+    for _ in range(60):
+        served.enter(queue, "flood")
+    served.enter(queue, "newcomer", last=True)
+    await served.is_over.wait()
+    assert served.order.index("newcomer") <= 52

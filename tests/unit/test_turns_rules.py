@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentvoicebox.turns.rules import UNKNOWN, incompleteness
+from agentvoicebox.turns.rules import UNKNOWN, incompleteness, is_short_answer
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from agentvoicebox.turns.rules import UNKNOWN, incompleteness
         "That's all I need.",
         "I don't have a tracking number.",
         "It was sent on the 5th of May.",
-        "RB123456785GB",
-        "It's 1Z999AA10123456784.",
+        "Is it possible to change the address?",
+        "I'd like to know when it comes.",
     ],
 )
 def test_finished(text: str) -> None:
@@ -40,6 +40,10 @@ def test_finished(text: str) -> None:
         "I was wondering...",
         "I\u2019m",
         "Can you",
+        "Can you tell me?",
+        "I want to know when.",
+        "I was wondering if",
+        "And where?",
         "Hold on a second.",
         "Okay, let me see.",
         "My tracking number",
@@ -56,7 +60,8 @@ def test_unfinished(text: str) -> None:
     "text",
     [
         "1 Z 9 9 9",
-        "My number is 1Z 999 AA1 012.",
+        "It's p kg",
+        "My number is pk.",
         "It's A B 1 2",
         "four five six",
         "alpha bravo double nine",
@@ -72,14 +77,34 @@ def test_a_number_that_may_go_on_is_undecided(text: str) -> None:
     assert 0.5 < incompleteness(text) < 0.7
 
 
-@pytest.mark.parametrize("text", ["one two three four five six seven eight nine zero", "9865 7878 8855"])
+@pytest.mark.parametrize("text", ["one two three four five six seven eight nine zero", "9865 7878 8855 1234"])
 def test_a_number_of_a_common_length_is_probably_finished(text: str) -> None:
     assert incompleteness(text) <= 0.3
 
 
 @pytest.mark.parametrize("text", ["It comes at 10 30", "Since May 2024", "three parcels", "Plan B"])
 def test_other_numbers_are_no_tracking_numbers(text: str) -> None:
-    assert incompleteness(text) <= 0.3
+    assert incompleteness(text) <= UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["Hello.", "Good morning", "Can I ask?"])
+def test_a_greeting_or_a_short_question_may_go_on(text: str) -> None:
+    assert 0.3 <= incompleteness(text) <= UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Yes.", "No", "Yes, please.", "That's right", "No, that's wrong.", "Yeah, it\u2019s right.", "No, thank you."],
+)
+def test_short_answers(text: str) -> None:
+    assert is_short_answer(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Yes,", "Yes, and", "Yes...", "No, it's", "", "Yes, where is it?", "My parcel is late."]
+)
+def test_these_are_no_short_answers(text: str) -> None:
+    assert not is_short_answer(text)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "?!"])

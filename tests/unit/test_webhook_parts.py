@@ -250,6 +250,6 @@ def test_the_example_of_all_settings_is_made_from_the_code() -> None:
 
 @pytest.mark.requirement("A18", "B4.4-4.6")
 def test_the_guide_names_each_setting_of_the_webhook_server_and_the_delivery_kit() -> None:
-    guide = (ROOT / "docs" / "operations.md").read_text()
+    guide = (ROOT / "docs" / "webhooks.md").read_text()
     for name in (*WebhookSettings.model_fields, *DeliverySettings.model_fields):
         assert f"AVB_{name.upper()}" in guide, name

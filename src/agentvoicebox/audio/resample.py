@@ -90,17 +90,28 @@ class Resampler:
     @property
     def due_count(self) -> int:
         """Output samples for all input so far, returned or still held back."""
-        return -(-self._in_count * self._up // self._down)
+        return self.due_after(0)
+
+    def due_after(self, more: int) -> int:
+        """`due_count` if `more` samples were fed."""
+        return -(-(self._in_count + more) * self._up // self._down)
+
+    def final_after(self, more: int) -> int:
+        """How many output samples would be final if `more` samples were fed."""
+        count = self._in_count + more
+        if self._up == self._down:
+            return count
+        # Output k looks ahead to input k * down // up + half: certain while k * down // up < count - half.
+        return -(-max(0, count - self._half) * self._up // self._down)
 
     def feed(self, samples: Int16Array) -> Int16Array:
         """Add samples of shape (n,); return those that are final now."""
         self._in_count += len(samples)
+        final = max(self.final_after(0), self._out_count)
         if self._up == self._down:
-            self._out_count = self._in_count
+            self._out_count = final
             return samples
-        # Output k looks ahead to input k * down // up + half: certain while k * down // up < in_count - half.
-        certain = -(-max(0, self._in_count - self._half) * self._up // self._down)
-        return self._emit(max(certain, self._out_count), samples)
+        return self._emit(final, samples)
 
     def flush(self) -> Int16Array:
         """The output held back, as if silence followed. The stream may continue afterwards, at the right positions."""

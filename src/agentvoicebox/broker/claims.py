@@ -5,7 +5,7 @@ stream before it is announced. A job is acknowledged after its last result.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -37,15 +37,22 @@ class Claims:
         clock: wall time for `claimed_s` and `published_s`.
         reclaim_idle_s: silence after which a worker counts as dead.
         max_attempts: attempts of a job before it is dead; None: as `keys` defines for its kind.
+        on_dead_letter: called with the kind of each job that is given up.
     """
 
     def __init__(
-        self, connection: Connection, *, clock: Clock, reclaim_idle_s: float, max_attempts: int | None
+        self,
+        connection: Connection,
+        *,
+        clock: Clock,
+        reclaim_idle_s: float,
+        max_attempts: int | None,
+        on_dead_letter: Callable[[JobKind], None],
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._max_attempts = max_attempts
-        self.streams = JobStreams(connection)
+        self.streams = JobStreams(connection, on_dead_letter=on_dead_letter)
         self._reclaimer = Reclaimer(connection, idle_s=reclaim_idle_s)
         self._held: dict[JobKind, dict[bytes, str]] = {kind: {} for kind in JobKind}
         self._publish = Script("publish")

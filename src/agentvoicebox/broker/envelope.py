@@ -26,7 +26,7 @@ class _JobHeader(msgspec.Struct, frozen=True, array_like=True):
     tenant_id: str
     session_id: str
     submitted_s: float
-    trace_id: str
+    correlation_id: str
 
 
 class _ResultHeader(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +73,7 @@ def _unpack(raw: bytes, decoder: msgspec.msgpack.Decoder[_H], offset: int = 0) -
 def pack_job(job: Job) -> bytes:
     """Bytes of a job."""
     header = _JobHeader(
-        job.job_id, job.kind, job.session.tenant_id, job.session.session_id, job.submitted_s, job.trace_id
+        job.job_id, job.kind, job.session.tenant_id, job.session.session_id, job.submitted_s, job.correlation_id
     )
     return _pack(header, job.payload)
 
@@ -87,7 +87,7 @@ def unpack_job(raw: bytes) -> Job:
         session=SessionRef(head.tenant_id, head.session_id),
         payload=payload,
         submitted_s=head.submitted_s,
-        trace_id=head.trace_id,
+        correlation_id=head.correlation_id,
     )
 
 

@@ -5,6 +5,7 @@ so its length is the open work.
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -22,8 +23,11 @@ ALL = "all"
 class JobStreams:
     """All job streams of one store. Every method raises BrokerLost."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, *, on_dead_letter: Callable[[JobKind], None] = lambda kind: None
+    ) -> None:
         self._connection = connection
+        self._on_dead_letter = on_dead_letter
         self._renew_lease = Script("renew_lease")
         self._requeue = Script("requeue")
         self._queue_age = Script("queue_age")
@@ -121,6 +125,7 @@ class JobStreams:
             await pipe.execute()
 
         await self._connection.call(lay_down)
+        self._on_dead_letter(kind)
 
     async def unfinished(self, kind: JobKind, session: SessionRef, *, most: int, most_bytes: int) -> list[Job]:
         """A session's waiting and running jobs, the oldest first, among the newest `most` (or `most_bytes`) of all sessions."""

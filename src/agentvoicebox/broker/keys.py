@@ -3,6 +3,7 @@
     key                                  type    lives                   holds
     avb:<kind>                           stream  permanent               jobs that are not done; group `<kind>-workers`
     avb:sessions                         zset    permanent, trimmed      live sessions by the store's time they expire at
+    avb:gateways                         hash    30 s, heartbeat 10 s    what each gateway says about itself, for operators
     avb:session:{tenant/session}         hash    with its session        the session's owner, and until when it lives
     avb:job:{tenant/session}:<job>       hash    with its session        fence of a job: attempt, sequence, cancelled, done
     avb:jobs:{tenant/session}            set     with its session        the session's job ids, so that they can be deleted
@@ -82,6 +83,7 @@ WITHOUT_TTL = frozenset({f"{PREFIX}{kind}" for kind in JobKind} | {f"{PREFIX}ses
 
 PROBE = f"{PREFIX}probe"
 REWRITTEN = f"{PREFIX}rewritten"
+GATEWAYS = f"{PREFIX}gateways"
 LIVE_SESSIONS = f"{PREFIX}sessions"
 SESSION_NOTICES = f"{PREFIX}sessions:notices"
 

@@ -6,7 +6,7 @@ use up the connections that publish.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from agentvoicebox.broker import keys
 from agentvoicebox.broker.claims import Claims
@@ -15,8 +15,18 @@ from agentvoicebox.broker.dispatcher import Dispatcher
 from agentvoicebox.broker.session_streams import SessionStreams
 from agentvoicebox.broker.subscriber import Subscriber
 from agentvoicebox.broker.utterance_reader import UtteranceReader
+from agentvoicebox.broker.workload import read_workload
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.ports.broker import AudioEntry, Claim, Dispatch, JobKind, JobResult, ResultStream, SessionRef
+from agentvoicebox.ports.broker import (
+    AudioEntry,
+    Claim,
+    Dispatch,
+    JobKind,
+    JobResult,
+    ResultStream,
+    SessionRef,
+    Workload,
+)
 
 
 class _Cancellations:
@@ -41,6 +51,7 @@ class RedisBroker:
         retry_for_s: how long a call is retried while the store is away.
         reclaim_idle_s: silence after which a worker counts as dead.
         max_attempts: attempts of a job before it is dead; None: as `keys` defines for its kind.
+        on_dead_letter: called with the kind of each job that is given up here.
     """
 
     def __init__(
@@ -51,13 +62,18 @@ class RedisBroker:
         retry_for_s: float = RETRY_FOR_S,
         reclaim_idle_s: float = keys.RECLAIM_IDLE_S,
         max_attempts: int | None = None,
+        on_dead_letter: Callable[[JobKind], None] = lambda kind: None,
     ) -> None:
         self._connection = Connection(url, retry_for_s=retry_for_s)
         self._subscriber = Subscriber(self._connection, retry_for_s=retry_for_s)
         self._dispatcher = Dispatcher(self._connection)
         self._session_streams = SessionStreams(self._connection, self._subscriber)
         self._claims = Claims(
-            self._connection, clock=clock or SystemClock(), reclaim_idle_s=reclaim_idle_s, max_attempts=max_attempts
+            self._connection,
+            clock=clock or SystemClock(),
+            reclaim_idle_s=reclaim_idle_s,
+            max_attempts=max_attempts,
+            on_dead_letter=on_dead_letter,
         )
         self._utterances = UtteranceReader(self._connection)
 
@@ -160,6 +176,10 @@ class RedisBroker:
     async def workers(self, kind: JobKind) -> int:
         """See Broker."""
         return await self._claims.streams.live_workers(kind)
+
+    async def workload(self) -> dict[JobKind, Workload]:
+        """See Broker."""
+        return await read_workload(self._connection)
 
     async def close(self) -> None:
         """See Broker."""

@@ -17,6 +17,7 @@ from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import JobKind
 
 ALL = "*"  # reported when no engine of the worker works
+OF_KIND = 4  # answers of a kind
 
 
 class WorkerPool(msgspec.Struct, frozen=True):
@@ -26,11 +27,13 @@ class WorkerPool(msgspec.Struct, frozen=True):
         alive: their names.
         unhealthy: the engines that each of them lacks; `*` for all.
         queue_age_s: age of the oldest unclaimed job.
+        queue_depth: number of unclaimed jobs.
     """
 
     alive: frozenset[str] = frozenset()
     unhealthy: Mapping[str, frozenset[str]] = {}
     queue_age_s: float = 0.0
+    queue_depth: int = 0
 
     def lacks(self, engine: str = "") -> bool:
         """Whether there are workers, and none of them can do this: work with `engine`, or work at all."""
@@ -68,6 +71,7 @@ class StoreHealthMonitor:
             pipe.xinfo_consumers(keys.job_stream(kind), keys.group(kind))
             pipe.hgetall(keys.unhealthy(kind))
             pipe.xinfo_groups(keys.job_stream(kind))
+            pipe.xlen(keys.job_stream(kind))
         store = self._connection.store
         try:
             written, *rest = await self._connection.once(lambda: pipe.execute(raise_on_error=False))
@@ -77,13 +81,15 @@ class StoreHealthMonitor:
             raise BrokerLost(f"the store is away ({type(error).__name__})") from error
         if isinstance(written, Exception):
             raise BrokerLost(f"the store accepts no writes ({type(written).__name__})") from written
-        waiting = await self._waiting(rest[2::3])
+        waiting = await self._waiting(rest[2::OF_KIND])
         now_ms = max(seconds * 1000 + micros // 1000 for seconds, micros in times)
         pools = {}
         for index, kind in enumerate(JobKind):
             since_ms = waiting.get(kind)
             age_s = 0.0 if since_ms is None else max(0, now_ms - since_ms) / 1000
-            pools[kind] = _worker_pool(rest[3 * index], rest[3 * index + 1], age_s)
+            consumers, unhealthy, groups, length = rest[OF_KIND * index : OF_KIND * (index + 1)]
+            pool = _worker_pool(consumers, unhealthy, age_s)
+            pools[kind] = msgspec.structs.replace(pool, queue_depth=_unclaimed(length, groups, keys.group(kind)))
         return StoreHealth(pools, max(memory_share(memory) for memory in memories))
 
     async def _waiting(self, groups: list[Any]) -> dict[JobKind, int]:
@@ -136,6 +142,14 @@ def _last_delivered(groups: Any, group: str) -> str:
         return ""
     found = next((each for each in groups if each["name"] == group.encode()), None)
     return "" if found is None else found["last-delivered-id"].decode()
+
+
+def _unclaimed(length: Any, groups: Any, group: str) -> int:
+    """Entries that no worker holds: ended jobs leave their stream."""
+    if not isinstance(length, int):
+        return 0
+    known = groups if isinstance(groups, list) else []
+    return max(0, length - sum(int(each["pending"]) for each in known if each["name"] == group.encode()))
 
 
 def _worker_pool(consumers: Any, unhealthy_of: Any, queue_age_s: float) -> WorkerPool:

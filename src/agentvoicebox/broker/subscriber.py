@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from agentvoicebox.broker.connection import FIRST_PAUSE_S, LONGEST_PAUSE_S, NO_TIMEOUT, STORE_ERRORS, Connection
 from agentvoicebox.errors import BrokerLost
+from agentvoicebox.telemetry.logs import unbound
 
 _log = structlog.get_logger(__name__)
 
@@ -129,7 +130,8 @@ class _NodeSubscription:
         self._unsubscribing: Counter[bytes] = Counter()  # unsubscribed, until it is confirmed
         self._socket: AbstractConnection | None = None
         self._is_closed = False
-        self.task = asyncio.create_task(self._run(), name="broker-subscriber")
+        with unbound():
+            self.task = asyncio.create_task(self._run(), name="broker-subscriber")
 
     def close(self) -> None:
         """Stop listening; `task` ends."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agentvoicebox.cli.console import console
+from agentvoicebox.cli.console import FAILED, Steps, console, show_error
 from agentvoicebox.cli.microphone import talk
 from agentvoicebox.cli.places import model_cache
 from agentvoicebox.cli.transcript import live_transcript
@@ -14,11 +14,11 @@ from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.call_report import parts_table, write_events, write_recording
 from agentvoicebox.client.caller import open_call
 from agentvoicebox.client.caller_voice import speak_lines
-from agentvoicebox.client.dialing import DEFAULT_MODEL, CallOptions
 from agentvoicebox.client.line import line_from_wav
 from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.errors import ClientError
 from agentvoicebox.kits.registry import load_settings
+from agentvoicebox.realtime_client.dialing import DEFAULT_MODEL, CallOptions
 
 
 def call(
@@ -43,7 +43,7 @@ def call(
     record: Annotated[
         Path | None, typer.Option(help="Write the call as a stereo WAV: caller left, agent right.")
     ] = None,
-    timeline: Annotated[Path | None, typer.Option(help="Draw a timeline of the call (.png, .svg or .pdf).")] = None,
+    timeline: Annotated[Path | None, typer.Option(help="Draw a timeline of the call (.svg).")] = None,
     events: Annotated[Path | None, typer.Option(help="Write every event as JSON lines.")] = None,
 ) -> None:
     """Call any Realtime server with recordings, spoken sentences, typed lines, or your microphone.
@@ -53,7 +53,7 @@ def call(
 
       agentvoicebox call --say "Where is my parcel?" --say "P K G zero zero four" --record call.wav
 
-      agentvoicebox call question.wav --timeline call.png
+      agentvoicebox call question.wav --timeline call.svg
 
       agentvoicebox call --text "Where is parcel PKG004?"
 
@@ -63,6 +63,8 @@ def call(
     for path in (record, timeline, events):
         if path is not None and not path.absolute().parent.is_dir():
             raise ClientError(f"there is no folder {path.absolute().parent} to write {path.name} into")
+    if timeline is not None and timeline.suffix.lower() != ".svg":
+        raise ClientError(f"a timeline is an SVG picture: name it {timeline.with_suffix('.svg').name}")
     is_scripted = bool(wav or say or text)
     recorded = asyncio.run(_scripted(options, wav or [], say or [], text or []) if is_scripted else talk(options))
     if any(turn.account for turn in recorded.turns):
@@ -76,15 +78,18 @@ def call(
     for path in (record, timeline, events):
         if path is not None:
             console.print(f"wrote {path}")
-    if any(turn.problem for turn in recorded.turns):
-        raise typer.Exit(1)
+    problems = [turn.problem for turn in recorded.turns if turn.problem]
+    for problem in dict.fromkeys(problems):
+        show_error(problem)
+    if problems:
+        raise typer.Exit(FAILED)
 
 
 async def _scripted(options: CallOptions, recordings: list[Path], sentences: list[str], typed: list[str]) -> CallRecord:
     lines = [line_from_wav(path) for path in recordings]
     if sentences:
         settings = load_settings()
-        with console.status("rendering the caller's voice"):
+        with Steps("rendering the caller's voice"):
             lines += await asyncio.to_thread(
                 speak_lines, sentences, models_dir=settings.models_dir, cache_dir=model_cache(settings)
             )

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from agentvoicebox.errors import SettingsError
+from agentvoicebox.errors import SettingsError, StorageLost
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.settings import Settings
+from agentvoicebox.settings.values import without_password
 from agentvoicebox.storage.audit import AuditEntry, new_entry
-from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT
 
@@ -32,10 +32,17 @@ def on_database(work: Callable[[Postgres], Awaitable[Found]]) -> Found:
     Raises:
         SettingsError: no database is configured, and no local server is running. StorageLost, StorageRefused.
     """
-    url = _url(load_settings())
+    settings = load_settings()
+    url = database_url(settings)
 
     async def run() -> Found:
-        await migrate(url)
+        from agentvoicebox.storage.migrate import migrate  # late: Alembic takes a second to load
+
+        try:
+            await migrate(url)
+        except StorageLost as error:
+            where = f"AVB_POSTGRES_URL={without_password(settings.postgres_url)}: " if settings.postgres_url else ""
+            raise StorageLost(f"{where}{error.message}") from error
         postgres = await Postgres.open(url, most_connections=1)
         try:
             return await work(postgres)
@@ -50,7 +57,8 @@ def command_entry(action: str, subject: str) -> AuditEntry:
     return new_entry(time.time(), ACTOR, action, subject)
 
 
-def _url(settings: Settings) -> str:
+def database_url(settings: Settings) -> str:
+    """Its URL. Raises SettingsError if none is configured, and no local server is running."""
     if settings.postgres_url:
         return settings.postgres_url
     folder = Path(settings.data_dir).resolve()

@@ -8,17 +8,17 @@ at the end.
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.status import Status
 
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
-from agentvoicebox.cli.console import console
-from agentvoicebox.cli.local_server import local_server
+from agentvoicebox.cli.console import Steps, console
+from agentvoicebox.cli.local_server import LocalServer, local_server
 from agentvoicebox.cli.places import catalogue, model_cache
 from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.client.call_record import CallRecord
@@ -32,16 +32,17 @@ from agentvoicebox.client.call_report import (
 )
 from agentvoicebox.client.caller import LiveCall, open_call
 from agentvoicebox.client.caller_voice import speak_lines
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine
 from agentvoicebox.client.timeline import draw_timeline
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.demo import KitDemo
 from agentvoicebox.kits.registry import Kits, kits_of, load_settings
 from agentvoicebox.providers.stt.whisper_short import WhisperShort
+from agentvoicebox.realtime_client.dialing import CallOptions
 from agentvoicebox.settings import Settings
 
 QUESTIONS_ANSWERED = 3  # after more questions the caller gives up
+STEP_STATES = (" starting", " ready after", " stopping")  # in the lines of `serve` that are steps
 LONGEST_REPLY_S = 28.0  # the recogniser accepts up to 30 s
 
 
@@ -57,18 +58,19 @@ def demo(
     Starts the server, and a simulated caller who talks to the agent of the first kit with a demo call. Everything else is real:
     speech recognition, dialogue, tools, speech synthesis, Valkey and PostgreSQL.
 
-    Writes conversation.txt, call.wav (stereo: caller left, agent right), events.jsonl, timeline.png and .svg, summary.json.
+    Writes conversation.txt, call.wav (stereo: caller left, agent right), events.jsonl, timeline.svg, summary.json.
     Exit code 0 only if the agent's answers were right.
     """
     settings = load_settings()
     script = demo_of(kits_of(settings))
     out.mkdir(parents=True, exist_ok=True)
     record = asyncio.run(_demo(url, key, script, settings))
-    faults = faults_of(record, script, settings)
-    _write(record, out, faults)
+    with Steps("listening to the recording: are the answers right?"):
+        faults = faults_of(record, script, settings)
+        _write(record, out, faults)
     console.print()
     console.print(parts_table(record.turns))
-    files = "conversation.txt, call.wav, timeline.png, events.jsonl, summary.json"
+    files = "conversation.txt, call.wav, timeline.svg, events.jsonl, summary.json"
     console.print(f"\nThe call is in [bold]{out}/[/]: {files}")
     for miscount in sums_that_fail(record):
         console.print(f"[yellow]latencies do not add up:[/] {miscount}")
@@ -91,33 +93,43 @@ def demo_of(kits: Kits) -> KitDemo:
 
 async def _demo(url: str, key: str, script: KitDemo, settings: Settings) -> CallRecord:
     words = (*script.opening, *script.answers, script.closing_line)
-    with console.status("preparing the caller's voice") as status:
+    with Steps("preparing the caller's voice") as steps:
         rendered = await asyncio.to_thread(
             speak_lines, words, models_dir=settings.models_dir, cache_dir=model_cache(settings)
         )
         lines = dict(zip(words, rendered, strict=True))
         if url:
-            status.stop()
+            steps.stop()
             return await _call(CallOptions(base_url=url, api_key=key, model=script.agent), script, lines)
         with tempfile.TemporaryDirectory(prefix="agentvoicebox-demo-", ignore_cleanup_errors=True) as folder:
             _share(model_cache(settings), Path(folder))
-            async with local_server(Path(folder), progress=_shown_by(status)) as server:
-                status.stop()
+            async with _server(Path(folder), steps) as server:
                 console.print(f"the server is ready on {server.url}; the call begins\n")
                 return await _call(CallOptions(base_url=server.url, model=script.agent), script, lines)
+
+
+@asynccontextmanager
+async def _server(folder: Path, steps: Steps) -> AsyncIterator[LocalServer]:
+    """A server for the call; its steps are shown while it starts and stops."""
+
+    def show(line: str) -> None:
+        if any(state in line for state in STEP_STATES):
+            shown.show(f"  {line}")
+
+    shown = steps
+    shown.show("starting the server")
+    with ExitStack() as ending:
+        async with local_server(folder, progress=show) as server:
+            steps.stop()
+            yield server
+            console.print()
+            shown = ending.enter_context(Steps("the call is over; stopping the server"))
 
 
 def _share(cache: Path, folder: Path) -> None:
     """Let a temporary server use the model cache, and keep what it adds to it."""
     cache.mkdir(parents=True, exist_ok=True)
     (folder / cache.name).symlink_to(cache, target_is_directory=True)
-
-
-def _shown_by(status: Status) -> Callable[[str], None]:
-    def show(line: str) -> None:
-        status.update(f"starting the server: {line[:100]}")
-
-    return show
 
 
 async def _call(options: CallOptions, script: KitDemo, lines: dict[str, SpokenLine]) -> CallRecord:
@@ -172,4 +184,4 @@ def _write(record: CallRecord, out: Path, faults: list[str]) -> None:
     (out / "summary.json").write_text(json.dumps({**summary(record), "faults": faults}, indent=2), encoding="utf-8")
     write_recording(record, out / "call.wav")
     write_events(record, out / "events.jsonl")
-    draw_timeline(record, out / "timeline.png", out / "timeline.svg")
+    draw_timeline(record, out / "timeline.svg")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column
 
-from agentvoicebox.cli.console import Commands, console
+from agentvoicebox.cli.console import Commands, console, table
 from agentvoicebox.cli.database import APPLIED_WITHIN, Found, command_entry, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ids import DEFAULT_TENANT
@@ -70,9 +70,10 @@ def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
 
     The hash argon2id is an earlier version's; the key gets the present one when it is next used.
     """
-    table = Table("prefix", "name", "project", "scopes", "created", "state", "hash")
+    prefix, created = Column("prefix", no_wrap=True), Column("created", no_wrap=True)
+    shown = table(prefix, "name", "project", "scopes", created, "state", "hash")
     for key in _do(lambda keys: keys.list_keys(tenant)):
-        table.add_row(
+        shown.add_row(
             key.prefix,
             key.name,
             key.project_id or "-",
@@ -81,7 +82,7 @@ def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
             _state(key),
             "argon2id" if key.is_slow else "blake2b",
         )
-    console.print(table)
+    console.print(shown)
 
 
 @app.command()
@@ -100,7 +101,7 @@ def rotate(
 
 @app.command()
 def revoke(key: Key, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Revoke a key."""
+    """Revoke a key: from now on it is refused."""
     entry = command_entry("key.revoked", key_id(_prefix(key)))
     _do(lambda keys: keys.revoke(tenant, _prefix(key), audit_entry=entry))
     console.print(f"Key {_prefix(key)} is revoked. {APPLIED_WITHIN}")

@@ -30,6 +30,7 @@ class ServerFailed(InfrastructureError):
     """The server did not become ready. The message ends with its last output."""
 
     code = "server_failed"
+    retryable = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ async def local_server(
     port, internal_port = free_port(), free_port()
     environment = {
         **os.environ,
+        "AVB_LOG_FORMAT": "",  # else nothing would be on standard output, and that is what `_read` waits for
         "AVB_HOST": "127.0.0.1",
         "AVB_PORT": str(port),
         "AVB_WEBHOOK_PORT": "0",  # another server may use the default ones

@@ -1,9 +1,12 @@
-"""The `agentvoicebox` program: registers the commands."""
+"""The `agentvoicebox` program: its commands, and the options before them."""
+
+from typing import Annotated, Any
 
 import typer
 
-from agentvoicebox.cli import agents, call, demo, doctor, evals, keys, models, policy, records, serve, tenants, tls
+from agentvoicebox import __version__
 from agentvoicebox.cli.console import Commands
+from agentvoicebox.cli.late_commands import LateCommands
 
 HELP = """
 A self-hosted voice agent server: OpenAI Realtime protocol, local speech, verified answers.
@@ -21,34 +24,63 @@ First steps:
 Settings are environment variables that begin with AVB_; README.md lists the most important ones.
 """
 
+PACKAGE = "agentvoicebox.cli"
+COMMANDS = {
+    "serve": f"{PACKAGE}.serve:serve",
+    "call": f"{PACKAGE}.call:call",
+    "demo": f"{PACKAGE}.demo:demo",
+    "doctor": f"{PACKAGE}.doctor:doctor",
+    "health": f"{PACKAGE}.health:health",
+    "tls": f"{PACKAGE}.tls:tls",
+    "models": f"{PACKAGE}.models:app",
+    "agents": f"{PACKAGE}.agents:app",
+    "voices": f"{PACKAGE}.agents:voices",
+    "keys": f"{PACKAGE}.keys:app",
+    "tenants": f"{PACKAGE}.tenants:app",
+    "policy": f"{PACKAGE}.policy:app",
+    "database": f"{PACKAGE}.backups:app",
+    "records": f"{PACKAGE}.records:app",
+    "events": f"{PACKAGE}.events:app",
+    "eval": f"{PACKAGE}.evals:app",
+}
+
+
+class Program(Commands):
+    """The root of the command line."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = LateCommands(COMMANDS, self.commands)
+
+
 app = typer.Typer(
-    cls=Commands,
+    cls=Program,
     help=HELP,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,  # locals may contain keys
 )
-app.command()(serve.serve)
-app.command()(call.call)
-app.command()(demo.demo)
-app.command()(doctor.doctor)
-app.command()(tls.tls)
-app.add_typer(models.app, name="models")
-app.add_typer(agents.app, name="agents")
-app.add_typer(keys.app, name="keys")
-app.add_typer(tenants.app, name="tenants")
-app.add_typer(policy.app, name="policy")
-app.add_typer(records.app, name="records")
-app.add_typer(evals.app, name="eval")
-app.command()(agents.voices)
 
 
-@app.command()
-def version() -> None:
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options before a command."""
+
+
+@app.command("version")
+def show_version() -> None:
     """Print the version."""
-    from agentvoicebox import __version__
-
     typer.echo(__version__)
 
 

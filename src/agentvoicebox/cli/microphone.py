@@ -17,8 +17,8 @@ from agentvoicebox.cli.console import console
 from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.caller import open_call
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.errors import ClientError
+from agentvoicebox.realtime_client.dialing import CallOptions
 
 BLOCK_SAMPLES = OUTPUT_RATE_HZ // 50  # 20 ms, a frame of the call
 WAITING_SAMPLES_MAX = OUTPUT_RATE_HZ // 5  # limits the delay if the card runs faster than the call
@@ -51,7 +51,7 @@ def _sound_card() -> Any:
         sounddevice.check_output_settings(samplerate=OUTPUT_RATE_HZ, channels=1, dtype="int16")
     except ImportError as error:
         raise ClientError(
-            "the microphone needs the package sounddevice (pip install sounddevice); or give --say, --text or a WAV file"
+            "the microphone needs a package: type `pip install 'agentvoicebox[microphone]'`, or give --say, --text or a WAV file"
         ) from error
     except Exception as error:  # PortAudio is missing (OSError), or there is no card (PortAudioError)
         raise ClientError(f"there is no usable sound card here ({error}); give --say, --text or a WAV file") from error

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from agentvoicebox.cli.console import Commands, console
@@ -18,15 +17,15 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Speech models: list,
 @app.command("list")
 def list_models() -> None:
     """List all models with purpose, licence, size, and folder on this machine."""
-    table = Table("model", "MB", "folder, or command to install", show_lines=True)
     for status in catalogue(load_settings()).list_models():
         model = status.model
-        what = Text.assemble((model.name, "bold"), f"\n{model.description}\n", (model.licence, "dim"))
-        where = Text(str(status.folder), overflow="fold")
+        where = Text(str(status.folder))
         if status.folder is None:
-            where = Text.assemble(("missing\n", "yellow"), f"agentvoicebox models pull {model.name}")
-        table.add_row(what, f"{model.size_bytes / 1e6:.0f}", where)
-    console.print(table)
+            where = Text.assemble(("not installed: ", "yellow"), f"agentvoicebox models pull {model.name}")
+        # The terminal breaks long lines, so that paths and commands can be copied.
+        console.print(Text.assemble((model.name, "bold"), f"  {model.size_bytes / 1e6:.0f} MB"), soft_wrap=True)
+        for line in (Text(model.description), Text(model.licence, style="dim"), where):
+            console.print(Text("  ") + line, soft_wrap=True)
 
 
 @app.command()

@@ -13,6 +13,4 @@ def model_cache(settings: Settings) -> Path:
 
 def catalogue(settings: Settings) -> ModelCatalogue:
     """The catalogue of models for this machine."""
-    return ModelCatalogue(
-        models_dir=Path(settings.models_dir) if settings.models_dir else None, cache_dir=model_cache(settings)
-    )
+    return ModelCatalogue.of(settings.models_dir, settings.data_dir)

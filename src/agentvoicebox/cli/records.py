@@ -8,9 +8,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column
 
-from agentvoicebox.cli.console import Commands, console
+from agentvoicebox.cli.console import Commands, console, table
 from agentvoicebox.cli.database import command_entry, on_database
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.ids import DEFAULT_TENANT
@@ -34,6 +34,7 @@ def rules(
         int | None, typer.Option(min=1, max=3_650, help="Days that the audit log and usage are stored.")
     ] = None,
     words: Annotated[str | None, typer.Option(help="Rule for words: keep, mask or encrypt.")] = None,
+    audio: Annotated[bool | None, typer.Option(help="Whether the audio of calls is stored.")] = None,
     usual: Annotated[bool, typer.Option("--usual", help="First remove the tenant's own rules.")] = False,
 ) -> None:
     """Show the rules of a tenant, or change the given ones.
@@ -41,11 +42,11 @@ def rules(
     agentvoicebox records rules --tenant acme --days 30 --words mask
     """
     settings = load_settings()
-    asked = {"days": days, "audit_days": audit_days, "words": words}
+    asked = {"days": days, "audit_days": audit_days, "words": words, "audio": audio}
     try:
         given = msgspec.convert({name: value for name, value in asked.items() if value is not None}, TenantRules)
     except msgspec.ValidationError as error:
-        raise SettingsError("words are one of keep, mask, encrypt") from error
+        raise SettingsError("--words should be keep, mask or encrypt") from error
 
     async def work(postgres: Postgres) -> None:
         book = RuleBook(postgres, default_rules(settings), can_encrypt=bool(settings.history_keys))
@@ -53,10 +54,10 @@ def rules(
             before = TenantRules() if usual else await book.own(tenant)
             await book.set(tenant, given.over_own(before), audit_entry=command_entry("tenant.rules", tenant))
         own, all_rules = await book.own(tenant), await book.of(tenant)
-        table = Table("rule", "value", "", title=f"Tenant {tenant}")
+        shown = table("rule", "value", "", title=f"Tenant {tenant}")
         for name, value in msgspec.structs.asdict(all_rules).items():
-            table.add_row(name, str(value), "" if getattr(own, name) is None else "its own")
-        console.print(table)
+            shown.add_row(name, str(value), "" if getattr(own, name) is None else "its own")
+        console.print(shown)
 
     on_database(work)
 
@@ -71,11 +72,12 @@ def usage(
     async def work(postgres: Postgres) -> None:
         today = datetime.now(UTC).date()
         found = await UsageReader(postgres).by_day(tenant, today - timedelta(days=days - 1), today)
-        titles = ("day", "sessions", "minutes", "audio in s", "audio out s", "tokens in", "tokens out")
-        table = Table(*titles, title=f"Tenant {tenant}")
+        numbers = ("sessions", "minutes", "audio in s", "audio out s", "tokens in", "tokens out")
+        columns = [Column(each, justify="right") for each in numbers]
+        shown = table(Column("day", no_wrap=True), *columns, title=f"Tenant {tenant}")
         for day in found:
             sound = (f"{day.connected_s / 60:.1f}", f"{day.audio_in_s:.1f}", f"{day.audio_out_s:.1f}")
-            table.add_row(str(day.day), str(day.sessions), *sound, str(day.input_tokens), str(day.output_tokens))
-        console.print(table)
+            shown.add_row(str(day.day), str(day.sessions), *sound, str(day.input_tokens), str(day.output_tokens))
+        console.print(shown)
 
     on_database(work)

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from agentvoicebox.cli import keys
-from agentvoicebox.cli.console import Commands, console
+from agentvoicebox.cli.console import Commands, console, table
 from agentvoicebox.cli.database import command_entry, on_database
 from agentvoicebox.storage.audit import AuditEntry, AuditLog
 from agentvoicebox.storage.postgres import Postgres
@@ -54,10 +54,11 @@ def list_tenants() -> None:
             found += page
         return found
 
-    table = Table("tenant", "name", "created", "limits of its own", "state")
+    tenant, created = Column("tenant", no_wrap=True), Column("created", no_wrap=True)
+    shown = table(tenant, "name", created, "limits of its own", "state")
     for each in on_database(read):
-        table.add_row(each.tenant_id, each.name, f"{each.created_at:%Y-%m-%d}", _limits(each.limits), _state(each))
-    console.print(table)
+        shown.add_row(each.tenant_id, each.name, f"{each.created_at:%Y-%m-%d}", _limits(each.limits), _state(each))
+    console.print(shown)
 
 
 @app.command()
@@ -69,7 +70,7 @@ def show(tenant: TenantName) -> None:
         return await tenants.get(tenant), await tenants.projects(tenant, most=AT_ONCE)
 
     found, projects = on_database(read)
-    table = Table(show_header=False, box=None)
+    shown = Table(show_header=False, box=None)
     for what, value in (
         ("tenant", found.tenant_id),
         ("name", found.name or "-"),
@@ -79,13 +80,13 @@ def show(tenant: TenantName) -> None:
         ("records", _retention(found.history)),
         ("projects", ", ".join(each.project_id for each in projects) or "-"),
     ):
-        table.add_row(what, value)
-    console.print(table)
+        shown.add_row(what, value)
+    console.print(shown)
 
 
 @app.command()
 def rename(tenant: TenantName, name: Annotated[str, typer.Argument(help="The new display name.")]) -> None:
-    """Change a tenant's display name; its id stays."""
+    """Change a tenant's display name; the id does not change."""
     entry = command_entry("tenant.renamed", tenant)
     on_database(lambda postgres: Tenants(postgres).rename(tenant, name, audit_entry=entry))
     console.print(f"Tenant {tenant} is now named {name!r}.", markup=False)
@@ -105,7 +106,7 @@ def audit(
     last: Annotated[int, typer.Option(min=1, max=1000, help="Number of entries.")] = 20,
     gate: Annotated[bool, typer.Option("--gate", help="Show attempts with keys that belong to no tenant.")] = False,
 ) -> None:
-    """Show actions and attempts in a tenant's name, newest first.
+    """Show a tenant's audit log, newest first: changes, and refused attempts with its keys.
 
     agentvoicebox tenants audit acme --last 100
     """
@@ -117,12 +118,12 @@ def audit(
             await Tenants(postgres).get(tenant)
         return await AuditLog(postgres).latest(GATE if gate else tenant, limit=last)
 
-    table = Table("when (UTC)", "who", "what", "of what", "details")
+    shown = table(Column("when (UTC)", no_wrap=True), "actor", "action", "subject", "details")
     for each in on_database(read):
         at = datetime.fromtimestamp(each.at_s, UTC)
         details = ", ".join(f"{name}: {value}" for name, value in each.body.items())
-        table.add_row(f"{at:%Y-%m-%d %H:%M:%S}", each.actor, each.action, each.subject, details)
-    console.print(table)
+        shown.add_row(f"{at:%Y-%m-%d %H:%M:%S}", each.actor, each.action, each.subject, details)
+    console.print(shown)
 
 
 # The same commands as in `keys`.

@@ -20,23 +20,23 @@ HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 def tls(
     name: Annotated[
         list[str] | None,
-        typer.Option(help="Host name or address by which clients call the server, beside localhost; repeatable."),
+        typer.Option(help="Host name or address that clients use, besides localhost; repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the two files.")] = Path("tls"),
     days: Annotated[int, typer.Option(min=1, max=3_650, help="For how long it is valid.")] = 365,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Make a self-signed certificate and its key, and print the settings that use them.
 
-    OpenAI's client for Node, and some others, connect over TLS alone. A server that others can reach needs a certificate of an
-    authority instead, here or at a proxy in front of it.
+    OpenAI's client for Node, and some others, connect only over TLS. A server that other machines can reach needs a certificate
+    of an authority instead, here or at a proxy in front of it.
     """
     names = list(dict.fromkeys([*(name or ()), *LOCAL_NAMES]))
     if bad := [each for each in names if not _is_host(each)]:
-        raise SettingsError(f"--name: {bad[0]!r} is no host name and no address")
+        raise SettingsError(f"--name: {bad[0]!r} is not a host name or an address")
     there = [path for path in (out / CERT, out / KEY) if path.exists()]
     if there and not force:
-        raise SettingsError(f"{there[0]} is there already; --force replaces it, --out chooses another folder")
+        raise SettingsError(f"{there[0]} exists already; --force replaces it, --out chooses another folder")
     certificate, key = self_signed(names, days=days, now=datetime.datetime.now(datetime.UTC))
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def _explain(folder: Path, names: list[str], days: int) -> None:
     cert, key = folder / CERT, folder / KEY
     console.print(f"A certificate for {', '.join(names)}, valid for {days} days. Start the server with it:\n")
     console.print(f"  AVB_TLS_CERT={cert} AVB_TLS_KEY={key} agentvoicebox serve\n", soft_wrap=True)
-    console.print("Clients trust it when they are told to:\n")
+    console.print("How clients trust it:\n")
     console.print(f"  SSL_CERT_FILE={cert}          Python", soft_wrap=True)
     console.print(f"  NODE_EXTRA_CA_CERTS={cert}    Node", soft_wrap=True)
     console.print(f"  agentvoicebox call --url https://{names[0]}:8000/v1 --ca {cert}", soft_wrap=True)

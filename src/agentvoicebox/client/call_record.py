@@ -11,7 +11,7 @@ import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array
 
-PARTS = ("endpointing", "queue", "stt", "dialogue", "tool", "tts", "gateway")
+PARTS = ("endpointing", "socket", "ingest", "queue", "stt", "dialogue", "tool", "tts", "gateway")
 LINE = "line"  # what the caller measures and the server can't see: the network, and the unexplained rest
 ONE_CLOCK_S = 1.0  # a server whose clock differs more than this is on another machine
 

@@ -29,7 +29,7 @@ def conversation_text(record: CallRecord) -> str:
     for turn in record.turns:
         lines.append(f"{_clock(turn.start_s)}  caller  {turn.said}{' (typed)' if turn.is_typed else ''}")
         if _plain(turn.heard) != _plain(turn.said) and not turn.is_typed:
-            lines.append(f"               understood as: {turn.heard or '(nothing)'}")
+            lines.append(f"               recognised as: {turn.heard or '(nothing)'}")
         lines += [f"               tool: {call}" for call in turn.tool_calls]
         if turn.first_audio_s is not None:
             cut = " [the caller interrupted]" if turn.is_cut else ""

@@ -23,13 +23,21 @@ from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.client.call_record import CallRecord, CallTurn, LoggedEvent
-from agentvoicebox.client.dialing import CallFailed, CallOptions, connect_to, socket_url
 from agentvoicebox.client.line import SpokenLine, voiced_range
 from agentvoicebox.client.playout import CallerPlayout
-from agentvoicebox.client.reconnecting_socket import ReconnectingSocket
 from agentvoicebox.client.reply_tracker import ReplyTracker
-from agentvoicebox.client.wire_audio import WireAudio
 from agentvoicebox.clock import Clock, SystemClock
+from agentvoicebox.errors import connection_fault
+from agentvoicebox.realtime_client.dialing import (
+    CallDeferred,
+    CallFailed,
+    CallOptions,
+    CallUnreachable,
+    connect_to,
+    socket_url,
+)
+from agentvoicebox.realtime_client.reconnecting_socket import ReconnectingSocket
+from agentvoicebox.realtime_client.wire_audio import WireAudio
 
 FRAME_S = 0.02  # the frame length of telephones and browsers
 NOISE_LSB = 8  # about -72 dBFS: a real line is never digitally silent
@@ -108,9 +116,17 @@ class LiveCall:
 
     async def type(self, text: str) -> CallTurn:
         """Type a line instead of speaking it, and wait for the end of the reply."""
+        return await self._write(text, {"type": "input_text", "text": text})
+
+    async def quote(self, transcript: str) -> CallTurn:
+        """Send the transcript of a line that was spoken elsewhere, and wait for the end of the reply."""
+        return await self._write(transcript, {"type": "input_audio", "transcript": transcript})
+
+    async def _write(self, text: str, part: dict[str, str]) -> CallTurn:
+        """Send a line as one part of an item, without audio."""
         turn = self._replies.begin_turn(text)
         turn.is_typed, turn.heard = True, text
-        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        item = {"type": "message", "role": "user", "content": [part]}
         await self.send({"type": "conversation.item.create", "item": item})
         turn.start_s = turn.end_s = self.now_s
         turn.end_wall_s = self._clock.wall_s()
@@ -178,7 +194,7 @@ class LiveCall:
     # -- the line ----------------------------------------------------------------------------------------------------
 
     async def negotiate(self) -> None:
-        """Agree on formats. Raises CallFailed when the server refuses or does not answer."""
+        """Agree on formats. Raises CallFailed when the server refuses (CallDeferred: for now) or does not answer."""
         ours: dict[str, Any] = {
             "type": "realtime",
             "output_modalities": ["audio"],
@@ -190,7 +206,8 @@ class LiveCall:
         await self.send({"type": "session.update", "session": {**ours, **self._options.session}})
         await self._until(lambda: self._replies.is_ready or bool(self._replies.problems), OPEN_TIMEOUT_S)
         if self._replies.problems:
-            raise CallFailed(f"the server refused the call: {self._replies.problems[0]}")
+            kind = CallDeferred if self._replies.is_refused_for_now else CallFailed
+            raise kind(f"the server refused the call: {self._replies.problems[0]}")
         if not self._replies.is_ready:
             raise CallFailed(self.connection.ended or f"{self._options.base_url} does not answer session.update")
         negotiated_s = self.now_s
@@ -294,12 +311,14 @@ async def open_call(
     try:
         socket = await connect_to(url, options, OPEN_TIMEOUT_S)
     except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
-        raise CallFailed(_why(options.base_url, error)) from error
+        kind = CallFailed if isinstance(error, InvalidStatus) and _said(error.response.body) else CallUnreachable
+        raise kind(_why(options.base_url, error)) from error
     call = LiveCall(socket, options, listener, source, clock or SystemClock())
     tasks = [asyncio.create_task(call.read_events())]
     try:
         await call.negotiate()
-        tasks.append(asyncio.create_task(call.send_frames()))
+        if options.sends_audio:
+            tasks.append(asyncio.create_task(call.send_frames()))
         yield call
     finally:
         for task in tasks[1:]:
@@ -315,15 +334,15 @@ def _why(url: str, error: Exception) -> str:
     """Why there is no connection, and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"the certificate of {url} is not trusted ({error.verify_message}). Give it, or its authority's, with --ca."
+            f"the certificate of {url} is not trusted ({error.verify_message}); give it, or its authority's, with --ca"
         )
     if isinstance(error, ssl.SSLError):
-        return f"{url} does not speak TLS ({error.reason}); is it http://?"
+        return f"{url} does not speak TLS ({error.reason}); should it begin with http://?"
     if isinstance(error, InvalidStatus) and (said := _said(error.response.body)):
         return f"{url} refuses the call: {said}"
     return (
-        f"no Realtime server answers at {url} ({error}). Start one with `agentvoicebox serve`, "
-        "or give its address with --url."
+        f"no Realtime server answers at {url} ({connection_fault(error)}); start one with `agentvoicebox serve`, "
+        "or give its address with --url"
     )
 
 

@@ -9,6 +9,8 @@ from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.client.call_record import CallTurn, account_from_trace
 from agentvoicebox.client.playout import CallerPlayout
 
+TEMPORARY = ("rate_limit_error", "server_error")
+STATUS_WORDS = {"failed": "failed", "incomplete": "is incomplete"}
 SETTLE_S = 0.35  # a person's pause before answering; a server tool may start a second response within it
 
 
@@ -18,6 +20,7 @@ class ReplyTracker:
     Attributes:
         turns: the caller's lines so far, filled as replies arrive.
         problems: errors the server reported, in order.
+        is_refused_for_now: the last of them is temporary.
         is_ready: the server answered the first session.update.
     """
 
@@ -25,6 +28,7 @@ class ReplyTracker:
         self.playout = CallerPlayout(rate_hz)
         self.turns: list[CallTurn] = []
         self.problems: list[str] = []
+        self.is_refused_for_now = False
         self.session_id = ""
         self.is_ready = False
         self._turn_of_caller_item: dict[str, CallTurn] = {}
@@ -67,7 +71,8 @@ class ReplyTracker:
                 self._interrupts = bool(detection.get("interrupt_response", True))
             case "error":
                 error = event["error"]
-                self.problems.append(f"{error.get('code') or error.get('type')}: {error.get('message')}")
+                self.problems.append(f"{error.get('message')} ({error.get('code') or error.get('type')})")
+                self.is_refused_for_now = error.get("type") in TEMPORARY
             case "input_audio_buffer.speech_started":
                 self._own(event["item_id"])
                 return self._break_in(now_s)
@@ -145,7 +150,9 @@ class ReplyTracker:
             turn.reply_end_s = now_s
         if response["status"] in ("failed", "incomplete"):
             details = response.get("status_details") or {}
-            turn.problem = f"response {response['status']}: {details.get('error') or details.get('reason')}"
+            error = details.get("error") or {}
+            reason = error.get("message") or error.get("code") or details.get("reason") or "no reason was given"
+            turn.problem = f"the response {STATUS_WORDS[response['status']]}: {reason}"
 
     def _read_account(self, trace: dict[str, Any]) -> None:
         account = account_from_trace(trace)

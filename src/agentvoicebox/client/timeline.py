@@ -1,25 +1,26 @@
-"""A picture of a call: both voices, the events, and the parts of the latency of each reply.
+"""A picture of a call in SVG: both voices, the events, and the parts of the latency of each reply.
 
 Decides only the appearance. Colours are Okabe and Ito's, distinguishable with any colour vision; hatching and labels
-repeat the information. Uses matplotlib's Agg backend, so no display is needed; matplotlib is imported when a picture is
-drawn.
+repeat the information.
 """
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, CallTurn
-from agentvoicebox.errors import ProviderUnavailable
+from agentvoicebox.client.call_record import LINE, PARTS, CallRecord, CallTurn, HiddenWork
+from agentvoicebox.client.svg import CHARACTER_WIDTH, Drawing, text_width, ticks
 
-INK, FAINT, PAPER = "#222222", "#8a8a8a", "#ffffff"
-CALLER, AGENT, WAIT = "#0072B2", "#D55E00", "#F0E442"
+INK, FAINT, GRID, PAPER = "#222222", "#767676", "#e6e6e6", "#ffffff"
+CALLER, AGENT, WAIT, ALARM = "#0072B2", "#D55E00", "#F0E442", "#B00020"
 LOOKS = {  # part: (colour, hatch)
     LINE: ("#BBBBBB", "..."),
     "endpointing": ("#56B4E9", ""),
+    "socket": ("#999999", "///"),
+    "ingest": ("#777777", ""),
     "queue": ("#F0E442", "///"),
     "stt": ("#009E73", ""),
     "dialogue": ("#CC79A7", ""),
@@ -27,227 +28,251 @@ LOOKS = {  # part: (colour, hatch)
     "tts": ("#E69F00", ""),
     "gateway": ("#555555", ""),
 }
-# two rows, because a turn's end and its reply are a few ms apart
-TOP_Y, TURN_Y, REPLY_Y, LEGEND_Y = (3.15, -0.70, -0.95, -1.5)
-MARKS = {  # event type: (marker, row, legend)
-    "input_audio_buffer.speech_started": ("^", TURN_Y, "speech detected"),
-    "input_audio_buffer.speech_stopped": ("v", TURN_Y, "turn over"),
-    "conversation.item.truncate": ("X", TURN_Y, "caller interrupted"),
-    "conversation.item.input_audio_transcription.completed": ("s", REPLY_Y, "words recognised"),
-    "response.created": ("o", REPLY_Y, "reply begun"),
-    "response.function_call_arguments.done": ("D", REPLY_Y, "tool called"),
-    "response.done": ("|", REPLY_Y, "reply complete"),
-    "error": ("P", REPLY_Y, "error"),
-}
+DARK = ("gateway", "ingest", "tool", "stt")  # parts whose numbers are written in white
+
+PIXELS_PER_S, MIN_WIDTH, MAX_WIDTH = 53.0, 1240.0, 2500.0
+LEFT, RIGHT = 84.0, 28.0
+# heights of the upper half, from above
+TITLE_Y, CALLER_WORDS_Y, CALLER_BAR_Y, CALLER_Y, AGENT_Y, AGENT_BAR_Y, AGENT_WORDS_Y = (26, 84, 90, 130, 206, 246, 262)
+# two rows of events, because a turn's end and its reply are a few ms apart
+TURN_Y, REPLY_Y, AXIS_Y, LEGEND_Y, CALL_HEIGHT = (322, 344, 364, 424, 448)
+LANE = 35.0  # half the height of a voice
+LINE_HEIGHT, MOST_LINES = 13.0, 3
+# heights within the lower half
+PARTS_LEGEND_Y, FIRST_ROW_Y, ROW_HEIGHT, BAR_HEIGHT, HIDDEN_HEIGHT, BELOW_ROWS = (20, 62, 92, 30, 6, 44)
+
 ENVELOPE_S = 0.02
 LEAST_SHOWN_MS = 0.5
-MIN_LABEL_SHARE = 0.045  # of the axis: a narrower piece has no room for its number
-CALL_INCHES_PER_S, MIN_INCHES, MAX_INCHES = 0.55, 13.0, 26.0
+MIN_LABEL_WIDTH = 26.0  # a narrower piece has no room for its number
+MARKS = {  # event type: (strokes, whether it is filled, row, legend)
+    "input_audio_buffer.speech_started": ("M0-5L5 4H-5Z", True, TURN_Y, "speech detected"),
+    "input_audio_buffer.speech_stopped": ("M0 5L5-4H-5Z", True, TURN_Y, "turn over"),
+    "conversation.item.truncate": ("M-4-4L4 4M-4 4L4-4", False, TURN_Y, "caller interrupted"),
+    "conversation.item.input_audio_transcription.completed": ("M-4-4H4V4H-4Z", False, REPLY_Y, "words recognised"),
+    "response.created": ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0", False, REPLY_Y, "reply begun"),
+    "response.function_call_arguments.done": ("M0-5L5 0L0 5L-5 0Z", False, REPLY_Y, "tool called"),
+    "response.done": ("M0-6V6", False, REPLY_Y, "reply complete"),
+    "error": ("M-5 0H5M0-5V5", False, REPLY_Y, "error"),
+}
+
+Scale = Callable[[float], float]
 
 
-def draw_timeline(record: CallRecord, *paths: Path, title: str = "") -> None:
-    """Draw the call into each path; the suffix decides the format (`.png`, `.svg`, `.pdf`).
+def draw_timeline(record: CallRecord, path: Path, title: str = "") -> None:
+    """Draw the call into an SVG file."""
+    path.write_text(timeline_svg(record, title), encoding="utf-8")
 
-    Raises:
-        ProviderUnavailable: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ProviderUnavailable("pictures need matplotlib: type `pip install 'agentvoicebox[pictures]'`") from error
+
+def timeline_svg(record: CallRecord, title: str = "") -> str:
+    """The picture as an `<svg>` element."""
     timed = [turn for turn in record.turns if turn.voice_to_voice_ms is not None and not turn.is_typed]
-    call_height, bars_height = 5.0, 0.9 + 1.15 * max(1, len(timed))
-    width = min(MAX_INCHES, max(MIN_INCHES, record.duration_s * CALL_INCHES_PER_S))
-    figure = Figure(figsize=(width, call_height + bars_height), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, height_ratios=[call_height, bars_height])
-    figure.suptitle(title or _title(record), x=0.01, ha="left", fontsize=13, color=INK)
-    _draw_call(above, record)
-    _draw_bars(below, timed)
-    for path in paths:
-        figure.savefig(path, dpi=130)
-
-
-def _title(record: CallRecord) -> str:
-    return f"A call to {record.model}: {len(record.turns)} turns, {record.duration_s:.1f} s"
+    width = min(MAX_WIDTH, max(MIN_WIDTH, record.duration_s * PIXELS_PER_S))
+    rows = max(1, len(timed))
+    height = CALL_HEIGHT + FIRST_ROW_Y + rows * ROW_HEIGHT + BELOW_ROWS
+    turns = "1 turn" if len(record.turns) == 1 else f"{len(record.turns)} turns"
+    title = title or f"A call to {record.model}: {turns}, {record.duration_s:.1f} s"
+    drawing = Drawing(width, height, title=title, background=PAPER)
+    drawing.text((12, TITLE_Y), title, colour=INK, size=17)
+    _draw_call(drawing, record)
+    _draw_bars(drawing, timed)
+    return drawing.svg()
 
 
 # -- the call --------------------------------------------------------------------------------------------------------
 
 
-def _draw_call(axes: Any, record: CallRecord) -> None:
+def _draw_call(drawing: Drawing, record: CallRecord) -> None:
     end_s = max(record.duration_s, 1.0)
-    axes.set_xlim(0, end_s)
-    axes.set_ylim(LEGEND_Y, TOP_Y)
-    _draw_lane(axes, record.caller_pcm, record.rate_hz, 2.0, CALLER)
-    _draw_lane(axes, record.agent_pcm, record.rate_hz, 0.75, AGENT)
+    x_of = _scale(drawing, 0.0, end_s)
+    for second in ticks(0.0, end_s, 30):
+        _draw_tick(drawing, x_of(second), f"{second:g}", (CALLER_BAR_Y, AXIS_Y))
     for turn in record.turns:
-        _draw_words(axes, turn, end_s)
-        _draw_wait(axes, turn)
-    _draw_events(axes, record)
-    axes.set_yticks([2.0, 0.75, (TURN_Y + REPLY_Y) / 2], ["caller", "agent", "events"], fontsize=11)
-    for label, colour in zip(axes.get_yticklabels(), (CALLER, AGENT, INK), strict=True):
-        label.set_color(colour)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("seconds since the call began", color=INK)
-    axes.xaxis.set_major_locator(_ticks(end_s))
-    axes.grid(axis="x", color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-    _bare(axes)
+        _draw_wait(drawing, turn, x_of)
+    _draw_lane(drawing, record.caller_pcm, record.rate_hz, CALLER_Y, CALLER, x_of)
+    _draw_lane(drawing, record.agent_pcm, record.rate_hz, AGENT_Y, AGENT, x_of)
+    for turn in record.turns:
+        _draw_words(drawing, turn, x_of)
+        _draw_wait_label(drawing, turn, x_of)
+    for name, y, colour in (("caller", CALLER_Y, CALLER), ("agent", AGENT_Y, AGENT), ("events", TURN_Y + 11, INK)):
+        drawing.text((LEFT - 12, y + 5), name, colour=colour, size=14, anchor="end")
+    drawing.text(
+        ((LEFT + drawing.width - RIGHT) / 2, AXIS_Y + 34), "seconds since the call began", colour=INK, anchor="middle"
+    )
+    _draw_events(drawing, record, x_of)
 
 
-def _ticks(end_s: float) -> Any:
-    from matplotlib.ticker import MultipleLocator
-
-    return MultipleLocator(next(step for step in (1, 2, 5, 10, 30, 60, 600) if end_s / step <= 30))
-
-
-def _draw_lane(axes: Any, pcm: Int16Array, rate_hz: int, centre: float, colour: str) -> None:
+def _draw_lane(drawing: Drawing, pcm: Int16Array, rate_hz: int, y: float, colour: str, x_of: Scale) -> None:
     """The envelope of one side, mirrored about its lane's centre line; square root, so that quiet speech is visible."""
     window = round(ENVELOPE_S * rate_hz)
     count = len(pcm) // window
     peaks = np.abs(pcm[: count * window].reshape(count, window).astype(np.float64)).max(axis=1, initial=0) / 32_768
-    height = 0.48 * np.sqrt(peaks)
-    height[peaks < 0.003] = 0.0  # line noise
-    seconds = (np.arange(count) + 0.5) * ENVELOPE_S
-    axes.axhline(centre, color=colour, linewidth=0.6, alpha=0.5)
-    axes.fill_between(seconds, centre - height, centre + height, color=colour, linewidth=0)
+    heights = LANE * np.sqrt(peaks)
+    heights[peaks < 0.003] = 0.0  # line noise
+    drawing.line((LEFT, y), (drawing.width - RIGHT, y), colour, opacity=0.5)
+    edge = [(x_of((place + 0.5) * ENVELOPE_S), float(high)) for place, high in enumerate(heights)]
+    # Silence is drawn by the centre line alone, which makes the file much smaller.
+    start = 0
+    for place, (_, high) in enumerate([*edge, (0.0, 0.0)]):
+        if high > 0.0:
+            continue
+        if place > start:
+            loud = edge[max(0, start - 1) : place + 1]
+            drawing.polygon([(x, y - each) for x, each in loud] + [(x, y + each) for x, each in reversed(loud)], colour)
+        start = place + 1
 
 
-def _draw_words(axes: Any, turn: CallTurn, end_s: float) -> None:
+def _draw_words(drawing: Drawing, turn: CallTurn, x_of: Scale) -> None:
     words = f"(typed) {turn.said}" if turn.is_typed else turn.said
-    _write(axes, turn.start_s, turn.end_s, 2.62, words, CALLER, end_s, "bottom")
-    axes.plot([turn.start_s, turn.end_s], [2.53, 2.53], color=CALLER, linewidth=2.5, solid_capstyle="butt")
-    if turn.first_audio_s is not None and turn.reply_end_s is not None:
-        words = turn.replied + (" [cut]" if turn.is_cut else "")
-        axes.plot(
-            [turn.first_audio_s, turn.reply_end_s], [0.22, 0.22], color=AGENT, linewidth=2.5, solid_capstyle="butt"
-        )
-        _write(axes, turn.first_audio_s, turn.reply_end_s, 0.14, words, AGENT, end_s, "top")
+    lines = _wrapped(words, x_of(turn.end_s) - x_of(turn.start_s))
+    for number, line in enumerate(reversed(lines)):
+        drawing.text((x_of(turn.start_s), CALLER_WORDS_Y - number * LINE_HEIGHT), line, colour=CALLER, size=11)
+    drawing.line((x_of(turn.start_s), CALLER_BAR_Y), (x_of(turn.end_s), CALLER_BAR_Y), CALLER, width=2.5)
+    if turn.first_audio_s is None or turn.reply_end_s is None:
+        return
+    start, end = x_of(turn.first_audio_s), x_of(turn.reply_end_s)
+    drawing.line((start, AGENT_BAR_Y), (end, AGENT_BAR_Y), AGENT, width=2.5)
+    for number, line in enumerate(_wrapped(turn.replied + (" [cut]" if turn.is_cut else ""), end - start)):
+        drawing.text((start, AGENT_WORDS_Y + number * LINE_HEIGHT), line, colour=AGENT, size=11)
 
 
-def _write(
-    axes: Any, start_s: float, stop_s: float, y: float, words: str, colour: str, end_s: float, side: str
-) -> None:
-    """Words beside the time they were spoken, wrapped to about its width and to three lines."""
-    inches = axes.figure.get_figwidth() * 0.93
-    columns = max(14, int((stop_s - start_s) / end_s * inches * 13.5))
+def _wrapped(words: str, width: float) -> list[str]:
+    """Words in lines of about this width, three at most."""
+    columns = max(14, int(width / (11 * CHARACTER_WIDTH)))
     lines = textwrap.wrap(words, columns)
-    if len(lines) > 3:
-        lines = [*lines[:2], textwrap.shorten(" ".join(lines[2:]), columns, placeholder=" …")]
-    axes.text(
-        start_s, y, "\n".join(lines), fontsize=8, color=colour, va=side, ha="left", linespacing=1.15, clip_on=True
-    )
+    if len(lines) > MOST_LINES:
+        rest = textwrap.shorten(" ".join(lines[MOST_LINES - 1 :]), columns, placeholder=" …")
+        lines = [*lines[: MOST_LINES - 1], rest]
+    return lines
 
 
-def _draw_wait(axes: Any, turn: CallTurn) -> None:
+def _draw_wait(drawing: Drawing, turn: CallTurn, x_of: Scale) -> None:
     """The latency as the caller notices it."""
     if turn.first_audio_s is None or turn.is_typed:
         return
-    axes.axvspan(
-        turn.end_s, turn.first_audio_s, ymin=_share(0.22), ymax=_share(2.53), color=WAIT, alpha=0.55, linewidth=0
-    )
-    middle = (turn.end_s + turn.first_audio_s) / 2
+    start, end = sorted((x_of(turn.end_s), x_of(turn.first_audio_s)))
+    drawing.rect(start, CALLER_BAR_Y, end - start, AGENT_BAR_Y - CALLER_BAR_Y, WAIT, opacity=0.55)
+
+
+def _draw_wait_label(drawing: Drawing, turn: CallTurn, x_of: Scale) -> None:
+    if turn.first_audio_s is None or turn.is_typed:
+        return
+    middle = (x_of(turn.end_s) + x_of(turn.first_audio_s)) / 2
     label = f"{turn.voice_to_voice_ms:.0f} ms"
-    axes.text(middle, 1.38, label, fontsize=8, color=INK, ha="center", va="center", fontweight="bold")
+    between = (CALLER_Y + AGENT_Y) / 2 + 4
+    drawing.text((middle, between), label, colour=INK, size=11, anchor="middle", is_bold=True)
 
 
-def _share(y: float) -> float:
-    """A height of the upper picture as a share of its axis."""
-    return (y - LEGEND_Y) / (TOP_Y - LEGEND_Y)
-
-
-def _draw_events(axes: Any, record: CallRecord) -> None:
+def _draw_events(drawing: Drawing, record: CallRecord, x_of: Scale) -> None:
     for y in (TURN_Y, REPLY_Y):
-        axes.axhline(y, color="#dddddd", linewidth=0.8)
-    for kind, (marker, y, legend) in MARKS.items():
-        times = [event.at_s for event in record.events if event.type == kind]
-        if times:
-            colour = "#B00020" if kind == "error" else INK
-            axes.plot(
-                times, [y] * len(times), linestyle="", marker=marker, markersize=7, color=colour, label=legend,
-                markerfacecolor=PAPER if marker in "osD" else colour, markeredgewidth=1.3,
-            )  # fmt: skip
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(handles, labels, loc="lower left", ncols=len(labels), fontsize=8, frameon=False, handletextpad=0.2)
+        drawing.line((LEFT, y), (drawing.width - RIGHT, y), GRID)
+    legend_x = LEFT
+    for kind, (strokes, is_filled, y, legend) in MARKS.items():
+        events = [event for event in record.events if event.type == kind]
+        if not events:
+            continue
+        colour = ALARM if kind == "error" else INK
+        fill = colour if is_filled else PAPER
+        for event in events:
+            drawing.mark((x_of(event.at_s), y), strokes, colour, fill=fill, tip=f"{kind} at {event.at_s:.3f} s")
+        drawing.mark((legend_x + 5, LEGEND_Y - 4), strokes, colour, fill=fill)
+        drawing.text((legend_x + 15, LEGEND_Y), legend, colour=INK, size=11)
+        legend_x += 15 + text_width(legend, 11) + 26
 
 
 # -- where the time went ---------------------------------------------------------------------------------------------
 
 
-def _draw_bars(axes: Any, turns: list[CallTurn]) -> None:
-    waits = [turn.voice_to_voice_ms or 0.0 for turn in turns]
-    left = min([0.0, *(work.start_ms for turn in turns for work in _hidden(turn))])
-    right = max([100.0, *waits]) * 1.12
-    axes.set_xlim(min(0.0, left), right)
-    axes.set_ylim(len(turns) - 0.35, -0.75)
-    axes.set_yticks(range(len(turns)), [f"turn {turn.index}" for turn in turns], fontsize=10)
-    axes.tick_params(axis="y", length=0)
-    for row, turn in enumerate(turns):
-        _draw_bar(axes, row, turn, right - min(0.0, left))
-    axes.set_xlabel("ms since the caller's last voiced sample, up to the first audio of the reply", color=INK)
-    axes.grid(axis="x", color="#e6e6e6", linewidth=0.7)
-    axes.set_axisbelow(True)
-    _legend(axes, turns)
-    _bare(axes)
+def _draw_bars(drawing: Drawing, turns: list[CallTurn]) -> None:
     if not turns:
-        axes.text(0.5, 0.5, "no spoken turn has a reply", transform=axes.transAxes, ha="center", color=FAINT)
+        middle = ((LEFT + drawing.width - RIGHT) / 2, CALL_HEIGHT + FIRST_ROW_Y)
+        drawing.text(middle, "no spoken turn has a reply", colour=FAINT, anchor="middle")
+        return
+    waits = [turn.voice_to_voice_ms or 0.0 for turn in turns]
+    start_ms = min([0.0, *(work.start_ms for turn in turns for work in _hidden(turn))])
+    end_ms = max([100.0, *waits]) * 1.12
+    x_of = _scale(drawing, start_ms, end_ms)
+    top = CALL_HEIGHT + FIRST_ROW_Y - 22
+    bottom = CALL_HEIGHT + FIRST_ROW_Y + len(turns) * ROW_HEIGHT - 18
+    for ms in ticks(start_ms, end_ms, 14):
+        _draw_tick(drawing, x_of(ms), f"{ms:g}", (top, bottom))
+    for row, turn in enumerate(turns):
+        _draw_row(drawing, CALL_HEIGHT + FIRST_ROW_Y + row * ROW_HEIGHT, turn, x_of)
+    words = "ms since the caller's last voiced sample, up to the first audio of the reply"
+    drawing.text(((LEFT + drawing.width - RIGHT) / 2, bottom + 36), words, colour=INK, anchor="middle")
+    _draw_parts_legend(drawing, turns)
 
 
-def _hidden(turn: CallTurn) -> tuple[Any, ...]:
+def _hidden(turn: CallTurn) -> tuple[HiddenWork, ...]:
     works = turn.account.hidden if turn.account else ()
     return tuple(work for work in works if work.name != "queue")
 
 
-def _draw_bar(axes: Any, row: int, turn: CallTurn, span_ms: float) -> None:
+def _draw_row(drawing: Drawing, y: float, turn: CallTurn, x_of: Scale) -> None:
+    """The parts of one wait from left to right, and what worked meanwhile beneath them."""
     whole = turn.voice_to_voice_ms or 0.0
+    middle = y + BAR_HEIGHT / 2 + 4
+    drawing.text((LEFT - 12, middle), f"turn {turn.index}", colour=INK, size=13, anchor="end")
     parts = turn.parts_ms()
     if not parts:
-        axes.barh(row, whole, height=0.36, color=LOOKS[LINE][0], edgecolor=PAPER)
-        axes.text(whole, row, f"  {whole:.0f} ms  (this server gives no account of it)", va="center", fontsize=9)
+        drawing.rect(x_of(0), y, x_of(whole) - x_of(0), BAR_HEIGHT, LOOKS[LINE][0])
+        words = f"{whole:.0f} ms  (this server gives no account of it)"
+        drawing.text((x_of(whole) + 8, middle), words, colour=INK)
         return
-    begin = 0.0
+    begin_ms = 0.0
     for name in (*PARTS, LINE):
-        width = max(0.0, parts[name])
+        ms = max(0.0, parts.get(name, 0.0))  # an older server knows fewer parts
+        left, width = x_of(begin_ms), x_of(begin_ms + ms) - x_of(begin_ms)
         colour, hatch = LOOKS[name]
-        axes.barh(row, width, left=begin, height=0.36, color=colour, hatch=hatch, edgecolor=PAPER, linewidth=0.6)
-        if width / span_ms >= MIN_LABEL_SHARE:
-            ink = PAPER if name in ("gateway", "tool", "stt") else INK
-            axes.text(begin + width / 2, row, f"{width:.0f}", ha="center", va="center", fontsize=9, color=ink)
-        begin += width
-    axes.text(whole, row, f"  {whole:.0f} ms", va="center", fontsize=10, fontweight="bold", color=INK)
-    text = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts[name]) >= 0.05)
-    axes.text(0, row - 0.24, text, va="bottom", fontsize=8, color=FAINT)
-    shift = turn.endpointing_shift_ms
+        if width:
+            drawing.rect(left, y, width, BAR_HEIGHT, colour, hatch=hatch, tip=f"{name}: {ms:.1f} ms")
+        if width >= MIN_LABEL_WIDTH:
+            ink = PAPER if name in DARK else INK
+            drawing.text((left + width / 2, middle), f"{ms:.0f}", colour=ink, anchor="middle")
+        begin_ms += ms
+    drawing.text((x_of(max(whole, begin_ms)) + 8, middle), f"{whole:.0f} ms", colour=INK, size=13, is_bold=True)
+    sum_of = "  +  ".join(f"{name} {parts[name]:.1f}" for name in (*PARTS, LINE) if abs(parts.get(name, 0.0)) >= 0.05)
+    drawing.text((x_of(0), y - 6), sum_of, colour=FAINT, size=11)
+    _draw_hidden(drawing, y + BAR_HEIGHT + 4, turn, x_of)
+
+
+def _draw_hidden(drawing: Drawing, y: float, turn: CallTurn, x_of: Scale) -> None:
     hidden = _hidden(turn)
     for place, name in enumerate(dict.fromkeys(work.name for work in hidden)):
-        y = row + 0.24 + 0.095 * place
-        spans = [(work.start_ms + shift, work.end_ms - work.start_ms) for work in hidden if work.name == name]
-        for start, width in spans:
-            axes.barh(y, width, left=start, height=0.07, color=LOOKS.get(name, LOOKS[LINE])[0], alpha=0.8)
-        end = max(start + width for start, width in spans)
-        label = f" {name} {sum(width for _, width in spans):.0f}"
-        axes.text(end, y, label, va="center", fontsize=7, color=FAINT)
+        top = y + place * (HIDDEN_HEIGHT + 3)
+        works = [work for work in hidden if work.name == name]
+        for work in works:
+            left, right = (x_of(ms + turn.endpointing_shift_ms) for ms in (work.start_ms, work.end_ms))
+            drawing.rect(left, top, right - left, HIDDEN_HEIGHT, LOOKS.get(name, LOOKS[LINE])[0], opacity=0.8)
+        end = max(work.end_ms for work in works) + turn.endpointing_shift_ms
+        label = f"{name} {sum(work.end_ms - work.start_ms for work in works):.0f}"
+        drawing.text((x_of(end) + 5, top + HIDDEN_HEIGHT + 1), label, colour=FAINT, size=9)
 
 
-def _legend(axes: Any, turns: list[CallTurn]) -> None:
-    from matplotlib.patches import Patch
-
+def _draw_parts_legend(drawing: Drawing, turns: list[CallTurn]) -> None:
     worked = {work.name for turn in turns for work in _hidden(turn)}
     worked |= {name for turn in turns for name, ms in turn.parts_ms().items() if abs(ms) >= LEAST_SHOWN_MS}
-    present = [name for name in (*PARTS, LINE) if name in worked]
-    patches = [Patch(facecolor=LOOKS[name][0], hatch=LOOKS[name][1], edgecolor=PAPER, label=name) for name in present]
-    if patches:
-        axes.legend(
-            handles=patches, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(patches), fontsize=8, frameon=False,
-            title="thin bars beneath: concurrent work, which added no latency", title_fontsize=8,
-            alignment="left",
-        )  # fmt: skip
+    x, y = LEFT, CALL_HEIGHT + PARTS_LEGEND_Y
+    for name in (*PARTS, LINE):
+        if name in worked:
+            colour, hatch = LOOKS[name]
+            drawing.rect(x, y - 10, 24, 12, colour, hatch=hatch)
+            drawing.text((x + 30, y), name, colour=INK)
+            x += 30 + text_width(name, 12) + 22
+    if worked:
+        words = "thin bars: concurrent work, which added no latency"
+        drawing.text((x + 6, y), words, colour=FAINT, size=11)
 
 
-def _bare(axes: Any) -> None:
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(colors=INK)
+# -- axes ------------------------------------------------------------------------------------------------------------
+
+
+def _scale(drawing: Drawing, start: float, end: float) -> Scale:
+    """Value → x within the margins."""
+    pixels = (drawing.width - LEFT - RIGHT) / (end - start)
+    return lambda value: LEFT + (value - start) * pixels
+
+
+def _draw_tick(drawing: Drawing, x: float, label: str, span: tuple[float, float]) -> None:
+    top, bottom = span
+    drawing.line((x, top), (x, bottom), GRID)
+    drawing.text((x, bottom + 16), label, colour=FAINT, size=11, anchor="middle")

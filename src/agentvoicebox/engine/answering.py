@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from agentvoicebox.engine import reading, rules, synthesis, tool_calls
-from agentvoicebox.engine.conversation import Conversation, Entry, chat_messages
+from agentvoicebox.engine.conversation import Conversation, Entry, chat_messages, is_typed
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist
 from agentvoicebox.engine.inputs import Generated
 from agentvoicebox.engine.jobs import ChatMessage, Generate, ToolCall
@@ -36,7 +36,8 @@ APOLOGY = "I'm sorry, I can't answer that right now. Please try again in a momen
 NO_WORDS = ResponseError(
     type="server_error", code="empty_answer", message="The language model answered without a word."
 )
-NOT_UNDERSTOOD = "I'm sorry, I couldn't make out what you said. Please say it again, or type it."
+NOT_UNDERSTOOD = "I'm sorry, I couldn't make out what you said. Could you say it again?"
+NOT_UNDERSTOOD_SAY_OR_TYPE = "I'm sorry, I couldn't make out what you said. Please say it again, or type it."
 
 
 def start(
@@ -80,7 +81,7 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
     waits = state.rules > rules.FIRST or (response.is_default and response.input is None)
     if waits and any(entry.awaits_transcript for entry in entries):
         return
-    response.context = chat_messages(entries)
+    response.context = chat_messages(entries, marks_typed=state.rules >= rules.THIRD)
     response.apply(ResponseEvent.TRANSCRIPT_KNOWN)
     visible = [entry for entry in entries if not entry.is_hidden]
     failure = visible[-1].failure if waits and visible else None
@@ -91,7 +92,8 @@ def generate_when_ready(state: State, step: Step, response: LiveResponse) -> Non
         else:
             response.given_up = tuple(state.unanswered)
     if failure is not None:  # without the text a model would answer the previous line again
-        fail(state, step, response, *failure, apology=NOT_UNDERSTOOD)
+        may_type = state.rules < rules.THIRD or any(is_typed(entry.item) for entry in entries)
+        fail(state, step, response, *failure, apology=NOT_UNDERSTOOD_SAY_OR_TYPE if may_type else NOT_UNDERSTOOD)
     elif is_wordless:
         _go_on_after_noise(state, step, response)
     else:
@@ -194,6 +196,15 @@ def _leave_out(state: State, response: LiveResponse, count: int) -> None:
         state.conversation.leave_out(count)
 
 
+def say(state: State, step: Step, response: LiveResponse, text: str) -> None:
+    """Let a response say fixed words, and nothing else. They are no part of any prompt."""
+    add_text(state, step, response, text)
+    entry = None if response.message is None else state.conversation.find(response.message.item_id)
+    if entry is not None:
+        entry.is_left_out = True
+    _finish_text(state, step, response)
+
+
 def _all_text_written(state: State, step: Step, response: LiveResponse) -> None:
     """All text is there: synthesise the rest of it. A caller who would hear nothing hears the apology."""
     if response.has_audio:
@@ -250,6 +261,14 @@ def end_if_all_sent(state: State, step: Step, response: LiveResponse) -> None:
             end(state, step, response, "incomplete", response.incomplete)
         else:
             end(state, step, response, "completed")
+
+
+def release_audio(state: State, step: Step) -> None:
+    """The caller does not interrupt: send the audio that waited for that."""
+    for response in list(state.responses.values()):
+        if response.is_default:
+            synthesis.release_audio(state, step, response)
+            end_if_all_sent(state, step, response)
 
 
 def release(state: State, step: Step, response: LiveResponse) -> None:
@@ -324,7 +343,7 @@ def end(
 def answer_waiting_turn(state: State, step: Step) -> None:
     """Answer the turn that ended while another response ran, unless the caller is speaking again."""
     waiting = [item_id for item_id in state.unanswered if state.conversation.find(item_id) is not None]
-    if waiting and state.buffer.turn is None and state.active is None:
+    if waiting and state.buffer.turn is None and state.active is None and not state.is_notice_due:
         start(state, step, state.config, turn_item_id=waiting[-1])
 
 

@@ -44,7 +44,7 @@ class Entry(msgspec.Struct):
         audio_ms: length of the audio that came with an item; None: the audio is the caller's microphone.
         is_read: a response of the conversation has read it.
         is_unseen: its pictures are no longer part of the prompt.
-        is_left_out: no longer part of the prompt, which would be too long.
+        is_left_out: not, or no longer, part of the prompt: it would be too long, or this is the notice that the call is recorded.
     """
 
     item: Item
@@ -165,9 +165,22 @@ def has_audio(item: Item) -> bool:
     )
 
 
-def chat_messages(entries: list[Entry]) -> tuple[ChatMessage, ...]:
-    """Chat messages of some entries; consecutive calls of one response become one message."""
-    return tuple(message for message, _ in grouped(entries))
+def is_typed(item: Item) -> bool:
+    """Whether an item is a user's text, and no part of it was spoken."""
+    return isinstance(item, MessageItem) and item.role == "user" and not has_audio(item)
+
+
+def chat_messages(entries: list[Entry], *, marks_typed: bool = False) -> tuple[ChatMessage, ...]:
+    """Chat messages of some entries; consecutive calls of one response become one message.
+
+    Args:
+        entries: in order.
+        marks_typed: whether lines state that they were typed.
+    """
+    return tuple(
+        msgspec.structs.replace(message, is_typed=True) if marks_typed and is_typed(group[0].item) else message
+        for message, group in grouped(entries)
+    )
 
 
 def grouped(entries: list[Entry]) -> list[tuple[ChatMessage, list[Entry]]]:

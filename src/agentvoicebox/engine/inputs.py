@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from agentvoicebox.turns.facts import SpeechIgnored as SpeechIgnored
 from agentvoicebox.turns.facts import SpeechPaused as SpeechPaused
 from agentvoicebox.turns.facts import SpeechResumed as SpeechResumed
 from agentvoicebox.turns.facts import SpeechStarted as SpeechStarted
 from agentvoicebox.turns.facts import SpeechStopped as SpeechStopped
+from agentvoicebox.turns.facts import SpeechSuspected as SpeechSuspected
 from agentvoicebox.wire.client_events import ClientEvent
 from agentvoicebox.wire.session_config import SessionConfig
 from agentvoicebox.wire.session_note import SessionNote
@@ -37,6 +39,7 @@ class AgentProfile(msgspec.Struct, frozen=True):
         answers_noise: a turn in which the recogniser found no words is answered like any other. A rule-based dialogue asks what
             was said; a language model would speak unasked.
         language_model_options: additional keys of each request to the model's server.
+        has_recording_notice: nothing is said before `RecordingDecided`.
     """
 
     name: str
@@ -44,6 +47,7 @@ class AgentProfile(msgspec.Struct, frozen=True):
     server_tools: tuple[ServerTool, ...] = ()
     answers_noise: bool | UnsetType = UNSET  # true, where an older version left it out
     language_model_options: dict[str, Any] | UnsetType = UNSET
+    has_recording_notice: bool | UnsetType = UNSET
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
@@ -210,6 +214,16 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
     seed: str
 
 
+class RecordingDecided(msgspec.Struct, frozen=True, tag="recording_decided"):
+    """It is known whether the call's audio is stored.
+
+    Attributes:
+        notice: the sentence that says so to the caller; empty: it is not stored.
+    """
+
+    notice: str
+
+
 class ModeChanged(msgspec.Struct, frozen=True, tag="mode_changed"):
     """A service that the call needs went down or came back.
 
@@ -232,6 +246,8 @@ Input = (
     | ClientEventReceived
     | ClientEventRejected
     | AudioArrived
+    | SpeechSuspected
+    | SpeechIgnored
     | SpeechStarted
     | SpeechPaused
     | SpeechResumed
@@ -246,6 +262,7 @@ Input = (
     | JobFailed
     | TimePassed
     | Resumed
+    | RecordingDecided
     | ModeChanged
     | Closing
 )

@@ -14,7 +14,7 @@ from agentvoicebox.engine.playout import samples_ms
 from agentvoicebox.engine.segment_queue import AHEAD_MS, TOLERANCE_MS
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.engine.tool_calls import OUTCOME_UNKNOWN, is_json_object
-from agentvoicebox.engine.vocal_sounds import is_vocal_sound
+from agentvoicebox.turns.vocal_sounds import is_vocal_sound
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import FunctionCallItem, FunctionCallOutputItem, MessageItem, OutputAudio
 from agentvoicebox.wire.response import Response
@@ -235,7 +235,9 @@ class Invariants:
                 self._owed -= ids
         with_words = {entry.item.id for entry in state.conversation.entries if _has_words(entry)}
         unread = self._owed & with_words
-        is_quiet = state.active is None and state.buffer.turn is None and not state.is_closed
+        is_quiet = (
+            state.active is None and state.buffer.turn is None and not state.is_closed and not state.is_notice_due
+        )
         self._require(Invariant.THE_WORDS_OF_A_TURN_ARE_READ, not (is_quiet and unread), unread)
 
     def _record_prepared(self, engine: Engine, given: i.Input | None) -> None:
@@ -258,7 +260,9 @@ class Invariants:
                 self._require(Invariant.SPEECH_DETECTED_MEANS_A_TURN_IS_OPEN, self._turn is None, event.item_id)
                 self._turn = event.item_id
                 detection = engine.state.config.turn_detection
-                interrupts = detection is not None and detection.interrupt_response
+                active = engine.state.active
+                says_notice = active is not None and engine.state.says_notice(active)  # to its end
+                interrupts = detection is not None and detection.interrupt_response and not says_notice
                 if interrupts:
                     self._playback_ends_s = min(self._playback_ends_s, now_s)
                 # Interruption that is switched on in the middle of a turn applies to the next one.

@@ -73,6 +73,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
         call_id: for `tool`: which call this answers.
         images: data URIs that came with a user's line.
         parts: text and images of such a line in their order; UNSET where there is no image.
+        is_typed: the user typed the line, so that every character of it is certain; UNSET: it was spoken, or this is unknown.
     """
 
     role: str
@@ -81,6 +82,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
     call_id: str | None = None
     images: tuple[str, ...] = ()
     parts: tuple[ChatPart, ...] | UnsetType = UNSET
+    is_typed: bool | UnsetType = UNSET
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate"):

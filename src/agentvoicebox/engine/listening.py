@@ -7,24 +7,24 @@ end of the turn makes it certain, resumed speech drops it.
 import msgspec
 
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
-from agentvoicebox.engine import answering, rules
-from agentvoicebox.engine.conversation import Entry, with_transcript
+from agentvoicebox.engine import answering, rules, speculation, transcripts
+from agentvoicebox.engine.conversation import Entry
 from agentvoicebox.engine.effects import CancelJob, DropAudio, EndUtterance, OpenJob, ProbeUtterance
 from agentvoicebox.engine.inputs import (
     AudioArrived,
     ItemAudio,
+    SpeechIgnored,
     SpeechPaused,
     SpeechStarted,
     SpeechStopped,
-    Transcribed,
+    SpeechSuspected,
 )
 from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.engine.outputs import record_item
-from agentvoicebox.engine.response import Interruption, LiveResponse, ResponsePhase
+from agentvoicebox.engine.response import Interruption, ResponsePhase
 from agentvoicebox.engine.state import State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.engine.turn import Turn, TurnEvent, TurnPhase
-from agentvoicebox.engine.vocal_sounds import is_vocal_sound
 from agentvoicebox.errors import BufferTooSmall
 from agentvoicebox.wire import server_events as ev
 from agentvoicebox.wire.items import InputAudio, MessageItem
@@ -47,13 +47,46 @@ def audio_arrived(state: State, step: Step, fact: AudioArrived) -> None:
         _open_turn(state, step, fact.start_sample, is_manual=True)
 
 
+def speech_suspected(state: State, step: Step, fact: SpeechSuspected) -> None:
+    """A voice over the agent's: the answer's audio waits, and a recogniser follows. The client knows nothing of it."""
+    buffer = state.buffer
+    if state.config.turn_detection is not None and buffer.turn is None and buffer.suspect is None:
+        suspect = _new_turn(state, step, max(fact.start_sample, buffer.start_sample), TurnPhase.SPEAKING)
+        suspect.was_suspect = True
+        buffer.suspect = suspect
+
+
+def speech_ignored(state: State, step: Step, fact: SpeechIgnored) -> None:
+    """It was nothing: the answer goes on as if it had not been."""
+    if state.buffer.suspect is None:
+        return
+    state.buffer.start_sample = max(state.buffer.start_sample, fact.end_sample)
+    step.emit(DropAudio(fact.end_sample))
+    drop_suspicion(state, step)
+
+
+def drop_suspicion(state: State, step: Step) -> None:
+    """Discard the suspected turn, if any, and send the audio that waited."""
+    suspect, state.buffer.suspect = state.buffer.suspect, None
+    if suspect is None:
+        return
+    suspect.apply(TurnEvent.DISCARDED)
+    if suspect.failure is None:
+        step.emit(CancelJob(suspect.job_id))
+    answering.release_audio(state, step)
+
+
 def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
     """The caller speaks: open a turn, notify the client, interrupt the response."""
     detection = state.config.turn_detection
     if detection is None or state.buffer.turn is not None:
         return
-    start_sample = max(fact.start_sample, state.buffer.start_sample)
-    turn = _open_turn(state, step, start_sample)
+    suspect, state.buffer.suspect = state.buffer.suspect, None
+    if suspect is None:
+        turn = _open_turn(state, step, max(fact.start_sample, state.buffer.start_sample))
+    else:
+        turn = state.buffer.turn = suspect
+    start_sample = turn.start_sample
     state.idle_at_s = None
     started = ev.InputAudioBufferSpeechStarted(
         event_id=step.event_id(), audio_start_ms=milliseconds(start_sample), item_id=turn.item_id
@@ -61,11 +94,15 @@ def speech_started(state: State, step: Step, fact: SpeechStarted) -> None:
     step.send(started)
     if detection.interrupt_response:
         interrupt(state, step)
+    if suspect is not None:
+        answering.release_audio(state, step)  # of an answer that may not be interrupted any more
 
 
 def interrupt(state: State, step: Step) -> None:
     """Barge-in: record what was played, then end the response. What was cut is kept until it is known that words were said."""
     active = state.active
+    if active is not None and state.says_notice(active):
+        return  # it is said to its end
     cut_ids = _record_played(state, step)
     if active is None:
         state.interruption = Interruption(cut_ids) if cut_ids else None
@@ -106,7 +143,10 @@ def speech_paused(state: State, step: Step, fact: SpeechPaused) -> None:
     turn.apply(TurnEvent.PAUSED)
     if turn.failure is None:
         turn.pause_sample = fact.speech_end_sample
-        step.emit(ProbeUtterance(turn.job_id, fact.speech_end_sample))
+        if turn.was_suspect and turn.text is not None and turn.text_end_sample == fact.speech_end_sample:
+            speculation.begin(state, step, turn, turn.text)
+        else:
+            step.emit(ProbeUtterance(turn.job_id, fact.speech_end_sample))
 
 
 def speech_resumed(state: State, step: Step) -> None:
@@ -115,7 +155,7 @@ def speech_resumed(state: State, step: Step) -> None:
     if turn is not None and not turn.is_manual:
         turn.apply(TurnEvent.RESUMED)
         turn.pause_sample = None
-        drop_speculation(state, step)
+        speculation.drop(state, step)
 
 
 def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
@@ -128,7 +168,7 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
         event_id=step.event_id(), audio_end_ms=milliseconds(end_sample), item_id=turn.item_id
     )
     step.send(stopped)
-    provisional = _provisional(state)
+    provisional = speculation.provisional_response(state)
     is_due = state.config.type == "realtime" and detection.create_response
     if is_due and state.rules > rules.FIRST:
         state.unanswered.append(turn.item_id)  # before the commit: a response that waits may read it at once
@@ -136,7 +176,9 @@ def speech_stopped(state: State, step: Step, fact: SpeechStopped) -> None:
     step.emit(DropAudio(end_sample))
     if provisional is not None:
         answering.release(state, step, provisional)
-    elif is_due and state.active is None:  # else after it; one that still waits for words reads this turn's as well
+    elif (
+        is_due and state.active is None and not state.is_notice_due
+    ):  # else after it; one that still waits for words reads this turn's as well
         answering.start(state, step, state.config, turn_item_id=turn.item_id)
 
 
@@ -151,7 +193,8 @@ def commit(state: State, step: Step, at_sample: int) -> None:
             f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms of audio, "
             f"but buffer only has {length_ms}.00ms of audio."
         )
-    drop_speculation(state, step)
+    speculation.drop(state, step)
+    drop_suspicion(state, step)
     turn = state.buffer.turn or _open_turn(state, step, state.buffer.start_sample, is_manual=True)
     _commit_turn(state, step, turn, at_sample, at_sample)
     step.emit(DropAudio(at_sample, resets_turn=True))
@@ -167,8 +210,9 @@ def clear(state: State, step: Step, at_sample: int) -> None:
 
 
 def discard_turn(state: State, step: Step) -> None:
-    """Discard the open turn; its audio stays in the buffer."""
-    drop_speculation(state, step)
+    """Discard the open turn, or one that is suspected; its audio stays in the buffer."""
+    speculation.drop(state, step)
+    drop_suspicion(state, step)
     turn, state.buffer.turn = state.buffer.turn, None
     if turn is None:
         return
@@ -182,7 +226,8 @@ def discard_turn(state: State, step: Step) -> None:
 def idle_timeout(state: State, step: Step, at_sample: int) -> None:
     """The caller was silent for the idle timeout: commit the silence and start a response."""
     state.idle_at_s = None
-    if state.buffer.turn is not None or state.active is not None:
+    is_open = state.buffer.turn is not None or state.buffer.suspect is not None
+    if is_open or state.active is not None or state.is_notice_due:
         return
     item_id = step.ids.next("item")
     start_sample, end_sample = state.buffer.start_sample, max(at_sample, state.buffer.start_sample)
@@ -220,9 +265,13 @@ def _transcribe(state: State, item_id: str, start_sample: int) -> Transcribe:
 
 
 def _open_turn(state: State, step: Step, start_sample: int, *, is_manual: bool = False) -> Turn:
-    phase = TurnPhase.MANUAL if is_manual else TurnPhase.SPEAKING
-    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, phase)
+    turn = _new_turn(state, step, start_sample, TurnPhase.MANUAL if is_manual else TurnPhase.SPEAKING)
     state.buffer.turn = turn
+    return turn
+
+
+def _new_turn(state: State, step: Step, start_sample: int, phase: TurnPhase) -> Turn:
+    turn = Turn(step.ids.next("item"), step.ids.next("job"), start_sample, phase)
     step.emit(OpenJob(turn.job_id, _transcribe(state, turn.item_id, start_sample)))
     return turn
 
@@ -241,9 +290,9 @@ def _commit_turn(state: State, step: Step, turn: Turn, end_sample: int, speech_e
     buffer.start_sample = end_sample
     buffer.turn = None
     if turn.failure is not None:
-        _fail_transcript(state, step, turn, *turn.failure)
+        transcripts.fail_transcript(state, step, turn, *turn.failure)
     elif is_known and turn.text is not None:
-        set_transcript(state, step, turn, turn.text)
+        transcripts.set_transcript(state, step, turn, turn.text)
     else:
         buffer.owed[turn.job_id] = turn
 
@@ -270,127 +319,3 @@ def _add_audio_item(
     step.send(ev.ConversationItemAdded(event_id=step.event_id(), previous_item_id=previous, item=item))
     step.send(ev.ConversationItemDone(event_id=step.event_id(), previous_item_id=previous, item=item))
     step.emit(record_item(entry))
-
-
-# -- transcripts ------------------------------------------------------------------------------------------------------
-
-
-def transcript_received(state: State, step: Step, fact: Transcribed) -> None:
-    """The recogniser sent text: of a committed turn, or of the open one up to its pause."""
-    committed = state.buffer.owed.get(fact.job_id)
-    if committed is not None:
-        if fact.is_final:
-            del state.buffer.owed[fact.job_id]
-            set_transcript(state, step, committed, fact.text)
-        return
-    turn = state.buffer.turn
-    if turn is None or turn.job_id != fact.job_id:
-        return
-    turn.text, turn.text_end_sample = fact.text, fact.speech_end_sample
-    if turn.pause_sample == fact.speech_end_sample and fact.text:
-        _speculate(state, step, turn, fact.text)
-
-
-def set_transcript(state: State, step: Step, turn: Turn, text: str) -> None:
-    """A committed turn has its transcript: send it to a client that asked for it, and go on with what waited."""
-    turn.apply(TurnEvent.TRANSCRIBED)
-    entry = state.find_entry(turn.item_id)
-    if entry is not None:
-        entry.transcript = text
-        assert isinstance(entry.item, MessageItem)
-        if entry.audio_ms is None:
-            entry.item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
-        else:
-            entry.item = with_transcript(entry.item, text)
-        if state.conversation.find(turn.item_id) is not None:
-            step.emit(record_item(entry))
-            _send_transcript(state, step, entry, text)
-    _start_waiting_generations(state, step)
-
-
-def _send_transcript(state: State, step: Step, entry: Entry, text: str) -> None:
-    if state.config.transcription is None:
-        return
-    if text:
-        delta = ev.ConversationItemInputAudioTranscriptionDelta(
-            event_id=step.event_id(), item_id=entry.item.id, content_index=0, delta=text
-        )
-        step.send(delta)
-    seconds = (entry.end_sample - entry.start_sample) / INPUT_RATE_HZ
-    if entry.audio_ms is not None:
-        seconds = entry.audio_ms / 1000
-    completed = ev.ConversationItemInputAudioTranscriptionCompleted(
-        event_id=step.event_id(),
-        item_id=entry.item.id,
-        content_index=0,
-        transcript=text,
-        usage=ev.DurationUsage(seconds=seconds),
-    )
-    step.send(completed)
-
-
-def transcription_failed(state: State, step: Step, job_id: str, code: str, message: str) -> None:
-    """The recogniser gave up on a turn: its item stays without text, and the call goes on."""
-    turn = state.buffer.turn
-    if turn is not None and turn.job_id == job_id:
-        turn.apply(TurnEvent.RECOGNISER_FAILED)
-        turn.failure = (code, message)  # still open: its item will come, without a transcript
-        return
-    committed = state.buffer.owed.pop(job_id, None)
-    if committed is not None:
-        _fail_transcript(state, step, committed, code, message)
-
-
-def _fail_transcript(state: State, step: Step, turn: Turn, code: str, message: str) -> None:
-    turn.apply(TurnEvent.RECOGNISER_FAILED)
-    entry = state.find_entry(turn.item_id)
-    if entry is not None:
-        entry.transcript, entry.failure = "", (code, message)
-        is_known = state.conversation.find(turn.item_id) is not None
-        if is_known and state.config.transcription is not None:
-            failed = ev.ConversationItemInputAudioTranscriptionFailed(
-                event_id=step.event_id(),
-                item_id=turn.item_id,
-                content_index=0,
-                error=ev.TranscriptionError(type="transcription_error", code=code, message=message),
-            )
-            step.send(failed)
-    _start_waiting_generations(state, step)
-
-
-def _start_waiting_generations(state: State, step: Step) -> None:
-    for response in list(state.responses.values()):
-        answering.generate_when_ready(state, step, response)
-
-
-# -- speculation -----------------------------------------------------------------------------------------------------
-
-
-def _speculate(state: State, step: Step, turn: Turn, text: str) -> None:
-    """Start a provisional response to text that may be the whole turn."""
-    detection = state.config.turn_detection
-    if (
-        state.config.type != "realtime"
-        or detection is None
-        or not detection.create_response
-        or state.active is not None
-        or state.conversation.awaits_transcript()
-        or (state.interruption is not None and state.rules > rules.FIRST and is_vocal_sound(text))
-    ):
-        return
-    item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(transcript=text),))
-    state.conversation.add(Entry(item, transcript=text, is_provisional=True))
-    answering.start(state, step, state.config, question_item_id=turn.item_id)
-
-
-def drop_speculation(state: State, step: Step) -> None:
-    """Drop the provisional response, if any, and the provisional item it answers."""
-    response = _provisional(state)
-    if response is None:
-        return
-    answering.drop(state, step, response)
-    state.conversation.entries = [e for e in state.conversation.entries if not e.is_provisional]
-
-
-def _provisional(state: State) -> LiveResponse | None:
-    return next((r for r in state.responses.values() if r.is_provisional), None)

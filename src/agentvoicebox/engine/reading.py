@@ -4,7 +4,7 @@ from agentvoicebox.engine import rules
 from agentvoicebox.engine.conversation import Entry, assistant_text
 from agentvoicebox.engine.response import Interruption, LiveResponse
 from agentvoicebox.engine.state import State
-from agentvoicebox.engine.vocal_sounds import is_vocal_sound
+from agentvoicebox.turns.vocal_sounds import is_vocal_sound
 
 
 def note_read(state: State) -> None:

@@ -8,7 +8,7 @@ from typing import assert_never
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from agentvoicebox.engine import answering, listening, rules
+from agentvoicebox.engine import answering, listening, rules, speculation
 from agentvoicebox.engine.conversation import ROOT, Conversation, Entry, has_audio
 from agentvoicebox.engine.effects import Persist, SendRetrieved, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.inputs import ClientEventReceived, ItemAudio
@@ -81,7 +81,7 @@ def update_session(state: State, step: Step, event: ce.SessionUpdate, notes: Not
     before = state.config
     is_answering = state.active is not None and not state.active.is_provisional
     after = apply_update(before, event.session, voice_locked=state.has_sent_audio, speed_locked=is_answering)
-    listening.drop_speculation(state, step)
+    speculation.drop(state, step)
     state.config, state.notes = after, notes
     if after.input_format != before.input_format:
         step.emit(SetInputFormat(after.input_format))
@@ -138,7 +138,7 @@ def create_item(
         raise InvalidEvent(
             f"A conversation holds at most {MAX_ITEMS} items; delete some first.", code="conversation_too_long"
         )
-    listening.drop_speculation(state, step)
+    speculation.drop(state, step)
     entry = client_entry(step, item)
     state.conversation.add(entry, after)
     previous = state.conversation.previous_id(entry)
@@ -215,7 +215,7 @@ def truncate_item(state: State, step: Step, event: ce.ConversationItemTruncate) 
 def delete_item(state: State, step: Step, event: ce.ConversationItemDelete) -> None:
     """Remove an item from the conversation and from the records."""
     entry = _entry(state, event.item_id, "item_delete_invalid_item_id")
-    listening.drop_speculation(state, step)
+    speculation.drop(state, step)
     state.conversation.remove(entry)
     step.send(ev.ConversationItemDeleted(event_id=step.event_id(), item_id=event.item_id))
     step.emit(Persist(record_id=event.item_id, kind="item_deleted", body={"item_id": event.item_id}))
@@ -247,7 +247,7 @@ def create_response(
     config = resolve_response_options(state.config, options)
     is_out_of_band = options.conversation == "none"
     own = None if options.input is None else _input(state, step, options.input)
-    listening.drop_speculation(state, step)
+    speculation.drop(state, step)
     active = state.active
     if active is not None and not is_out_of_band:
         raise InvalidEvent(

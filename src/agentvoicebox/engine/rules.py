@@ -11,7 +11,10 @@ the number where it decides.
    - a response waits for the words of all items that it reads;
    - a truncated item is final;
    - what a stopped model has read is estimated.
+3: - a language model reads which lines were typed;
+   - only a caller who has typed is asked to type what was not understood.
 """
 
 FIRST = 1  # of a log without a number
-PRESENT = 2
+THIRD = 3
+PRESENT = 3

@@ -67,7 +67,8 @@ class Segment(msgspec.Struct):
         job_id: its synthesis job, once opened.
         start_ms: where it begins in the item's audio, once its text is sent.
         sent_samples: 24 kHz samples sent.
-        waiting: chunks that arrived before the segments ahead of it were sent.
+        waiting: chunks that arrived before the segments ahead of it were sent, or while the caller may be interrupting.
+        is_complete: its job has ended while chunks of it waited for a suspected interruption.
     """
 
     text: str
@@ -76,11 +77,12 @@ class Segment(msgspec.Struct):
     start_ms: float = 0.0
     sent_samples: int = 0
     waiting: list[Chunk] = []
+    is_complete: bool = False
 
     @property
     def has_open_job(self) -> bool:
         """Whether it is being synthesised."""
-        return self.phase in (SegmentPhase.SYNTHESISING, SegmentPhase.SENDING)
+        return self.phase in (SegmentPhase.SYNTHESISING, SegmentPhase.SENDING) and not self.is_complete
 
     def apply(self, event: SegmentEvent) -> None:
         """Go to the next phase. Raises IllegalTransition."""

@@ -8,11 +8,22 @@ from typing import assert_never
 
 import msgspec
 
-from agentvoicebox.engine import answering, listening, requests, rules, session_format, synthesis, tool_calls
+from agentvoicebox.engine import (
+    announcing,
+    answering,
+    listening,
+    requests,
+    rules,
+    session_format,
+    speculation,
+    synthesis,
+    tool_calls,
+    transcripts,
+)
 from agentvoicebox.engine import inputs as i
 from agentvoicebox.engine.effects import CancelJob, Close, Effect, Persist, SetInputFormat, SetTurnDetection
 from agentvoicebox.engine.segment_queue import AHEAD_MS, Chunk
-from agentvoicebox.engine.state import State
+from agentvoicebox.engine.state import Announcement, State
 from agentvoicebox.engine.step import Step
 from agentvoicebox.engine.turn import TurnEvent
 from agentvoicebox.errors import ClientError
@@ -44,6 +55,8 @@ class Engine:
             rules=rules.FIRST if opened.rules is msgspec.UNSET else opened.rules,
             notes=opened.notes,
         )
+        if opened.agent.has_recording_notice is True and config.type == "realtime":
+            state.announcement = Announcement()
         step = Step(now_s, ids)
         step.send(ev.SessionCreated(event_id=step.event_id(), session=session_to_wire(config, notes=opened.notes)))
         step.emit(SetInputFormat(config.input_format))
@@ -70,7 +83,10 @@ class Engine:
         match given:
             case i.ClientEventReceived(at_sample=at_sample):
                 state.last_sample = max(state.last_sample, at_sample)
-                requests.handle(state, step, given)
+                if announcing.holds_back(state, given.event):
+                    state.waiting_request = given
+                else:
+                    requests.handle(state, step, given)
             case i.ClientEventRejected():
                 body = ev.ErrorBody(
                     type=given.error_type,
@@ -82,6 +98,10 @@ class Engine:
                 step.send(ev.ErrorEvent(event_id=step.event_id(), error=body))
             case i.AudioArrived():
                 listening.audio_arrived(state, step, given)
+            case i.SpeechSuspected():
+                listening.speech_suspected(state, step, given)
+            case i.SpeechIgnored():
+                listening.speech_ignored(state, step, given)
             case i.SpeechStarted():
                 listening.speech_started(state, step, given)
             case i.SpeechPaused():
@@ -91,7 +111,7 @@ class Engine:
             case i.SpeechStopped():
                 listening.speech_stopped(state, step, given)
             case i.Transcribed():
-                listening.transcript_received(state, step, given)
+                transcripts.transcript_received(state, step, given)
             case i.TextDelta() | i.ToolCallDelta() | i.Generated():
                 self._model_output(step, given)
             case i.AudioSynthesised() | i.SynthesisDone():
@@ -106,13 +126,29 @@ class Engine:
                 state.ids.seed = seed
             case i.ModeChanged(degraded=degraded):
                 requests.change_mode(state, step, degraded)
+            case i.RecordingDecided():
+                announcing.decide(state, step, given)
             case i.Closing(reason=reason, code=code):
                 self._close(step, code, reason)
             case i.Opened():
                 raise ValueError("a session is opened by Engine.open, once")
             case _:
                 assert_never(given)
+        announcing.note_client(state, given)
+        self._go_on_with_notice(step)
         return step.effects
+
+    def _go_on_with_notice(self, step: Step) -> None:
+        """Say the notice once it can be said, and then do what has waited for it."""
+        state = self.state
+        if state.is_closed:
+            return
+        if announcing.is_due(state):
+            announcing.begin(state, step)
+        waiting = state.waiting_request
+        if waiting is not None and state.active is None and not announcing.is_pending(state):
+            state.waiting_request = None
+            requests.handle(state, step, waiting)
 
     def deadline(self) -> float | None:
         """Session time at which TimePassed is due, or None."""
@@ -170,7 +206,7 @@ class Engine:
         detached = self.state.detached.get(job_id)
         if detached is not None:
             if detached.is_default:
-                listening.drop_speculation(self.state, step)  # it was prepared without this result
+                speculation.drop(self.state, step)  # it was prepared without this result
             tool_calls.finish_detached(self.state, step, job_id, output)
         for response in list(self.state.responses.values()):
             for call in response.calls:
@@ -179,7 +215,7 @@ class Engine:
                     return
 
     def _job_failed(self, step: Step, failed: i.JobFailed) -> None:
-        listening.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
+        transcripts.transcription_failed(self.state, step, failed.job_id, failed.code, failed.message)
         self._tool_returned(step, failed.job_id, tool_calls.failed_output(self.state, failed.job_id))
         self._synthesis_output(step, i.SynthesisDone(failed.job_id))  # without audio the text alone is sent
         for response in list(self.state.responses.values()):

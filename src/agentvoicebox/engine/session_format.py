@@ -13,8 +13,8 @@ from agentvoicebox.engine.format_0 import from_version_0
 from agentvoicebox.engine.state import State
 from agentvoicebox.errors import NewerFormat
 
-NEWEST_READ = 2
-WRITTEN = 2
+NEWEST_READ = 3
+WRITTEN = 3
 """At most `NEWEST_READ`. A release that introduces a format reads it and still writes the one before; the next one writes it."""
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from agentvoicebox.engine import rules
 from agentvoicebox.engine.conversation import Conversation, Entry
-from agentvoicebox.engine.inputs import AgentProfile
+from agentvoicebox.engine.inputs import AgentProfile, ClientEventReceived
 from agentvoicebox.engine.playout import Playout
 from agentvoicebox.engine.response import Interruption, LiveResponse
 from agentvoicebox.engine.tool_call import DetachedCall
@@ -24,12 +24,26 @@ class InputBuffer(msgspec.Struct):
     Attributes:
         start_sample: everything before it is committed, cleared or dropped.
         turn: the open turn.
+        suspect: what will be one, if the voice over the agent's is an interruption; meanwhile the answer's audio waits.
         owed: committed turns whose transcript the recogniser owes, by job id.
     """
 
     start_sample: int = 0
     turn: Turn | None = None
+    suspect: Turn | None = None
     owed: dict[str, Turn] = {}
+
+
+class Announcement(msgspec.Struct):
+    """The notice that the call is recorded.
+
+    Attributes:
+        text: the sentence; None: it is not known yet whether the call is recorded.
+        response_id: the response that says it; empty before.
+    """
+
+    text: str | None = None
+    response_id: str = ""
 
 
 class State(msgspec.Struct):
@@ -47,6 +61,9 @@ class State(msgspec.Struct):
         interruption: the answer that the open turn cut, if any.
         unanswered: turns to which an answer is due, and which no response has read yet, by item id.
         notes: what of `config`, or of what the client sent, is not in force.
+        announcement: the notice that the call is recorded; None: there is none.
+        has_client_spoken: the client has sent an event, or its caller has spoken.
+        waiting_request: what the client asked for while the notice was due, to be handled after it.
     """
 
     config: SessionConfig
@@ -68,13 +85,16 @@ class State(msgspec.Struct):
     unanswered: list[str] = []
     is_closed: bool = False
     notes: tuple[SessionNote, ...] = ()
+    announcement: Announcement | None = None
+    has_client_spoken: bool = False
+    waiting_request: ClientEventReceived | None = None
 
     def jobs_out(self) -> dict[str, JobKind]:
         """All jobs whose results are still needed, with the kind of worker of each."""
         jobs: dict[str, JobKind] = {}
-        turn = self.buffer.turn
-        if turn is not None and turn.failure is None:
-            jobs[turn.job_id] = "stt"
+        for turn in (self.buffer.turn, self.buffer.suspect):
+            if turn is not None and turn.failure is None:
+                jobs[turn.job_id] = "stt"
         jobs |= dict.fromkeys(self.buffer.owed, "stt")
         for response in self.responses.values():
             if response.llm_job is not None:
@@ -85,8 +105,9 @@ class State(msgspec.Struct):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no turn is open, no response lives, and no job is out."""
-        return self.buffer.turn is None and not self.responses and not self.jobs_out()
+        """Whether no turn is open, no response lives or waits, and no job is out."""
+        is_quiet = self.buffer.turn is None and self.buffer.suspect is None and self.waiting_request is None
+        return is_quiet and not self.responses and not self.jobs_out()
 
     def find_entry(self, item_id: str) -> Entry | None:
         """The entry of a visible item: of the conversation, or of a response's own input."""
@@ -95,6 +116,15 @@ class State(msgspec.Struct):
             own = (e for r in self.responses.values() for e in r.input or () if isinstance(e, Entry))
             found = next((e for e in own if e.item.id == item_id), None)
         return found
+
+    @property
+    def is_notice_due(self) -> bool:
+        """Whether the notice that the call is recorded comes, or may come, before any other response of the conversation."""
+        return self.announcement is not None and not self.announcement.response_id
+
+    def says_notice(self, response: LiveResponse) -> bool:
+        """Whether a response is the notice that the call is recorded."""
+        return self.announcement is not None and self.announcement.response_id == response.id
 
     @property
     def active(self) -> LiveResponse | None:

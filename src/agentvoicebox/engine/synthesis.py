@@ -36,14 +36,26 @@ def chunk_ready(state: State, step: Step, response: LiveResponse, segment: Segme
 
 def segment_synthesised(state: State, step: Step, response: LiveResponse, segment: Segment) -> None:
     """A segment is synthesised to its end, or can't be: then only its text is sent."""
-    segment.apply(SegmentEvent.JOB_ENDED)
+    if segment.waiting and segment.phase is SegmentPhase.SENDING:
+        segment.is_complete = True
+    else:
+        segment.apply(SegmentEvent.JOB_ENDED)
     _send_waiting(state, step, response)
     open_synthesis(state, step, response)
+
+
+def release_audio(state: State, step: Step, response: LiveResponse) -> None:
+    """The caller does not interrupt: send what waited for that."""
+    if response.message is not None and response.has_audio:
+        _send_waiting(state, step, response)
+        open_synthesis(state, step, response)
 
 
 def _send_waiting(state: State, step: Step, response: LiveResponse) -> None:
     message = response.message
     assert message is not None
+    if state.buffer.suspect is not None and response.is_default:
+        return
     while (segment := response.segment_queue.current) is not None:
         is_synthesised = segment.phase is SegmentPhase.SYNTHESISED
         if is_synthesised or (segment.phase is SegmentPhase.SYNTHESISING and segment.waiting):
@@ -51,7 +63,9 @@ def _send_waiting(state: State, step: Step, response: LiveResponse) -> None:
         for chunk in segment.waiting:
             _send_chunk(state, step, response, message, segment, chunk)
         segment.waiting = []
-        if not is_synthesised:
+        if segment.is_complete:
+            segment.apply(SegmentEvent.JOB_ENDED)
+        elif not is_synthesised:
             break
     update_entry(state, response, message, "in_progress")
 

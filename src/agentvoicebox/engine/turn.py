@@ -68,6 +68,7 @@ class Turn(msgspec.Struct):
         text_end_sample: how far that hypothesis reaches.
         pause_sample: where speech ended, while paused; None in other phases, and once the recogniser failed.
         failure: (code, message) when the recogniser gave up on it before the commit.
+        was_suspect: it was suspected before it began, so that the words up to its first pause may be known already.
     """
 
     item_id: str
@@ -78,6 +79,7 @@ class Turn(msgspec.Struct):
     text_end_sample: int = -1
     pause_sample: int | None = None
     failure: tuple[str, str] | None = None
+    was_suspect: bool = False
 
     @property
     def is_manual(self) -> bool:

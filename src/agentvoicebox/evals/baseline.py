@@ -56,6 +56,11 @@ class Change(msgspec.Struct, frozen=True):
         """Whether it should stop a release."""
         return self.judged in REGRESSIONS
 
+    @property
+    def is_informative(self) -> bool:
+        """Whether the metric is shown without being judged."""
+        return _is_informative(self.name, self.now or self.before)
+
 
 class BadBaseline(ClientError):
     """The file is not a baseline. The message says what to do."""

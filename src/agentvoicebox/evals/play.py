@@ -16,7 +16,6 @@ from agentvoicebox.broker.connection import Connection
 from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.caller import LiveCall, Source, open_call
 from agentvoicebox.client.caller_voice import speak_lines
-from agentvoicebox.client.dialing import CallOptions
 from agentvoicebox.client.line import SpokenLine as SpokenLine
 from agentvoicebox.client.line import line_from_wav, voiced_range
 from agentvoicebox.evals.scenario import Scenario
@@ -25,6 +24,7 @@ from agentvoicebox.interactions.from_log import decode_log, interaction_of_log, 
 from agentvoicebox.interactions.interaction import Interaction, Line, Wait
 from agentvoicebox.interactions.recorder import JudgeOf
 from agentvoicebox.ports.broker import SessionRef
+from agentvoicebox.realtime_client.dialing import CallOptions
 from agentvoicebox.sessions.log import SessionLog
 
 LogOf = Callable[[str], Awaitable[list[bytes] | None]]  # session id → its complete log, or None
@@ -83,6 +83,7 @@ async def play(
     *,
     log_of: LogOf | None = None,
     judge_of: JudgeOf = lambda tool_names: None,
+    on_record: Callable[[CallRecord], None] = lambda record: None,
 ) -> Interaction:
     """Play one live call and return its interaction.
 
@@ -92,6 +93,7 @@ async def play(
         options: server and agent; the audio format is the scenario's.
         log_of: reads the session's log while the call is still open; None: record only the caller's side.
         judge_of: tool names of an agent → its judge; None if there is no judge.
+        on_record: called with the record of the call, which has its audio.
 
     Raises:
         CallFailed: the server can't be reached, or refused the call.
@@ -104,6 +106,7 @@ async def play(
         await _converse(call, scenario, lines)
         record = call.record()
         entries = await log_of(record.session_id) if log_of else None
+    on_record(record)
     if entries:
         return interaction_of_log(
             decode_log(entries),
@@ -137,7 +140,8 @@ def interaction_of_call(record: CallRecord, scenario: str = "") -> Interaction:
     waits: list[Wait] = []
     for turn in record.turns:
         said = turn.heard or turn.said
-        transcript.append(Line(role="caller", text=said, words=len(said.split()), at_s=round(turn.end_s, 3)))
+        words, at_s = len(said.split()), round(turn.end_s, 3)
+        transcript.append(Line(role="caller", text=said, words=words, at_s=at_s, is_typed=turn.is_typed))
         if turn.replied:
             at_s = round(turn.first_audio_s or turn.end_s, 3)
             words = len(turn.replied.split())

@@ -3,6 +3,7 @@
 Decides which outcomes count as the same. Needs no server; `replay_live` replays against a running server.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
@@ -19,7 +20,9 @@ from agentvoicebox.interactions.rerun import DIGEST_HEX, NotALog, digest, masked
 from agentvoicebox.kits.evaluation import KitEvaluation, RunTool
 from agentvoicebox.tools.definition import UNKNOWN_TOOL
 
-Verdict = Literal["same", "different", "impossible"]
+NO_BODY = "the request's body was not recorded"
+
+Verdict = Literal["same", "different", "impossible", "failed"]
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +30,8 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         what: `effects`, `tool`, `lines` or `webhook`.
-        verdict: `impossible` if the recording lacks what the replay needs; `why` says what.
+        verdict: `impossible` if the recording lacks what the replay needs, `failed` if the server under test did not take part;
+            `why` says what is missing. Both compare nothing.
         why: what differs; "" if nothing does.
     """
 
@@ -36,6 +40,11 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     why: str = ""
     scenario: str = ""
+
+    @property
+    def compares(self) -> bool:
+        """Whether anything was compared."""
+        return self.verdict in ("same", "different")
 
 
 def verdict(interaction: Interaction, what: str, verdict: Verdict, why: str = "") -> Replay:
@@ -75,6 +84,17 @@ def replay_effects(interaction: Interaction) -> Replay | None:
     return verdict(interaction, "effects", "same")
 
 
+def has_no_body(request: Any) -> bool:
+    """Whether only the length of a webhook's request was recorded."""
+    return isinstance(request, dict) and set(request) == {"bytes"}
+
+
+def _has_arguments(use: ToolUse) -> bool:
+    """Whether the arguments of a tool call are those of the request, not what was recorded instead of its body."""
+    arguments = _object(use.arguments)
+    return bool(arguments) and set(arguments) != {"bytes"}
+
+
 async def replay_tools(
     interaction: Interaction, evaluation: KitEvaluation, *, run_tool: RunTool | None = None
 ) -> list[Replay]:
@@ -93,6 +113,8 @@ async def _replay_tool(
 ) -> Replay:
     if not interaction.has_words:
         return verdict(interaction, "tool", "impossible", "ids are masked (AVB_RECORD_WORDS keeps them)")
+    if has_no_body(interaction.request) and not _has_arguments(use):
+        return verdict(interaction, "tool", "impossible", NO_BODY)
     if use.is_client:
         return verdict(interaction, "tool", "impossible", "the client ran it")
     if use.code == FAILED:
@@ -125,7 +147,7 @@ def different(
         output: the answer now, JSON.
         then: the day of the recording.
         evaluation: decides which facts must be the same.
-        compares_speech: whether the sentence must be exactly the same.
+        compares_speech: whether the sentence must state the same; a version may word it differently.
         now: the day of the answer; days are compared relative to it. None: the day of the recording.
         compares_days: False if days may have changed.
     """
@@ -139,8 +161,11 @@ def different(
         if old.get(name) != new.get(name):
             return f"{name} is not the same"
     has_age = isinstance(before.get("data"), dict) and "age_s" in before["data"]
-    if compares_speech and not has_age and before.get("speech") != after.get("speech"):
-        return "the sentence is not the same"
+    sentences = [str(each.get("speech") or "") for each in (before, after)]
+    if compares_speech and not has_age and sentences[0] != sentences[1]:
+        stated = [evaluation.stated_facts([each], then, [use]) for each in sentences]
+        if stated[0] != stated[1] or not all(stated):
+            return "the sentence does not state the same"
     return ""
 
 
@@ -158,7 +183,11 @@ def _facts(evaluation: KitEvaluation, output: dict[str, Any], today: date, with_
 
 
 async def replay_all(
-    interactions: Sequence[Interaction], choice: KitChoice, *, run_tools: Mapping[str, RunTool] | None = None
+    interactions: Sequence[Interaction],
+    choice: KitChoice,
+    *,
+    run_tools: Mapping[str, RunTool] | None = None,
+    replays: list[Replay] | None = None,
 ) -> list[Replay]:
     """Every replay that needs no server.
 
@@ -166,9 +195,11 @@ async def replay_all(
         interactions: of any kit of `choice`.
         choice: the kits.
         run_tools: the tools of each kit over its real backend, by `KitEvaluation.agent`; by default over recorded answers.
+        replays: the list to extend, so that a cancelled replay leaves what it has; by default a new one.
     """
-    replays: list[Replay] = []
+    replays = [] if replays is None else replays
     for interaction in interactions:
+        await asyncio.sleep(0)  # a point at which it can be cancelled
         effects = replay_effects(interaction)
         replays += [effects] if effects else []
         if interaction.tool_calls:

@@ -1,108 +1,137 @@
-"""Plots of a score: latency of answers with the baseline, and working time of each part. SVG, drawn without a display.
+"""Draws the plots of a report in SVG.
 
-Colours are Okabe and Ito's, as in `client.timeline`. matplotlib is imported only when a plot is drawn.
+Colours are variables of the page's style (`report_style`), so that a plot is readable in a light and in a dark page; those of the
+parts are the timeline's. Numbers stand in columns beside a plot, never on what is drawn.
 """
 
-from collections.abc import Sequence
-from io import StringIO
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
+from agentvoicebox.client.svg import Drawing, ticks
+from agentvoicebox.client.timeline import LOOKS
 
-from agentvoicebox.client.timeline import FAINT, INK, LOOKS, PAPER
-from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.evals.baseline import Baseline
-from agentvoicebox.evals.metric import Metric
-from agentvoicebox.evals.score import Score
-from agentvoicebox.interactions.interaction import Interaction
+INK, FAINT, GRID, NOW, BEFORE = (f"var(--{name})" for name in ("ink", "faint", "grid", "now", "before"))
+NONE = "none"
+WIDTH, LEFT, RIGHT, TOP = 960.0, 210.0, 250.0, 36.0
+CURVE_LEFT, CURVE_RIGHT, CURVE_HEIGHT = 96.0, 24.0, 200.0
+ROW_HEIGHT, BAR_HEIGHT, AXIS_HEIGHT = 34.0, 16.0, 48.0
+COLUMNS = (90.0, 160.0, 240.0)  # right edges of the numbers, from the plot's right edge
+DOT = "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0"
+MOST_TICKS = 8
 
-NOW, BEFORE = "#0072B2", "#999999"
+Scale = Callable[[float], float]
 
 
-def pictures(score: Score, interactions: Sequence[Interaction], baseline: Baseline | None) -> list[str]:
-    """The plots of a report as SVG elements; [] if no interaction has a latency.
+def bars(title: str, rows: Sequence[Sequence[str]], values: Sequence[float], unit: str, head: Sequence[str]) -> str:
+    """Horizontal bars; name at the left, the row's numbers in columns at the right."""
+    drawing = Drawing(WIDTH, TOP + ROW_HEIGHT * len(rows) + AXIS_HEIGHT, title=title, background=NONE)
+    x_of = _axis(drawing, ROW_HEIGHT * len(rows), max(values), unit, is_whole=True)
+    _name_columns(drawing, head)
+    for number, (row, value) in enumerate(zip(rows, values, strict=True)):
+        middle = TOP + (number + 0.5) * ROW_HEIGHT
+        _name_row(drawing, middle, row)
+        drawing.rect(LEFT, middle - BAR_HEIGHT / 2, x_of(value) - LEFT, BAR_HEIGHT, NOW)
+    return drawing.svg()
 
-    Raises:
-        ProviderUnavailable: matplotlib is not installed.
+
+def spreads(
+    title: str,
+    drawn: Sequence[tuple[str, float, float, float | None]],
+    rows: Sequence[Sequence[str]],
+    head: Sequence[str],
+) -> str:
+    """p50 as a bar, p95 as the end of a line; the numbers are in columns, where nothing is drawn."""
+    drawing = Drawing(WIDTH, TOP + ROW_HEIGHT * len(rows) + AXIS_HEIGHT, title=title, background=NONE)
+    highest = max(value for _, middle, high, old in drawn for value in (middle, high, old or 0.0))
+    x_of = _axis(drawing, ROW_HEIGHT * len(rows), highest, "ms")
+    _name_columns(drawing, head)
+    for number, (row, (part, middle_ms, high_ms, old_ms)) in enumerate(zip(rows, drawn, strict=True)):
+        middle = TOP + (number + 0.5) * ROW_HEIGHT
+        _name_row(drawing, middle, row)
+        drawing.rect(LEFT, middle - BAR_HEIGHT / 2, x_of(middle_ms) - LEFT, BAR_HEIGHT, LOOKS.get(part, (NOW, ""))[0])
+        drawing.line((x_of(middle_ms), middle), (x_of(high_ms), middle), INK, width=1.4)
+        drawing.mark((x_of(high_ms), middle), "M0-5V5", INK)
+        if old_ms is not None:
+            drawing.rect(LEFT, middle + BAR_HEIGHT / 2 + 1, x_of(old_ms) - LEFT, 4, BEFORE)
+    return drawing.svg()
+
+
+def curve(title: str, waits: Sequence[float], old: Mapping[int, float]) -> str:
+    """The share of answers that had begun, by waiting time; `waits` in ms, ascending; `old`: ms of the baseline by percentile."""
+    end_ms = max([1.0, waits[-1], *old.values()]) * 1.05
+    drawing = Drawing(WIDTH, TOP + CURVE_HEIGHT + AXIS_HEIGHT, title=title, background=NONE)
+    pixels = (WIDTH - CURVE_LEFT - CURVE_RIGHT) / end_ms
+    bottom, right = TOP + CURVE_HEIGHT, WIDTH - CURVE_RIGHT
+
+    def place(ms: float, percent: float) -> tuple[float, float]:
+        return CURVE_LEFT + ms * pixels, bottom - CURVE_HEIGHT * percent / 100
+
+    for ms in ticks(0.0, end_ms, 12):
+        drawing.line(place(ms, 0), place(ms, 100), GRID)
+        drawing.text((place(ms, 0)[0], bottom + 18), f"{ms:g}", colour=FAINT, size=12, anchor="middle")
+    for percent in (0, 25, 50, 75, 100):
+        drawing.line(place(0, percent), (right, place(0, percent)[1]), GRID)
+        drawing.text((CURVE_LEFT - 10, place(0, percent)[1] + 4), f"{percent} %", colour=FAINT, size=12, anchor="end")
+    drawing.text((24, TOP + CURVE_HEIGHT / 2), "answered by then", colour=FAINT, anchor="middle", is_upright=True)
+    drawing.text(((CURVE_LEFT + right) / 2, bottom + 38), "ms", colour=FAINT, anchor="middle")
+    steps = [place(0, 0)]
+    for number, wait in enumerate(waits):
+        steps += [place(wait, 100 * each / len(waits)) for each in (number, number + 1)]
+    drawing.polyline([*steps, (right, place(0, 100)[1])], NOW, width=2)
+    for percent, ms in old.items():
+        drawing.mark(place(ms, percent), DOT, BEFORE, fill=BEFORE, tip=f"baseline's p{percent}: {ms:.0f} ms")
+    return drawing.svg()
+
+
+def _axis(drawing: Drawing, height: float, highest: float, unit: str, *, is_whole: bool = False) -> Scale:
+    end = max(highest, 1.0)
+    pixels = (WIDTH - LEFT - RIGHT) / end
+
+    def x_of(value: float) -> float:
+        return LEFT + value * pixels
+
+    bottom = TOP + height
+    for value in ticks(0.0, end, MOST_TICKS):
+        if is_whole and value != int(value):
+            continue
+        drawing.line((x_of(value), TOP), (x_of(value), bottom), GRID)
+        drawing.text((x_of(value), bottom + 18), f"{value:g}", colour=FAINT, size=12, anchor="middle")
+    drawing.text((LEFT + (WIDTH - LEFT - RIGHT) / 2, bottom + 38), unit, colour=FAINT, anchor="middle")
+    return x_of
+
+
+def _name_columns(drawing: Drawing, head: Sequence[str]) -> None:
+    for edge, name in zip(COLUMNS, head[1:], strict=False):
+        drawing.text((WIDTH - RIGHT + edge, TOP - 10), name, colour=FAINT, size=12, anchor="end")
+
+
+def _name_row(drawing: Drawing, y: float, row: Sequence[str]) -> None:
+    drawing.text((LEFT - 12, y + 4), row[0], colour=INK, size=13, anchor="end")
+    for edge, cell in zip(COLUMNS, row[1:], strict=False):
+        drawing.text((WIDTH - RIGHT + edge, y + 4), cell, colour=INK, size=13, anchor="end")
+
+
+def waterfall(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, float]], float]]) -> str:
+    """One row for each answer: its parts from left to right, in the order in which they happened.
+
+    Args:
+        title: what it shows.
+        rows: name of the answer, its parts as (name, ms), and the whole wait in ms.
     """
-    channels = sorted({each.channel for each in interactions if each.waits})
-    before = baseline.metrics if baseline else {}
-    drawn = [_waits(channel, interactions, before) for channel in channels]
-    return drawn + [_parts(channel, score.metrics, before) for channel in channels]
-
-
-def _figure(height: float) -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ProviderUnavailable("pictures need matplotlib: type `pip install 'agentvoicebox[pictures]'`") from error
-    figure = Figure(figsize=(10, height), facecolor=PAPER, layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.subplots()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(colors=INK)
-    return figure, axes
-
-
-def _svg(figure: Any) -> str:
-    from matplotlib import rc_context
-
-    out = StringIO()
-    # Text stays text, and ids depend only on the plot: the same score gives the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "agentvoicebox"}):
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    drawn = out.getvalue()
-    return drawn[drawn.index("<svg") :]
-
-
-def _waits(channel: str, interactions: Sequence[Interaction], before: dict[str, Metric]) -> str:
-    """Cumulative distribution of latencies, with the baseline's percentiles."""
-    figure, axes = _figure(3.2)
-    waits = np.sort([wait.total_ms for each in interactions if each.channel == channel for wait in each.waits])
-    axes.step(
-        np.concatenate([[0.0], waits]),
-        np.arange(len(waits) + 1) / len(waits) * 100,
-        where="post",
-        color=NOW,
-        label="now",
-    )
-    old = [before.get(f"latency.{channel}.total.p{p}") for p in (50, 95, 99)]
-    if any(old):
-        points = [(metric.value, p) for metric, p in zip(old, (50, 95, 99), strict=True) if metric]
-        axes.plot(*zip(*points, strict=True), "o", color=BEFORE, markersize=7, label="baseline: p50, p95, p99")
-    for p in (50, 95):
-        axes.axhline(p, color="#e6e6e6", linewidth=0.8, zorder=0)
-    axes.set_xlim(left=0)
-    axes.set_ylim(0, 102)
-    axes.set_title(f"{channel}: how long callers waited for an answer ({len(waits)} answers)", loc="left", color=INK)
-    axes.set_xlabel("ms")
-    axes.set_ylabel("% answered by then")
-    axes.legend(frameon=False, loc="upper left")
-    return _svg(figure)
-
-
-def _parts(channel: str, metrics: dict[str, Metric], before: dict[str, Metric]) -> str:
-    """p50 and p95 of each part's working time, now and before."""
-    names = [name for name in metrics if name.startswith(f"latency.{channel}.work.") and name.endswith(".p50")]
-    names = names or [name for name in metrics if name.startswith(f"latency.{channel}.part.") and name.endswith(".p50")]
-    figure, axes = _figure(0.9 + 0.55 * max(1, len(names)))
-    for row, name in enumerate(names):
-        part = name.split(".")[-2]
-        colour = LOOKS.get(part, (NOW, ""))[0]
-        for offset, source, alpha in ((-0.17, metrics, 1.0), (0.17, before, 0.4)):
-            middle, high = source.get(name), source.get(name.replace(".p50", ".p95"))
-            if middle is None or high is None:
-                continue
-            axes.barh(row + offset, middle.value, height=0.3, color=colour, alpha=alpha)
-            axes.plot([middle.value, high.value], [row + offset] * 2, color=INK, alpha=alpha, linewidth=1.2)
-            axes.plot(high.value, row + offset, "|", color=INK, alpha=alpha, markersize=8)
-            label = f"  p50 {middle.value:.0f}  p95 {high.value:.0f}{'' if alpha == 1.0 else '  (baseline)'}"
-            axes.text(high.value, row + offset, label, va="center", fontsize=8, color=INK if alpha == 1.0 else FAINT)
-    axes.set_yticks(range(len(names)), [name.split(".")[-2] for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(0, axes.get_xlim()[1] * 1.25)
-    axes.set_xlabel("ms")
-    axes.set_title(f"{channel}: how long each part worked, hidden or not", loc="left", color=INK)
-    return _svg(figure)
+    drawing = Drawing(WIDTH, TOP + ROW_HEIGHT * len(rows) + AXIS_HEIGHT, title=title, background=NONE)
+    x_of = _axis(drawing, ROW_HEIGHT * len(rows), max(whole for _, _, whole in rows), "ms since the caller finished")
+    for number, (name, parts, whole) in enumerate(rows):
+        middle = TOP + (number + 0.5) * ROW_HEIGHT
+        _name_row(drawing, middle, (name, f"{whole:.0f} ms"))
+        begin = 0.0
+        for part, ms in parts:
+            colour, hatch = LOOKS.get(part, (NOW, ""))
+            left, width = x_of(begin), x_of(begin + ms) - x_of(begin)
+            drawing.rect(
+                left, middle - BAR_HEIGHT / 2, width, BAR_HEIGHT, colour, hatch=hatch, tip=f"{part}: {ms:.1f} ms"
+            )
+            begin += ms
+        if not parts:
+            drawing.rect(
+                LEFT, middle - BAR_HEIGHT / 2, x_of(whole) - LEFT, BAR_HEIGHT, BEFORE, tip="parts are not known"
+            )
+    return drawing.svg()

@@ -8,7 +8,7 @@ from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.metric import Metric, Scored, ScoreFault, share
 from agentvoicebox.evals.replay import Replay
 from agentvoicebox.evals.scenario import Scenario
-from agentvoicebox.evals.scorers import accuracy, hallucination, latency, tool_success
+from agentvoicebox.evals.scorers import accuracy, hallucination, latency, promises, tool_success
 from agentvoicebox.interactions.interaction import Interaction
 
 
@@ -49,6 +49,7 @@ def score(
         accuracy.score(interactions, scenarios, choice),
         tool_success.score(interactions, scenarios, choice),
         hallucination.score(interactions, choice),
+        promises.score(interactions, choice),
         _invariants(interactions),
         _replays(replays),
         latency.score(interactions),
@@ -69,7 +70,7 @@ def _invariants(interactions: Sequence[Interaction]) -> Scored:
 
 
 def _replays(replays: Sequence[Replay]) -> Scored:
-    possible = [each for each in replays if each.verdict != "impossible"]
+    possible = [each for each in replays if each.compares]
     metrics: tuple[Metric, ...] = ()
     for what in sorted({each.what for each in possible}):
         of_kind = [each for each in possible if each.what == what]

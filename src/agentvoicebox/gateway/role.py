@@ -1,15 +1,22 @@
 """The gateway as a role: builds what its calls share, opens the port, and shuts down without cutting calls off."""
 
 import asyncio
+import os
+import secrets
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
+from agentvoicebox import __version__
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.broker.store_health import StoreHealthMonitor
 from agentvoicebox.clock import SystemClock
+from agentvoicebox.errors import NotInstalled
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig, AdmissionControl
 from agentvoicebox.gateway.admission.health_monitor import HealthMonitor
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
@@ -17,30 +24,35 @@ from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.admission.service_health import ServiceHealth
 from agentvoicebox.gateway.admission.session_registry import SessionRegistry
 from agentvoicebox.gateway.admission.session_support import SessionSupport
+from agentvoicebox.gateway.admission.tenant_pace import TenantPace
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.gateway.call.verdict_records import VerdictRecords
 from agentvoicebox.gateway.http.app import create_app, protect
 from agentvoicebox.gateway.http.internal import create_internal_app
-from agentvoicebox.gateway.pace import ReadingPace
+from agentvoicebox.gateway.pace import ServingPace
 from agentvoicebox.gateway.state import GatewayState, RecordStores
-from agentvoicebox.http_server.local_only import LocalOnly
-from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
-from agentvoicebox.http_server.serving import connection_table, serving
+from agentvoicebox.http_server.internal_port import internal_port
+from agentvoicebox.http_server.listening import listening_socket
+from agentvoicebox.http_server.server import HttpServer, ServerConfig
+from agentvoicebox.http_server.serving import connection_table
 from agentvoicebox.http_server.tls import server_context
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.limits.allowance import Allowance
-from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import open_policy
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import EndOfTurn, Vad
 from agentvoicebox.providers.catalogue import ModelCatalogue
-from agentvoicebox.providers.registry import voice_list, voice_names
+from agentvoicebox.providers.registry import profile_of, voice_list, voice_names
 from agentvoicebox.providers.stt.languages import stt_skills
+from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox.sessions.directory import SessionDirectory
+from agentvoicebox.sessions.gateways import GatewayDirectory, GatewayLine
 from agentvoicebox.sessions.log import SessionLog
 from agentvoicebox.settings import Settings
+from agentvoicebox.storage.call_audio import CallAudioReader
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import RuleBook, default_rules
@@ -49,24 +61,29 @@ from agentvoicebox.storage.usage import UsageReader
 from agentvoicebox.storage.vault import Vault
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.telemetry.process_report import ProcessReport
+from agentvoicebox.telemetry.trace_exporter import TraceExporter
 
 DRAIN_TIMEOUT_S = 18.0  # for answers to be finished; with closing and clean-up below the thirty seconds that P6 allows
 
 log = get_logger(__name__)
 
 
-async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_gateway(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """Run a gateway until `stop` is set.
 
     Args:
         settings: `redis_url` must be set; embedded servers have set it.
         announce_ready: called once the port is open and the models are loaded.
         stop: set to drain and return.
+        report: of the process.
 
     Raises:
         ProviderUnavailable: the voice activity model is missing.
         SettingsError: an agent file, the policy or the certificate is invalid.
-        InfrastructureError: the address can't be listened on.
+        AddressUnavailable: the address can't be listened on.
     """
     if not settings.keys:
         log.info("no keys are configured: every caller on this machine is accepted", host=settings.host)
@@ -77,32 +94,48 @@ async def serve_gateway(settings: Settings, announce_ready: Callable[[], None], 
 
     tls = server_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     async with _stores(settings) as (broker, postgres):
-        batcher = VadBatcher(await asyncio.to_thread(_voice_activity))
-        recording = interaction_recorder(settings, kits_of(settings))
-        state = await build_state(settings, broker, postgres, batcher=batcher, recording=recording)
+        batcher = VadBatcher(await asyncio.to_thread(_voice_activity), skips_quiet=True)
+        verdicts = VerdictRecords(broker, SystemClock())
+        recording = interaction_recorder(settings, kits_of(settings), on_verdict=verdicts.put)
+        state = await build_state(
+            settings, broker, postgres, batcher=batcher, recording=recording, registry=report.registry
+        )
+        report.breakers.watch(lambda: _breakers(state))
         recording.start()
         try:
             # The background work ends last: calls that are being drained still need it.
-            async with _background(state, broker), _internal_port(state, settings):
+            async with _background(state, broker), _internal_port(state, settings, report.name):
                 await serve(state, host=settings.host, port=settings.port, announce_ready=announce, stop=stop, tls=tls)
         finally:
             await asyncio.to_thread(recording.close)
+            await verdicts.close()
             await batcher.close()
             await state.admission.close()
+            if state.traces is not None:
+                await asyncio.to_thread(state.traces.close)
 
 
 async def build_state(
-    settings: Settings, broker: RedisBroker, postgres: Postgres, *, batcher: VadBatcher, recording: InteractionRecorder
+    settings: Settings,
+    broker: RedisBroker,
+    postgres: Postgres,
+    *,
+    batcher: VadBatcher,
+    recording: InteractionRecorder,
+    registry: CollectorRegistry | None = None,
 ) -> GatewayState:
     """What the calls of a gateway share. Raises SettingsError."""
-    catalogue = ModelCatalogue(
-        models_dir=Path(settings.models_dir) if settings.models_dir else None,
-        cache_dir=Path(settings.data_dir) / "models",
-    )
+    catalogue = ModelCatalogue.of(settings.models_dir, settings.data_dir)
     agents = Agents.load(settings)
+    if agents.unavailable:
+        log.info("agents without a language model are not offered", agents=dict(agents.unavailable))
     directory = SessionDirectory(broker.connection, broker.subscriber)
-    metrics, health = Metrics(), ServiceHealth()
-    voices, skills = voice_list(settings.tts_engines, catalogue), stt_skills(settings.stt_profile, catalogue)
+    metrics, health = Metrics(registry), ServiceHealth()
+    metrics.on_turn_answered = health.answers.answered
+    voices, skills = (
+        voice_list(settings.tts_engines, catalogue),
+        stt_skills(profile_of(settings.stt_profile, catalogue), catalogue),
+    )
     admission = AdmissionControl(
         broker.connection,
         postgres,
@@ -116,6 +149,14 @@ async def build_state(
         ),
         policy=open_policy(folder=settings.policy_dir, opa_url=settings.opa_url, opa_token=settings.opa_token),
     )
+    sessions = SessionRegistry(
+        broker, directory, admission.counts, health=health, metrics=metrics, max_calls=settings.most_calls
+    )
+    gateway_id = f"{socket.gethostname()}:{os.getpid()}-{secrets.token_hex(2)}"
+
+    def describe() -> GatewayLine:
+        return GatewayLine(gateway_id, __version__, len(sessions), sessions.max_calls, sessions.is_draining)
+
     return GatewayState(
         broker=broker,
         directory=directory,
@@ -123,9 +164,7 @@ async def build_state(
         batcher=batcher,
         agents=agents,
         admission=admission,
-        sessions=SessionRegistry(
-            broker, directory, admission.counts, health=health, metrics=metrics, max_calls=settings.max_calls
-        ),
+        sessions=sessions,
         health=health,
         clock=SystemClock(),
         metrics=metrics,
@@ -141,12 +180,37 @@ async def build_state(
         records=_records(settings, broker, postgres),
         needed=(JobKind.STT, JobKind.LLM, JobKind.TTS),
         resume_s=settings.resume_s,
+        judges_interruptions=settings.judge_interruptions,
         connections=connection_table(settings, metrics.tcp),
-        pace=ReadingPace(settings.limit_unadmitted_requests, settings.limit_call_frames, settings.limit_call_events),
+        pace=ServingPace(
+            settings.limit_unadmitted_requests,
+            settings.limit_call_frames,
+            settings.limit_call_events,
+            settings.limit_call_speech,
+        ),
+        tenant_pace=TenantPace(settings.limit_tenant_rate),
         request_slots=RequestSlots(settings.max_audio_requests, is_shared=bool(settings.keys)),
         idle_s=settings.idle_s,
+        gateways=GatewayDirectory(broker.connection, describe),
         cors_origins=settings.cors_origin_list,
+        has_console=settings.console,
+        traces=_traces(settings, metrics, instance=gateway_id),
     )
+
+
+def _traces(settings: Settings, metrics: Metrics, *, instance: str) -> TraceExporter | None:
+    if not settings.traces_url:
+        return None
+    try:
+        return TraceExporter(
+            settings.traces_address,
+            metrics.traces,
+            headers=settings.traces_header_map,
+            ratio=settings.traces_ratio,
+            instance=instance,
+        )
+    except ImportError as error:
+        raise NotInstalled("traces need a package: type `pip install 'agentvoicebox[traces]'`") from error
 
 
 async def serve(
@@ -161,7 +225,7 @@ async def serve(
     """Open the port, serve until `stop`, drain. `announce_ready` gets the port that was opened; with `tls` it speaks TLS alone.
 
     Raises:
-        InfrastructureError: the address can't be listened on.
+        AddressUnavailable: the address can't be listened on.
     """
     config = ServerConfig(
         protect(create_app(state), state),
@@ -170,6 +234,7 @@ async def serve(
         has_websockets=True,
         turns=TurnQueue(state.pace.requests_per_s),
         frames_per_s=state.pace.frames_per_s,
+        lag=state.lag,
         tls=tls,
     )
     server = HttpServer(config)
@@ -177,6 +242,7 @@ async def serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http server")
     opening = asyncio.create_task(server.is_open.wait(), name="http server opens")
     stopping = asyncio.create_task(stop.wait(), name="gateway stop")
+    state.lag.start()
     try:
         await asyncio.wait([serving, opening, stopping], return_when=asyncio.FIRST_COMPLETED)
         if server.is_open.is_set():
@@ -191,21 +257,21 @@ async def serve(
         await asyncio.gather(opening, stopping, return_exceptions=True)
         server.should_exit = True
         await serving
+        state.lag.stop()
         listener.close()
 
 
 @asynccontextmanager
-async def _internal_port(state: GatewayState, settings: Settings) -> AsyncIterator[None]:
-    app = LocalOnly(create_internal_app(state, create_app(state)), checks_host=is_loopback(settings.internal_host))
-    async with serving(
-        app,
-        host=settings.internal_host,
-        port=settings.gateway_internal_port,
-        drain_s=1.0,
-        setting="AVB_GATEWAY_INTERNAL_PORT",
-    ) as port:
+async def _internal_port(state: GatewayState, settings: Settings, process: str) -> AsyncIterator[None]:
+    app = create_internal_app(state, create_app(state))
+    async with internal_port(app, settings, "gateway_internal_port", process=process) as port:
         log.info("internal port of the gateway is open", port=port)
         yield
+
+
+def _breakers(state: GatewayState) -> dict[str, BreakerState]:
+    """Those of `GET /v1/status`, named as labels are."""
+    return {name.replace(" ", "_"): each for name, each in state.admission.breakers().items()}
 
 
 @asynccontextmanager
@@ -232,6 +298,7 @@ async def _background(state: GatewayState, broker: RedisBroker) -> AsyncIterator
         language_model=state.agents.default.language_model,
         clock=state.clock,
         metrics=state.metrics,
+        frames_late_s=state.lateness.take,
     )
     stop = asyncio.Event()
     running = [
@@ -239,6 +306,8 @@ async def _background(state: GatewayState, broker: RedisBroker) -> AsyncIterator
         asyncio.create_task(state.admission.run(stop), name="audit trail"),
         asyncio.create_task(monitor.run(stop), name="health monitor"),
     ]
+    if state.gateways is not None:
+        running.append(asyncio.create_task(state.gateways.run(stop), name="gateway heartbeats"))
     try:
         yield
     finally:
@@ -248,10 +317,9 @@ async def _background(state: GatewayState, broker: RedisBroker) -> AsyncIterator
 
 def _records(settings: Settings, broker: RedisBroker, postgres: Postgres) -> RecordStores:
     rules = RuleBook(postgres, default_rules(settings), can_encrypt=bool(settings.history_key_list))
-    history = History(
-        postgres, Vault(settings.history_key_list), Tail(broker.connection, rules, kits_of(settings).identifier_mask)
-    )
-    return RecordStores(postgres, history, UsageReader(postgres), rules)
+    vault = Vault(settings.history_key_list)
+    history = History(postgres, vault, Tail(broker.connection, rules, kits_of(settings).identifier_mask))
+    return RecordStores(postgres, history, UsageReader(postgres), rules, CallAudioReader(postgres, vault), vault)
 
 
 def limit_config(settings: Settings) -> LimitConfig:
@@ -269,7 +337,7 @@ def _tenant_sessions(settings: Settings) -> int | None:
     """By default a tenant may use half of the lines, so that there are some for another one. Without keys there is one tenant."""
     if settings.limit_tenant_sessions is not None:
         return settings.limit_tenant_sessions or None
-    return max(1, settings.max_calls * settings.gateways // 2) if settings.keys else None
+    return max(1, settings.most_calls * settings.gateways // 2) if settings.keys else None
 
 
 def _voice_activity() -> Vad:

@@ -22,6 +22,7 @@ BODY_S = 6.0  # from the head to the last byte of the body; routes with a timeou
 LEAST_BODY_BYTES = 64 * 1024  # in BODY_S, of an admitted client whose body takes longer: a recording over a slow line
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 128
+HEAD_END = b"\r\n\r\n"
 HEAD_PIECE_BYTES = 1_024  # at most some 50 requests that were sent at once
 BODY_PIECE_BYTES = 4_096
 PIECES_A_TURN = 8
@@ -44,6 +45,7 @@ class HttpConnection(HttpToolsProtocol):
         self._is_admitted = False  # a request of this connection has shown a good key
         self._has_turn = False  # a request may be parsed and answered
         self._is_queued = False  # for a turn
+        self._held_bytes = 0  # while it waits
 
     # -- the connection ------------------------------------------------------------------------------------------
 
@@ -70,6 +72,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _stop(self) -> None:
         self._is_over = True
+        self._release()
         self._waiting.clear()
         for handle in (self._next_turn, self._deadline):
             if handle is not None:
@@ -86,13 +89,26 @@ class HttpConnection(HttpToolsProtocol):
         self._take_turn()
 
     def _queue(self) -> None:
-        """Wait for a turn. Nothing is read until then."""
+        """Wait for a turn; nothing is read until then. A head that is too large is refused at once, as is one client too many."""
+        if self._head_bytes + len(self._waiting) > MAX_HEAD_BYTES and HEAD_END not in self._waiting[:MAX_HEAD_BYTES]:
+            self._refuse_head()
+            return
+        self._held_bytes = len(self._waiting)
+        if not self._turns.hold(self._held_bytes):
+            self._held_bytes = 0
+            self._table.drop(self.transport, "too_many_bytes")
+            return
         self._is_queued = True
         self.transport.pause_reading()
         self._turns.enter(self._source, self._begin_turn)
 
+    def _release(self) -> None:
+        self._turns.release(self._held_bytes)
+        self._held_bytes = 0
+
     def _begin_turn(self) -> bool:
         self._is_queued = False
+        self._release()
         if self._is_over or self.transport.is_closing():
             return False
         self._has_turn = True
@@ -100,7 +116,9 @@ class HttpConnection(HttpToolsProtocol):
         return True
 
     def _admit(self) -> None:
-        self._is_admitted = True
+        if not self._is_admitted:
+            self._is_admitted = True
+            self._turns.forgive(self._source)
 
     def _go_on(self) -> None:
         """The application reads again: parse what waits, in the next turn of the loop."""
@@ -137,11 +155,7 @@ class HttpConnection(HttpToolsProtocol):
             self._body_bytes += len(piece)
         super().data_received(piece)
         if self._head_bytes > MAX_HEAD_BYTES or (self._head_bytes >= 0 and len(self.headers or ()) > MAX_HEADERS):
-            self._refuse(
-                431,
-                "request_head_too_large",
-                f"The head of a request may have {MAX_HEADERS} headers and {MAX_HEAD_BYTES // 1024} KiB.",
-            )
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         """See httptools."""
@@ -194,6 +208,13 @@ class HttpConnection(HttpToolsProtocol):
         else:
             self._table.count_dropped("request_timeout")
             self._refuse(408, "request_timeout", "The request did not come in time.")
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            431,
+            "request_head_too_large",
+            f"The head of a request may have {MAX_HEADERS} headers and {MAX_HEAD_BYTES // 1024} KiB.",
+        )
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """One typed error, and the end of the connection."""

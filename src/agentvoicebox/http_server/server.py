@@ -1,4 +1,4 @@
-"""What every role that serves HTTP shares: a uvicorn with bounded connections, and a socket to listen on."""
+"""What every role that serves HTTP shares: a uvicorn with bounded connections."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.http_server.head_requests import HeadAsGet
 from agentvoicebox.http_server.http_connection import HttpConnection
+from agentvoicebox.http_server.loop_lag import LoopLag
 from agentvoicebox.http_server.tls_listener import TlsListener
 from agentvoicebox.http_server.turn_queue import TurnQueue
 from agentvoicebox.http_server.websocket_connection import FRAMES_PER_S, WebSocketConnection
@@ -30,6 +30,7 @@ class ServerConfig(uvicorn.Config):
         table: the connections of this server.
         turns: of clients that were not admitted.
         frames_per_s: WebSocket frames that one connection may send; more wait. 0: any number.
+        lag: how late the event loop is; started and stopped by the owner.
         tls: with the server's certificate; None: the port speaks plain HTTP.
     """
 
@@ -42,6 +43,7 @@ class ServerConfig(uvicorn.Config):
         has_websockets: bool,
         turns: TurnQueue | None = None,
         frames_per_s: float = FRAMES_PER_S,
+        lag: LoopLag | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`drain_s`: whole seconds that running requests get at the end. `turns`: by default without a limit."""
@@ -49,6 +51,7 @@ class ServerConfig(uvicorn.Config):
         self.turns = TurnQueue(0) if turns is None else turns  # an empty queue is false
         self.frames_per_s = frames_per_s
         self.tls = tls
+        self.lag = lag or LoopLag()
         super().__init__(
             HeadAsGet(app),
             http=HttpConnection,
@@ -100,29 +103,3 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Install no signal handlers: the process that runs the role has its own."""
         yield
-
-
-def listening_socket(host: str, port: int, *, setting: str) -> socket.socket:
-    """A bound TCP socket. Bound here because uvicorn exits the process when it can't listen.
-
-    Args:
-        host: address to listen on, IPv4 or IPv6.
-        port: 0 lets the system choose.
-        setting: names the setting to change in the error.
-
-    Raises:
-        InfrastructureError: the address can't be listened on.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, so that asyncio disables Nagle's algorithm: otherwise answers wait up to 40 ms for an acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise InfrastructureError(
-            f"can't listen on {host}:{port}: {error.strerror}; is another server running? {setting} chooses another port",
-            code="address_unavailable",
-        ) from error
-    return listener

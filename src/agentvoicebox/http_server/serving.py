@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from starlette.types import ASGIApp
 
 from agentvoicebox.http_server.connection_table import ConnectionObserver, ConnectionTable
-from agentvoicebox.http_server.server import HttpServer, ServerConfig, listening_socket
+from agentvoicebox.http_server.listening import listening_socket
+from agentvoicebox.http_server.server import HttpServer, ServerConfig
 from agentvoicebox.processes.descriptors import connection_limit
 from agentvoicebox.settings import Settings
 
@@ -30,6 +31,7 @@ async def serving(
     drain_s: float,
     setting: str,
     connections: ConnectionTable | None = None,
+    has_websockets: bool = False,
 ) -> AsyncIterator[int]:
     """Serve, and yield the port that was opened. At the end of the block, running requests have `drain_s` to finish.
 
@@ -40,12 +42,16 @@ async def serving(
         drain_s: whole seconds.
         setting: the setting to name in the error when the address is in use.
         connections: of this port; by default with the usual bounds.
+        has_websockets: whether it takes them.
 
     Raises:
-        InfrastructureError: the address can't be listened on.
+        AddressUnavailable: the address can't be listened on.
     """
     config = ServerConfig(
-        app, ConnectionTable() if connections is None else connections, drain_s=int(drain_s), has_websockets=False
+        app,
+        ConnectionTable() if connections is None else connections,
+        drain_s=int(drain_s),
+        has_websockets=has_websockets,
     )
     listener = listening_socket(host, port, setting=setting)
     server = HttpServer(config)

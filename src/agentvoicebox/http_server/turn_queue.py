@@ -2,7 +2,7 @@
 
 A request without a key costs the loop a millisecond, whatever the answer, so a flood of them would slow the calls down. They
 share a rate. Of those that wait, the source that had the fewest turns lately is next: a caller is not kept out by a few sources
-that send hundreds.
+that send hundreds. A turn in which a good key was shown does not count, so an address from which callers come stays ahead.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from agentvoicebox.resilience.token_bucket import TokenBucket
 
 TURNS_PER_S = 50.0
 BURST_S = 0.5
+MAX_HELD_BYTES = 32 * 1024 * 1024  # that were read of all clients that wait; uvloop reads up to 256 KiB at once
 REMEMBERED = 4_096  # sources; then all of them start anew
 
 
@@ -28,6 +29,7 @@ class TurnQueue:
         self._had: Counter[str] = Counter()  # turns lately, by source
         self._waiting: list[tuple[int, int, Callable[[], bool]]] = []
         self._number = itertools.count()
+        self._held_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -46,6 +48,21 @@ class TurnQueue:
         if self._timer is None:
             self._serve()
 
+    def hold(self, count: int) -> bool:
+        """Whether a client that waits may keep so many bytes that were read of it; until `release`."""
+        if self._held_bytes + count > MAX_HELD_BYTES:
+            return False
+        self._held_bytes += count
+        return True
+
+    def release(self, count: int) -> None:
+        """A client does not wait any more."""
+        self._held_bytes -= count
+
+    def forgive(self, source: str) -> None:
+        """A client of this source has shown a good key: its turn does not count, and the next one goes ahead of first ones."""
+        self._had[source] = max(self._had[source] - 2, -1)
+
     def charge(self) -> None:
         """A client makes another request within its turn: the next turn waits for it."""
         self._bucket.take(asyncio.get_running_loop().time())
@@ -59,4 +76,4 @@ class TurnQueue:
             if wait_s:
                 self._timer = loop.call_later(wait_s, self._serve)
                 return
-        self._had.clear()  # none waits, so none was put back
+        self._had = Counter({source: turns for source, turns in self._had.items() if turns < 0})  # none waits

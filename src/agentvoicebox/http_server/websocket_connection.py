@@ -6,6 +6,7 @@ fragments ends the connection.
 """
 
 import asyncio
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from websockets.typing import StatusLike
 from agentvoicebox.http_server.admit import ADMIT
 from agentvoicebox.http_server.frame_splitter import FrameSplitter
 from agentvoicebox.http_server.refusal import REFUSED_CLOSE_S, error_body
+from agentvoicebox.request_source import source_of
 from agentvoicebox.resilience.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -40,6 +42,13 @@ FRAGMENTS = "fragments"
 """Key in a `websocket.receive` message: the fragments (bytes) of a text message longer than LARGE_BYTES."""
 
 
+WAITING_SINCE = "waiting_since"
+"""Key in a `websocket.receive` message: monotonic time before which none of it can have been at our socket."""
+
+READ_BYTES = 64 * 1024  # a read of less has emptied the kernel's buffer
+SLACK_S = 0.002  # between a pause's end and the read that follows at once
+
+
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """One connection. Made by uvicorn, with a `ServerConfig`."""
 
@@ -47,12 +56,17 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().__init__(config, *arguments, **named)
         self.conn.reject = _reject  # type: ignore[method-assign]
         self._table = config.table
+        self._turns = config.turns
         self._splitter = FrameSplitter(config.ws_max_size)
         self._bucket = TokenBucket(config.frames_per_s, config.frames_per_s * BURST_S)
         self._next_turn: asyncio.Handle | None = None
         self._fragments = 0  # of the present message
         self._frames_after_close = 0
         self._has_heard = False  # something came since the last ping
+        self._lag_s = config.lag.seconds
+        self._emptied_s = time.monotonic()  # when nothing was left in the kernel's buffer
+        self._resumed_s = 0.0  # when reading was resumed after a pause
+        self._since_s = self._emptied_s  # of what is in the splitter, and of the message that is being put together
         self.close_timeout = REFUSED_CLOSE_S
 
     # -- the connection ------------------------------------------------------------------------------------------
@@ -79,6 +93,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def _admit(self) -> None:
         self.close_timeout = CLOSE_S
         self._table.admit(self.transport)
+        self._turns.forgive(source_of("" if self.client is None else self.client[0], {}, ""))
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
@@ -88,12 +103,26 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             super().data_received(data)  # the upgrade request; the HTTP parser has bounded it
             return
+        self._note_read(len(data))
         self._splitter.feed(data)
         self._take_turn()
+
+    def _note_read(self, size: int) -> None:
+        """Since when at the earliest this data may have waited for us to read it."""
+        now_s = time.monotonic()
+        if not len(self._splitter):  # else older data waits before it
+            lag_s = self._lag_s()
+            has_waited = now_s - self._resumed_s <= lag_s + SLACK_S
+            self._since_s = self._emptied_s if has_waited else max(self._emptied_s, now_s - lag_s)
+        if size < READ_BYTES:
+            self._emptied_s = now_s
 
     async def receive(self) -> Any:
         """See ASGI."""
         message = await super().receive()
+        if not self.read_paused:
+            self._resumed_s = time.monotonic()
+        cast(dict[str, Any], message)[WAITING_SINCE] = self._since_s
         self._go_on()
         return message
 
@@ -141,6 +170,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         elif self._next_turn is not None or (len(self._splitter) and not self._may_parse()):
             self._hold()
         elif not self.read_paused and not self.transport.is_closing():
+            self._resumed_s = time.monotonic()
             self.transport.resume_reading()
 
     def _may_parse(self) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from agentvoicebox import __version__
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
-from agentvoicebox.engine.conversation import Entry, assistant_text, user_text
+from agentvoicebox.engine.conversation import Entry, assistant_text, is_typed, user_text
 from agentvoicebox.engine.effects import OpenJob, Send, SendAudio
 from agentvoicebox.engine.inputs import Input, JobFailed, Opened, SpeechStopped, ToolReturned
 from agentvoicebox.engine.invariants import Invariants, InvariantViolation
@@ -204,11 +204,15 @@ class _CallObserver:
         if item.role != "assistant":
             text = user_text(entry)
             role = "caller" if item.role == "user" else "system"
-            return Line(role=role, text=text, words=len(text.split()), at_s=at_s)
+            return Line(role=role, text=text, words=len(text.split()), at_s=at_s, is_typed=is_typed(item))
         text = assistant_text(entry)
         # Words of a segment that was never announced are not part of the item, so the text alone does not show the interruption.
         is_cut = entry.is_truncated or entry.played_ms is not None
-        return Line(role="agent", text=text, words=len(text.split()), at_s=at_s, is_cut=is_cut)
+        # The notice that the call is recorded is the server's: the agent is not judged by it.
+        assert self._engine is not None
+        notice = self._engine.state.announcement
+        role = "agent" if notice is None or entry.response_id != notice.response_id else "system"
+        return Line(role=role, text=text, words=len(text.split()), at_s=at_s, is_cut=is_cut)
 
     def _check(self, step: ReplayedStep) -> None:
         if self.broken:

@@ -29,6 +29,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         words: number of words in `text` before words were removed.
         at_s: session time at which the line was added.
         is_cut: whether the caller interrupted, so that `text` is shorter than the generated text.
+        is_typed: whether the caller typed it; older recordings do not say so.
     """
 
     role: str
@@ -36,6 +37,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: int = 0
     at_s: float = 0.0
     is_cut: bool = False
+    is_typed: bool = False
 
 
 class ToolUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,6 +112,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         request: of a webhook: the request body, redacted.
         answer: of a webhook: the response body.
         status: of a webhook: the HTTP status.
+        route: of a webhook: the path of the request; "" in recordings of earlier versions.
         source: of a webhook: the platform (`vapi`, `rest`).
         responses: of a spoken call: the final status of each response (`completed`, `cancelled`, …).
         format: of the line that was read; see `FORMAT`.
@@ -137,6 +140,7 @@ class Interaction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     log: tuple[LogEntry, ...] = ()
     source: str = ""
     status: int | None = None
+    route: str = ""
     request: Any = None
     answer: Any = None
 

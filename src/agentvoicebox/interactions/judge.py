@@ -18,12 +18,17 @@ class UnsupportedClause(msgspec.Struct, frozen=True):
     Attributes:
         line: index of the line in the transcript.
         clause: the words.
-        reason: why it is not supported, without the agent's words.
+        reason: why it is not supported, without the agent's words. That of a promise ends in the word "promise".
     """
 
     line: int
     clause: str
     reason: str
+
+    @property
+    def is_promise(self) -> bool:
+        """Whether the agent promised to do something."""
+        return is_promise(self.reason)
 
 
 class ClaimReport(msgspec.Struct, frozen=True):
@@ -38,6 +43,11 @@ class ClaimReport(msgspec.Struct, frozen=True):
     claims: int
     findings: tuple[UnsupportedClause, ...]
     unread: tuple[UnsupportedClause, ...]
+
+
+def is_promise(reason: str) -> bool:
+    """Whether the reason of an unsupported clause says that it is a promise of the agent."""
+    return reason.rpartition(" ")[2] == "promise"
 
 
 class InteractionJudge(Protocol):
@@ -82,6 +92,11 @@ def judge_webhook(judge: InteractionJudge, interaction: Interaction) -> Judgemen
     today = day_of(interaction)
     faults = [fault for use in interaction.tool_calls for fault in judge.speech_faults(use, today)]
     return Judgement(claims=sum(judge.counts_claim(use) for use in interaction.tool_calls), unfounded=tuple(faults))
+
+
+def knows_results(interaction: Interaction) -> bool:
+    """Whether a recording has the results of tools, if there were any. One from the caller's side has none to judge by."""
+    return bool(interaction.log or interaction.tool_calls or interaction.request is not None)
 
 
 def day_of(interaction: Interaction) -> date:

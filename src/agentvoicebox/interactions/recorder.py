@@ -21,10 +21,12 @@ from agentvoicebox.interactions.judge import InteractionJudge, judge_webhook
 from agentvoicebox.interactions.redaction import InteractionRedactor
 from agentvoicebox.interactions.rerun import NotALog
 from agentvoicebox.interactions.tape import Tape
+from agentvoicebox.interactions.verdict import IMPOSSIBLE, ReplayVerdict, verdict_of
 from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.telemetry.logs import get_logger
 
 JudgeOf = Callable[[Sequence[str]], InteractionJudge | None]
+OnVerdict = Callable[[Tape, ReplayVerdict], None]
 QUEUE_SIZE = 256  # interactions; more calls never end within a second on one gateway
 PAUSE_S = 0.0005
 STEPS_PER_PAUSE = 4  # of about 0.2 ms each, digests included
@@ -42,6 +44,7 @@ class InteractionRecorder:
         keeps_words: local mode; see `redaction`.
         redactor: removes what must not be stored.
         judge_of: tool names of an agent → its judge; None if there is no judge.
+        on_verdict: called in the thread with each tape's verdict, whether or not its interaction can be written.
         queue_size: most interactions that wait to be written.
 
     Attributes:
@@ -58,6 +61,7 @@ class InteractionRecorder:
         keeps_words: bool = False,
         redactor: InteractionRedactor | None = None,
         judge_of: JudgeOf = lambda tool_names: None,
+        on_verdict: OnVerdict = lambda tape, verdict: None,
         clock: Clock | None = None,
         queue_size: int = QUEUE_SIZE,
     ) -> None:
@@ -65,6 +69,7 @@ class InteractionRecorder:
         self._keeps_words = keeps_words
         self._redactor = redactor or InteractionRedactor(IdentifierMask())
         self._judge_of = judge_of
+        self._on_verdict = on_verdict
         self._clock = clock or SystemClock()
         self._waiting: queue.Queue[Tape | Interaction | None] = queue.Queue(maxsize=queue_size)
         self._thread: threading.Thread | None = None
@@ -85,6 +90,10 @@ class InteractionRecorder:
             self._waiting.put_nowait(what)
         except queue.Full:
             self.dropped += 1
+
+    def give_up(self, tape: Tape) -> None:
+        """The recording of a session has gaps: nothing is written, and its replay is impossible."""
+        self._on_verdict(tape, IMPOSSIBLE)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is queued, within the timeout, and stop. Idempotent. Blocks: on an event loop, call it in a thread."""
@@ -129,6 +138,16 @@ class InteractionRecorder:
         if isinstance(what, Interaction):
             what = self._judged(what)
             return self._redactor.redacted(what, masked_digests="", keeps_words=self._keeps_words)
+        try:
+            interaction, masked_digests, verdict = self._replayed(what)
+        except Exception:
+            self._on_verdict(what, IMPOSSIBLE)
+            raise
+        self._on_verdict(what, verdict)
+        return self._redactor.redacted(interaction, masked_digests=masked_digests, keeps_words=self._keeps_words)
+
+    def _replayed(self, what: Tape) -> tuple[Interaction, str, ReplayVerdict]:
+        """The interaction with all its words, its masked digests, and the verdict."""
         if not what.log:
             raise NotALog("the session ended before it was opened")
         call = interaction_of_log(
@@ -140,6 +159,7 @@ class InteractionRecorder:
             after_step=_Pauses(),
         )
         interaction = call.interaction
+        verdict = verdict_of(interaction, is_same=interaction.digests == what.digests.hex())
         if interaction.digests != what.digests.hex():
             # The engine was not deterministic: a bug. The interaction keeps the evidence.
             log.error("a call did not replay to the same effects", session_id=interaction.call_id)
@@ -147,7 +167,7 @@ class InteractionRecorder:
                 interaction, invariant_broken=interaction.invariant_broken or "same log, same effects"
             )
         interaction = msgspec.structs.replace(interaction, digests=what.digests.hex(), tenant_id=what.tenant_id)
-        return self._redactor.redacted(interaction, masked_digests=call.masked_digests, keeps_words=self._keeps_words)
+        return interaction, call.masked_digests, verdict
 
     def _judged(self, interaction: Interaction) -> Interaction:
         """Judge a webhook's sentences while words and data are still available."""

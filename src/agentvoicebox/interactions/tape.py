@@ -24,14 +24,16 @@ class Tape:
     Attributes:
         correlation_id: of the call's log lines.
         tenant_id: owner of the call.
+        session_id: the call's session.
         log: the engine's inputs with their session time.
         digests: of the effects of each step, as they were in the live call.
         is_whole: False if an entry was left out.
     """
 
-    def __init__(self, correlation_id: str = "", *, tenant_id: str = "") -> None:
+    def __init__(self, correlation_id: str = "", *, tenant_id: str = "", session_id: str = "") -> None:
         self.correlation_id = correlation_id
         self.tenant_id = tenant_id
+        self.session_id = session_id
         self.log: list[LogEntry] = []
         self.digests = bytearray()
         self.is_whole = True

@@ -4,6 +4,7 @@ Tool calls and outcomes are read from the two bodies: from `results` in the host
 itself an outcome (REST).
 """
 
+import codecs
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ class WebhookExchange(msgspec.Struct, frozen=True, kw_only=True):
         tool_calls: tool calls of the request, each made by `tool_use`; None: read them from the bodies.
         parts_ms: duration of parts (`tool`, `queue`, …); the remaining time counts as `webhook`.
         channel: `rest` for the server's own routes.
+        route: the path of the request.
     """
 
     began_s: float
@@ -58,6 +60,7 @@ class WebhookExchange(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: Sequence[ToolUse] | None = None
     parts_ms: Mapping[str, float] | None = None
     channel: Channel = "webhook"
+    route: str = ""
 
 
 def record_webhook(recorder: InteractionRecorder, exchange: WebhookExchange) -> None:
@@ -78,6 +81,7 @@ def record_webhook(recorder: InteractionRecorder, exchange: WebhookExchange) -> 
         tool_calls=tuple(uses),
         waits=(Wait(total_ms=exchange.took_ms, parts_ms=parts),),
         status=exchange.status,
+        route=exchange.route,
         request=asked,
         answer=answered,
     )
@@ -89,7 +93,9 @@ def uses_of(request: Any, answer: Any) -> list[ToolUse]:
     if not isinstance(answer, dict):
         return []
     if isinstance(answer.get("code"), str):
-        return [tool_use("", request, msgspec.json.encode(answer).decode())]
+        # A 422 for arguments that the tool refused has the tool's outcome beside the error.
+        outcome = {name: value for name, value in answer.items() if name not in ("detail", "error")}
+        return [tool_use("", request, msgspec.json.encode(outcome).decode())]
     results = answer.get("results")
     if not isinstance(results, list):
         result = answer.get("result")
@@ -134,10 +140,10 @@ def _is_call(value: dict[str, Any], call_id: object) -> bool:
 
 
 def _body(body: bytes) -> Any:
-    """The body's JSON; only its length if it is not JSON or is too long."""
+    """The body's JSON; only its length if it is not JSON in UTF-8 or is too long. A byte order mark is left out."""
     if len(body) <= MOST_BYTES:
         try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
     return {"bytes": len(body)}

@@ -4,7 +4,7 @@ A kit is a separate package with an entry point in the group `agentvoicebox.kits
 this class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
 from agentvoicebox.tools.definition import Definition
+from agentvoicebox.turns.agent_evidence import AgentEvidence
 
 
 class AgentKit:
@@ -60,9 +61,17 @@ class AgentKit:
         """Wrap a language model so that it states only what the kit's tools returned. Requests of other agents pass unchanged."""
         return llm
 
+    def prepared_lines(self) -> Sequence[str]:
+        """Lines that its agents often say word for word. Speech workers render them at start, so that they sound at once."""
+        return ()
+
     def identifier(self, text: str) -> str | None:
         """The compact form of an identifier that logs and records must mask; None if `text` is not an identifier."""
         return None
+
+    def turn_evidence(self) -> AgentEvidence:
+        """What the kit knows about its callers' turns, above all whether a number is complete. It decides when a turn ends."""
+        return AgentEvidence()
 
     def judge(self) -> InteractionJudge | None:
         """The judge that checks recorded interactions against the results of the kit's tools; None if the kit has none."""

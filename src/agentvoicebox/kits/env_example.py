@@ -9,15 +9,16 @@ import re
 from pydantic import BaseModel
 
 from agentvoicebox.kits.registry import Kits, load_kits
-from agentvoicebox.settings.settings import Settings, variable
+from agentvoicebox.settings.settings import Settings
+from agentvoicebox.settings.values import variable
 
 HEAD = """\
-# Every setting with its default, made from the code. Copy to .env, remove the `# ` where you want another value, and load it
-# before the start:
+# Every setting with its default, generated from the code. Copy this file to .env, remove the `# ` where you want another value,
+# and load it before the start:
 #
 #   set -a; . ./.env; set +a; agentvoicebox serve
 """
-_ENTRY = re.compile(r"\n {4}(?=[a-z_]+(?:, [a-z_]+)*:|[a-z_]+(?:, [a-z_]+)*,\n)")
+_ENTRY = re.compile(r"\n {4}(?=[a-z0-9_]+(?:, [a-z0-9_]+)*:|[a-z0-9_]+(?:, [a-z0-9_]+)*,\n)")
 
 
 def example(kits: Kits) -> str:

@@ -1,4 +1,4 @@
-"""The port for the evaluation of a kit's agent: simulated backends, recorded answers, and comparable facts."""
+"""The port for the evaluation of a kit's agent: simulated backends, recorded answers, comparable facts, outcomes of calls."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -6,11 +6,26 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
-from agentvoicebox.interactions.interaction import ToolUse
+import msgspec
+
+from agentvoicebox.interactions.interaction import Interaction, ToolUse
+from agentvoicebox.interactions.judge import UnsupportedClause
 from agentvoicebox.settings import Settings
 
 RunTool = Callable[[str, str], Awaitable[str]]
 """(tool name, arguments as JSON text) → the output that the language model reads."""
+
+
+class RecordedOutcome(msgspec.Struct, frozen=True):
+    """How a call, or a webhook request, came out.
+
+    Attributes:
+        name: one of the kit's `outcomes`.
+        tries: how many requests it took until the tool had what the caller meant, at least 1; None if it never had.
+    """
+
+    name: str
+    tries: int | None = None
 
 
 class KitEvaluation(Protocol):
@@ -21,12 +36,19 @@ class KitEvaluation(Protocol):
         agent: name of the agent that answers unless a file names another one.
         language_model: name of the kit's deterministic model, used in simulations.
         failures: outcome codes of tool calls that got no answer.
+        rest_route: the kit's own route on the webhook server (`ToolRoute`), for recordings that don't name their route; "" if
+            there is none.
+        outcomes: names of the ways in which calls come out, the best first.
+        good_outcomes: those of them that are what the caller wanted.
     """
 
     scenarios: Path
     agent: str
     language_model: str
     failures: frozenset[str]
+    rest_route: str
+    outcomes: tuple[str, ...]
+    good_outcomes: frozenset[str]
 
     def backend(self, name: str, today: date) -> RunTool:
         """The kit's tools with a scenario's backend: `up` (example data as of `today`) or `down`."""
@@ -61,6 +83,15 @@ class KitEvaluation(Protocol):
 
     def fact_fault(self, fact: Mapping[str, Any]) -> str:
         """The fault of an `[[expect.facts]]` table of a scenario; "" if it is valid."""
+
+    def outcome(self, interaction: Interaction) -> RecordedOutcome:
+        """How a recorded interaction came out. Needs no words."""
+
+    def unkept_promises(self, interaction: Interaction) -> Sequence[UnsupportedClause]:
+        """Sentences of an interaction with words in which the agent promised something that no tool call did."""
+
+    def refuses(self, line: str) -> bool:
+        """Whether a line of the agent says that it can't do or doesn't know something, other than a result of a tool."""
 
     def unmet(self, fact: Mapping[str, Any], lines: Sequence[str], today: date, *, with_days: bool) -> str:
         """Why the agent's lines do not state an expected fact, as a sentence; "" if they do."""

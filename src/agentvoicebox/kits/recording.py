@@ -5,14 +5,19 @@ from pathlib import Path
 
 from agentvoicebox.clock import Clock
 from agentvoicebox.interactions.judge import InteractionJudge
-from agentvoicebox.interactions.recorder import InteractionRecorder
+from agentvoicebox.interactions.recorder import InteractionRecorder, OnVerdict
 from agentvoicebox.interactions.redaction import InteractionRedactor
 from agentvoicebox.kits.registry import Kits
 from agentvoicebox.settings import Settings
 
 
 def interaction_recorder(
-    settings: Settings, kits: Kits, *, aliases: Mapping[str, str] | None = None, clock: Clock | None = None
+    settings: Settings,
+    kits: Kits,
+    *,
+    aliases: Mapping[str, str] | None = None,
+    on_verdict: OnVerdict = lambda tape, verdict: None,
+    clock: Clock | None = None,
 ) -> InteractionRecorder:
     """The recorder of one process.
 
@@ -20,6 +25,7 @@ def interaction_recorder(
         settings: of the deployment.
         kits: provide the judges and the identifiers to mask.
         aliases: name on a hosted platform → the tool's own name.
+        on_verdict: see InteractionRecorder.
         clock: for the file names.
     """
     own_names = dict(aliases or {})
@@ -33,6 +39,7 @@ def interaction_recorder(
         keeps_words=settings.record_words,
         redactor=redactor(kits),
         judge_of=judge_of,
+        on_verdict=on_verdict,
         clock=clock,
     )
 

@@ -17,6 +17,7 @@ from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.settings import PREFIX, Settings
 from agentvoicebox.settings.values import comma_list
 from agentvoicebox.tools.definition import Definition
+from agentvoicebox.turns.agent_evidence import AgentEvidence
 
 GROUP = "agentvoicebox.kits"
 
@@ -27,7 +28,7 @@ class Kits:
     def __init__(self, kits: Sequence[AgentKit] = ()) -> None:
         self._kits = tuple(kits)
         if twice := [name for name, count in Counter(self.names).items() if count > 1]:
-            raise SettingsError(f"AVB_KITS: the kit {twice[0]} is there twice; remove one")
+            raise SettingsError(f"AVB_KITS: the kit {twice[0]} is listed twice; remove one")
         self._of_tool: dict[str, AgentKit] = {}
         models: set[str] = set()
         fields: set[str] = set(Settings.model_fields)
@@ -80,6 +81,11 @@ class Kits:
         if len(kits) > 1:
             raise ValueError(f"it has tools of two kits, {' and '.join(sorted(kits))}; an agent belongs to one kit")
         return next(iter(kits.values()), None)
+
+    def turn_evidence(self, tool_names: Sequence[str]) -> AgentEvidence:
+        """What is known about the turns of the callers of an agent with these tools. Raises as `of_tools`."""
+        kit = self.of_tools(tool_names)
+        return AgentEvidence() if kit is None else kit.turn_evidence()
 
     @property
     def identifier_mask(self) -> IdentifierMask:
@@ -152,7 +158,9 @@ def _load(name: str) -> AgentKit:
     module, _, attribute = known.get(name, name).partition(":")
     if not attribute:
         there = ", ".join(sorted(known)) or "none"
-        raise SettingsError(f"{PREFIX}KITS: there is no agent kit {name!r}; installed: {there}. Install its package.")
+        raise SettingsError(
+            f"{PREFIX}KITS: there is no agent kit {name!r}; installed: {there}; correct the name, or install its package"
+        )
     try:
         kit = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # every process that knows a kit loads this file; only the we
     from fastapi import APIRouter
     from prometheus_client import CollectorRegistry
 
+    from agentvoicebox.telemetry.breaker_metrics import BreakerMetrics
+
 
 def _registry() -> "CollectorRegistry":
     from prometheus_client import CollectorRegistry
@@ -21,17 +23,25 @@ def _registry() -> "CollectorRegistry":
     return CollectorRegistry()
 
 
+def _breakers() -> "BreakerMetrics":
+    from agentvoicebox.telemetry.breaker_metrics import BreakerMetrics
+
+    return BreakerMetrics(_registry())
+
+
 @dataclass(frozen=True)
 class KitContext:
     """What the platform passes to `AgentKit.serve`.
 
     Attributes:
-        metrics: registry for the kit's Prometheus metrics; only the webhook server exports them.
+        metrics: registry for the kit's Prometheus metrics, that of its process: the webhook server, or a worker.
         clock: for times to live and timeouts.
+        breakers: where the circuit breakers of the kit's backends are exported.
     """
 
     metrics: "CollectorRegistry" = field(default_factory=_registry)
     clock: Clock = field(default_factory=SystemClock)
+    breakers: "BreakerMetrics" = field(default_factory=_breakers)
 
 
 class DependencyState(msgspec.Struct, frozen=True):

@@ -20,8 +20,8 @@ from agentvoicebox.broker.keys import PREFIX
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.limits.allowance import MEASURES, SLOTS, LimitResult, LimitUsage, Scope, limit_result_of
 from agentvoicebox.limits.local import LocalLimits
-from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy
-from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
+from agentvoicebox.telemetry.logs import get_logger, unbound
 
 TAG = "{limits}"  # one hash tag: scopes of one check must be in one slot of a cluster
 # A dead socket fails at once. This is for a store that hangs; with less, a gateway under a burst of callers would take its own
@@ -71,6 +71,11 @@ class Limits:
         self._clock = clock or SystemClock()
         self._local = LocalLimits(peers=peers, clock=self._clock)
         self.local_answers = 0
+
+    @property
+    def breaker(self) -> BreakerState:
+        """Closed while the store counts; otherwise this process counts alone."""
+        return self._breaker.state(self._clock.monotonic_s())
 
     async def check(self, scopes: Sequence[Scope], *, requests: int = 1, tokens: int = 0) -> LimitResult:
         """Take from every scope, or from none. Never fails.
@@ -123,7 +128,8 @@ class Limits:
         answer: asyncio.Future[list[list[int]] | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_PendingCheck(keys, arguments, answer))
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send(), name="limits")
+            with unbound():
+                self._sending = asyncio.create_task(self._send(), name="limits")
         return await answer
 
     async def _send(self) -> None:

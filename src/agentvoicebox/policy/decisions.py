@@ -13,9 +13,11 @@ from agentvoicebox.errors import PolicyDenied, PolicyLost
 from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.policy.opa import OpaPolicy
 from agentvoicebox.ports.policy import Action, Decision, Policy, PolicyRequest
+from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox.tenancy.audit_trail import AuditTrail
 from agentvoicebox.tenancy.principal import Principal
 
+POLICY_SERVER = "policy_server"
 CACHE_FOR_S = 5.0
 MOST_KEPT = 10_000
 MOST_ID = 256  # characters
@@ -40,6 +42,15 @@ class Decisions:
         self._trail = trail
         self._clock = clock or SystemClock()
         self._cache: OrderedDict[PolicyRequest, _CachedDecision] = OrderedDict()
+
+    @property
+    def breaker(self) -> BreakerState | None:
+        """See ports.policy."""
+        return self._policy.breaker
+
+    def breakers(self) -> dict[str, BreakerState]:
+        """The same by name, for metrics; nothing where there is no server."""
+        return {} if self.breaker is None else {POLICY_SERVER: self.breaker}
 
     async def require(
         self, principal: Principal, action: Action, *, resource_id: str = "", tenant_id: str | None = None

@@ -36,6 +36,11 @@ class EmbeddedPolicy:
         self._next_check_s = self._clock.monotonic_s() + CHECK_EVERY_S
 
     @property
+    def breaker(self) -> None:
+        """See ports.policy. There is no server."""
+        return None
+
+    @property
     def version(self) -> str:
         """See ports.policy."""
         return self._rules.version

@@ -13,7 +13,7 @@ from agentvoicebox.errors import PolicyLost
 from agentvoicebox.policy.answer import read_decision
 from agentvoicebox.policy.bundle import ENTRY
 from agentvoicebox.ports.policy import Decision, PolicyRequest
-from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy
+from agentvoicebox.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 
 ANSWER_WITHIN_S = 1.0
 MOST_BYTES = 65_536
@@ -50,6 +50,11 @@ class OpaPolicy:
     def version(self) -> str:
         """See ports.policy. The server's bundles and their revisions; constant where it has none."""
         return self._version
+
+    @property
+    def breaker(self) -> BreakerState:
+        """See ports.policy."""
+        return self._breaker.state(self._clock.monotonic_s())
 
     async def decide(self, request: PolicyRequest) -> Decision:
         """See ports.policy."""

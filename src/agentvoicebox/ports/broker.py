@@ -41,7 +41,7 @@ class Job(msgspec.Struct, frozen=True):
     Attributes:
         payload: MessagePack of an `engine.jobs` request (or a record batch for RECORD).
         submitted_s: wall time.
-        trace_id: 32 hex digits, for logs and spans.
+        correlation_id: of the log lines of its call or request.
     """
 
     job_id: str
@@ -49,7 +49,7 @@ class Job(msgspec.Struct, frozen=True):
     session: SessionRef
     payload: bytes
     submitted_s: float
-    trace_id: str = ""
+    correlation_id: str = ""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -133,6 +133,20 @@ class AppendLog(msgspec.Struct, frozen=True):
 
     session: SessionRef
     entry: bytes
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """Jobs of one kind.
+
+    Attributes:
+        waiting: that no worker has taken.
+        running: that a worker holds.
+        dead: that failed permanently and are kept for inspection.
+    """
+
+    waiting: int = 0
+    running: int = 0
+    dead: int = 0
 
 
 Dispatch = Submit | Cancel | AppendAudio | AppendLog
@@ -224,6 +238,9 @@ class Broker(Protocol):
 
     async def workers(self, kind: JobKind) -> int:
         """How many workers of a kind sent a heartbeat or a claim within the last three seconds."""
+
+    async def workload(self) -> dict[JobKind, Workload]:
+        """The jobs of every kind, counted in one round trip."""
 
     async def close(self) -> None:
         """Close connections. Idempotent."""

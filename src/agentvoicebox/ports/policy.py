@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from agentvoicebox.resilience.breaker import BreakerState
+
 Action = Literal[
     "session.connect",
     "session.open",
@@ -30,11 +32,14 @@ Action = Literal[
     "admin.key.revoke",
     "admin.audit.read",
     "admin.usage.read",
+    "admin.event.read",
+    "admin.event.change",
     "admin.gate.read",
+    "admin.status.read",
 ]
 """All actions. A connecting caller needs `session.connect` and then, once the agent is known, `session.open` for that
 agent. `session.resume` names the session as its resource, `session.read` a session or nothing, `tool.call`
-the tool, `admin.…` the tenant, the project or the key."""
+the tool, `admin.…` the tenant, the project, the key or the destination of events."""
 
 
 class PolicyRequest(msgspec.Struct, frozen=True):
@@ -81,6 +86,10 @@ class Policy(Protocol):
     @property
     def version(self) -> str:
         """Version of the rules that gave the latest answer; a new version invalidates all earlier answers."""
+
+    @property
+    def breaker(self) -> BreakerState | None:
+        """State of the breaker in front of a server that evaluates the rules; None where there is no server."""
 
     async def decide(self, request: PolicyRequest) -> Decision:
         """Decide one request.

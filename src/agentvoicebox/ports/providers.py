@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from agentvoicebox.ports.voice import Voice
+
 Int16Array = npt.NDArray[np.int16]
 
 
@@ -29,15 +31,6 @@ class Stt(Protocol):
 
     def transcribe(self, pcm: Int16Array, *, language: str | None = None, prompt: str | None = None) -> Transcript:
         """Text of int16 mono 16 kHz audio, shape (n,), 0 to 30 s. Blocks."""
-
-
-class Voice(msgspec.Struct, frozen=True):
-    """A voice of the catalogue."""
-
-    name: str
-    engine: str
-    language: str
-    description: str = ""
 
 
 class Tts(Protocol):

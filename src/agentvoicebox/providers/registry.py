@@ -8,23 +8,27 @@ import importlib.metadata
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.ports.providers import Stt, Tts, Voice
+from agentvoicebox.errors import NotInstalled
+from agentvoicebox.ports.providers import Stt, Tts
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.catalogue import ModelCatalogue
+from agentvoicebox.providers.needs import STT_GROUP, STT_NEEDS, TTS_GROUP
 from agentvoicebox.providers.tts.cache import CachedTts, PhraseCache
 from agentvoicebox.providers.tts.chain import TtsChain
 from agentvoicebox.providers.tts.voices import OPENAI_VOICES
+from agentvoicebox.resilience.breaker import BreakerState
+from agentvoicebox.settings.engines import AUTO
 
-STT_GROUP, TTS_GROUP = "agentvoicebox.stt", "agentvoicebox.tts"
 CPU_ONLY = "cpu"
 OWN_ENGINES = {"piper", "kokoro", "espeak", "scripted"}
+AUTO_PROFILES = ("fast", "moonshine", "accurate", "faster-whisper")  # of which `auto` is the first that is installed
 KOKORO_VOICES = ("kokoro-voices", "kokoro-voices-ja")  # the first that is installed is used
 
 
 def build_stt(
     profile: str, catalogue: ModelCatalogue, *, threads: int, device: str = "auto", compute_type: str = ""
 ) -> Stt:
-    """The recogniser of a profile: `fast`, `accurate`, `moonshine`, `faster-whisper`, `scripted`, or a plug-in's name.
+    """The recogniser of a profile: `auto`, `fast`, `accurate`, `moonshine`, `faster-whisper`, `scripted`, or a plug-in's name.
 
     Args:
         profile: one of the above.
@@ -34,8 +38,9 @@ def build_stt(
         compute_type: empty for int8 on CPU and float16 on GPU.
 
     Raises:
-        ProviderUnavailable: a package or model is missing, or the profile is unknown; the message says what to type.
+        NotInstalled: a package or model is missing, or the profile is unknown; the message says what to type.
     """
+    profile = profile_of(profile, catalogue)
     match profile:
         case "fast" | "accurate":
             from agentvoicebox.providers.stt import whisper_short
@@ -74,7 +79,13 @@ def build_stt(
 
 
 def build_tts(
-    order: Sequence[str], catalogue: ModelCatalogue, *, default_voice: str = "", cache: PhraseCache | None = None
+    order: Sequence[str],
+    catalogue: ModelCatalogue,
+    *,
+    default_voice: str = "",
+    default_speed: float = 1.0,
+    cache: PhraseCache | None = None,
+    on_change: Callable[[str, BreakerState], None] = lambda name, state: None,
 ) -> TtsChain:
     """The voice engines of an order (`piper`, `kokoro`, `espeak`, `scripted`, or plug-ins), each made when first needed.
 
@@ -82,10 +93,12 @@ def build_tts(
         order: names, tried from the left.
         catalogue: where models are found.
         default_voice: for calls that name a voice no engine has.
+        default_speed: a call's speed is multiplied by it.
         cache: keeps rendered phrases of all engines; None creates one of the default size.
+        on_change: see `TtsChain`.
 
     Raises:
-        ProviderUnavailable: a name is unknown. Missing packages and models are reported when an engine is needed.
+        NotInstalled: a name is unknown. Missing packages and models are reported when an engine is needed.
     """
     shared = cache if cache is not None else PhraseCache()
     engines = [(name, _tts_factory(name, catalogue)) for name in order]
@@ -95,7 +108,16 @@ def build_tts(
 
     owners = {voice.name: voice.engine for voice in _installed_voices(order, catalogue)}
     chain = [remembering(name, make) for name, make in engines]
-    return TtsChain(chain, default_voice=default_voice, voice_engines=owners)
+    return TtsChain(
+        chain, default_voice=default_voice, default_speed=default_speed, voice_engines=owners, on_change=on_change
+    )
+
+
+def profile_of(profile: str, catalogue: ModelCatalogue) -> str:
+    """The profile itself; instead of `auto` the first that is installed, or `fast`, whose absence is then reported."""
+    if profile != AUTO:
+        return profile
+    return next((name for name in AUTO_PROFILES if not STT_NEEDS[name].missing(catalogue)), AUTO_PROFILES[0])
 
 
 def voice_names(order: Sequence[str], voices: Sequence[Voice]) -> tuple[str, ...]:
@@ -166,8 +188,8 @@ def _plug_in(group: str, name: str) -> Callable[..., object]:
             try:
                 return cast(Callable[..., object], point.load())
             except ImportError as error:
-                raise ProviderUnavailable(f"the plug-in {name} can't be imported: {error}") from error
-    raise ProviderUnavailable(f"there is no speech engine {name} ({group}); is its package installed?")
+                raise NotInstalled(f"the plug-in {name} can't be imported: {error}") from error
+    raise NotInstalled(f"there is no speech engine {name} ({group}); is its package installed?")
 
 
 def _device(device: str) -> str:

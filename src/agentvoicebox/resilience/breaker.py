@@ -17,6 +17,11 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+def most_open(*states: BreakerState) -> BreakerState:
+    """Of several breakers, the state that blocks most."""
+    return max(states, key=(BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN).index)
+
+
 class BreakerPolicy(msgspec.Struct, frozen=True):
     """When it opens, and for how long. Defaults: requirement A9."""
 

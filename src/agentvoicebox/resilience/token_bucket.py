@@ -19,6 +19,10 @@ class TokenBucket:
         self._tokens -= tokens
         return max(0.0, -self._tokens / self._per_s)
 
+    def give_back(self, tokens: float) -> None:
+        """What was taken is not used after all."""
+        self._tokens = min(self._burst, self._tokens + tokens)
+
     def try_take(self, now_s: float) -> float:
         """Take one token if there is one. Returns in how many seconds there will be; 0 when it was taken."""
         if not self._per_s:

@@ -11,11 +11,13 @@ import contextlib
 import itertools
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from agentvoicebox.errors import BrokerLost
 from agentvoicebox.ports.broker import Broker
 from agentvoicebox.sessions.directory import SessionDirectory
 from agentvoicebox.sessions.leaked_keys import LeakedKeys
+from agentvoicebox.telemetry.janitor_metrics import JanitorMetrics
 
 EVERY_S = 30.0  # plan A1.5
 LEAKS_EVERY_SWEEPS = 20  # ten minutes
@@ -24,9 +26,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Janitor:
-    """Args: the directory that lists expired sessions, the broker that deletes their data, and who finds leaked keys."""
+    """Args: the directory that lists expired sessions, the broker that deletes their data, who finds leaked keys, and metrics."""
 
-    def __init__(self, directory: SessionDirectory, broker: Broker, leaked_keys: LeakedKeys | None = None) -> None:
+    def __init__(
+        self,
+        directory: SessionDirectory,
+        broker: Broker,
+        leaked_keys: LeakedKeys | None = None,
+        *,
+        metrics: JanitorMetrics | None = None,
+    ) -> None:
+        self._metrics = metrics or JanitorMetrics(CollectorRegistry())
         self._directory = directory
         self._broker = broker
         self._leaked_keys = leaked_keys
@@ -55,12 +65,14 @@ class Janitor:
             if stop.is_set():
                 return
             try:
-                await self.sweep()
+                ended = await self.sweep()
                 if self._leaked_keys is not None and number % LEAKS_EVERY_SWEEPS == 0:
                     leaked = await self._leaked_keys.expire()
                     if leaked:
                         _log.warning("keys of sessions that have ended will expire", count=leaked)
+                self._metrics.swept(ended)
             except BrokerLost as error:
+                self._metrics.failed()
                 _log.warning("can't sweep", error=error.message)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):

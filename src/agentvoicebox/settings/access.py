@@ -9,26 +9,38 @@ class AccessSettings(BaseModel):
     """Authorization policy, usage limits, and the proxy in front of the ports.
 
     Attributes:
-        policy_dir: folder of the Rego files that decide what an authenticated key may do; empty: the built-in rules.
-        opa_url: OPA server that decides instead (`http://127.0.0.1:8181`); empty: the rules are evaluated in the process.
-        opa_token: bearer token for that server; empty: none is sent.
-        limit_tenant_requests, limit_tenant_tokens: most requests and tokens of a tenant a minute, over all gateways. Requests are
-            client events, REST requests and started seconds of caller audio; tokens are those of responses. 0: no limit.
-            `agentvoicebox keys limit` sets other limits for one tenant.
-        limit_tenant_sessions: most open sessions of a tenant, over all gateways; 0: no limit; empty: half of AVB_MAX_CALLS times
-            AVB_GATEWAYS where AVB_API_KEYS has keys, else no limit.
-        limit_key_requests, limit_key_tokens, limit_key_sessions: the same for each key.
-        limit_all_requests, limit_all_tokens: the same for all tenants together.
-        limit_connections: most TCP connections of one gateway; beyond it those that wait longest for admission are closed.
-        limit_connections_per_source: most of one address that wait for admission; 0, or with a trusted proxy: no limit.
-        limit_unadmitted_requests: requests and upgrades a second, at one gateway, of all clients that have shown no good key on
-            their connection; more wait, the source with the fewest first. 0: no limit.
-        limit_call_frames: WebSocket frames a second that one call is read; more wait. 0: no limit.
-        limit_call_events: client events a second that one call is read; more wait. Audio is not counted, and a
-            `response.create` counts as ten. 0: no limit.
-        limit_wrong_credentials: most wrong or missing credentials a minute of one source, at each gateway and webhook server;
-            further ones get a 429. A source is an IPv4 address or an IPv6 /64. 0: no limit.
-        trusted_proxy_header: header to which the operator's proxy appends the sender's address; empty: no such proxy.
+        policy_dir: folder of the Rego files that decide what an authenticated key may do. Empty: the built-in rules.
+        opa_url: address of an OPA server that decides instead (`http://127.0.0.1:8181`). Empty: the rules are evaluated in
+            the process.
+        opa_token: bearer token for that server. Empty: none is sent.
+        limit_tenant_requests: maximum requests of a tenant a minute, over all gateways: client events, REST requests and
+            started seconds of caller audio. 0: no limit. `agentvoicebox keys limit` sets other limits for one tenant.
+        limit_tenant_tokens: maximum tokens of a tenant a minute, over all gateways: those of responses, speech and
+            transcripts. 0: no limit.
+        limit_tenant_sessions: maximum open sessions of a tenant, over all gateways. 0: no limit. Empty: half of AVB_MAX_CALLS
+            times AVB_GATEWAYS where AVB_API_KEYS has keys, else no limit.
+        limit_key_requests: maximum requests of a key a minute. 0: no limit besides the tenant's.
+        limit_key_tokens: maximum tokens of a key a minute. 0: no limit besides the tenant's.
+        limit_key_sessions: maximum open sessions of a key. 0: no limit besides the tenant's.
+        limit_all_requests: maximum requests of all tenants together a minute. 0: no limit.
+        limit_all_tokens: maximum tokens of all tenants together a minute. 0: no limit.
+        limit_connections: maximum TCP connections of one gateway; beyond it, the connections that have waited longest for
+            admission are closed.
+        limit_connections_per_source: maximum connections of one address that wait for admission. 0, or with a trusted proxy:
+            no limit.
+        limit_unadmitted_requests: requests and upgrades a second, at one gateway, of all clients that have not shown a valid
+            key on their connection. Further ones wait; the source with the fewest is next. 0: no limit.
+        limit_call_frames: WebSocket frames a second that are read from one call; further ones wait. 0: no limit.
+        limit_call_events: client events a second that are read from one call; further ones wait. Audio is not counted, and a
+            `response.create` counts as twenty. 0: no limit.
+        limit_call_speech: seconds of speech a second that are synthesised for one call, eight times as many at once; further
+            text waits. 0: no limit.
+        limit_tenant_rate: REST requests a second of one tenant at one gateway, twice as many at once; further ones wait.
+            0: no limit.
+        limit_wrong_credentials: maximum invalid or missing credentials a minute of one source, at each gateway and webhook
+            server; further ones get a 429. A source is an IPv4 address or an IPv6 /64. 0: no limit.
+        trusted_proxy_header: header to which your own proxy appends the sender's address, such as `X-Forwarded-For`. Empty:
+            no proxy.
     """
 
     policy_dir: str = ""
@@ -48,6 +60,8 @@ class AccessSettings(BaseModel):
     limit_unadmitted_requests: int = Field(default=50, ge=0)  # a millisecond or more each
     limit_call_frames: int = Field(default=400, ge=0)  # 20 ms of audio a frame are 50
     limit_call_events: int = Field(default=100, ge=0)
+    limit_call_speech: float = Field(default=1.5, ge=0)  # a caller hears one second in a second
+    limit_tenant_rate: float = Field(default=40, ge=0)
     limit_wrong_credentials: int = Field(default=30, ge=0, le=1_000_000)
     trusted_proxy_header: str = ""
 

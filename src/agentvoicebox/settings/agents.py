@@ -1,24 +1,24 @@
 """Agents and agent kits, and the tools that agents declare."""
 
-import ipaddress
 from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from agentvoicebox.settings.values import comma_list
+from agentvoicebox.settings.values import comma_list, networks
 
 
 class AgentSettings(BaseModel):
     """Agents and agent kits, and the tools that agents declare.
 
     Attributes:
-        kits: comma-separated agent kits (entry points of group `agentvoicebox.kits`, or `module:object`); empty: none.
-        agents_dir: folder of additional agent files; empty: only the built-in agents and those of the kits.
-        default_agent: the agent that answers to OpenAI's model names; empty: `assistant` where a language model server is set,
-            else that of the first kit, or `assistant` without kits.
-        unknown_model: what becomes of a session whose `model` is missing or unknown: `refuse`, or `default`, the default agent.
-        tool_secret: key that signs each HTTP call of a tool declared by an agent; empty: calls are not signed.
-        tool_private_networks: comma-separated private networks (10.1.0.0/16) in which declared tools are allowed.
+        kits: comma-separated agent kits (entry points of the group `agentvoicebox.kits`, or `module:object`). Empty: none.
+        agents_dir: folder of additional agent files. Empty: only the built-in agents and those of the kits.
+        default_agent: the agent that answers to OpenAI's model names. Empty: `assistant` where a language model server is
+            set, else the agent of the first kit, or `assistant` without kits.
+        unknown_model: what happens to a session whose `model` is missing or unknown: it is refused (`refuse`), or the default
+            agent answers (`default`).
+        tool_secret: key that signs each HTTP call of a tool that an agent declares. Empty: calls are not signed.
+        tool_private_networks: comma-separated private networks (`10.1.0.0/16`) in which declared tools are allowed.
     """
 
     kits: str = "delivery"
@@ -31,12 +31,7 @@ class AgentSettings(BaseModel):
     @field_validator("tool_private_networks")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
-        for each in comma_list(value):
-            try:
-                ipaddress.ip_network(each)
-            except ValueError as error:
-                raise ValueError(f"{error}; give networks like 10.1.0.0/16") from None
-        return value
+        return networks(value)
 
     @property
     def kit_names(self) -> tuple[str, ...]:

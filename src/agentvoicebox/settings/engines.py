@@ -9,6 +9,8 @@ from agentvoicebox.settings.language_presets import KNOWN, PRESETS, LanguageServ
 from agentvoicebox.settings.values import comma_list, with_scheme
 
 LEAST_CONTEXT_TOKENS = 256
+AUTO = "auto"  # left to the machine
+USUAL_ORDER = "piper,kokoro,espeak"
 SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -16,26 +18,45 @@ class EngineSettings(BaseModel):
     """Speech engines, language model servers, and how many jobs a worker runs at a time.
 
     Attributes:
-        stt_profile: the recogniser; `scripted` is for benchmarks.
-        tts_order: comma-separated speech engines in the order in which they are tried.
-        tts_voice: voice that overrides those of the agents; empty: each agent's voice.
-        models_dir: folder that is searched before other sources of models; empty: none.
-        llm_base_url, llm_api_key, llm_model: an OpenAI-compatible language model server; empty: none.
-        llm: the same in one word, with the model: `ollama/llama3.2`; the words are openai, groq, ollama, llama.cpp, vllm, gemini
-            and mistral. AVB_LLM_BASE_URL, if it is set, is the address.
+        stt_profile: the recogniser; `auto` chooses by what is installed and how fast this machine is; `scripted` is for
+            benchmarks.
+        stt_device: where Whisper runs: `cpu`, `cuda`, or `auto`, which is a GPU that CTranslate2 sees, else the CPU.
+        stt_compute_type: number format of Whisper, such as `int8`, `int8_float16` or `float16`. Empty: `int8` on a CPU, `float16`
+            on a GPU.
+        tts_order: comma-separated speech engines, in order of preference: `piper`, `kokoro`, `espeak`. `auto`: in this order,
+            with Kokoro first where the machine is fast enough for it.
+        tts_voice: voice that overrides those of the agents. Empty: each agent's voice.
+        tts_speed: speed of all voices, 0.5 to 2; the speed of a session or a request is multiplied by it. All speech workers need
+            the same.
+        models_dir: folder that is searched for models before other sources. Empty: none.
+        llm_base_url: address of an OpenAI-compatible language model server. Empty: none.
+        llm_api_key: its key.
+        llm_model: its model.
+        llm: a well-known server and its model in one word: `ollama/llama3.2`; servers are openai, groq, ollama, llama.cpp,
+            vllm, gemini and mistral. AVB_LLM_BASE_URL, if it is set, is the address.
         llm_extra: additional keys of each request to this server, as JSON: `{"temperature": 0.3}`.
-        llm_servers: comma-separated further servers, `name=https://host/v1#model` or `name=groq#model`; each is used when those
-            before it fail.
+        llm_servers: comma-separated further servers, `name=https://host/v1#model` or `name=groq#model`; each is used when
+            those before it fail.
         llm_keys: comma-separated keys of these servers, `name=key`.
         llm_servers_extra: additional keys of each request to these servers, as JSON: `{"name": {"temperature": 0.3}}`.
-        llm_context_tokens: comma-separated context sizes of the models: `8192` for the first server, `name=8192` for a further
-            one; empty: learnt from the servers' refusals.
-        stt_slots, tts_slots, llm_slots, tool_slots: jobs one worker process of that kind runs at a time.
+        llm_context_tokens: comma-separated context sizes of the models: `8192` for the first server, `name=8192` for a
+            further one. Empty: learned from the servers' refusals.
+        stt_slots: utterances that one recognition worker decodes at a time. Empty: as many as it has cores, 16 at most.
+        tts_slots: sentences that one synthesis worker synthesises at a time. Empty: as many as it has cores, 16 at most.
+        llm_slots: jobs that one language model worker runs at a time.
+        tool_slots: jobs that one tool worker runs at a time.
+        self_test: whether `serve` measures the engines, once, where a setting leaves a choice to the machine; it takes some
+            seconds and is kept in AVB_DATA_DIR.
     """
 
-    stt_profile: Literal["fast", "accurate", "moonshine", "faster-whisper", "scripted"] = "fast"
-    tts_order: str = "piper,kokoro,espeak"
+    stt_profile: Literal["auto", "fast", "accurate", "moonshine", "faster-whisper", "scripted"] = "auto"
+    stt_device: Literal["auto", "cpu", "cuda"] = "auto"
+    stt_compute_type: Literal[
+        "", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"
+    ] = ""
+    tts_order: str = AUTO
     tts_voice: str = ""
+    tts_speed: float = Field(default=1.0, ge=0.5, le=2.0)
     models_dir: str = ""
     llm_base_url: str = ""
     llm_api_key: str = Field(default="", repr=False)
@@ -46,10 +67,11 @@ class EngineSettings(BaseModel):
     llm_keys: str = Field(default="", repr=False, validate_default=True)
     llm_servers_extra: str = ""
     llm_context_tokens: str = ""
-    stt_slots: int = Field(default=2, ge=1, le=256)
-    tts_slots: int = Field(default=2, ge=1, le=256)
+    stt_slots: int | None = Field(default=None, ge=1, le=256)
+    tts_slots: int | None = Field(default=None, ge=1, le=256)
     llm_slots: int = Field(default=32, ge=1, le=4096)  # they wait for the network, so one process can run many
     tool_slots: int = Field(default=32, ge=1, le=4096)
+    self_test: bool = True
 
     @field_validator("llm_base_url")
     @classmethod
@@ -174,4 +196,4 @@ class EngineSettings(BaseModel):
     @property
     def tts_engines(self) -> tuple[str, ...]:
         """Speech engines in the order in which they are tried; at least one."""
-        return comma_list(self.tts_order)
+        return comma_list(USUAL_ORDER if self.tts_order == AUTO else self.tts_order)

@@ -14,13 +14,16 @@ class RecordSettings(BaseModel):
     """Records of conversations: what is stored, for how long, and in which form.
 
     Attributes:
-        record_days: days that recorded interactions (data_dir/interactions) stay readable; older files are archived (gzip).
-        record_words: store words and complete identifiers in them, so that replay is exact; otherwise they are masked.
-        history_days: days that sessions and their items stay in PostgreSQL; a tenant may have its own value.
-        audit_days: days that the audit log and usage stay there.
-        gate_audit_days: days that refusals of unknown callers stay in the audit log, with their addresses.
-        history_words: how words of people are stored there: `keep`, `mask` or `encrypt`.
-        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first one encrypts, all of them decrypt.
+        record_days: days for which recorded interactions (`interactions` in the data folder) stay readable; older files are
+            archived (gzip).
+        record_words: whether recorded interactions keep words and complete identifiers, so that replay is exact; otherwise
+            they are masked.
+        history_days: days for which sessions and their items stay in PostgreSQL; a tenant may have its own value.
+        audit_days: days for which the audit log and usage stay there.
+        gate_audit_days: days for which refusals of unknown callers, with their addresses, stay in the audit log.
+        history_words: how people's words are stored in PostgreSQL: `keep`, `mask` or `encrypt`.
+        history_keys: comma-separated keys (each 32 bytes in base64) for `encrypt`; the first one encrypts, all of them
+            decrypt.
     """
 
     record_days: int = Field(default=30, ge=1, le=3_650)

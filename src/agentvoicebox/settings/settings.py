@@ -3,24 +3,28 @@
 All faults are reported together. Adapters do not use this class; they take plain constructor arguments.
 """
 
-import difflib
 import os
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agentvoicebox.errors import SettingsError
+from agentvoicebox.loopback import is_loopback
 from agentvoicebox.settings.access import AccessSettings
 from agentvoicebox.settings.agents import AgentSettings
 from agentvoicebox.settings.engines import EngineSettings
+from agentvoicebox.settings.events import EventSettings
+from agentvoicebox.settings.faults import explained, no_such_setting
 from agentvoicebox.settings.gateway import GatewaySettings
+from agentvoicebox.settings.internal_ports import InternalPortSettings
 from agentvoicebox.settings.records import RecordSettings
 from agentvoicebox.settings.stores import StoreSettings
+from agentvoicebox.settings.telephony import TelephonySettings
+from agentvoicebox.settings.traces import TraceSettings
+from agentvoicebox.settings.values import PREFIX, is_here, variable
 from agentvoicebox.settings.webhook import WebhookSettings
-
-PREFIX = "AVB_"
-CLOSE_MATCH = 0.6  # difflib's own default cutoff: one or two wrong letters in a name of eight
 
 
 class Settings(
@@ -31,7 +35,11 @@ class Settings(
     AgentSettings,
     EngineSettings,
     RecordSettings,
+    TraceSettings,
+    EventSettings,
     WebhookSettings,
+    TelephonySettings,
+    InternalPortSettings,
 ):
     """The settings of one deployment, the same for all its processes. The fields are documented in their groups."""
 
@@ -49,38 +57,34 @@ class Settings(
         """
         known = list(cls.model_fields)
         given = {name.upper().removeprefix(PREFIX).lower() for name in os.environ if name.upper().startswith(PREFIX)}
-        faults = [f"{variable(name)}: no such setting{_suggestion(name, known)}" for name in sorted(given - set(known))]
+        secret = [name for name, field in cls.model_fields.items() if not field.repr]
+        faults = [no_such_setting(name, known) for name in sorted(given - set(known))]
         settings = None
         try:
             settings = cls(**_with_no_kits(overrides))
         except ValidationError as error:
-            faults.extend(_explained(fault["loc"], fault["msg"], known) for fault in error.errors())
+            faults.extend(explained(fault, known, secret) for fault in error.errors())
         if faults or settings is None:
-            raise SettingsError("invalid settings:\n  " + "\n  ".join(faults))
+            raise SettingsError("invalid settings:", faults)
         return settings
+
+    @property
+    def is_one_machine(self) -> bool:
+        """Whether server and stores are for this machine alone; then tools and receivers of events on loopback are allowed."""
+        stores = [each for each in (self.redis_url, self.postgres_url) if each]
+        return is_loopback(self.host) and bool(stores) and all(map(is_here, stores))
+
+    @property
+    def targets_folder(self) -> Path:
+        """Where each process lists its internal port."""
+        return Path(self.targets_dir) if self.targets_dir else Path(self.data_dir) / "targets"
 
     def to_environment(self) -> dict[str, str]:
         """The settings as `AVB_…` variables for a child process, including secrets and defaults. What is None is left out."""
         return {variable(name): str(value) for name, value in self.model_dump().items() if value is not None}
 
 
-def variable(name: str) -> str:
-    """The environment variable of a field."""
-    return PREFIX + name.upper()
-
-
 def _with_no_kits(overrides: dict[str, Any]) -> dict[str, Any]:
     """An empty AVB_KITS means no kit. For all other variables an empty value means the default."""
     is_empty = os.environ.get(variable("kits")) == "" and "kits" not in overrides
     return {**overrides, "kits": ""} if is_empty else overrides
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_MATCH)
-    return f"; did you mean {variable(near[0])}?" if near else ""
-
-
-def _explained(location: tuple[int | str, ...], message: str, known: list[str]) -> str:
-    name = ".".join(str(part) for part in location)
-    hint = _suggestion(name, known) if name not in known else ""
-    return f"{variable(name)}: {message.removeprefix('Value error, ')}{hint}"

@@ -12,17 +12,19 @@ class StoreSettings(BaseModel):
     """Data stores: the servers, and the folder on this machine.
 
     Attributes:
-        redis_url: Valkey, or Redis 7.2 or later (`redis://…`, `rediss://…`, `unix://…`; a cluster: `redis+cluster://host:port,host:port`,
-            `rediss+cluster://…`); empty: an embedded server.
-        postgres_url: PostgreSQL 15 or later (`postgresql://…`); empty: an embedded server.
-        store_rewrite_minutes: least minutes between two rewrites of the store's append-only file, which take words of ended calls
-            off its disk; 0: none is asked for.
-        data_dir: folder of embedded servers, recordings and caches.
+        redis_url: address of Valkey, or of Redis 7.2 or later: `redis://…`, `rediss://…`, `unix://…`; a cluster:
+            `redis+cluster://host:port,host:port`, `rediss+cluster://…`. Empty: an embedded server.
+        postgres_url: address of PostgreSQL 15 or later (`postgresql://…`). Empty: an embedded server.
+        store_rewrite_minutes: minimum minutes between two rewrites of the store's append-only file, which remove the words of
+            ended calls from its disk. 0: no rewrites are requested.
+        store_memory_mb: `maxmemory` of the embedded store, in MB; a call takes about 2. At 75 % new calls are refused.
+        data_dir: folder of the embedded servers, recordings and caches.
     """
 
     redis_url: str = Field(default="", repr=False)  # may contain a password
     postgres_url: str = Field(default="", repr=False)
     store_rewrite_minutes: float = Field(default=30, ge=0, le=1_440)
+    store_memory_mb: int = Field(default=512, ge=64, le=1_048_576)
     data_dir: str = Field(default="var", min_length=1)
 
     @field_validator("redis_url")

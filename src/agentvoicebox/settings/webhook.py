@@ -15,18 +15,26 @@ class WebhookSettings(BaseModel):
     """The webhook server: its two ports, credentials and limits.
 
     Attributes:
-        webhook_host, webhook_port: the public address; any host but loopback needs one of the credentials below.
-        internal_host, internal_port: address of health, metrics and maintenance; it checks no credentials.
-        vapi_hmac_secret: key of Vapi's HMAC credential; with `_is_base64`, the key in base64.
-        vapi_hmac_header, vapi_hmac_prefix, vapi_hmac_encoding, vapi_hmac_algorithm, vapi_hmac_payload_format,
-            vapi_hmac_timestamp_header: the credential's configuration in Vapi's dashboard.
+        webhook_host: address on which the webhook server listens; any address but loopback needs one of the credentials
+            below.
+        webhook_port: its TCP port. 0: the system chooses one.
+        internal_host: address of the internal ports of all processes; they check no credentials.
+        internal_port: TCP port of the webhook server's health, metrics and maintenance. 0: the system chooses one.
+        vapi_hmac_secret: key of Vapi's HMAC credential.
+        vapi_hmac_secret_is_base64: whether the key is written in base64.
+        vapi_hmac_header: header of the signature, as in Vapi's dashboard; so are the next five.
+        vapi_hmac_prefix: text before the signature.
+        vapi_hmac_encoding: encoding of the signature.
+        vapi_hmac_algorithm: hash function of the signature.
+        vapi_hmac_payload_format: what is signed; it may contain `{timestamp}`, `{body}`, `{method}` and `{svix-id}`.
+        vapi_hmac_timestamp_header: header of the time.
         vapi_bearer_tokens: comma-separated tokens for `Authorization: Bearer`.
         retell_api_key: key that verifies Retell's signature at `/v1/track`.
         vapi_secrets: comma-separated secrets for `X-Vapi-Secret`.
-        strict_422: answer invalid arguments with a 422 instead of a result; Vapi ignores such an answer.
-        webhook_source_limit: most requests a minute of one source that expect an answer; 0: no limit.
-        webhook_tenant: the tenant in whose name tools are called.
-        assistant_id: assistant for calls to a number without one; empty: such calls are declined with a sentence.
+        strict_422: answer invalid arguments with a 422 instead of a result. Vapi ignores such an answer.
+        webhook_source_limit: maximum requests a minute of one source that need a response. 0: no limit.
+        webhook_tenant: the tenant on whose behalf tools are called.
+        assistant_id: assistant for calls to a number without one. Empty: such calls are declined with a sentence.
     """
 
     webhook_host: str = Field(default="127.0.0.1", min_length=1)

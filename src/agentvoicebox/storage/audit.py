@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from agentvoicebox.errors import ClientError
+from agentvoicebox.storage import outbox
 from agentvoicebox.storage.jsonb import to_jsonb
+from agentvoicebox.storage.outgoing_event import AUDIT_LANE, AUDIT_RECORDED, OutgoingEvent, new_event, place_at
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.queries import load
 
@@ -43,13 +45,34 @@ def new_entry(
     return AuditEntry(f"aud_{secrets.token_hex(10)}", at_s, actor, action, subject, trace_id, body or {})
 
 
+def audit_event(tenant_id: str, entry: AuditEntry) -> OutgoingEvent:
+    """The event of an entry."""
+    return new_event(
+        AUDIT_RECORDED,
+        tenant_id=tenant_id,
+        lane=AUDIT_LANE,
+        position=place_at(entry.at_s),
+        at_s=entry.at_s,
+        record_id=entry.audit_id,
+        subject=entry.subject,
+        data={
+            "audit_id": entry.audit_id,
+            "actor": entry.actor,
+            "action": entry.action,
+            "subject": entry.subject,
+            "details": entry.body,
+        },
+    )
+
+
 async def write(connection: Any, tenant_id: str, entry: AuditEntry | None) -> None:
-    """Write an entry within the caller's `tenant_transaction`, so that both are stored or neither."""
+    """Write an entry within the caller's `tenant_transaction`, so that both are stored or neither; so is its event."""
     if entry is not None:
         await connection.execute(
             _INSERT, tenant_id, entry.audit_id, datetime.fromtimestamp(entry.at_s, UTC), entry.actor, entry.action,
             entry.subject, entry.trace_id, to_jsonb(entry.body),
         )  # fmt: skip
+        await outbox.write(connection, tenant_id, [audit_event(tenant_id, entry)])
 
 
 class AuditLog:

@@ -1,4 +1,4 @@
-"""Writes sessions, items, responses and their usage to PostgreSQL; `history` and `usage` read them back.
+"""Writes sessions, items, responses, turns, audio, usage and events to PostgreSQL; `history` and `usage` read them back.
 
 Writing the same record twice, or two records of one item in the wrong order, gives the same rows; so writes may
 always be retried.
@@ -9,18 +9,32 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from agentvoicebox.engine.effects import Persist
 from agentvoicebox.privacy.identifiers import IdentifierMask
+from agentvoicebox.storage import outbox
+from agentvoicebox.storage.call_audio import audio_place
 from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.privacy import protected
 from agentvoicebox.storage.queries import load
-from agentvoicebox.storage.records import TimedBatch
-from agentvoicebox.storage.rules import RuleBook, Words
+from agentvoicebox.storage.record_events import events_of
+from agentvoicebox.storage.records import AUDIO, TimedBatch
+from agentvoicebox.storage.rules import RetentionRules, RuleBook
 from agentvoicebox.storage.usage import UsageEntry, entries_of
 from agentvoicebox.storage.vault import Vault
 
 _ITEM_UPSERT, _ITEM_DELETE, _RESPONSE_UPSERT = load("item_upsert"), load("item_delete"), load("response_upsert")
-_SESSION_SEEN, _USAGE_UPSERT = load("session_seen"), load("usage_upsert")
+_AUDIO_INSERT = load("audio_insert")
+_TURN_INSERT, _SESSION_SEEN, _USAGE_UPSERT = load("turn_insert"), load("session_seen"), load("usage_upsert")
+_TABLES = {
+    _ITEM_UPSERT: "conversation_items",
+    _ITEM_DELETE: "conversation_items",
+    _RESPONSE_UPSERT: "responses",
+    _AUDIO_INSERT: "call_audio",
+    _TURN_INSERT: "turns",
+    _SESSION_SEEN: "sessions",
+    _USAGE_UPSERT: "usage_entries",
+}
 
 
 class Conversations:
@@ -44,8 +58,8 @@ class Conversations:
         self._vault = vault or Vault()
         self._mask = mask or IdentifierMask()
 
-    async def write(self, batches: Sequence[TimedBatch]) -> None:
-        """Write batches of one tenant in one transaction: all or nothing.
+    async def write(self, batches: Sequence[TimedBatch]) -> dict[str, int]:
+        """Write batches of one tenant in one transaction: all or nothing. Returns the number of rows by table.
 
         Raises:
             ValueError: batches of several tenants.
@@ -56,14 +70,19 @@ class Conversations:
         if len(tenants) != 1:
             raise ValueError(f"one tenant a transaction, not {len(tenants)}")
         tenant_id = tenants.pop()
-        rows = _Rows(
-            "keep" if self._rules is None else (await self._rules.of(tenant_id)).words, self._vault, self._mask
-        )
+        rules = RetentionRules() if self._rules is None else await self._rules.of(tenant_id)
+        rows = _Rows(rules, self._vault, self._mask)
         for each in batches:
             rows.add(each)
+        counts = dict.fromkeys(_TABLES.values(), 0)
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             for statement, arguments in rows.by_statement().items():
                 await connection.executemany(statement, arguments)
+                counts[_TABLES[statement]] += len(arguments)
+            await outbox.write_of_records(
+                connection, tenant_id, batches, lambda each: events_of(each, words=rules.words, mask=self._mask)
+            )
+        return counts
 
 
 class _Seen(msgspec.Struct):
@@ -74,6 +93,8 @@ class _Seen(msgspec.Struct):
     closed_at: datetime | None = None
     opened: str | None = None
     closed: str | None = None
+    agent: str = ""
+    verdict: str | None = None
 
 
 class _Rows:
@@ -83,8 +104,8 @@ class _Rows:
     that write the same sessions at the same time wait for each other, but never deadlock.
     """
 
-    def __init__(self, words: Words, vault: Vault, mask: IdentifierMask) -> None:
-        self._words = words
+    def __init__(self, rules: RetentionRules, vault: Vault, mask: IdentifierMask) -> None:
+        self._rules = rules
         self._vault = vault
         self._mask = mask
         self._written: dict[str, list[tuple[object, ...]]] = {}
@@ -104,10 +125,13 @@ class _Rows:
         seen = self._sessions.setdefault(head, _Seen(at, at))
         seen.opened_at, seen.last_at = min(seen.opened_at, at), max(seen.last_at, at)
         for position, record in timed.placed():
+            if record.kind == AUDIO:
+                self._add_audio(head, position, record)
+                continue
             body = to_jsonb(
                 protected(
                     record,
-                    words=self._words,
+                    words=self._rules.words,
                     vault=self._vault,
                     mask=self._mask,
                     tenant_id=head[0],
@@ -123,15 +147,30 @@ class _Rows:
                     self._append(_RESPONSE_UPSERT, *head, record.record_id, position, body)
                 case "session_opened":
                     seen.opened = seen.opened or body
+                    seen.agent = seen.agent or str(record.body.get("agent") or "")
                 case "session_closed":
                     seen.closed_at, seen.closed = seen.closed_at or at, seen.closed or body
+                case "turn":
+                    self._append(_TURN_INSERT, *head, record.record_id, position, body)
+                case "session_verdict":
+                    seen.verdict = seen.verdict or body
                 case other:
                     raise ValueError(f"unknown kind of record {other!r}")
+
+    def _add_audio(self, head: tuple[str, str], position: int, record: Persist) -> None:
+        """A piece of audio, unless the tenant's rule has changed since the call began."""
+        data = record.body.get("data")
+        if not self._rules.keeps_audio or not isinstance(data, bytes):
+            return
+        key = ""
+        if self._rules.words == "encrypt":
+            key, data = self._vault.seal_bytes(audio_place(*head, record.record_id), data)
+        self._append(_AUDIO_INSERT, *head, record.record_id, position, key, data)
 
     def by_statement(self) -> dict[str, list[tuple[object, ...]]]:
         """Every statement with its arguments."""
         sessions = [
-            (*head, seen.opened_at, seen.last_at, seen.closed_at, seen.opened, seen.closed)
+            (*head, seen.opened_at, seen.last_at, seen.closed_at, seen.opened, seen.closed, seen.agent, seen.verdict)
             for head, seen in sorted(self._sessions.items())
         ]
         usage = [(*key, *entry.figures()) for key, entry in sorted(self._usage.items())]

@@ -58,6 +58,21 @@ async def migrate(postgres_url: str, revisions: Path = REVISIONS, *, version_tab
         await connection.close()  # this also releases the lock
 
 
+async def is_migrated(postgres_url: str, revisions: Path = REVISIONS, *, version_table: str = VERSION_TABLE) -> bool:
+    """Whether the database has every revision. Raises StorageLost or StorageRefused."""
+    try:
+        connection = await asyncpg.connect(postgres_url, timeout=CONNECT_TIMEOUT_S)
+        try:
+            revision = await _revision(connection, version_table)
+        finally:
+            connection.terminate()
+    except asyncpg.PostgresError as error:
+        raise StorageRefused(f"the revision can't be read: {error}") from error
+    except (OSError, TimeoutError) as error:
+        raise StorageLost(f"PostgreSQL can't be reached ({type(error).__name__})") from error
+    return not pending_sql(revision, revisions=revisions, version_table=version_table)
+
+
 def pending_sql(
     revision: str | None,
     *,

@@ -42,6 +42,10 @@ class StorageRefused(InfrastructureError):
     retryable = False
 
 
+class StatementCancelled(StorageLost):
+    """A statement was cancelled, usually because it took longer than its transaction allows (`statement_timeout`)."""
+
+
 class Postgres:
     """A pool of connections. One per process; safe to share among tasks of one loop."""
 
@@ -109,6 +113,8 @@ def _translated() -> Iterator[None]:
     """Translate foreign exceptions into ours."""
     try:
         yield
+    except asyncpg.QueryCanceledError as error:
+        raise StatementCancelled("PostgreSQL cancelled a statement") from error
     except asyncpg.PostgresError as error:
         sqlstate = error.sqlstate or ""
         if sqlstate.startswith(_AWAY_CLASSES) or isinstance(error, asyncpg.PostgresConnectionError):

@@ -8,9 +8,11 @@ from typing import Any
 from agentvoicebox.engine.effects import Persist
 from agentvoicebox.privacy.identifiers import IdentifierMask
 from agentvoicebox.privacy.masks import masked_json, masked_words
+from agentvoicebox.storage.records import TURN, VERDICT
 from agentvoicebox.storage.rules import Words
 from agentvoicebox.storage.vault import Vault
 
+_WORDLESS = frozenset({TURN, VERDICT})
 # any other field of a session may identify a person
 _SESSION_FACTS = frozenset({"agent", "model", "opened_s", "code", "reason"})
 
@@ -23,6 +25,8 @@ def protected(
     Raises:
         NoHistoryKey: it must be encrypted and there is no key.
     """
+    if record.kind in _WORDLESS:
+        return record.body
     match words:
         case "keep":
             return record.body

@@ -1,5 +1,7 @@
 """Deletes records by the tenants' rules: sessions with their content after `days`, the audit log and usage after `audit_days`.
 
+Events go after the days for which they can be sent again, or sooner where sessions are kept for less.
+
 Deletes in small steps, each a transaction of its own, with a pause between them, so that other work is not delayed. A session's
 row is deleted last: the next sweep continues an interrupted one. Only one process sweeps at a time.
 """
@@ -25,9 +27,11 @@ REST_S = 0.05
 
 _LOCK = 0x61766274  # one above the migrations' own
 _TENANTS, _OVER = load("tenants_list"), load("retention_over")
-_OF_SESSIONS = {name: load(f"retention_{name}") for name in ("items", "responses")}
+_OF_SESSIONS = {name: load(f"retention_{name}") for name in ("items", "responses", "turns", "audio_pieces")}
 _SESSIONS = load("retention_sessions")
 _BY_TIME = {name: load(f"retention_{name}") for name in ("audit", "usage")}
+_OF_EVENTS = {name: load(f"retention_{name}") for name in ("events", "event_deliveries", "event_batches")}
+EVENT_DAYS = 7
 
 log = get_logger(__name__)
 
@@ -38,8 +42,13 @@ class SweepCounts(msgspec.Struct):
     sessions: int = 0
     items: int = 0
     responses: int = 0
+    turns: int = 0
+    audio_pieces: int = 0
     audit: int = 0
     usage: int = 0
+    events: int = 0
+    event_deliveries: int = 0
+    event_batches: int = 0
 
     def add(self, name: str, rows: int) -> None:
         """Add further rows."""
@@ -58,6 +67,7 @@ class Retention:
     Args:
         postgres: opened as `JANITOR_ROLE`; the role that serves callers can't delete.
         default: the rules of tenants that have none of their own.
+        event_days: days for which events are kept.
         also: rules of ids without a row in `tenants` whose audit log is swept, too.
     """
 
@@ -66,6 +76,7 @@ class Retention:
         postgres: Postgres,
         default: RetentionRules,
         *,
+        event_days: int = EVENT_DAYS,
         also: Mapping[str, RetentionRules] | None = None,
         clock: Clock | None = None,
         step_rows: int = STEP_ROWS,
@@ -73,6 +84,7 @@ class Retention:
     ) -> None:
         self._postgres = postgres
         self._default = default
+        self._event_days = event_days
         self._also = also or {}
         self._clock = clock or SystemClock()
         self._step_rows = step_rows
@@ -95,6 +107,9 @@ class Retention:
             await self._sweep_sessions(tenant_id, now - timedelta(days=rules.days), swept)
             for name, statement in _BY_TIME.items():
                 await self._delete(name, statement, tenant_id, now - timedelta(days=rules.audit_days), swept)
+            for name, statement in _OF_EVENTS.items():
+                before = now - timedelta(days=min(rules.days, self._event_days))
+                await self._delete(name, statement, tenant_id, before, swept)
         return swept
 
     async def run(self, stop: asyncio.Event) -> None:

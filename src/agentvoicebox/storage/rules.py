@@ -31,11 +31,18 @@ class RetentionRules(msgspec.Struct, frozen=True):
         days: how long sessions, items and responses are kept after the session's last record.
         audit_days: how long the audit log and usage are kept.
         words: what happens to words, ids and identities before they are stored.
+        audio: whether the audio of calls is stored, with the same rule for words: in clear or encrypted.
     """
 
     days: int = 90
     audit_days: int = 365
     words: Words = "keep"
+    audio: bool = False
+
+    @property
+    def keeps_audio(self) -> bool:
+        """Whether audio is stored. It can't be masked, so it is not stored where words are."""
+        return self.audio and self.words != "mask"
 
 
 def default_rules(settings: Settings) -> RetentionRules:
@@ -54,16 +61,25 @@ class TenantRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     days: Days | None = None
     audit_days: Days | None = None
     words: Words | None = None
+    audio: bool | None = None
 
     def over(self, default: RetentionRules) -> RetentionRules:
         """These rules, completed by the default ones."""
         return RetentionRules(
-            self.days or default.days, self.audit_days or default.audit_days, self.words or default.words
+            self.days or default.days,
+            self.audit_days or default.audit_days,
+            self.words or default.words,
+            default.audio if self.audio is None else self.audio,
         )
 
     def over_own(self, other: "TenantRules") -> "TenantRules":
         """These rules, completed by those of `other`."""
-        return TenantRules(self.days or other.days, self.audit_days or other.audit_days, self.words or other.words)
+        return TenantRules(
+            self.days or other.days,
+            self.audit_days or other.audit_days,
+            self.words or other.words,
+            other.audio if self.audio is None else self.audio,
+        )
 
 
 class RuleBook:
@@ -113,16 +129,23 @@ class RuleBook:
         An `audit_entry` is written together with the change, or not at all.
 
         Raises:
-            ClientError: words must be encrypted, and there is no key (`no_history_key`).
+            ClientError: words must be encrypted, and there is no key (`no_history_key`); or they are masked and audio is not.
             StorageLost: PostgreSQL is away. StorageRefused: an invalid id of a tenant.
         """
         if own.words == "encrypt" and not self._can_encrypt:
             raise ClientError("Words can't be encrypted: AVB_HISTORY_KEYS holds no key.", code="no_history_key")
+        rules = own.over(self._default)
+        if rules.audio and not rules.keeps_audio:
+            raise ClientError(
+                "Audio can't be masked: set `words` to keep or encrypt, or `audio` to false.",
+                code="invalid_value",
+                param="history.audio",
+            )
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             await connection.execute(_SET, tenant_id, msgspec.json.encode(own).decode())
             await write(connection, tenant_id, audit_entry)
         self._known.pop(tenant_id, None)
-        return own.over(self._default)
+        return rules
 
 
 def tenant_rules(text: str) -> TenantRules:

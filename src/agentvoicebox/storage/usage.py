@@ -90,7 +90,7 @@ class UsageReader:
 def entries_of(timed: TimedBatch) -> Iterator[UsageEntry]:
     """The usage in a batch: of its session and of its responses, or of one REST request, which counts as no session."""
     at = datetime.fromtimestamp(timed.submitted_s, UTC)
-    if not timed.batch.is_request:
+    if timed.batch.is_of_call:
         yield UsageEntry(timed.batch.session_id, at, at, audio_in_ms=timed.batch.audio_in_ms)
     for record in timed.batch.records:
         if record.kind == "response":

@@ -58,11 +58,24 @@ class Vault:
         Raises:
             NoHistoryKey: there is no key.
         """
+        key, sealed = self.seal_bytes(place, msgspec.json.encode(body))
+        return {SEALED: {"key": key, "data": base64.b64encode(sealed).decode()}}
+
+    def seal_bytes(self, place: tuple[str, str, str], data: bytes) -> tuple[str, bytes]:
+        """Encrypt bytes: the id of the key, and what is stored. Raises NoHistoryKey as `seal`."""
         if self._first is None:
             raise NoHistoryKey(f"Records of tenant {place[0]} are to be encrypted; set AVB_HISTORY_KEYS.")
         nonce = os.urandom(NONCE_BYTES)
-        sealed = nonce + self._cipher(self._first, place[0]).encrypt(nonce, msgspec.json.encode(body), _bound(place))
-        return {SEALED: {"key": self._first, "data": base64.b64encode(sealed).decode()}}
+        return self._first, nonce + self._cipher(self._first, place[0]).encrypt(nonce, data, _bound(place))
+
+    def open_bytes(self, place: tuple[str, str, str], key: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal_bytes` made. Raises HistorySealed as `open`."""
+        if key not in self._keys:
+            raise HistorySealed(f"Records were encrypted with the key {key}, which AVB_HISTORY_KEYS does not hold.")
+        try:
+            return self._cipher(key, place[0]).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(place))
+        except InvalidTag as error:
+            raise HistorySealed("A record can't be decrypted with the key that it names.") from error
 
     def open(self, place: tuple[str, str, str], body: dict[str, Any]) -> dict[str, Any]:
         """Decrypt a body; one that is not encrypted is returned unchanged.
@@ -75,14 +88,7 @@ class Vault:
                 pass
             case _:
                 return body
-        if key not in self._keys:
-            raise HistorySealed(f"Records were encrypted with the key {key}, which AVB_HISTORY_KEYS does not hold.")
-        sealed = base64.b64decode(data)
-        try:
-            opened = self._cipher(key, place[0]).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(place))
-        except InvalidTag as error:
-            raise HistorySealed("A record can't be decrypted with the key that it names.") from error
-        return msgspec.json.decode(opened, type=dict[str, Any])
+        return msgspec.json.decode(self.open_bytes(place, key, base64.b64decode(data)), type=dict[str, Any])
 
     def _cipher(self, key: str, tenant_id: str) -> AESGCM:
         found = self._ciphers.get((key, tenant_id))

@@ -17,10 +17,12 @@ import msgspec
 import structlog
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.broker.store_check import shortcomings
 from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost
+from agentvoicebox.http_server.internal_port import internal_port
+from agentvoicebox.http_server.probes import Probes
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.processes.descriptors import raise_descriptor_limit
+from agentvoicebox.processes.native_threads import without_library_threads
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.supervisor.child_process import ChildProcess
@@ -30,11 +32,15 @@ from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
 from agentvoicebox.supervisor.embedded.valkey import EmbeddedValkey
 from agentvoicebox.supervisor.embedded.watch import until_ended
 from agentvoicebox.supervisor.private_files import create_private, make_private
-from agentvoicebox.supervisor.roles import CHILDREN, ChildSpec, needs
+from agentvoicebox.supervisor.roles import ChildSpec, all_children, needs
+from agentvoicebox.telemetry.process_report import CheckResult, ProcessReport
+from agentvoicebox.telemetry.scrape_target import sweep
+from agentvoicebox.telemetry.supervisor_metrics import SupervisorMetrics
 from agentvoicebox.workers.runner import worker_name
 
 _log = structlog.get_logger(__name__)
 
+NAME = "supervisor"
 SERVER_PAUSE_S = 0.5
 RELEASE_TIMEOUT_S = 0.5  # the restart of a dead worker must not wait for an unavailable store
 
@@ -62,7 +68,7 @@ class Supervisor:
         settings: of the whole system; empty URLs mean embedded servers.
         on_status: called for each step.
         out: log of all processes.
-        children: processes with their roles.
+        children: processes with their roles; None: all that the settings ask for.
         is_whole: whether to start embedded servers where no URL is set. Otherwise roles run without the servers that they don't
             need.
     """
@@ -73,13 +79,13 @@ class Supervisor:
         *,
         on_status: Callable[[Status], None],
         out: TextIO = sys.stderr,
-        children: tuple[ChildSpec, ...] = CHILDREN,
+        children: tuple[ChildSpec, ...] | None = None,
         is_whole: bool = True,
     ) -> None:
         self.settings = settings
         self._on_status = on_status
         self._out = out
-        self._specs = children
+        self._specs = all_children(settings) if children is None else children
         self._is_whole = is_whole
         self._folder: DataFolder | None = None
         self._servers: list[EmbeddedValkey | EmbeddedPostgres] = []
@@ -87,37 +93,72 @@ class Supervisor:
         self._children: list[ChildProcess] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._broker: RedisBroker | None = None
+        self._states: dict[str, str] = {}
+        self._leaving = asyncio.Event()
+        self._process_report = ProcessReport(NAME, leaving=self._leaving)
+        self._metrics = SupervisorMetrics(self._process_report.registry)
+        self._open = contextlib.AsyncExitStack()  # the internal port, and what belongs to it
 
     async def start(self) -> None:
         """Start everything and wait until all of it is ready. On an error, call `stop`.
 
         Raises:
-            SettingsError: the data folder is in use, a package is missing, or a child can't start.
+            SettingsError: the data folder is in use, or a package is missing.
+            StartFailed: a child can't start.
             BrokerLost, StorageLost: a server can't be reached.
         """
         await asyncio.to_thread(make_private, self.settings.data_dir)
+        await self._open_port()
         if self._is_whole:
             await self._start_servers()
         if self._is_whole or needs("postgres_url", self._specs, self.settings):
             await self._migrate()
         if self.settings.redis_url:
             self._broker = RedisBroker(self.settings.redis_url, retry_for_s=RELEASE_TIMEOUT_S)
-            if not any(isinstance(server, EmbeddedValkey) for server in self._servers):
-                await self._check_store(self._broker)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AVB_")}
-        environment |= self.settings.to_environment()
+        environment = without_library_threads(environment) | self.settings.to_environment()
         self._children = [
-            ChildProcess(spec, environment, self._out, on_change=self._report, on_death=self._release_jobs)
+            ChildProcess(
+                spec,
+                environment,
+                self._out,
+                is_json=self.settings.log_format == "json",
+                on_change=self._report,
+                on_death=self._release_jobs,
+            )
             for spec in self._specs
         ]
         await _all([child.start() for child in self._children])
+        self._process_report.is_ready(NAME)
         self._report("system", "ready")
+
+    async def _open_port(self) -> None:
+        """The supervisor's own internal port: which of its processes live."""
+        sweep(self.settings.targets_folder)
+        report = self._process_report
+        report.serves(NAME)
+        for spec in self._specs:
+            self._watch_state(spec.name)
+        await self._open.enter_async_context(report.process.watching_loop())
+        port = internal_port(Probes(report), self.settings, "supervisor_internal_port", process=NAME)
+        await self._open.enter_async_context(port)
+
+    def _watch_state(self, name: str) -> None:
+        """Show the state of a process or an embedded server in metrics and readiness."""
+
+        async def check() -> CheckResult:
+            return CheckResult() if self._states[name] == "ready" else CheckResult("down", self._states[name])
+
+        self._states[name] = "not started"
+        self._metrics.knows(name)
+        self._process_report.needs(name, check)
 
     async def stop(self) -> None:
         """Drain the gateway and the webhook server, then the workers, then stop the servers. Idempotent.
 
         Leaves no process, socket or lock.
         """
+        self._leaving.set()
         for faces_callers in (True, False):
             await asyncio.gather(*(each.stop() for each in self._children if each.spec.faces_callers is faces_callers))
         for watcher in self._watchers:
@@ -134,6 +175,8 @@ class Supervisor:
         for log in self._logs:
             log.close()
         self._logs = []
+        await self._open.aclose()
+        sweep(self.settings.targets_folder)  # what killed processes left
         if self._folder is not None:
             self._folder.close()
             self._folder = None
@@ -155,7 +198,12 @@ class Supervisor:
         logs.mkdir(exist_ok=True)
         urls = {}
         if not self.settings.redis_url:
-            valkey = EmbeddedValkey(self._folder.path / "valkey", self._folder.sockets, self._log_file(logs, "valkey"))
+            valkey = EmbeddedValkey(
+                self._folder.path / "valkey",
+                self._folder.sockets,
+                self._log_file(logs, "valkey"),
+                memory_mb=self.settings.store_memory_mb,
+            )
             urls["redis_url"] = valkey.url
             self._servers.append(valkey)
         if not self.settings.postgres_url:
@@ -164,6 +212,8 @@ class Supervisor:
             )
             urls["postgres_url"] = postgres.url
             self._servers.append(postgres)
+        for server in self._servers:
+            self._watch_state(server.name)
         await _all([self._start_server(server) for server in self._servers])
         self.settings = self.settings.model_copy(update=urls)
         self._watchers = [asyncio.create_task(self._watch(server)) for server in self._servers]
@@ -193,14 +243,8 @@ class Supervisor:
             try:
                 await self._start_server(server)
             except AgentVoiceBoxError as error:
-                _log.error("a server does not come back", server=server.name, reason=error.message)
+                _log.error("a server can't be restarted", server=server.name, reason=error.message)
                 await asyncio.sleep(SERVER_PAUSE_S)
-
-    async def _check_store(self, broker: RedisBroker) -> None:
-        """Warn about unsuitable settings of the operator's own store. If it is unavailable, the children report that."""
-        with contextlib.suppress(BrokerLost):
-            for each in await shortcomings(broker.connection):
-                _log.warning("the store is not set up as calls need it", **msgspec.structs.asdict(each))
 
     async def _migrate(self) -> None:
         from agentvoicebox.kits.migrate import migrate_all  # late: Alembic takes a third of a second to load
@@ -223,13 +267,17 @@ class Supervisor:
             await postgres.close()
 
     async def _release_jobs(self, spec: ChildSpec, pid: int) -> None:
-        """Release the jobs of a dead worker at once, instead of after two seconds of silence."""
+        """Release the jobs of a dead worker at once, instead of after two seconds of silence, and unlist its internal port."""
+        sweep(self.settings.targets_folder)
         for role in spec.roles:
             if role.kind is not None and self._broker is not None:
                 with contextlib.suppress(BrokerLost):  # then other workers claim the jobs after two seconds
                     await self._broker.release_consumer(role.kind, worker_name(role.kind, pid))
 
     def _report(self, name: str, state: str) -> None:
+        if name in self._states:
+            self._states[name] = state
+            self._metrics.changed(name, state)
         self._on_status(Status(name, state))
 
 
@@ -249,7 +297,7 @@ async def serve(
     *,
     on_status: Callable[[Status], None],
     out: TextIO = sys.stderr,
-    children: tuple[ChildSpec, ...] = CHILDREN,
+    children: tuple[ChildSpec, ...] | None = None,
     is_whole: bool = True,
 ) -> int:
     """Run everything until SIGINT or SIGTERM, then drain. A second signal kills all remaining processes.
@@ -258,7 +306,7 @@ async def serve(
         The exit status: 0 if everything was ready before the signal, else 128 and the signal's number, as shells give it.
 
     Raises:
-        SettingsError, BrokerLost, StorageLost: the system can't start; no process is left running.
+        SettingsError, StartFailed, BrokerLost, StorageLost: the system can't start; no process is left running.
     """
     raise_descriptor_limit()
     create_private()

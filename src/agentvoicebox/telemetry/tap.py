@@ -1,17 +1,22 @@
-"""Latency of a turn, split by cause, from the caller's last voiced sample to the agent's first output.
+"""Latency of a turn, split by cause, from the arrival of the caller's last voiced sample to the agent's first output.
 
 Watches engine steps and the time stamps that workers put on their results, and follows the chain of causes backwards from the
 first audio: this chunk came from that segment, which came from that text, which came from that transcript. The chain is the
-critical path; its parts sum to the wait exactly. What speculation did during the endpoint wait is not on the path but is a bar.
+critical path; its parts sum to the wait exactly. It begins on the wire: what the deciding frame waited in the socket
+(`socket`) and in the gateway until the engine's step (`ingest`) is on it, too. What speculation did during the endpoint wait
+is not on the path but is a bar.
 
 All times are wall-clock seconds, since worker and gateway are different processes. Reads no clock: times are arguments. Stamps
 of a skewed clock are clipped to the order of causes, so a skewed worker shifts a boundary but never breaks the sum.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.engine.effects import CancelJob, Effect, EndUtterance, OpenJob, ProbeUtterance, Send, SendAudio
 from agentvoicebox.engine.inputs import (
     ClientEventReceived,
@@ -23,51 +28,25 @@ from agentvoicebox.engine.inputs import (
 )
 from agentvoicebox.engine.jobs import CallTool, Generate, JobRequest, Synthesise, Transcribe
 from agentvoicebox.ports.broker import JobResult
+from agentvoicebox.telemetry.critical_path import (
+    CausalJob,
+    CausalStep,
+    Output,
+    bar_of,
+    chain_of,
+    marks_of,
+    ms_since,
+    us_since,
+    way_in,
+)
+from agentvoicebox.telemetry.turn_account import JobTimes, PathPart, TurnAccount
 from agentvoicebox.wire.server_events import (
     InputAudioBufferCommitted,
     ResponseOutputTextDelta,
     ServerEvent,
 )
 
-PARTS = ("endpointing", "stt", "queue", "dialogue", "tool", "tts", "gateway")
-MICROSECONDS = 1_000_000
-
-
-@dataclass(slots=True)
-class _Step:
-    """One engine step, kept while a job that it opened or marked may still matter.
-
-    Attributes:
-        job: the job whose result was the input, if any.
-        published_s: when the worker published it.
-        is_client: the input came from the client, or from a timer: nothing before it is part of a wait.
-    """
-
-    at_s: float
-    job: "_Job | None" = None
-    published_s: float = 0.0
-    heard_sample: int = -1
-    is_client: bool = False
-
-
-@dataclass(slots=True)
-class _Job:
-    job_id: str
-    part: str
-    response_id: str | None
-    opened: _Step
-    claimed_s: float = 0.0
-    last_published_s: float = 0.0
-    first_result: _Step | None = None
-    marks: dict[int, _Step] = field(default_factory=dict)  # for utterances: mark's sample → step that set it
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """The first output of a response: the step that produced it, and the step that released it (mostly the same)."""
-
-    made: _Step
-    released: _Step
+PARTS = ("endpointing", "socket", "ingest", "stt", "queue", "dialogue", "tool", "tts", "gateway")
 
 
 @dataclass(slots=True)
@@ -76,14 +55,7 @@ class _Answer:
 
     trace: dict[str, Any]
     t0_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    part: str
-    start_s: float
-    end_s: float
-    job_id: str | None = None
+    path: tuple[PathPart, ...]
 
 
 class TurnTap:
@@ -91,27 +63,51 @@ class TurnTap:
 
     Attributes:
         arrival_s: wall time at which a caller's sample arrived, or None when it is too long ago.
+        votes_ms: how much silence each part of the rule asked for that ended the last turn.
+        decision_s: wall times at which that arrived and was taken which ended the turn whose speech ended at a sample, or None.
     """
 
-    def __init__(self, arrival_s: Callable[[int], float | None]) -> None:
+    def __init__(
+        self,
+        arrival_s: Callable[[int], float | None],
+        votes_ms: Callable[[], dict[str, float]] = dict,
+        decision_s: Callable[[int], tuple[float, float] | None] = lambda speech_end_sample: None,
+    ) -> None:
         self._arrival_s = arrival_s
-        self._jobs: dict[str, _Job] = {}
-        self._outputs: dict[str, _Output] = {}  # response → its first output, until it is sent
+        self._votes_ms = votes_ms
+        self._decision_s = decision_s
+        self._jobs: dict[str, CausalJob] = {}
+        self._outputs: dict[str, Output] = {}  # response → its first output, until it is sent
         self._answers: dict[str, _Answer] = {}
+        self._cancelled: dict[str, list[JobTimes]] = {}  # response → its jobs that were cut in this turn
         self._turn_began_s = 0.0
-        self._endpoint: _Step | None = None
+        self._endpoint: CausalStep | None = None
         self._last_voiced_s = 0.0
+        self._last_voiced_sample = 0
+        self._votes: dict[str, float] = {}
         self._user_item_id: str | None = None
         self._dropped = 0
 
-    def observe(self, at_s: float, fact: Input, effects: Sequence[Effect], record: JobResult | None = None) -> None:
-        """One engine step: its input, its time, its effects, and the result that carried the input."""
+    def observe(
+        self,
+        at_s: float,
+        fact: Input,
+        effects: Sequence[Effect],
+        record: JobResult | None = None,
+        came_s: tuple[float, float] | None = None,
+    ) -> None:
+        """One engine step: its input, its time, its effects; the result that carried the input; when the client's event came."""
         step = self._step_of(at_s, fact, record)
+        step.came_s = came_s
         if isinstance(fact, SpeechStarted):
             self._turn_began_s, self._dropped, self._user_item_id = at_s, 0, None
+            self._cancelled.clear()
         elif isinstance(fact, SpeechStopped):
             arrived_s = self._arrival_s(fact.speech_end_sample)
             self._endpoint = step
+            step.came_s = self._decision_s(fact.speech_end_sample)
+            self._last_voiced_sample = fact.speech_end_sample
+            self._votes = self._votes_ms()
             self._last_voiced_s = at_s if arrived_s is None else min(arrived_s, at_s)
         for effect in effects:
             self._track(step, effect)
@@ -121,14 +117,35 @@ class TurnTap:
         output = self._outputs.pop(response_id, None)
         if output is None:
             return None
-        trace, t0_s = self._ledger(response_id, output, at_s)
-        self._answers[response_id] = _Answer(trace, t0_s)
-        return trace
+        answer = self._answers[response_id] = self._ledger(response_id, output, at_s)
+        return answer.trace
+
+    def account(self, response_id: str, at_s: float) -> TurnAccount | None:
+        """What spans of a response are made from; ask before `response_over`. None when it had neither output nor a job."""
+        answer = self._answers.get(response_id)
+        own = (
+            *self._cancelled.get(response_id, ()),
+            *(_times_of(job) for job in self._jobs.values() if job.response_id == response_id),
+        )
+        if answer is None:
+            began_s = min((job.opened_s for job in own), default=at_s)
+            return TurnAccount(response_id, began_s, at_s, jobs=own) if own else None
+        trace = answer.trace
+        return TurnAccount(
+            response_id,
+            answer.t0_s,
+            at_s,
+            path=answer.path,
+            jobs=own,
+            item_id=trace["item_id"],
+            speculation=trace["speculation"],
+        )
 
     def response_over(self, response_id: str, at_s: float) -> dict[str, Any] | None:
         """A response ended: its ledger again, with every job it took; None when it never had output."""
         answer = self._answers.pop(response_id, None)
         self._outputs.pop(response_id, None)
+        self._cancelled.pop(response_id, None)
         own = [job for job in self._jobs.values() if job.response_id == response_id]
         for job in own:
             del self._jobs[job.job_id]
@@ -138,34 +155,34 @@ class TurnTap:
             {
                 "part": job.part,
                 "job_id": job.job_id,
-                "opened_ms": _ms(job.opened.at_s, answer.t0_s),
-                "claimed_ms": _ms(job.claimed_s, answer.t0_s) if job.claimed_s else None,
-                "end_ms": _ms(job.last_published_s, answer.t0_s) if job.last_published_s else None,
+                "opened_ms": ms_since(job.opened.at_s, answer.t0_s),
+                "claimed_ms": ms_since(job.claimed_s, answer.t0_s) if job.claimed_s else None,
+                "end_ms": ms_since(job.last_published_s, answer.t0_s) if job.last_published_s else None,
             }
             for job in own
         ]
-        return {**answer.trace, "phase": "done", "done_ms": _ms(at_s, answer.t0_s), "jobs": jobs}
+        return {**answer.trace, "phase": "done", "done_ms": ms_since(at_s, answer.t0_s), "jobs": jobs}
 
-    def _step_of(self, at_s: float, fact: Input, record: JobResult | None) -> _Step:
+    def _step_of(self, at_s: float, fact: Input, record: JobResult | None) -> CausalStep:
         if record is None:
-            return _Step(at_s, is_client=isinstance(fact, ClientEventReceived | TimePassed))
+            return CausalStep(at_s, is_client=isinstance(fact, ClientEventReceived | TimePassed))
         job = self._jobs.get(record.job_id)
         if job is None:
-            return _Step(at_s)
+            return CausalStep(at_s)
         if not job.claimed_s:
             job.claimed_s = record.claimed_s
         job.last_published_s = record.published_s
         heard = fact.speech_end_sample if isinstance(fact, Transcribed) else -1
-        step = _Step(at_s, job, record.published_s, heard)
+        step = CausalStep(at_s, job, record.published_s, heard)
         if job.first_result is None:
             job.first_result = step
         return step
 
-    def _track(self, step: _Step, effect: Effect) -> None:
+    def _track(self, step: CausalStep, effect: Effect) -> None:
         match effect:
             case OpenJob(job_id=job_id, request=request):
                 part, response_id = _part_of(request)
-                self._jobs[job_id] = _Job(job_id, part, response_id, step)
+                self._jobs[job_id] = CausalJob(job_id, part, response_id, step, *_subject_of(request))
                 if isinstance(request, Transcribe):
                     self._forget_utterances(but=job_id)
             case (
@@ -179,6 +196,9 @@ class TurnTap:
                 job = self._jobs.pop(job_id, None)
                 if job is not None and job.part == "dialogue" and job.opened.at_s >= self._turn_began_s:
                     self._dropped += 1
+                if job is not None and job.response_id is not None:
+                    cut = msgspec.structs.replace(_times_of(job), ended_s=step.at_s, is_cancelled=True)
+                    self._cancelled.setdefault(job.response_id, []).append(cut)
             case SendAudio(response_id=response_id, job_id=job_id):
                 self._track_output(step, response_id, self._jobs.get(job_id))
             case Send(event=event):
@@ -186,7 +206,7 @@ class TurnTap:
             case _:
                 pass
 
-    def _track_event(self, step: _Step, event: ServerEvent) -> None:
+    def _track_event(self, step: CausalStep, event: ServerEvent) -> None:
         match event:
             case ResponseOutputTextDelta(response_id=response_id):
                 own = [j for j in self._jobs.values() if j.response_id == response_id and j.part == "dialogue"]
@@ -196,11 +216,11 @@ class TurnTap:
             case _:
                 pass
 
-    def _track_output(self, step: _Step, response_id: str, job: _Job | None) -> None:
+    def _track_output(self, step: CausalStep, response_id: str, job: CausalJob | None) -> None:
         if response_id in self._answers or response_id in self._outputs:
             return
         made = step if job is None or job.first_result is None else job.first_result
-        self._outputs[response_id] = _Output(made, step)
+        self._outputs[response_id] = Output(made, step)
 
     def _forget_utterances(self, but: str) -> None:
         """Keep the current utterance and the one before it, whose text may still arrive."""
@@ -208,57 +228,46 @@ class TurnTap:
         for job_id in old[:-1]:
             del self._jobs[job_id]
 
-    def _ledger(self, response_id: str, output: _Output, left_s: float) -> tuple[dict[str, Any], float]:
-        spans, root = _chain(output, left_s)
+    def _ledger(self, response_id: str, output: Output, left_s: float) -> _Answer:
+        spans, root = chain_of(output, left_s)
         endpoint = self._endpoint
         if root.is_client or endpoint is None:
-            t0_s = decided_s = min(root.at_s, left_s)
-            speculation = "none"
+            came_s = min(root.at_s, root.came_s[0]) if root.came_s else root.at_s
+            t0_s, decided_s, cause = min(came_s, left_s), min(root.at_s, left_s), root
+            speculation, speech_end_ms = "none", None
         else:
-            t0_s, decided_s = self._last_voiced_s, min(endpoint.at_s, left_s)
+            speech_end_ms = self._last_voiced_sample * 1000 / INPUT_RATE_HZ
+            t0_s, decided_s, cause = self._last_voiced_s, min(endpoint.at_s, left_s), endpoint
             began = [span.start_s for span in spans if span.part == "dialogue"]
             speculation = "hit" if began and began[0] < decided_s else "miss" if self._dropped else "none"
-        left_us, decided_us = _us(left_s, t0_s), _us(decided_s, t0_s)
-        parts_us = dict.fromkeys(PARTS, 0)
-        parts_us["endpointing"] = cursor = max(0, decided_us)
-        for span in spans:  # a gap before a span (withheld output) is added to the span, if it counts at all
-            end = min(max(_us(span.end_s, t0_s), cursor), max(left_us, cursor))
+        left_us = us_since(left_s, t0_s)
+        begins = way_in(cause, t0_s, decided_s, is_typed=speech_end_ms is None)
+        parts_us, cursor = dict.fromkeys(PARTS, 0), 0
+        path: list[PathPart] = []
+        # A gap before a span (withheld output) is added to the span, if it counts at all.
+        for span in (*begins, *spans):
+            end = min(max(us_since(span.end_s, t0_s), cursor), max(left_us, cursor))
             parts_us[span.part] += end - cursor
+            if end > cursor:
+                path.append(PathPart(span.part, cursor, end, span.job_id))
             cursor = end
-        bars = [_bar(_Span("endpointing", t0_s, decided_s), t0_s, decided_s)] if decided_s > t0_s else []
-        bars += [_bar(span, t0_s, decided_s) for span in spans if span.end_s > span.start_s]
+        bars = [bar_of(span, t0_s, t0_s) for span in begins if span.end_s > span.start_s]
+        bars += [bar_of(span, t0_s, decided_s) for span in spans if span.end_s > span.start_s]
         trace = {
             "phase": "first_output",
             "response_id": response_id,
             "item_id": None if root.is_client else self._user_item_id,
             "t0_s": round(t0_s, 6),
+            "speech_end_ms": speech_end_ms,
+            "votes_ms": {} if root.is_client else self._votes,
             "total_ms": cursor / 1000,
             "parts_ms": {part: us / 1000 for part, us in parts_us.items()},
-            "marks_ms": _marks(spans, t0_s, decided_s, left_s),
+            "marks_ms": marks_of(spans, t0_s, decided_s, left_s),
             "bars": bars,
             "speculation": speculation,
             "speculations_dropped": 0 if root.is_client else self._dropped,
         }
-        return trace, t0_s
-
-
-def _chain(output: _Output, left_s: float) -> tuple[list[_Span], _Step]:
-    """The causes of an output, oldest first, as spans; and the first known step."""
-    spans = [_Span("gateway", output.released.at_s, left_s)]
-    step = output.made
-    while step.job is not None:
-        job = step.job
-        cause = job.opened
-        if job.part == "stt":
-            marked = job.marks.get(step.heard_sample)
-            cause = marked if marked is not None and marked.at_s <= step.at_s else cause
-        began_s = min(max(job.claimed_s, cause.at_s), step.published_s)
-        spans.append(_Span("queue", step.published_s, step.at_s))  # the way back from the worker
-        spans.append(_Span(job.part, began_s, step.published_s, job.job_id))
-        spans.append(_Span("queue", cause.at_s, began_s))  # the way there, and the wait for a free worker
-        step = cause
-    spans.reverse()
-    return spans, step
+        return _Answer(trace, t0_s, tuple(path))
 
 
 def _part_of(request: JobRequest) -> tuple[str, str | None]:
@@ -273,36 +282,27 @@ def _part_of(request: JobRequest) -> tuple[str, str | None]:
             return "tts", response_id
 
 
-def _marks(spans: Sequence[_Span], t0_s: float, decided_s: float, left_s: float) -> dict[str, float | None]:
-    def last(part: str, *, start: bool = False) -> float | None:
-        found = [span for span in spans if span.part == part]
-        return None if not found else _ms(found[-1].start_s if start else found[-1].end_s, t0_s)
-
-    return {
-        "endpoint_decided": _ms(decided_s, t0_s),
-        "words_ready": last("stt"),
-        "text_ready": last("dialogue"),
-        "tool_started": last("tool", start=True),
-        "tool_ended": last("tool"),
-        "first_chunk_published": last("tts"),
-        "first_output_sent": _ms(left_s, t0_s),
-    }
+def _subject_of(request: JobRequest) -> tuple[str, str]:
+    """What a job is done with, for its span; and the id of a tool call."""
+    match request:
+        case Generate(language_model=language_model):
+            return language_model, ""
+        case CallTool(name=name, call_id=call_id):
+            return name, call_id
+        case Synthesise(voice=voice):
+            return voice, ""
+        case _:
+            return "", ""
 
 
-def _bar(span: _Span, t0_s: float, decided_s: float) -> dict[str, Any]:
-    is_hidden = span.part != "endpointing" and span.end_s <= decided_s
-    return {
-        "part": span.part,
-        "start_ms": _ms(span.start_s, t0_s),
-        "end_ms": _ms(span.end_s, t0_s),
-        "job_id": span.job_id,
-        "is_hidden": is_hidden,
-    }
-
-
-def _us(at_s: float, t0_s: float) -> int:
-    return round((at_s - t0_s) * MICROSECONDS)
-
-
-def _ms(at_s: float, t0_s: float) -> float:
-    return _us(at_s, t0_s) / 1000
+def _times_of(job: CausalJob) -> JobTimes:
+    return JobTimes(
+        part=job.part,
+        job_id=job.job_id,
+        opened_s=job.opened.at_s,
+        subject=job.subject,
+        call_id=job.call_id,
+        claimed_s=job.claimed_s,
+        first_s=0.0 if job.first_result is None else job.first_result.published_s,
+        ended_s=job.last_published_s,
+    )

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import StorageLost
-from agentvoicebox.storage.audit import AuditEntry
+from agentvoicebox.storage import outbox
+from agentvoicebox.storage.audit import AuditEntry, audit_event
 from agentvoicebox.storage.jsonb import to_jsonb
 from agentvoicebox.storage.postgres import Postgres, StorageRefused
 from agentvoicebox.storage.queries import load
@@ -96,6 +97,7 @@ class AuditTrail:
         ]  # fmt: skip
         async with self._postgres.tenant_transaction(tenant_id) as connection:
             await connection.executemany(_INSERT, rows)
+            await outbox.write(connection, tenant_id, [audit_event(tenant_id, each) for each in entries])
 
     def _count_lost(self, count: int, why: str) -> None:
         if self.lost == 0:

@@ -12,12 +12,14 @@ class RestRoute(msgspec.Struct, frozen=True):
     """The REST route of a tool.
 
     Attributes:
-        operation: an OpenAPI 3.1 operation object.
+        operation: parts of an OpenAPI 3.1 operation: id, summary and body.
+        answers: its answers, by status.
     """
 
     method: str
     path: str
     operation: dict[str, Any]
+    answers: dict[int | str, dict[str, Any]]
 
 
 def to_engine(tool: Definition) -> ServerTool:
@@ -29,8 +31,9 @@ def to_rest(tool: Definition) -> RestRoute:
     """`POST /v1/tools/<name>`: the body is the arguments, the answer is the outcome."""
     outcome = {
         "type": "object",
-        "required": ["code", "output"],
+        "required": ["status", "code", "speech", "data", "output"],
         "properties": {
+            "status": {"type": "string", "description": "In one word, such as `success`, `error`, `invalid`."},
             "code": {"type": "string", "description": "The outcome, for programs."},
             "output": {"type": "string", "description": "Text for a language model; one line."},
             "speech": {"type": "string", "description": "A sentence to say, or empty."},
@@ -41,9 +44,8 @@ def to_rest(tool: Definition) -> RestRoute:
         "operationId": tool.name,
         "summary": tool.description,
         "requestBody": {"required": True, "content": {"application/json": {"schema": tool.parameters}}},
-        "responses": {
-            "200": {"description": "The outcome.", "content": {"application/json": {"schema": outcome}}},
-            "422": {"description": "The arguments are invalid."},
-        },
     }
-    return RestRoute("POST", f"/v1/tools/{tool.name}", operation)
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The outcome.", "content": {"application/json": {"schema": outcome}}}
+    }
+    return RestRoute("POST", f"/v1/tools/{tool.name}", operation, answers)

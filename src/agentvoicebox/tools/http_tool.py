@@ -75,6 +75,7 @@ class HttpTool:
         environment: values of the variables in its headers.
         tls: trusted authorities; None: the default ones.
         chance: random numbers from 0 to 1, for the jitter of waits.
+        on_change: called with the tool's name and the new state of its breaker.
 
     Raises:
         ValueError: a variable in its headers is not set.
@@ -91,7 +92,9 @@ class HttpTool:
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
         chance: Callable[[], float] = random.random,
+        on_change: Callable[[str, BreakerState], None] = lambda name, state: None,
     ) -> None:
+        self._on_change = on_change
         self._declared = declaration
         self._definition = declaration.definition()
         self._addresses = addresses
@@ -250,6 +253,7 @@ class HttpTool:
         self._breaker = breaker
         if before is not after:
             _log.warning("breaker", tool=self._declared.name, before=before.value, after=after.value)
+            self._on_change(self._declared.name, after)
 
 
 def _outcome(raw: bytes, longest: int) -> Outcome:

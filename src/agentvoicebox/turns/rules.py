@@ -1,7 +1,8 @@
 """How unfinished a caller's text sounds, by rule: an incomplete number, a dangling "is", an "um", a comma.
 
 Works on a recogniser's text, whose full stops prove little (it ends every utterance with one). English only: other
-languages get the value of plain sentences. Knows tracking numbers by their length and first letters only.
+languages get the value of plain sentences. How long a number of an agent is, its kit knows (`agent_evidence`); here a number is
+a run of symbols of any length.
 """
 
 import re
@@ -13,6 +14,7 @@ def _words(text: str) -> frozenset[str]:
 
 UNKNOWN = 0.5
 FINISHED = 0.05
+BRIEF = 0.5  # a word or two that are no answer: a greeting, or a beginning
 NO_PUNCTUATION = 0.3  # recognisers punctuate finished sentences; one without may go on
 BROKEN_OFF = 0.8  # a comma, a dash, dots
 DANGLING = 0.9
@@ -23,9 +25,7 @@ NUMBER_TOO_SHORT = 0.75
 NUMBER_MAYBE = 0.55
 NUMBER_LIKELY = 0.3
 SHORTEST_ID = 6
-LIKELY_LENGTHS = frozenset((10, 12, 13, 15, 18, 20, 22))  # of carriers' numbers without a tell-tale prefix
-UPS_LENGTH = 18  # 1Z and 16 more
-POSTAL_LENGTH = 13  # two letters, nine digits, two letters (UPU S10)
+LIKELY_LENGTHS = frozenset((10, 11, 16))  # of telephones and cards
 LEAST_SYMBOLS = 3  # fewer are a number only if something introduces them: "it's 4"
 
 FILLERS = _words("um umm uh uhm er erm hmm hm so like well")
@@ -39,15 +39,30 @@ AUXILIARIES = _words("is are was were am be been will would can could should hav
 PREPOSITIONS = _words("to of for from with at in on by about into through between than as")
 QUESTION_WORDS = _words("where what when who how which whether why")
 SHORT_ANSWERS = _words("yes yeah yep no nope sure")
+# A whole answer to a question that expects yes or no. "Yes," and "no, it's" go on.
+SHORT_ANSWER = re.compile(
+    r"(yes|yeah|yep|yup|no|nope|sure|correct|right|exactly|okay|ok)(,? (please|thanks|thank you|correct|right|sir|ma'am))?"
+    r"|((yes|yeah|yep|no|nope),? )?(that's|that is|it's|it is) (right|correct|wrong|not right|it|all|not it)"
+    r"|(yes|no),? (it is|it isn't|i do|i don't|it does)|no,? (that's all|thank you|thanks),?( goodbye| bye)?"
+)
 
 HOLDING = re.compile(
     r".*\b(hold on|hang on|wait|(a|one) (moment|second|sec|minute)|let me (see|check|look|find)( it| that)?)"
 )
+MOST_BRIEF = 2  # words
+COURTESY = re.compile(
+    r"(many )?(thanks|thank you|goodbye|bye|bye bye|cheers|nothing|never mind|go ahead|of course|i'm sorry|pardon)"
+)
 STUB = re.compile(
     r"((hi|hello|yes|ok|okay|it's|its) )*"
-    r"(i (want|need)|i( would|'d) like|(can|could|would) you|i( am|'m) calling"
-    r"|(my|the)( tracking| parcel| order)? (number|id|code))"
+    r"(i (want|need|think|guess|mean)|i( would|'d) like|(can|could|would) you|i( am|'m) calling|it says"
+    r"|(my|the)( tracking| parcel| order)? (number|id|code|parcel|package|order|delivery))"
 )
+ASKED_ABOUT = re.compile(  # what is asked is still to come: "Can you tell me?", "I want to know when."
+    r".*\b(tell me|let me know|(want|like|need|love) to (know|ask|find out)|wondering)"
+    r"( (if|about|where|what|when|who|how|which|whether|why))?"
+)
+LEAST_QUESTION = 5  # words; a recogniser also ends the beginning of a question with a question mark
 
 DIGITS = {
     "zero": "0", "oh": "0", "nought": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
@@ -64,6 +79,7 @@ SPELLING = _words(
 )
 COPIES = {"double": 1, "triple": 2, "treble": 2, "quadruple": 3}
 INTRODUCTIONS = _words("number numbers id code is it's its")
+_LETTERS = re.compile(r"[a-z]|[b-df-hj-np-tv-xz]{2,4}")  # one letter, or several that no word is made of
 NO_ID_AFTER = _words(  # a time, a date, an address
     "at january february march april may june july august september october november december street page"
 )
@@ -79,23 +95,41 @@ def incompleteness(text: str) -> float:
     last, ending = words[-1], text[-1]
     if last in FILLERS:
         return FILLER
-    if ending == "?":
+    joined = " ".join(words)
+    if ASKED_ABOUT.fullmatch(joined) or (len(words) > 1 and last in QUESTION_WORDS):
+        return DANGLING
+    asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is" and "what it is for" are complete
+    if ending == "?" and (asked or len(words) >= LEAST_QUESTION):
         return FINISHED
     if last in OPEN_WORDS and not _is_letter_of_number(spoken):
         return DANGLING
-    number = _number_doubt(_symbols_at_end(spoken))
+    number = _number_doubt(_symbols_at_end(spoken)) or (NUMBER_TOO_SHORT if _is_letters_alone(words) else None)
     if number is not None:
         return max(number, BROKEN_OFF) if ending in ",-…" else number
-    asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is" and "what it is for" are complete
     answered = words[0] in SHORT_ANSWERS  # "yes, it is"
     if last in AUXILIARIES | PREPOSITIONS and not asked and not answered:
         return DANGLING
-    joined = " ".join(words)
     if HOLDING.fullmatch(joined) or STUB.fullmatch(joined):
         return DANGLING
     if ending in ",-…:" or text.endswith("..."):
         return BROKEN_OFF
+    if len(words) <= MOST_BRIEF and not is_short_answer(text) and COURTESY.fullmatch(joined) is None:
+        return BRIEF
     return FINISHED if ending in ".!" else NO_PUNCTUATION
+
+
+def is_short_answer(text: str) -> bool:
+    """Whether a text is a whole answer to a question that expects yes or no."""
+    text = text.replace("\u2019", "'").strip().lower()
+    return not text.endswith((",", "-", "…", "...")) and SHORT_ANSWER.fullmatch(text.rstrip(".!?")) is not None
+
+
+def _is_letters_alone(words: list[str]) -> bool:
+    """Whether a text ends with letters alone, after what introduces a number: "It's p kg", "my number is pk"."""
+    at = len(words)
+    while at > 0 and _LETTERS.fullmatch(words[at - 1]):
+        at -= 1
+    return 0 < at < len(words) and words[at - 1] in INTRODUCTIONS
 
 
 def _is_letter_of_number(spoken: list[str]) -> bool:
@@ -136,10 +170,6 @@ def _number_doubt(compact: str) -> float | None:
     """How unfinished a number is; None for no number."""
     if not compact:
         return None
-    if compact.startswith("1Z"):
-        return NUMBER_TOO_SHORT if len(compact) < UPS_LENGTH else FINISHED
-    if re.match(r"[A-Z]{2}\d", compact) and len(compact) >= POSTAL_LENGTH:
-        return FINISHED
     if len(compact) < SHORTEST_ID:
         return NUMBER_TOO_SHORT
     return NUMBER_LIKELY if len(compact) in LIKELY_LENGTHS else NUMBER_MAYBE

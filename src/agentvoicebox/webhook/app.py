@@ -3,6 +3,7 @@
 Decides the routes and the order of checks: content type and size, credential, limit, content.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,10 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
-from agentvoicebox import __version__
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadCredentials, RateLimited
 from agentvoicebox.http_server.admit import admit
+from agentvoicebox.http_server.described import Described
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.services import NoticeRoute, ToolRoute
 from agentvoicebox.limits.memory import SlidingWindow
@@ -22,7 +23,7 @@ from agentvoicebox.limits.wrong_credentials import WrongCredentials
 from agentvoicebox.request_source import source_of
 from agentvoicebox.tools.definition import Definition
 from agentvoicebox.tools.formats import to_rest
-from agentvoicebox.webhook import rest
+from agentvoicebox.webhook import descriptions, rest
 from agentvoicebox.webhook.answer_recorder import AnswerRecorder
 from agentvoicebox.webhook.contracts import Envelope, WebhookMessage
 from agentvoicebox.webhook.correlation import CorrelationMiddleware
@@ -73,10 +74,7 @@ class WebhookServer:
 
 def create_app(server: WebhookServer) -> FastAPI:
     """The ASGI application of the public port."""
-    app = FastAPI(
-        title="AgentVoiceBox webhook server", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
-        redirect_slashes=False,
-    )  # fmt: skip
+    app = Described("AgentVoiceBox webhook server", descriptions.ABOUT, port=8001, schemes=descriptions.CREDENTIALS)
     app.add_middleware(CorrelationMiddleware, labels=_labels(server), metrics=server.metrics)
     add_errors(app)
     recorder = AnswerRecorder(server.recorder, server.clock)
@@ -97,7 +95,14 @@ def _labels(server: WebhookServer) -> dict[str, str]:
 
 
 def _add_vapi(app: FastAPI, server: WebhookServer, recorder: AnswerRecorder) -> None:
-    @app.post(VAPI_PATH, summary="Messages of Vapi; answers tool calls")
+    @app.post(
+        VAPI_PATH,
+        summary="Messages of Vapi; answers tool calls",
+        tags=["vapi"],
+        response_model=None,
+        responses=descriptions.VAPI_ANSWERS,
+        openapi_extra=descriptions.VAPI,
+    )
     async def vapi_webhook(request: Request) -> Response:
         body = await read_body(request)
         source = _admit(server, server.vapi_guard, request, body)
@@ -132,26 +137,37 @@ def _add_tools(app: FastAPI, server: WebhookServer, recorder: AnswerRecorder) ->
             _add_log_fields(request, source)
             _count(server.limit, source)
             server.rest_guard.remember_signatures(source)
+            record = partial(recorder.record, request, body, channel="rest")
             try:
-                answered = await run(decode(body))
+                given = decode(body)
             except NotAccepted as refused:
-                recorder.record(request, body, refused.status, as_json(refused.body), channel="rest")
+                record(refused.status, as_json(refused.body))
+                raise
+            try:
+                answered = await run(given)
+            except NotAccepted as refused:
+                ran: dict[str, Any] = (
+                    {"tool": tool.name, "arguments": given, "outcome": refused.answer} if refused.answer else {}
+                )
+                record(refused.status, as_json(refused.body), **ran)
                 raise
             answer = as_json(answered.body)
-            recorder.record(request, body, 200, answer, channel="rest", tool=tool.name, arguments=answered.arguments)
+            record(200, answer, tool=tool.name, arguments=answered.arguments)
             return Response(answer, media_type="application/json")
 
-        app.add_api_route(path, endpoint, methods=["POST"], **options)
+        app.add_api_route(path, endpoint, methods=["POST"], name=_name_of(path), tags=["tools"], **options)
 
     for each in server.dispatch.registry.all():
         route = to_rest(each.definition)
         run = partial(rest.run_tool, server.dispatch, each.definition)
-        add(route.path, each.definition, run, openapi_extra=route.operation)
+        answers = {**descriptions.TOOL_ANSWERS, **route.answers}
+        add(route.path, each.definition, run, responses=answers, openapi_extra=route.operation)
     for added in server.tool_routes:
         tool = server.dispatch.registry.get(added.tool)
         if tool is not None:
             run = partial(rest.run_route, server.dispatch, added, tool.definition)
-            add(added.path, tool.definition, run, summary=added.summary)
+            about = {"summary": added.summary, "responses": descriptions.ROUTE_ANSWERS}
+            add(added.path, tool.definition, run, openapi_extra=descriptions.route_body(tool.definition), **about)
 
 
 def _add_notice(app: FastAPI, server: WebhookServer, route: NoticeRoute) -> None:
@@ -160,7 +176,21 @@ def _add_notice(app: FastAPI, server: WebhookServer, route: NoticeRoute) -> None
         _count(server.notice_limit, Source(f"{route.label} {_address(server, request)}", route.label))
         return json_response(route.handle(body, request.headers, server.clock.wall_s()))
 
-    app.add_api_route(route.path, endpoint, methods=["POST"], summary=route.summary)
+    app.add_api_route(
+        route.path,
+        endpoint,
+        methods=["POST"],
+        name=_name_of(route.path),
+        summary=route.summary,
+        tags=["notices"],
+        responses=descriptions.NOTICE_ANSWERS,
+        openapi_extra=descriptions.notice(route),
+    )
+
+
+def _name_of(path: str) -> str:
+    """Of a route, for the document: `/v1/track` is `v1_track`."""
+    return re.sub(r"\W+", "_", path).strip("_")
 
 
 def _admit(server: WebhookServer, guard: Guard, request: Request, body: bytes) -> Source:
@@ -191,7 +221,7 @@ def _message(body: bytes) -> WebhookMessage:
         message = Envelope.model_validate(decode(body)).message
     except ValidationError as error:  # the details never contain the values
         details = [{"type": each["type"], "loc": ["body", *each["loc"]], "msg": each["msg"]} for each in error.errors()]
-        raise NotAccepted(422, "unprocessable", "The message can't be read.", details=details) from None
+        raise NotAccepted(422, "unprocessable", "The message has invalid fields.", details=details) from None
     if message is None:
         raise unprocessable("missing", ["body", "message"], "The body has no message object.")
     return message

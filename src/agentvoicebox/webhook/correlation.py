@@ -3,21 +3,18 @@
 The log line contains route, status, milliseconds and the kind of credential, but no words, numbers or secrets of people.
 """
 
-import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
+from agentvoicebox.http_server.correlated import correlation_of, put_id
+from agentvoicebox.telemetry.logs import bound, get_logger
 from agentvoicebox.webhook.metrics import WebhookMetrics
 from agentvoicebox.webhook.render import as_json
-
-HEADER = "X-Correlation-ID"
-ALSO_HEADER = "X-Request-ID"
 
 log = get_logger(__name__)
 
@@ -49,9 +46,7 @@ class CorrelationMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[HEADER] = correlation_id
-                headers[ALSO_HEADER] = correlation_id
+                put_id(message, correlation_id)
             await send(message)
 
         state = scope.setdefault("state", {})
@@ -63,7 +58,7 @@ class CorrelationMiddleware:
             except ClientDisconnect:
                 log_fields["left"] = True
             except Exception as error:
-                log.error("request broke", error=type(error).__name__)
+                log.error("request failed", error=type(error).__name__)
                 if status == 0:
                     await _send_internal_error(send_with_id)
             finally:
@@ -74,17 +69,9 @@ class CorrelationMiddleware:
                 log.info("request", route=route, status=status, ms=round(seconds * 1000, 1), **log_fields)
 
 
-def correlation_of(headers: Headers) -> str:
-    """The sender's id for this request if it is valid, else a new one."""
-    for name in (HEADER, ALSO_HEADER):
-        if given := sane_id(headers.get(name, "")):
-            return given
-    return secrets.token_hex(16)
-
-
 async def _send_internal_error(send: Send) -> None:
     body = as_json(
-        {"error": {"code": "internal_error", "message": "Something went wrong here.", "type": "server_error"}}
+        {"error": {"code": "internal_error", "message": "The server failed to answer.", "type": "server_error"}}
     )
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 500, "headers": headers})

@@ -112,7 +112,7 @@ class Dispatch:
         except TimeoutError:
             return self._failed(call, TOOL_TIMEOUT)
         except Exception as error:  # a caller is waiting, so a bug also gets a sentence
-            log.error("tool call broke", error=type(error).__name__)
+            log.error("tool call failed", error=type(error).__name__)
             return self._failed(call, TOOL_FAILED)
 
     async def _answer(self, call: WebhookToolCall, conversation_id: str) -> Outcome:

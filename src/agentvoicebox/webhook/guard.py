@@ -107,7 +107,7 @@ class Guard:
             signatures.append(check_retell(headers[RETELL_HEADER], key, body, wall_s=wall_s))
             shown.append("retell")
         if not shown:
-            raise BadCredentials("This address needs a credential, and the request has none of the configured kinds.")
+            raise BadCredentials("This route requires a credential, and the request has none of the configured kinds.")
         for each in signatures:
             self._seen.check(each, wall_s)
         return Source(shown[0], shown[0].partition(" ")[0], tuple(signatures))
@@ -122,8 +122,9 @@ class Guard:
         if foreign is not None or not is_loopback(address):
             found = "" if foreign is None else f" ({foreign.code})"
             raise BadCredentials(
-                "No credential is configured, so only requests of this machine to localhost are accepted, without a page of "
-                f"another site, a proxy or a tunnel{found}. Set AVB_VAPI_SECRETS, AVB_VAPI_BEARER_TOKENS or AVB_VAPI_HMAC_SECRET."
+                "No credential is configured, so only requests from this machine to localhost are accepted, and none from a page "
+                f"of another site, a proxy or a tunnel{found}. Set AVB_VAPI_SECRETS, AVB_VAPI_BEARER_TOKENS or "
+                "AVB_VAPI_HMAC_SECRET."
             )
         return Source(f"address {address}", "open")
 
@@ -145,5 +146,5 @@ def _which(given: bytes, known: Sequence[str]) -> int:
         if hmac.compare_digest(digest, hashlib.sha256(each.encode()).digest()):
             found = index
     if found < 0:
-        raise BadCredentials("The credential is not known here.")
+        raise BadCredentials("The credential is invalid.")
     return found

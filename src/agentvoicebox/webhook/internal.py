@@ -5,14 +5,25 @@ It listens on loopback unless the settings say otherwise; keep it unreachable fr
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 
-from agentvoicebox import __version__
+from agentvoicebox.http_server.described import Described, refusals
+from agentvoicebox.http_server.probe_routes import add_probes
 from agentvoicebox.http_server.unmatched import answer_unmatched
 from agentvoicebox.kits.services import Dependency
 from agentvoicebox.webhook.metrics import WebhookMetrics
+
+ABOUT = "For operators: probes, metrics, and maintenance of the kits. It checks no credentials; keep it unreachable."
+
+
+class ReadyzBody(BaseModel):
+    """Whether the server takes requests, and each of its dependencies as its kit reports it."""
+
+    status: Literal["ready", "degraded", "not ready", "leaving"]
+    dependencies: dict[str, dict[str, Any]]
 
 
 def create_internal_app(
@@ -26,29 +37,24 @@ def create_internal_app(
         metrics: exported at `/metrics`.
         leaving: set when the process is draining.
     """
-    app = FastAPI(title="AgentVoiceBox webhook server, internal", version=__version__, docs_url=None, redoc_url=None)
+    app = Described(
+        "AgentVoiceBox webhook server, internal",
+        ABOUT,
+        port=8002,
+        common=refusals(403),
+        is_public=False,
+        openapi_url="/openapi.json",
+    )
     answer_unmatched(app)
 
-    @app.get("/healthz", summary="Whether the process runs")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get(
-        "/readyz",
-        summary="Whether the server takes requests, and the state of its dependencies",
-        responses={503: {"description": "It takes none; the body says why."}},
-    )
-    async def readyz() -> JSONResponse:
+    async def readiness() -> tuple[int, dict[str, Any]]:
         # From the last check, so that the answer is immediate. A backend that is away for a while does not make the server
         # unready: callers get the last known answer, or a sentence that says that the records can't be reached.
         status = "leaving" if leaving.is_set() else _readiness(dependencies)
         body = {"status": status, "dependencies": {each.label: each.report() for each in dependencies}}
-        return JSONResponse(body, status_code=200 if status in ("ready", "degraded") else 503)
+        return 200 if status in ("ready", "degraded") else 503, body
 
-    @app.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-    async def prometheus() -> Response:
-        return Response(metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
+    add_probes(app, metrics.registry, readiness, ReadyzBody)
     for router in routers:
         app.include_router(router)
     return app

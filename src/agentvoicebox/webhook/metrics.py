@@ -2,11 +2,11 @@
 
 from collections.abc import Set
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from agentvoicebox.telemetry.connection_metrics import ConnectionMetrics
+from agentvoicebox.telemetry.labels import among
 
-OTHER = "other"
 # A cached answer takes about a millisecond; the deadline of a batch is 4 s.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.0, 4.0, 5.0)
 
@@ -22,7 +22,7 @@ class WebhookMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry, *, messages: Set[str], routes: Set[str], codes: Set[str]) -> None:
-        self._registry = registry
+        self.registry = registry
         self.tcp = ConnectionMetrics(registry)
         self._known_messages = messages
         self._known_routes = routes
@@ -38,26 +38,18 @@ class WebhookMetrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        route = _among(route, self._known_routes)
+        route = among(route, self._known_routes)
         self._requests.labels(route, str(status)).inc()
         self._request_s.labels(route).observe(seconds)
 
     def message_read(self, message_type: str) -> None:
         """A message arrived."""
-        self._messages.labels(_among(message_type, self._known_messages)).inc()
+        self._messages.labels(among(message_type, self._known_messages)).inc()
 
     def tool_answered(self, code: str) -> None:
         """A tool call got its outcome."""
-        self._outcomes.labels(_among(code, self._known_codes)).inc()
+        self._outcomes.labels(among(code, self._known_codes)).inc()
 
     def replayed(self) -> None:
         """A tool call was answered from memory."""
         self._replays.inc()
-
-    def page(self) -> bytes:
-        """The text that Prometheus scrapes (content type `text/plain; version=0.0.4`)."""
-        return generate_latest(self._registry)
-
-
-def _among(value: str, known: Set[str]) -> str:
-    return value if value in known else OTHER

@@ -38,7 +38,7 @@ async def read_body(request: Request, *, most_bytes: int = MOST_BYTES) -> bytes:
                 elif seen > DISCARDED_BYTES:
                     break
     except TimeoutError:
-        raise NotAccepted(408, "request_timeout", f"The body did not come within {READ_S:.0f} s.") from None
+        raise NotAccepted(408, "request_timeout", f"The body did not arrive within {READ_S:.0f} s.") from None
     if seen > most_bytes:
         raise NotAccepted(413, "content_too_large", f"The body is longer than {most_bytes} bytes.")
     return bytes(body)
@@ -55,7 +55,7 @@ def decode(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         decoded = _with_halves(body.removeprefix(BOM), error)
     if not isinstance(decoded, dict):
-        raise unprocessable("dict_type", ["body"], "The body should be a JSON object.")
+        raise unprocessable("dict_type", ["body"], "The body must be a JSON object.")
     return decoded
 
 
@@ -84,8 +84,8 @@ def _with_halves(body: bytes, error: ValueError) -> Any:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _not_json(error: ValueError) -> NoReturn:
-    raise unprocessable("json_invalid", ["body"], f"The body is not JSON: {error}.") from None
+    raise unprocessable("json_invalid", ["body"], f"The body is not valid JSON: {error}.") from None

@@ -56,7 +56,7 @@ async def run_tool(dispatch: Dispatch, definition: Definition, body: dict[str, A
         kind = "missing" if fault.problem == "missing" else "value_error"
         raise unprocessable(kind, ["body", *fault.where.split(".")], f"{one_line(fault.where)}: {fault.problem}.")
     if fault is not None:
-        raise unprocessable("dict_type", ["body"], "The body should be an object.")
+        raise unprocessable("dict_type", ["body"], "The body must be a JSON object.")
     (outcome,) = await dispatch.run((WebhookToolCall(None, definition.name, body, ("body",)),), None)
     return RestAnswer(body, {**answer(outcome), "output": one_line(outcome.output)})
 

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.http_server.local_only import LocalOnly
+from agentvoicebox.http_server.internal_port import internal_port
 from agentvoicebox.http_server.serving import connection_table, serving
 from agentvoicebox.interactions.recorder import InteractionRecorder
 from agentvoicebox.kits.recording import interaction_recorder
@@ -20,11 +20,11 @@ from agentvoicebox.kits.registry import Kits, kits_of
 from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.limits.memory import SlidingWindow
 from agentvoicebox.limits.wrong_credentials import WrongCredentials
-from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding
 from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.tools.registry import Registry
 from agentvoicebox.webhook.app import TOOLS_LABEL, VAPI_LABEL, WebhookServer, create_app
 from agentvoicebox.webhook.dispatch import CODES, Dispatch
@@ -47,19 +47,22 @@ class Ports(msgspec.Struct, frozen=True):
     internal: int
 
 
-async def serve_webhook(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_webhook(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """Run the webhook server until `stop` is set, then answer waiting requests for up to 8 s, and return.
 
     Args:
         settings: of the deployment, with the kits' fields.
         announce_ready: called when both ports are open.
         stop: set to drain and return.
+        report: of the process.
 
     Raises:
         SettingsError: a kit's settings are invalid.
-        InfrastructureError: an address can't be listened on.
+        AddressUnavailable: an address can't be listened on.
     """
-    async with webhook_server(settings, stop, records=True) as ports:
+    async with webhook_server(settings, stop, records=True, report=report) as ports:
         kits = ", ".join(settings.kit_names)
         log.info("webhook server open", public_port=ports.public, internal_port=ports.internal, kits=kits)
         announce_ready()
@@ -68,7 +71,12 @@ async def serve_webhook(settings: Settings, announce_ready: Callable[[], None], 
 
 @contextlib.asynccontextmanager
 async def webhook_server(
-    settings: Settings, leaving: asyncio.Event, *, clock: Clock | None = None, records: bool = False
+    settings: Settings,
+    leaving: asyncio.Event,
+    *,
+    clock: Clock | None = None,
+    records: bool = False,
+    report: ProcessReport | None = None,
 ) -> AsyncIterator[Ports]:
     """Open both ports for the duration of the block.
 
@@ -77,13 +85,16 @@ async def webhook_server(
         leaving: when set, `/readyz` reports `leaving`.
         clock: for limits, timeouts and records.
         records: whether interactions are recorded.
+        report: of the process; None: it is listed nowhere.
     """
     kits = kits_of(settings)
+    report = report or ProcessReport()
     async with contextlib.AsyncExitStack() as stack:
-        context = KitContext(CollectorRegistry(), clock or SystemClock())
+        context = KitContext(report.registry, clock or SystemClock(), report.breakers)
         served = [await stack.enter_async_context(kit.serve(settings, context)) for kit in kits]
         metrics = metrics_of(served, context.metrics)
         decisions = await stack.enter_async_context(deciding(settings))
+        report.breakers.watch(decisions.breakers)
         recorder = await stack.enter_async_context(_recording(settings, kits, served)) if records else None
         dependencies = [each for kit in served for each in kit.dependencies]
         checking = [
@@ -93,17 +104,9 @@ async def webhook_server(
         server = build(settings, served, metrics, clock=clock, recorder=recorder, decisions=decisions)
         stack.push_async_callback(server.dispatch.close)
         routers = [each.internal() for each in served if each.internal is not None]
-        internal_port = await stack.enter_async_context(
-            serving(
-                LocalOnly(
-                    create_internal_app(dependencies, routers, metrics, leaving),
-                    checks_host=is_loopback(settings.internal_host),
-                ),
-                host=settings.internal_host,
-                port=settings.internal_port,
-                drain_s=1.0,
-                setting="AVB_INTERNAL_PORT",
-            )
+        internal = create_internal_app(dependencies, routers, metrics, leaving)
+        private_port = await stack.enter_async_context(
+            internal_port(internal, settings, "internal_port", process=report.name)
         )
         port = await stack.enter_async_context(
             serving(
@@ -115,7 +118,7 @@ async def webhook_server(
                 connections=connection_table(settings, metrics.tcp),
             )
         )
-        yield Ports(port, internal_port)
+        yield Ports(port, private_port)
 
 
 def metrics_of(served: Sequence[KitServices], registry: CollectorRegistry) -> WebhookMetrics:
@@ -146,7 +149,9 @@ def build(
     )
     credentials = credentials_of(settings)
     if credentials.is_none:
-        log.warning("no credential is configured: only this machine is accepted", host=settings.webhook_host)
+        log.warning(
+            "no credentials are configured: only requests from this machine are accepted", host=settings.webhook_host
+        )
     seen = SeenSignatures()
     with_keys = msgspec.structs.replace(
         credentials, tokens=(*credentials.tokens, *settings.keys), retell_key=settings.retell_api_key

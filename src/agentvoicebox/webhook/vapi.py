@@ -18,8 +18,8 @@ from agentvoicebox.webhook.render import INVALID, result_text, status_of, tool_r
 
 TOOL_CALLS = "tool-calls"
 FUNCTION_CALL = "function-call"
-CLOSED = "I'm sorry, nobody can take your call on this line right now. Goodbye."
-NO_TRANSFER = "I'm sorry, I can't connect you to somebody else from here."
+CLOSED = "I'm sorry, we can't take your call right now. Goodbye."
+NO_TRANSFER = "I'm sorry, I can't transfer your call."
 
 ANSWERED = frozenset(
     {

@@ -95,10 +95,10 @@ class TurnDetection(msgspec.Struct, frozen=True, kw_only=True):
     """How the end of a turn is detected.
 
     Attributes:
-        threshold: from which speech probability on a window counts, 0..1. `server_vad` only, like the next three.
+        threshold: speech probability from which a sound counts as speech, 0 to 1. `server_vad` only, like the next three.
         prefix_padding_ms: how much audio before the onset belongs to the turn.
         silence_duration_ms: how much silence ends the turn.
-        idle_timeout_ms: after so long without speech the assistant speaks again; None for never, else 5000..30000.
+        idle_timeout_ms: after so long without speech the assistant speaks again, 5000 to 30000; null: never.
         eagerness: how soon a turn counts as over. `semantic_vad` only.
         create_response: whether the end of a turn starts a response.
         interrupt_response: whether speech stops a running response.

@@ -17,7 +17,7 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class AudioOutputOptions(_Shape, frozen=True, kw_only=True):
-    """The audio of one response. None: the session's value."""
+    """The audio of one response. Absent or null: the session's value."""
 
     format: AudioFormat | None = None
     voice: str | None = None
@@ -30,7 +30,7 @@ class AudioOptions(_Shape, frozen=True, kw_only=True):
 
 
 class ResponseOptions(_Shape, frozen=True, kw_only=True):
-    """Overrides for one response. None everywhere means the session's value.
+    """Overrides for one response. Absent or null means the session's value.
 
     Attributes:
         conversation: `none` makes the response out-of-band: it reads the conversation but adds nothing to it.
@@ -62,13 +62,13 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SessionUpdate(_Event, frozen=True, kw_only=True, tag="session.update"):
-    """Change the session. `session` is a patch; `session_config.apply_update` validates it."""
+    """Change the session."""
 
-    session: dict[str, Any]
+    session: dict[str, Any]  # a patch, for `session_config.apply_update`
 
 
 class InputAudioBufferAppend(_Event, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
-    """Append the caller's audio, in the session's input format, at most 15 MiB; base64 on the wire."""
+    """Append the caller's audio, in the session's input format, at most 15 MiB."""
 
     audio: bytes
 
@@ -82,14 +82,14 @@ class InputAudioBufferClear(_Event, frozen=True, kw_only=True, tag="input_audio_
 
 
 class ConversationItemCreate(_Event, frozen=True, kw_only=True, tag="conversation.item.create"):
-    """Add an item to the conversation: at the end (None), at the front (`root`), or after the named item."""
+    """Add an item to the conversation: at the end, at the front (`root`), or after the named item."""
 
     item: Item
     previous_item_id: str | None = None
 
 
 class ConversationItemRetrieve(_Event, frozen=True, kw_only=True, tag="conversation.item.retrieve"):
-    """Return an item with its audio."""
+    """Get an item, with the audio of what the caller said."""
 
     item_id: str
 

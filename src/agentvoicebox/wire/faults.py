@@ -68,7 +68,7 @@ def _unavailable(code: str, when: str, do: str) -> ErrorDefinition:
 
 
 CATALOGUE: tuple[ErrorDefinition, ...] = (
-    _event("invalid_json", "The frame is not JSON.", "Send one JSON object per text frame."),
+    _event("invalid_json", "The frame is not valid JSON.", "Send one JSON object per text frame."),
     _event("invalid_event", "A binary frame, no object, no `type`, or far too large or deep.", "See the message."),
     _event("invalid_value", "A field, or the event's `type`, has a wrong value.", "`param` names it."),
     _event("unknown_parameter", "An unknown field.", "Leave out what `param` names."),
@@ -112,6 +112,14 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     ),
     ErrorDefinition(
         "connect", "invalid_model", "invalid_request_error", "No such agent.", "See `GET /v1/models`.", 4000
+    ),
+    ErrorDefinition(
+        "connect",
+        "model_not_configured",
+        "invalid_request_error",
+        "The agent has no language model.",
+        "Set what the message names, or use another agent.",
+        4000,
     ),
     ErrorDefinition(
         "connect", "call_not_found", "invalid_request_error", "`call_id` names no call.", "Leave it out.", 4000
@@ -243,8 +251,8 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("tls_required", "Plain HTTP at a port that speaks TLS.", "Use `https://` and `wss://`.", 400),
     _http("webrtc_not_served", "An offer of WebRTC.", "Use the WebSocket transport.", 404),
     _http("sip_not_served", "A verb of a SIP call.", "Use the WebSocket transport.", 404),
-    _http("model_not_found", "No such agent.", "See `GET /v1/models`.", 404),
-    _http("invalid_json", "The body is not JSON.", "Send one JSON object.", 400),
+    _http("model_not_found", "No such agent, or one without a language model.", "See `GET /v1/models`.", 404),
+    _http("invalid_json", "The body is not valid JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
     _http("integer_above_max_value", "A number is too large.", "`param` names it, the message the bound.", 400),
     _http("string_above_max_length", "A text is too long.", "`param` names it, the message the bound.", 400),
@@ -252,6 +260,12 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("unknown_parameter", "An unknown field.", "Leave out what `param` names.", 400),
     _http("missing_required_parameter", "A field is missing.", "Add what `param` names.", 400),
     _http("invalid_model", "No such agent.", "See `GET /v1/models`.", 400),
+    _http(
+        "model_not_configured",
+        "The agent has no language model.",
+        "Set what the message names, or use another agent.",
+        400,
+    ),
     _http("project_not_found", "The tenant has no such project.", "Create it first.", 400),
     _http("insufficient_permissions", "The key may not do this.", "Use a key with this right.", FORBIDDEN),
     _http("account_deactivated", "The tenant is suspended.", "Ask its owner.", FORBIDDEN),

@@ -24,9 +24,9 @@ class InputText(_Tagged, frozen=True, kw_only=True, tag="input_text"):
 
 
 class InputAudio(_Tagged, frozen=True, kw_only=True, tag="input_audio"):
-    """Audio of a user. `transcript` is None until it is known.
+    """Audio of a user. `transcript` is null until it is known.
 
-    `audio` is base64 in the session's input format: a client sends it with an item, the server on retrieval, while it is kept.
+    `audio` is base64 in the session's input format: a client sends it in an item, the server on retrieval, while it is kept.
     """
 
     audio: str | UnsetType = UNSET

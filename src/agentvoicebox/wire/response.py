@@ -119,10 +119,10 @@ class Response(_Shape, frozen=True, kw_only=True):
     """One response.
 
     Attributes:
-        status_details: None while in progress and when completed.
+        status_details: null while in progress and when completed.
         output: the items so far, without their audio.
-        conversation_id: None for an out-of-band response.
-        usage: None in `response.created` only.
+        conversation_id: null for an out-of-band response.
+        usage: null in `response.created` only.
         metadata: the client's own, given back unchanged.
     """
 

@@ -37,18 +37,15 @@ class ErrorBody(_Shape, frozen=True, kw_only=True):
 
 
 class ErrorEvent(_Event, frozen=True, kw_only=True, tag="error"):
-    """An error; the session continues."""
+    """An error. The session continues, unless a close follows."""
 
     error: ErrorBody
 
 
 class SessionCreated(_Event, frozen=True, kw_only=True, tag="session.created"):
-    """The first event of a connection. `session` comes from `session_config.session_to_wire`.
+    """The first event of a new session."""
 
-    `agentvoicebox` is an extension of ours: `resume_token`, for browsers that can resume.
-    """
-
-    session: dict[str, Any]
+    session: dict[str, Any]  # of `session_config.session_to_wire`
     agentvoicebox: dict[str, str] | UnsetType = UNSET
 
 
@@ -74,18 +71,19 @@ class RateLimitsUpdated(_Event, frozen=True, kw_only=True, tag="rate_limits.upda
 
 
 class TurnTrace(_Event, frozen=True, kw_only=True, tag="agentvoicebox.turn"):
-    """The latency of each step of a turn. An extension of ours: only sent on request, because it breaks other clients."""
+    """The latency of each step of a turn. An extension, sent only on request, because strict clients fail on it."""
 
     turn: dict[str, Any]
 
 
 class SessionResumed(_Event, frozen=True, kw_only=True, tag="agentvoicebox.resumed"):
-    """The first event of a connection that resumes a session. An extension of ours: only sent on request.
+    """The first event of a connection that resumes a session. An extension, sent only on request.
 
     Attributes:
-        audio_start_ms: the caller's audio must be sent from here on, counted from the first sample ever appended.
-        is_complete: everything after the client's last event follows; else that event was too long ago, and nothing does.
-        last_client_event_id: of the client's own events (those with an id) the last that the session knows of.
+        audio_start_ms: where to continue the caller's audio, counted from the first sample that was ever appended.
+        is_complete: true: every event after the last one that the client received follows. False: that event was too long
+            ago, and nothing is sent again.
+        last_client_event_id: the last event of the client that the session received, among those with an id.
     """
 
     session_id: str
@@ -152,7 +150,7 @@ class OutputAudioBufferCleared(_Event, frozen=True, kw_only=True, tag="output_au
 
 
 class ConversationItemAdded(_Event, frozen=True, kw_only=True, tag="conversation.item.added"):
-    """An item entered the conversation; `previous_item_id` is None for the first."""
+    """An item entered the conversation; `previous_item_id` is null for the first."""
 
     previous_item_id: str | None
     item: Item

@@ -96,6 +96,15 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = 1.0
 
 
+USUAL_MODEL = "whisper-1"  # strict clients know this name, and not "default"
+
+
+def transcription_session(session_id: str, expires_at: int = 0) -> SessionConfig:
+    """A session that only transcribes, before its client says anything about it: transcripts are sent from the start."""
+    asked = Transcription(model=USUAL_MODEL)
+    return SessionConfig(type="transcription", id=session_id, expires_at=expires_at, transcription=asked)
+
+
 def session_to_wire(
     config: SessionConfig, degraded: Sequence[str] | None = None, notes: Sequence[SessionNote] = ()
 ) -> dict[str, Any]:

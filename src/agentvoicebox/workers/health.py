@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 import structlog
 
 from agentvoicebox.broker.store_health import ALL, StoreHealthMonitor
-from agentvoicebox.errors import BrokerLost
+from agentvoicebox.errors import AgentVoiceBoxError, BrokerLost, InfrastructureError
 from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.telemetry.process_report import CheckResult
 
 EVERY_S = 1.0
 
@@ -23,7 +24,11 @@ _log = structlog.get_logger(__name__)
 
 
 class WorkerHealth:
-    """Health of one worker. Use `watching` around its work."""
+    """Health of one worker. Use `watching` around its work.
+
+    Attributes:
+        away: the engines that were away at the last check; `ALL` when none works.
+    """
 
     def __init__(
         self, monitor: StoreHealthMonitor, kind: JobKind, worker: str, check: HealthCheck, *, every_s: float = EVERY_S
@@ -35,10 +40,17 @@ class WorkerHealth:
         self._check = check
         self._every_s = every_s
         self._is_suspected = asyncio.Event()
+        self.away: frozenset[str] = frozenset()
 
     def suspect(self) -> None:
         """An engine failed: start checking."""
         self._is_suspected.set()
+
+    async def state(self) -> CheckResult:
+        """The engines, for `ProcessReport.needs`: as the last check found them."""
+        if not self.away:
+            return CheckResult()
+        return CheckResult("down" if ALL in self.away else "away", ", ".join(sorted(self.away - {ALL})))
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -51,20 +63,19 @@ class WorkerHealth:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _watch(self) -> None:
-        known: frozenset[str] = frozenset()
         while True:
             await self._is_suspected.wait()
             self._is_suspected.clear()
             while unhealthy := await self._check():
-                if unhealthy != known:
+                if unhealthy != self.away:
                     _log.warning("engines are away", kind=self._kind, engines=sorted(unhealthy))
-                known = unhealthy
+                self.away = unhealthy
                 await self._report(unhealthy)
                 await asyncio.sleep(self._every_s)
-            if known:
-                _log.info("engines are back", kind=self._kind, engines=sorted(known))
-                known = frozenset()
-                await self._report(known)
+            if self.away:
+                _log.info("engines are back", kind=self._kind, engines=sorted(self.away))
+                self.away = frozenset()
+                await self._report(self.away)
 
     async def _report(self, unhealthy: frozenset[str]) -> None:
         # without the store no gateway could act on it; it is reported again in a second
@@ -73,14 +84,34 @@ class WorkerHealth:
 
 
 def single_engine_check(check: Callable[[], Awaitable[object]]) -> HealthCheck:
-    """The check of a worker with one engine: everything is away when `check` raises."""
+    """The check of a worker with one engine: everything is away when `check` raises. The first failure of a row is logged."""
+    is_failing = False
 
     async def check_once() -> frozenset[str]:
+        nonlocal is_failing
         try:
             await check()
         except Exception as error:
-            _log.debug("a check failed", error=type(error).__name__)  # a foreign message may contain people's words
+            if not is_failing:
+                # The message of a foreign error may contain people's words.
+                reason = error.message if isinstance(error, AgentVoiceBoxError) else type(error).__name__
+                _log.warning("an engine failed its test", reason=reason)
+            is_failing = True
             return frozenset({ALL})
+        is_failing = False
         return frozenset()
 
     return check_once
+
+
+def backend_check(check: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[CheckResult]]:
+    """A server that the role can be without for a while; `check` raises InfrastructureError while it is away."""
+
+    async def ask() -> CheckResult:
+        try:
+            await check()
+        except InfrastructureError as error:
+            return CheckResult("away", error.message)
+        return CheckResult()
+
+    return ask

@@ -25,8 +25,9 @@ from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.providers.closable import as_closable
 from agentvoicebox.providers.llm.registry import LanguageModels, Server
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.health import WorkerHealth
-from agentvoicebox.workers.runner import Runner, Task, worker_name
+from agentvoicebox.workers.runner import Runner, Task, store_check, worker_name
 
 Delta = TextDelta | ToolCallDelta | Generated
 
@@ -115,7 +116,7 @@ class LlmWork:
 
     async def _fail(self, task: Task, error: ProviderError) -> None:
         job_id = task.claim.job.job_id
-        _log.warning("no answer from the language model", job_id=job_id, code=error.code)
+        _log.warning("no answer from the language model", job_id=job_id, code=error.code, reason=error.message)
         await task.publish(JobFailed(job_id, error.code or "provider_error", error.message), is_last=True)
 
 
@@ -251,7 +252,9 @@ async def _in_batches(
         await asyncio.gather(reading, stopping, return_exceptions=True)
 
 
-async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_llm(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """The role: announce readiness once the store answers, then work until `stop` is set.
 
     It starts even if a language model server is unavailable: the kits' models need no server, and others are guarded.
@@ -264,16 +267,21 @@ async def serve_llm(settings: Settings, announce_ready: Callable[[], None], stop
         [Server(*server) for server in settings.language_servers],
         deterministic=kits.language_models(),
         grounded=kits.grounded,
+        on_change=report.breakers.changed,
     )
-    broker = RedisBroker(settings.redis_url)
+    report.breakers.watch(models.breakers)
+    broker = RedisBroker(settings.redis_url, on_dead_letter=report.workers.dead_letter)
     name = worker_name(JobKind.LLM)
     health = WorkerHealth(StoreHealthMonitor(broker.connection), JobKind.LLM, name, models.unavailable)
     try:
         await broker.queue_age_s(JobKind.LLM)
         work = LlmWork(models, on_failure=health.suspect)
+        runner = Runner(broker, JobKind.LLM, name, slots=settings.llm_slots, work=work, metrics=report.workers)
+        report.needs("store", store_check(broker, JobKind.LLM))
+        report.needs("language models", health.state)
         announce_ready()
         async with health.watching():
-            await Runner(broker, JobKind.LLM, name, slots=settings.llm_slots, work=work).run(stop)
+            await runner.run(stop)
     finally:
         await models.close()
         await broker.close()

@@ -10,11 +10,13 @@ batches are written before it is tried again.
 import asyncio
 import itertools
 import random
+import time
 import uuid
 from collections.abc import Callable
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry
 
 from agentvoicebox.broker.keys import MAX_ATTEMPTS
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -29,8 +31,11 @@ from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.records import RecordBatch, TimedBatch
 from agentvoicebox.storage.rules import RuleBook, default_rules
 from agentvoicebox.storage.vault import Vault
-from agentvoicebox.workers.health import WorkerHealth, single_engine_check
-from agentvoicebox.workers.runner import Runner, Task, worker_name
+from agentvoicebox.telemetry.logs import unbound
+from agentvoicebox.telemetry.process_report import ProcessReport
+from agentvoicebox.telemetry.recorder_metrics import RecorderMetrics
+from agentvoicebox.workers.health import WorkerHealth, backend_check, single_engine_check
+from agentvoicebox.workers.runner import Runner, Task, store_check, worker_name
 
 SLOTS = 256  # claimed batches; most are small, and one transaction writes them all
 HELD_BYTES = 16 * 1024 * 1024  # of all claimed batches: the rest waits in the stream
@@ -67,6 +72,7 @@ class RecorderWork:
         broker: receives batches that are submitted again.
         backoff: between tries while PostgreSQL is away.
         on_failure: called when PostgreSQL is found away.
+        metrics: of this process; None: they are not exported.
     """
 
     def __init__(
@@ -76,11 +82,15 @@ class RecorderWork:
         *,
         backoff: Backoff = PATIENT,
         on_failure: Callable[[], None] = lambda: None,
+        metrics: RecorderMetrics | None = None,
     ) -> None:
         self._conversations = conversations
         self._broker = broker
         self._backoff = backoff
         self._on_failure = on_failure
+        self._metrics = metrics or RecorderMetrics(CollectorRegistry())
+        self._metrics.watch_waiting(lambda: len(self._unwritten))
+        self._unwritten: set[asyncio.Future[bool]] = set()
         self._waiting: list[_PendingBatch] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -94,12 +104,16 @@ class RecorderWork:
         try:
             batch = _decoder.decode(job.payload)
         except UNREADABLE as error:
+            self._metrics.refused()
             raise DamagedRecord("a batch of records can't be read") from error
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._unwritten.add(written)
+        written.add_done_callback(self._unwritten.discard)
         timed = TimedBatch(batch, job.submitted_s)
         self._waiting.append(_PendingBatch(timed, written, task.claim.attempt, len(job.payload)))
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_all())
+            with unbound():  # it writes batches of many sessions
+                self._writing = asyncio.create_task(self._write_all())
         if not await written:
             await self._broker.dispatch([Submit(_renewed(job))])
 
@@ -135,8 +149,9 @@ class RecorderWork:
     async def _write(self, group: list[_PendingBatch]) -> None:
         failures = 0
         while group := [each for each in group if not each.written.done()]:  # a drained job is handed back, not written
+            began_s = time.perf_counter()
             try:
-                await self._conversations.write([each.timed for each in group])
+                rows = await self._conversations.write([each.timed for each in group])
             except StorageLost as error:
                 failures += 1
                 self._on_failure()
@@ -151,8 +166,10 @@ class RecorderWork:
                     for each in group:
                         await self._write([each])
                 else:
+                    self._metrics.refused()
                     group[0].written.set_exception(error)
                 return
+            self._metrics.written(rows, time.perf_counter() - began_s)
             for each in group:
                 if not each.written.done():
                     each.written.set_result(True)
@@ -164,13 +181,16 @@ def _renewed(job: Job) -> Job:
     return msgspec.structs.replace(job, job_id=f"{job.job_id.partition('~')[0]}~{uuid.uuid4().hex}")
 
 
-async def serve_recorder(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_recorder(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """The role: ready once the store answers (PostgreSQL may be away, calls don't wait for it), then records until `stop`.
 
     Raises:
         BrokerLost: the store can't be reached at the start.
     """
-    broker = RedisBroker(settings.redis_url)
+    metrics = RecorderMetrics(report.registry)
+    broker = RedisBroker(settings.redis_url, on_dead_letter=report.workers.dead_letter)
     postgres = await Postgres.open(settings.postgres_url)
     rules = RuleBook(postgres, default_rules(settings))
     conversations = Conversations(postgres, rules, Vault(settings.history_key_list), kits_of(settings).identifier_mask)
@@ -178,12 +198,16 @@ async def serve_recorder(settings: Settings, announce_ready: Callable[[], None],
     health = WorkerHealth(
         StoreHealthMonitor(broker.connection), JobKind.RECORD, name, single_engine_check(postgres.check)
     )
-    work = RecorderWork(conversations, broker, on_failure=health.suspect)
+    work = RecorderWork(conversations, broker, on_failure=health.suspect, metrics=metrics)
     try:
         await broker.queue_age_s(JobKind.RECORD)
+        runner = Runner(
+            broker, JobKind.RECORD, name, slots=SLOTS, work=work, held_bytes=HELD_BYTES, metrics=report.workers
+        )
+        report.needs("store", store_check(broker, JobKind.RECORD))
+        report.needs("PostgreSQL", backend_check(postgres.check))
         announce_ready()
         async with health.watching():
-            runner = Runner(broker, JobKind.RECORD, name, slots=SLOTS, work=work, held_bytes=HELD_BYTES)
             await runner.run(stop)
     finally:
         await work.close()

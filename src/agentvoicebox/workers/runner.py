@@ -11,14 +11,16 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry
 
 from agentvoicebox.broker.keys import HEARTBEAT_S, max_attempts
-from agentvoicebox.engine.inputs import WorkerInput
+from agentvoicebox.engine.inputs import JobFailed, WorkerInput
 from agentvoicebox.engine.jobs import JobRequest
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer, BrokerLost
 from agentvoicebox.ports.broker import (
@@ -30,6 +32,10 @@ from agentvoicebox.ports.broker import (
     JobKind,
     JobResult,
 )
+from agentvoicebox.telemetry.logs import bound
+from agentvoicebox.telemetry.process_report import CheckResult
+from agentvoicebox.telemetry.trace_ids import trace_id_of
+from agentvoicebox.telemetry.worker_metrics import WorkerMetrics
 
 CLAIM_WAIT_S = 1.0
 CLAIM_BYTES = 4 * 1024 * 1024  # of one claim, where bytes are counted
@@ -40,6 +46,19 @@ PAUSE_S = 0.2  # between claims while the store is away; the broker has already 
 _log = structlog.get_logger(__name__)
 _decoder: msgspec.msgpack.Decoder[JobRequest] = msgspec.msgpack.Decoder(JobRequest)
 _encoder = msgspec.msgpack.Encoder()
+
+
+def store_check(broker: Broker, kind: JobKind) -> Callable[[], Awaitable[CheckResult]]:
+    """Whether the store answers, for `ProcessReport.needs`."""
+
+    async def check() -> CheckResult:
+        try:
+            await broker.queue_age_s(kind)
+        except BrokerLost as error:
+            return CheckResult("down", error.message)
+        return CheckResult()
+
+    return check
 
 
 def worker_name(kind: JobKind, pid: int | None = None) -> str:
@@ -58,10 +77,14 @@ class Task:
         claim: the job and its attempt.
         cancelled: set when the job is cancelled or lost; await it, or check `is_cancelled` from a thread.
         is_cancelled: the same as a plain flag that any thread may read.
+        outcome: how the job ended here, see `WorkerMetrics.job_over`; until then `retried`, as the job goes on elsewhere.
     """
 
-    def __init__(self, broker: Broker, claim: Claim) -> None:
+    def __init__(self, broker: Broker, claim: Claim, *, on_first_result: Callable[[], None] = lambda: None) -> None:
         self.claim = claim
+        self.outcome = "retried"
+        self._on_first_result = on_first_result
+        self._has_published = False
         self.cancelled = asyncio.Event()
         self.is_cancelled = False
         self.is_ended = False
@@ -92,7 +115,12 @@ class Task:
         if not await self._broker.publish(self.claim, body, audio=audio, is_last=is_last):
             self.cancel()
             raise ClaimLost(self.claim.job.job_id)
+        if not self._has_published:
+            self._has_published = True
+            self._on_first_result()
         self.is_ended = is_last
+        if is_last:
+            self.outcome = "failed" if isinstance(result, JobFailed) else "done"
 
     async def published(self) -> list[JobResult]:
         """Results of earlier attempts, in order; empty on the first attempt. Raises BrokerLost."""
@@ -105,6 +133,8 @@ class Task:
     def cancel(self) -> None:
         """Mark the job as cancelled or lost. Called by the runner, in its event loop."""
         self.is_cancelled = True
+        if not self.is_ended:
+            self.outcome = "cancelled"
         self.cancelled.set()
 
 
@@ -120,6 +150,7 @@ class Runner:
         drain_s: how long a stopping runner waits for claimed jobs before it hands them back.
         on_failure: called when an engine failed a job.
         held_bytes: what all claimed jobs may have together, and one more job; None: `slots` alone bounds them.
+        metrics: of this process; None: they are not exported.
     """
 
     def __init__(
@@ -134,6 +165,7 @@ class Runner:
         heartbeat_s: float = HEARTBEAT_S,
         on_failure: Callable[[], None] = lambda: None,
         held_bytes: int | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._broker = broker
         self._kind = kind
@@ -144,6 +176,8 @@ class Runner:
         self._heartbeat_s = heartbeat_s
         self._on_failure = on_failure
         self._held_bytes = held_bytes
+        self._metrics = metrics or WorkerMetrics(CollectorRegistry())
+        self._metrics.works_on(kind, slots)
         self._running: dict[asyncio.Task[None], Task] = {}
         self._slot_freed = asyncio.Event()
 
@@ -196,28 +230,41 @@ class Runner:
         return min(CLAIM_BYTES, self._held_bytes - held)
 
     def _start(self, claim: Claim) -> None:
-        task = Task(self._broker, claim)
-        running = asyncio.create_task(self._run_job(task), name=f"job-{claim.job.job_id}")
+        began_s = time.perf_counter()  # uvloop's own time counts milliseconds
+        task = Task(
+            self._broker,
+            claim,
+            on_first_result=lambda: self._metrics.first_result(self._kind, time.perf_counter() - began_s),
+        )
+        self._metrics.job_begun(self._kind, claim.attempt)
+        job = claim.job
+        with bound(  # for all lines of the task
+            tenant_id=job.session.tenant_id,
+            session_id=job.session.session_id,
+            correlation_id=job.correlation_id or None,
+            trace_id=trace_id_of(job.session.session_id),
+        ):
+            running = asyncio.create_task(self._run_job(task), name=f"job-{job.job_id}")
+            running.add_done_callback(lambda ended: self._ended(ended, time.perf_counter() - began_s))
         self._running[running] = task
-        running.add_done_callback(self._ended)
 
-    def _ended(self, running: asyncio.Task[None]) -> None:
-        del self._running[running]
+    def _ended(self, running: asyncio.Task[None], seconds: float) -> None:
+        task = self._running.pop(running)
+        job = task.claim.job
         self._slot_freed.set()
+        self._metrics.job_over(self._kind, task.outcome, seconds, job.session.session_id)
         if not running.cancelled() and (error := running.exception()) is not None:
-            _log.error("a job broke its runner", kind=self._kind, error=type(error).__name__)
+            _log.error("a job broke its runner", kind=self._kind, job_id=job.job_id, exc_info=error)
 
     async def _run_job(self, task: Task) -> None:
         claim = task.claim
-        log = _log.bind(
-            kind=self._kind, job_id=claim.job.job_id, session_id=claim.job.session.session_id, attempt=claim.attempt
-        )
+        log = _log.bind(kind=self._kind, job_id=claim.job.job_id, attempt=claim.attempt)
         try:
             await self._work_or_cancel(task)
         except ClaimLost:
             pass  # below
         except AgentVoiceBoxError as error:
-            log.warning("job failed", code=error.code, retryable=error.retryable)
+            log.warning("job failed", code=error.code, reason=error.message, retryable=error.retryable)
             self._on_failure()
             await self._unless_store_lost(
                 self._retry_or_fail(task, error.code or "error", error.message, error.retryable)
@@ -230,6 +277,7 @@ class Runner:
             await self._unless_store_lost(self._retry_or_fail(task, "internal_error", "the worker failed", True))
             return
         if not task.is_ended and not await self._is_lost(task):
+            task.outcome = "cancelled" if task.is_cancelled else "done"
             await self._unless_store_lost(self._broker.release(claim))
 
     async def _work_or_cancel(self, task: Task) -> None:
@@ -257,6 +305,7 @@ class Runner:
         if retryable and task.claim.attempt < max_attempts(self._kind):
             await self._broker.hand_back(task.claim)
         else:
+            task.outcome = "failed"
             await self._broker.fail(task.claim, code=code, message=message)
 
     async def _is_lost(self, task: Task) -> bool:

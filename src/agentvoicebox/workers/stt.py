@@ -10,7 +10,7 @@ is not published.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -25,13 +25,16 @@ from agentvoicebox.engine.jobs import Transcribe
 from agentvoicebox.errors import AgentVoiceBoxError, BadProviderAnswer
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Int16Array, Stt
+from agentvoicebox.processes.cores import slots
+from agentvoicebox.processes.priority import yield_processor
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_stt
 from agentvoicebox.providers.stt.cutting import LONGEST_PIECE_S, quietest_cut
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.health import WorkerHealth, single_engine_check
-from agentvoicebox.workers.runner import Runner, Task, worker_name
-from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
+from agentvoicebox.workers.runner import Runner, Task, store_check, worker_name
+from agentvoicebox.workers.urgent_threads import Due, EngineThreads, UrgentThreads
 from agentvoicebox.workers.utterance_audio import UtteranceAudio
 
 TAIL_SAMPLES = INPUT_RATE_HZ * 200 // 1000  # a final consonant is quieter than what the detector calls voice
@@ -70,9 +73,14 @@ class SttWork:
             cancelled.cancel()
             await asyncio.gather(listening, cancelled, return_exceptions=True)
 
-    def due(self, within_s: float) -> Due:
+    def due(self, within_s: float, *, is_guess: bool = False) -> Due:
         """The deadline in `within_s` seconds from now."""
-        return Due(self._clock.monotonic_s() + within_s)
+        return Due(self._clock.monotonic_s() + within_s, is_guess)
+
+    def make_certain(self, due: Due, within_s: float) -> None:
+        """The turn has ended where it was guessed: its text is needed in `within_s` seconds."""
+        due.at_s, due.is_guess = self._clock.monotonic_s() + within_s, False
+        self._threads.reconsider()
 
     async def decode(self, samples: Int16Array, request: Transcribe, due: Due) -> str:
         """The text of some samples."""
@@ -170,14 +178,14 @@ class _UtteranceTask:
             self._probe_sample = -1
 
     async def _answer_probe(self, speech_end_sample: int) -> None:
-        self._probe_due = self._work.due(PROBE_WITHIN_S)
+        self._probe_due = self._work.due(PROBE_WITHIN_S, is_guess=True)
         text = await self._text_until(speech_end_sample, self._probe_due)
         self._texts[speech_end_sample] = text
         await self._task.publish(Transcribed(self._task.claim.job.job_id, text, speech_end_sample))
 
     async def _finish(self, speech_end_sample: int) -> None:
         if self._probe is not None and self._probe_sample == speech_end_sample:
-            self._probe_due.at_s = self._work.due(self._request.within_s or 0.0).at_s
+            self._work.make_certain(self._probe_due, self._request.within_s or 0.0)
             with contextlib.suppress(AgentVoiceBoxError):  # a failed probe is tried again below
                 await self._probe
         else:
@@ -195,7 +203,9 @@ class _UtteranceTask:
         return " ".join(text for text in texts if text)
 
 
-async def serve_stt(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_stt(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """The role: load and warm up the recogniser, announce readiness, then work until `stop` is set.
 
     A claimed utterance mostly waits for its caller, so there are as many job slots as calls; `stt_slots` bounds decoding.
@@ -203,19 +213,32 @@ async def serve_stt(settings: Settings, announce_ready: Callable[[], None], stop
     Raises:
         ProviderUnavailable: the recogniser or its model is missing. BrokerLost: never; claiming waits for the store.
     """
-    models_dir = Path(settings.models_dir) if settings.models_dir else None
-    catalogue = ModelCatalogue(models_dir=models_dir, cache_dir=Path(settings.data_dir) / "models")
-    stt = await asyncio.to_thread(build_stt, settings.stt_profile, catalogue, threads=settings.stt_slots)
-    threads = UrgentThreads(settings.stt_slots, name="stt")
-    broker = RedisBroker(settings.redis_url)
+    yield_processor()
+    at_a_time = slots(settings.stt_slots)
+    catalogue = ModelCatalogue.of(settings.models_dir, settings.data_dir)
+    stt = await asyncio.to_thread(
+        build_stt,
+        settings.stt_profile,
+        catalogue,
+        threads=at_a_time,
+        device=settings.stt_device,
+        compute_type=settings.stt_compute_type,
+    )
+    metrics, kind = report.workers, JobKind.STT
+    threads = UrgentThreads(
+        at_a_time, name="stt", on_run=partial(metrics.engine_ran, kind), engine_threads=EngineThreads.of_process()
+    )
+    metrics.has_engine(kind, at_a_time, lambda: threads.waiting)
+    broker = RedisBroker(settings.redis_url, on_dead_letter=metrics.dead_letter)
     try:
         work = SttWork(stt, threads)
         await work.warm_up()
-        slots, name = max(settings.max_calls, settings.stt_slots), worker_name(JobKind.STT)
-        health = WorkerHealth(
-            StoreHealthMonitor(broker.connection), JobKind.STT, name, single_engine_check(work.warm_up)
-        )
-        runner = Runner(broker, JobKind.STT, name, slots=slots, work=work, on_failure=health.suspect)
+        name = worker_name(kind)
+        health = WorkerHealth(StoreHealthMonitor(broker.connection), kind, name, single_engine_check(work.warm_up))
+        jobs = max(settings.most_calls, at_a_time)
+        runner = Runner(broker, kind, name, slots=jobs, work=work, on_failure=health.suspect, metrics=metrics)
+        report.needs("store", store_check(broker, kind))
+        report.needs("recogniser", health.state)
         announce_ready()
         async with health.watching():
             await runner.run(stop)

@@ -7,8 +7,10 @@ the call ends. A tool never fails a call: every fault has an outcome.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from agentvoicebox.agents import Agents
 from agentvoicebox.broker.redis_streams import RedisBroker
@@ -17,19 +19,22 @@ from agentvoicebox.engine.jobs import CallTool
 from agentvoicebox.errors import BadProviderAnswer, InfrastructureError, SettingsError
 from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.kits.services import KitContext
-from agentvoicebox.loopback import is_loopback
 from agentvoicebox.policy.decisions import Decisions
 from agentvoicebox.policy.tool_calls import deciding, refusal
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.resilience.backoff import Backoff
+from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.breaker_metrics import BreakerMetrics
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.tools.addresses import Addresses
 from agentvoicebox.tools.definition import ToolContext
 from agentvoicebox.tools.http_tool import HttpTool
 from agentvoicebox.tools.ledger import CallKey, Ledger, RedisLedger
 from agentvoicebox.tools.once import Once
 from agentvoicebox.tools.registry import Registry
-from agentvoicebox.workers.runner import Runner, Task, worker_name
+from agentvoicebox.workers.health import backend_check
+from agentvoicebox.workers.runner import Runner, Task, store_check, worker_name
 
 STARTING = Backoff(first_s=0.05, factor=2.0, longest_s=1.0, tries=1_000_000)
 LAST_WAIT_S = 1.0  # for side effects, after the runner has drained; the supervisor kills after ten seconds
@@ -96,7 +101,9 @@ class ToolWork:
         await self._once.drain(LAST_WAIT_S)
 
 
-async def serve_tool(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_tool(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """The role: ready once the store and the backends of the kits answer, then work until `stop` is set.
 
     Raises:
@@ -104,32 +111,49 @@ async def serve_tool(settings: Settings, announce_ready: Callable[[], None], sto
         SettingsError: an agent's file or the policy is invalid, or a variable that it needs is not set.
     """
     async with AsyncExitStack() as stack:
-        broker = RedisBroker(settings.redis_url)
+        broker = RedisBroker(settings.redis_url, on_dead_letter=report.workers.dead_letter)
         stack.push_async_callback(broker.close)
         await broker.queue_age_s(JobKind.TOOL)
-        served = [await stack.enter_async_context(kit.serve(settings, KitContext())) for kit in kits_of(settings)]
+        context = KitContext(report.registry, breakers=report.breakers)
+        kits = tuple(kits_of(settings))
+        served = [await stack.enter_async_context(kit.serve(settings, context)) for kit in kits]
         for each in served:
             if each.check is not None and not await _wait_until_it_answers(each.check, stop):
                 return
         own = Registry([tool for each in served for tool in each.tools])
-        of_agents = await stack.enter_async_context(tools_of_agents(settings, own))
+        of_agents = await stack.enter_async_context(tools_of_agents(settings, own, report.breakers))
         decisions = await stack.enter_async_context(deciding(settings))
         work = ToolWork(own, RedisLedger(broker.connection), of_agents=of_agents, decisions=decisions)
         stack.push_async_callback(work.drain)
-        runner = Runner(broker, JobKind.TOOL, worker_name(JobKind.TOOL), slots=settings.tool_slots, work=work)
+        report.breakers.watch(decisions.breakers)
+        runner = Runner(
+            broker,
+            JobKind.TOOL,
+            worker_name(JobKind.TOOL),
+            slots=settings.tool_slots,
+            work=work,
+            metrics=report.workers,
+        )
+        report.needs("store", store_check(broker, JobKind.TOOL))
+        for kit, each in zip(kits, served, strict=True):
+            if each.check is not None:
+                report.needs(f"backend of {kit.name}", backend_check(each.check))
         announce_ready()
         await runner.run(stop)
 
 
 @asynccontextmanager
-async def tools_of_agents(settings: Settings, own: Registry) -> AsyncIterator[dict[str, Registry]]:
-    """The tools of each agent; HTTP tools are closed at the end of the block.
+async def tools_of_agents(
+    settings: Settings, own: Registry, breakers: BreakerMetrics | None = None
+) -> AsyncIterator[dict[str, Registry]]:
+    """The tools of each agent; HTTP tools are closed at the end of the block. Their breakers are exported in `breakers`.
 
     Raises:
         SettingsError: lists every tool with an invalid declaration.
     """
     agents = Agents.load(settings)
-    addresses = Addresses(is_local=is_loopback(settings.host), private=settings.tool_networks)
+    breakers = breakers or BreakerMetrics(CollectorRegistry())
+    addresses = Addresses(is_local=settings.is_one_machine, private=settings.tool_networks)
     registries: dict[str, Registry] = {}
     faults: list[str] = []
     async with AsyncExitStack() as stack:
@@ -137,11 +161,13 @@ async def tools_of_agents(settings: Settings, own: Registry) -> AsyncIterator[di
             over_http: list[HttpTool] = []
             for declaration in agent.declared_tools:
                 try:
-                    over_http.append(HttpTool(declaration, addresses, secret=settings.tool_secret))
+                    tool = HttpTool(declaration, addresses, secret=settings.tool_secret, on_change=breakers.changed)
+                    over_http.append(tool)
                 except ValueError as error:
                     faults.append(f"{name}.toml: {error}")
                     continue
-                stack.push_async_callback(over_http[-1].close)
+                stack.push_async_callback(tool.close)
+                breakers.watch(partial(_breaker_of, declaration.name, tool))
             if over_http and not settings.tool_secret:
                 _log.warning("calls of an agent's tools are not signed; set AVB_TOOL_SECRET", agent=name)
             declared = {each.name for each in agent.declared_tools}
@@ -150,6 +176,10 @@ async def tools_of_agents(settings: Settings, own: Registry) -> AsyncIterator[di
         if faults:
             raise SettingsError("invalid agents:\n  " + "\n  ".join(faults))
         yield registries
+
+
+def _breaker_of(name: str, tool: HttpTool) -> dict[str, BreakerState]:
+    return {name: tool.breaker_state}
 
 
 async def _wait_until_it_answers(check: Callable[[], Awaitable[None]], stop: asyncio.Event) -> bool:

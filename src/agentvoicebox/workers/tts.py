@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -22,18 +22,24 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine.inputs import AudioSynthesised, SynthesisDone, WorkerInput
 from agentvoicebox.engine.jobs import Synthesise
 from agentvoicebox.errors import BadProviderAnswer
+from agentvoicebox.kits.registry import kits_of
 from agentvoicebox.ports.broker import JobKind
 from agentvoicebox.ports.providers import Tts
+from agentvoicebox.processes.cores import slots
+from agentvoicebox.processes.priority import yield_processor
 from agentvoicebox.providers.catalogue import ModelCatalogue
 from agentvoicebox.providers.registry import build_tts
 from agentvoicebox.settings import Settings
+from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.workers.health import WorkerHealth, single_engine_check
-from agentvoicebox.workers.runner import Runner, Task, worker_name
-from agentvoicebox.workers.urgent_threads import Due, UrgentThreads
+from agentvoicebox.workers.prepared_lines import prepare
+from agentvoicebox.workers.runner import Runner, Task, store_check, worker_name
+from agentvoicebox.workers.urgent_threads import Due, EngineThreads, UrgentThreads
 
-# Jobs per thread: enough that the threads always have the most urgent chunk to choose, few enough that other
-# workers get their share.
-SEGMENTS_PER_THREAD = 4
+# Jobs at a time: of each call the segment that is heard and the next one, so that speech that lies ahead and waits keeps no
+# caller's first sound out. The threads bound what is rendered.
+SEGMENTS_PER_CALL = 2
+SEGMENTS_PER_THREAD = 4  # where that is more
 
 
 @runtime_checkable
@@ -105,32 +111,55 @@ class TtsWork:
         return count
 
 
-async def serve_tts(settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def serve_tts(
+    settings: Settings, announce_ready: Callable[[], None], stop: asyncio.Event, report: ProcessReport
+) -> None:
     """The role: load and warm up the first voice engine that works, announce readiness, then work until `stop` is set.
 
     Raises:
-        ProviderUnavailable: no voice engine works. BrokerLost: never; claiming waits for the store.
+        ProviderUnavailable: no speech engine works. BrokerLost: never; claiming waits for the store.
     """
-    models_dir = Path(settings.models_dir) if settings.models_dir else None
-    catalogue = ModelCatalogue(models_dir=models_dir, cache_dir=Path(settings.data_dir) / "models")
-    tts = build_tts(settings.tts_engines, catalogue, default_voice=settings.tts_voice)
-    threads = UrgentThreads(settings.tts_slots, name="tts")
-    broker = RedisBroker(settings.redis_url)
+    yield_processor()
+    at_a_time = slots(settings.tts_slots)
+    catalogue = ModelCatalogue.of(settings.models_dir, settings.data_dir)
+    metrics, kind = report.workers, JobKind.TTS
+    tts = build_tts(
+        settings.tts_engines,
+        catalogue,
+        default_voice=settings.tts_voice,
+        default_speed=settings.tts_speed,
+        on_change=report.breakers.changed,
+    )
+    report.breakers.watch(tts.breakers)
+    threads = UrgentThreads(
+        at_a_time, name="tts", on_run=partial(metrics.engine_ran, kind), engine_threads=EngineThreads.of_process()
+    )
+    metrics.has_engine(kind, at_a_time, lambda: threads.waiting)
+    broker = RedisBroker(settings.redis_url, on_dead_letter=metrics.dead_letter)
+    preparing: asyncio.Task[None] | None = None
     try:
         work = TtsWork(tts, threads)
         await work.warm_up()
         numbers = itertools.count(1)  # a repeated phrase comes from the cache and would prove nothing
-        slots, name = settings.tts_slots * SEGMENTS_PER_THREAD, worker_name(JobKind.TTS)
+        name = worker_name(kind)
         health = WorkerHealth(
             StoreHealthMonitor(broker.connection),
-            JobKind.TTS,
+            kind,
             name,
             single_engine_check(lambda: work.warm_up(f"This is test {next(numbers)}.")),
         )
-        runner = Runner(broker, JobKind.TTS, name, slots=slots, work=work, on_failure=health.suspect)
+        jobs = max(at_a_time * SEGMENTS_PER_THREAD, settings.most_calls * SEGMENTS_PER_CALL)
+        runner = Runner(broker, kind, name, slots=jobs, work=work, on_failure=health.suspect, metrics=metrics)
+        report.needs("store", store_check(broker, kind))
+        report.needs("speech engines", health.state)
         announce_ready()
+        lines = [line for kit in kits_of(settings) for line in kit.prepared_lines()]
+        preparing = asyncio.create_task(prepare(tts, threads, lines), name="prepared lines")
         async with health.watching():
             await runner.run(stop)
     finally:
+        if preparing is not None:
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
         threads.close()
         await broker.close()

@@ -1,6 +1,6 @@
 """Simulated sources of parcels for scenarios and replays, and the tool that uses them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
 import msgspec
@@ -22,8 +22,8 @@ from agentvoicebox_delivery.sources.demo_data import parcels
 from agentvoicebox_delivery.tool import delivery_status
 
 
-def tool_core(shipments: Shipments) -> RunTool:
-    """The tool with a source of parcels, without cache and time budget."""
+def tool_core(shipments: Shipments, today: date | None) -> RunTool:
+    """The tool with a source of parcels, without cache and time budget, as it answers on `today`."""
 
     async def find(tenant_id: str, asked: list[Candidate]) -> Answer:
         found = await shipments.find(tenant_id, [each.tracking_id for each in asked])
@@ -31,10 +31,12 @@ def tool_core(shipments: Shipments) -> RunTool:
 
     async def near(tenant_id: str, keys: Keys) -> list[Shipment]:
         return (
-            await shipments.find_near(tenant_id, keys.beginnings, keys.endings) if isinstance(shipments, Fixed) else []
+            await shipments.find_near(tenant_id, keys.beginnings, keys.endings, keys.ids)
+            if isinstance(shipments, Fixed)
+            else []
         )
 
-    registry = Registry([delivery_status(find, near)])
+    registry = Registry([delivery_status(find, near, today=lambda: today)])
 
     async def run(name: str, arguments: str) -> str:
         return (await registry.run(name, arguments, ToolContext(DEFAULT_TENANT))).output
@@ -58,7 +60,9 @@ class Fixed:
         """See parcels.port."""
         return [self._shipments[each] for each in tracking_ids if each in self._shipments]
 
-    async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
+    async def find_near(
+        self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str], ids: Collection[str] = ()
+    ) -> list[Shipment]:
         """All parcels and decoys, because there are only a few."""
         return [*self._shipments.values(), *self._decoys]
 

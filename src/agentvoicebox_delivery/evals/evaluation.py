@@ -3,23 +3,26 @@
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agentvoicebox.interactions.interaction import ToolUse
-from agentvoicebox.kits.evaluation import RunTool
+from agentvoicebox.interactions.interaction import Interaction, ToolUse
+from agentvoicebox.interactions.judge import UnsupportedClause
+from agentvoicebox.kits.evaluation import RecordedOutcome, RunTool
 from agentvoicebox.settings import Settings
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox_delivery import tool
-from agentvoicebox_delivery.evals import backends
+from agentvoicebox_delivery.evals import backends, promises
 from agentvoicebox_delivery.evals.facts import facts_of, plain, without_days
+from agentvoicebox_delivery.evals.outcomes import GOOD_OUTCOMES, OUTCOMES, outcome_of, refuses
 from agentvoicebox_delivery.grounding.statements import STATES
 from agentvoicebox_delivery.numbers.readback import ending
 from agentvoicebox_delivery.parcels import tool_schema, track
 from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
+from agentvoicebox_delivery.parcels.tool_result import read
 from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.sources.catalogue import Catalogue
 
@@ -47,6 +50,9 @@ class DeliveryEvaluation:
     agent = "delivery"
     language_model = "dialogue"
     failures = frozenset({track.UNAVAILABLE, track.ERROR})
+    rest_route = "/v1/track"
+    outcomes: tuple[str, ...] = OUTCOMES
+    good_outcomes: frozenset[str] = GOOD_OUTCOMES
 
     def __init__(self) -> None:
         # An unavailable backend of a scenario is in the report, so a warning would only repeat it.
@@ -54,11 +60,11 @@ class DeliveryEvaluation:
 
     def backend(self, name: str, today: date) -> RunTool:
         """See KitEvaluation."""
-        return backends.tool_core(backends.backend(name, today))
+        return backends.tool_core(backends.backend(name, today), today)
 
     def recorded(self, use: ToolUse) -> RunTool:
         """See KitEvaluation."""
-        return backends.tool_core(backends.recorded(use))
+        return backends.tool_core(backends.recorded(use), read(use.output).today if use.output else None)
 
     def live(self, settings: Settings) -> AbstractAsyncContextManager[RunTool]:
         """See KitEvaluation: the catalogue of AVB_POSTGRES_URL."""
@@ -94,6 +100,18 @@ class DeliveryEvaluation:
         except msgspec.ValidationError as error:
             return str(error)
         return ""
+
+    def outcome(self, interaction: Interaction) -> RecordedOutcome:
+        """See KitEvaluation."""
+        return outcome_of(interaction)
+
+    def unkept_promises(self, interaction: Interaction) -> Sequence[UnsupportedClause]:
+        """See KitEvaluation."""
+        return promises.unkept(interaction)
+
+    def refuses(self, line: str) -> bool:
+        """See KitEvaluation."""
+        return refuses(line)
 
     def unmet(self, fact: Mapping[str, Any], lines: Sequence[str], today: date, *, with_days: bool) -> str:
         """See KitEvaluation."""
@@ -131,6 +149,6 @@ async def _catalogue(settings: Settings) -> AsyncIterator[RunTool]:
     DeliverySettings.of(settings)
     postgres = await Postgres.open(settings.postgres_url)
     try:
-        yield backends.tool_core(Catalogue(postgres))
+        yield backends.tool_core(Catalogue(postgres), datetime.now(UTC).date())
     finally:
         await postgres.close()

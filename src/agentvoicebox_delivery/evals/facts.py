@@ -1,5 +1,6 @@
 """Extracts comparable facts from an agent's lines, whatever the wording: states, numbers, days, failures."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
@@ -7,6 +8,7 @@ from agentvoicebox_delivery.grounding.claims import ClaimKind, claims
 from agentvoicebox_delivery.grounding.clauses import cut
 from agentvoicebox_delivery.grounding.days import Mention
 
+_PAST = re.compile(r"\bwas (?:expected|due)\b")
 FAR = 60  # days; parcels are not in transit longer
 _FAILURES = {ClaimKind.NOT_FOUND: "not found", ClaimKind.OUTAGE: "can't look up", ClaimKind.INVALID: "no whole number"}
 
@@ -23,14 +25,24 @@ def facts_of(lines: Iterable[str], today: date, *, names: Sequence[str] = ()) ->
     found: set[str] = set()
     for line in lines:
         for clause in cut(line):
-            for claim in claims(clause, known):
+            stated = list(claims(clause, known))
+            kinds = {claim.kind for claim in stated}
+            if ClaimKind.SIGHTING in kinds:
+                continue  # where it was last seen is a detail, reported on demand
+            for claim in stated:
                 match claim.kind:
                     case ClaimKind.STATE:
                         found.add(f"state: {'not ' if claim.is_denied else ''}{claim.state}")
                     case ClaimKind.NUMBER:
                         found.update(f"number: {number[-3:]}" for number in claim.numbers)
                     case ClaimKind.DAY if claim.day is not None:
-                        found.update(_distance(claim.day, today))
+                        found.update(
+                            _distance(
+                                claim.day,
+                                today,
+                                is_coming=ClaimKind.ARRIVAL in kinds and not _PAST.search(clause.lower()),
+                            )
+                        )
                     case kind if kind in _FAILURES:
                         found.add(_FAILURES[kind])
     return frozenset(found)
@@ -48,6 +60,8 @@ def plain(text: str) -> str:
     )
 
 
-def _distance(mention: Mention, today: date) -> list[str]:
+def _distance(mention: Mention, today: date, *, is_coming: bool) -> list[str]:
+    """A weekday alone is a coming day where an arrival is stated, and a past one elsewhere."""
     days = [away for away in range(-FAR, FAR + 1) if mention.can_only_be(today + timedelta(days=away), today)]
+    days = [away for away in days if (away >= 0) is is_coming] if len(days) > 1 else days
     return [f"day: {days[0]:+d}"] if len(days) == 1 else []

@@ -116,8 +116,8 @@ class Caller:
         mine, low = self._person.tracking_id, line.lower()
         if "goodbye" in low:
             return None
-        if "is that right?" in low or "is that your number?" in low:
-            if _bare(line) in (_bare(phrases.confirm(readback(mine))), _bare(reply.confirm(mine))):
+        if "is that right?" in low:
+            if _bare(line) == _bare(reply.confirm(mine)):
                 self._confirmed.add(mine)
                 return "Yes, that's right."
             return "No, that's not it."
@@ -132,7 +132,7 @@ class Caller:
         self._outcome.tries += 1
         if "last four" in low:
             return id_corpus.spoken_slowly(mine[-4:], self._chance) + "."
-        if "spell" in low or "one character" in low or "groups" in low:
+        if "one character" in low or "three characters" in low:
             return id_corpus.spelled(mine) + "."
         return self._chance.choice(id_corpus.AGAIN).format(id_corpus.spoken_slowly(mine, self._chance))
 

@@ -35,20 +35,32 @@ _ANSWER_LIKE = re.compile(
     r"|problem|worries|not|understood|got|noted|glad|happy|yes|correct|still|now|actually|again"
     r"|help (?:you )?(?:out )?with (?:that|this|it))\b"
 )
+_HOW_IS = re.compile(
+    r"\bhow(?:'s| is| are| has)\b(?: \w+){0,3} (?:parcel|package|order|delivery|shipment|it)\b|\bhow is it\b"
+)
 _HELP_WITH_THAT = re.compile(r"\bhelp (?:you )?(?:out )?with (?:that|this|it)\b")
 
 
 def asks_whether(line: str) -> bool:
     """Whether a caller's line is a yes-or-no question, rather than one for place, time or help."""
     low = line.lower().replace("\u2019", "'")
+    if _HOW_IS.search(low):
+        return True
     rest = _SEEKING.sub(" ", low)
     return _WHETHER.search(rest) is not None or (rest == low and _FATE.search(low) is not None)
+
+
+def is_denial(line: str) -> bool:
+    """Whether a question says "not": "so it hasn't been delivered yet?"."""
+    return re.search(r"n['\u2019]t\b|\bnot\b", line.lower()) is not None
 
 
 def is_answer_like(found: Sequence[ClauseClaim]) -> bool:
     """Whether all of a clause can be taken for a yes or no ("I'm afraid so", "great news!")."""
     is_empty = all(
-        each.kind in (ClaimKind.LINK, ClaimKind.COURTESY) or _HELP_WITH_THAT.search(each.text) for each in found
+        each.kind in (ClaimKind.LINK, ClaimKind.NEUTRAL, ClaimKind.COURTESY)
+        or (each.kind is ClaimKind.REQUEST and _HELP_WITH_THAT.search(each.text))
+        for each in found
     )
     return is_empty and any(_ANSWER_LIKE.search(each.text) for each in found)
 
@@ -62,7 +74,7 @@ def answer_to(line: str, facts: Facts, parcel: Parcel | None) -> bool | None:
         each for each in claims(_as_statement(line), facts.names) if each.kind not in HARMLESS | {ClaimKind.NUMBER}
     ]
     match asked:
-        case [ClauseClaim(kind=ClaimKind.STATE, is_denied=False) as state]:
+        case [ClauseClaim(kind=ClaimKind.STATE) as state]:
             _, is_true_in, is_false_in = STATES[state.state]
             return True if shipment.status in is_true_in else False if shipment.status in is_false_in else None
         case [ClauseClaim(kind=ClaimKind.ARRIVAL), ClauseClaim(kind=ClaimKind.DAY, day=day)] if day and reply.arrival(
@@ -76,7 +88,9 @@ def answer_to(line: str, facts: Facts, parcel: Parcel | None) -> bool | None:
 
 def _as_statement(question: str) -> str:
     """A question in the word order of a statement: "so will it come" → "it will come"."""
-    text = re.sub(r"^\W*(?:(?:so|and|but|okay|ok|oh|well)\W+)*", "", question.lower()).rstrip("?!. ")
+    text = re.sub(r"^\W*(?:(?:so|and|but|okay|ok|oh|well)\W+)*", "", question.split(", ")[-1].lower()).rstrip("?!. ")
+    text = re.sub(r"(?: (?:yet|already|now|then|please))+$", "", text)
+    text = re.sub(r"^is (it|(?:my|the|your) (?:parcel|package|order|shipment)) coming\b", r"will \1 come", text)
     return re.sub(
         r"^(is|was|has|will|should) (?:it|(?:my|the|your) (?:parcel|package|order|shipment))\b", r"it \1", text
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from agentvoicebox_delivery.grounding import frames, statements
+from agentvoicebox_delivery.grounding import frames, statements, wordings
 from agentvoicebox_delivery.grounding.clauses import words
 from agentvoicebox_delivery.grounding.days import Mention
 from agentvoicebox_delivery.grounding.folding import COUNTS, DIGITS, FoldedToken, fold
@@ -21,9 +21,11 @@ class ClaimKind(StrEnum):
     """What a phrase is."""
 
     LINK = "link"
+    NEUTRAL = "neutral"
     COURTESY = "courtesy"
     REQUEST = "request"
     LIMIT = "limit"
+    ANNOUNCEMENT = "announcement"
     YES = "yes"
     NO = "no"
     OF_COURSE = "of course"
@@ -32,6 +34,10 @@ class ClaimKind(StrEnum):
     SECOND_PARCEL = "second parcel"
     STATE = "state"
     ARRIVAL = "arrival"
+    OVERDUE = "overdue"
+    NOT_RECORDED = "not recorded"
+    SEVERAL = "several"
+    NOT_DAY = "not that day"
     SIGHTING = "sighting"
     AGE = "age"
     NOTHING_NEWER = "nothing newer"
@@ -58,7 +64,7 @@ class ClaimKind(StrEnum):
 
 
 # What says nothing about a parcel.
-HARMLESS = frozenset({ClaimKind.LINK, ClaimKind.COURTESY, ClaimKind.REQUEST, ClaimKind.LIMIT})
+HARMLESS = frozenset({ClaimKind.LINK, ClaimKind.NEUTRAL, ClaimKind.COURTESY, ClaimKind.REQUEST, ClaimKind.LIMIT})
 
 
 class ClauseClaim(msgspec.Struct, frozen=True):
@@ -85,34 +91,47 @@ class ClauseClaim(msgspec.Struct, frozen=True):
     @property
     def is_denied(self) -> bool:
         """Whether a state is said not to hold."""
-        return " not " in f" {self.text} "
+        return " not " in f" {self.text} " and not self.text.endswith(
+            ("will not be delivered", "not cleared customs", "not cleared customs yet")
+        )
 
 
 _TABLE: tuple[tuple[ClaimKind, str, Sequence[str]], ...] = (
+    (ClaimKind.OVERDUE, "", wordings.OVERDUE),
+    (ClaimKind.NOT_RECORDED, "", wordings.NOT_RECORDED),
     *((ClaimKind.STATE, name, (pattern,)) for name, (pattern, _, _) in statements.STATES.items()),
-    (ClaimKind.ARRIVAL, "", statements.ARRIVAL),
-    (ClaimKind.SIGHTING, "", statements.SIGHTING),
+    *((ClaimKind.STATE, name, patterns) for name, patterns in wordings.STATES.items()),
+    (ClaimKind.ARRIVAL, "", (*statements.ARRIVAL, *wordings.ARRIVAL)),
+    (ClaimKind.SEVERAL, "", wordings.SEVERAL),
+    (ClaimKind.LIMIT, "", wordings.LIMITS),
+    (ClaimKind.NEUTRAL, "", wordings.PLAIN),
+    (ClaimKind.COURTESY, "", wordings.COURTESIES),
+    (ClaimKind.NOT_DAY, "", wordings.NOT_DAY),
+    (ClaimKind.SIGHTING, "", (*statements.SIGHTING, *wordings.SIGHTING)),
     (ClaimKind.AGE, "", statements.AGE),
     (ClaimKind.NOTHING_NEWER, "", statements.NOTHING_NEWER),
-    (ClaimKind.NOT_FOUND, "", statements.NOT_FOUND),
-    (ClaimKind.OUTAGE, "", statements.OUTAGE),
-    (ClaimKind.INVALID, "", statements.INVALID),
-    (ClaimKind.FOUND, "", statements.FOUND),
-    (ClaimKind.UNKNOWN_DAY, "", statements.UNKNOWN_DAY),
-    (ClaimKind.UNKNOWN_PLACE, "", statements.UNKNOWN_PLACE),
+    (ClaimKind.NOT_FOUND, "", (*statements.NOT_FOUND, *wordings.NOT_FOUND)),
+    (ClaimKind.OUTAGE, "", (*statements.OUTAGE, *wordings.OUTAGE)),
+    (ClaimKind.INVALID, "", (*statements.INVALID, *wordings.INVALID)),
+    (ClaimKind.FOUND, "", (*statements.FOUND, *wordings.FOUND)),
+    (ClaimKind.UNKNOWN_DAY, "", (*statements.UNKNOWN_DAY, *wordings.UNKNOWN_DAY)),
+    (ClaimKind.UNKNOWN_PLACE, "", (*statements.UNKNOWN_PLACE, *wordings.UNKNOWN_PLACE)),
     (ClaimKind.UNKNOWN_CARRIER, "", statements.UNKNOWN_CARRIER),
     (ClaimKind.CARRIER, "", statements.BY_CARRIER),
+    (ClaimKind.CARRIER, "", wordings.BY_CARRIER),
     (ClaimKind.PLACE, "", statements.IN_PLACE),
     (ClaimKind.DAY, "", statements.ON_DAY),
     (ClaimKind.NUMBER, "", statements.WITH_ID),
     (ClaimKind.OTHER_PARCEL, "", (frames.OTHER_PARCEL,)),
     (ClaimKind.FIRST_PARCEL, "", (frames.FIRST_PARCEL,)),
     (ClaimKind.SECOND_PARCEL, "", (frames.SECOND_PARCEL,)),
-    (ClaimKind.YES, "", frames.YES),
-    (ClaimKind.NO, "", frames.NO),
+    (ClaimKind.YES, "", (*frames.YES, *wordings.YES)),
+    (ClaimKind.NO, "", (*frames.NO, *wordings.NO)),
     (ClaimKind.OF_COURSE, "", frames.OF_COURSE),
     (ClaimKind.LIMIT, "", frames.LIMITS),
+    (ClaimKind.ANNOUNCEMENT, "", frames.ANNOUNCEMENTS),
     (ClaimKind.REQUEST, "", frames.REQUESTS),
+    (ClaimKind.REQUEST, "", wordings.REQUESTS),
     (ClaimKind.REQUEST, "", frames.WAITS),
     (ClaimKind.COURTESY, "", frames.COURTESIES),
     (ClaimKind.LINK, "", frames.LINKS),
@@ -182,7 +201,7 @@ def _phrases(tokens: Sequence[FoldedToken]) -> Iterator[ClauseClaim]:
             last += 1
         covered = tokens[index:last]
         if found is None or _hides_a_name(tokens, index, last):
-            yield _uncovered(covered)
+            yield _uncovered(covered, is_name=_hides_a_name(tokens, index, last))
         else:
             yield ClauseClaim(
                 found[0],
@@ -208,9 +227,11 @@ def _hides_a_name(tokens: Sequence[FoldedToken], first: int, last: int) -> bool:
     )
 
 
-def _uncovered(tokens: Sequence[FoldedToken]) -> ClauseClaim:
+def _uncovered(tokens: Sequence[FoldedToken], *, is_name: bool) -> ClauseClaim:
     text = " ".join(token.text for token in tokens)
     first = tokens[0]
+    if first.text in wordings.NEUTRAL and not is_name:
+        return ClauseClaim(ClaimKind.NEUTRAL, text)
     if first.text in _SORT_OF:
         return ClauseClaim(_SORT_OF[first.text], text)
     if first.text.isdigit() or first.text in DIGITS or first.text in COUNTS:

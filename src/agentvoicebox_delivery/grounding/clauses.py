@@ -19,9 +19,14 @@ def _listed(text: str) -> frozenset[str]:
 
 
 _SENTENCE_END = re.compile(r"[.!?\u2026]+[\"'\u2019\u201d)\]*]*\s$")
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e|a\.m|p\.m)|\b[A-Z])\.\s$")
+# A letter alone is an initial ("J. Smith"), unless it ends a number that was spelled ("A one A A.").
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|etc|e\.g|i\.e|a\.m|p\.m)"
+    r"|(?<!\b[A-Z0-9] )(?<!\bone )(?<!\btwo )(?<!\bthree )(?<!\bfour )(?<!\bfive )"
+    r"(?<!\bsix )(?<!\bseven )(?<!\beight )(?<!\bnine )(?<!\bzero )\b[A-Z])\.\s$"
+)
 _JOINT = re.compile(r"[,;:\u2013\u2014]\s+([A-Za-z]+)(?:['\u2019][a-z]+)?\s$")
-_STARTERS = _listed("and but so which it i we you your could would can do what please let is")
+_STARTERS = _listed("and but so it i we you your could would can do what please let is")
 # A sentence with such an opening states nothing before its second half.
 _LEANING = _listed(
     "if when once while although though because since as according based from to for in on at by unless "
@@ -42,9 +47,10 @@ _CONTRACTIONS = (
     (r"'ll\b", " will"),
     (r"'m\b", " am"),
     (r"\b(i|you|we|they)'d\b", r"\1 would"),
-    (r"\b(it|that|there|here|what|where|who|how|this|he|she|let)'s (been|got|run|already been)\b", r"\1 has \2"),
+    (r"\b(it|that|there|here|what|where|who|how|this|he|she|let|one)'s (been|got|run|already (?:been|arrived))\b", r"\1 has \2"),
     (r"\blet's\b", "let us"),
-    (r"\b(it|that|there|here|what|where|who|how|this|when|which|everything|number|one|delivery|date)'s\b", r"\1 is"),
+    (r"\b(it|that|there|here|what|where|who|how|this|when|which)'s\b", r"\1 is"),
+    (r"\b(everything|nothing|number|one|estimate|delivery|date)'s\b", r"\1 is"),
     (r"\b(parcel|package|packet|shipment|order|item)'s (been|run)\b", r"\1 has \2"),
     (r"\b(parcel|package|packet|shipment|order|item)'s\b", r"\1 is"),
 )  # fmt: skip

@@ -29,17 +29,20 @@ def _any(names: Sequence[str] | dict[str, int]) -> str:
 
 
 _DAY = rf"(?:{_any(_ORDINALS)}|[0-3]?\d(?:st|nd|rd|th)?)"
+_HOURS = {"morning": (3, 12), "afternoon": (12, 18), "evening": (17, 24)}
+_TIME = r"(?: (?P<time{}>morning|afternoon|evening))?"
 _PART = re.compile(
-    rf"(?P<relative>{_any(_RELATIVE)})"
-    rf"|in (?P<ahead>{_any(_NUMBERS)}) days?(?: time)?"
+    rf"(?:(?P<side>earlier|later) )?(?P<relative>{_any(_RELATIVE)}){_TIME.format('')}"
+    r"|(?:(?P<side2>earlier|early|late) )?this (?P<time2>morning|afternoon|evening)"
+    rf"|in (?P<ahead>{_any(_NUMBERS)}) days?(?: time)?|(?P<ahead2>{_any(_NUMBERS)}) days? from now"
     rf"|(?P<ago>{_any(_NUMBERS)}) days? ago"
-    rf"|(?:(?P<which>this|next|last|this past|this coming) )?(?P<weekday>{_any(_WEEKDAYS)})"
+    rf"|(?:(?P<which>this|next|last|this past|this coming) )?(?P<weekday>{_any(_WEEKDAYS)}){_TIME.format(3)}"
     rf"|(?P<month>{_any(_MONTHS)}) (?:the )?(?P<day>{_DAY})"
     rf"|(?:the )?(?P<day2>{_DAY})(?: day)? (?:of )?(?P<month2>{_any(_MONTHS)})"
     rf"|the (?P<alone>{_any(_ORDINALS)}|[0-3]?\d(?:st|nd|rd|th))"
     r"|(?P<year>20\d\d)"
 )
-_GLUE = re.compile(r"(?: ,)?(?: (?:which is|that is|so|on))? ")
+_GLUE = re.compile(r"(?: ,)?(?: (?:which is|which was|that is|so|on))? ")
 _BEFORE_ALONE = re.compile(r"(?:^|.* )(?:on|by|for|is|of)$")
 
 
@@ -49,10 +52,21 @@ class Mention(msgspec.Struct, frozen=True):
     parts: tuple[dict[str, str], ...]
     end: int
 
+    @property
+    def hours(self) -> tuple[int, int] | None:
+        """The hours of the time of day in it ("this morning": 3 to 12); None when it names none."""
+        named = [part[name] for part in self.parts for name in ("time", "time2", "time3") if name in part]
+        return _HOURS[named[0]] if named else None
+
+    @property
+    def side(self) -> str:
+        """`earlier` or `later` of a day, or ""."""
+        return next((part[name] for part in self.parts for name in ("side", "side2") if name in part), "")
+
     def can_only_be(self, day: date, today: date) -> bool:
         """Whether it means `day`, said on `today`, and no other day."""
         names = {name for part in self.parts for name in part}
-        is_pinned = bool(names & {"month", "month2", "relative", "ahead", "ago"})
+        is_pinned = bool(names & {"month", "month2", "relative", "ahead", "ahead2", "ago", "time2"})
         return all(_fits(part, day, today, is_pinned=is_pinned) for part in self.parts)
 
 
@@ -84,7 +98,9 @@ def _fits(part: dict[str, str], day: date, today: date, *, is_pinned: bool) -> b
     match part:
         case {"relative": name}:
             return away == _RELATIVE[name]
-        case {"ahead": count}:
+        case {"time2": _}:
+            return away == 0
+        case {"ahead": count} | {"ahead2": count}:
             return away == _NUMBERS[count]
         case {"ago": count}:
             return away == -_NUMBERS[count]

@@ -132,7 +132,7 @@ def gather(lines: Sequence[ChatLine], today: date) -> Facts:
     question: list[str] = []
     for line in lines:
         if line.role == "tool":
-            parcel = _parcel(read(line.text))
+            parcel = _parcel(read(line.text), today)
             parcels.pop(parcel.tracking_id, None)
             parcels[parcel.tracking_id] = parcel
             heard = []
@@ -145,12 +145,14 @@ def gather(lines: Sequence[ChatLine], today: date) -> Facts:
     return Facts(list(parcels.values()), asked, " ".join(question), today, " ".join(heard))
 
 
-def _parcel(result: ToolResult) -> Parcel:
+def _parcel(result: ToolResult, today: date) -> Parcel:
     shipment = result.shipment if result.code == track.FOUND else None
     speech = result.speech
     if shipment is not None and (clean := speakable(shipment)) is not shipment:
         age_s = result.data.get("age_s")
         shipment = clean
-        speech = reply.found(clean, age_s=float(age_s) if isinstance(age_s, int | float) else 0.0)
+        speech = reply.found(
+            clean, result.today or today, age_s=float(age_s) if isinstance(age_s, int | float) else 0.0
+        )
     number = shipment.tracking_id if shipment else result.tracking_id
     return Parcel(number, result, shipment, speech, frozenset(normal(clause) for clause in cut(speech)))

@@ -27,6 +27,7 @@ _BEFORE_AGE = (
     "that was ",
     "this was ",
     "the state ",
+    "the status ",
     "the case ",
     "true ",
     "information is ",

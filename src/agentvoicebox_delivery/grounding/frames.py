@@ -19,8 +19,9 @@ _NAMED_NUMBER = (
 )
 NUMBER = rf"(?:{_NAMED_NUMBER}|it|that)"
 _HOW = (
-    r"(?: (?:one (?:digit|character|letter|number) at a time|digit by digit|slowly|more slowly|clearly"
-    r"|once more|one more time|again|for me"
+    r"(?:(?: ,)? (?:(?:one|two|three|a few) (?:digit|character|letter|number)s? at a time|digit by digit|slowly"
+    r"|more slowly|clearly|once more|one more time|again|for me"
+    r"|in groups of (?:two|three|four)"
     r"|please|to me|with me|out|out loud|carefully|now|in full|when you are ready|from the (?:beginning|start)"
     r"|or type it|from your (?:email|receipt)))*"
 )
@@ -126,6 +127,13 @@ WAITS = tuple(
     )
 )  # fmt: skip
 
+# What the agent says that it will do: true only if it does, by a tool call that follows.
+ANNOUNCEMENTS = (
+    r"(?:(?:and |so )?(?:i|we)) (?:will|shall|am going to|are going to|am gonna)"
+    rf"(?: (?:just|quickly|gladly|certainly|definitely|also|now|still|happily))* {_DEED}"
+    r"(?: and (?:let you know|tell you|get back to you))?",
+)  # fmt: skip
+
 # Questions and offers: a yes of the caller refers to them.
 REQUESTS = (
     rf"{_REQUEST} {_ASK_VERB}{_TO_ME}(?: and {_ASK_VERB})?(?: {NUMBER})?{_HOW}(?: (?:and|or|then|so that"
@@ -183,15 +191,15 @@ LIMITS = (
     r"|answer questions)"
     rf"(?: with| about)?(?: (?:where (?:a|your|the) {PARCEL_NOUN} is|{PARCEL_NOUN}s|tracking(?: (?:a "
     rf"|your )?{PARCEL_NOUN}s?)?|(?:a |your )?{PARCEL_NOUN}s?|the status of (?:a |your )?{PARCEL_NOUN}s?))?",
-    r"(?:i|we) (?:can not|am not able to|am unable to|could not) (?:help(?: you)?(?: with (?:that|this|it"
+    r"(?:i|we) (?:still )?(?:can not|am not able to|am unable to|could not) (?:help(?: you)?(?: with (?:that|this|it"
     r"|refunds|complaints|payments|other things))?|do that"
     r"|transfer you(?: to (?:a person|a human|an agent|someone|anyone))?|put you through(?: to (?:a person"
     r"|a human|an agent|anyone))?"
-    r"|(?:say|tell)(?: you)? (?:that|anything (?:about it|about that|more|else)|more(?: than that)?|for (?:sure"
-    r"|certain)|that for (?:sure|certain)|why)|make out the number"
+    rf"|(?:say|tell)(?: you)? (?:that|anything (?:about it|about that|about (?:a|the|your) {PARCEL_NOUN}|more|else)"
+    r"|more(?: than that)?|for (?:sure|certain)|that for (?:sure|certain)|why)|make (?:out the number|it out)"
     r"|(?:say|tell you)(?: exactly)?(?= [,.])|change (?:the address|anything|that|the delivery)"
-    r"|give (?:you )?refunds|answer that|look up (?:a parcel|parcels)|understand(?: you| that)?"
-    r"|hear you)(?: right now| at the moment)?",
+    r"|give (?:you )?refunds|answer that|look up (?:(?:a|the|your|that) parcel|parcels)|understand(?: you| that)?"
+    r"|hear you)(?: for you)?(?: from here)?(?: right now| at the moment)?",
     r"(?:i|we) do not (?:have|see) (?:any |the )?(?:(?:more|further|other|additional|exact|such|that"
     r"|specific) )*(?:information|details?|info|updates?)(?: (?:about|on|for) (?:that|this|it))?(?: than that)?"
     r"(?: (?:right now|at the moment|yet))?|(?:i|we) do not (?:know|have anything (?:more"
@@ -200,13 +208,13 @@ LIMITS = (
     r"(?:i|we) do not (?:see|have|hear) (?:a|the|your|any) (?:(?:whole|full"
     r"|complete) )?(?:tracking )?number(?: yet| here)?|(?:i|we) do not have (?:the"
     r"|an) exact (?:delivery )?(?:time|hour)",
-    r"i (?:did not|could not|can not|do not) (?:quite |fully |really |still )?(?:(?:catch|hear|understand"
+    r"i (?:still )?(?:did not|could not|can not|do not) (?:quite |fully |really |still )?(?:(?:catch|hear|understand"
     r"|make out)(?: (?:that|you|it))?"
     r"|(?:catch|get|hear|understand|make out) (?:all of (?:that|it)|the (?:number|whole number|last part|rest)"
     r"|everything|what you said)|get that)",
     r"(?:i am|this is) (?:an?|the|your) (?:(?:automated|automatic|virtual|digital|parcel|delivery|tracking"
     r"|voice|ai) )*(?:assistant|system|line)",
-    r"without (?:the|your|a)(?: tracking)? number(?: i can not (?:look up|find|track|check)(?: (?:a|your"
+    r"without it|without (?:the|your|a|its)(?: tracking)? number(?: i can not (?:look up|find|track|check)(?: (?:a|your"
     r"|the) parcel| it| anything)?)?",
     r"(?:(?:it|the tracking number|the number|your tracking number) is |you (?:will|can|should) )?(?:usually "
     r"|normally |often |also )*(?:find|see|printed|in|on|shown)"
@@ -237,5 +245,5 @@ OF_COURSE = (
 )
 
 OTHER_PARCEL = rf"(?:(?:your|the) (?:other|previous|earlier) (?:one|{PARCEL_NOUN}))"
-FIRST_PARCEL = rf"(?:(?:your|the) first (?:one|{PARCEL_NOUN}))"
-SECOND_PARCEL = rf"(?:(?:your|the) (?:second|latest|last) (?:one|{PARCEL_NOUN}))"
+FIRST_PARCEL = rf"(?:(?:your|the) first (?:one|{PARCEL_NOUN})|the first(?= (?:is|was|has)))"
+SECOND_PARCEL = rf"(?:(?:your|the) (?:second|latest|last) (?:one|{PARCEL_NOUN})|the second(?= (?:is|was|has)))"

@@ -11,20 +11,47 @@ from collections.abc import Sequence
 import msgspec
 
 from agentvoicebox_delivery.dialogue import phrases
-from agentvoicebox_delivery.grounding.answers import answer_to, asks_whether, is_answer_like
+from agentvoicebox_delivery.grounding.answers import answer_to, asks_whether, is_answer_like, is_denial
 from agentvoicebox_delivery.grounding.claims import HARMLESS, ClaimKind, ClauseClaim, claims
-from agentvoicebox_delivery.grounding.clauses import cut, normal
+from agentvoicebox_delivery.grounding.clause_form import (
+    BESIDE_A_BARE_ANSWER,
+    HEADS,
+    SAYS,
+    WHEN,
+    can_hold,
+    check_just_now,
+    check_named_again,
+    check_words,
+)
+from agentvoicebox_delivery.grounding.clauses import cut, normal, words
 from agentvoicebox_delivery.grounding.facts import Facts, Parcel
-from agentvoicebox_delivery.grounding.statements import AWAITED, COMPLETED, STATES
+from agentvoicebox_delivery.grounding.folding import fold
+from agentvoicebox_delivery.grounding.free_words import is_free
+from agentvoicebox_delivery.grounding.refusal import ClaimRefused, need
+from agentvoicebox_delivery.grounding.shipment_checks import check_arrival, check_event, check_overdue, check_state
+from agentvoicebox_delivery.grounding.statements import AWAITED, STATES
 from agentvoicebox_delivery.grounding.words import spoken_age
 from agentvoicebox_delivery.parcels import reply, track
-from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
+from agentvoicebox_delivery.parcels.shipment import ShipmentStatus
 
 NOT_CERTAIN = "I can't say that for certain."
-NO_NUMBER_YET = f"I can't say anything about a parcel without its number. {phrases.ASK}"
+PROMISED = "a promise"  # the reason of a clause that is true if a tool call follows
+NO_NUMBER_YET = f"I can't look up a parcel without its number. {phrases.ASK}"
 
-# Statements that a day or a place can belong to.
-_HEADS = frozenset({ClaimKind.STATE, ClaimKind.ARRIVAL, ClaimKind.SIGHTING})
+_PAST_WHEN = re.compile(r"\b(?:when|what day|which day|what time) (?:was|did|were)\b")
+_WHERE = re.compile(r"\bwhere\b")
+_STILL = re.compile(r"\b(?:still|now|right now|yet|at|before|after|by the|until)\b")
+_HAVE_FOUND = re.compile(r"(?:i|we) (?:have )?(?:just )?(?:found|located|checked|looked)|here is")
+_ASSENT = re.compile(r"(?:yes|right|you are right|correct|exactly|that is (?:right|correct))\b")
+_CANT_LOOK_UP = re.compile(r"(?:can not|not able to|unable to|could not) look up")
+_WITHOUT = re.compile(r"without")
+_CODES_OF_MISSES = (track.NOT_FOUND, track.UNAVAILABLE, track.ERROR, track.INVALID_ID, track.INVALID_ARGUMENTS)
+_FAILED = (track.UNAVAILABLE, track.ERROR, track.UNKNOWN_TOOL)
+_PAST_STATE = re.compile(r"(?:was|were|has|have|had)\b")
+_ON_TRACK = re.compile(r"\bon (?:track|schedule|time)\b")
+_ON_TRACK_IN = frozenset({ShipmentStatus.PICKED_UP, ShipmentStatus.IN_TRANSIT, ShipmentStatus.OUT_FOR_DELIVERY})
+_BARE_YES = re.compile(r"it (?:is|has|will|does|should|was|did)\b")
+_IT_SEEMS = re.compile(r"\b(?:looks?|seems?|appears?|sounds?|says?|according|from what|as far|shows?)\b")
 # The dialogue's own lines that state nothing about a parcel.
 _OWN = frozenset(
     normal(clause)
@@ -52,10 +79,6 @@ class ClauseVerdict(msgspec.Struct, frozen=True):
     subject: str | None = None
 
 
-class _Refused(Exception):
-    """A claim is not supported. The message is the reason."""
-
-
 def judge(clause: str, facts: Facts, subject: str | None = None) -> ClauseVerdict:
     """Decide whether a clause may be said.
 
@@ -68,15 +91,29 @@ def judge(clause: str, facts: Facts, subject: str | None = None) -> ClauseVerdic
     parcel = _of(facts, subject)
     if not said or said in _OWN or (parcel is not None and said in parcel.clauses):
         return ClauseVerdict(True, subject=subject)
+    tokens = fold(words(clause), facts.names)
+    carrier = normal(parcel.carrier) if parcel is not None else ""
+    is_true = not _presumes(clause, facts, parcel)
+    if is_true and is_free(tokens, carrier=carrier, is_asked=asks_whether(facts.question)):
+        return ClauseVerdict(True, subject=subject)
     found = tuple(claims(clause, facts.names))
     court = _ClauseChecker(facts, parcel, found)
     try:
         court.check()
-    except _Refused as refused:
+    except ClaimRefused as refused:
         return ClauseVerdict(False, str(refused), found, subject)
     last = court.subjects[-1] if court.subjects else parcel
     is_default = last is None or last is facts.latest
     return ClauseVerdict(True, "", found, None if is_default or last is None else last.tracking_id)
+
+
+def _presumes(clause: str, facts: Facts, parcel: Parcel | None) -> bool:
+    """Whether a clause takes for granted what isn't so ("I can't see why it was returned")."""
+    status = parcel.shipment.status if parcel is not None and parcel.shipment is not None else None
+    past = [
+        each for each in claims(clause, facts.names) if each.kind is ClaimKind.STATE and _PAST_STATE.match(each.text)
+    ]
+    return any(status not in STATES[each.state][1] for each in past if not each.is_denied)
 
 
 def _of(facts: Facts, subject: str | None) -> Parcel | None:
@@ -97,41 +134,52 @@ class _ClauseChecker:
         self._bound: dict[int, list[ClauseClaim]] = {}
 
     def check(self) -> None:
-        """Raises _Refused for the first claim that is not supported."""
+        """Raises ClaimRefused for the first claim that is not supported."""
         for claim in self.claims:
             self._turn_to(claim)
             self.subjects.append(self._parcel)
+        check_words(self.claims, self.facts)
+        check_named_again(self.claims, self.facts)
+        check_just_now(self.claims, self.subjects)
         self._bind()
         self._check_unused_names()
         for index, claim in enumerate(self.claims):
+            if claim.kind is ClaimKind.LIMIT and _CANT_LOOK_UP.search(claim.text):
+                subject = self.subjects[index]
+                failed = subject.result.code if subject else ""
+                need(failed in _FAILED or _WITHOUT.search(claim.text) is not None, "nothing failed")
             if claim.kind is not ClaimKind.PLACE and not self._is_by_its_carrier(claim, self.subjects[index]):
-                raise _Refused("another carrier")
+                raise ClaimRefused("another carrier")
             if claim.kind not in HARMLESS:
                 self._check_claim(index, claim, self.subjects[index])
 
     def _turn_to(self, claim: ClauseClaim) -> None:
         """Update the parcel that the clause is about from here on."""
         parcels = self.facts.parcels
-        is_later = any(each.kind in _HEADS for each in self.claims[: len(self.subjects)])
+        is_later = any(each.kind in HEADS for each in self.claims[: len(self.subjects)])
         before = self._parcel
         match claim.kind:
             case ClaimKind.NUMBER:
                 for characters in claim.numbers:
                     named = self.facts.named(characters)
                     if named is None and not self.facts.may_read_back(characters):
-                        raise _Refused("a number that was not mentioned")
+                        raise ClaimRefused("a number that was not mentioned")
                     self._parcel = named
+            case ClaimKind.NOT_FOUND:  # "I couldn't find a parcel with the number …": the number follows its statement
+                after = self.claims[len(self.subjects) + 1 : len(self.subjects) + 2]
+                named = self.facts.named(after[0].numbers[-1]) if after and after[0].numbers else None
+                self._parcel = named or self._parcel
             case ClaimKind.OTHER_PARCEL | ClaimKind.FIRST_PARCEL if len(parcels) == 2:
                 self._parcel = parcels[0]
             case ClaimKind.SECOND_PARCEL if len(parcels) == 2:
                 self._parcel = parcels[1]
             case ClaimKind.OTHER_PARCEL | ClaimKind.FIRST_PARCEL | ClaimKind.SECOND_PARCEL:
-                raise _Refused("the parcel is ambiguous")
+                raise ClaimRefused("the parcel is ambiguous")
         if is_later and self._parcel is not before and not self._is_new_statement():
-            raise _Refused("one parcel's state with another's number")
+            raise ClaimRefused("one parcel's state with another's number")
 
     def _is_new_statement(self) -> bool:
-        heads = [index for index, each in enumerate(self.claims[: len(self.subjects)]) if each.kind in _HEADS]
+        heads = [index for index, each in enumerate(self.claims[: len(self.subjects)]) if each.kind in HEADS]
         between = self.claims[heads[-1] + 1 : len(self.subjects)]
         return any(each.kind is ClaimKind.LINK and each.text in ("and", "but", ",", ".", "?") for each in between)
 
@@ -142,20 +190,48 @@ class _ClauseChecker:
     def _check_unused_names(self) -> None:
         """After a yes-or-no question, "I'm afraid so" or "great news!" is an answer too."""
         if asks_whether(self.facts.question) and is_answer_like(self.claims):
-            raise _Refused("an unsupported answer")
+            raise ClaimRefused("an unsupported answer")
 
     def _bind(self) -> None:
-        """Assign days and places to the statement before them, or else to the one after."""
-        heads = [index for index, each in enumerate(self.claims) if each.kind in _HEADS]
+        """Assign days and places to the statement before them, or else to the one after; or to what the caller asked for."""
+        heads = [index for index, each in enumerate(self.claims) if each.kind in HEADS]
         for index, claim in enumerate(self.claims):
-            if claim.kind in (ClaimKind.DAY, ClaimKind.PLACE):
-                before = [head for head in heads if head < index]
-                is_loose = claim.text == "PLACE" and (
-                    index == 0 or self.claims[index - 1].kind is not ClaimKind.SIGHTING
-                )
-                if not heads or is_loose:
-                    raise _Refused(f"a {claim.kind.value} by itself")
-                self._bound.setdefault(before[-1] if before else heads[0], []).append(claim)
+            if claim.kind not in (ClaimKind.DAY, ClaimKind.PLACE):
+                continue
+            before = [head for head in heads if head < index]
+            near = before[-1] if before else heads[0] if heads else None
+            wanted = ClaimKind.ARRIVAL if claim.kind is ClaimKind.DAY else ClaimKind.SIGHTING
+            if near is None:
+                self._check_alone(index, claim)
+                continue
+            if not can_hold(self.claims[near], claim):
+                others = [head for head in heads if self.claims[head].kind in (wanted, ClaimKind.SIGHTING)]
+                near = min(others, key=lambda head: abs(head - index), default=near)
+            self._bound.setdefault(near, []).append(claim)
+
+    def _check_alone(self, index: int, claim: ClauseClaim) -> None:
+        """A day or a place by itself is the answer to "when" or "where"."""
+        parcel = self.subjects[index]
+        shipment = parcel.shipment if parcel else None
+        asked = self.facts.question.lower()
+        is_bare = all(each.kind in BESIDE_A_BARE_ANSWER for each in self.claims) and not _STILL.search(
+            " ".join(each.text for each in self.claims)
+        )
+        if parcel is None or shipment is None or not is_bare:
+            raise ClaimRefused(f"a {claim.kind.value} by itself")
+        if claim.kind is ClaimKind.PLACE:
+            is_there = any(each.text in ("is", "are") for each in self.claims)
+            need(not is_there, "a place by itself")
+            need(_WHERE.search(asked) is not None, "a place by itself")
+            check_event(parcel, [claim], self.facts.today)
+        elif _PAST_WHEN.search(asked):
+            need(shipment.status is ShipmentStatus.DELIVERED, "a day by itself")
+            check_event(parcel, [claim], self.facts.today)
+        elif _WHERE.search(asked) and any(each.kind is ClaimKind.PLACE for each in self.claims):
+            check_event(parcel, [claim], self.facts.today)
+        else:
+            need(WHEN.search(asked) is not None, "a day by itself")
+            check_arrival(shipment, [claim], self.facts.today, is_denied=False)
 
     def _check_claim(self, index: int, claim: ClauseClaim, parcel: Parcel | None) -> None:
         code = parcel.result.code if parcel else ""
@@ -170,113 +246,117 @@ class _ClauseChecker:
                 | ClaimKind.PLACE
             ):
                 pass  # checked with the statement they belong to
+            case ClaimKind.ANNOUNCEMENT:
+                raise ClaimRefused(PROMISED)
+            case ClaimKind.SEVERAL:
+                need(code == track.AMBIGUOUS, "there are not several")
             case ClaimKind.NOT_FOUND:
-                self._need(code == track.NOT_FOUND, "nothing was missed")
+                named = [
+                    each
+                    for each, other in zip(self.subjects, self.claims, strict=True)
+                    if other.kind is ClaimKind.NUMBER
+                ]
+                need(code == track.NOT_FOUND, "nothing was missed")
+                need(all(each is None or each.result.code == track.NOT_FOUND for each in named), "nothing was missed")
             case ClaimKind.OUTAGE:
-                self._need(code in (track.UNAVAILABLE, track.ERROR, track.UNKNOWN_TOOL), "nothing failed")
+                need(code in _FAILED, "nothing failed")
             case ClaimKind.INVALID:
-                self._need(
-                    code in ("", track.INVALID_ID, track.INVALID_ARGUMENTS, track.NOT_FOUND), "the number is fine"
-                )
+                need(code in ("", track.INVALID_ID, track.INVALID_ARGUMENTS, track.NOT_FOUND), "the number is fine")
             case ClaimKind.YES | ClaimKind.NO | ClaimKind.OF_COURSE:
                 self._check_answer(claim)
-            case _ if parcel is None or shipment is None:
-                raise _Refused("no tool returned anything about it")
-            case ClaimKind.FOUND:
-                is_whole = re.match(
-                    r"(?:i|we) (?:have )?(?:just )?(?:found|located|checked|looked)|here is", claim.text
+            case ClaimKind.FOUND if parcel is None or shipment is None:
+                need(
+                    any(each.kind in SAYS for each in self.claims) and code in _CODES_OF_MISSES,
+                    "no tool returned anything about it",
                 )
-                is_followed = any(each.kind in _HEADS for each in self.claims)
-                self._need(is_followed or is_whole is not None, "an unsupported answer")
+            case _ if parcel is None or shipment is None:
+                raise ClaimRefused("no tool returned anything about it")
+            case ClaimKind.FOUND:
+                is_followed = any(each.kind in SAYS for each in self.claims)
+                need(is_followed or not claim.names, "a source without a statement")
+                is_answered = any(
+                    each.kind in (ClaimKind.YES, ClaimKind.NO, ClaimKind.DAY, ClaimKind.PLACE) for each in self.claims
+                )
+                need(is_followed or is_answered or _IT_SEEMS.search(claim.text) is None, "a source without a statement")
+                need(
+                    is_followed or not asks_whether(self.facts.question) or _HAVE_FOUND.match(claim.text) is not None,
+                    "an unsupported answer",
+                )
             case ClaimKind.STATE:
                 if (
                     claim.is_denied
                     and index + 1 < len(self.claims)
                     and self.claims[index + 1].kind is ClaimKind.CARRIER
                 ):
-                    raise _Refused("a denial with a carrier")
-                self._check_state(claim, parcel, shipment.status, self._bound.get(index, []))
+                    raise ClaimRefused("a denial with a carrier")
+                if claim.state == "cancelled" and any(each.kind is ClaimKind.CARRIER for each in self.claims):
+                    raise ClaimRefused("cancelled by another")
+                check_state(
+                    claim,
+                    parcel,
+                    shipment.status,
+                    self._bound.get(index, []),
+                    self.facts.today,
+                    has_age=any(each.kind is ClaimKind.AGE for each in self.claims),
+                )
             case ClaimKind.ARRIVAL:
-                self._check_arrival(shipment, self._bound.get(index, []), is_denied=claim.is_denied)
+                need(_ON_TRACK.search(claim.text) is None or shipment.status in _ON_TRACK_IN, "not on track")
+                has_day = any(self.claims[head].kind is ClaimKind.ARRIVAL for head in self._bound) or any(
+                    each.kind in (ClaimKind.YES, ClaimKind.OF_COURSE) for each in self.claims
+                )
+                bound_claims = self._bound.get(index, [])
+                check_arrival(shipment, bound_claims, self.facts.today, is_denied=claim.is_denied, has_day=has_day)
+            case ClaimKind.OVERDUE:
+                check_overdue(shipment, self._bound.get(index, []), self.facts.today)
+            case ClaimKind.NOT_RECORDED:
+                is_past = shipment.eta is None or shipment.eta < self.facts.today
+                need(shipment.status in AWAITED and is_past, "it was delivered, or isn't late")
+            case ClaimKind.NOT_DAY:
+                is_that_day = claim.day and shipment.eta and claim.day.can_only_be(shipment.eta, self.facts.today)
+                need(shipment.eta is not None and claim.day is not None and not is_that_day, "that day it is")
             case ClaimKind.SIGHTING:
                 bound_claims = self._bound.get(index, [])
-                self._need(bool(bound_claims) and not claim.is_denied, "a sighting without place or day")
-                self._check_event(parcel, bound_claims)
+                has_day = any(self.claims[head].kind is ClaimKind.SIGHTING for head in self._bound)
+                need(has_day and not claim.is_denied, "a sighting without place or day")
+                check_event(parcel, bound_claims, self.facts.today)
             case ClaimKind.CARRIER:
                 pass  # the name was compared already
             case ClaimKind.AGE:
-                self._need(claim.age is not None and _is_age(claim.age, parcel.age_s), "another age")
+                need(claim.age is not None and _is_age(claim.age, parcel.age_s), "another age")
             case ClaimKind.NOTHING_NEWER:
-                self._need(parcel.age_s >= reply.STALE_AFTER_S, "the result is fresh")
+                need(parcel.age_s >= reply.STALE_AFTER_S, "the result is fresh")
             case ClaimKind.UNKNOWN_DAY:
-                self._need(shipment.eta is None and shipment.status in AWAITED, "the day is known")
+                need(shipment.eta is None and shipment.status in AWAITED, "the day is known")
             case ClaimKind.UNKNOWN_PLACE:
-                self._need(not parcel.place, "the place is known")
+                need(not parcel.place, "the place is known")
             case ClaimKind.UNKNOWN_CARRIER:
-                self._need(not parcel.carrier, "the carrier is known")
+                need(not parcel.carrier, "the carrier is known")
             case _:
-                raise _Refused(f"unsupported: {claim.kind.value}")
-
-    def _need(self, is_true: bool, reason: str) -> None:
-        if not is_true:
-            raise _Refused(reason)
-
-    def _check_state(
-        self, claim: ClauseClaim, parcel: Parcel, status: ShipmentStatus, bound: Sequence[ClauseClaim]
-    ) -> None:
-        _, is_true_in, is_false_in = STATES[claim.state]
-        if claim.is_denied and claim.state != "not with the carrier":
-            self._need(status in is_false_in, "an unsupported denial")
-            self._need(not bound, "a denial with a day or place")
-            self._need(not claim.names or claim.state == "picked up", "a denial with a carrier")
-            return
-        self._need(status in is_true_in, "another state")
-        is_past = claim.text.startswith(("was ", "were ", "had "))
-        is_reported_as_past = claim.state in COMPLETED or any(each.kind is ClaimKind.AGE for each in self.claims)
-        self._need(is_reported_as_past or not is_past, "a state described as past")
-        if not bound:
-            return
-        event = parcel.shipment.last_event if parcel.shipment else None
-        is_arriving_now = status is ShipmentStatus.OUT_FOR_DELIVERY and all(
-            each.day is not None and each.day.can_only_be(self.facts.today, self.facts.today) for each in bound
-        )
-        if is_arriving_now and parcel.shipment and parcel.shipment.eta == self.facts.today:
-            return
-        # A parcel is in transit for days and in many places; and an ambiguous state says nothing about the time.
-        is_event = event is not None and event.status is status and len(is_true_in) == 1
-        self._need(is_event and status is not ShipmentStatus.IN_TRANSIT, "no day or place of this state")
-        self._check_event(parcel, bound)
-
-    def _check_arrival(self, shipment: Shipment, bound: Sequence[ClauseClaim], *, is_denied: bool) -> None:
-        self._need(bool(bound) and not is_denied, "a promise without a day")
-        self._need(bool(reply.arrival(shipment)), "no day of arrival is known")
-        for claim in bound:
-            is_that_day = claim.day and shipment.eta and claim.day.can_only_be(shipment.eta, self.facts.today)
-            self._need(bool(is_that_day), "another day of arrival")
-
-    def _check_event(self, parcel: Parcel, bound: Sequence[ClauseClaim]) -> None:
-        for claim in bound:
-            if claim.kind is ClaimKind.PLACE:
-                self._need(
-                    bool(parcel.place) and all(name == normal(parcel.place) for name in claim.names), "another place"
-                )
-            else:
-                day = parcel.event_day
-                self._need(
-                    claim.day is not None and day is not None and claim.day.can_only_be(day, self.facts.today),
-                    "another day",
-                )
+                raise ClaimRefused(f"unsupported: {claim.kind.value}")
 
     def _check_answer(self, claim: ClauseClaim) -> None:
         """A "yes" confirms what the caller asked; a bare one to an offer or a read-back states nothing."""
         line = self.facts.question
+        if claim.kind is ClaimKind.OF_COURSE:
+            openers = HARMLESS | {ClaimKind.YES, ClaimKind.OF_COURSE}
+            before = self.claims[: self.claims.index(claim)]
+            need(all(each.kind in openers and each.kind is not ClaimKind.NEUTRAL for each in before), "a certainty")
         if not asks_whether(line):
-            return
-        if claim.kind is ClaimKind.OF_COURSE and any(each.kind is ClaimKind.REQUEST for each in self.claims):
+            # Without a question "no, it is not" takes back what was said before it.
+            at = self.claims.index(claim)
+            is_first = all(each.kind in HARMLESS for each in self.claims[:at])
+            is_followed = any(each.kind in HEADS for each in self.claims[at:])
+            need(claim.kind is not ClaimKind.NO or (is_first and is_followed), "a denial of what was said")
+            is_bare = claim.kind is ClaimKind.YES and _BARE_YES.match(claim.text) is not None
+            need(not is_bare, "an answer to no question")
             return
         held = answer_to(line, self.facts, self._parcel)
         wanted = claim.kind is not ClaimKind.NO
-        self._need(held is not None and held is wanted, "an unsupported answer")
+        if is_denial(line):
+            is_assent = claim.kind is ClaimKind.NO or _ASSENT.match(claim.text) is not None
+            need(held is False and is_assent, "an unsupported answer")
+            return
+        need(held is not None and held is wanted, "an unsupported answer")
 
 
 def _is_age(age: tuple[int, int], age_s: float) -> bool:

@@ -12,7 +12,9 @@ CARRIER = r"(?:the carrier|the courier|CARRIER)"
 _ADVERB = (
     r"(?:now|currently|still|already|also|actually|indeed|finally|right now|at the moment|at present|successfully)"
 )
-_LISTED = r"(?:(?:(?:is|was) )?(?:shows|showing|listed|marked|shown|recorded|registered)(?: up)? as )?"
+_LISTED = (
+    r"(?:(?:(?:is|was|has been|has not been) )?(?:shows|showing|listed|marked|shown|recorded|registered)(?: up)? as )?"
+)
 _AUX = rf"{_LISTED}(?:(?:(?:is|was|are|were|has|have|had|been|got|not yet|not|{_ADVERB}) )*)"
 _AUX_BEING = _AUX.replace("|been|", "|been|being|")
 _BACK = r"(?: to (?:the|its) sender| to sender)"
@@ -99,7 +101,7 @@ STATES: dict[str, tuple[str, frozenset[S], frozenset[S]]] = {
     "in trouble": (
         rf"(?:{CARRIER} )?{_AUX}(?:run into|hit|had|ran into) (?:a|some|an) (?:problem|problems|issue|trouble"
         rf"|difficulty)(?: with (?:{CARRIER}|{PARCEL}))?"
-        rf"|(?:there (?:is|was|has been) )?(?:a|an|some) (?:problem|issue)(?: with {PARCEL})?(?: at {CARRIER})?"
+        rf"|(?:there (?:is|was|has been) )?(?:a|an|some) (?:delivery )?(?:problem|issue)(?: with {PARCEL})?(?: at {CARRIER})?"
         rf"|{CARRIER} (?:reports|reported|has reported|is reporting|has|had) (?:a|an) (?:problem"
         rf"|issue)(?: with {PARCEL})?",
         frozenset({S.EXCEPTION}),

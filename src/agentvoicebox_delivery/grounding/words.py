@@ -8,6 +8,8 @@ _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
     "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
+WEEK = 7
+_NEAR = {-1: "yesterday", 0: "today", 1: "tomorrow"}
 _TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
@@ -33,13 +35,20 @@ def ordinal(number: int) -> str:
 
 
 def spoken_date(day: date) -> str:
-    """As "Tuesday, the twenty-fourth of November". The year is left out: parcels are not in transit that long."""
-    return f"{WEEKDAYS[day.weekday()]}, the {ordinal(day.day)} of {MONTHS[day.month - 1]}"
+    """As "Tuesday, November twenty-fourth". The year is left out: parcels are not in transit that long."""
+    return f"{WEEKDAYS[day.weekday()]}, {MONTHS[day.month - 1]} {ordinal(day.day)}"
 
 
-def spoken_moment(moment: date | datetime) -> str:
-    """The day of a moment, in words; the hour is left out, since the time zone of a stored time is rarely known."""
-    return spoken_date(moment.date() if isinstance(moment, datetime) else moment)
+def spoken_day(day: date | datetime, today: date | None) -> str:
+    """A day as an adverb, said on `today`: "today", "tomorrow", "yesterday", "on Tuesday" (less than a week away), or the date.
+
+    The hour of a moment is left out, since the time zone of a stored time is rarely known. None: the date is always said.
+    """
+    day = day.date() if isinstance(day, datetime) else day
+    away = (day - today).days if today else WEEK
+    if away in _NEAR:
+        return _NEAR[away]
+    return f"on {WEEKDAYS[day.weekday()]}" if abs(away) < WEEK else f"on {spoken_date(day)}"
 
 
 def spoken_age(age_s: float) -> str:

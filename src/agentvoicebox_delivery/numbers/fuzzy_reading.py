@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from agentvoicebox_delivery.numbers import lexicon as lex
+from agentvoicebox_delivery.numbers.other_numbers import without_other_numbers
 from agentvoicebox_delivery.numbers.spoken import IdReading
 from agentvoicebox_delivery.numbers.tokens import clean, words
 
@@ -24,7 +25,7 @@ def read_fuzzy(text: str) -> IdReading | None:
     """The line read as characters only; None when it holds none."""
     found: list[str] = []
     cost = FREE_COST
-    said = words(clean(text))
+    said = words(without_other_numbers(clean(text), with_references=False))
     at = 0
     while at < len(said):
         low, after = said[at].low, said[at + 1].low if at + 1 < len(said) else ""

@@ -8,13 +8,16 @@ look-ups.
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from agentvoicebox_delivery.numbers import likeness
+from agentvoicebox_delivery.numbers.carriers import is_unfinished
 from agentvoicebox_delivery.numbers.fuzzy_reading import read_fuzzy
 from agentvoicebox_delivery.numbers.readback import ending
+from agentvoicebox_delivery.numbers.slips import one_slip_away
 from agentvoicebox_delivery.numbers.spoken import readings
 from agentvoicebox_delivery.numbers.tracking import (
     CLEAR_LEAD,
@@ -38,6 +41,10 @@ LEAD = 0.8  # the likeliest parcel leads by this much, or the caller chooses
 # largest distance at which a parcel is offered; a quarter of the number misheard
 SLIPS_A_CHARACTER, SLIPS_FREE = (0.24, 0.7)
 LOOSE_SLIPS_A_CHARACTER = 0.36  # when the last characters fit as well
+# when it leads all others by FAR_LEAD: of a number said once, said again, and with an ending that fits by EXACT_ENDING
+FAR_SLIPS_A_CHARACTER, FAR_SLIPS_SAID_AGAIN, FAR_WITH_ENDING = 0.32, 0.4, 0.5
+FAR_LEAD = 1.5
+EXACT_ENDING = 0.5
 ENDING_SLIPS = 1.5
 CAP_A_CHARACTER = 0.4  # an utterance with a larger distance is no evidence
 MOST_COMPARED = 100  # character by character; some 60 ms when all are long, and said four times
@@ -50,14 +57,25 @@ MOST_KEYS = 256
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """Search keys for similar numbers: beginnings, or last four digits (letters left out); the most selective first."""
+    """Search keys for similar numbers.
+
+    Attributes:
+        beginnings: of numbers, the most selective first.
+        endings: last four digits, letters left out; what was heard first.
+        ids: whole numbers, which a source returns whatever else it leaves out: one slip from the number that may be reported.
+    """
 
     beginnings: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+    ids: frozenset[str] = frozenset()
 
     def fit(self, tracking_id: str) -> bool:
         """Whether a source must return this number."""
-        return tracking_id.startswith(self.beginnings) or digit_ending(tracking_id) in self.endings
+        return (
+            tracking_id in self.ids
+            or tracking_id.startswith(self.beginnings)
+            or digit_ending(tracking_id) in self.endings
+        )
 
 
 def digit_ending(tracking_id: str) -> str:
@@ -100,29 +118,46 @@ class Inquiry(msgspec.Struct, frozen=True):
         )
 
     def keys(self) -> Keys:
-        """The search keys for similar numbers."""
-        texts = [text for hearing in self.hearings for text, _ in hearing[:2]]
-        endings = [each for text in [text for text, _ in self.ending[:2]] + texts for each in _ending_variants(text)]
-        beginnings = sorted((each for text in texts for each in _beginning_variants(text)), key=len, reverse=True)
-        return Keys(tuple(dict.fromkeys(beginnings))[:MOST_KEYS], tuple(dict.fromkeys(endings))[:MOST_KEYS])
+        """The search keys for similar numbers: first those of the number that may be reported, then of all utterances."""
+        first = self._plain()
+        plain = [first.tracking_id] if first else []
+        heard = [text for hearing in self.hearings for text, _ in hearing[:2] if text not in plain]
+        tails = [*(text for text, _ in self.ending[:2]), *plain, *heard]
+        beginnings = _beginnings(plain) + _beginnings(heard)
+        endings = [each for text in tails for each in _ending_variants(text)]
+        return Keys(
+            tuple(dict.fromkeys(beginnings))[:MOST_KEYS],
+            tuple(dict.fromkeys(endings))[:MOST_KEYS],
+            one_slip_away(plain[0]) if plain else frozenset(),
+        )
 
     def outcome(
-        self, found: Sequence[Shipment], near: Sequence[Shipment] | None, *, age_s: float = 0.0
+        self,
+        found: Sequence[Shipment],
+        near: Sequence[Shipment] | None,
+        *,
+        today: date | None = None,
+        age_s: float = 0.0,
     ) -> track.LookupOutcome:
         """The meaning of the results.
 
         Args:
             found: the existing ones of `asked`.
-            near: parcels with similar numbers; None when the source can't search them: then every number needs confirmation.
+            near: parcels with similar numbers, of which only the numbers count; None when the source can't search them: then
+                every number needs confirmation.
+            today: the day on which it is reported.
             age_s: the age of the results.
         """
         if not self.asked and not self.hearings:
             return track.invalid_id()
-        by_id = {each.tracking_id: each for each in (*found, *(near or ())) if each.tracking_id not in self.refused}
-        ranked = self.ranked(by_id)
-        plain = self.exact_match(by_id)
-        if plain is not None and near is not None and not self.refused and self._is_alone(plain, by_id):
-            return track.outcome([Candidate(plain, 1.0)], [by_id[plain]], age_s=age_s)
+        existing = dict.fromkeys(
+            each.tracking_id for each in (*found, *(near or ())) if each.tracking_id not in self.refused
+        )
+        ranked = self.ranked(existing)
+        plain = self.exact_match(existing)
+        known = {each.tracking_id: each for each in found}
+        if plain in known and near is not None and not self.refused and self._is_alone(plain, existing):
+            return track.outcome([Candidate(plain, 1.0)], [known[plain]], today=today, age_s=age_s)
         if not ranked:
             return self._not_found()
         rivals = [tracking_id for tracking_id, cost in ranked if cost < ranked[0][1] + LEAD][: track.MOST_CHOICES]
@@ -135,46 +170,73 @@ class Inquiry(msgspec.Struct, frozen=True):
 
     def _not_found(self) -> track.LookupOutcome:
         """Names the last and plainest reading."""
-        first = self.asked[0].tracking_id if self.asked else self.hearings[-1][0][0]
+        # Of several utterances only a plain reading is one of the last; others may be two of them together.
+        is_named = bool(self.asked) and (len(self.hearings) < 2 or self.asked[0].cost < CLEAR_LEAD)
+        first = self.asked[0].tracking_id if is_named else self.hearings[-1][0][0]
         return track.LookupOutcome(track.NOT_FOUND, reply.not_found(first), {"tracking_id": first})
 
     def exact_match(self, existing: Container[str]) -> str | None:
         """The number that was plainly said, if it exists and no evidence contradicts it."""
-        if self.ending or not self.asked:
+        first = self._plain()
+        if first is None or first.tracking_id not in existing:
             return None
-        first = self.asked[0]
-        is_plain = first.cost < CLEAR_LEAD and first.check_digit_ok is not False and first.tracking_id in existing
         said_otherwise = [
             each for each in self.asked[1:] if each.cost <= first.cost + CLEAR_LEAD and each.tracking_id in existing
         ]
-        return first.tracking_id if is_plain and not said_otherwise else None
+        return None if said_otherwise else first.tracking_id
+
+    def _plain(self) -> Candidate | None:
+        """The only number that may be reported without a yes: plainly said, whole, and not against its check digit."""
+        if self.ending or not self.asked:
+            return None
+        first = self.asked[0]
+        is_plain = first.cost < CLEAR_LEAD and first.check_digit_ok is not False
+        return first if is_plain and not is_unfinished(first.tracking_id) else None
 
     def _is_alone(self, plain: str, existing: Iterable[str]) -> bool:
         """Whether no other parcel is so similar that it may be meant, by this or any earlier utterance."""
         heard = [(plain, 0.0), *(reading for hearing in self.hearings for reading in hearing[:1])]
         others = [each for each in existing if each != plain]
+        if not one_slip_away(plain).isdisjoint(others):
+            return False
         alike = likeness.most_alike([plain], others, MOST_COMPARED)
         return all(likeness.closest(heard, each, 2 * DOUBT) > DOUBT for each in alike)
 
     def ranked(self, ids: Iterable[str]) -> list[tuple[str, float]]:
         """Existing ids that may be meant, likeliest first, each with its distance from all evidence."""
-        ranked: list[tuple[float, str]] = []
+        near: list[tuple[float, str]] = []
+        far: list[tuple[float, str]] = []
         heard = list(dict.fromkeys(text for hearing in self.hearings for text, _ in hearing[:2]))
         for tracking_id in likeness.most_alike(heard, ids, MOST_COMPARED):
-            cap = CAP_A_CHARACTER * len(tracking_id) + SLIPS_FREE
+            cap = (FAR_WITH_ENDING if self.ending else CAP_A_CHARACTER) * len(tracking_id) + SLIPS_FREE
             missing = MOST_MISSING_WITH_ENDING if self.ending else likeness.MOST_MISSING
             costs = [likeness.closest(each, tracking_id, cap, most_missing=missing) for each in self.hearings]
-            limit = SLIPS_A_CHARACTER * len(tracking_id) + SLIPS_FREE
-            total = sum(costs)
-            if self.ending:
-                tail = _tail_distance(self.ending, tracking_id)
-                if tail > ENDING_SLIPS:
-                    continue
-                total += 2 * tail
-                limit = LOOSE_SLIPS_A_CHARACTER * len(tracking_id) + SLIPS_FREE
-            if costs and min(costs) <= limit:
-                ranked.append((total, tracking_id))
-        return [(tracking_id, round(cost, 3)) for cost, tracking_id in sorted(ranked)]
+            tail = _tail_distance(self.ending, tracking_id) if self.ending else 0.0
+            if min(costs, default=cap) >= cap or tail > ENDING_SLIPS:
+                continue
+            slips_a_character = (min(costs) - SLIPS_FREE) / len(tracking_id)
+            ranked = (sum(costs) + 2 * tail, tracking_id)
+            far.append(ranked)
+            if slips_a_character <= (LOOSE_SLIPS_A_CHARACTER if self.ending else SLIPS_A_CHARACTER):
+                near.append(ranked)
+        far.sort()
+        if not near and far and self._stands_out(far):
+            near = far[:1]
+        return [(tracking_id, round(cost, 3)) for cost, tracking_id in sorted(near)]
+
+    def _stands_out(self, far: Sequence[tuple[float, str]]) -> bool:
+        """Whether the first is much nearer than all others, and not too far."""
+        cost, tracking_id = far[0]
+        if len(far) > 1 and far[1][0] < cost + FAR_LEAD:
+            return False
+        if self.ending:
+            return _tail_distance(self.ending, tracking_id) <= EXACT_ENDING
+        most = FAR_SLIPS_A_CHARACTER if len(self.hearings) == 1 else FAR_SLIPS_SAID_AGAIN
+        return cost <= len(self.hearings) * (most * len(tracking_id) + SLIPS_FREE)
+
+
+def _beginnings(texts: Sequence[str]) -> list[str]:
+    return sorted((each for text in texts for each in _beginning_variants(text)), key=len, reverse=True)
 
 
 def _are_distinct(endings: Sequence[str]) -> bool:

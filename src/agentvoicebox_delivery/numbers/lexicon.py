@@ -35,6 +35,8 @@ TENS = {
     "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }  # fmt: skip
 
+SCALES = {"hundred": 2, "thousand": 3}  # zeros
+
 MULTIPLIERS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 
 NATO = {
@@ -116,6 +118,6 @@ AROUND_A_NUMBER = (
     EVERYDAY | SKIPPED | NOT_LETTERS
     | _words(
         "i i'm i've you a an are see be why tracking number my yes yeah sure thanks thank said told think wrong sorry wait that's"
-        " parcel package order again please hello ending"
+        " parcel package order again please hello ending phone telephone mobile postcode"
     )
 )  # fmt: skip

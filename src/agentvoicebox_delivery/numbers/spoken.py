@@ -9,12 +9,14 @@ from functools import lru_cache
 
 import msgspec
 
+from agentvoicebox_delivery.numbers.other_numbers import without_other_numbers
 from agentvoicebox_delivery.numbers.tokens import Break, Correction, Option, Symbols, Token, Units, clean, tokenize
 
 MOST_PATHS = 32  # kept during the search; twice the candidates of a look-up
 MOST_RUNS = 6  # runs of characters read in one text, the last ones
 REMEMBERED = 512  # texts; the dialogue reads the whole conversation again at each line
 JOIN_COST = 0.5  # for each gap of other words inside one id
+SHORTEST_NUMBER = 6  # characters of a tracking number
 
 
 class IdReading(msgspec.Struct, frozen=True):
@@ -26,8 +28,22 @@ class IdReading(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=REMEMBERED)
 def readings(text: str) -> tuple[IdReading, ...]:
-    """All readings of typed or spoken text, of any length from 1, cheapest first; () when it holds no characters."""
-    runs = [paths for paths in map(_expand, _runs(_weigh(tokenize(clean(text))))) if paths[0].units][-MOST_RUNS:]
+    """All readings of typed or spoken text, of any length from 1, cheapest first; () when it holds no characters.
+
+    Numbers that the text calls something else (a telephone number, a date) are left out; an order number is, if there is
+    another number.
+    """
+    cleaned = clean(text)
+    strict = without_other_numbers(cleaned, with_references=True)
+    found = _read(strict)
+    if any(len(each.text) >= SHORTEST_NUMBER and any(c.isdigit() for c in each.text) for each in found):
+        return found
+    loose = without_other_numbers(cleaned, with_references=False)
+    return found if loose == strict else _read(loose)
+
+
+def _read(text: str) -> tuple[IdReading, ...]:
+    runs = [paths for paths in map(_expand, _runs(_weigh(tokenize(text)))) if paths[0].units][-MOST_RUNS:]
     found = [IdReading(path.text, path.cost) for run in runs for path in run]
     for start in range(len(runs) - 1):
         found += _joined(runs[start:])

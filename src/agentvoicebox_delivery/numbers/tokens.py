@@ -223,8 +223,8 @@ class _Scan:
         if head is None:
             return None
         options, taken = head
-        scale = {"hundred": "00", "thousand": "000"}.get(self._low(taken))
-        if scale is None:
+        scale = "0" * lex.SCALES.get(self._low(taken), 0)
+        if not scale:
             return options, taken, False
         taken += 1
         whole = tuple(Option((each.text + scale,), each.cost) for each in options)
@@ -245,7 +245,7 @@ class _Scan:
         low, after = self._low(offset), self._low(offset + 1)
         if low in lex.DIGITS:
             return (Option((lex.DIGITS[low],)),), 1
-        if low.isdigit() and low.isascii() and len(low) <= 2 and self._low(offset + 1) in ("hundred", "thousand"):
+        if low.isdigit() and low.isascii() and len(low) <= 2 and after in lex.SCALES:
             return (Option((low,)),), 1
         if low in lex.TEENS:
             return (Option((str(lex.TEENS[low]),)),), 1

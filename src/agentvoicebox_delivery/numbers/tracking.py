@@ -27,6 +27,8 @@ _SOUNDS_LIKE = {
     "Y": "I", "Z": "CV",
 }  # fmt: skip
 _SOUND_COST = 3.0
+MOST_LOST_ZEROS = 3
+LOST_ZERO_COST = 2.0  # so that the number is confirmed
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -74,10 +76,20 @@ def candidates(text: str, *, limit: int = MOST_CANDIDATES) -> list[Candidate]:
     if not ranked or ranked[0].check_digit_ok:
         return ranked[:limit]
     plain = ranked[0]
+    for longer in with_lost_zeros(plain.tracking_id):
+        costs.setdefault(longer, plain.cost + LOST_ZERO_COST)
     for alike in _sound_alikes(plain.tracking_id)[: max(0, limit - len(costs))]:
         costs.setdefault(alike, plain.cost + _SOUND_COST)
     guessed = [each for each in _rank(costs) if each.tracking_id != plain.tracking_id]
     return [plain, *guessed][:limit]  # the plain reading comes before similar-sounding ones, even when it is incomplete
+
+
+def with_lost_zeros(tracking_id: str) -> list[str]:
+    """The carriers' numbers that begin with zeros and are otherwise these digits: a program dropped the zeros."""
+    if not tracking_id.isdigit():
+        return []
+    longer = ["0" * zeros + tracking_id for zeros in range(1, MOST_LOST_ZEROS + 1)]
+    return [each for each in longer if any(match.check_digit_ok for match in carriers.matches(each))]
 
 
 def is_certain(found: list[Candidate]) -> bool:

@@ -1,6 +1,6 @@
 """Where parcels are looked up. Adapters: the catalogue in PostgreSQL; Sanity comes behind the same port."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from agentvoicebox_delivery.parcels.shipment import Shipment
@@ -20,10 +20,13 @@ class Shipments(Protocol):
 class NearShipments(Protocol):
     """What a source may offer besides: parcels whose numbers are like one that was misheard."""
 
-    async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
+    async def find_near(
+        self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str], ids: Collection[str] = ()
+    ) -> list[Shipment]:
         """The shipments whose ids begin with one of `beginnings`, or whose last four digits (letters left out) are in `endings`.
 
-        Bounded: of very many that begin or end alike only some come back.
+        Bounded: of very many that begin or end alike only some come back; of those with one of the `ids` (at most some 2,500)
+        all do.
 
         Raises:
             StorageLost, ProviderTimeout: the backend can't answer now.

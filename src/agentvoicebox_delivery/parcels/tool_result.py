@@ -4,6 +4,8 @@ Our own tool answers with `code`, `speech` and `data`. A client that runs the to
 plain text; unparsable parts are reported as such, never filled in.
 """
 
+from datetime import date
+
 import msgspec
 
 from agentvoicebox.text import plain_text
@@ -30,6 +32,14 @@ class ToolResult(msgspec.Struct, frozen=True):
         """The parcel, if the data hold one."""
         try:
             return msgspec.convert(self.data, Shipment, strict=False)
+        except msgspec.ValidationError:
+            return None
+
+    @property
+    def today(self) -> date | None:
+        """The day on which the tool answered; None when the result does not name it."""
+        try:
+            return msgspec.convert(self.data.get("today"), date)
         except msgspec.ValidationError:
             return None
 
@@ -64,9 +74,10 @@ def _read_object(answer: dict[str, object]) -> ToolResult:
     known_code = code.upper() if isinstance(code, str) else ""
     if isinstance(speech, str) and speech.strip():
         return ToolResult(known_code or track.FOUND, plain_text(speech, LONGEST_SPEECH), facts)
-    shipment = ToolResult("", "", facts).shipment
+    bare = ToolResult("", "", facts)
+    shipment = bare.shipment
     if shipment is not None:
-        return ToolResult(track.FOUND, reply.found(shipment), facts)
+        return ToolResult(track.FOUND, reply.found(shipment, bare.today), facts)
     if "error" in answer or not known_code:
         return ToolResult(track.ERROR, reply.error(), facts)
     match known_code:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 NAME = "get_delivery_status"
+ID = "tracking_id"
 
 DESCRIPTION = (
     "Look up where a parcel is. Returns JSON: `code`, `speech` (a true sentence to say), `data` (the facts)."

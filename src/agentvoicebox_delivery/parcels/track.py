@@ -5,6 +5,7 @@ limits (`agentvoicebox_delivery.tool`, the webhook). An outcome's `speech` is co
 """
 
 from collections.abc import Sequence
+from datetime import date
 
 import msgspec
 
@@ -72,8 +73,10 @@ def wanted(raw: str | Sequence[str]) -> list[Candidate]:
     return [*rivals.values(), *alike][:MOST_CANDIDATES]
 
 
-def outcome(asked: Sequence[Candidate], shipments: Sequence[Shipment], *, age_s: float = 0.0) -> LookupOutcome:
-    """The meaning of the shipments found for `asked`.
+def outcome(
+    asked: Sequence[Candidate], shipments: Sequence[Shipment], *, today: date | None = None, age_s: float = 0.0
+) -> LookupOutcome:
+    """The meaning of the shipments found for `asked`, given on `today` (None: the day is unknown).
 
     A shipment of the plain reading is reported at once. A guessed one must be confirmed first, without its state.
     """
@@ -91,13 +94,15 @@ def outcome(asked: Sequence[Candidate], shipments: Sequence[Shipment], *, age_s:
     if rank[first.tracking_id] > 0 or asked[0].cost >= CLEAR_LEAD:
         return LookupOutcome(CONFIRM, reply.confirm(first.tracking_id), {"tracking_id": first.tracking_id})
     first = speakable(first)
-    return LookupOutcome(FOUND, reply.found(first, age_s=age_s), facts(first, age_s=age_s))
+    return LookupOutcome(FOUND, reply.found(first, today, age_s=age_s), facts(first, today, age_s=age_s))
 
 
-def facts(shipment: Shipment, *, age_s: float = 0.0) -> dict[str, object]:
-    """A shipment as JSON-able data, without unknown fields; dates are ISO 8601."""
+def facts(shipment: Shipment, today: date | None = None, *, age_s: float = 0.0) -> dict[str, object]:
+    """A shipment as JSON-able data, without unknown fields; dates are ISO 8601. `today` is the day of the answer."""
     data: dict[str, object] = msgspec.to_builtins(shipment)
     data = {name: value for name, value in data.items() if value is not None}
+    if today is not None:
+        data["today"] = today.isoformat()
     if age_s >= reply.STALE_AFTER_S:
         data["age_s"] = round(age_s)
     return data
@@ -106,6 +111,11 @@ def facts(shipment: Shipment, *, age_s: float = 0.0) -> dict[str, object]:
 def invalid_id() -> LookupOutcome:
     """The input has no tracking number."""
     return LookupOutcome(INVALID_ID, reply.invalid_id())
+
+
+def unreliable_number() -> LookupOutcome:
+    """The id came as a number that is too large to have all its digits."""
+    return LookupOutcome(INVALID_ID, reply.unreliable_number())
 
 
 def invalid_arguments() -> LookupOutcome:

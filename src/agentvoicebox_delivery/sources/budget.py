@@ -4,6 +4,7 @@ Converts it to the tool's outcome. `cache` does the look-up.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from enum import StrEnum
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from agentvoicebox_delivery.numbers.tracking import Candidate
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.shipment import Shipment
-from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
+from agentvoicebox_delivery.sources.unreadable import RefusedRequest, UnreadableRecord
 
 BUDGET_S = 0.5  # requirement B2.4
 
@@ -42,11 +43,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 OUT_OF_TIME = "budget_exceeded"
+LASTING = frozenset({UnreadableRecord.code, RefusedRequest.code})  # failures until an operator acts
 
 
-def outcome(asked: Sequence[Candidate], answer: Answer) -> track.LookupOutcome:
-    """The tool's outcome for an answer."""
+def outcome(asked: Sequence[Candidate], answer: Answer, *, today: date | None = None) -> track.LookupOutcome:
+    """The tool's outcome for an answer, given on `today`."""
     if answer.shipments is not None:
-        return track.outcome(asked, answer.shipments, age_s=answer.age_s)
-    # The records can be reached but not read, so "try again in a few minutes" would be wrong.
-    return track.error() if answer.failure == UnreadableRecord.code else track.unavailable()
+        return track.outcome(asked, answer.shipments, today=today, age_s=answer.age_s)
+    # "Try again in a few minutes" would be a false promise.
+    return track.error() if answer.failure in LASTING else track.unavailable()

@@ -1,6 +1,6 @@
 """The source of parcels in a PostgreSQL table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,10 +25,14 @@ class Catalogue:
             rows = await connection.fetch(_FIND, tenant_id, list(tracking_ids)[:MOST_CANDIDATES])
         return [_shipment(row) for row in rows]
 
-    async def find_near(self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str]) -> list[Shipment]:
+    async def find_near(
+        self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str], ids: Collection[str] = ()
+    ) -> list[Shipment]:
         """See parcels.port.NearShipments. Raises StorageLost."""
         async with self._postgres.tenant_transaction(tenant_id) as connection:
-            rows = await connection.fetch(_NEAR, tenant_id, list(endings), list(beginnings), MOST_ALIKE, MOST_NEAR)
+            rows = await connection.fetch(
+                _NEAR, tenant_id, list(endings), list(beginnings), MOST_ALIKE, MOST_NEAR, list(ids)
+            )
         return [_shipment(row) for row in rows]
 
     async def put(self, tenant_id: str, shipments: Iterable[Shipment]) -> None:

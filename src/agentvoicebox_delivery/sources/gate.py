@@ -70,6 +70,12 @@ class Gate:
         """State of the breaker for failures, for health and metrics."""
         return self._breakers[self._failures].state(self._clock.monotonic_s())
 
+    @property
+    def states(self) -> dict[str, BreakerState]:
+        """The state of both breakers, by name."""
+        now_s = self._clock.monotonic_s()
+        return {name: breaker.state(now_s) for name, breaker in self._breakers.items()}
+
     def admit(self) -> Ticket:
         """Admit a call; report its result with `report`. Raises ProviderUnavailable if no call is allowed now."""
         now_s = self._clock.monotonic_s()

@@ -16,9 +16,10 @@ from agentvoicebox.errors import AgentVoiceBoxError, StorageLost
 from agentvoicebox.kits.services import DependencyState
 from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox.storage.postgres import Postgres
+from agentvoicebox.telemetry.breaker_metrics import BreakerMetrics
 from agentvoicebox_delivery.numbers.inquiry import Keys
 from agentvoicebox_delivery.numbers.tracking import Candidate
-from agentvoicebox_delivery.parcels.port import Shipments
+from agentvoicebox_delivery.parcels.port import NearShipments, Shipments
 from agentvoicebox_delivery.parcels.shipment import Shipment
 from agentvoicebox_delivery.settings import DeliverySettings
 from agentvoicebox_delivery.sources.budget import BUDGET_S, Answer
@@ -168,17 +169,21 @@ class _RetriedOnce:
 
 @contextlib.asynccontextmanager
 async def open_look_up(
-    settings: DeliverySettings, postgres_url: str, metrics: LookUpMetrics, clock: Clock
-) -> AsyncIterator[tuple[LookUp, Near | None]]:
-    """Open the look-up of the settings, and the look-up of similar numbers if the source has one.
+    settings: DeliverySettings,
+    postgres_url: str,
+    metrics: LookUpMetrics,
+    clock: Clock,
+    breakers: BreakerMetrics,
+) -> AsyncIterator[tuple[LookUp, Near]]:
+    """Open the look-up of the settings, and its look-up of similar numbers.
 
     Raises:
         SettingsError: Sanity's settings are invalid.
     """
     async with contextlib.AsyncExitStack() as stack:
         source: CheckedSource
+        alike: NearShipments
         more: dict[str, Any] = {}
-        near: Near | None = None
         if settings.shipments == "sanity":
             from agentvoicebox_delivery.sources.sanity import (
                 SanityShipments,  # late: the catalogue needs no HTTP client
@@ -187,7 +192,7 @@ async def open_look_up(
 
             def changed(name: str, before: BreakerState, after: BreakerState) -> None:
                 _log.warning("breaker changed", breaker=name, before=before.value, after=after.value)
-                metrics.breaker_changed(name, after)
+                breakers.changed(name, after)
 
             dataset = SanityDataset(
                 settings.sanity_project_id,
@@ -197,19 +202,19 @@ async def open_look_up(
                 settings.sanity_base_url,
             )
             sanity = SanityShipments(dataset, on_change=changed, on_attempt=metrics.sanity_attempt)
+            breakers.watch(lambda: sanity.breakers)
             stack.push_async_callback(sanity.close)
-            source = sanity
+            source = alike = sanity
             more = {"reset": sanity.reset, "breaker": lambda: sanity.breaker_state}
         else:
             postgres = await Postgres.open(postgres_url)
             stack.push_async_callback(postgres.close)
             catalogue = Catalogue(postgres)
-            source = _RetriedOnce(catalogue)
-
-            async def find_near(tenant_id: str, keys: Keys) -> list[Shipment]:
-                return await catalogue.find_near(tenant_id, keys.beginnings, keys.endings)
-
-            near = find_near
+            source, alike = _RetriedOnce(catalogue), catalogue
         cache = CachedShipments(source, fresh_s=settings.cache_ttl_s, most=settings.cache_size, clock=clock)
         stack.push_async_callback(cache.close)
+
+        async def near(tenant_id: str, keys: Keys) -> list[Shipment]:
+            return await alike.find_near(tenant_id, keys.beginnings, keys.endings, keys.ids)
+
         yield LookUp(settings.shipments, source, cache, metrics, clock=clock, **more), near

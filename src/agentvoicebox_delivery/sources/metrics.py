@@ -1,11 +1,10 @@
-"""Prometheus metrics of the look-up: origin of answers, requests to Sanity, its breaker, the cache."""
+"""Prometheus metrics of the look-up: origin of answers, requests to Sanity, the cache."""
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox_delivery.sources.budget import AnswerSource
 from agentvoicebox_delivery.sources.cache import CacheStats
 
@@ -28,8 +27,6 @@ class LookUpMetrics:
         self._attempt_s = Histogram(
             "avb_sanity_attempt_seconds", "Time of one request to Sanity.", buckets=ATTEMPT_BUCKETS_S, registry=registry
         )
-        self._breaker = Gauge("avb_breaker_open", "1 open, 0.5 half open, 0 closed.", ["name"], registry=registry)
-        self._changes = Counter("avb_breaker_changes", "Changes of a breaker.", ["name", "to"], registry=registry)
 
     def looked_up(self, source: AnswerSource) -> None:
         """A look-up has ended."""
@@ -39,11 +36,6 @@ class LookUpMetrics:
         """A request to Sanity has ended; `kind` is a `sources.sanity_answer.Kind`."""
         self._attempts.labels(str(kind)).inc()
         self._attempt_s.observe(seconds)
-
-    def breaker_changed(self, name: str, after: BreakerState) -> None:
-        """A breaker changed its state."""
-        self._breaker.labels(name).set({BreakerState.CLOSED: 0.0, BreakerState.HALF_OPEN: 0.5}.get(after, 1.0))
-        self._changes.labels(name, after.value).inc()
 
     def watch_cache(self, stats: Callable[[], CacheStats]) -> None:
         """Export the cache's counts from now on."""

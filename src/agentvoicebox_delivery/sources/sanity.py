@@ -7,7 +7,7 @@ minutes, but five consecutive failed look-ups do not. Caching is in `cache`.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 import httpx
@@ -18,13 +18,20 @@ from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderTimeout, ProviderUnavailable
 from agentvoicebox.resilience.backoff import Backoff
 from agentvoicebox.resilience.breaker import BreakerPolicy, BreakerState
-from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES
-from agentvoicebox_delivery.parcels.shipment import Shipment
+from agentvoicebox_delivery.numbers.tracking import MOST_CANDIDATES, is_tracking_id
+from agentvoicebox_delivery.parcels.shipment import Shipment, ShipmentStatus
 from agentvoicebox_delivery.sources.gate import Gate, OnChange, Verdict
 from agentvoicebox_delivery.sources.sanity_answer import BREAKER_KINDS, AttemptFailed, Kind, garbage, result_of
-from agentvoicebox_delivery.sources.sanity_documents import read
-from agentvoicebox_delivery.sources.sanity_query import MOST_DOCUMENTS, Question, SanityDataset, how_many, shipments_of
-from agentvoicebox_delivery.sources.unreadable import UnreadableRecord
+from agentvoicebox_delivery.sources.sanity_documents import numbers_of, read
+from agentvoicebox_delivery.sources.sanity_query import (
+    MOST_DOCUMENTS,
+    Question,
+    SanityDataset,
+    how_many,
+    numbers_near,
+    shipments_of,
+)
+from agentvoicebox_delivery.sources.unreadable import RefusedRequest, UnreadableRecord
 
 NAME = "sanity"
 DEADLINE_S = 4.0  # a hosted voice platform may wait 5 s; the rest is for the answer
@@ -55,7 +62,7 @@ class SanityTimeouts(msgspec.Struct, frozen=True):
 
 
 class SanityShipments:
-    """Shipments in Sanity. Implements parcels.port.Shipments. Close it after use.
+    """Shipments in Sanity. Implements parcels.port.Shipments and NearShipments. Close it after use.
 
     Args:
         dataset: the dataset of the shipments.
@@ -106,6 +113,11 @@ class SanityShipments:
         """State of the breaker for failures, for health and metrics."""
         return self._gate.state
 
+    @property
+    def breakers(self) -> dict[str, BreakerState]:
+        """The state of the breakers for failures and for the rate limit, by name."""
+        return self._gate.states
+
     def reset(self) -> None:
         """Close the breakers, and discard the result of the last check."""
         self._gate.reset()
@@ -116,7 +128,8 @@ class SanityShipments:
 
         Raises:
             ProviderTimeout, ProviderUnavailable: Sanity can't answer now.
-            BadProviderAnswer: its answer is invalid, or it refuses the request; the message names the setting to check.
+            BadProviderAnswer: its answer is invalid.
+            RefusedRequest: it refuses the request; the message names the setting to check.
             UnreadableRecord: some of the requested parcels exist, but their state can't be read; it has the other parcels.
         """
         wanted = list(tracking_ids)[:MOST_CANDIDATES]
@@ -132,6 +145,23 @@ class SanityShipments:
         if reading.unreadable:
             raise UnreadableRecord([each for each in wanted if each in reading.unreadable], shipments)
         return shipments
+
+    async def find_near(
+        self, tenant_id: str, beginnings: Sequence[str], endings: Sequence[str], ids: Collection[str] = ()
+    ) -> list[Shipment]:
+        """See parcels.port.NearShipments; only the numbers are read, so the states of these shipments mean nothing.
+
+        Raises:
+            The errors of `find`.
+        """
+        if not (beginnings or endings or ids) or (self._tenants is not None and tenant_id not in self._tenants):
+            return []
+        answer = await self._query(numbers_near(beginnings, endings, ids))
+        named, alike = (answer.get("named"), answer.get("alike")) if isinstance(answer, dict) else (None, None)
+        if not isinstance(named, list) or not isinstance(alike, list):
+            raise BadProviderAnswer("Sanity answered a look-up of similar numbers with something other than two lists")
+        found = numbers_of([*named, *alike])
+        return [Shipment(each, ShipmentStatus.EXCEPTION) for each in found if is_tracking_id(each)]
 
     async def check(self) -> None:
         """Check that look-ups can be answered; the result is cached for 5 s. Detects a private dataset, which looks empty.
@@ -235,7 +265,7 @@ class SanityShipments:
             raise AttemptFailed(kind, ProviderTimeout("Sanity did not answer in time"), may_retry=True) from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             kind = Kind.REFUSED
-            raise AttemptFailed(kind, BadProviderAnswer("AVB_SANITY_BASE_URL is not a usable address")) from error
+            raise AttemptFailed(kind, RefusedRequest("AVB_SANITY_BASE_URL is not a usable address")) from error
         except httpx.TransportError as error:
             kind = Kind.UNREACHABLE
             where = f"{request.url.scheme}://{request.url.host}"

@@ -13,6 +13,7 @@ import msgspec
 
 from agentvoicebox.errors import BadProviderAnswer, ProviderError, ProviderUnavailable
 from agentvoicebox_delivery.sources.sanity_query import SanityDataset
+from agentvoicebox_delivery.sources.unreadable import RefusedRequest
 
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 LONGEST_QUOTE = 200  # characters of Sanity's text in an error message
@@ -119,7 +120,7 @@ def _refusal(
     if status >= 500:
         error = ProviderUnavailable(f"Sanity answers {status}{quote}")
         return AttemptFailed(Kind.SERVER_ERROR, error, may_retry=status in RETRIED_STATUSES)
-    return AttemptFailed(Kind.REFUSED, BadProviderAnswer(f"{_fix(status, words, dataset)}{quote}"))
+    return AttemptFailed(Kind.REFUSED, RefusedRequest(f"{_fix(status, words, dataset)}{quote}"))
 
 
 def _fix(status: int, words: str, dataset: SanityDataset) -> str:

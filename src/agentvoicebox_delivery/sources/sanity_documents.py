@@ -79,6 +79,15 @@ def read(documents: Sequence[Any], tracking_ids: Sequence[str]) -> Reading:
     return Reading(shipments, frozenset(unreadable))
 
 
+def numbers_of(documents: Sequence[Any]) -> list[str]:
+    """The tracking numbers of documents of any state; both, where a document's two fields differ. Drafts are left out."""
+    found: dict[str, None] = {}
+    for document in documents:
+        if isinstance(document, dict) and not str(document.get("_id", "")).startswith(NOT_PUBLISHED):
+            found |= dict.fromkeys(_ids_of(document))
+    return list(found)
+
+
 def status_of(written: object) -> ShipmentStatus | None:
     """The state for an editor's text ("In transit", `out-for-delivery`, `inTransit`); None if it is unknown."""
     if not isinstance(written, str):
@@ -116,9 +125,13 @@ def _moment(written: str) -> datetime:
 
 def _asked_id(document: Mapping[str, Any], tracking_ids: Sequence[str]) -> str | None:
     """The requested id of a document; None also if its two id fields differ."""
-    written = [document.get(name) for name in ("trackingIdNorm", "trackingId")]
-    ids = {normalize(each) for each in written if isinstance(each, str) and each.strip()}
+    ids = _ids_of(document)
     return ids.pop() if len(ids) == 1 and ids <= set(tracking_ids) else None
+
+
+def _ids_of(document: Mapping[str, Any]) -> set[str]:
+    written = [document.get(name) for name in ("trackingIdNorm", "trackingId")]
+    return {normalize(each) for each in written if isinstance(each, str) and each.strip()}
 
 
 def _shipment(tracking_id: str, status: ShipmentStatus, document: Mapping[str, Any]) -> Shipment:

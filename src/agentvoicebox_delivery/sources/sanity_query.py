@@ -5,7 +5,7 @@ Defines the GROQ and the form of requests, and validates the settings. Values ar
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import httpx
 import msgspec
@@ -17,11 +17,19 @@ LONGEST_URL = 11_264  # characters; for longer ones Sanity's own clients use POS
 MOST_DOCUMENTS = 64  # of one answer: 16 candidates, up to four documents each; an answer of this size may be incomplete
 
 # An import should store `trackingIdNorm`; `trackingId` is the editor's text, which may already be compact.
+_NAMED = '_type == "shipment" && (trackingIdNorm in $ids || trackingId in $ids)'
 FIND = (
-    '*[_type == "shipment" && (trackingIdNorm in $ids || trackingId in $ids)] | order(_id asc) '
+    f"*[{_NAMED}] | order(_id asc) "
     f"[0...{MOST_DOCUMENTS}]"
     '{_id, _updatedAt, trackingId, trackingIdNorm, status, eta, "carrier": carrier->name, '
     '"last": events | order(at desc)[0]{status, at, location}}'
+)
+MOST_NEAR = 200  # numbers in each of the two lists of an answer
+MOST_BEGINNINGS = 8  # a range of numbers each
+# GROQ has no function for the last digits of a number, so an import may store the last four (letters left out) as a field.
+_NEAR = (
+    '{{"named": *[' + _NAMED + "][0...{most}]{{_id, trackingId, trackingIdNorm}}, "
+    '"alike": *[_type == "shipment" && ({alike})][0...{most}]{{_id, trackingId, trackingIdNorm}}}}'
 )
 COUNT = 'count(*[_type == "shipment"])'
 
@@ -109,6 +117,16 @@ class Question(msgspec.Struct, frozen=True):
 def shipments_of(tracking_ids: Sequence[str]) -> Question:
     """The query for all documents of these normalised ids."""
     return Question(FIND, {"ids": list(tracking_ids)})
+
+
+def numbers_near(beginnings: Sequence[str], endings: Sequence[str], ids: Collection[str]) -> Question:
+    """The query for the numbers of these ids, and for some that begin or end alike. Only the first 8 beginnings count."""
+    parameters: dict[str, object] = {"ids": sorted(ids), "endings": list(endings)}
+    alike = ["trackingIdEnding in $endings"]
+    for index, beginning in enumerate(beginnings[:MOST_BEGINNINGS]):
+        parameters |= {f"from{index}": beginning, f"to{index}": f"{beginning}~"}  # ~ is above every letter and digit
+        alike.append(f"(trackingIdNorm >= $from{index} && trackingIdNorm < $to{index})")
+    return Question(_NEAR.format(most=MOST_NEAR, alike=" || ".join(alike)), parameters)
 
 
 def how_many() -> Question:

@@ -41,7 +41,7 @@ def changed_ids(body: bytes, signature: str | None, secret: str, *, wall_s: floa
     try:
         change = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidEvent("the webhook's body is not JSON") from error
+        raise InvalidEvent("the webhook's body is not valid JSON") from error
     if not isinstance(change, dict):
         raise InvalidEvent("the webhook's body is not an object")
     # A projection may send the document itself, or the document before and after the change.

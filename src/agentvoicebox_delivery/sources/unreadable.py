@@ -1,9 +1,15 @@
-"""The error for parcels that exist, but whose records can't be read."""
+"""Failures of a source that last until an operator acts: records that can't be read, and requests that it refuses."""
 
 from collections.abc import Sequence
 
 from agentvoicebox.errors import BadProviderAnswer
 from agentvoicebox_delivery.parcels.shipment import Shipment
+
+
+class RefusedRequest(BadProviderAnswer):
+    """The source refuses each request: a wrong token, dataset or query. The message names the setting to check."""
+
+    code = "source_refused"
 
 
 class UnreadableRecord(BadProviderAnswer):

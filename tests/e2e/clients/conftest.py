@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import ServerLoop
 from tests.kit import florist
 from tests.kit.certificates import Certificate, certificate
+from tests.kit.client_program import ROOT
 from tests.kit.cluster import Node
 from tests.kit.rule_model import RuleModel, rule_model
 from tests.kit.speech import CACHE
@@ -32,12 +33,16 @@ class FlowerShop:
         model: the scripted language model.
         tls_port: of a second gateway of the same server, which speaks TLS.
         certificate: the one that clients of it must trust.
+        tool_port: where the agent `opening-hours` calls its tool; nothing listens there unless a test starts it.
+        tool_secret: with which these calls are signed.
     """
 
     server: LocalServer
     model: RuleModel
     tls_port: int
     certificate: Certificate
+    tool_port: int
+    tool_secret: str
 
     @property
     def port(self) -> int:
@@ -50,6 +55,14 @@ class FlowerShop:
         return f"https://localhost:{self.tls_port}/v1"
 
 
+def example_agents(folder: Path, tool_port: int) -> Path:
+    """A folder with the agent of the examples, whose tool is at a port of this session."""
+    text = (ROOT / "examples" / "agents" / "opening-hours.toml").read_text(encoding="utf-8")
+    folder.mkdir()
+    (folder / "opening-hours.toml").write_text(text.replace(":9000/", f":{tool_port}/"), encoding="utf-8")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
     """The server of this session; tests use `shop`."""
@@ -58,7 +71,13 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
 
     async def start(folder: Path) -> None:
         model = await stack.enter_async_context(rule_model(florist.RULES))
-        settings = {"AVB_LLM_BASE_URL": model.url, "AVB_LLM_MODEL": "rules"}
+        tool_port, tool_secret = free_port(), "a secret of the examples"
+        settings = {
+            "AVB_LLM_BASE_URL": model.url,
+            "AVB_LLM_MODEL": "rules",
+            "AVB_AGENTS_DIR": str(example_agents(folder / "agents", tool_port)),
+            "AVB_TOOL_SECRET": tool_secret,
+        }
         server = await stack.enter_async_context(local_server(folder, settings=settings))
         shown = certificate(folder / "tls")
         sockets = server.data_dir / "run"
@@ -72,7 +91,7 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
         gateway = Node("gateway", ("gateway",), {**os.environ, **settings, **joined}, folder, free_port())
         stack.push_async_callback(gateway.stop)
         await gateway.start()
-        started.append(FlowerShop(server, model, gateway.port, shown))
+        started.append(FlowerShop(server, model, gateway.port, shown, tool_port, tool_secret))
 
     with tempfile.TemporaryDirectory(prefix="avb-clients-", ignore_cleanup_errors=True) as folder:
         CACHE.mkdir(parents=True, exist_ok=True)

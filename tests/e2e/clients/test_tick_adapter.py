@@ -70,8 +70,9 @@ async def test_a_call_in_ticks_with_words_a_function_and_an_interruption(
         await caller.say(say(florist.ENDLESS_LINE))
         sounds = len(caller.of("response.output_audio.delta"))
         await caller.until(lambda: len(caller.of("response.output_audio.delta")) > sounds, "story")
-        for _ in range(15):
-            assert (await caller.tick()).played
+        heard = 0
+        while heard < 15:  # a busy machine may be late with a tick
+            heard += bool((await caller.tick()).played)
         await caller.say(say(florist.STOP_LINE))
         await caller.until(lambda: len(caller.of("response.done")) == 5, "answer to the line that interrupted")
     [(story, cut_ms)] = caller.truncated_ms.items()

@@ -14,7 +14,7 @@ from agentvoicebox_clinic.tools import ASK, CANCEL, FIND, failed
 
 HELLO = "Hello, how can I help you with your appointment?"
 CONFIRM = "Shall I cancel it?"
-KEPT = "All right, I have changed nothing. Is there anything else?"
+KEPT = "All right, I haven't changed anything. Is there anything else?"
 GOODBYE = "Thank you for calling. Goodbye."
 _YES = re.compile(r"\b(yes|yeah|yep|sure|correct|please do)\b", re.IGNORECASE)
 _NO = re.compile(r"\b(no|not|don't)\b", re.IGNORECASE)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from agentvoicebox.ids import DEFAULT_TENANT
-from agentvoicebox.interactions.interaction import ToolUse
-from agentvoicebox.kits.evaluation import RunTool
+from agentvoicebox.interactions.interaction import Interaction, ToolUse
+from agentvoicebox.interactions.judge import UnsupportedClause
+from agentvoicebox.kits.evaluation import RecordedOutcome, RunTool
 from agentvoicebox.settings import Settings
 from agentvoicebox.tools.definition import Tool, ToolContext
 from agentvoicebox.tools.registry import Registry
@@ -26,6 +27,9 @@ class ClinicEvaluation:
     agent = "clinic"
     language_model = "clinic"
     failures = frozenset({"UNAVAILABLE", "UNKNOWN", "ERROR"})
+    rest_route = ""
+    outcomes: tuple[str, ...] = ("found", "cancelled", "not found", "unavailable", "no look-up")
+    good_outcomes = frozenset({"found", "cancelled"})
 
     def backend(self, name: str, today: date) -> RunTool:
         """See KitEvaluation."""
@@ -63,6 +67,21 @@ class ClinicEvaluation:
         """See KitEvaluation: a fact is `states = "Tuesday 9:30 Doctor Lee"`."""
         is_valid = set(fact) == {"states"} and facts_in(str(fact["states"]))
         return "" if is_valid else "give `states`, with a day, a time or a doctor"
+
+    def outcome(self, interaction: Interaction) -> RecordedOutcome:
+        """See KitEvaluation: by the last answer of a tool; a try is a reference number that was looked up."""
+        codes = [use.code for use in interaction.tool_calls]
+        names = {"FOUND": "found", "CANCELLED": "cancelled", "NOT_FOUND": "not found", "INVALID": "not found"}
+        name = names.get(codes[-1], "unavailable") if codes else "no look-up"
+        return RecordedOutcome(name, codes.index("FOUND") + 1 if "FOUND" in codes else None)
+
+    def unkept_promises(self, interaction: Interaction) -> Sequence[UnsupportedClause]:
+        """See KitEvaluation: this agent writes no sentences of its own."""
+        return ()
+
+    def refuses(self, line: str) -> bool:
+        """See KitEvaluation."""
+        return "I can only" in line
 
     def unmet(self, fact: Mapping[str, Any], lines: Sequence[str], today: date, *, with_days: bool) -> str:
         """See KitEvaluation."""

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from agentvoicebox.evals.kit_choice import KitChoice
 from agentvoicebox.evals.metric import Metric, Scored, ScoreFault
 from agentvoicebox.interactions.interaction import Interaction
-from agentvoicebox.interactions.judge import day_of
+from agentvoicebox.interactions.judge import day_of, knows_results
 
 
 def score(interactions: Sequence[Interaction], choice: KitChoice) -> Scored:
     """`hallucination.count` over all claims, and `hallucination.unread`: clauses that the judge can't parse.
 
-    Recorded words are judged now, by the present rules; otherwise the recorded judgement counts.
+    Recorded words are judged now, by the present rules; otherwise the recorded judgement counts. Calls that were recorded
+    from the caller's side, without results of tools, are left out.
     """
     claims = unread = 0
     faults: list[ScoreFault] = []
     for interaction in interactions:
+        if not knows_results(interaction):
+            continue
         reasons: list[str]
         judge = choice.judge(interaction)
         if judge is not None and interaction.has_words and interaction.transcript:

@@ -18,6 +18,7 @@ from agentvoicebox.gateway.admission.credential_resolver import CredentialResolv
 from agentvoicebox.gateway.admission.handshake import credential_in
 from agentvoicebox.gateway.admission.limit_config import LimitConfig
 from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.limits.allowance import LimitResult, Scope
 from agentvoicebox.limits.redis import Limits
 from agentvoicebox.limits.wrong_credentials import WrongCredentials
 from agentvoicebox.policy.decisions import Decisions
@@ -25,6 +26,7 @@ from agentvoicebox.policy.embedded import EmbeddedPolicy
 from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.ports.policy import Action, Policy
 from agentvoicebox.request_source import source_of
+from agentvoicebox.resilience.breaker import BreakerState
 from agentvoicebox.sessions.counts import AtCapacity, Reserved, SecretLimit, SessionCounts
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.telemetry.metrics import Metrics
@@ -137,7 +139,7 @@ class AdmissionControl:
         )
         self.counts = SessionCounts(connection)
         self._limits = Limits(connection, peers=config.gateways, on_local=metrics.limited_locally)
-        self._limit_config = config.limits
+        self.limit_config = config.limits
         self._wrong_credentials = WrongCredentials(config.wrong_credentials, clock=clock)
         self._trusted_proxy_header = config.trusted_proxy_header
         self._waiting_secrets: set[str] = set()
@@ -226,7 +228,7 @@ class AdmissionControl:
             self._wrong_credentials.count(source)
             raise
         principal, account = credential.principal, credential.account
-        quota = Quota(self._limits, self._limit_config, principal, account, clock=self._clock, metrics=self._metrics)
+        quota = Quota(self._limits, self.limit_config, principal, account, clock=self._clock, metrics=self._metrics)
         await quota.take()
         return Authorization(principal, account, quota, credential.secret)
 
@@ -239,7 +241,7 @@ class AdmissionControl:
         Raises:
             RateLimited: the tenant, the key or the secret has as many as it may.
         """
-        config, own = self._limit_config, authorization.account.limits.sessions
+        config, own = self.limit_config, authorization.account.limits.sessions
         tenant_limit = config.tenant_sessions if own is None else own
         secret = authorization.secret
 
@@ -275,6 +277,15 @@ class AdmissionControl:
         finally:
             self._waiting_secrets.discard(secret_id)
         return reserved
+
+    async def used_by_all(self) -> LimitResult:
+        """What all tenants together have used of their common limit; nothing is taken. Never fails."""
+        return await self._limits.check([Scope("global", self.limit_config.all_tenants)], requests=0)
+
+    def breakers(self) -> dict[str, BreakerState]:
+        """The breakers in front of what requests need, by what is behind them."""
+        policy = self.decisions.breaker
+        return {"limits in the store": self._limits.breaker} | ({} if policy is None else {"policy server": policy})
 
     async def account_status(self, principal: Principal) -> AccountStatus:
         """The account of an open session, at most half a minute old.

@@ -1,5 +1,6 @@
 """A WebSocket request → an admitted call: authorized, with a parsed request, a session and its place in this gateway."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from agentvoicebox.agents import Agents
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine import session_format
+from agentvoicebox.errors import RateLimited
 from agentvoicebox.gateway.admission.admission_control import AdmissionControl, Authorization
 from agentvoicebox.gateway.admission.handshake import (
     NO_SUCH_SESSION,
@@ -21,6 +23,8 @@ from agentvoicebox.ports.broker import SessionRef
 from agentvoicebox.sessions.directory import KEY, RESUME, SessionDirectory, format_of, new_owner
 from agentvoicebox.sessions.resume_token import is_token
 from agentvoicebox.tenancy.principal import Principal
+
+REFUSED_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ class CallAdmission:
         )
         request = parse_handshake(upgrade, self._agents, minted=authorization.session)
         tenant_id = authorization.principal.tenant_id
-        self._openings.take(tenant_id)
         is_new, stored = request.resume is None, {}
+        await self._wait_to_begin(tenant_id, is_new=is_new)
         if request.resume is None:
             session = SessionRef(tenant_id, new_session_id())
             await self._control.decisions.require(
@@ -98,6 +102,15 @@ class CallAdmission:
             self._sessions.release(slot, is_over=is_new)
             raise
         return AdmittedCall(authorization, request, slot, stored)
+
+    async def _wait_to_begin(self, tenant_id: str, *, is_new: bool) -> None:
+        """Return when the tenant's call may begin. Raises RateLimited, a while later: an answer at once brings the next try."""
+        try:
+            wait_s = self._openings.take(tenant_id, is_new=is_new)
+        except RateLimited:
+            await asyncio.sleep(REFUSED_AFTER_S)
+            raise
+        await asyncio.sleep(wait_s)
 
     async def _find(self, session: SessionRef, authorization: Authorization, token: str) -> dict[str, str]:
         """The directory's fields of a session that the caller may resume.

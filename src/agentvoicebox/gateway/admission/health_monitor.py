@@ -12,6 +12,9 @@ from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
 
 INTERVAL_S = 0.5
+# Frames that are 50 ms late are as bad a sign as a job that waits for half a second: within its capacity a gateway takes each
+# at once.
+FRAMES_WEIGHT = 10.0
 TIMEOUT_S = 1.5  # a store that takes longer for a check counts as away
 
 log = get_logger(__name__)
@@ -26,6 +29,7 @@ class HealthMonitor:
         on_checked: called after each check.
         language_model: the default agent's; its state appears in metrics and logs.
         interval_s: between two checks.
+        frames_late_s: how late callers' frames were taken since it was last asked, on average.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class HealthMonitor:
         clock: Clock,
         metrics: Metrics,
         interval_s: float = INTERVAL_S,
+        frames_late_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._health = health
         self._store_health = store_health
@@ -46,6 +51,7 @@ class HealthMonitor:
         self._clock = clock
         self._metrics = metrics
         self._interval_s = interval_s
+        self._frames_late_s = frames_late_s
         self._modes: tuple[str, ...] = ()
         self._memory_level = health.memory_level
 
@@ -54,7 +60,8 @@ class HealthMonitor:
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while not stop.is_set():
-            await self._check(late_s=max(0.0, loop.time() - due_s))
+            late_s = max(0.0, loop.time() - due_s, FRAMES_WEIGHT * self._frames_late_s())
+            await self._check(late_s=late_s)
             self._publish()
             due_s = loop.time() + self._interval_s
             with contextlib.suppress(TimeoutError):
@@ -70,7 +77,7 @@ class HealthMonitor:
             return
         self._health.update(store, self._clock.monotonic_s(), late_s=late_s)
         for kind, pool in store.worker_pools.items():
-            self._metrics.queue_age(kind, pool.queue_age_s)
+            self._metrics.set_queue(kind, age_s=pool.queue_age_s, depth=pool.queue_depth)
 
     def _publish(self) -> None:
         modes = self._health.modes(self._language_model)

@@ -14,7 +14,7 @@ from agentvoicebox.gateway.admission.session_support import Notes, SessionSuppor
 from agentvoicebox.tenancy.client_secrets import LEAST_S, MOST_S, MOST_SESSIONS, USUAL_S
 from agentvoicebox.wire import bounds, checks, legacy
 from agentvoicebox.wire.dialect import session_to_beta
-from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire
+from agentvoicebox.wire.session_config import SessionConfig, apply_update, session_to_wire, transcription_session
 
 MAX_SESSIONS = "max_concurrent_sessions"
 ANYTHING = SessionSupport()
@@ -128,12 +128,12 @@ def _request(
     language_model = ""
     if kind == "transcription":
         session.pop("model", None)
-        base = SessionConfig(type="transcription", id=session_id)
+        base = transcription_session(session_id)
     else:
         model = session.get("model")
         model = "" if model is None else checks.read_text(model, "session.model")
         try:
-            agent = agents.resolve(model) if model else agents.default
+            agent = agents.resolve(model or agents.default.name)
         except ClientError as error:
             raise ClientError(error.message, code=error.code, param="session.model") from error
         session["model"] = model or agent.name

@@ -21,6 +21,7 @@ from enum import IntEnum, StrEnum
 
 from agentvoicebox.broker.store_health import StoreHealth, WorkerPool
 from agentvoicebox.errors import Overloaded
+from agentvoicebox.gateway.admission.answer_waits import AnswerWaits
 from agentvoicebox.gateway.admission.load_shedder import LoadShedder
 from agentvoicebox.ports.broker import JobKind
 
@@ -76,6 +77,8 @@ class ServiceHealth:
         memory_level: how full the store is.
         memory_share: the last observation, 0 to 1.
         load: whether the workers keep up.
+        answers: how long callers wait for the engines.
+        pools: the workers at the last check.
     """
 
     def __init__(self, *, absent_s: float = ABSENT_S, load: LoadShedder | None = None) -> None:
@@ -85,15 +88,16 @@ class ServiceHealth:
         self.memory_level = MemoryLevel.FREE
         self.memory_share = 0.0
         self.load = load or LoadShedder()
+        self.answers = AnswerWaits()
         self._absent_s = absent_s
-        self._pools: dict[JobKind, WorkerPool] = {}
+        self.pools: dict[JobKind, WorkerPool] = {}
         self._seen_s: dict[JobKind, float] = {}
         self._in_a_row = 0  # checks that contradict `is_store_unavailable`
         self._level_in_a_row = 0  # checks that contradict `memory_level`, in one direction
 
     def update(self, store: StoreHealth, now_s: float, *, late_s: float = 0.0) -> None:
-        """The store answered a check. `late_s`: how late the check itself ran, as everything in this process does then."""
-        self._pools = dict(store.worker_pools)
+        """The store answered a check. `late_s`: how late this process is."""
+        self.pools = dict(store.worker_pools)
         for kind, pool in store.worker_pools.items():
             if pool.alive or kind not in self._seen_s:
                 self._seen_s[kind] = now_s
@@ -104,6 +108,7 @@ class ServiceHealth:
             pool.queue_age_s for kind, pool in store.worker_pools.items() if kind in QUEUES and kind not in self.absent
         ]
         self.load.observe(max([late_s, *waits_s]))
+        self.answers.checked()
 
     def store_failed(self) -> None:
         """The store did not answer, or takes no writes. Of workers nothing is known, so their absence is timed anew."""
@@ -146,7 +151,7 @@ class ServiceHealth:
         if self.is_store_full:
             found.add(Mode.FULL_STORE)
         for kind, mode in MODE_OF.items():
-            pool = self._pools.get(kind, WorkerPool())
+            pool = self.pools.get(kind, WorkerPool())
             if kind in self.absent or pool.lacks(language_model if kind is JobKind.LLM else ""):
                 found.add(mode)
         return tuple(mode.value for mode in Mode if mode in found)
@@ -165,7 +170,7 @@ class ServiceHealth:
                 code=Mode.FULL_STORE.value,
                 retry_after_s=RETRY_AFTER_S,
             )
-        if not self.load.admit(calls):
+        if (calls and self.answers.is_too_long) or not self.load.admit(calls):
             return Overloaded(
                 "This server is busy with the calls it has; please call again in a moment.", retry_after_s=RETRY_AFTER_S
             )

@@ -26,15 +26,20 @@ class FileEncoder(Protocol):
     """One file. Blocks for less than a hundredth of the audio's length."""
 
     def feed(self, samples: Int16Array) -> bytes:
-        """Add 24 kHz samples of shape (n,); returns the bytes that are final now, possibly none."""
+        """Add samples of shape (n,), or (n, 2) of a stereo file; returns the bytes that are final now, possibly none."""
 
     def close(self) -> bytes:
         """End the file; returns its last bytes."""
 
 
 def new_encoder(format: SpeechFormat) -> FileEncoder:
-    """An encoder of a format."""
+    """An encoder of a format, for 24 kHz mono."""
     return _Plain(b"" if format == "pcm" else open_wav(OUTPUT_RATE_HZ)) if format in ("pcm", "wav") else _Coded(format)
+
+
+def new_call_encoder(rate_hz: int) -> FileEncoder:
+    """An encoder of Ogg Opus, stereo."""
+    return _Coded("opus", rate_hz, channels=2)
 
 
 class _Plain:
@@ -54,14 +59,14 @@ class _Plain:
 class _Coded:
     """A format of libsndfile."""
 
-    def __init__(self, format: SpeechFormat) -> None:
+    def __init__(self, format: SpeechFormat, rate_hz: int = OUTPUT_RATE_HZ, *, channels: int = 1) -> None:
         from soundfile import SoundFile  # loads a library that only these formats need
 
         kind, subtype = _KINDS[format]
         self._is_held = format == "flac"
         self._sink = _Sink()
         options = _MP3 if format == "mp3" else {}
-        self._file = SoundFile(self._sink, "w", OUTPUT_RATE_HZ, 1, format=kind, subtype=subtype, **options)
+        self._file = SoundFile(self._sink, "w", rate_hz, channels, format=kind, subtype=subtype, **options)
 
     def feed(self, samples: Int16Array) -> bytes:
         self._file.write(samples)

@@ -1,10 +1,18 @@
-"""The caller's bytes → 16 kHz samples, in the input format that the session has now."""
+"""The caller's bytes → 16 kHz samples, in the input format that the session has now.
+
+Samples are made in blocks, when they can be used: most of what a small frame costs is the calls, not the arithmetic.
+"""
+
+import numpy as np
 
 from agentvoicebox.audio.g711 import decode_alaw, decode_ulaw
 from agentvoicebox.audio.pcm import Int16Array, SampleCutter
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import Resampler
 from agentvoicebox.wire.audio_config import AudioFormat
+
+NOTHING = np.zeros(0, np.int16)
+NOTHING.setflags(write=False)
 
 
 class InputDecoder:
@@ -21,20 +29,39 @@ class InputDecoder:
         self._start_sample = start_sample
         self._cutter = SampleCutter()
         self._resampler = Resampler(input_format.rate_hz, INPUT_RATE_HZ)
+        self._waiting: list[Int16Array] = []  # at the input's rate
+        self._waiting_count = 0
 
     @property
     def position_samples(self) -> int:
-        """The position after everything decoded so far, samples that the resampler still holds included."""
-        return self._start_sample + self._resampler.due_count
+        """The position after everything decoded so far, samples that are still held included."""
+        return self._start_sample + self._resampler.due_after(self._waiting_count)
 
-    def decode(self, audio: bytes) -> Int16Array | None:
-        """The 16 kHz samples that are ready after `audio`, shape (n,), n may be 0; None when `audio` completes no sample."""
+    def decode(self, audio: bytes, wanted_sample: int = 0) -> Int16Array | None:
+        """The 16 kHz samples that are ready after `audio`, shape (n,), n may be 0; None when `audio` completes no sample.
+
+        Nothing is given out before all up to `wanted_sample` is ready.
+        """
         samples = self._samples(audio)
-        return self._resampler.feed(samples) if len(samples) else None
+        if not len(samples):
+            return None
+        self._waiting.append(samples)
+        self._waiting_count += len(samples)
+        if self._start_sample + self._resampler.final_after(self._waiting_count) < wanted_sample:
+            return NOTHING
+        return self.release()
+
+    def release(self) -> Int16Array:
+        """All samples that are ready, shape (n,)."""
+        if not self._waiting:
+            return NOTHING
+        samples = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        self._waiting, self._waiting_count = [], 0
+        return self._resampler.feed(samples)
 
     def flush(self) -> Int16Array:
-        """What the resampler holds back (at most 3 ms), shape (n,)."""
-        return self._resampler.flush()
+        """What is held back (the resampler holds at most 3 ms), shape (n,)."""
+        return np.concatenate((self.release(), self._resampler.flush()))
 
     def _samples(self, audio: bytes) -> Int16Array:
         match self.input_format.type:

@@ -1,4 +1,4 @@
-"""Whether agent audio is playing at the caller now, for the turn detector: over it, more voice is needed to open a turn.
+"""Whether agent audio is playing at the caller now, and whether it asks something, for the turn detector.
 
 Audio is sent faster than it is played. This follows the playback in real time, as the engine does for itself (`engine.playout`).
 """
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.clock import Clock
 
+ANSWERS_EARLY_S = 0.4  # before a question begins: a caller who knows what comes answers at its first words
+
 
 class PlaybackClock:
     """One caller's. `on_change` is called with True when playback begins and False when it ends."""
@@ -17,12 +19,28 @@ class PlaybackClock:
         self._on_change = on_change
         self._clock = clock
         self._ends_at_s = 0.0
+        self._asks_from_s: float | None = None  # the last thing sent is a question, and is played from then on
         self._timer: asyncio.TimerHandle | None = None
 
-    def play(self, sample_count: int) -> None:
-        """More audio was sent: `sample_count` samples at 24 kHz."""
+    @property
+    def is_playing(self) -> bool:
+        """Whether audio is playing at the caller."""
+        return self._timer is not None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the question that the agent's words end with is playing, or was the last that played."""
+        return self._asks_from_s is not None and self._clock.monotonic_s() >= self._asks_from_s - ANSWERS_EARLY_S
+
+    def play(self, sample_count: int, *, is_question: bool = False) -> None:
+        """More audio was sent: `sample_count` samples at 24 kHz, as part of a question or not."""
         now_s = self._clock.monotonic_s()
-        self._ends_at_s = max(self._ends_at_s, now_s) + sample_count / OUTPUT_RATE_HZ
+        starts_at_s = max(self._ends_at_s, now_s)
+        self._ends_at_s = starts_at_s + sample_count / OUTPUT_RATE_HZ
+        if not is_question:
+            self._asks_from_s = None
+        elif self._asks_from_s is None:
+            self._asks_from_s = starts_at_s
         if self._timer is None:
             self._on_change(True)
             self._wait(self._ends_at_s - now_s)

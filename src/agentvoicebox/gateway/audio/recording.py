@@ -21,6 +21,7 @@ from agentvoicebox.gateway.audio.recording_messages import (
     read_message,
 )
 from agentvoicebox.processes.child_command import child_command
+from agentvoicebox.processes.native_threads import without_library_threads
 
 MAX_FILE_BYTES = 25 * 1024 * 1024  # as OpenAI
 PIECE_WAIT_S = 120.0  # for the next piece: the longest silence, an hour, takes a quarter of it
@@ -49,7 +50,7 @@ class Recording:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # a library's text may show something of the file
-                env={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=without_library_threads(environment),
             )
         except OSError as error:
             raise ProviderUnavailable("the process that reads recordings can't be started") from error

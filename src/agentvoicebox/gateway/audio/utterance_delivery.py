@@ -81,6 +81,13 @@ class UtteranceDelivery:
             self._flow(job_id, utterance, certain_sample, is_complete=True)
             self._deliver(job_id, AudioEntry("probe", speech_end_sample))
 
+    def probe_open(self, speech_end_sample: int, certain_sample: int) -> bool:
+        """As `probe`, for the utterance of a turn that has not ended; False when its job is not open yet."""
+        job_id = next((each for each, utterance in self._utterances.items() if utterance.limit_sample is None), None)
+        if job_id is not None:
+            self.probe(job_id, speech_end_sample, certain_sample)
+        return job_id is not None
+
     def speech_resumed(self, at_sample: int) -> None:
         """The caller speaks again: the probe of each open utterance is void."""
         for job_id in self._utterances:

@@ -2,7 +2,8 @@
 
 A batch takes one window of every session that has one. It starts when a window waits, no batch is running, and the last batch
 began some milliseconds ago: a single session does not wait for others; many sessions share a batch, because each model call has
-a fixed cost. The model runs in a thread of its own, never on the loop.
+a fixed cost. The model runs in a thread of its own, never on the loop. Windows of a line on which nothing changes need no call
+(`turns/quiet_line`).
 
 Invariant: a session's windows are judged in order, each with the state that the one before left; sessions never mix.
 """
@@ -11,7 +12,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from agentvoicebox.audio.pcm import Float32Array
 from agentvoicebox.errors import BadProviderAnswer, ProviderError
 from agentvoicebox.ports.providers import Vad
 from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.turns.quiet_line import QuietLine
 
 # From the start of one batch to the next, unless one is urgent: the fixed cost of a model call is that of three windows, and a
 # delay of 8 ms is short against the 32 ms of a window.
@@ -35,13 +37,17 @@ class _Window:
     samples: Float32Array
     end_sample: int
     is_first: bool  # the model's state starts anew with it
+    before: list[Float32Array] = field(
+        default_factory=list
+    )  # windows that were skipped, which the model must have seen first
 
 
 class VadSlot:
     """One session's place in the batches. Used on the event loop only."""
 
-    def __init__(self, batcher: "VadBatcher", on_window: OnWindow) -> None:
+    def __init__(self, batcher: "VadBatcher", on_window: OnWindow, line: QuietLine | None = None) -> None:
         self._batcher = batcher
+        self._line = line
         self._windows: list[_Window] = []
         self._submitted = 0
         self._answered = 0
@@ -60,12 +66,20 @@ class VadSlot:
     def submit(self, samples: Float32Array, end_sample: int) -> None:
         """Put a window of shape (512,), 16 kHz, -1 to 1, in the queue. `on_window` gets its probability, on the loop.
 
+        A window that sounds as the quiet ones before has their probability, at once.
+
         Raises:
             ProviderError: the model failed before; this slot is unusable.
         """
         if self._failure is not None:
             raise self._failure
-        self._windows.append(_Window(samples, end_sample, self._is_fresh))
+        line, before = self._line, []
+        if line is not None:
+            if not self.waiting and not self._is_fresh and line.skips(samples):
+                self.on_window(line.probability, end_sample)
+                return
+            before = line.take_skipped()
+        self._windows.append(_Window(samples, end_sample, self._is_fresh, before))
         self._is_fresh = False
         self._submitted += 1
         self._batcher.wake(self)
@@ -75,6 +89,8 @@ class VadSlot:
     def restart(self) -> None:
         """The model's state starts anew with the next window."""
         self._is_fresh = True
+        if self._line is not None:
+            self._line.reset()
 
     async def settled(self) -> None:
         """Return once every window submitted so far was judged.
@@ -111,12 +127,14 @@ class VadSlot:
         """For the batcher: whether a window is queued."""
         return bool(self._windows)
 
-    def answer(self, probability: float, end_sample: int, state: Float32Array) -> None:
+    def answer(self, probability: float, window: _Window, state: Float32Array) -> None:
         """For the batcher: the window taken last was judged."""
         if self._is_closed:
             return
         self.state = state
-        self.on_window(probability, end_sample)
+        if self._line is not None:
+            self._line.judged(window.samples, probability)
+        self.on_window(probability, window.end_sample)
         self._settle(self._answered + 1)
 
     def fail(self, failure: ProviderError) -> None:
@@ -140,9 +158,16 @@ class VadSlot:
 class VadBatcher:
     """The one model of this gateway, shared by its sessions."""
 
-    def __init__(self, vad: Vad, *, pace_s: float = PACE_S) -> None:
-        """The thread starts with the first window. Call `close` at the end."""
+    def __init__(self, vad: Vad, *, pace_s: float = PACE_S, skips_quiet: bool = False) -> None:
+        """The thread starts with the first window. Call `close` at the end.
+
+        Args:
+            vad: the model.
+            pace_s: see PACE_S.
+            skips_quiet: the model does not judge a line on which nothing changes.
+        """
         self._vad = vad
+        self._skips_quiet = skips_quiet
         self._pace_s = pace_s
         self._ready: dict[VadSlot, None] = {}  # in order of arrival
         self._running: asyncio.Task[None] | None = None
@@ -152,7 +177,7 @@ class VadBatcher:
 
     def open(self, on_window: OnWindow) -> VadSlot:
         """A slot for one session; `on_window(probability, window_end_sample)` is called on the loop, in order."""
-        return VadSlot(self, on_window)
+        return VadSlot(self, on_window, QuietLine() if self._skips_quiet else None)
 
     def wake(self, slot: VadSlot) -> None:
         """For slots: a window waits."""
@@ -191,9 +216,8 @@ class VadBatcher:
                 ]
                 # Queued again before the answers come: a callback may submit or close.
                 self._ready = {slot: None for slot in slots if slot.has_window}
-                samples = [window.samples for window in windows]
                 try:
-                    probabilities, new_states = await loop.run_in_executor(self._thread, self._judge, samples, states)
+                    probabilities, new_states = await loop.run_in_executor(self._thread, self._judge, windows, states)
                 except ProviderError as error:
                     self._fail(slots, error)
                     continue
@@ -202,7 +226,7 @@ class VadBatcher:
                     continue
                 for slot, window, probability, state in zip(slots, windows, probabilities, new_states, strict=True):
                     try:
-                        slot.answer(float(probability), window.end_sample, state)
+                        slot.answer(float(probability), window, state)
                     except Exception as error:  # an error of one session must not stop the others' detection
                         log.exception("a session failed on a speech probability")
                         self._fail([slot], BadProviderAnswer(f"voice activity could not be handled: {error!r}"))
@@ -219,8 +243,13 @@ class VadBatcher:
             timer.cancel()
         self._began_s = loop.time()
 
-    def _judge(self, samples: list[Float32Array], states: list[Float32Array]) -> tuple[Float32Array, Float32Array]:
-        return self._vad.probabilities(np.stack(samples), np.stack(states))
+    def _judge(self, windows: list[_Window], states: list[Float32Array]) -> tuple[Float32Array, Float32Array]:
+        stacked = np.stack(states)
+        for step in range(max(len(window.before) for window in windows)):
+            rows = [row for row, window in enumerate(windows) if step < len(window.before)]
+            missed = np.stack([windows[row].before[step] for row in rows])
+            stacked[rows] = self._vad.probabilities(missed, stacked[rows])[1]
+        return self._vad.probabilities(np.stack([window.samples for window in windows]), stacked)
 
     def _fail(self, slots: list[VadSlot], failure: ProviderError) -> None:
         for slot in slots:

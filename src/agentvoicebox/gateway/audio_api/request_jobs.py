@@ -38,7 +38,8 @@ from agentvoicebox.ports.broker import (
     SessionRef,
     Submit,
 )
-from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telemetry.logs import bound_correlation_id, get_logger
+from agentvoicebox.telemetry.trace_ids import trace_id_of
 
 CHECK_S = 0.5  # between two looks at the workers' health; it is checked as often
 LASTING = frozenset({"bad_provider_answer", "internal_error"})  # a retry would fail again
@@ -57,7 +58,9 @@ class RequestJobs:
         self._next: asyncio.Future[JobResult] | None = None
         self._open = OpenJobs(state.metrics)
         self._has_results = False
-        self._trace_id = secrets.token_hex(16)
+        self._correlation_id = bound_correlation_id() or trace_id_of(owner.session_id)
+        ids = {"tenant_id": owner.tenant_id, "session_id": owner.session_id}
+        self._log = log.bind(**ids, correlation_id=self._correlation_id)
 
     async def submit(self, request: JobRequest, audio: Sequence[AudioEntry] = ()) -> str:
         """Hand a job out, with all the audio that it needs; returns its id.
@@ -70,7 +73,7 @@ class RequestJobs:
             require_workers(self._state, kind)
         job_id = f"job_{secrets.token_hex(10)}"
         payload = msgspec.msgpack.encode(request)
-        job = Job(job_id, kind, self._owner, payload, self._state.clock.wall_s(), self._trace_id)
+        job = Job(job_id, kind, self._owner, payload, self._state.clock.wall_s(), self._correlation_id)
         self._open.opened(job_id, request, self._state.clock.monotonic_s())
         if audio:
             self._open.utterance_ended(job_id, self._state.clock.monotonic_s())
@@ -108,7 +111,9 @@ class RequestJobs:
             raise BadProviderAnswer("a worker's answer could not be read") from error
         if isinstance(given, JobFailed):
             self._open.close(record.job_id, "failed", at_s)
-            log.warning("the job of a request failed", code=given.code, job_id=record.job_id)
+            self._log.warning(
+                "the job of a request failed", code=given.code, reason=given.message, job_id=record.job_id
+            )
             failure = BadProviderAnswer if given.code in LASTING else ProviderUnavailable
             raise failure(given.message, code=given.code)
         self._open.answered(record, at_s)

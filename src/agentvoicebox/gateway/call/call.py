@@ -104,6 +104,7 @@ class Call:
                 self._task(self._parts.outbox.run(), "outbox"),
                 self._task(report_limits(self._admitted.authorization.quota, self._parts.writer), "limits"),
                 self._task(self._recheck_account(), "account"),
+                self._task(self._parts.audio.run(), "audio"),
             ]
             if self._admitted.request.resume is None and self._state.idle_s:
                 helpers.append(self._task(self._end_if_unused(), "idle"))
@@ -201,7 +202,7 @@ class Call:
         except SessionTaken:
             self.drop()
         except AgentVoiceBoxError as error:
-            log.warning("a part of the call gave up", error=error.code)
+            log.warning("a part of the call gave up", code=error.code, reason=error.message)
             self.end("server_error", INTERNAL_ERROR)
         except Exception:
             log.exception("a part of the call failed")
@@ -224,19 +225,25 @@ class Call:
             self._waiting.cancel()
         self._parts.playback.stop()
         self._parts.input_audio.close()
+        await self._parts.audio.close()
 
     async def _end_session(self) -> None:
         """The session is over: nothing of it may continue."""
         self._parts.jobs.cancel_all()
+        self._parts.jobs.record_turns()
         with suppress(SessionTaken):
             await self._parts.outbox.flush()
+        if self._parts.tracer is not None:
+            self._parts.tracer.call_ended(self._state.clock.wall_s())
         # A session that was resumed is recorded by its last gateway, if that has the whole log.
-        if self._state.recording is not None and self._start.is_recordable:
-            self._state.recording.put(self._parts.tape)
+        if self._state.recording is not None:
+            recorded = self._state.recording.put if self._start.is_recordable else self._state.recording.give_up
+            recorded(self._parts.tape)
 
     async def _leave_session(self) -> None:
         """The session stays as it is, for another gateway or a resumed connection."""
         if not self._is_taken:
+            self._parts.jobs.record_turns()
             with suppress(SessionTaken):
                 await self._parts.outbox.flush()
         self._state.directory.stop_renewing(self._admitted.session, self._admitted.slot.owner)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agentvoicebox.gateway.audio.call_audio import CallAudio
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.audio.playback_clock import PlaybackClock
 from agentvoicebox.gateway.call.client_output import ClientOutput
@@ -13,6 +14,7 @@ from agentvoicebox.gateway.call.session_jobs import SessionJobs
 from agentvoicebox.gateway.call.socket import Reader, Writer
 from agentvoicebox.interactions.tape import Tape
 from agentvoicebox.ports.broker import ResultStream
+from agentvoicebox.telemetry.call_tracer import CallTracer
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class CallParts:
         input_audio: the caller's audio.
         playback: what plays at the caller.
         tape: what the recording is made of.
+        audio: keeps what is heard, where the tenant wants that.
+        tracer: of the call's spans; None: it has no trace.
     """
 
     mailbox: Mailbox
@@ -44,3 +48,5 @@ class CallParts:
     input_audio: Ingest
     playback: PlaybackClock
     tape: Tape
+    audio: CallAudio
+    tracer: CallTracer | None = None

@@ -1,6 +1,6 @@
 """What the client gets: events, and audio in the format that its response was promised."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -10,6 +10,7 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import Effect, Send, SendAudio, SendRetrieved
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
+from agentvoicebox.gateway.audio.call_audio import CallAudio
 from agentvoicebox.gateway.audio.item_encoder import with_audio
 from agentvoicebox.gateway.audio.output_audio_encoder import OutputAudioEncoder
 from agentvoicebox.gateway.audio.playback_clock import PlaybackClock
@@ -18,18 +19,23 @@ from agentvoicebox.gateway.call.replay import RestoredSession
 from agentvoicebox.gateway.call.restore_point import RestorePoint
 from agentvoicebox.gateway.call.socket import Writer
 from agentvoicebox.resilience.token_bucket import TokenBucket
+from agentvoicebox.telemetry.call_tracer import CallTracer
 from agentvoicebox.telemetry.metrics import Metrics
+from agentvoicebox.telemetry.spans import TurnEnd
 from agentvoicebox.telemetry.tap import TurnTap
 from agentvoicebox.wire.server_events import (
     ConversationItemTruncated,
     ErrorEvent,
     ResponseDone,
     ResponseOutputAudioDone,
+    ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
     ServerEvent,
     SessionCreated,
     TurnTrace,
 )
+
+KeepTurn = Callable[[str, Mapping[str, object]], None]
 
 PCM_BYTES = 2  # a sample
 # Seconds of audio that a client may retrieve: encoding a minute takes a thread some 100 ms.
@@ -46,8 +52,12 @@ class ClientOutput:
         playback: follows what plays at the caller.
         quota: charged with the tokens of each response.
         tap: the latency accounts of turns.
+        keep_turn: called with the id of each response that had output and its account, once it has ended.
+        audio: keeps what is heard.
         wants_trace: the client gets these accounts as events.
+        session_id: for exemplars.
         resume_token: sent with `session.created`, and nowhere else: neither log nor records have it; empty: none.
+        tracer: gets the account of each response for its spans; None: the call has no trace.
     """
 
     def __init__(
@@ -58,10 +68,14 @@ class ClientOutput:
         *,
         quota: Quota,
         tap: TurnTap,
+        keep_turn: KeepTurn,
+        audio: CallAudio,
         wants_trace: bool,
+        session_id: str,
         resume_token: str = "",
         metrics: Metrics,
         clock: Clock,
+        tracer: CallTracer | None = None,
     ) -> None:
         self._writer = writer
         self._chunks = chunks
@@ -69,10 +83,15 @@ class ClientOutput:
         self._encoder = OutputAudioEncoder()
         self._quota = quota
         self._tap = tap
+        self._keep_turn = keep_turn
+        self._audio = audio
         self._wants_trace = wants_trace
+        self._session_id = session_id
         self._resume_token = resume_token
         self._metrics = metrics
         self._clock = clock
+        self._tracer = tracer
+        self._is_question = False  # the segment whose audio is being sent
         self._retrievals = TokenBucket(RETRIEVED_PER_S, RETRIEVED_BURST_S)
 
     def send(self, event: ServerEvent) -> None:
@@ -90,10 +109,12 @@ class ClientOutput:
                 pass
         self._writer.send(event)
         match event:
+            case ResponseOutputAudioTranscriptDelta(delta=delta):
+                self._is_question = delta.rstrip("\"' ").endswith("?")
             case ResponseOutputTextDelta(response_id=response_id):
                 self._first_output_sent(response_id)
             case ConversationItemTruncated():
-                self._playback.stop()
+                self._stop_playback()
             case ResponseDone():
                 self._response_done(event)
             case _:
@@ -104,7 +125,8 @@ class ClientOutput:
         pcm = self._chunks.take(effect.job_id, effect.sequence)
         for delta in self._encoder.deltas(effect, pcm):
             self._writer.send(delta)
-        self._playback.play(len(pcm) // PCM_BYTES)
+        self._playback.play(len(pcm) // PCM_BYTES, is_question=self._is_question)
+        self._audio.agent_said(pcm)
         self._first_output_sent(effect.response_id)
 
     def send_retrieved(self, effect: SendRetrieved, samples: Int16Array) -> None:
@@ -147,18 +169,28 @@ class ClientOutput:
             case _:
                 return []
 
+    def _stop_playback(self) -> None:
+        self._playback.stop()
+        self._audio.agent_was_cut()
+
     def _response_done(self, event: ResponseDone) -> None:
         response = event.response
         if response.status == "cancelled" and response.conversation_id is not None:
-            self._playback.stop()
+            self._stop_playback()
         self._chunks.response_done(response.id)
         self._quota.charge_tokens(0 if response.usage is None else response.usage.total_tokens)
-        self._send_trace(response.id, self._tap.response_over(response.id, self._clock.wall_s()))
+        at_s = self._clock.wall_s()
+        if self._tracer is not None and (account := self._tap.account(response.id, at_s)) is not None:
+            self._tracer.turn_ended(account, TurnEnd.of(response))
+        turn = self._tap.response_over(response.id, at_s)
+        if turn is not None:
+            self._keep_turn(response.id, turn)
+        self._send_trace(response.id, turn)
 
     def _first_output_sent(self, response_id: str) -> None:
         turn = self._tap.output_left(response_id, self._clock.wall_s())
         if turn is not None:
-            self._metrics.turn_answered(turn["parts_ms"], turn["speculation"])
+            self._metrics.turn_answered(turn["parts_ms"], turn["speculation"], self._session_id)
             self._send_trace(response_id, turn)
 
     def _send_trace(self, response_id: str, turn: dict[str, object] | None) -> None:

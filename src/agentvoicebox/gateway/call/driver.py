@@ -10,6 +10,7 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.engine import bounds
 from agentvoicebox.engine.effects import Effect
 from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Closing, Opened, Resumed, TimePassed
+from agentvoicebox.engine.pause_findings import pause_findings
 from agentvoicebox.engine.session import Engine
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.admission.session_support import NO_EFFECT, Notes, SessionSupport
@@ -182,5 +183,8 @@ class Driver:
     async def _carry_out(self, effects: list[Effect]) -> None:
         """Jobs and log first; the client sees nothing that the store does not have."""
         self._executor.apply(effects)
+        findings = None if self._engine is None else pause_findings(self._engine.state)
+        if findings is not None:
+            self._input_audio.pause_findings_received(findings)  # its facts are inputs of a later batch
         await self._outbox.flush()
         self._executor.emit(effects)

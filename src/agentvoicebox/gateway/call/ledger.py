@@ -14,9 +14,11 @@ from agentvoicebox.engine.inputs import (
     Generated,
     Input,
     JobFailed,
+    SpeechIgnored,
     SpeechPaused,
     SpeechStarted,
     SpeechStopped,
+    SpeechSuspected,
     SynthesisDone,
     TextDelta,
     TimePassed,
@@ -59,7 +61,9 @@ class ResultLedger(msgspec.Struct):
                 self.last_client_event_id = event.event_id or self.last_client_event_id
             case TimePassed(at_sample=at_sample):
                 self.last_sample = max(self.last_sample, at_sample)
-            case SpeechStarted(start_sample=sample) | SpeechPaused(speech_end_sample=sample):
+            case SpeechSuspected(start_sample=sample) | SpeechStarted(start_sample=sample):
+                self.last_sample = max(self.last_sample, sample)
+            case SpeechIgnored(end_sample=sample) | SpeechPaused(speech_end_sample=sample):
                 self.last_sample = max(self.last_sample, sample)
             case SpeechStopped(end_sample=sample):
                 self.last_sample = max(self.last_sample, sample)

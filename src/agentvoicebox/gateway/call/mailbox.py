@@ -9,6 +9,7 @@ from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.clock import Clock
 from agentvoicebox.engine.inputs import Input
+from agentvoicebox.gateway.audio.arrival_times import TakenAt
 from agentvoicebox.ports.broker import JobResult
 
 CAPACITY = 256  # inputs; beyond it client and workers have to wait
@@ -23,6 +24,7 @@ class PostedInput(msgspec.Struct, frozen=True):
     Attributes:
         posted_s: monotonic time.
         record: the worker's record that it came from, or None.
+        came: when the client's event that it came from arrived, or None.
         client_event: the type of the client's event that it came from; empty: none.
         size: of that event, in bytes or characters.
         item_audio: 16 kHz samples of its items that came with audio, by id (`call/item_audio`).
@@ -33,6 +35,7 @@ class PostedInput(msgspec.Struct, frozen=True):
     record: JobResult | None = None
     client_event: str = ""
     size: int = 0
+    came: TakenAt | None = None
     item_audio: Mapping[int, Int16Array] = {}
 
 
@@ -67,13 +70,14 @@ class Mailbox:
         client_event: str = "",
         size: int = 0,
         record: JobResult | None = None,
+        came: TakenAt | None = None,
         item_audio: Mapping[int, Int16Array] = {},
     ) -> None:
         """Add an input of the client or of a worker, once there is room."""
         posted_s = self._clock.monotonic_s()
         self.has_client_event = self.has_client_event or bool(client_event)
         await self._has_room.wait()
-        self._add(PostedInput(given, posted_s, record, client_event, size, item_audio))
+        self._add(PostedInput(given, posted_s, record, client_event, size, came, item_audio))
 
     def wake(self) -> None:
         """Let `next_batch` return, even without inputs."""

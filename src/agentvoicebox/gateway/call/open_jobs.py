@@ -61,6 +61,12 @@ class OpenJobs:
         self._metrics.job_opened(kind)
         return kind
 
+    def delayed(self, job_id: str, seconds: float) -> None:
+        """A job is given to its workers later, so its answer is due later."""
+        job = self._jobs[job_id]
+        if job.due_s is not None:
+            job.due_s += seconds
+
     def restore(self, job_id: str, kind: JobKind, at_s: float) -> None:
         """A job is open that another gateway opened."""
         self._jobs[job_id] = OpenedJob(kind, at_s, _due_s(kind, at_s))

@@ -73,7 +73,7 @@ class Outbox:
                 self.is_taken = True
                 raise
             except BrokerLost as error:
-                log.warning("the store did not take a batch", error=error.code, actions=len(batch))
+                log.warning("the store did not take a batch", code=error.code, reason=error.message, actions=len(batch))
                 self.has_lost = True
                 self._keep_records(batch)
                 self.on_lost(batch)

@@ -48,8 +48,9 @@ async def find_restore_point(
     """Ask the store how far each part of the session had come. Raises BrokerLost."""
     buffer = restored.engine.state.buffer
     point = RestorePoint(max(buffer.start_sample, restored.ledger.last_sample - samples_of_ms(UNLOGGED_MS)))
-    if buffer.turn is not None and buffer.turn.failure is None:
-        await _find_open_turn(broker, session, buffer.turn, point)
+    turn = buffer.turn or buffer.suspect
+    if turn is not None and turn.failure is None:
+        await _find_open_turn(broker, session, turn, point)
     point.marks += await _missing_ends(broker, session, restored)
     point.lost = await _lost_item_audio(broker, session, restored)
     point.start_sample = _whole_ms(point.start_sample, resume)

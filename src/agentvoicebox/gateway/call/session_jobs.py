@@ -1,7 +1,8 @@
 """The session's jobs: opens, cancels and gives up what workers do for it."""
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -10,10 +11,11 @@ from agentvoicebox.clock import Clock
 from agentvoicebox.engine.effects import CancelJob, OpenJob, Persist, SendAudio
 from agentvoicebox.engine.inputs import JobFailed
 from agentvoicebox.engine.jobs import Generate, JobRequest, Synthesise, Transcribe
-from agentvoicebox.errors import AgentVoiceBoxError, InvalidEvent
+from agentvoicebox.errors import AgentVoiceBoxError, InvalidEvent, RateLimited
 from agentvoicebox.gateway.admission.quota import Quota
 from agentvoicebox.gateway.admission.service_health import MODE_OF
 from agentvoicebox.gateway.audio.audio_chunk_buffer import AudioChunkBuffer
+from agentvoicebox.gateway.audio.call_audio import AudioPiece
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.audio.utterance_delivery import whole_utterance
 from agentvoicebox.gateway.call.mailbox import Mailbox
@@ -21,6 +23,7 @@ from agentvoicebox.gateway.call.open_jobs import OpenJobs, kind_of
 from agentvoicebox.gateway.call.outbox import Outbox
 from agentvoicebox.gateway.call.replay import RestoredSession
 from agentvoicebox.gateway.call.restore_point import MS_SAMPLES, RestorePoint
+from agentvoicebox.gateway.call.speech_pace import LONGEST_WAIT_S, SpeechPace
 from agentvoicebox.ports.broker import (
     MAX_JOB_BYTES,
     AppendAudio,
@@ -31,8 +34,12 @@ from agentvoicebox.ports.broker import (
     SessionRef,
     Submit,
 )
-from agentvoicebox.storage.records import MAX_BATCH_BYTES, RecordBatch
+from agentvoicebox.storage.records import AUDIO, MAX_BATCH_BYTES, TURN, RecordBatch
+from agentvoicebox.telemetry.logs import get_logger
 
+log = get_logger(__name__)
+
+NO_ANSWER = "no worker answered in time"
 RECORD_STEP_S = 2e-6  # more than the resolution of a wall time as a float
 
 
@@ -41,12 +48,19 @@ class CallIdentity(msgspec.Struct, frozen=True):
 
     Attributes:
         owner: the gateway's token for the session.
-        trace_id: 32 hex digits, in every job of the call.
+        correlation_id: in every log line of the call, and in every job, for the lines of its worker.
     """
 
     session: SessionRef
     owner: str
-    trace_id: str
+    correlation_id: str
+
+
+class _DelayedJob(msgspec.Struct):
+    """A text that waits until it may be spoken."""
+
+    request: Synthesise
+    timer: asyncio.TimerHandle
 
 
 class SessionJobs:
@@ -60,6 +74,7 @@ class SessionJobs:
         chunks: holds the audio of synthesis jobs.
         quota: refuses language model jobs when no tokens are left.
         mailbox: gets the failure of a job that no worker will answer.
+        speech_pace: when the workers get the next text to speak.
     """
 
     def __init__(
@@ -73,9 +88,11 @@ class SessionJobs:
         quota: Quota,
         mailbox: Mailbox,
         clock: Clock,
+        speech_pace: SpeechPace,
     ) -> None:
         self._session = identity.session
-        self._trace_id = identity.trace_id
+        self._owner = identity.owner
+        self._correlation_id = identity.correlation_id
         self._outbox = outbox
         self._open_jobs = open_jobs
         self._input_audio = input_audio
@@ -83,7 +100,11 @@ class SessionJobs:
         self._quota = quota
         self._mailbox = mailbox
         self._clock = clock
+        self._speech_pace = speech_pace
+        self._delayed: dict[str, _DelayedJob] = {}
         self._absent: frozenset[JobKind] = frozenset()
+        self._turns: list[Persist] = []  # ledgers that wait for further records
+        self._batches = 0  # of records that were submitted here
 
     def open(self, job_id: str, request: JobRequest) -> None:
         """Give a job to its workers, or let it fail at once when there are none, or no tokens are left."""
@@ -96,7 +117,9 @@ class SessionJobs:
         payload = msgspec.msgpack.encode(request)
         if len(payload) > MAX_JOB_BYTES:
             refusal = InvalidEvent("the conversation is too long for its workers", code="conversation_too_long")
-        if refusal is None:
+        if refusal is None and isinstance(request, Synthesise):
+            refusal = self._put_speech(job_id, request, payload)
+        elif refusal is None:
             self._put_job(job_id, kind, payload)
         match request:
             case Transcribe(start_sample=start_sample) if not request.has_item_audio:
@@ -110,6 +133,29 @@ class SessionJobs:
         if refusal is not None:
             self._close_failed(job_id)
             self._mailbox.post(JobFailed(job_id, refusal.code or "", refusal.message))
+
+    def _put_speech(self, job_id: str, request: Synthesise, payload: bytes) -> AgentVoiceBoxError | None:
+        """Give a text to the workers when its turn comes; one that would be late for any caller stays without sound."""
+        wait_s = self._speech_pace.take(request)
+        if wait_s > LONGEST_WAIT_S:
+            self._speech_pace.give_back(request)
+            log.warning(
+                "a text is not spoken: the call asks for more speech than can be heard", wait_s=round(wait_s, 1)
+            )
+            message = "this call asks for more speech than can be heard; AVB_LIMIT_CALL_SPEECH sets the limit"
+            return RateLimited(message, retry_after_s=wait_s)
+        if not wait_s:
+            self._put_job(job_id, JobKind.TTS, payload)
+            return None
+
+        def begin() -> None:
+            if self._delayed.pop(job_id, None) is not None:
+                self._put_job(job_id, JobKind.TTS, payload)
+
+        timer = asyncio.get_running_loop().call_later(wait_s, begin)
+        self._delayed[job_id] = _DelayedJob(request, timer)
+        self._open_jobs.delayed(job_id, wait_s)
+        return None
 
     def open_with_audio(self, job_id: str, request: Transcribe, samples: Int16Array | None) -> None:
         """Give a recogniser an utterance whose audio came with an item. None: another gateway had it, and is gone."""
@@ -135,7 +181,8 @@ class SessionJobs:
             return
         if kind is JobKind.STT:
             self._input_audio.close_utterance(job_id)
-        self._outbox.put(Cancel(job_id, kind, self._session))
+        if not self._drop_delayed(job_id):
+            self._outbox.put(Cancel(job_id, kind, self._session))
 
     def cancel_all(self) -> None:
         """The session is over: none of its jobs may continue."""
@@ -153,24 +200,43 @@ class SessionJobs:
 
     def record(self, persists: Sequence[Persist]) -> None:
         """Have records written. They are a job, too, so a slow database never delays a call."""
+        persists, self._turns = [*self._turns, *persists], []
         at_s = self._clock.wall_s()
         for number, payload in enumerate(self._record_payloads(tuple(persists))):
             # The time orders batches, in steps of a microsecond.
             submitted_s = at_s + number * RECORD_STEP_S
             job_id = f"rec_{secrets.token_hex(10)}"
-            self._outbox.put(Submit(Job(job_id, JobKind.RECORD, self._session, payload, submitted_s, self._trace_id)))
+            self._outbox.put(
+                Submit(Job(job_id, JobKind.RECORD, self._session, payload, submitted_s, self._correlation_id))
+            )
+
+    def keep_turn(self, response_id: str, ledger: Mapping[str, object]) -> None:
+        """Have the ledger of an answered turn written with the session's next records, so that it costs no job of its own."""
+        self._turns.append(Persist(response_id, TURN, dict(ledger)))
+
+    def keep_audio(self, piece: AudioPiece) -> None:
+        """Have a piece of the call's audio recorded."""
+        self.record([Persist(f"{self._owner}:{piece.number}", AUDIO, {"data": piece.data})])
+
+    def record_turns(self) -> None:
+        """The session has no further records here: have the ledgers written that still wait."""
+        if self._turns:
+            self.record(())
 
     def _record_payloads(self, persists: tuple[Persist, ...]) -> list[bytes]:
         """One batch, or several where it would be larger than MAX_BATCH_BYTES; a single record is never divided."""
         batch = RecordBatch(
             self._session.tenant_id,
             self._session.session_id,
-            self._trace_id,
+            self._correlation_id,
             persists,
             audio_in_ms=self._input_audio.position_samples // MS_SAMPLES,
+            owner=self._owner,
+            number=self._batches,
         )
         payload = msgspec.msgpack.encode(batch)
         if len(payload) <= MAX_BATCH_BYTES or len(persists) == 1:
+            self._batches += 1
             return [payload]
         half = len(persists) // 2
         return self._record_payloads(persists[:half]) + self._record_payloads(persists[half:])
@@ -183,7 +249,10 @@ class SessionJobs:
             self._fail_without_worker(job_id, kind)
         for job_id, kind in self._open_jobs.overdue(self._clock.monotonic_s()).items():
             self._give_up(job_id, kind)
-            self._mailbox.post(JobFailed(job_id, "job_timeout", "no worker answered in time"))
+            # The ids are given: the health monitor calls this, outside of the call's own tasks.
+            ids = {"tenant_id": self._session.tenant_id, "session_id": self._session.session_id}
+            log.warning(NO_ANSWER, kind=kind, job_id=job_id, correlation_id=self._correlation_id, **ids)
+            self._mailbox.post(JobFailed(job_id, "job_timeout", NO_ANSWER))
 
     def on_batch_lost(self, batch: Sequence[Dispatch]) -> None:
         """The store did not take a batch: jobs in it, and jobs whose audio was in it, have failed. The outbox keeps records."""
@@ -235,7 +304,17 @@ class SessionJobs:
     def _give_up(self, job_id: str, kind: JobKind) -> None:
         """Close a job that will not be answered; a worker that takes it after all finds it cancelled."""
         self._close_failed(job_id)
-        self._outbox.put(Cancel(job_id, kind, self._session))
+        if not self._drop_delayed(job_id):
+            self._outbox.put(Cancel(job_id, kind, self._session))
+
+    def _drop_delayed(self, job_id: str) -> bool:
+        """Forget a text that no worker has yet. False: workers may have the job."""
+        delayed = self._delayed.pop(job_id, None)
+        if delayed is None:
+            return False
+        delayed.timer.cancel()
+        self._speech_pace.give_back(delayed.request)
+        return True
 
     def _close_failed(self, job_id: str) -> None:
         if self._open_jobs.close(job_id, "failed", self._clock.monotonic_s()) is JobKind.STT:
@@ -245,4 +324,4 @@ class SessionJobs:
         self._put_job(job_id, kind, msgspec.msgpack.encode(request))
 
     def _put_job(self, job_id: str, kind: JobKind, payload: bytes) -> None:
-        self._outbox.put(Submit(Job(job_id, kind, self._session, payload, self._clock.wall_s(), self._trace_id)))
+        self._outbox.put(Submit(Job(job_id, kind, self._session, payload, self._clock.wall_s(), self._correlation_id)))

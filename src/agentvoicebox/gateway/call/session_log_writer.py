@@ -102,5 +102,5 @@ class SessionLogWriter:
             )
             self._covered = snapshot.received
         except BrokerLost as error:
-            log.warning("no snapshot was saved", error=error.code)
+            log.warning("no snapshot was saved", code=error.code, reason=error.message)
             self._outbox.has_lost = True

@@ -38,11 +38,16 @@ class ResumedSession(SessionStart):
     resume: ResumeRequest
     is_announced: bool
 
+    @property
+    def agent_name(self) -> str:
+        """See SessionStart."""
+        return self.restored.engine.state.agent.name
+
     async def begin(self, parts: CallParts) -> None:
         """See SessionStart."""
         state = self.restored.engine.state
         parts.driver.restore(self.restored)
-        parts.input_audio.restore(state.buffer.start_sample, state.buffer.turn)
+        parts.input_audio.restore(state.buffer.start_sample, state.buffer.turn, state.buffer.suspect)
         for job_id, next_sample in self.point.reached.items():
             parts.input_audio.restore_utterance(job_id, next_sample)
         parts.jobs.restore(self.restored, self.point)

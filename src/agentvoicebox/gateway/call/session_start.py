@@ -17,7 +17,7 @@ from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.ports.broker import ResultStream
 from agentvoicebox.sessions.directory import KEY, RESUME
 from agentvoicebox.sessions.resume_token import new_token, token_hash
-from agentvoicebox.wire.session_config import SessionConfig
+from agentvoicebox.wire.session_config import SessionConfig, transcription_session
 
 SESSION_S = 3_600  # realtime-protocol §1.2: 60 minutes at most
 
@@ -44,6 +44,16 @@ class SessionStart(ABC):
     is_recordable: bool = True
     resume_token: str = ""
 
+    @property
+    @abstractmethod
+    def agent_name(self) -> str:
+        """Name of the agent that answers."""
+
+    @property
+    def opened_s(self) -> float:
+        """Wall time at which the session was opened, wherever that was; to a second."""
+        return float(self.config.expires_at - SESSION_S)
+
     @abstractmethod
     async def begin(self, parts: CallParts) -> None:
         """Bring the parts into the session's state and send the client its first events. Raises SessionTaken."""
@@ -58,6 +68,16 @@ class NewSession(SessionStart):
     """
 
     opened: Opened
+
+    @property
+    def agent_name(self) -> str:
+        """See SessionStart."""
+        return self.opened.agent.name
+
+    @property
+    def opened_s(self) -> float:
+        """Wall time."""
+        return self.opened.wall_s
 
     async def begin(self, parts: CallParts) -> None:
         """See SessionStart."""
@@ -98,7 +118,7 @@ def _config(support: SessionSupport, admitted: AdmittedCall, expires_at: int) ->
     """The session as agent and secret make it, and what of it is not in force."""
     request, session_id = admitted.request, admitted.session.session_id
     if request.is_transcription:  # no agent answers in such a session
-        config = SessionConfig(type="transcription", id=session_id, expires_at=expires_at)
+        config = transcription_session(session_id, expires_at)
     else:
         config = request.agent.session(session_id=session_id, model=request.model, expires_at=expires_at)
     session, notes = support.begin(config, admitted.authorization.session, language_model=request.agent.language_model)

@@ -20,12 +20,13 @@ from agentvoicebox.broker.light_event import LightEvent
 from agentvoicebox.engine.inputs import ClientEventReceived, ClientEventRejected, Input
 from agentvoicebox.errors import ClientError, RateLimited
 from agentvoicebox.gateway.admission.quota import Quota
+from agentvoicebox.gateway.audio.arrival_times import TakenAt
 from agentvoicebox.gateway.audio.ingest import Ingest
 from agentvoicebox.gateway.call.item_audio import without_audio
 from agentvoicebox.gateway.call.mailbox import Mailbox
 from agentvoicebox.gateway.call.outbox import Outbox
-from agentvoicebox.gateway.pace import ReadingPace
-from agentvoicebox.http_server.websocket_connection import FRAGMENTS
+from agentvoicebox.gateway.pace import ServingPace
+from agentvoicebox.http_server.websocket_connection import FRAGMENTS, WAITING_SINCE
 from agentvoicebox.resilience.token_bucket import TokenBucket
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.metrics import Metrics
@@ -40,8 +41,8 @@ LIMIT_BYTES = 4 * 1024 * 1024  # a minute of PCM; a caller that far behind can't
 STALLED_S = 20.0  # timeout for writing one frame; the client's own pings time out after the same time
 FLUSH_S = 5.0  # timeout for the last events of a closing connection
 EVENTS_BURST_S = 5.0  # of events at that rate: a client may bring its history along
-EVENT_BYTES = 16 * 1024  # of one event count as one more
-RESPONSE_EVENTS = 10  # as many as one `response.create` counts: it makes work in the workers, too
+EVENT_BYTES = 8 * 1024  # of one event count as one more
+RESPONSE_EVENTS = 20  # as many as one `response.create` counts: it makes work in the workers, too
 POLICY_VIOLATION = 1008
 SLOW_READER = "slow_reader"
 OUTSIDE_THE_ENGINE = (
@@ -175,7 +176,7 @@ class Reader:
         input_audio: Ingest,
         quota: Quota,
         metrics: Metrics,
-        pace: ReadingPace,
+        pace: ServingPace,
     ) -> None:
         self._websocket = websocket
         self._dialect = dialect
@@ -199,33 +200,35 @@ class Reader:
 
     async def _take(self, message: Any) -> None:
         fragments, text = message.get(FRAGMENTS), message.get("text")
+        since_s = message.get(WAITING_SINCE)
         try:
             if fragments is not None:
-                await self._take_large(fragments)
+                await self._take_large(fragments, since_s)
             elif text is not None:
-                await self._take_text(text)
+                await self._take_text(text, since_s)
             else:
                 decode_client(b"", is_text=False)  # raises
         except ClientError as error:
             size = len(text or b"") if fragments is None else sum(map(len, fragments))
-            await self._reject(error, size)
+            await self._reject(error, size, self._input_audio.arrivals.message_came(waiting_since_s=since_s))
 
-    async def _take_text(self, text: str | bytes) -> None:
+    async def _take_text(self, text: str | bytes, since_s: float | None) -> None:
         event = decode_client(text, dialect=self._dialect)
         if isinstance(event, InputAudioBufferAppend):
             self._input_audio.require_room(len(event.audio))
-            await self._append_audio(event.audio)
+            await self._append_audio(event.audio, since_s)
         else:
-            await self._pass_on(event, len(text))
+            came = self._input_audio.arrivals.message_came(waiting_since_s=since_s)
+            await self._pass_on(event, len(text), came)
 
-    async def _take_large(self, fragments: Sequence[bytes]) -> None:
+    async def _take_large(self, fragments: Sequence[bytes], since_s: float | None) -> None:
         """An append in a long frame is read in slices, all of them before any is used."""
         try:
             _, slices = read_large_append(fragments, dialect=self._dialect)
         except NoAppend:
             if sum(map(len, fragments)) > MAX_EVENT_BYTES:
                 raise
-            await self._take_text(b"".join(fragments))
+            await self._take_text(b"".join(fragments), since_s)
             return
         audio: list[bytes] = []
         for each in slices:
@@ -233,22 +236,22 @@ class Reader:
             await asyncio.sleep(0)
         self._input_audio.require_room(sum(map(len, audio)))
         for each in audio:
-            await self._append_audio(each)
+            await self._append_audio(each, since_s)
             await asyncio.sleep(0)
 
-    async def _pass_on(self, event: ClientEvent, size: int) -> None:
+    async def _pass_on(self, event: ClientEvent, size: int, came: TakenAt) -> None:
         kind = str(type(event).__struct_config__.tag)
         await self._wait_for_turn(size, RESPONSE_EVENTS if isinstance(event, ResponseCreate) else 1)
         taken = await without_audio(event, self._input_audio, self._audio_ids)
         await self._input_audio.drain()
         given = ClientEventReceived(taken.event, self._input_audio.position_samples, taken.described or UNSET)
-        await self._offer(given, kind, event.event_id, size, taken.samples)
+        await self._offer(given, kind, event.event_id, size, came, taken.samples)
 
-    async def _reject(self, error: ClientError, size: int) -> None:
+    async def _reject(self, error: ClientError, size: int, came: TakenAt) -> None:
         await self._wait_for_turn(size, 1)  # reading what is refused took as long as reading anything
         await self._input_audio.drain()
         rejected = ClientEventRejected(error.message, error.code, error.param, error.event_id, error.error_type)
-        await self._offer(rejected, "invalid", error.event_id, size)
+        await self._offer(rejected, "invalid", error.event_id, size, came)
 
     async def _offer(
         self,
@@ -256,13 +259,14 @@ class Reader:
         kind: str,
         event_id: str | None,
         size: int,
+        came: TakenAt,
         item_audio: Mapping[int, Int16Array] = {},
     ) -> None:
         try:
             await self._quota.take()
         except RateLimited as refusal:
             given = ClientEventRejected(refusal.message, refusal.code, None, event_id, refusal.error_type)
-        await self._mailbox.offer(given, client_event=kind, size=size, item_audio=item_audio)
+        await self._mailbox.offer(given, client_event=kind, size=size, came=came, item_audio=item_audio)
 
     async def _wait_for_turn(self, size: int, events: int) -> None:
         """Keep to the client's rate. `size`: of its event, in characters or bytes; `events`: as how many it counts."""
@@ -270,10 +274,10 @@ class Reader:
         if wait_s:
             await asyncio.sleep(wait_s)
 
-    async def _append_audio(self, audio: bytes) -> None:
+    async def _append_audio(self, audio: bytes, since_s: float | None) -> None:
         self._metrics.audio_read(len(audio))
         self._quota.charge_audio()
-        await self._input_audio.feed(audio)
+        await self._input_audio.feed(audio, since_s)
         if self._outbox.is_full:
             await self._outbox.flush()
 

@@ -5,18 +5,17 @@ and another tenant's give the same 404. A change and its entry in the tenant's a
 defines the bodies; `cli.tenants` and `cli.keys` do the same from the command line.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Path, Query, Request
 
-from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import ClientError, PolicyDenied
+from agentvoicebox.clock import Clock
+from agentvoicebox.errors import ClientError
+from agentvoicebox.events.destinations import Destinations
 from agentvoicebox.gateway.http.admin_bodies import (
     AuditBody,
     Each,
-    Fault,
     KeyBody,
     Listed,
     NewKeyBody,
@@ -27,18 +26,22 @@ from agentvoicebox.gateway.http.admin_bodies import (
     TenantBody,
     TenantChange,
 )
-from agentvoicebox.gateway.http.admin_route import Admit, Conflict, route_class
+from agentvoicebox.gateway.http.admin_context import AdminContext
+from agentvoicebox.gateway.http.admin_events import add_destinations
+from agentvoicebox.gateway.http.admin_route import Admit, Conflict, admin_router
 from agentvoicebox.gateway.http.history import DEFAULT_DAYS, MAX_DAYS, BadParameter, usage_report
+from agentvoicebox.gateway.http.history_bodies import UsageBody
+from agentvoicebox.http_server.described import answered, refusals
 from agentvoicebox.policy.decisions import Decisions
-from agentvoicebox.ports.policy import Action
-from agentvoicebox.storage.audit import AuditEntry, AuditLog, new_entry
+from agentvoicebox.storage.audit import AuditLog
 from agentvoicebox.storage.postgres import Postgres
 from agentvoicebox.storage.rules import RetentionRules, RuleBook, TenantRules
 from agentvoicebox.storage.usage import UsageReader
+from agentvoicebox.storage.vault import Vault
 from agentvoicebox.tenancy.api_keys import ApiKeys, TenantLimits, UnknownKey
 from agentvoicebox.tenancy.audit_trail import GATE
 from agentvoicebox.tenancy.key_format import key_id, new_key, prefix_of
-from agentvoicebox.tenancy.principal import RIGHTS, TENANT_ID, Principal
+from agentvoicebox.tenancy.principal import RIGHTS
 from agentvoicebox.tenancy.tenants import Tenants
 
 MAX_PAGE, DEFAULT_PAGE = 100, 20  # entries
@@ -53,62 +56,6 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 FirstDay = Annotated[date | None, Query(alias="from", description=f"{DEFAULT_DAYS} days back when absent.")]
 LastDay = Annotated[date | None, Query(description="Included; today when absent.")]
 
-_FAULTS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Fault, "description": "A field is invalid; the error names it."},
-    401: {"model": Fault, "description": "No key, or an invalid one."},
-    403: {"model": Fault, "description": "The key may not do this."},
-    404: {"model": Fault, "description": "It does not exist, or belongs to another tenant."},
-    409: {"model": Fault, "description": "It exists already, or this can't be done to it."},
-    503: {"model": Fault, "description": "The database or the policy is unavailable; nothing was changed."},
-    "default": {"model": Fault, "description": "Any other refusal: 413 a body too long, 429 too often."},
-}
-
-
-class AdminContext:
-    """Authorization and audit entries of administrative requests.
-
-    Args:
-        decisions: the policy.
-    """
-
-    def __init__(self, decisions: Decisions, *, clock: Clock | None = None) -> None:
-        self._decisions = decisions
-        self._clock = clock or SystemClock()
-
-    async def require(self, request: Request, action: Action, tenant_id: str, resource_id: str = "") -> None:
-        """Raise unless the policy allows the action.
-
-        Raises:
-            UnknownKey: it belongs to another tenant, and this key may not know whether it exists.
-            PolicyDenied: the key may not do this to its own tenant. PolicyLost.
-        """
-        principal: Principal = request.state.principal
-        if not TENANT_ID.fullmatch(tenant_id):
-            raise UnknownKey(f"There is no tenant {tenant_id[:64]!r}.", code="tenant_not_found")
-        try:
-            await self._decisions.require(principal, action, resource_id=resource_id, tenant_id=tenant_id)
-        except PolicyDenied as error:
-            if tenant_id == principal.tenant_id or action == "admin.tenant.create":
-                raise
-            raise UnknownKey(f"There is no tenant {tenant_id}.", code="tenant_not_found") from error
-
-    def audit_entry(self, request: Request, action: str, subject: str, **details: object) -> AuditEntry:
-        """The audit entry of a change. It also names the caller's tenant, because an operator changes other tenants."""
-        principal: Principal = request.state.principal
-        return new_entry(
-            self._clock.wall_s(), principal.key_id, action, subject, body={"by_tenant": principal.tenant_id, **details}
-        )
-
-    def today(self) -> date:
-        """The day (UTC)."""
-        return datetime.fromtimestamp(self._clock.wall_s(), UTC).date()
-
-    def in_s(self, seconds: int | None) -> datetime | None:
-        """The time `seconds` from now; None for None."""
-        if seconds is None:
-            return None
-        return datetime.fromtimestamp(self._clock.wall_s(), UTC) + timedelta(seconds=seconds)
-
 
 def admin_routes(
     postgres: Postgres,
@@ -116,6 +63,7 @@ def admin_routes(
     admit: Admit,
     *,
     rules: RuleBook | None = None,
+    vault: Vault | None = None,
     clock: Clock | None = None,
 ) -> APIRouter:
     """The routes over one database.
@@ -125,43 +73,43 @@ def admin_routes(
         decisions: who may do what.
         admit: the owner of a request's key; raises Refused when it has no admin rights.
         rules: what becomes of tenants' records; by default without encryption.
+        vault: encrypts the secrets of destinations; by default there are no keys, and none can be added.
         clock: for expiry and the audit log.
     """
     admin, tenants, keys = AdminContext(decisions, clock=clock), Tenants(postgres), ApiKeys(postgres, clock=clock)
-    router = APIRouter(
-        prefix="/v1/admin",
-        tags=["admin"],
-        route_class=route_class(admit),
-        responses=_FAULTS,
-        dependencies=[Depends(HTTPBearer(auto_error=False, description="An API key with the scope `admin`."))],
-    )
+    router = admin_router(admit)
     _add_tenants(router, admin, tenants, keys, rules or RuleBook(postgres, RetentionRules()))
     _add_projects(router, admin, tenants)
     _add_keys(router, admin, tenants, keys)
     _add_audit(router, admin, tenants, AuditLog(postgres))
     _add_usage(router, admin, tenants, UsageReader(postgres))
+    add_destinations(router, admin, tenants, Destinations(postgres, vault or Vault()))
     return router
 
 
 def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: ApiKeys, rules: RuleBook) -> None:
-    @router.get("/tenants", summary="Tenants, by id")
+    @router.get("/tenants", summary="Tenants, by id", responses=refusals(400))
     async def list_tenants(request: Request, after: After = "", limit: Limit = DEFAULT_PAGE) -> Listed[TenantBody]:
         await admin.require(request, "admin.tenant.list", request.state.principal.tenant_id)
         found = await tenants.list_tenants(after=after, most=limit + 1)
         return _page([TenantBody.of(each) for each in found], limit)
 
-    @router.post("/tenants", summary="Create a tenant", status_code=201)
+    @router.post("/tenants", summary="Create a tenant", status_code=201, responses=refusals(400, 409))
     async def create_tenant(request: Request, body: NewTenant) -> TenantBody:
         await admin.require(request, "admin.tenant.create", body.id)
         await tenants.create(body.id, name=body.name, audit_entry=admin.audit_entry(request, "tenant.created", body.id))
         return TenantBody.of(await tenants.get(body.id))
 
-    @router.get("/tenants/{tenant_id}", summary="One tenant")
+    @router.get("/tenants/{tenant_id}", summary="One tenant", responses=refusals(404))
     async def get_tenant(request: Request, tenant_id: TenantId) -> TenantBody:
         await admin.require(request, "admin.tenant.read", tenant_id)
         return TenantBody.of(await tenants.get(tenant_id))
 
-    @router.patch("/tenants/{tenant_id}", summary="Rename a tenant, or give it limits or rules of its own")
+    @router.patch(
+        "/tenants/{tenant_id}",
+        summary="Rename a tenant, or give it limits or rules of its own",
+        responses=refusals(400, 404),
+    )
     async def change_tenant(request: Request, tenant_id: TenantId, body: TenantChange) -> TenantBody:
         await admin.require(request, "admin.tenant.change", tenant_id)
         await tenants.get(tenant_id)
@@ -182,7 +130,11 @@ def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys:
             await keys.set_limits(tenant_id, TenantLimits(**own), audit_entry=entry)
         return TenantBody.of(await tenants.get(tenant_id))
 
-    @router.post("/tenants/{tenant_id}/suspend", summary="Suspend a tenant; its sessions end within a minute")
+    @router.post(
+        "/tenants/{tenant_id}/suspend",
+        summary="Suspend a tenant; its sessions end within a minute",
+        responses=refusals(404, 409),
+    )
     async def suspend(request: Request, tenant_id: TenantId) -> TenantBody:
         await admin.require(request, "admin.tenant.change", tenant_id)
         if tenant_id == request.state.principal.tenant_id:
@@ -190,7 +142,7 @@ def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys:
         await keys.suspend(tenant_id, audit_entry=admin.audit_entry(request, "tenant.suspended", tenant_id))
         return TenantBody.of(await tenants.get(tenant_id))
 
-    @router.post("/tenants/{tenant_id}/resume", summary="Lift a suspension")
+    @router.post("/tenants/{tenant_id}/resume", summary="Lift a suspension", responses=refusals(404))
     async def resume(request: Request, tenant_id: TenantId) -> TenantBody:
         await admin.require(request, "admin.tenant.change", tenant_id)
         await keys.suspend(
@@ -200,7 +152,7 @@ def _add_tenants(router: APIRouter, admin: AdminContext, tenants: Tenants, keys:
 
 
 def _add_projects(router: APIRouter, admin: AdminContext, tenants: Tenants) -> None:
-    @router.get("/tenants/{tenant_id}/projects", summary="Projects of a tenant, by id")
+    @router.get("/tenants/{tenant_id}/projects", summary="Projects of a tenant, by id", responses=refusals(400, 404))
     async def list_projects(
         request: Request, tenant_id: TenantId, after: After = "", limit: Limit = DEFAULT_PAGE
     ) -> Listed[ProjectBody]:
@@ -209,7 +161,11 @@ def _add_projects(router: APIRouter, admin: AdminContext, tenants: Tenants) -> N
         found = await tenants.projects(tenant_id, after=after, most=limit + 1)
         return _page([ProjectBody.of(each) for each in found], limit)
 
-    @router.put("/tenants/{tenant_id}/projects/{project_id}", summary="Create a project; idempotent")
+    @router.put(
+        "/tenants/{tenant_id}/projects/{project_id}",
+        summary="Create a project; idempotent",
+        responses=refusals(400, 404),
+    )
     async def add_project(request: Request, tenant_id: TenantId, project_id: ProjectId) -> ProjectBody:
         await admin.require(request, "admin.project.create", tenant_id, project_id)
         entry = admin.audit_entry(request, "project.created", project_id)
@@ -217,7 +173,11 @@ def _add_projects(router: APIRouter, admin: AdminContext, tenants: Tenants) -> N
 
 
 def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: ApiKeys) -> None:
-    @router.get("/tenants/{tenant_id}/keys", summary="Keys of a tenant, the oldest first, revoked ones too")
+    @router.get(
+        "/tenants/{tenant_id}/keys",
+        summary="Keys of a tenant, the oldest first, revoked ones too",
+        responses=refusals(400, 404),
+    )
     async def list_keys(
         request: Request, tenant_id: TenantId, after: After = "", limit: Limit = DEFAULT_PAGE
     ) -> Listed[KeyBody]:
@@ -228,7 +188,10 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
         return _page([KeyBody.of(each) for each in found], limit)
 
     @router.post(
-        "/tenants/{tenant_id}/keys", summary="Create a key; only this answer shows its secret", status_code=201
+        "/tenants/{tenant_id}/keys",
+        summary="Create a key; only this answer shows its secret",
+        status_code=201,
+        responses=refusals(400, 404),
     )
     async def create_key(request: Request, tenant_id: TenantId, body: NewKeyBody) -> ShownKey:
         await admin.require(request, "admin.key.create", tenant_id)
@@ -248,12 +211,17 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
         )
         return _shown(await _key(tenant_id, key.prefix), key.text)
 
-    @router.get("/tenants/{tenant_id}/keys/{key_id}", summary="One key")
+    @router.get("/tenants/{tenant_id}/keys/{key_id}", summary="One key", responses=refusals(404))
     async def get_key(request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")]) -> KeyBody:
         await admin.require(request, "admin.key.read", tenant_id)
         return await _key(tenant_id, _prefix(id, tenant_id))
 
-    @router.post("/tenants/{tenant_id}/keys/{key_id}/rotate", summary="Replace a key by a new one", status_code=201)
+    @router.post(
+        "/tenants/{tenant_id}/keys/{key_id}/rotate",
+        summary="Replace a key by a new one",
+        status_code=201,
+        responses=refusals(400, 404),
+    )
     async def rotate_key(
         request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")], body: Rotation | None = None
     ) -> ShownKey:
@@ -264,7 +232,11 @@ def _add_keys(router: APIRouter, admin: AdminContext, tenants: Tenants, keys: Ap
         await keys.rotate(tenant_id, _prefix(id, tenant_id), key, grace_s=grace_s, audit_entry=entry)
         return _shown(await _key(tenant_id, key.prefix), key.text)
 
-    @router.delete("/tenants/{tenant_id}/keys/{key_id}", summary="Revoke a key; it is refused within a minute")
+    @router.delete(
+        "/tenants/{tenant_id}/keys/{key_id}",
+        summary="Revoke a key; it is refused within a minute",
+        responses=refusals(404),
+    )
     async def revoke_key(request: Request, tenant_id: TenantId, id: Annotated[str, Path(alias="key_id")]) -> KeyBody:
         await admin.require(request, "admin.key.revoke", tenant_id, id)
         await keys.revoke(tenant_id, _prefix(id, tenant_id), audit_entry=admin.audit_entry(request, "key.revoked", id))
@@ -282,7 +254,9 @@ def _add_audit(router: APIRouter, admin: AdminContext, tenants: Tenants, audit: 
             found = await audit.latest(tenant_id, limit=limit + 1)
         return _page([AuditBody.of(each) for each in found], limit)
 
-    @router.get("/tenants/{tenant_id}/audit", summary="A tenant's audit log, the newest first")
+    @router.get(
+        "/tenants/{tenant_id}/audit", summary="A tenant's audit log, the newest first", responses=refusals(400, 404)
+    )
     async def read_audit(
         request: Request, tenant_id: TenantId, after: After = "", limit: Limit = DEFAULT_PAGE
     ) -> Listed[AuditBody]:
@@ -290,14 +264,19 @@ def _add_audit(router: APIRouter, admin: AdminContext, tenants: Tenants, audit: 
         await tenants.get(tenant_id)
         return await page(tenant_id, after, limit)
 
-    @router.get("/gate/audit", summary="Attempts with unknown keys, the newest first")
+    @router.get("/gate/audit", summary="Attempts with unknown keys, the newest first", responses=refusals(400))
     async def read_gate(request: Request, after: After = "", limit: Limit = DEFAULT_PAGE) -> Listed[AuditBody]:
         await admin.require(request, "admin.gate.read", request.state.principal.tenant_id)
         return await page(GATE, after, limit)
 
 
 def _add_usage(router: APIRouter, admin: AdminContext, tenants: Tenants, usage: UsageReader) -> None:
-    @router.get("/tenants/{tenant_id}/usage", summary="What a tenant used, by day (UTC)")
+    @router.get(
+        "/tenants/{tenant_id}/usage",
+        summary="What a tenant used, by day (UTC)",
+        responses={**refusals(400, 404), **answered(UsageBody, "The days with any usage, and their sum.")},
+        response_model=None,
+    )
     async def read_usage(
         request: Request, tenant_id: TenantId, first: FirstDay = None, to: LastDay = None
     ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Times are seconds since 1970-01-01 UTC. Unknown fields are refused, so that a mi
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
 from agentvoicebox.storage.audit import AuditEntry
 from agentvoicebox.storage.rules import Words
@@ -34,7 +34,9 @@ class LimitsBody(_Asked):
 
     requests: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Requests within a window.")
     tokens: StrictInt | None = Field(default=None, ge=0, le=10**12, description="Tokens of responses within a window.")
-    window_s: StrictInt | StrictFloat | None = Field(default=None, ge=1, le=3600, description="The window's length.")
+    window_s: Annotated[StrictInt, Field(ge=1, le=3600)] | Annotated[StrictFloat, Field(ge=1, le=3600)] | None = Field(
+        default=None, description="The window's length."
+    )
     sessions: StrictInt | None = Field(default=None, ge=0, le=10**9, description="Sessions open at a time.")
 
 
@@ -46,6 +48,9 @@ class HistoryBody(_Asked):
         default=None, ge=1, le=3_650, description="How long the audit log and usage are."
     )
     words: Words | None = Field(default=None, description="What becomes of people's words before they are stored.")
+    audio: StrictBool | None = Field(
+        default=None, description="Whether the audio of calls is stored, in clear or encrypted as `words`."
+    )
 
 
 class NewTenant(_Asked):
@@ -101,7 +106,7 @@ class TenantBody(BaseModel):
             id=tenant.tenant_id,
             name=tenant.name,
             limits=limits,
-            history=HistoryBody(days=kept.days, audit_days=kept.audit_days, words=kept.words),
+            history=HistoryBody(days=kept.days, audit_days=kept.audit_days, words=kept.words, audio=kept.audio),
             created_at=int(tenant.created_at.timestamp()),
             suspended_at=_seconds(tenant.suspended_at),
         )
@@ -188,21 +193,6 @@ class Listed(BaseModel, Generic[Each]):
     first_id: str | None
     last_id: str | None = Field(description="For `after`, to get the next page.")
     has_more: bool
-
-
-class FaultBody(BaseModel):
-    """The error."""
-
-    message: str
-    type: str
-    param: str | None = Field(description="The invalid field.")
-    code: str | None
-
-
-class Fault(BaseModel):
-    """The answer to a refused request."""
-
-    error: FaultBody
 
 
 def _seconds(at: datetime | None) -> int | None:

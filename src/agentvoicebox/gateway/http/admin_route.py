@@ -6,13 +6,16 @@ No body is read or validated before the request has shown an admin key.
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from agentvoicebox.errors import ClientError
+from agentvoicebox.events.destinations import UnknownDestination
+from agentvoicebox.gateway.http.credentials import KEYED
+from agentvoicebox.http_server.described import refusals, router
 from agentvoicebox.tenancy.api_keys import UnknownKey
 from agentvoicebox.tenancy.principal import Principal
 from agentvoicebox.tenancy.tenants import TenantExists
@@ -47,6 +50,13 @@ class _Bounded(Request):
                     raise BodyTooLong(f"The body may hold {MAX_BODY_BYTES // 1024} KiB.")
             self._body = bytes(read)
         return self._body
+
+
+def admin_router(admit: Admit) -> APIRouter:
+    """A router of `/v1/admin`, whose routes authorize first. `admit`: see `route_class`."""
+    made = router("/v1/admin", tag="admin", responses={**KEYED, **refusals(413)})
+    made.route_class = route_class(admit)
+    return made
 
 
 def route_class(admit: Admit) -> type[APIRoute]:
@@ -85,7 +95,7 @@ def route_class(admit: Admit) -> type[APIRoute]:
 def refusal(error: ClientError) -> JSONResponse:
     """The answer to a client error."""
     match error:
-        case UnknownKey():
+        case UnknownKey() | UnknownDestination():
             status = 404
         case TenantExists() | Conflict():
             status = 409

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -17,13 +18,20 @@ from agentvoicebox.gateway.audio.recording import MAX_FILE_BYTES, Recording
 from agentvoicebox.gateway.audio_api.request_jobs import require_workers
 from agentvoicebox.gateway.audio_api.speech_work import SpeechWork
 from agentvoicebox.gateway.audio_api.transcription_work import TranscriptionWork
-from agentvoicebox.gateway.http.audio_openapi import SPEECH_BODY, TRANSCRIPTION_BODY
+from agentvoicebox.gateway.http.audio_openapi import (
+    SPEECH_ANSWER,
+    SPEECH_BODY,
+    TRANSCRIPTION_ANSWER,
+    TRANSCRIPTION_BODY,
+)
 from agentvoicebox.gateway.http.authorization import authorize
+from agentvoicebox.gateway.http.credentials import KEYED
 from agentvoicebox.gateway.http.error_response import error_response
 from agentvoicebox.gateway.http.form import read_form
 from agentvoicebox.gateway.http.json_body import read_json
 from agentvoicebox.gateway.http.streamed_answer import StreamedAnswer
 from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.http_server.described import refusals
 from agentvoicebox.ports.broker import JobKind, SessionRef
 from agentvoicebox.ports.policy import Action
 from agentvoicebox.wire.speech_request import read_speech_request
@@ -35,8 +43,16 @@ UPLOAD_S = 300.0  # for all of a recording; 25 MiB in it are 90 kB a second
 
 def add_audio(app: FastAPI, state: GatewayState) -> None:
     """Add the routes."""
+    refused = {**KEYED, **refusals(400, 413)}
+    described: dict[str, Any] = {"tags": ["audio"], "response_model": None, "response_class": Response}
 
-    @app.post("/v1/audio/speech", summary="Text to speech", response_model=None, openapi_extra=SPEECH_BODY)
+    @app.post(
+        "/v1/audio/speech",
+        summary="Text to speech",
+        responses={**refused, **SPEECH_ANSWER},
+        openapi_extra=SPEECH_BODY,
+        **described,
+    )
     async def speech(request: Request) -> Response:
         authorization = await _admit(state, request, "audio.speech", JobKind.TTS)
         owner = _owner(authorization)
@@ -47,7 +63,11 @@ def add_audio(app: FastAPI, state: GatewayState) -> None:
             return StreamedAnswer(work, stack.pop_all(), partial(state.metrics.audio_request_over, "speech"))
 
     @app.post(
-        "/v1/audio/transcriptions", summary="Speech to text", response_model=None, openapi_extra=TRANSCRIPTION_BODY
+        "/v1/audio/transcriptions",
+        summary="Speech to text",
+        responses={**refused, **TRANSCRIPTION_ANSWER},
+        openapi_extra=TRANSCRIPTION_BODY,
+        **described,
     )
     async def transcriptions(request: Request) -> Response:
         authorization = await _admit(state, request, "audio.transcription", JobKind.STT)

@@ -1,9 +1,13 @@
-"""The bodies of `/v1/audio` as OpenAPI describes them. `wire` reads them; `docs/audio.md` explains them."""
+"""The bodies of `/v1/audio` as OpenAPI describes them. `wire` reads and writes them; `docs/audio.md` explains them."""
 
 from typing import Any
 
+from agentvoicebox.gateway.audio.file_encoder import CONTENT_TYPES as AUDIO_TYPES
+from agentvoicebox.http_server.described import file_answered
 from agentvoicebox.wire import speech_request, transcription_request
+from agentvoicebox.wire.speech_events import EVENTS_TYPE
 from agentvoicebox.wire.speech_request import MAX_INPUT_CHARS, MAX_NAME_CHARS, SPEEDS
+from agentvoicebox.wire.transcript import CONTENT_TYPES as TRANSCRIPT_TYPES
 
 _MODEL = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS}
 _VOICE: dict[str, Any] = {
@@ -49,4 +53,47 @@ TRANSCRIPTION_BODY = _body(
         "timestamp_granularities[]": {"type": "array", "items": _choice("segment")},
     },
     [transcription_request.FILE, "model"],
+)
+
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_SECONDS = {"type": "object", "properties": {"type": {"const": "duration"}, "seconds": {"type": "integer"}}}
+_SEGMENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer"},
+        "start": {"type": "number", "description": "Seconds from the beginning."},
+        "end": {"type": "number"},
+        "text": {"type": "string"},
+    },
+    "required": ["id", "start", "end", "text"],
+}
+_TRANSCRIPT = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "usage": _SECONDS,
+        "task": {"const": "transcribe", "description": "`verbose_json` only, as the next three."},
+        "language": {"type": "string"},
+        "duration": {"type": "number", "description": "Seconds."},
+        "segments": {"type": "array", "items": _SEGMENT},
+    },
+    "required": ["text", "usage"],
+}
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0]
+
+
+SPEECH_ANSWER = file_answered(
+    {**{_kind(each): {} for each in AUDIO_TYPES.values()}, _kind(EVENTS_TYPE): _TEXT},
+    "The audio, in the requested format; with `stream_format` `sse` as events `speech.audio.delta` and `speech.audio.done`.",
+)
+TRANSCRIPTION_ANSWER = file_answered(
+    {
+        **{_kind(each): _TEXT for each in TRANSCRIPT_TYPES.values()},
+        "application/json": {"schema": _TRANSCRIPT},
+        _kind(EVENTS_TYPE): _TEXT,
+    },
+    "The words, in the requested format; with `stream` as events `transcript.text.delta` and `transcript.text.done`.",
 )

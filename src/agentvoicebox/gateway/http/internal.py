@@ -6,43 +6,45 @@ It checks no credentials. It listens on loopback unless the settings say otherwi
 from html import escape
 from typing import Any
 
-from fastapi import FastAPI, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 
-from agentvoicebox import __version__
+from agentvoicebox.gateway.http.credentials import LOCAL
 from agentvoicebox.gateway.http.readiness import Readiness
+from agentvoicebox.gateway.http.status_bodies import ReadinessBody
 from agentvoicebox.gateway.state import GatewayState
+from agentvoicebox.http_server.described import Described, file_answered
+from agentvoicebox.http_server.probe_routes import add_probes
 from agentvoicebox.http_server.unmatched import answer_unmatched
 
+ABOUT = "For operators: probes, metrics, and the description of the public port. It checks no credentials; keep it unreachable."
 STYLE = "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
 
 
 def create_internal_app(state: GatewayState, public: FastAPI) -> FastAPI:
     """The ASGI application of the internal port. `public`: the gateway's own, which is described here."""
-    app = FastAPI(
-        title="AgentVoiceBox gateway, internal", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
-    )
+    app = Described("AgentVoiceBox gateway, internal", ABOUT, port=8003, common=LOCAL, is_public=False)
     answer_unmatched(app)
-    readiness = Readiness(state)
+    add_probes(app, state.metrics.registry, Readiness(state).check, ReadinessBody)
 
-    @app.get("/health", summary="Whether the process lives")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/ready", summary="Whether calls can be taken, and the state of what they need")
-    async def ready() -> JSONResponse:
-        status, body = await readiness.check()
-        return JSONResponse(body, status_code=status)
-
-    @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
-    async def metrics() -> Response:
-        return Response(state.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/openapi.json", summary="The gateway's REST API as OpenAPI")
+    @app.get(
+        "/openapi.json",
+        summary="The gateway's REST API as OpenAPI",
+        tags=["operation"],
+        response_model=None,
+        responses=file_answered({"application/json": {"schema": {"type": "object"}}}, "An OpenAPI 3.1 document."),
+    )
     async def openapi() -> dict[str, Any]:
         return public.openapi()
 
-    @app.get("/docs", summary="The gateway's REST API as a page", response_class=HTMLResponse)
+    @app.get(
+        "/docs",
+        summary="The gateway's REST API as a page",
+        tags=["operation"],
+        response_model=None,
+        response_class=HTMLResponse,
+        responses=file_answered({"text/html": {"schema": {"type": "string"}}}, "A page of all routes."),
+    )
     async def docs() -> HTMLResponse:
         return HTMLResponse(_page(public.openapi()))
 

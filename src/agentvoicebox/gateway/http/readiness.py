@@ -44,6 +44,7 @@ class Readiness:
             "status": "degraded" if is_ready and is_degraded else status,
             "dependencies": dependencies,
             "degraded": state.health.modes(state.agents.default.language_model),
+            "unavailable_agents": dict(state.agents.unavailable),
             "is_busy": state.health.load.is_overloaded,
             "calls": len(state.sessions),
             "max_calls": state.sessions.max_calls,

@@ -24,6 +24,7 @@ from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.http_server.admit import admit
 from agentvoicebox.telemetry.logs import bound, get_logger, sane_id
+from agentvoicebox.telemetry.trace_ids import trace_id_of
 from agentvoicebox.wire.codec import encode_server
 from agentvoicebox.wire.faults import body_of
 from agentvoicebox.wire.server_events import ErrorEvent
@@ -37,35 +38,42 @@ def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[No
 
     async def realtime(websocket: WebSocket) -> None:
         offered: list[str] = websocket.scope.get("subprotocols", [])
-        trace_id = secrets.token_hex(16)
+        given_id = sane_id(websocket.headers.get("x-correlation-id", ""))
         source = source_of_connection(state, websocket)
         upgrade = UpgradeRequest(websocket.headers, websocket.query_params, offered, source)
-        with bound(correlation_id=sane_id(upgrade.headers.get("x-correlation-id", "")) or trace_id):
+        with bound(correlation_id=given_id or secrets.token_hex(16)):
             try:
                 state.admission.require_credential(upgrade.headers, offered, source=source)
             except (NoCredentials, TooManyWrongCredentials) as error:
                 await _refuse_upgrade(state, websocket, error)
                 return
             try:
-                await _serve(state, websocket, await admission.admit(upgrade), trace_id)
+                await _serve(state, websocket, await admission.admit(upgrade), given_id)
             except AgentVoiceBoxError as error:
                 await _refuse(state, websocket, error)
 
     return realtime
 
 
-async def _serve(state: GatewayState, websocket: WebSocket, admitted: AdmittedCall, trace_id: str) -> None:
-    """Run an admitted call, and release its place. Raises what prevents the session from starting."""
+async def _serve(state: GatewayState, websocket: WebSocket, admitted: AdmittedCall, given_id: str) -> None:
+    """Run an admitted call, and release its place. Raises what prevents the session from starting.
+
+    Its log lines have the client's own correlation id, or else the trace id, which another gateway finds again.
+    """
     session, request = admitted.session, admitted.request
     # A session that could not be resumed is not over: the client may try again, at any gateway.
     is_over = request.resume is None
-    with bound(tenant_id=session.tenant_id, session_id=session.session_id):
+    trace_id = trace_id_of(session.session_id)
+    ids = {"session_id": session.session_id, "correlation_id": given_id or trace_id, "trace_id": trace_id}
+    with bound(tenant_id=session.tenant_id, **ids):
         try:
             await _accept(websocket)
             admit(websocket.scope)
             start = await _start(state, admitted)
-            call = Call(state, admitted, start, assemble(state, websocket, admitted, start, trace_id=trace_id))
+            parts = assemble(state, websocket, admitted, start, correlation_id=ids["correlation_id"])
+            call = Call(state, admitted, start, parts)
             began_s = state.clock.monotonic_s()
+            state.metrics.call_began(is_resumed=not is_over)
             log.info("call began", agent=request.agent.name, dialect=request.dialect.value, is_resumed=not is_over)
             try:
                 await call.run()

@@ -86,7 +86,7 @@ class StreamedAnswer(Response):
         except AgentVoiceBoxError as error:
             if not self._has_started:
                 raise
-            log.warning("an answer was broken off", code=error.code)
+            log.warning("an answer was broken off", code=error.code, reason=error.message)
             outcome, last = "failed", self._work.error_body(error)
             if not last:
                 return outcome  # without the end of the body, the server closes the connection

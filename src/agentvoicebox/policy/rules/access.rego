@@ -34,11 +34,20 @@ scope_of := {
 	"admin.key.revoke": "admin",
 	"admin.audit.read": "admin",
 	"admin.usage.read": "admin",
+	"admin.event.read": "admin",
+	"admin.event.change": "admin",
 	"admin.gate.read": "admin",
+	"admin.status.read": "admin",
 }
 
 # What a tenant must not do to itself.
-for_operators := {"admin.tenant.list", "admin.tenant.create", "admin.tenant.change", "admin.gate.read"}
+for_operators := {
+	"admin.tenant.list",
+	"admin.tenant.create",
+	"admin.tenant.change",
+	"admin.gate.read",
+	"admin.status.read",
+}
 
 has_scope if scope_of[input.action] in input.scopes
 

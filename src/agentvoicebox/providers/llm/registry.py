@@ -1,22 +1,18 @@
-"""Language models by name.
-
-An agent's file writes `openai`, `openai/<model>`, the name of another server or of a kit's model, or several in order of
-preference: `openai/<model>,dialogue`. `openai` alone means all configured servers in their order.
-"""
+"""Language models by name; `model_names` says what a name means."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from agentvoicebox.errors import ProviderError, ProviderUnavailable
+from agentvoicebox.errors import NotInstalled, ProviderError
 from agentvoicebox.ports.language_model import Llm, ModelServer
 from agentvoicebox.providers.guard import FIRST_TOKEN_WITHIN_S, LAST_FIRST_TOKEN_WITHIN_S, FailoverLlm, GuardedLlm
+from agentvoicebox.providers.llm.model_names import parts_of, what_is_missing
 from agentvoicebox.providers.llm.openai_compatible import OpenAICompatibleLlm
-from agentvoicebox.resilience.breaker import Breaker
-
-OPENAI = "openai"
+from agentvoicebox.resilience.breaker import Breaker, BreakerState, most_open
 
 
 class LanguageModel(msgspec.Struct, frozen=True):
@@ -61,6 +57,7 @@ class LanguageModels:
         deterministic: models of the kits by name; the same request always gives the same stream.
         grounded: wraps each model that is not deterministic, so that it states only what tools returned (`Kits.grounded`).
         breaker: initial state of each provider's circuit breaker.
+        on_change: called with a provider's name and the new state of one of its breakers.
     """
 
     def __init__(
@@ -71,7 +68,9 @@ class LanguageModels:
         deterministic: Mapping[str, Llm] | None = None,
         grounded: Callable[[Llm], Llm] = lambda llm: llm,
         breaker: Breaker | None = None,
+        on_change: Callable[[str, BreakerState], None] = lambda name, state: None,
     ) -> None:
+        self._on_change = on_change
         self._breaker = breaker or Breaker()
         self._deterministic = dict(deterministic or {})
         self._grounded = grounded
@@ -96,7 +95,7 @@ class LanguageModels:
         """The language model of a name.
 
         Raises:
-            ProviderUnavailable: it is not configured; the message names the setting.
+            NotInstalled: it is not configured; the message names the setting.
         """
         made = self._made.get(name)
         if made is None:
@@ -113,6 +112,14 @@ class LanguageModels:
             except ProviderError as error:
                 health[name] = error.message
         return health
+
+    def breakers(self) -> dict[str, BreakerState]:
+        """The state of each provider that may fail; of several models of one server, the most open."""
+        states = dict.fromkeys(self._providers.keys() - self._deterministic.keys(), BreakerState.CLOSED)
+        for (part, _), guarded in self._guarded.items():
+            provider = part.partition("/")[0]
+            states[provider] = most_open(states.get(provider, BreakerState.CLOSED), guarded.breaker_state)
+        return states
 
     @property
     def has_suspects(self) -> bool:
@@ -133,10 +140,10 @@ class LanguageModels:
             await client.close()
 
     def _make(self, name: str) -> LanguageModel:
-        parts = [part.strip() for part in name.split(",") if part.strip()]
-        parts = [each for part in parts for each in ((self._servers or (part,)) if part == OPENAI else (part,))]
-        if not parts:
-            raise ProviderUnavailable("no language model is named, and no language model server is configured")
+        servers = {server.name: server.model for server in self._servers.values()}
+        if missing := what_is_missing(name, servers, self._providers.keys() - servers.keys()):
+            raise NotInstalled(missing)
+        parts = parts_of(name, servers)
         if len(parts) == 1 and parts[0] in self._deterministic:
             return LanguageModel(self._deterministic[parts[0]], is_deterministic=True)
         each_s = FIRST_TOKEN_WITHIN_S / max(1, len(parts) - 1)
@@ -148,18 +155,16 @@ class LanguageModels:
 
     def _guard(self, part: str, timeout_s: float) -> GuardedLlm:
         provider, _, model = part.partition("/")
-        if provider not in self._providers:
-            known = f"known: {', '.join(sorted(self._providers))}"
-            hint = "set AVB_LLM, or AVB_LLM_BASE_URL and AVB_LLM_MODEL" if provider == OPENAI else known
-            raise ProviderUnavailable(f"there is no language model {part!r}: {hint}")
-        server = self._servers.get(provider)
-        if server is not None and not (model or server.model):
-            where = "AVB_LLM_MODEL" if provider == OPENAI else "it in AVB_LLM_SERVERS"
-            raise ProviderUnavailable(f"which model? Write `{provider}/<model>` in the agent's file, or set {where}")
         key = (part, timeout_s)
         if key not in self._guarded:
             llm = self._providers[provider]
             if model and isinstance(llm, OpenAICompatibleLlm):
                 llm = llm.with_model(model)
-            self._guarded[key] = GuardedLlm(part, llm, first_token_within_s=timeout_s, breaker=self._breaker)
+            self._guarded[key] = GuardedLlm(
+                part,
+                llm,
+                first_token_within_s=timeout_s,
+                breaker=self._breaker,
+                on_change=partial(self._on_change, provider),
+            )
         return self._guarded[key]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Transcript
 from agentvoicebox.providers.stt import guards
 
@@ -40,12 +40,12 @@ class FasterWhisper:
             default_language: when a call names none.
 
         Raises:
-            ProviderUnavailable: the package, the model or the device is missing.
+            NotInstalled: the package, the model or the device is missing.
         """
         try:
             from faster_whisper import WhisperModel
         except ImportError as error:
-            raise ProviderUnavailable(
+            raise NotInstalled(
                 "this profile is not installed: type `pip install 'agentvoicebox[faster-whisper]'`"
             ) from error
         try:
@@ -80,7 +80,7 @@ class FasterWhisper:
             )
             heard = [segment for segment in segments if segment.no_speech_prob <= guards.NO_SPEECH_LIMIT]
         except (RuntimeError, ValueError) as error:
-            raise BadProviderAnswer(f"Whisper failed: {error}") from error
+            raise BadProviderAnswer(f"Whisper failed ({type(error).__name__})") from error
         if not heard:
             return Transcript("")
         text = " ".join(" ".join(segment.text for segment in heard).split())

@@ -3,6 +3,7 @@
 Pure functions over samples and tokens; the engines decide what to do with the result.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,10 @@ NO_SPEECH_LIMIT = 0.6  # Whisper's own threshold; measured 0.85-0.99 on silence,
 LOOP_PERIOD_TOKENS = 12  # longest phrase looked for; longer loops show in the token rate first
 LOOP_TOKENS = 16  # a loop is at least this long: longer than any "5 5 5 5 5 5" that a caller means
 LOOP_ROUNDS = 4
-PHRASE_TOKENS = 5  # a phrase of this many tokens said twice in a row is suspicious
-LONGEST_PHRASE_TOKENS = 60
+ECHO_WORDS = 3  # a sentence of so many words that stands there twice may be an echo of the decoder
+MOST_WORDS_PER_S = 4.5  # fast speech is 4
 FRAME_SAMPLES = 320  # 20 ms
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def is_silent(pcm: Int16Array) -> bool:
@@ -41,11 +43,33 @@ def loop_start(tokens: Sequence[int]) -> int | None:
     return None
 
 
-def may_loop(tokens: Sequence[int]) -> bool:
-    """Whether the text ends with a loop, or a phrase said twice: callers do this, too, but failing decoders more often."""
-    return loop_start(tokens) is not None or any(
-        _repeating_length(tokens, period) >= 2 * period for period in range(PHRASE_TOKENS, LONGEST_PHRASE_TOKENS + 1)
-    )
+def without_echo(text: str, duration_s: float) -> str:
+    """A text without the copies of its last sentence that no caller can have said in this time.
+
+    Decoders write a sentence twice that was said once; callers repeat themselves, too, but need the time for it. Numbers are left
+    as they are: spelled ones are said faster, and may hold a part twice.
+
+    Args:
+        text: what was decoded.
+        duration_s: of the audio.
+    """
+    sentences = _SENTENCE_END.split(text.strip())
+    words = _words(text)
+    if len(words) <= MOST_WORDS_PER_S * duration_s or any(
+        (len(word) == 1 and word not in "ai") or word.isdigit() for word in words
+    ):
+        return text
+    while (
+        len(sentences) > 1
+        and len(_words(sentences[-1])) >= ECHO_WORDS
+        and _words(sentences[-1]) == _words(sentences[-2])
+    ):
+        sentences.pop()
+    return " ".join(sentences)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in (re.sub(r"[^\w']", "", each).lower() for each in text.split()) if word]
 
 
 def _repeating_length(tokens: Sequence[int], period: int) -> int:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Transcript
+from agentvoicebox.providers.onnx_options import one_thread
 from agentvoicebox.providers.stt import guards
 
 if TYPE_CHECKING:
@@ -36,16 +37,13 @@ class Moonshine:
         """Load encoder_model.ort, decoder_model_merged.ort and tokenizer.bin (about 0.4 s).
 
         Raises:
-            ProviderUnavailable: `onnxruntime` or a file is missing.
+            NotInstalled: `onnxruntime` or a file is missing.
         """
         try:
             import onnxruntime
         except ImportError as error:
-            raise ProviderUnavailable(
-                "Moonshine is not installed: type `pip install 'agentvoicebox[moonshine]'`"
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+            raise NotInstalled("Moonshine is not installed: type `pip install 'agentvoicebox[moonshine]'`") from error
+        options = one_thread(onnxruntime)
         try:
             self._encoder: InferenceSession = onnxruntime.InferenceSession(str(folder / "encoder_model.ort"), options)
             self._decoder: InferenceSession = onnxruntime.InferenceSession(
@@ -65,7 +63,7 @@ class Moonshine:
         try:
             tokens = self._decode(samples)
         except Exception as error:  # onnxruntime's errors share no base
-            raise BadProviderAnswer(f"Moonshine failed: {error}") from error
+            raise BadProviderAnswer(f"Moonshine failed ({type(error).__name__})") from error
         loop = guards.loop_start(tokens)
         raw = b"".join(self._tokens[token] for token in (tokens if loop is None else tokens[:loop]))
         text = raw.replace(WORD_START, b" ").decode("utf-8", errors="replace")

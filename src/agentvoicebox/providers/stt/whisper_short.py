@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array, Transcript
 from agentvoicebox.providers.stt import guards
 from agentvoicebox.providers.stt.mel import RATE_HZ, Float32Array, log_mel
@@ -67,12 +67,12 @@ class WhisperShort:
             default_language: for multilingual models, when a call names none.
 
         Raises:
-            ProviderUnavailable: `ctranslate2` or the model is missing.
+            NotInstalled: `ctranslate2` or the model is missing.
         """
         try:
             import ctranslate2
         except ImportError as error:
-            raise ProviderUnavailable("Whisper is not installed: type `pip install 'agentvoicebox[speech]'`") from error
+            raise NotInstalled("Whisper is not installed: type `pip install 'agentvoicebox[speech]'`") from error
         self._ct2 = ctranslate2
         self._floor_s = floor_s
         self._default_language = default_language
@@ -94,12 +94,13 @@ class WhisperShort:
         tokens, no_speech = self._decode(samples, window_s, language)
         if no_speech > guards.NO_SPEECH_LIMIT:
             return Transcript("")
-        if guards.may_loop(tokens) and window_s < LONGEST_S:
+        # A sentence that stands there twice is no reason for it: the second decode takes three times as long.
+        if guards.loop_start(tokens) is not None and window_s < LONGEST_S:
             tokens, no_speech = self._decode(samples, LONGEST_S, language)  # the trained window is more reliable
         loop = guards.loop_start(tokens)
         if loop is not None:
             tokens = tokens[:loop]
-        return Transcript(" ".join(self._vocabulary.text(tokens).split()))
+        return Transcript(guards.without_echo(" ".join(self._vocabulary.text(tokens).split()), duration_s))
 
     def _decode(self, samples: Float32Array, window_s: float, language: str | None) -> tuple[list[int], float]:
         """Tokens, and the model's no-speech probability."""
@@ -116,7 +117,7 @@ class WhisperShort:
                 return_no_speech_prob=True,
             )
         except (RuntimeError, ValueError) as error:
-            raise BadProviderAnswer(f"Whisper failed: {error}") from error
+            raise BadProviderAnswer(f"Whisper failed ({type(error).__name__})") from error
         answer = answers[0]
         return [int(number) for number in answer.sequences_ids[0]], float(answer.no_speech_prob)
 

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agentvoicebox.ports.providers import Int16Array, Tts, Voice
+from agentvoicebox.ports.providers import Int16Array, Tts
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 
 MOST_BYTES = 32 * 1024 * 1024  # 11 minutes of speech

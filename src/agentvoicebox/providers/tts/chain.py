@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import structlog
 
 from agentvoicebox.clock import Clock, SystemClock
-from agentvoicebox.errors import ProviderError, ProviderUnavailable
-from agentvoicebox.ports.providers import Int16Array, Tts, Voice
+from agentvoicebox.errors import NotInstalled, ProviderError, ProviderUnavailable
+from agentvoicebox.ports.providers import Int16Array, Tts
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
+from agentvoicebox.resilience.breaker import BreakerState
 
 RETRY_AFTER_S = 30.0  # same as the breakers around network providers
 
@@ -39,9 +41,11 @@ class TtsChain:
         engines: Sequence[tuple[str, Callable[[], Tts]]],
         *,
         default_voice: str = "",
+        default_speed: float = 1.0,
         voice_engines: Mapping[str, str] | None = None,
         retry_after_s: float = RETRY_AFTER_S,
         clock: Clock | None = None,
+        on_change: Callable[[str, BreakerState], None] = lambda name, state: None,
     ) -> None:
         """A chain of (name, how to make it), tried from the left.
 
@@ -49,8 +53,10 @@ class TtsChain:
             engines: at least one, with distinct names (the keys of `failures`).
             clock: for the pause of a failed engine.
             default_voice: used when a call's voice belongs to no engine; if no engine has it, each uses its own default.
+            default_speed: a call's speed is multiplied by it; engines clamp the product to 0.25 to 2.
             voice_engines: engine name by voice name, so that a voice finds its engine before that is loaded.
             retry_after_s: how long a failed engine is skipped.
+            on_change: called, from the thread that speaks, when an engine is skipped from now on (open) or works again (closed).
 
         Raises:
             ValueError: the list is empty.
@@ -59,12 +65,18 @@ class TtsChain:
             raise ValueError("a chain needs an engine")
         self._engines = [_Engine(name, make, threading.Lock()) for name, make in engines]
         self._default_voice = default_voice
+        self._default_speed = default_speed
         self._voice_engines = dict(voice_engines or {})
         self._retry_after_s = retry_after_s
         self._clock = clock or SystemClock()
+        self._on_change = on_change
 
     def warm_up(self) -> str:
-        """Load the first engine that works and test it with a word; returns its name. Raises ProviderUnavailable: none works."""
+        """Load the first engine that works, test it with a word, and return its name.
+
+        Raises:
+            ProviderUnavailable: none works. NotInstalled: none is installed.
+        """
         for _ in self.synthesize("Hello.", voice=""):
             pass
         return next(engine.name for engine in self._engines if engine.tts is not None and not engine.reason)
@@ -74,16 +86,22 @@ class TtsChain:
         now_s = self._clock.monotonic_s()
         return {engine.name: engine.reason for engine in self._engines if engine.closed_until_s > now_s}
 
+    def breakers(self) -> dict[str, BreakerState]:
+        """Each engine as a breaker: open while it is skipped, half open until it has worked again. For any thread."""
+        now_s = self._clock.monotonic_s()
+        return {engine.name: _state(engine, now_s) for engine in self._engines}
+
     def voices(self) -> list[Voice]:
         """See ports.providers.Tts: the voices of every engine loaded so far, in order of trial."""
         return [voice for engine in self._engines if engine.tts is not None for voice in engine.tts.voices()]
 
     def synthesize(self, text: str, *, voice: str, speed: float = 1.0) -> StoppableSpeech:
         """See ports.providers.Tts. Raises ProviderUnavailable, from `next`, when no engine works."""
+        speed *= self._default_speed
         return StoppableSpeech(lambda stop: self._chunks(text, voice or self._default_voice, speed, stop))
 
     def _chunks(self, text: str, voice: str, speed: float, stop: Stop) -> Iterator[Int16Array]:
-        reasons = []
+        failures: list[tuple[str, ProviderError]] = []
         for engine in self._in_order(voice):
             has_spoken = False
             try:
@@ -99,13 +117,16 @@ class TtsChain:
                 self._fail(engine, error)
                 if has_spoken:
                     raise
-                reasons.append(f"{engine.name}: {error.message}")
+                failures.append((engine.name, error))
             else:
                 if engine.reason:
                     _log.info("voice engine works again", engine=engine.name)
                     engine.reason, engine.closed_until_s = "", 0.0
+                    self._on_change(engine.name, BreakerState.CLOSED)
                 return
-        raise ProviderUnavailable("no voice engine works; " + "; ".join(reasons))
+        is_missing = all(isinstance(error, NotInstalled) for _, error in failures)
+        reasons = "; ".join(f"{name}: {error.message}" for name, error in failures)
+        raise (NotInstalled if is_missing else ProviderUnavailable)(f"no speech engine works: {reasons}")
 
     def _in_order(self, voice: str) -> list[_Engine]:
         """Working engines first, the one that owns the voice before the others; failed ones last, rather than silence."""
@@ -130,3 +151,10 @@ class TtsChain:
         engine.reason = error.message
         engine.closed_until_s = self._clock.monotonic_s() + self._retry_after_s
         _log.warning("voice engine failed", engine=engine.name, code=error.code, reason=error.message)
+        self._on_change(engine.name, BreakerState.OPEN)
+
+
+def _state(engine: _Engine, now_s: float) -> BreakerState:
+    if engine.closed_until_s > now_s:
+        return BreakerState.OPEN
+    return BreakerState.HALF_OPEN if engine.reason else BreakerState.CLOSED

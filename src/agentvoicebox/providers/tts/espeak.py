@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from agentvoicebox.audio.resample import Resampler
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.ports.providers import Int16Array, Voice
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
+from agentvoicebox.ports.providers import Int16Array
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.text import speakable
 from agentvoicebox.providers.tts.voices import clamped_speed
@@ -51,9 +52,7 @@ def _library() -> tuple[Any, int]:
             library = ctypes.CDLL(espeakng_loader.get_library_path())
             data = espeakng_loader.get_data_path()
         except ImportError as error:
-            raise ProviderUnavailable(
-                "eSpeak NG is not installed: type `pip install 'agentvoicebox[espeak]'`"
-            ) from error
+            raise NotInstalled("eSpeak NG is not installed: type `pip install 'agentvoicebox[espeak]'`") from error
         except (OSError, RuntimeError) as error:
             raise ProviderUnavailable(f"eSpeak NG can't be loaded: {error}") from error
         rate_hz = library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, BUFFER_MS, data.encode(), 0)
@@ -76,7 +75,7 @@ class Espeak:
     """A Tts. Calls from several threads take turns."""
 
     def __init__(self) -> None:
-        """Load the library (a few ms). Raises ProviderUnavailable when it is missing."""
+        """Load the library (a few ms). Raises NotInstalled when it is missing."""
         with _lock:
             library, self._rate_hz = _library()
             if _select_voice(library) != EE_OK:

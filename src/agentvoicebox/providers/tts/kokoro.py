@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.ports.providers import Int16Array, Voice
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
+from agentvoicebox.ports.providers import Int16Array
+from agentvoicebox.ports.voice import Voice
+from agentvoicebox.providers.onnx_options import one_thread
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.text import speakable
 from agentvoicebox.providers.tts.voices import clamped_speed
@@ -52,21 +54,20 @@ class Kokoro:
         """Load the model (about 1 s) and every voice in the folder.
 
         Raises:
-            ProviderUnavailable: a package, the model or every voice is missing.
+            NotInstalled: a package, the model or every voice is missing.
         """
         try:
             import onnxruntime
             from kokoro_onnx.tokenizer import Tokenizer
         except ImportError as error:
-            raise ProviderUnavailable("Kokoro is not installed: type `pip install 'agentvoicebox[kokoro]'`") from error
+            raise NotInstalled("Kokoro is not installed: type `pip install 'agentvoicebox[kokoro]'`") from error
         self._styles = read_voices(voices_folder)
         if not self._styles:
-            raise ProviderUnavailable(
+            raise NotInstalled(
                 f"Kokoro has no voice in {voices_folder}: type `agentvoicebox models pull kokoro-voices`"
             )
         self._runtime = onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options = one_thread(onnxruntime)
         try:
             self._session = onnxruntime.InferenceSession(str(model), options)
             self._tokenizer = Tokenizer()
@@ -110,7 +111,7 @@ class Kokoro:
                 }
                 wave = np.asarray(self._session.run(None, inputs, options)[0], np.float32).ravel()
             except Exception as error:  # phonemizer's and onnxruntime's errors share no base
-                raise BadProviderAnswer(f"Kokoro failed: {error}") from error
+                raise BadProviderAnswer(f"Kokoro failed ({type(error).__name__})") from error
         return trimmed(wave)
 
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentvoicebox.audio.resample import Resampler
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
-from agentvoicebox.ports.providers import Int16Array, Voice
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
+from agentvoicebox.ports.providers import Int16Array
+from agentvoicebox.ports.voice import Voice
+from agentvoicebox.providers.onnx_options import one_thread
 from agentvoicebox.providers.tts.piper_split import LATENT, split_voice
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.text import speakable
@@ -48,7 +50,7 @@ class Piper:
             name: the voice's file name, and its name in the catalogue.
 
         Raises:
-            ProviderUnavailable: a package or a file is missing.
+            NotInstalled: a package or a file is missing.
             BadProviderAnswer: the file is not such a voice.
         """
         try:
@@ -56,12 +58,11 @@ class Piper:
             from piper.config import PiperConfig
             from piper.phonemize_espeak import EspeakPhonemizer
         except ImportError as error:
-            raise ProviderUnavailable("Piper is not installed: type `pip install 'agentvoicebox[piper]'`") from error
+            raise NotInstalled("Piper is not installed: type `pip install 'agentvoicebox[piper]'`") from error
         self._name = name
         front, decoder = split_voice(folder / f"{name}.onnx", cache)
         self._runtime = onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options = one_thread(onnxruntime)
         try:
             self._config = PiperConfig.from_dict(json.loads((folder / f"{name}.onnx.json").read_text(encoding="utf-8")))
             self._front: InferenceSession = onnxruntime.InferenceSession(str(front), options)
@@ -134,4 +135,4 @@ class Piper:
             try:
                 return session.run(None, inputs, options)[0]
             except Exception as error:  # onnxruntime's errors share no base
-                raise BadProviderAnswer(f"Piper failed: {error}") from error
+                raise BadProviderAnswer(f"Piper failed ({type(error).__name__})") from error

@@ -7,14 +7,14 @@ same samples on every machine and in every attempt. Running the halves is in `pi
 """
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled
+from agentvoicebox.providers.tts import onnx_graph
+from agentvoicebox.providers.whole_file import write_whole
 
 SPLIT_VERSION = 1  # part of the cache's name: raise it when the halves would come out differently
 # the fixed noise repeats after this many frames (12 s at 86 frames/s): longer than any audible memory
@@ -35,11 +35,11 @@ def split_voice(model: Path, cache: Path) -> tuple[Path, Path]:
         cache: folder to keep the halves in; made when absent.
 
     Raises:
-        ProviderUnavailable: the model is missing, or `onnx` is not installed.
+        NotInstalled: the model is missing, or protobuf is not installed.
         BadProviderAnswer: the graph is not a Piper VITS graph.
     """
     if not model.is_file():
-        raise ProviderUnavailable(f"Piper voice {model} is missing: type `agentvoicebox models pull piper-joe`")
+        raise NotInstalled(f"Piper voice {model} is missing: type `agentvoicebox models pull piper-joe`")
     stat = model.stat()
     name = hashlib.sha256(f"{SPLIT_VERSION}/{model.name}/{stat.st_size}/{_head_digest(model)}".encode()).hexdigest()[
         :16
@@ -59,82 +59,63 @@ def _head_digest(model: Path) -> str:
 
 def _split(model: Path, front: Path, decoder: Path) -> None:
     try:
-        import onnx
-        from onnx import helper, numpy_helper
-        from onnx.utils import Extractor
+        graph_model = onnx_graph.read_model(model.read_bytes())
     except ImportError as error:
-        raise ProviderUnavailable(
-            "Piper is not completely installed: type `pip install 'agentvoicebox[piper]'`"
-        ) from error
-
-    try:
-        graph_model = onnx.load(str(model))
-    except Exception as error:  # protobuf has error types of its own
+        raise NotInstalled("Piper is not completely installed: type `pip install 'agentvoicebox[piper]'`") from error
+    except ValueError as error:
         raise BadProviderAnswer(f"{model.name} is no ONNX file: {error}") from error
     graph = graph_model.graph
-    first = [n for n in graph.node if n.op_type == "Conv" and DECODER_FIRST_WEIGHT in n.input]
-    noises = [n for n in graph.node if n.op_type == "RandomNormalLike"]
-    if len(first) != 1 or not noises or any(i.name == "sid" for i in graph.input):
+    first = [node for node in graph.node if node.op_type == "Conv" and DECODER_FIRST_WEIGHT in node.input]
+    noises = [node for node in graph.node if node.op_type == "RandomNormalLike"]
+    if len(first) != 1 or not noises or any(each.name == "sid" for each in graph.input):
         raise BadProviderAnswer(
             f"{model.name} is not a single-speaker Piper voice: the vocoder was not found in its graph"
         )
+    channels = _latent_channels(graph, first[0])
+    cut = first[0].input[0]
+    _fix_noise(graph, noises, channels)
+    for node in graph.node:  # both halves call the cut tensor LATENT
+        node.input[:] = [LATENT if name == cut else name for name in node.input]
+        node.output[:] = [LATENT if name == cut else name for name in node.output]
+    latent = onnx_graph.tensor_info(LATENT, [1, channels, "frames"])
+    write_whole(front, onnx_graph.extracted(graph_model, graph.input, [latent]))
+    write_whole(decoder, onnx_graph.extracted(graph_model, [latent], [graph.output[0]]))
 
-    # A random tensor like X becomes noise[:, :, t mod NOISE_FRAMES] for t in 0 … length of X.
+
+def _fix_noise(graph: Any, noises: list[Any], latent_channels: int) -> None:
+    """Replace random nodes: a random tensor like X becomes noise[:, :, t mod NOISE_FRAMES] for t in 0 … length of X."""
     generator = np.random.default_rng(NOISE_SEED)
     nodes = list(graph.node)
     for number, node in enumerate(noises):
-        channels = 2 if "/dp/" in node.name else _latent_channels(graph_model, first[0])
+        channels = 2 if "/dp/" in node.name else latent_channels
         prefix = f"fixed_noise_{number}"
-        noise = generator.standard_normal((1, channels, NOISE_FRAMES), dtype=np.float32)
         constants: dict[str, np.ndarray[Any, np.dtype[Any]]] = {
-            "table": noise,
+            "table": generator.standard_normal((1, channels, NOISE_FRAMES), dtype=np.float32),
             "period": np.array(NOISE_FRAMES, np.int64),
             "axis": np.array(2, np.int64),
             "zero": np.array(0, np.int64),
             "one": np.array(1, np.int64),
         }
-        graph.initializer.extend(numpy_helper.from_array(v, f"{prefix}_{k}") for k, v in constants.items())
-        replacement = [
-            helper.make_node("Shape", [node.input[0]], [f"{prefix}_shape"]),
-            helper.make_node("Gather", [f"{prefix}_shape", f"{prefix}_axis"], [f"{prefix}_length"]),
-            helper.make_node("Range", [f"{prefix}_zero", f"{prefix}_length", f"{prefix}_one"], [f"{prefix}_frames"]),
-            helper.make_node("Mod", [f"{prefix}_frames", f"{prefix}_period"], [f"{prefix}_index"]),
-            helper.make_node("Gather", [f"{prefix}_table", f"{prefix}_index"], list(node.output), axis=2),
+        for name, values in constants.items():
+            onnx_graph.add_constant(graph, f"{prefix}_{name}", values)
+        steps = [
+            ("Shape", [node.input[0]], [f"{prefix}_shape"], None),
+            ("Gather", [f"{prefix}_shape", f"{prefix}_axis"], [f"{prefix}_length"], None),
+            ("Range", [f"{prefix}_zero", f"{prefix}_length", f"{prefix}_one"], [f"{prefix}_frames"], None),
+            ("Mod", [f"{prefix}_frames", f"{prefix}_period"], [f"{prefix}_index"], None),
+            ("Gather", [f"{prefix}_table", f"{prefix}_index"], list(node.output), 2),
         ]
         place = nodes.index(node)
-        nodes[place : place + 1] = replacement
-
-    # Rename the cut tensor, so that both halves call it LATENT.
-    cut = first[0].input[0]
-    for node in nodes:
-        node.input[:] = [LATENT if name == cut else name for name in node.input]
-        node.output[:] = [LATENT if name == cut else name for name in node.output]
+        nodes[place : place + 1] = [
+            onnx_graph.new_node(op_type, inputs, outputs, axis=axis) for op_type, inputs, outputs, axis in steps
+        ]
     del graph.node[:]
     graph.node.extend(nodes)
-    channels = _latent_channels(graph_model, first[0])
-    graph.value_info.append(helper.make_tensor_value_info(LATENT, onnx.TensorProto.FLOAT, [1, channels, "frames"]))
-
-    extractor = Extractor(graph_model)
-    sound = graph.output[0].name
-    front.parent.mkdir(parents=True, exist_ok=True)
-    _write(extractor.extract_model([i.name for i in graph.input], [LATENT]).SerializeToString(), front)
-    _write(extractor.extract_model([LATENT], [sound]).SerializeToString(), decoder)
 
 
-def _latent_channels(model: object, first: object) -> int:
+def _latent_channels(graph: Any, first: Any) -> int:
     """Input channels of the vocoder's first convolution (192 for Piper voices)."""
-    for weight in model.graph.initializer:  # type: ignore[attr-defined]
-        if weight.name == DECODER_FIRST_WEIGHT and weight.name in first.input:  # type: ignore[attr-defined]
+    for weight in graph.initializer:
+        if weight.name == DECODER_FIRST_WEIGHT and weight.name in first.input:
             return int(weight.dims[1])
     raise BadProviderAnswer("the vocoder's first convolution has no weights of its own")
-
-
-def _write(data: bytes, path: Path) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

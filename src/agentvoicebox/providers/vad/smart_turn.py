@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from agentvoicebox.audio.pcm import to_float
-from agentvoicebox.errors import BadProviderAnswer, ProviderUnavailable
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 from agentvoicebox.ports.providers import Int16Array
 from agentvoicebox.providers.stt.mel import RATE_HZ, Float32Array, log_mel
 
@@ -32,14 +32,14 @@ class SmartTurn:
             path: the file smart-turn-v3.2-cpu.onnx.
 
         Raises:
-            ProviderUnavailable: onnxruntime or the file is missing.
+            NotInstalled: onnxruntime or the file is missing.
         """
         try:
             import onnxruntime
         except ImportError as error:
-            raise ProviderUnavailable("Smart Turn needs onnxruntime: type `pip install onnxruntime`") from error
+            raise NotInstalled("Smart Turn needs onnxruntime: type `pip install onnxruntime`") from error
         if not path.is_file():
-            raise ProviderUnavailable(f"there is no Smart Turn model at {path}: {GET_IT}")
+            raise NotInstalled(f"there is no Smart Turn model at {path}: {GET_IT}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # calls share the machine with recognition
         options.inter_op_num_threads = 1
@@ -58,7 +58,7 @@ class SmartTurn:
         try:
             (answer,) = self._model.run(None, {"input_features": features(pcm)[None]})
         except Exception as error:  # onnxruntime's errors have no common type
-            raise BadProviderAnswer(f"Smart Turn failed: {error}") from error
+            raise BadProviderAnswer(f"Smart Turn failed ({type(error).__name__})") from error
         return float(answer[0, 0])
 
 

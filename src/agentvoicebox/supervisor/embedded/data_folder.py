@@ -12,6 +12,7 @@ from typing import IO
 
 from agentvoicebox.errors import SettingsError
 
+LOCK_FILE = "embedded.lock"
 POSTGRES_PORT = 5432  # only part of the socket's name: no TCP port is opened
 SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes, the closing zero among them; PostgreSQL adds ".lock" to a sibling
 
@@ -30,7 +31,7 @@ class DataFolder:
         self.sockets = self._socket_folder()
 
     def _acquire_lock(self) -> IO[str]:
-        path = self.path / "embedded.lock"
+        path = self.path / LOCK_FILE
         while True:
             lock = path.open("w")
             try:
@@ -61,8 +62,22 @@ class DataFolder:
         """Unlock the folder and remove the sockets. Idempotent."""
         if not self._lock.closed:
             shutil.rmtree(self.sockets, ignore_errors=True)
-            (self.path / "embedded.lock").unlink(missing_ok=True)
+            (self.path / LOCK_FILE).unlink(missing_ok=True)
             self._lock.close()
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether another process has locked a data folder. Creates nothing; an unlocked file is left as it is."""
+    try:
+        lock = (folder / LOCK_FILE).open()
+    except FileNotFoundError:
+        return False
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def unprivileged_ids() -> tuple[int, int]:

@@ -16,6 +16,7 @@ from agentvoicebox.supervisor.embedded.data_folder import POSTGRES_PORT, unprivi
 from agentvoicebox.supervisor.embedded.process import (
     kill_group,
     kill_leftovers,
+    log_hint,
     package_folder,
     run_to_end,
     spawn,
@@ -95,7 +96,7 @@ class EmbeddedPostgres:
             self._folder,
             self._log,
         )
-        failure = StorageLost("the embedded PostgreSQL did not start")
+        failure = StorageLost(f"the embedded PostgreSQL did not start{log_hint(self._log)}")
         await wait_until_ready(self._is_ready, self.process, START_TIMEOUT_S, failure)
         await self._ensure_database()
 
@@ -115,7 +116,7 @@ class EmbeddedPostgres:
         ]
         command = child_command(program, die_with=signal.SIGKILL, identity=self._identity)
         if await run_to_end(command, draft.parent, self._log) != 0:
-            raise StorageLost("initdb failed; see the log")
+            raise StorageLost(f"the embedded PostgreSQL can't create its files{log_hint(self._log)}")
         shutil.rmtree(self._folder, ignore_errors=True)
         draft.rename(self._folder)
 

@@ -40,6 +40,11 @@ async def spawn(command: list[str], folder: Path, log: IO[bytes] | int) -> Proce
     )
 
 
+def log_hint(log: IO[bytes] | int) -> str:
+    """Where a server's output is, as the end of an error message; empty if it is not kept."""
+    return "" if isinstance(log, int) else f"; its log is {log.name}"
+
+
 async def wait_until_ready(
     is_ready: Callable[[], Awaitable[bool]], process: Process, timeout_s: float, failure: Exception
 ) -> None:

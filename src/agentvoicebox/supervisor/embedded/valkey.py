@@ -10,6 +10,7 @@ from agentvoicebox.errors import BrokerLost, SettingsError
 from agentvoicebox.processes.child_command import child_command
 from agentvoicebox.supervisor.embedded.process import (
     kill_group,
+    log_hint,
     package_folder,
     spawn,
     stop_orphan,
@@ -17,7 +18,7 @@ from agentvoicebox.supervisor.embedded.process import (
     wait_until_ready,
 )
 
-MAX_MEMORY = "512mb"  # a call holds about 2 MB; when full, keys with a time to live are evicted first
+MEMORY_MB = 512  # a call holds about 2 MB; when full, keys with a time to live are evicted first
 START_TIMEOUT_S = 30.0  # loading a large append-only file; an empty one takes 50 ms
 ANSWER_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 5.0  # Valkey refuses SIGTERM while it rewrites the append-only file
@@ -30,15 +31,19 @@ class EmbeddedValkey:
         folder: of its append-only file.
         sockets: a folder with a short path, for its socket.
         log: for its output.
+        memory_mb: its `maxmemory`.
     """
 
     name = "valkey"
 
-    def __init__(self, folder: Path, sockets: Path, log: IO[bytes] | int = DEVNULL) -> None:
+    def __init__(
+        self, folder: Path, sockets: Path, log: IO[bytes] | int = DEVNULL, *, memory_mb: int = MEMORY_MB
+    ) -> None:
         self._folder = folder
         self._socket = sockets / "valkey.sock"
         self._pid_file = folder / "valkey.pid"
         self._log = log
+        self._memory_mb = memory_mb
         self.process: Process | None = None
 
     @property
@@ -64,11 +69,11 @@ class EmbeddedValkey:
             *("--appendfsync", "everysec"),
             # A rewritten file in the format of snapshots would keep deleted entries of streams that have others.
             *("--aof-use-rdb-preamble", "no"),
-            *("--maxmemory", MAX_MEMORY),
+            *("--maxmemory", f"{self._memory_mb}mb"),
             *("--maxmemory-policy", "volatile-lru"),
         ]
         self.process = await spawn(child_command(program, die_with=signal.SIGTERM), self._folder, self._log)
-        failure = BrokerLost("the embedded Valkey did not start")
+        failure = BrokerLost(f"the embedded Valkey did not start{log_hint(self._log)}")
         await wait_until_ready(self._is_ready, self.process, START_TIMEOUT_S, failure)
 
     async def _is_ready(self) -> bool:

@@ -1,0 +1,144 @@
+"""The frontier: for each setting, how long callers wait against how many are cut off."""
+
+import statistics
+from collections.abc import Sequence
+
+import msgspec
+from benchmarks.endpointing.recorded_turn import RecordedTurn, Recording
+from benchmarks.endpointing.replay import Machine, Replay, TurnOutcome
+from benchmarks.figures.kept import ROOT
+from benchmarks.spoken_ids import look_up
+
+from agentvoicebox.turns.agent_evidence import AgentEvidence
+from agentvoicebox.wire.audio_config import TurnDetection
+from agentvoicebox_delivery.parcel_evidence import ParcelEvidence
+
+KEPT = ROOT / "docs" / "endpointing.json"
+PAUSED_SHARE = 0.2  # turns with a pause inside, in calls; the corpus has more
+WITHOUT_WORDS = ("cough",)
+SURE = ("yes or no", "number")  # kinds whose end can be known without waiting
+
+
+# Engines, as a share of the recorded times: the ratio that was measured between processors with and without AVX-512.
+MACHINES = {"as recorded": 1.0, "at 0.27 of that time": 0.27}
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What a session may choose.
+
+    Attributes:
+        name: for the table.
+        detection: its turn detection.
+        agent: what its agent knows.
+    """
+
+    name: str
+    detection: TurnDetection
+    agent: AgentEvidence
+
+
+def settings() -> list[Setting]:
+    """Fixed silences, and each eagerness with and without an agent that knows its numbers."""
+    fixed = [
+        Setting(f"server_vad {ms}", TurnDetection(silence_duration_ms=ms), AgentEvidence())
+        for ms in (200, 350, 500, 700, 900)
+    ]
+    semantic = [
+        Setting(f"semantic_vad {name}, {of}", TurnDetection(type="semantic_vad", eagerness=name), agent)
+        for of, agent in (("any agent", AgentEvidence()), ("delivery", ParcelEvidence()))
+        for name in ("low", "medium", "high")
+    ]
+    return fixed + semantic
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting on some turns. Times in ms after the caller's last sound; shares in per cent.
+
+    Attributes:
+        decision_p50, decision_p95: the end of a turn that was not cut was decided.
+        sound_p50, sound_p95: the first sound of its answer could leave.
+        cut_paused: of the turns with a pause inside, those that were cut off.
+        cut_plain: of the others.
+        cut_weighted: if one turn in five had a pause inside.
+        sure_p50: decision for yes, no and whole numbers in one breath.
+        probes: decodes a turn.
+        turns: so many.
+    """
+
+    setting: str
+    decision_p50: float
+    decision_p95: float
+    sound_p50: float
+    sound_p95: float
+    cut_paused: float
+    cut_plain: float
+    cut_weighted: float
+    sure_p50: float
+    probes: float
+    turns: int
+
+
+class Frontier(msgspec.Struct, frozen=True):
+    """The rows of one split of the voices on one machine (of MACHINES)."""
+
+    split: str
+    machine: str
+    rows: tuple[Row, ...]
+
+
+def read_frontiers() -> list[Frontier]:
+    """What the page says. Raises OSError, msgspec.ValidationError."""
+    return msgspec.json.decode(KEPT.read_bytes(), type=list[Frontier])
+
+
+def write_frontiers(found: Sequence[Frontier]) -> None:
+    """Keep them for the page."""
+    KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+
+
+def frontier(recording: Recording, split: str, engine_share: float, most: int | None = None) -> list[Row]:
+    """A row a setting.
+
+    Args:
+        recording: the corpus.
+        split: of the voices: `tuning`, `unseen`, or `` for all.
+        engine_share: times of engines, as a share of the recorded ones.
+        most: so many turns; None for all.
+    """
+    turns = [each for each in recording.turns if split in ("", each.split) and each.kind not in WITHOUT_WORDS][:most]
+    desk = look_up(sorted({each.tracking_id for each in turns if each.tracking_id}))
+    machine = Machine(engine_share, statistics.median(recording.first_chunk_ms) * engine_share)
+    rows = []
+    for setting in settings():
+        outcomes = [Replay(turn, setting.detection, setting.agent, desk, machine).run() for turn in turns]
+        rows.append(_row(setting.name, list(zip(turns, outcomes, strict=True))))
+    return rows
+
+
+def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
+    decisions = [o.decision_ms for _, o in played if o.decision_ms is not None and not o.is_cut]
+    sounds = [o.first_sound_ms for _, o in played if o.first_sound_ms is not None]
+    sure = [o.decision_ms for t, o in played if t.kind in SURE and o.decision_ms is not None and not o.is_cut]
+    paused = [o.is_cut for t, o in played if t.pauses_ms]
+    plain = [o.is_cut for t, o in played if not t.pauses_ms]
+    return Row(
+        setting=name,
+        decision_p50=_quantile(decisions, 50),
+        decision_p95=_quantile(decisions, 95),
+        sound_p50=_quantile(sounds, 50),
+        sound_p95=_quantile(sounds, 95),
+        cut_paused=_share(paused),
+        cut_plain=_share(plain),
+        cut_weighted=round(PAUSED_SHARE * _share(paused) + (1 - PAUSED_SHARE) * _share(plain), 1),
+        sure_p50=_quantile(sure, 50),
+        probes=round(statistics.fmean(o.probes for _, o in played), 2),
+        turns=len(played),
+    )
+
+
+def _quantile(values: list[float], percent: int) -> float:
+    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1]) if len(values) > 1 else 0.0
+
+
+def _share(cuts: list[bool]) -> float:
+    return round(100 * sum(cuts) / len(cuts), 1) if cuts else 0.0

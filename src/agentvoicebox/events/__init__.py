@@ -1,0 +1,1 @@
+"""Events for other systems: where they go, and how they get there."""

@@ -1,0 +1,273 @@
+"""The telephony server: a webhook and a WebSocket for Twilio, WebSockets for Telnyx and Asterisk."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agentvoicebox.clock import Clock
+from agentvoicebox.errors import TooManyWrongCredentials
+from agentvoicebox.http_server.admit import admit
+from agentvoicebox.http_server.local_only import find_foreign
+from agentvoicebox.limits.wrong_credentials import WrongCredentials
+from agentvoicebox.request_source import source_of
+from agentvoicebox.telemetry.logs import get_logger
+from agentvoicebox.telephony import twiml
+from agentvoicebox.telephony.asterisk import AsteriskChannel
+from agentvoicebox.telephony.line import LineEvent, LineProtocol, LineStarted, Message, UnreadableMessage
+from agentvoicebox.telephony.line_writer import LineWriter
+from agentvoicebox.telephony.media_streams import telnyx, twilio
+from agentvoicebox.telephony.metrics import TelephonyMetrics
+from agentvoicebox.telephony.signatures import SIGNATURE_HEADER, is_from_twilio, shows_token
+from agentvoicebox.telephony.telephone_call import CallPlan, Outcome, TelephoneCall
+
+START_S = 10.0  # a line that has not begun its call by then is closed
+MAX_MESSAGE_BYTES = 64 * 1024  # 48 kB of audio in base64 are six seconds; carriers send 20 ms
+MAX_FORM_BYTES = 64 * 1024
+MOST_REMEMBERED = 10_000  # ended calls whose carrier has not asked yet what to do
+VOICE_PATH, AFTER_PATH, TWILIO_PATH = "/twilio/voice", "/twilio/after", "/twilio/media"
+TELNYX_PATH, ASTERISK_PATH = "/telnyx/media", "/asterisk/media"
+BAD_MESSAGE, TRY_LATER = 1007, 1013
+
+log = get_logger(__name__)
+
+
+class TelephonyAccess(msgspec.Struct, frozen=True):
+    """Which providers may connect, and what they must show.
+
+    Attributes:
+        open: their names.
+        url: address of this server as Twilio calls it; empty without Twilio.
+        auth_token: Twilio's.
+        token: of the other providers; empty: only this machine may connect.
+        transfer_to: whom `transfer_call` reaches.
+        most_calls: at a time.
+        trusted_proxy_header: names the source of a request; "": its connection does.
+    """
+
+    open: tuple[str, ...]
+    url: str = ""
+    auth_token: str = ""
+    token: str = ""
+    transfer_to: str = ""
+    most_calls: int = 24
+    trusted_proxy_header: str = ""
+
+    def __repr__(self) -> str:
+        return f"TelephonyAccess({', '.join(self.open)})"
+
+
+class TelephonyServer:
+    """What the routes share.
+
+    Args:
+        access: who may connect.
+        plan: how calls are answered.
+        metrics: of the calls.
+        wrong_credentials: limit of each address.
+        clock: of the calls.
+        leaving: once it is set, no call is taken.
+    """
+
+    def __init__(
+        self,
+        access: TelephonyAccess,
+        plan: CallPlan,
+        metrics: TelephonyMetrics,
+        *,
+        wrong_credentials: WrongCredentials,
+        clock: Clock,
+        leaving: asyncio.Event,
+    ) -> None:
+        self._access = access
+        self._plan = plan
+        self._metrics = metrics
+        self._wrong_credentials = wrong_credentials
+        self._clock = clock
+        self._leaving = leaving
+        self._calls = 0
+        self._outcomes: OrderedDict[str, Outcome] = OrderedDict()  # of Twilio's calls, until it asks
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes: list[BaseRoute] = []
+        if "twilio" in self._access.open:
+            routes += [
+                Route(VOICE_PATH, self._voice, methods=["POST"]),
+                Route(AFTER_PATH, self._after, methods=["POST"]),
+                WebSocketRoute(TWILIO_PATH, self._socket("twilio", twilio)),
+            ]
+        if "telnyx" in self._access.open:
+            routes.append(WebSocketRoute(TELNYX_PATH, self._socket("telnyx", telnyx)))
+        if "asterisk" in self._access.open:
+            routes.append(WebSocketRoute(ASTERISK_PATH, self._socket("asterisk", AsteriskChannel)))
+        return Starlette(routes=routes)
+
+    # -- Twilio's webhooks ---------------------------------------------------------------------------------------------
+
+    async def _voice(self, request: Request) -> Response:
+        """A call comes in: connect it to the media socket. Query parameters of the webhook's address become the stream's."""
+        form = await self._signed_form(request)
+        if isinstance(form, Response):
+            return form
+        if self._is_full:
+            self._metrics.refused("twilio", "capacity")
+            return _xml(twiml.apologise())
+        stream = "wss://" + self._access.url.partition("://")[2] + TWILIO_PATH
+        return _xml(twiml.connect(stream, self._access.url + AFTER_PATH, dict(request.query_params)))
+
+    async def _after(self, request: Request) -> Response:
+        """The stream has ended: pass the caller on, apologise, or hang up."""
+        form = await self._signed_form(request)
+        if isinstance(form, Response):
+            return form
+        match self._outcomes.pop(form.get("CallSid", ""), None):
+            case "transferred":
+                return _xml(twiml.dial(self._access.transfer_to))
+            case "no_session" | "session_lost":
+                return _xml(twiml.apologise())
+            case _:
+                return _xml(twiml.hang_up())
+
+    async def _signed_form(self, request: Request) -> dict[str, str] | Response:
+        """The form of a request that Twilio signed; the refusal of any other request."""
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_FORM_BYTES:
+                return PlainTextResponse("The form is too long.\n", 413)
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+        query = f"?{request.url.query}" if request.url.query else ""
+        url = f"{self._access.url}{request.url.path}{query}"
+        given = request.headers.get(SIGNATURE_HEADER, "")
+        if not is_from_twilio(self._access.auth_token, [url], given, pairs):
+            return self._refusal("twilio", request)
+        admit(request.scope)
+        return dict(pairs)
+
+    def _refusal(self, provider: str, request: HTTPConnection) -> Response:
+        """The answer to a request without a valid credential: 403, or 429 after too many of its address."""
+        self._metrics.refused(provider, "signature" if provider == "twilio" else "token")
+        peer = request.client.host if request.client else ""
+        try:
+            self._wrong_credentials.count(source_of(peer, request.headers, self._access.trusted_proxy_header))
+        except TooManyWrongCredentials as refused:
+            return PlainTextResponse(f"{refused.message}\n", 429, {"Retry-After": str(refused.retry_after_s)})
+        return PlainTextResponse("The credential is invalid.\n", 403)
+
+    # -- media ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_full(self) -> bool:
+        return self._calls >= self._access.most_calls or self._leaving.is_set()
+
+    def _socket(self, provider: str, protocol: Callable[[], LineProtocol]) -> Callable[[WebSocket], object]:
+        async def media(websocket: WebSocket) -> None:
+            if not self._may_enter(provider, websocket):
+                await websocket.send_denial_response(self._refusal(provider, websocket))
+                return
+            if self._is_full:
+                self._metrics.refused(provider, "capacity")
+                await websocket.send_denial_response(PlainTextResponse("No free line.\n", 503, {"Retry-After": "5"}))
+                return
+            admit(websocket.scope)
+            offered = websocket.scope.get("subprotocols") or [None]
+            self._calls += 1  # before anything is awaited, so that no more are taken than may be
+            self._metrics.began(provider)
+            outcome: Outcome | None = None
+            try:
+                await websocket.accept(subprotocol=offered[0])
+                outcome = await self._serve(websocket, protocol())
+            finally:
+                self._calls -= 1
+                self._metrics.ended(provider, outcome or "failed")
+                with suppress(RuntimeError, WebSocketDisconnect):
+                    await websocket.close()
+
+        return media
+
+    def _may_enter(self, provider: str, websocket: WebSocket) -> bool:
+        if provider != "twilio" and not self._access.token:
+            return find_foreign(websocket.headers) is None
+        if provider != "twilio":
+            return shows_token(self._access.token, websocket.headers, websocket.query_params)
+        place = self._access.url.partition("://")[2] + websocket.url.path
+        urls = [f"wss://{place}", f"https://{place}", f"ws://{place}", f"http://{place}"]
+        return is_from_twilio(self._access.auth_token, urls, websocket.headers.get(SIGNATURE_HEADER, ""))
+
+    async def _serve(self, websocket: WebSocket, protocol: LineProtocol) -> Outcome | None:
+        """Run the call; None when the line never began one."""
+        line = _Line(websocket, protocol)
+        try:
+            async with asyncio.timeout(START_S):
+                started = await line.started()
+        except TimeoutError:
+            log.info("a line did not begin its call", provider=protocol.name)
+            return None
+        if started is None:
+            self._metrics.refused(protocol.name, "unreadable")
+            return None
+        call = TelephoneCall(started, line.receive, LineWriter(protocol, line.send), self._plan, self._clock)
+        log.info("telephone call began", provider=protocol.name, line_call_id=started.call_id)
+        outcome = await call.run()
+        log.info("telephone call ended", provider=protocol.name, line_call_id=started.call_id, outcome=outcome)
+        if protocol.name == "twilio" and started.call_id:
+            self._outcomes[started.call_id] = outcome
+            if len(self._outcomes) > MOST_REMEMBERED:
+                self._outcomes.popitem(last=False)
+        return outcome
+
+
+class _Line:
+    """One connection: messages to events."""
+
+    def __init__(self, websocket: WebSocket, protocol: LineProtocol) -> None:
+        self._websocket = websocket
+        self._protocol = protocol
+
+    async def started(self) -> LineStarted | None:
+        """The start of the call; None when the connection ends first."""
+        while events := await self.receive():
+            found = next((event for event in events if isinstance(event, LineStarted)), None)
+            if found is not None:
+                return found
+        return None
+
+    async def receive(self) -> list[LineEvent]:
+        """The next events, at least one; empty when the connection has ended, or what came can't be read."""
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return []
+            given: Message = message.get("text") or message.get("bytes") or ""
+            try:
+                if len(given) > MAX_MESSAGE_BYTES:
+                    raise UnreadableMessage(f"a message has more than {MAX_MESSAGE_BYTES} bytes")
+                events = list(self._protocol.read(given))
+            except UnreadableMessage as error:
+                log.warning("a line can't be read", provider=self._protocol.name, reason=str(error))
+                with suppress(RuntimeError, WebSocketDisconnect):
+                    await self._websocket.close(BAD_MESSAGE, str(error)[:120])
+                return []
+            if events:
+                return events
+
+    async def send(self, message: Message) -> None:
+        """Send; ignored when the line has gone, which `receive` tells."""
+        with suppress(RuntimeError, WebSocketDisconnect):
+            if isinstance(message, str):
+                await self._websocket.send_text(message)
+            else:
+                await self._websocket.send_bytes(message)
+
+
+def _xml(text: str) -> Response:
+    return Response(text, media_type="application/xml")

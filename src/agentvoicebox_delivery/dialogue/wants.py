@@ -1,0 +1,75 @@
+"""What a caller may want with a line, apart from a number in it. `want_reading` finds it, `table` answers it."""
+
+from enum import Enum, auto
+
+
+class Want(Enum):
+    """A want of a caller."""
+
+    # whole lines
+    NOTHING = auto()
+    YES = auto()
+    THATS_IT = auto()
+    BACKCHANNEL = auto()
+    NO = auto()
+    WRONG = auto()
+    DONE = auto()
+    BYE = auto()
+    THANKS = auto()
+    GREETING = auto()
+    # the conversation
+    LANGUAGE = auto()
+    REPEAT = auto()
+    SLOWER = auto()
+    LOUDER = auto()
+    HOLD = auto()
+    HUMAN = auto()
+    ROBOT = auto()
+    ABILITIES = auto()
+    SEND_ME = auto()
+    ANGER = auto()
+    # the number
+    NOT_MINE = auto()
+    NO_NUMBER = auto()
+    FIND_NUMBER = auto()
+    OTHER_NUMBER = auto()
+    ORDER_NUMBER = auto()
+    BY_NAME = auto()
+    ANOTHER = auto()
+    RETRY = auto()
+    NEED = auto()
+    # what a result may answer
+    WHEN = auto()
+    WHERE = auto()
+    CARRIER = auto()
+    STATE = auto()
+    MORE = auto()
+    NUMBER = auto()
+    GUARANTEE = auto()
+    # what no result answers
+    SENT = auto()
+    SIGNATURE = auto()
+    SENDER = auto()
+    REASON = auto()
+    SPOT = auto()
+    HOUR = auto()
+    CONTENTS = auto()
+    CONTACT = auto()
+    TO_DO = auto()
+    # what others must do
+    REDELIVERY = auto()
+    ADDRESS = auto()
+    LEAVE = auto()
+    CANCEL = auto()
+    SEND_BACK = auto()
+    SEND = auto()
+    PICKUP = auto()
+    KEEP = auto()
+    HOURS = auto()
+    HURRY = auto()
+    NOT_RECEIVED = auto()
+    DAMAGED = auto()
+    COMPLAINT = auto()
+    REFUND = auto()
+    CHARGES = auto()
+    OTHER = auto()

@@ -1,0 +1,134 @@
+"""Messages of carriers and exchanges: what is read, what is written, and what is refused."""
+
+import json
+
+import pytest
+
+from agentvoicebox.telephony.asterisk import AsteriskChannel
+from agentvoicebox.telephony.line import (
+    CallerAudio,
+    FlowChanged,
+    KeyPressed,
+    LineEnded,
+    LineProtocol,
+    LineStarted,
+    MarkPlayed,
+    UnreadableMessage,
+)
+from agentvoicebox.telephony.media_streams import telnyx, twilio
+
+pytestmark = pytest.mark.requirement("C10")
+
+# As Twilio's reference shows them.
+TWILIO_START = {
+    "event": "start",
+    "sequenceNumber": "1",
+    "start": {
+        "accountSid": "AC0",
+        "streamSid": "MZ0",
+        "callSid": "CA0",
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": {"agent": "delivery", "n": 3},
+    },
+    "streamSid": "MZ0",
+}
+TELNYX_START = {
+    "event": "start",
+    "sequence_number": "1",
+    "start": {
+        "call_control_id": "v2:T0",
+        "from": "+13122010094",
+        "media_format": {"encoding": "PCMA", "sample_rate": 8000, "channels": 1},
+        "custom_parameters": {"agent": "clinic"},
+    },
+    "stream_id": "32DE",
+}
+ASTERISK_START = {
+    "event": "MEDIA_START",
+    "connection_id": "media_connection1",
+    "channel_id": "1761245643.1",
+    "format": "ulaw",
+    "optimal_frame_size": 160,
+    "channel_variables": {"DIALEDPEERNUMBER": "media_connection1/c(ulaw)"},
+}
+
+
+def test_twilio_says_who_calls_whom_and_its_own_stream_gets_the_answers() -> None:
+    protocol = twilio()
+    assert protocol.read(json.dumps(TWILIO_START)) == [LineStarted("CA0", "audio/pcmu", {"agent": "delivery"})]
+    assert json.loads(str(protocol.audio(b"ab")[0])) == {
+        "event": "media",
+        "streamSid": "MZ0",
+        "media": {"payload": "YWI="},
+    }
+    assert json.loads(str(protocol.mark("m1")[0])) == {"event": "mark", "streamSid": "MZ0", "mark": {"name": "m1"}}
+    assert json.loads(str(protocol.clear()[0])) == {"event": "clear", "streamSid": "MZ0"}
+
+
+def test_telnyx_differs_by_names_only() -> None:
+    protocol = telnyx()
+    parameters = {"from": "+13122010094", "agent": "clinic"}
+    assert protocol.read(json.dumps(TELNYX_START)) == [LineStarted("v2:T0", "audio/pcma", parameters)]
+    assert json.loads(str(protocol.clear()[0])) == {"event": "clear", "stream_id": "32DE"}
+
+
+@pytest.mark.parametrize("protocol", [twilio(), telnyx()], ids=["twilio", "telnyx"])
+def test_media_streams_carry_audio_keys_marks_and_the_end(protocol: LineProtocol) -> None:
+    def read(**message: object) -> object:
+        return protocol.read(json.dumps(message))
+
+    assert read(event="connected") == []
+    assert read(event="media", media={"track": "inbound", "payload": "YWI="}) == [CallerAudio(b"ab")]
+    assert read(event="media", media={"track": "outbound", "payload": "YWI="}) == []
+    assert read(event="dtmf", dtmf={"digit": "#"}) == [KeyPressed("#")]
+    assert read(event="dtmf", dtmf={"digit": "x"}) == []
+    assert read(event="mark", mark={"name": "m1"}) == [MarkPlayed("m1")]
+    assert read(event="stop", stop={}) == [LineEnded()]
+
+
+def test_asterisk_sends_audio_as_binary_and_the_rest_as_text() -> None:
+    protocol = AsteriskChannel()
+    started = LineStarted("1761245643.1", "audio/pcmu", {"DIALEDPEERNUMBER": "media_connection1/c(ulaw)"})
+    assert protocol.read(json.dumps(ASTERISK_START)) == [started]
+    assert protocol.read(b"ab") == [CallerAudio(b"ab")]
+    assert protocol.read('{"event": "DTMF_END", "digit": "7"}') == [KeyPressed("7")]
+    assert protocol.read('{"event": "MEDIA_MARK_PROCESSED", "correlation_id": "m1"}') == [MarkPlayed("m1")]
+    assert protocol.read('{"event": "MEDIA_XOFF"}') == [FlowChanged(False)]
+    assert protocol.read('{"event": "MEDIA_XON"}') == [FlowChanged(True)]
+    assert json.loads(str(protocol.mark("m1")[0])) == {"command": "MARK_MEDIA", "correlation_id": "m1"}
+    assert json.loads(str(protocol.hang_up()[0])) == {"command": "HANGUP"}
+
+
+def test_asterisk_gets_no_frame_that_it_would_close_the_connection_for() -> None:
+    frames = AsteriskChannel().audio(bytes(80_000))
+    assert max(map(len, frames)) <= 16_000
+    assert sum(map(len, frames)) == 80_000
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        (twilio(), "no json"),
+        (twilio(), "[]"),
+        (twilio(), b"\xff\xfe"),
+        (twilio(), '{"event": "media"}'),
+        (twilio(), '{"event": "media", "media": {"payload": "%%%"}}'),
+        (twilio(), '{"event": "start", "start": {"mediaFormat": {"encoding": "audio/opus", "sampleRate": 8000}}}'),
+        (AsteriskChannel(), "MEDIA_START connection_id:x"),
+        (AsteriskChannel(), '{"event": "MEDIA_START", "format": "slin16"}'),
+    ],
+)
+def test_what_is_no_message_is_refused_without_its_content(protocol: LineProtocol, message: str | bytes) -> None:
+    with pytest.raises(UnreadableMessage) as refused:
+        protocol.read(message)
+    assert "%%%" not in str(refused.value) and "connection_id:x" not in str(refused.value)
+
+
+def test_what_a_line_passes_on_is_bounded() -> None:
+    start = json.loads(json.dumps(TWILIO_START))
+    start["start"]["customParameters"] = {f"p{i}": "x" * 5_000 for i in range(100)}
+    (started,) = twilio().read(json.dumps(start))
+    assert isinstance(started, LineStarted)
+    assert len(started.parameters) == 20
+    assert max(map(len, started.parameters.values())) == 200
