@@ -17,7 +17,7 @@ from tests.kit.client import calling
 from tests.kit.client import until as until_holds
 from tests.kit.monitoring import Monitoring, monitoring
 from tests.kit.rules import alerts, needs_prometheus
-from tests.kit.speech import CACHE
+from tests.kit.speech import share_models
 from tests.kit.waiting import until
 from websockets.exceptions import WebSocketException
 
@@ -89,8 +89,7 @@ async def drill(tmp_path: Path) -> AsyncIterator[Drill]:
 @asynccontextmanager
 async def _drill(folder: Path) -> AsyncIterator[Drill]:
     with tempfile.TemporaryDirectory(prefix="avb-drill-", ignore_cleanup_errors=True) as data:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        (Path(data) / "models").symlink_to(CACHE)
+        share_models(Path(data))
         async with (
             local_server(Path(data)) as server,
             monitoring(folder, server.data_dir, hurried_alerts=alerts()) as watch,

@@ -63,6 +63,12 @@ def test_the_split_voice_is_the_whole_voice(piper: Piper, tmp_path: Path) -> Non
     assert np.abs(whole - split).max() < 1e-3
 
 
+def test_a_folder_where_a_voice_cant_be_prepared_is_named_with_a_fix(tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(tmp_path / "a-folder-that-is-gone")
+    with pytest.raises(ProviderUnavailable, match=r"can't be prepared in .*models: .*AVB_DATA_DIR"):
+        split_voice(catalogue().locate("piper-joe") / "en_US-joe-medium.onnx", tmp_path / "models")
+
+
 def test_speech_in_pieces_equals_the_whole_sentence(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
     [phonemes, *_] = piper._phonemes(LONG)
     streamed = list(piper._waves(phonemes, 1.0, Stop()))

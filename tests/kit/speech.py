@@ -36,6 +36,12 @@ CACHE = Path(__file__).parents[2] / "var" / "test-models"  # ignored by git; spl
 FRAME_SAMPLES = 320
 
 
+def share_models(data_dir: Path) -> None:
+    """Let a server with this data folder use the models that tests have prepared, and keep what it prepares."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (data_dir / "models").symlink_to(CACHE)
+
+
 @cache
 def catalogue() -> ModelCatalogue:
     """The installed models."""

@@ -70,6 +70,21 @@ def test_parts_are_joined_once(package: Path, tmp_path: Path) -> None:
     assert catalogue.locate("joined") == tmp_path / "cache" / "joined"
 
 
+def test_parts_joined_by_two_processes_at_once_are_whole(package: Path, tmp_path: Path) -> None:
+    catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")
+    model = catalogue_module.known_model("joined")
+    with catalogue_module._Installing(tmp_path / "cache" / "joined") as slower:
+        (slower / "j.bin").write_bytes(FIRST + SECOND)
+        catalogue._join(model)
+    assert (catalogue.locate("joined") / "j.bin").read_bytes() == FIRST + SECOND
+
+
+def test_a_cache_folder_that_cant_be_written_is_named_with_a_fix(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to(tmp_path / "a-folder-that-is-gone")
+    with pytest.raises(ProviderUnavailable, match=r"joined can't be written to .*cache: .*AVB_DATA_DIR"):
+        ModelCatalogue(cache_dir=tmp_path / "cache").locate("joined")
+
+
 def test_damaged_parts_leave_nothing_behind(package: Path, tmp_path: Path) -> None:
     (package / "part2").write_bytes(b"second hal!")
     catalogue = ModelCatalogue(cache_dir=tmp_path / "cache")

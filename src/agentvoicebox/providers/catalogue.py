@@ -73,6 +73,7 @@ class ModelCatalogue:
         Raises:
             NotInstalled: no such model, or it is not installed; the message says what to type.
             BadProviderAnswer: a file is not the known one; the message names it.
+            ProviderUnavailable: its parts can't be joined in the cache folder, for example on a full disk.
         """
         model = known_model(name)
         folder = self._find(model)
@@ -254,26 +255,50 @@ def _require(path: Path, file: ModelFile, sha256: str) -> None:
 
 
 class _Installing:
-    """A folder that gets its final name only when all its files are valid."""
+    """A folder that gets its final name only when all its files are valid.
+
+    Raises ProviderUnavailable if files can't be written there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def __enter__(self) -> Path:
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=f".{self._folder.name}."))
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=f".{self._folder.name}."))
+        except OSError as error:
+            raise self._not_written(error) from error
         return self._scratch
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._scratch.chmod(0o755)  # other users of this machine may read models
-            if self._folder.is_dir():  # incomplete, or another process was faster with the same files
-                for path in self._scratch.iterdir():
-                    if path.is_file():
-                        os.replace(path, self._folder / path.name)
-            else:
-                os.replace(self._scratch, self._folder)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            error = failure
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise self._not_written(error) from error
+
+    def _finish(self) -> None:
+        self._scratch.chmod(0o755)  # other users of this machine may read models
+        try:
+            os.replace(self._scratch, self._folder)
+        except OSError:
+            if not self._folder.is_dir():
+                raise
+            # incomplete, or another process was faster with the same files
+            for path in self._scratch.iterdir():
+                if path.is_file():
+                    os.replace(path, self._folder / path.name)
+
+    def _not_written(self, error: OSError) -> ProviderUnavailable:
+        return ProviderUnavailable(
+            f"{self._folder.name} can't be written to {self._folder.parent}: {error.strerror or error}; "
+            "make it a folder that the server may write, or set AVB_DATA_DIR to another"
+        )
 
 
 def _run(command: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agentvoicebox.errors import BadProviderAnswer, NotInstalled
+from agentvoicebox.errors import BadProviderAnswer, NotInstalled, ProviderUnavailable
 from agentvoicebox.providers.tts import onnx_graph
 from agentvoicebox.providers.whole_file import write_whole
 
@@ -37,6 +37,7 @@ def split_voice(model: Path, cache: Path) -> tuple[Path, Path]:
     Raises:
         NotInstalled: the model is missing, or protobuf is not installed.
         BadProviderAnswer: the graph is not a Piper VITS graph.
+        ProviderUnavailable: the halves can't be written.
     """
     if not model.is_file():
         raise NotInstalled(f"Piper voice {model} is missing: type `agentvoicebox models pull piper-joe`")
@@ -78,8 +79,14 @@ def _split(model: Path, front: Path, decoder: Path) -> None:
         node.input[:] = [LATENT if name == cut else name for name in node.input]
         node.output[:] = [LATENT if name == cut else name for name in node.output]
     latent = onnx_graph.tensor_info(LATENT, [1, channels, "frames"])
-    write_whole(front, onnx_graph.extracted(graph_model, graph.input, [latent]))
-    write_whole(decoder, onnx_graph.extracted(graph_model, [latent], [graph.output[0]]))
+    try:
+        write_whole(front, onnx_graph.extracted(graph_model, graph.input, [latent]))
+        write_whole(decoder, onnx_graph.extracted(graph_model, [latent], [graph.output[0]]))
+    except OSError as error:
+        raise ProviderUnavailable(
+            f"the voice {model.stem} can't be prepared in {front.parent}: {error.strerror}; "
+            "make it a folder that the server may write, or set AVB_DATA_DIR to another"
+        ) from error
 
 
 def _fix_noise(graph: Any, noises: list[Any], latent_channels: int) -> None:
