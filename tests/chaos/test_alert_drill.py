@@ -1,106 +1,33 @@
 """Real causes on a real server; a real Prometheus and Alertmanager tell of each and, where its window is short, of its end.
 
-Opt-in, since it takes three minutes: `make alert-drill`. `tests/integration/test_prometheus_rules.py` shows every alert.
+Opt-in: `make alert-drill`. `tests/integration/test_prometheus_rules.py` shows every alert.
 """
 
-import contextlib
 import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from redis import Redis
+from tests.kit.alert_drill import Drill, alert_drill
 from tests.kit.client import calling
-from tests.kit.client import until as until_holds
-from tests.kit.monitoring import Monitoring, monitoring
-from tests.kit.rules import alerts, needs_prometheus
-from tests.kit.speech import share_models
+from tests.kit.rules import needs_prometheus
 from tests.kit.waiting import until
 from websockets.exceptions import WebSocketException
-
-from agentvoicebox.cli.local_server import LocalServer, local_server
 
 pytestmark = [
     pytest.mark.requirement("A13"),
     needs_prometheus,
-    pytest.mark.skipif(not os.environ.get("ALERT_DRILL"), reason="takes three minutes: make alert-drill"),
+    pytest.mark.skipif(not os.environ.get("ALERT_DRILL"), reason="takes fourteen minutes: make alert-drill"),
 ]
 
 REFUSED_CALLS = 30
-# Before its first scrape Prometheus misses everything, and alerts say so.
-QUIET = 'count(up{job="agentvoicebox"} == 1) == 6 unless on () count(ALERTS)'
-
-
-class Drill:
-    """One server, and what watches it."""
-
-    def __init__(self, server: LocalServer, watch: Monitoring, store: Redis) -> None:
-        self.server = server
-        self.watch = watch
-        self.store = store
-        self.socket = server.url.replace("http", "ws", 1) + "/realtime?model=delivery"
-
-    def pid(self, process: str) -> int:
-        """Of the newest process of this name; 0: there is none."""
-        files = (self.server.data_dir / "targets").glob(f"{process}-*.json")
-        newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
-        return int(newest.stem.rpartition("-")[2]) if newest else 0
-
-    @contextmanager
-    def stopped(self, process: str) -> Iterator[None]:
-        """For less than its supervisor takes to restart it."""
-        pid = self.pid(process)
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-    @contextmanager
-    def filled(self, share: float) -> Iterator[None]:
-        """The store's memory, by lowering its limit."""
-        before = int(self.store.config_get("maxmemory")["maxmemory"] or 0)
-        self.store.config_set("maxmemory", round(int(self.store.info("memory")["used_memory"]) / share))
-        try:
-            yield
-        finally:
-            self.store.config_set("maxmemory", before)
-
-    async def told(self, state: str, alert: str, **labels: str) -> None:
-        """Wait until Alertmanager has told of it: `firing` at some time, or last `resolved`."""
-
-        def is_missing() -> bool:
-            states = self.watch.receiver.states(alert, **labels)
-            return "firing" not in states if state == "firing" else states[-1:] != [state]
-
-        await until(is_missing, f"{alert} {labels} was not told to be {state}")
 
 
 @pytest.fixture
 async def drill(tmp_path: Path) -> AsyncIterator[Drill]:
-    async with _drill(tmp_path) as running:
+    async with alert_drill(tmp_path) as running:
         yield running
-
-
-@asynccontextmanager
-async def _drill(folder: Path) -> AsyncIterator[Drill]:
-    with tempfile.TemporaryDirectory(prefix="avb-drill-", ignore_cleanup_errors=True) as data:
-        share_models(Path(data))
-        async with (
-            local_server(Path(data)) as server,
-            monitoring(folder, server.data_dir, hurried_alerts=alerts()) as watch,
-        ):
-            with Redis(unix_socket_path=str(server.data_dir / "run" / "valkey.sock"), decode_responses=True) as store:
-
-                async def is_quiet() -> bool:
-                    return await watch.values(QUIET) != []
-
-                await until_holds(is_quiet)
-                yield Drill(server, watch, store)
 
 
 async def test_a_stopped_gateway_is_told_of(drill: Drill) -> None:
@@ -112,8 +39,8 @@ async def test_a_stopped_gateway_is_told_of(drill: Drill) -> None:
 async def test_a_stopped_worker_and_the_work_that_waits_for_it_are_told_of(drill: Drill) -> None:
     async with calling(drill.socket) as client:
         with drill.stopped("worker"):
-            await client.send("response.create")
             await drill.told("firing", "TargetDown", process="worker")
+            await client.send("response.create")  # now no read of the worker's is open that could take the job
             await drill.told("firing", "WorkersMissing", kind="llm")
             await drill.told("firing", "JanitorNotRunning")
             await drill.told("firing", "QueueOld", kind="llm")

@@ -47,6 +47,7 @@ class ChatServer:
         faults: one for each of the next requests: a status, or what happens to the stream after its second part.
         scripts: the next answers, each the pieces of its stream; beyond them the usual one.
         refuses: reads each request; the status and body with which it is refused, or None.
+        delay_s: how long each answer's first part takes.
         trouble: the fault of every request beyond these; `hang` answers nothing at all. Words after a colon are part of
             whatever the server says about its fault.
     """
@@ -55,6 +56,7 @@ class ChatServer:
         """It always says these words, a piece each."""
         self._spoken = spoken(*(words or ("It is ", "here.")))
         self.trouble = ""
+        self.delay_s = 0.0
         self.is_closing = asyncio.Event()
         self.port = 0
         self.close: Callable[[], Awaitable[None]]
@@ -99,6 +101,7 @@ class ChatServer:
 
     async def stream(self, parts: Sequence[str], fault: str, words: str) -> AsyncIterator[str]:
         try:
+            await asyncio.sleep(self.delay_s)
             for place, part in enumerate(parts):
                 match fault, place:
                     case "ends at once", 0:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
 from asyncio.subprocess import Process
@@ -24,6 +25,8 @@ from tests.kit.rules import FOLDER
 from tests.kit.waiting import PATIENCE_S
 
 SOON = "1s"
+SHORT_WINDOWS = {"5m": "15s", "15m": "30s", "30m": "30s", "1h": "30s", "6h": "40s", "3d": "40s"}
+WINDOW = re.compile(r"(?<=[\[ ])\d+[mhd]\b")  # of a range or an offset; not in the name of a recorded rate
 MOST_BYTES = 1_000_000
 
 
@@ -79,7 +82,7 @@ class Monitoring:
         return [value for each in result if math.isfinite(value := float(each["value"][1]))]
 
 
-def _in_a_hurry(folder: Path, receiver_port: int, hurried: Collection[str]) -> None:
+def _in_a_hurry(folder: Path, receiver_port: int, hurried: Collection[str], has_short_windows: bool) -> None:
     """Change the copy of the files, as described above."""
     path = folder / "prometheus" / "prometheus.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -95,6 +98,8 @@ def _in_a_hurry(folder: Path, receiver_port: int, hurried: Collection[str]) -> N
             for rule in group["rules"]:
                 if "for" in rule and rule["alert"] in hurried:
                     rule["for"] = SOON
+                if has_short_windows:
+                    rule["expr"] = WINDOW.sub(lambda found: SHORT_WINDOWS[found[0]], rule["expr"])
         rules.write_text(yaml.safe_dump(whole), encoding="utf-8")
     path = folder / "alertmanager" / "alertmanager.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -106,12 +111,15 @@ def _in_a_hurry(folder: Path, receiver_port: int, hurried: Collection[str]) -> N
 
 
 @asynccontextmanager
-async def monitoring(folder: Path, data_dir: Path, *, hurried_alerts: Collection[str]) -> AsyncIterator[Monitoring]:
+async def monitoring(
+    folder: Path, data_dir: Path, *, hurried_alerts: Collection[str], has_short_windows: bool = False
+) -> AsyncIterator[Monitoring]:
     """Watch the server with this data folder for the duration of the block.
 
     Args:
         folder: for their configuration and data; empty.
         hurried_alerts: they wait a second; all others as long as their files say.
+        has_short_windows: rates are taken over less than a minute.
     """
     receiver = Receiver()
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
@@ -119,9 +127,8 @@ async def monitoring(folder: Path, data_dir: Path, *, hurried_alerts: Collection
         stack.push_async_callback(server.wait_closed)
         stack.callback(server.close)
         await asyncio.to_thread(shutil.copytree, FOLDER, folder / "observability")
-        await asyncio.to_thread(
-            _in_a_hurry, folder / "observability", server.sockets[0].getsockname()[1], hurried_alerts
-        )
+        receiver_port = server.sockets[0].getsockname()[1]
+        await asyncio.to_thread(_in_a_hurry, folder / "observability", receiver_port, hurried_alerts, has_short_windows)
         ports = {"PROMETHEUS_PORT": str(free_port()), "ALERTMANAGER_PORT": str(free_port())}
         places = {"AVB_DATA_DIR": str(folder / "data"), "AVB_TARGETS_DIR": str(data_dir / "targets")}
         with (folder / "log").open("wb") as log:
