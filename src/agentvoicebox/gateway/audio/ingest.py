@@ -14,21 +14,20 @@ import msgspec
 import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array, ms_of_samples, to_float
-from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.ring import AudioRing
 from agentvoicebox.clock import Clock, SystemClock
 from agentvoicebox.engine import inputs
 from agentvoicebox.engine.pause_findings import PauseFindings
 from agentvoicebox.engine.turn import Turn
-from agentvoicebox.errors import ProviderError, StoreFull
+from agentvoicebox.errors import StoreFull
 from agentvoicebox.gateway.audio.arrival_times import ArrivalTimes
 from agentvoicebox.gateway.audio.backlog import Backlog
+from agentvoicebox.gateway.audio.end_of_turn_judge import EndOfTurnJudge
 from agentvoicebox.gateway.audio.frame_lateness import FrameLateness
 from agentvoicebox.gateway.audio.input_decoder import InputDecoder
 from agentvoicebox.gateway.audio.utterance_delivery import Deliver, UtteranceDelivery
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.ports.providers import EndOfTurn
-from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.turns import facts
 from agentvoicebox.turns.agent_evidence import AgentEvidence
 from agentvoicebox.turns.barge_in import Suspicion
@@ -43,12 +42,9 @@ MAX_UNJUDGED_MS = 1_000  # audio that the model has not judged; beyond it the so
 # 100 ms, and on a bad line one may be a second late.
 MUTE_AFTER_S = 1.0
 MUTE_CHECK_S = 0.1
-JUDGED_SAMPLES = 8 * INPUT_RATE_HZ  # what an end-of-turn model gets
 
 Post = Callable[[inputs.Input], None]
 Listen = Callable[[Int16Array], None]
-
-log = get_logger(__name__)
 
 
 class InputAudioConfig(msgspec.Struct, frozen=True):
@@ -100,15 +96,14 @@ class Ingest:
         """
         self._post = post
         self._listen = listen
-        self._end_of_turn = end_of_turn
         self._agent = agent
         self._ring = AudioRing(config.kept_s, start_sample=config.start_sample)
+        self._judge = EndOfTurnJudge(end_of_turn, self._ring, self._pause_judged) if end_of_turn is not None else None
         self._slot = batcher.open(self._on_vad_window)
         self._utterances = UtteranceDelivery(self._ring, deliver)
         clock = clock or SystemClock()
         self.arrivals = ArrivalTimes(clock, lateness)
         self._backlog = Backlog(clock)
-        self._judging: asyncio.Task[None] | None = None
         self._clock = clock
         self._appended_s = clock.monotonic_s()
         self._muting: asyncio.TimerHandle | None = None  # while a turn is open
@@ -214,8 +209,8 @@ class Ingest:
         self._utterances.close_all()
         if self._muting is not None:
             self._muting.cancel()
-        if self._judging is not None:
-            self._judging.cancel()
+        if self._judge is not None:
+            self._judge.close()
 
     def end_silent_turn(self) -> None:
         """End the open turn when nothing was appended for so long that its caller is mute, or his line sends no silence.
@@ -463,29 +458,11 @@ class Ingest:
             self._muting = asyncio.get_running_loop().call_later(after_s, self.end_silent_turn)
 
     def _ask_end_of_turn(self) -> None:
-        """Have the end-of-turn model judge the present pause, one at a time."""
-        model, detector = self._end_of_turn, self._detector
-        if model is None or detector is None or not detector.wants_completeness or self._judging is not None:
-            return
-        turn_start = detector.turn_start_sample
-        pause_sample = detector.speech_end_sample
-        detector.wants_completeness = False
-        if turn_start is None:
-            return
-        pcm = self._ring.read(max(turn_start, self._judged_sample - JUDGED_SAMPLES), self._judged_sample)
-        self._judging = asyncio.get_running_loop().create_task(
-            self._judge(model, pcm, pause_sample), name="end-of-turn"
-        )
+        if self._judge is not None and self._detector is not None:
+            self._judge.ask(self._detector, self._judged_sample)
 
-    async def _judge(self, model: EndOfTurn, pcm: Int16Array, pause_sample: int) -> None:
-        try:
-            completeness = await asyncio.to_thread(model.completeness, pcm)
-        except ProviderError as error:
-            log.warning("the end-of-turn model failed", code=error.code, reason=error.message)
-        else:
-            if self._detector is not None:
-                self._detector.set_completeness(completeness, pause_sample)
-                self._judge_turn()
-        finally:
-            self._judging = None
+    def _pause_judged(self, completeness: float | None, pause_sample: int) -> None:
+        if completeness is not None and self._detector is not None:
+            self._detector.set_completeness(completeness, pause_sample)
+            self._judge_turn()
         self._ask_end_of_turn()
