@@ -156,7 +156,7 @@ observability: ## Prometheus and Alertmanager beside `make serve`
 	@.venv-docs/bin/python requirements/install.py $<
 	@touch $@
 
-alert-drill: $(VENV)/.dev ## causes of thirty alerts on live servers: 14 minutes
+alert-drill: $(VENV)/.dev ## a cause of each alert on live servers: 15 minutes
 	$(call step,alert drill,ALERT_DRILL=1 $(BIN)/pytest tests/chaos/test_alert_drill.py tests/chaos/test_alert_drill_faults.py $(ARGS))
 
 docs: .venv-docs/.installed ## the documents as a site, in site/

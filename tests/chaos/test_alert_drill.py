@@ -18,7 +18,7 @@ from websockets.exceptions import WebSocketException
 pytestmark = [
     pytest.mark.requirement("A13"),
     needs_prometheus,
-    pytest.mark.skipif(not os.environ.get("ALERT_DRILL"), reason="takes fourteen minutes: make alert-drill"),
+    pytest.mark.skipif(not os.environ.get("ALERT_DRILL"), reason="takes fifteen minutes: make alert-drill"),
 ]
 
 REFUSED_CALLS = 30

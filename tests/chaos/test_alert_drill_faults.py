@@ -42,7 +42,7 @@ from agentvoicebox.settings import Settings
 pytestmark = [
     pytest.mark.requirement("A13"),
     needs_prometheus,
-    pytest.mark.skipif(not os.environ.get("ALERT_DRILL"), reason="takes fourteen minutes: make alert-drill"),
+    pytest.mark.skipif(not os.environ.get("ALERT_DRILL"), reason="takes fifteen minutes: make alert-drill"),
 ]
 
 SCRIPTED = {"AVB_STT_PROFILE": "scripted", "AVB_TTS_ORDER": "scripted", "AVB_MAX_CALLS": "40"}
@@ -51,6 +51,24 @@ ANSWER_S = 2.5  # longer than one plays
 CONNECTIONS = 20
 LATE_S = 0.4
 STATUS_UPDATE = b'{"message": {"type": "status-update", "status": "ended"}}'
+FAULTY_KIT = """
+from contextlib import asynccontextmanager
+from agentvoicebox.kits.agent_kit import AgentKit
+from agentvoicebox.kits.services import KitServices, NoticeRoute
+
+def handle(body, headers, wall_s):
+    raise KeyError("a bug")
+
+@asynccontextmanager
+async def serve(settings):
+    yield KitServices(notice_routes=(NoticeRoute("/faulty", "faulty", "A route with a bug.", handle),))
+
+class FaultyKit(AgentKit):
+    name = "faulty"
+
+    def serve(self, settings, context):
+        return serve(settings)
+"""
 KEYS = base64.b64encode(bytes(32)).decode()  # destinations' secrets are stored encrypted
 
 
@@ -297,7 +315,11 @@ async def test_a_webhook_server_that_answers_late_is_told_of(tmp_path: Path) -> 
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as http:
 
             async def post() -> None:
-                await http.post(f"http://127.0.0.1:{port}/vapi/webhook", content=STATUS_UPDATE)
+                await http.post(
+                    f"http://127.0.0.1:{port}/vapi/webhook",
+                    content=STATUS_UPDATE,
+                    headers={"Content-Type": "application/json"},
+                )
 
             async with going_on(post, 0.2):
                 await drill.told("resolved", "WebhookSlow")
@@ -317,6 +339,29 @@ async def _post_around_a_stop(drill: Drill, port: int) -> None:
         await asyncio.sleep(4.2)
     assert b" 200 " in await reader.readline()
     writer.close()
+
+
+async def test_a_kit_that_raises_is_told_of_by_the_webhook_requests_that_it_costs(tmp_path: Path) -> None:
+    port = free_port()
+    kits = tmp_path / "kits"
+    kits.mkdir()
+    (kits / "faulty_kit.py").write_text(FAULTY_KIT)
+    python_path = os.pathsep.join([str(kits), os.environ.get("PYTHONPATH", "")])
+    settings = {"AVB_WEBHOOK_PORT": str(port), "AVB_KITS": "delivery,faulty_kit:FaultyKit", "PYTHONPATH": python_path}
+    async with (
+        alert_drill(tmp_path, settings={**SCRIPTED, **settings}, has_short_windows=True) as drill,
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as http,
+    ):
+
+        async def post(route: str) -> int:
+            url, headers = f"http://127.0.0.1:{port}{route}", {"Content-Type": "application/json"}
+            return (await http.post(url, content=STATUS_UPDATE, headers=headers)).status_code
+
+        assert await post("/faulty") == 500
+        async with going_on(lambda: post("/faulty"), 0.2):
+            await drill.told("firing", "WebhookErrors")
+        async with going_on(lambda: post("/vapi/webhook"), 0.2):
+            await drill.told("resolved", "WebhookErrors")
 
 
 async def test_a_receiver_that_refuses_events_is_told_of_and_so_are_the_events_that_are_given_up(
