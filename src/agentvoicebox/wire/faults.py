@@ -122,7 +122,20 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
         4000,
     ),
     ErrorDefinition(
-        "connect", "call_not_found", "invalid_request_error", "`call_id` names no call.", "Leave it out.", 4000
+        "connect",
+        "call_not_found",
+        "invalid_request_error",
+        "`call_id` names no call by WebRTC, or one of another tenant.",
+        "Use the last part of `Location`, while the call lasts.",
+        4000,
+    ),
+    ErrorDefinition(
+        "connect",
+        "webrtc_unavailable",
+        "server_error",
+        "The process that carries the call of `call_id` can't be reached, or failed.",
+        "Try again in seconds.",
+        1013,
     ),
     ErrorDefinition(
         "connect", "invalid_value", "invalid_request_error", "A number in the query is invalid.", "Correct it.", 4000
@@ -249,8 +262,20 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _http("upgrade_required", "A plain GET of the WebSocket's address.", "Have the proxy pass `Upgrade`.", 426),
     _http("bad_upgrade", "An upgrade that is none of WebSocket 13.", "See the message.", 400),
     _http("tls_required", "Plain HTTP at a port that speaks TLS.", "Use `https://` and `wss://`.", 400),
-    _http("webrtc_not_served", "An offer of WebRTC.", "Use the WebSocket transport.", 404),
-    _http("sip_not_served", "A verb of a SIP call.", "Use the WebSocket transport.", 404),
+    _http(
+        "webrtc_not_served",
+        "An offer of WebRTC, where no process carries such calls.",
+        "Use the WebSocket transport, or switch WebRTC on (docs/webrtc.md).",
+        404,
+    ),
+    _http("invalid_offer", "The offer of WebRTC is not SDP, or has no audio.", "See the message.", 400),
+    _http(
+        "call_not_found",
+        "No such call by WebRTC, or one of another tenant.",
+        "Use the last part of `Location`, while the call lasts.",
+        404,
+    ),
+    _http("sip_not_served", "A verb of a SIP call.", "Use WebRTC or the WebSocket transport.", 404),
     _http("model_not_found", "No such agent, or one without a language model.", "See `GET /v1/models`.", 404),
     _http("invalid_json", "The body is not valid JSON.", "Send one JSON object.", 400),
     _http("invalid_value", "A field or parameter has a wrong value.", "`param` names it.", 400),
@@ -301,6 +326,9 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _unavailable("shutting_down", "This gateway is shutting down.", "Try again: another gateway answers."),
     _unavailable("speech_synthesis_unavailable", "No text-to-speech worker is available.", "Wait for `Retry-After`."),
     _unavailable("speech_recognition_unavailable", "No speech-to-text worker is available.", "Wait for `Retry-After`."),
+    _unavailable(
+        "webrtc_unavailable", "The process that carries WebRTC calls can't be reached, or failed.", "Try again."
+    ),
     _unavailable("provider_unavailable", "An engine can't be reached, or died.", "Try again."),
     _unavailable("provider_timeout", "An engine did not answer in time.", "Try again."),
     _unavailable("worker_lost", "Each worker that took the job died.", "See the server's log."),

@@ -23,6 +23,8 @@ READERS: dict[str, tuple[str, ...]] = {
     "gateway_internal_port": (GATEWAY,),
     "api_keys": (GATEWAY, WEBHOOK, TELEPHONY),
     "cors_origins": (GATEWAY,),
+    "webrtc_urls": (GATEWAY,),
+    "webrtc_token": (GATEWAY,),
     "console": (GATEWAY,),
     "tls_cert": (GATEWAY, TELEPHONY),
     "tls_key": (GATEWAY,),
