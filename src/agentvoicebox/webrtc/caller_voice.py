@@ -54,6 +54,7 @@ class CallerVoice:
             missing = self._missing(packet.timestamp)
             if missing:
                 pieces += self._replaced(missing, packet.data, is_lost=found.lost > 0)
+                self._next_timestamp = packet.timestamp
             decoded = self._decoder.decode(packet.data)
         except UndecodablePacket:
             self.undecodable += 1

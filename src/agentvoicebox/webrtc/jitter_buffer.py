@@ -44,7 +44,7 @@ class JitterBuffer:
     def __init__(self) -> None:
         self._next: int | None = None  # number of the packet that is due
         self._waiting: dict[int, Packet] = {}
-        self._gap_since_s = 0.0
+        self._came_s: dict[int, float] = {}  # when each of those
         self._latest_s = FIRST_WAIT_S / MARGIN  # how late packets have been, fading
         self._given_up: deque[tuple[int, float]] = deque(maxlen=MOST_PACKETS)  # numbers, since when they were missing
         self.lost = 0
@@ -60,6 +60,11 @@ class JitterBuffer:
         """When `take` gives up what is missing; None while nothing waits."""
         return self._gap_since_s + self.wait_s if self._waiting else None
 
+    @property
+    def _gap_since_s(self) -> float:
+        """When the first packet after the gap came."""
+        return min(self._came_s.values())
+
     def add(self, packet: Packet, now_s: float) -> None:
         """A packet came. One that came before, or too late, is ignored."""
         self._latest_s *= FORGETS
@@ -68,15 +73,15 @@ class JitterBuffer:
         ahead = _distance(self._next, packet.number)
         if abs(ahead) > RESTART:
             self._waiting.clear()
+            self._came_s.clear()
             self._next = packet.number
         elif ahead < 0:
             self._was_late(packet.number, now_s)
             return
         elif ahead == 0 and self._waiting:
             self._latest_s = max(self._latest_s, now_s - self._gap_since_s)
-        elif ahead > 0 and not self._waiting:
-            self._gap_since_s = now_s
-        self._waiting[packet.number] = packet
+        self._waiting.setdefault(packet.number, packet)
+        self._came_s.setdefault(packet.number, now_s)
 
     def take(self, now_s: float) -> list[InOrder]:
         """What can be heard now."""
@@ -86,18 +91,18 @@ class JitterBuffer:
             packet = self._waiting.pop(self._next, None)
             lost = 0
             if packet is None:
-                if now_s < self._gap_since_s + self.wait_s and len(self._waiting) <= MOST_PACKETS:
+                since_s = self._gap_since_s
+                if now_s < since_s + self.wait_s and len(self._waiting) <= MOST_PACKETS:
                     return taken
                 start = self._next
                 number = min(self._waiting, key=lambda each: _distance(start, each))
                 packet = self._waiting.pop(number)
                 lost = _distance(start, number)
                 self.lost += lost
-                self._given_up.extend(((start + each) % NUMBERS, self._gap_since_s) for each in range(lost))
+                self._given_up.extend(((start + each) % NUMBERS, since_s) for each in range(lost))
+            del self._came_s[packet.number]
             self._next = (packet.number + 1) % NUMBERS
             taken.append(InOrder(packet, lost))
-            if self._waiting and self._next not in self._waiting:
-                self._gap_since_s = now_s
         return taken
 
     def _was_late(self, number: int, now_s: float) -> None:

@@ -1,6 +1,7 @@
 """A browser's offer, as aiortc may read it, and the answer, as a browser should."""
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -31,7 +32,7 @@ def checked_offer(sdp: str) -> str:
         raise invalid_offer("The body is no SDP offer; it should begin with v=0.")
     starts = [index for index, line in enumerate(lines) if line.startswith("m=")]
     head = lines[: starts[0]] if starts else lines
-    sections = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    sections = [lines[start:end] for start, end in itertools.pairwise([*starts, len(lines)])]
     kinds = [section[0][2:].split(" ", 1)[0] for section in sections]
     if kinds.count("audio") != 1:
         raise invalid_offer(f"The offer has {kinds.count('audio')} audio sections; a call has one.")
