@@ -283,13 +283,13 @@ async def test_a_role_that_is_away_is_passed_over_and_named_when_all_are(redis_b
 
 
 async def test_a_full_role_is_passed_over_and_its_refusal_is_told_when_all_are_full(redis_broker: RedisBroker) -> None:
-    full = fault("rate_limit_exceeded", "All 8 lines are busy.", "rate_limit_error")
+    full = fault("too_many_calls", "All 8 lines are busy.", "rate_limit_error")
     async with media_role(answer=(429, full)) as busy, media_role() as free:
         async with serving(redis_broker, busy.url, free.url) as served:
             assert [(await post(served)).status_code for _ in range(4)] == [201] * 4
         async with serving(redis_broker, busy.url, f"http://127.0.0.1:{free_port()}") as served:
             refused = await post(served)
-            assert code_of(refused) == (429, "rate_limit_exceeded")
+            assert code_of(refused) == (429, "too_many_calls")
             assert refused.headers["retry-after"] == "5" and "lines are busy" in refused.text
     assert len({asked["call_id"] for asked in busy.asked}) == len(busy.asked) > 1
 
@@ -298,7 +298,10 @@ REFUSED: list[tuple[tuple[int, Any], int, str]] = [
     ((400, fault("invalid_offer", "No codec in common.", "invalid_request_error")), 400, "invalid_offer"),
     ((503, fault("overloaded", "All lines are busy.")), 503, "overloaded"),
     ((503, fault("rate_limit_exceeded", "Too many calls.", "rate_limit_error")), 429, "rate_limit_exceeded"),
-    ((503, fault("account_deactivated", "Suspended.", "invalid_request_error")), 503, "account_deactivated"),
+    ((429, fault("rate_limit_exceeded", "Too many calls.", "rate_limit_error")), 429, "rate_limit_exceeded"),
+    ((401, fault("invalid_api_key", "Revoked meanwhile.", "invalid_request_error")), 401, "invalid_api_key"),
+    ((403, fault("account_deactivated", "Suspended.", "invalid_request_error")), 403, "account_deactivated"),
+    ((413, fault("request_too_large", "Too long.", "invalid_request_error")), 413, "request_too_large"),
     ((503, fault("store_full", "x" * 9_000)), 503, "store_full"),
     # what a role should never answer
     ((201, {"sdp": "hello"}), 503, "webrtc_unavailable"),
@@ -310,7 +313,7 @@ REFUSED: list[tuple[tuple[int, Any], int, str]] = [
     ((400, b"<html>"), 503, "webrtc_unavailable"),
     ((503, {"error": "no"}), 503, "webrtc_unavailable"),
     ((500, fault("internal_error", "Traceback: secret of the role")), 503, "webrtc_unavailable"),
-    ((401, fault("invalid_token", "Wrong token.")), 503, "webrtc_unavailable"),
+    ((403, fault("invalid_token", "Wrong token.")), 503, "webrtc_unavailable"),
 ]
 
 

@@ -85,7 +85,7 @@ class FakeMediaRole:
 
     async def _open(self, request: Request) -> Response:
         if not self._is_ours(request.headers):
-            return _fault(401, "invalid_token")
+            return _fault(403, "invalid_token")
         asked = msgspec.json.decode(await request.body())
         self.asked.append(asked)
         if self.is_slow:
@@ -101,7 +101,7 @@ class FakeMediaRole:
 
     async def _hang_up(self, request: Request) -> Response:
         if not self._is_ours(request.headers):
-            return _fault(401, "invalid_token")
+            return _fault(403, "invalid_token")
         call_id, asked = request.path_params["call_id"], msgspec.json.decode(await request.body())
         if self.calls.get(call_id) != asked["tenant"]:
             return _fault(404, "call_not_found")
@@ -110,14 +110,14 @@ class FakeMediaRole:
 
     async def _events(self, websocket: WebSocket) -> None:
         if not self._is_ours(websocket.headers):
-            await websocket.send_denial_response(_fault(401, "invalid_token"))
+            await websocket.send_denial_response(_fault(403, "invalid_token"))
             return
         await websocket.accept()
         if self.calls.get(websocket.path_params["call_id"]) != websocket.query_params.get("tenant"):
             await websocket.close(4404)
             return
         if len(self.lines) >= self.most_sidebands:
-            await websocket.close(4429)
+            await websocket.close(1013)
             return
         self.lines.append(websocket)
         try:

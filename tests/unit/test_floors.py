@@ -32,7 +32,7 @@ FLOORS = {
     },
     6: {"limits", "sessions", "tools", "interactions", "tenancy", "policy", "events"},
     7: {"kits", "agents"},
-    8: {"gateway", "workers", "webhook", "client", "telephony"},
+    8: {"gateway", "workers", "webhook", "client", "telephony", "webrtc"},
     9: {"evals"},
     10: {"supervisor", "cli"},
 }

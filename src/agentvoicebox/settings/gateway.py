@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from agentvoicebox.loopback import is_loopback
-from agentvoicebox.settings.values import comma_list, with_scheme
+from agentvoicebox.settings.values import comma_list
 
 UNMEASURED_CALLS = 24  # what two cores with AVX-512 carry
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
@@ -14,6 +14,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 # What `service` of a log line may be: the roles, and the process that starts them.
 LOGGED_SERVICES = (
     "supervisor", "gateway", "stt", "llm", "tts", "tool", "webhook", "recorder", "janitor", "events", "telephony",
+    "webrtc",
 )  # fmt: skip
 
 
@@ -36,9 +37,6 @@ class GatewaySettings(BaseModel):
         judge_interruptions: whether a caller's voice over the agent's is judged before it interrupts, so that "mm-hmm", "yeah"
             and coughs change nothing. false: 128 ms of any voice interrupt.
         gateways: number of gateway processes that share the limits; without the store each applies its part of them.
-        webrtc_urls: comma-separated addresses of the processes that carry calls by WebRTC, such as `http://media-1:8006`, the
-            same at every gateway. Empty: WebRTC is not served.
-        webrtc_token: secret that the gateway shows to them.
         cors_origins: comma-separated origins (`https://app.example`, or `*`) whose pages may read responses of the REST API,
             except the administration. Empty: none.
         console: whether the gateway serves its page, the console, at `/`.
@@ -55,8 +53,6 @@ class GatewaySettings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65535)
     gateway_internal_port: int = Field(default=8003, ge=0, le=65535)
     api_keys: str = Field(default="", repr=False, validate_default=True)
-    webrtc_urls: str = ""
-    webrtc_token: str = Field(default="", repr=False)
     cors_origins: str = ""
     console: bool = True
     tls_cert: str = ""
@@ -84,13 +80,6 @@ class GatewaySettings(BaseModel):
             raise ValueError(
                 f"host {host} can be reached from outside, so give at least one key, or listen on 127.0.0.1"
             )
-        return value
-
-    @field_validator("webrtc_urls")
-    @classmethod
-    def _media_roles_are_urls(cls, value: str) -> str:
-        for each in comma_list(value):
-            with_scheme(each, ("http://", "https://"))
         return value
 
     @field_validator("cors_origins")
@@ -140,11 +129,6 @@ class GatewaySettings(BaseModel):
     def most_calls(self) -> int:
         """The number of calls at a time; a usual one where nothing was measured."""
         return UNMEASURED_CALLS if self.max_calls is None else self.max_calls
-
-    @property
-    def webrtc_url_list(self) -> tuple[str, ...]:
-        """Addresses of the processes that carry calls by WebRTC."""
-        return comma_list(self.webrtc_urls)
 
     @property
     def cors_origin_list(self) -> tuple[str, ...]:

@@ -36,7 +36,10 @@ EVENTS_BURST_S = 5.0
 EVENT_BYTES = 8 * 1024  # of one event count as one more
 CLOSE_S = 5.0
 NORMAL_CLOSE, GOING_AWAY, SLOW_CLOSE = 1000, 1001, 1008
-NO_CALL_CLOSE, TOO_MANY_CLOSE = 4404, 4429  # of a role
+NO_CALL_CLOSE, TRY_LATER_CLOSE = (
+    4404,
+    1013,
+)  # of a role; the latter when the call has too many, or this one reads too slowly
 MOST_ID_CHARS = 64
 SLOW_READER = "slow_reader"
 
@@ -99,11 +102,9 @@ class _Sideband:
             code = 0 if closed.rcvd is None else closed.rcvd.code
         if code in (NORMAL_CLOSE, GOING_AWAY):  # the call is over
             await self._close(NORMAL_CLOSE, "")
-        elif code == SLOW_CLOSE:
-            await self._close(SLOW_CLOSE, SLOW_READER)
         elif code == NO_CALL_CLOSE:
             raise CallNotFound
-        elif code == TOO_MANY_CLOSE:
+        elif code == TRY_LATER_CLOSE:
             raise too_many_sidebands()
         else:
             raise WebRtcUnavailable("The process that carries this call failed.")

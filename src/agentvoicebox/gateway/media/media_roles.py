@@ -19,13 +19,13 @@ from agentvoicebox.errors import AgentVoiceBoxError, Overloaded, RateLimited
 from agentvoicebox.gateway.media.call_ids import mark_in, mark_of_role, new_call_id
 from agentvoicebox.gateway.media.role_answers import (
     CREATED,
-    FORBIDDEN,
+    ELSEWHERE,
+    INVALID_TOKEN,
     NO_CONTENT,
     NOT_FOUND,
     RETRY_AFTER_S,
     TOKEN_HINT,
     TOO_MANY,
-    UNAUTHORIZED,
     CallNotFound,
     WebRtcUnavailable,
     read_sdp,
@@ -199,7 +199,7 @@ class MediaRoles:
             self._give_up(call_id, offer.tenant_id)  # it may have begun there
             raise
         refused = self._refused(url, status, body)
-        if status == TOO_MANY or refused.code == "shutting_down":
+        if refused.code in ELSEWHERE:
             return refused
         raise refused
 
@@ -251,14 +251,14 @@ class MediaRoles:
                 raise CallNotFound from error
             if status == TOO_MANY:
                 raise too_many_sidebands() from error
-            raise self._refused(url, status, b"") from error
+            raise self._refused(url, status, bytes(error.response.body or b"")) from error
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise self._failed(url, type(error).__name__) from error
 
     def _refused(self, url: str, status: int, body: bytes) -> AgentVoiceBoxError:
         error = refusal_in(status, body)
         if isinstance(error, WebRtcUnavailable):
-            is_token = status in (UNAUTHORIZED, FORBIDDEN)
+            is_token = INVALID_TOKEN.encode() in body
             self._failed(url, TOKEN_HINT if is_token else f"it answered with status {status}")
         return error
 
@@ -269,7 +269,8 @@ class MediaRoles:
 
 
 def too_many_sidebands() -> RateLimited:
-    """The refusal of one listener more than a call may have."""
+    """The refusal of one more than a call may have, or of one that is too slow: a role does not say which."""
     return RateLimited(
-        "This call has as many sideband connections as it may; close one of them first.", retry_after_s=RETRY_AFTER_S
+        "This call has as many sidebands as it may, or this one does not read what it gets.",
+        retry_after_s=RETRY_AFTER_S,
     )

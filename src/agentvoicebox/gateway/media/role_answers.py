@@ -7,15 +7,19 @@ import msgspec
 from agentvoicebox.errors import (
     UNREADABLE,
     AgentVoiceBoxError,
+    BadCredentials,
+    BodyTooLarge,
     ClientError,
     InfrastructureError,
     Overloaded,
+    PolicyDenied,
     RateLimited,
 )
 
-CREATED, NO_CONTENT, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY, UNAVAILABLE = (
-    201, 204, 400, 401, 403, 404, 429, 503
-)  # fmt: skip
+CREATED, NO_CONTENT, NOT_FOUND, TOO_MANY = 201, 204, 404, 429
+REFUSALS = (400, 401, 403, 413, TOO_MANY, 503)
+INVALID_TOKEN = "invalid_token"  # this gateway's, not its client's
+ELSEWHERE = ("too_many_calls", "shutting_down")  # another role may take the call
 RETRY_AFTER_S = 5.0
 MAX_CODE_CHARS, MAX_MESSAGE_CHARS = 64, 500
 TOKEN_HINT = "the AVB_WEBRTC_TOKEN of this gateway is not the one of the role"
@@ -81,21 +85,32 @@ def read_sdp(body: bytes) -> str:
 
 
 def refusal_in(status: int, body: bytes) -> AgentVoiceBoxError:
-    """The error with which a role answered, for the gateway's client. A role's own troubles are ours, not the client's."""
-    if status in (UNAUTHORIZED, FORBIDDEN):
-        return WebRtcUnavailable("The process that carries WebRTC calls refuses this gateway; its operator must act.")
-    if status not in (BAD_REQUEST, TOO_MANY, UNAVAILABLE):
+    """The error with which a role answered, for the gateway's client: its own, or that of the gateway which has the session.
+
+    A role's failures are ours, not the client's.
+    """
+    if status not in REFUSALS:
         return WebRtcUnavailable("The process that carries WebRTC calls failed; please try again.")
     try:
         fault = _decoded(body, _Refusal).error
     except WebRtcUnavailable as error:
         return error
     message, code = fault.message[:MAX_MESSAGE_CHARS], (fault.code or "")[:MAX_CODE_CHARS] or None
-    if status == BAD_REQUEST:
-        return ClientError(message, code=code or "invalid_offer", param=fault.param and fault.param[:MAX_CODE_CHARS])
+    if code == INVALID_TOKEN:
+        return WebRtcUnavailable("The process that carries WebRTC calls refuses this gateway; its operator must act.")
     if status == TOO_MANY or fault.type == RateLimited.error_type:
         return RateLimited(message, code=code, retry_after_s=RETRY_AFTER_S)
-    return Overloaded(message, code=code, retry_after_s=RETRY_AFTER_S)
+    match status:
+        case 401:
+            return BadCredentials(message, code=code)
+        case 403:
+            return PolicyDenied(message, code=code)
+        case 413:
+            return BodyTooLarge(message, code=code)
+        case 400:
+            return ClientError(message, code=code, param=fault.param and fault.param[:MAX_CODE_CHARS])
+        case _:
+            return Overloaded(message, code=code, retry_after_s=RETRY_AFTER_S)
 
 
 def _decoded(body: bytes, kind: type[Any]) -> Any:
