@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.webrtc.playout import SentPart, PlayoutQueue
+from agentvoicebox.webrtc.playout import PlayoutQueue, SentPart
 
 pytestmark = pytest.mark.requirement("C10")
 

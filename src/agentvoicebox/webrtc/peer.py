@@ -26,7 +26,10 @@ EVENTS_LABEL = "oai-events"  # of the data channel, as OpenAI's clients call it
 ANSWER_S = 10.0  # for gathering addresses, with a STUN or TURN server that answers late
 MAX_UNSENT_BYTES = 4 * 1024 * 1024  # for a browser that does not read its events
 MAX_EARLY_EVENTS = 200  # before the data channel is open
-RECEIVER_BUFFER = "_RTCRtpReceiver__jitter_buffer"  # of aiortc 1.16
+CLOSE_S = 5.0
+# of aiortc 1.16
+RECEIVER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+ICE_TRANSPORTS = "_RTCPeerConnection__iceTransports"
 
 log = get_logger(__name__)
 
@@ -86,6 +89,7 @@ class Peer:
         self._read = read
         self._channel: RTCDataChannel | None = None
         self._early: list[str] = []
+        self._is_closing = False
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self._connection.on("connectionstatechange", self._state_changed)
@@ -146,8 +150,19 @@ class Peer:
         """End the connection."""
         self.closed.set()
         self._voice.stop()
-        with contextlib.suppress(ConnectionError):
-            await self._connection.close()
+        if self._is_closing:
+            return
+        self._is_closing = True
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._connection.close()
+        except (
+            Exception
+        ) as error:  # aiortc can't close what it has only half made; what it holds of the machine is freed
+            log.warning("a connection was not closed in order", error=type(error).__name__)
+            for transport in getattr(self._connection, ICE_TRANSPORTS, ()):
+                with contextlib.suppress(Exception):
+                    await transport.stop()
 
     def _state_changed(self) -> None:
         match self._connection.connectionState:
