@@ -160,6 +160,7 @@ def test_formats_are_left_out_of_whatever_a_client_sends(session: dict[str, obje
         ({"webrtc_gateways": "gateway:8000"}, "http://"),
         ({"webrtc_public_address": "voice.example"}, "should be an IP address"),
         ({"webrtc_ice_servers": "https://stun.example"}, "stun:stun.example:3478"),
+        ({"webrtc_relay_only": True, "webrtc_ice_servers": "stun:stun.example"}, "needs a TURN server"),
     ],
 )
 def test_wrong_settings_name_what_is_wrong(given: dict[str, str], says: str) -> None:

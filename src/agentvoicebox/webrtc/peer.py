@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
@@ -41,12 +42,14 @@ class IcePlan(msgspec.Struct, frozen=True):
         public_address: stands in for this machine's own addresses; empty: those are given.
         servers: URLs of STUN and TURN servers.
         username, password: of the TURN server.
+        is_relay_only: audio goes by the TURN server alone.
     """
 
     public_address: str = ""
     servers: tuple[str, ...] = ()
     username: str = ""
     password: str = ""
+    is_relay_only: bool = False
 
     def __repr__(self) -> str:
         return f"IcePlan({self.public_address}, {', '.join(self.servers)})"
@@ -82,7 +85,9 @@ class Peer:
         self, ice: IcePlan, voice: AgentVoice, *, hear: Callable[[Packet], None], read: Callable[[str], None]
     ) -> None:
         servers = [RTCIceServer([url], ice.username or None, ice.password or None) for url in ice.servers]
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))  # none: aiortc would ask Google's
+        policy = RTCIceTransportPolicy.RELAY if ice.is_relay_only else RTCIceTransportPolicy.ALL
+        # An empty list of servers is none; without one, aiortc would ask Google's.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, iceTransportPolicy=policy))
         self._ice = ice
         self._voice = voice
         self._hear = hear
