@@ -208,8 +208,10 @@ class WebCall:
             samples = samples_of(base64.b64decode(event["delta"]))
             self._playout.add(event["response_id"], event["item_id"], event["content_index"], samples)
             return
-        if kind.startswith(OWN_EVENT):
-            return  # the connection to the gateway is not the client's
+        if kind.startswith(OWN_EVENT):  # the connection to the gateway is not the client's
+            if kind == f"{OWN_EVENT}resumed" and not event["is_complete"]:
+                self._playout.all_over()
+            return
         shown = for_client(event)
         if shown is None:
             log.warning("the session refused to truncate an item", code=event["error"].get("code"))
