@@ -16,9 +16,13 @@ from redis import Redis
 from tests.conftest import ServerLoop
 from tests.kit.certificates import certificate
 from tests.kit.client import SERVER_VAD, calling
+from tests.kit.fake_media_role import OFFER, media_role
+from tests.kit.fake_media_role import fault as media_fault
 from tests.kit.gateway import Gateway, Workers, calm, gateway, says
 from tests.kit.kits import AGENTS, DELIVERY
+from tests.kit.media_server import media_server
 from tests.kit.waiting import PATIENCE_S, until
+from tests.kit.web_caller import WebCaller, web_caller
 from websockets.asyncio.client import connect
 
 import agentvoicebox
@@ -46,10 +50,13 @@ from agentvoicebox.gateway.admission.request_slots import RequestSlots
 from agentvoicebox.gateway.admission.service_health import BAD_CHECKS, ServiceHealth
 from agentvoicebox.gateway.call import open_jobs, session_jobs, session_start
 from agentvoicebox.gateway.call.effect_executor import EffectExecutor
+from agentvoicebox.gateway.media.call_ids import mark_of_role, new_call_id
+from agentvoicebox.gateway.media.media_roles import MediaRoles
 from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.http_server import http_connection
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.realtime_client import reconnecting_socket
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
@@ -71,6 +78,7 @@ GONE = "sess_" + "0" * 20
 SPOKEN = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 2_000}]}
 TEXT = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "where is my parcel"}]}
 AWAY = "unix:///nowhere/valkey.sock"
+NO_ROLE = "http://127.0.0.1:1"
 WITHOUT_LANGUAGE_MODEL = Agents(kits=DELIVERY, servers={})
 
 # -- errors that change nothing: what to send for each ---------------------------------------------------------------
@@ -230,6 +238,10 @@ async def reach_connect(
         async with town(redis_url, database(), fault) as (served, key):
             await turned_away(fault, served.url(), additional_headers={"Authorization": f"Bearer {key}"})
         return
+    if fault.code == "webrtc_unavailable":
+        async with without_media(redis_url) as served:
+            await turned_away(fault, served.url(f"call_id={new_call_id(mark_of_role(NO_ROLE))}"))
+        return
     url = AWAY if fault.code == "broker_lost" else redis_url
     async with unserved(url, **changes.get(fault.code, {})) as served:
         query = queries.get(str(fault.code), "model=delivery")
@@ -242,6 +254,15 @@ async def reach_connect(
         if fault.code == GUESSED:
             await guess(served)
         await turned_away(fault, served.url(query), **options.get(fault.code, {}))
+
+
+@asynccontextmanager
+async def without_media(redis_url: str) -> AsyncIterator[Gateway]:
+    """A gateway whose media role is away."""
+    media = MediaRoles([NO_ROLE])
+    async with unserved(redis_url, media=media) as served:
+        yield served
+    await media.close()
 
 
 async def guess(served: Gateway) -> None:
@@ -396,6 +417,13 @@ async def reach_http(
     if fault.code in OF_AUDIO:
         await ask_for_audio(fault, redis_url, patch)
         return
+    if fault.code == "webrtc_unavailable":
+        async with without_media(redis_url) as served, httpx.AsyncClient(trust_env=False) as web:
+            assert_answered(fault, await web.post(f"http://127.0.0.1:{served.port}/v1/realtime/calls", content=OFFER))
+        return
+    if fault.code in OF_MEDIA:
+        await offer(fault, redis_url)
+        return
     if fault.code in ASKED or fault.code in STORED:
         await ask_over_rest(fault, redis_url, database())
         return
@@ -420,6 +448,49 @@ async def reach_http(
             answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
     assert_answered(fault, answer)
     assert ("retry-after" in answer.headers) is (fault.code in ("rate_limit_exceeded", GUESSED))
+
+
+OF_MEDIA = ("too_many_calls", "gateway_unavailable", "session_lost", "ice_timeout")
+
+
+async def offer(fault: ErrorDefinition, redis_url: str) -> None:
+    """Offer a call to a media server that takes none; its rarer refusals are those of a scripted one."""
+    caller = WebCaller()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(caller.close)
+        served = await stack.enter_async_context(unserved(redis_url))
+        if fault.code in ("session_lost", "ice_timeout"):
+            refusal = media_fault(str(fault.code), "No.", fault.error_type)
+            url = (await stack.enter_async_context(media_role(answer=(fault.ends, refusal)))).url
+        else:
+            most = 0 if fault.code == "too_many_calls" else 1
+            place = await stack.enter_async_context(media_server((f"{NO_ROLE}/v1",), most=most))
+            url = f"http://127.0.0.1:{place.port}"
+        media = served.state.media = MediaRoles([url])
+        stack.push_async_callback(media.close)
+        web = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
+        sdp = await caller.offer()
+        assert_answered(fault, await web.post(f"http://127.0.0.1:{served.port}/v1/realtime/calls", content=sdp))
+
+
+# -- errors on the data channel of a call by WebRTC ------------------------------------------------------------------
+
+
+async def reach_channel(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
+    patch.setattr(reconnecting_socket, "RECONNECT_FOR_S", 0.0)
+    async with (
+        unserved(redis_url) as served,
+        media_server((f"http://127.0.0.1:{served.port}/v1",)) as place,
+        web_caller(place.port, credential="any") as caller,
+    ):
+        await caller.event("session.created")
+        if fault.code == "shutting_down":
+            await place.calls.drain(PATIENCE_S)
+        else:
+            served.stop.set()
+        assert_is(fault, (await caller.event("error"))["error"])
 
 
 async def half_a_request(port: int) -> httpx.Response:
@@ -508,6 +579,8 @@ ASKED: dict[str | None, tuple[str, Any]] = {
     "method_not_allowed": ("/v1/models", None),
     "webrtc_not_served": ("/v1/realtime/calls", None),
     "sip_not_served": ("/v1/realtime/calls/rtc_1/accept", None),
+    "invalid_offer": ("/v1/realtime/calls", b"hello"),
+    "call_not_found": ("/v1/realtime/calls/rtc_1/hangup", None),
     "invalid_json": (ADMIN, b"{"),
     "invalid_value": (f"{ADMIN}/default/keys", {"expires_after_s": 0}),
     "unknown_parameter": (ADMIN, {"id": "acme", "colour": "red"}),
@@ -543,7 +616,7 @@ async def ask_over_rest(fault: ErrorDefinition, redis_url: str, postgres_url: st
             answer = await web.get(path, headers={"Authorization": f"Bearer {key}"})
         else:
             path, body = ASKED[fault.code]
-            shown = KEY if path.endswith("client_secrets") else key
+            shown = KEY if path.startswith("/v1/realtime") else key
             content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
             headers = {"Authorization": f"Bearer {shown}", "content-type": "application/json"}
             answer = await web.post(base + path, content=content, headers=headers)
@@ -564,6 +637,7 @@ REACH: dict[str, Callable[[ErrorDefinition, str, pytest.MonkeyPatch, Callable[[]
     "connect": reach_connect,
     "close": reach_close,
     "result": reach_result,
+    "channel": reach_channel,
     "http": reach_http,
 }
 

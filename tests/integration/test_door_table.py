@@ -75,7 +75,9 @@ DOOR: list[tuple[str, str, dict[str, str], int, str | None]] = [
     ("POST", "/v1/realtime/calls/", {}, 404, "webrtc_not_served"),
     ("POST", "/openai/v1/realtime/calls", {}, 404, "webrtc_not_served"),
     *[("POST", f"/v1/realtime/calls/rtc_1/{verb}", {}, 404, "sip_not_served") for verb in ("accept", "reject")],
-    *[("POST", f"/v1/realtime/calls/rtc_1/{verb}", {}, 404, "sip_not_served") for verb in ("hangup", "refer")],
+    ("POST", "/v1/realtime/calls/rtc_1/refer", {}, 404, "sip_not_served"),
+    ("POST", "/v1/realtime/calls/rtc_1/hangup", {}, 404, "call_not_found"),
+    ("POST", "/v1/realtime/calls", {"Authorization": ""}, 401, None),
     ("POST", "/v1/realtime/calls/rtc_1/sing", {}, 404, "unknown_url"),
     # REST
     *[(method, path, {}, OK, None) for path in ("/health", "/v1/models", "/v1/voices") for method in ("GET", "HEAD")],
@@ -123,7 +125,7 @@ async def test_every_request_gets_the_status_and_the_error_of_the_table(door: Ga
             assert answer.body == b"", row
         elif code is not None:
             error = answer.json()["error"]
-            param = "model" if code == "model_not_found" else None
+            param = {"model_not_found": "model", "call_not_found": "call_id"}.get(code)
             assert (error["code"], error["type"], error["param"]) == (code, "invalid_request_error", param), row
             assert error["message"].endswith((".", "?")), row
 

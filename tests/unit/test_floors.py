@@ -32,7 +32,7 @@ FLOORS = {
     },
     6: {"limits", "sessions", "tools", "interactions", "tenancy", "policy", "events"},
     7: {"kits", "agents"},
-    8: {"gateway", "workers", "webhook", "client", "telephony"},
+    8: {"gateway", "workers", "webhook", "client", "telephony", "webrtc"},
     9: {"evals"},
     10: {"supervisor", "cli"},
 }
@@ -141,7 +141,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.p
 KIT_FILES = sorted((SOURCE / KIT).rglob("*.py"))
 PURE_KIT_FILES = [path for path in KIT_FILES if path.relative_to(SOURCE / KIT).parts[0] in PURE_KIT_ROOMS]
 GATEWAY_FLOORS = {
-    0: {"audio", "admission", "pace"},
+    0: {"audio", "admission", "media", "pace"},
     1: {"state"},
     2: {"call"},
     3: {"audio_api"},

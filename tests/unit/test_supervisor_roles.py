@@ -21,6 +21,7 @@ def test_the_roles_are_those_of_the_plan_and_each_can_be_loaded() -> None:
         "janitor",
         "events",
         "telephony",
+        "webrtc",
     }
     assert all(callable(load(role.target)) for spec in CHILDREN for role in spec.roles)
 

@@ -29,6 +29,7 @@ from agentvoicebox.gateway.audio.vad_batch import VadBatcher
 from agentvoicebox.gateway.call.verdict_records import VerdictRecords
 from agentvoicebox.gateway.http.app import create_app, protect
 from agentvoicebox.gateway.http.internal import create_internal_app
+from agentvoicebox.gateway.media.media_roles import MediaRoles
 from agentvoicebox.gateway.pace import ServingPace
 from agentvoicebox.gateway.state import GatewayState, RecordStores
 from agentvoicebox.http_server.internal_port import internal_port
@@ -111,6 +112,8 @@ async def serve_gateway(
             await verdicts.close()
             await batcher.close()
             await state.admission.close()
+            if state.media is not None:
+                await state.media.close()
             if state.traces is not None:
                 await asyncio.to_thread(state.traces.close)
 
@@ -195,7 +198,14 @@ async def build_state(
         cors_origins=settings.cors_origin_list,
         has_console=settings.console,
         traces=_traces(settings, metrics, instance=gateway_id),
+        media=media_roles(settings),
     )
+
+
+def media_roles(settings: Settings) -> MediaRoles | None:
+    """The roles that carry calls by WebRTC; None where there are none."""
+    urls = settings.webrtc_url_list
+    return MediaRoles(urls, token=settings.webrtc_token) if urls else None
 
 
 def _traces(settings: Settings, metrics: Metrics, *, instance: str) -> TraceExporter | None:

@@ -13,6 +13,7 @@ from agentvoicebox.gateway.admission.session_support import SessionSupport
 from agentvoicebox.gateway.admission.tenant_pace import TenantPace
 from agentvoicebox.gateway.audio.frame_lateness import FrameLateness
 from agentvoicebox.gateway.audio.vad_batch import VadBatcher
+from agentvoicebox.gateway.media.media_roles import MediaRoles
 from agentvoicebox.gateway.pace import ServingPace
 from agentvoicebox.http_server.connection_table import ConnectionTable
 from agentvoicebox.http_server.loop_lag import LoopLag
@@ -84,6 +85,7 @@ class GatewayState:
         traces: where spans of calls go; None: nowhere.
         lag: how late the event loop is.
         lateness: how late callers' frames are taken.
+        media: the roles that carry calls by WebRTC; None: there are none.
     """
 
     broker: Broker
@@ -115,3 +117,4 @@ class GatewayState:
     traces: TraceExporter | None = None
     lag: LoopLag = field(default_factory=LoopLag)
     lateness: FrameLateness = field(default_factory=FrameLateness)
+    media: MediaRoles | None = None

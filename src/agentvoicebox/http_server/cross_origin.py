@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ANY = "*"
 METHODS = "GET, HEAD, POST"
-EXPOSED = "Retry-After"
+EXPOSED = "Retry-After, Location"
 PREFLIGHT_S = "600"  # for which a browser may remember the answer
 
 
@@ -21,7 +21,7 @@ class CrossOrigin:
         app: what it serves.
         origins: that may read (`https://app.example`), or `*` for all.
         is_shared: whether these origins may read the answers of a path.
-        is_public: whether every page may: for refusals that a browser should show instead of "Failed to fetch".
+        is_public: whether every page may: where a page needs no more than its key, as at a WebSocket.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """The options of a call, the socket's URL, and one attempt to connect. The call itself is in `caller`."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -39,7 +40,7 @@ class CallOptions:
 
     Attributes:
         base_url: as given to an OpenAI client (`http://127.0.0.1:8000/v1`), or the socket's own URL.
-        api_key: any text for a server on loopback without keys.
+        api_key: any text for a server on loopback without keys; empty: none is shown.
         model: the agent; OpenAI's own model names stand for the server's default agent.
         audio: format on the wire, both ways.
         session: further fields of the first `session.update`, replacing ours at the top level.
@@ -48,6 +49,7 @@ class CallOptions:
         other_urls: further servers for reconnecting, tried in turn.
         sends_audio: send the caller's side frame by frame in real time; without it, lines can only be written.
         ca_file: PEM file of a certificate to trust beside the system's; empty: none.
+        headers: further headers of the upgrade.
     """
 
     base_url: str = "http://127.0.0.1:8000/v1"
@@ -61,6 +63,7 @@ class CallOptions:
     other_urls: tuple[str, ...] = ()
     sends_audio: bool = True
     ca_file: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> str:
@@ -99,10 +102,11 @@ async def connect_to(url: str, options: CallOptions, timeout_s: float) -> Client
     Raises:
         CallFailed: the certificate to trust can't be read. OSError, InvalidHandshake, InvalidURI, TimeoutError: no connection.
     """
+    authorization = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
     return await connect(
         url,
         ssl=_trusting(options.ca_file) if url.startswith("wss:") else None,
-        additional_headers={"Authorization": f"Bearer {options.api_key}"},
+        additional_headers={**options.headers, **authorization},
         max_size=MAX_FRAME_BYTES,
         open_timeout=timeout_s,
         close_timeout=CLOSE_TIMEOUT_S,

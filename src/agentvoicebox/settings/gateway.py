@@ -14,6 +14,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 # What `service` of a log line may be: the roles, and the process that starts them.
 LOGGED_SERVICES = (
     "supervisor", "gateway", "stt", "llm", "tts", "tool", "webhook", "recorder", "janitor", "events", "telephony",
+    "webrtc",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from agentvoicebox.settings.telephony import TelephonySettings
 from agentvoicebox.settings.traces import TraceSettings
 from agentvoicebox.settings.values import PREFIX, is_here, variable
 from agentvoicebox.settings.webhook import WebhookSettings
+from agentvoicebox.settings.webrtc import WebRtcSettings
 
 
 class Settings(
@@ -39,6 +40,7 @@ class Settings(
     EventSettings,
     WebhookSettings,
     TelephonySettings,
+    WebRtcSettings,
     InternalPortSettings,
 ):
     """The settings of one deployment, the same for all its processes. The fields are documented in their groups."""

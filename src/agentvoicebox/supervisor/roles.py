@@ -107,6 +107,13 @@ CHILDREN = (
         WORKER_DRAIN_S,
         faces_callers=True,
     ),
+    # Media of browsers: a packet every 20 ms, each way, for each call. Nothing else may make them late.
+    ChildSpec(
+        "webrtc",
+        (Role("webrtc", "agentvoicebox.webrtc.role:serve_webrtc", needs=(), asked_by="webrtc"),),
+        WORKER_DRAIN_S,
+        faces_callers=True,
+    ),
 )
 
 ROLES = tuple(role.name for spec in CHILDREN for role in spec.roles)

@@ -3,8 +3,9 @@
 GATEWAY, STT, TTS, LLM, TOOL, WEBHOOK = "gateway", "stt", "tts", "llm", "tool", "webhook"
 RECORDER, JANITOR, EVENTS, SERVE, COMMANDS = "recorder", "janitor", "events", "serve", "commands"
 TELEPHONY = "telephony"
+WEBRTC = "webrtc"
 ALL = ("all",)
-ROLES = (GATEWAY, STT, TTS, LLM, TOOL, WEBHOOK, RECORDER, JANITOR, EVENTS, TELEPHONY)
+ROLES = (GATEWAY, STT, TTS, LLM, TOOL, WEBHOOK, RECORDER, JANITOR, EVENTS, TELEPHONY, WEBRTC)
 WORKERS = (STT, TTS, LLM, TOOL, RECORDER, JANITOR, EVENTS)
 POLICY = (GATEWAY, TOOL, WEBHOOK)
 LIMITED = (GATEWAY, WEBHOOK, TELEPHONY)
@@ -19,12 +20,12 @@ READERS: dict[str, tuple[str, ...]] = {
     "data_dir": ALL,
     # gateway
     "host": (GATEWAY, TOOL, EVENTS),
-    "port": (GATEWAY, TELEPHONY),
+    "port": (GATEWAY, TELEPHONY, WEBRTC),
     "gateway_internal_port": (GATEWAY,),
     "api_keys": (GATEWAY, WEBHOOK, TELEPHONY),
     "cors_origins": (GATEWAY,),
     "console": (GATEWAY,),
-    "tls_cert": (GATEWAY, TELEPHONY),
+    "tls_cert": (GATEWAY, TELEPHONY, WEBRTC),
     "tls_key": (GATEWAY,),
     "log_level": ALL,
     "log_levels": ALL,
@@ -148,6 +149,22 @@ READERS: dict[str, tuple[str, ...]] = {
         (TELEPHONY,),
     ),
     "telephony": (TELEPHONY, SERVE),
+    # calls by WebRTC
+    **dict.fromkeys(
+        (
+            "webrtc_gateways",
+            "webrtc_public_address",
+            "webrtc_ice_servers",
+            "webrtc_turn_username",
+            "webrtc_turn_password",
+            "webrtc_relay_only",
+            "webrtc_max_calls",
+        ),
+        (WEBRTC,),
+    ),
+    **dict.fromkeys(("webrtc_host", "webrtc_port", "webrtc_token"), (GATEWAY, WEBRTC)),
+    "webrtc_urls": (GATEWAY,),
+    "webrtc": (GATEWAY, WEBRTC, SERVE),
     # internal ports
     "worker_internal_port": WORKERS,
     "supervisor_internal_port": (SERVE,),

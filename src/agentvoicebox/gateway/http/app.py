@@ -34,6 +34,7 @@ from agentvoicebox.gateway.http.realtime import realtime_endpoint
 from agentvoicebox.gateway.http.realtime_routes import REALTIME_PATHS, add_realtime_routes, is_media_path
 from agentvoicebox.gateway.http.request_counter import RequestCounter
 from agentvoicebox.gateway.http.status import StatusReader, status_routes
+from agentvoicebox.gateway.http.webrtc import add_webrtc
 from agentvoicebox.gateway.state import GatewayState, RecordStores
 from agentvoicebox.http_server.correlated import Correlated
 from agentvoicebox.http_server.cross_origin import CrossOrigin
@@ -71,6 +72,7 @@ def create_app(state: GatewayState) -> FastAPI:
     _add_catalogue(app, state)
     add_minting(app, state)
     add_audio(app, state)
+    add_webrtc(app, state, REALTIME_PATHS)
     app.include_router(
         status_routes(StatusReader(state).read, state.admission.decisions, lambda request: watcher_of(state, request))
     )

@@ -20,10 +20,12 @@ async def authorize(
     *,
     action: Action | None = None,
     resource_id: str = "",
+    takes_secrets: bool = False,
 ) -> Authorization:
     """The owner of a request's key, and what it may use; one request is taken from its limits.
 
-    A tenant that asks too often waits here. Raises as `AdmissionControl.authorize`, and RateLimited.
+    A tenant that asks too often waits here. `takes_secrets`: whether a browser's secret will do.
+    Raises as `AdmissionControl.authorize`, and RateLimited.
     """
     source = source_of_connection(state, request)
     # With the subprotocols, where a browser shows its key at the socket: a key there lets a request pass `LocalOnly`.
@@ -31,7 +33,7 @@ async def authorize(
     authorization = await state.admission.authorize(
         headers, shown, right=right, action=action, resource_id=resource_id, source=source
     )
-    if authorization.secret is not None:
+    if authorization.secret is not None and not takes_secrets:
         raise PolicyDenied("A client secret opens sessions only; show an API key.", code="insufficient_permissions")
     admit(request.scope)
     await state.tenant_pace.wait(authorization.principal.tenant_id)

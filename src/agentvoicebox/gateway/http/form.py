@@ -18,8 +18,9 @@ TakeFile = Callable[[bytes], Awaitable[None]]
 class _FormReader:
     """Sorts the parts of one form. The parser calls; what came of the file waits until `take_file` gets it."""
 
-    def __init__(self, file_field: str) -> None:
+    def __init__(self, file_field: str, most_fields_bytes: int) -> None:
         self._file_field = file_field
+        self._most_fields_bytes = most_fields_bytes
         self.fields: dict[str, list[str]] = {}
         self.file_data: list[bytes] = []
         self.has_file = False
@@ -60,8 +61,9 @@ class _FormReader:
             self.file_data.append(data[start:end])
             return
         self._fields_bytes += end - start
-        if self._fields_bytes > MAX_FIELDS_BYTES:
-            raise BodyTooLarge(f"The fields of the form may hold {MAX_FIELDS_BYTES // 1024} KiB, the file apart.")
+        if self._fields_bytes > self._most_fields_bytes:
+            most = f"{self._most_fields_bytes // 1024} KiB"
+            raise BodyTooLarge(f"The fields of the form may hold {most}, '{self._file_field}' apart.")
         self._value += data[start:end]
 
     def on_part_end(self) -> None:
@@ -77,7 +79,19 @@ class _FormReader:
         self.is_over = True
 
 
-async def read_form(request: Request, file_field: str, take_file: TakeFile, *, most_bytes: int) -> dict[str, list[str]]:
+def _size(size: int) -> str:
+    mebibyte = 1024 * 1024
+    return f"{size // mebibyte} MiB" if size >= mebibyte else f"{size // 1024} KiB"
+
+
+async def read_form(
+    request: Request,
+    file_field: str,
+    take_file: TakeFile,
+    *,
+    most_bytes: int,
+    most_fields_bytes: int = MAX_FIELDS_BYTES,
+) -> dict[str, list[str]]:
     """The fields of a form of at most `most_bytes`, without the file, whose bytes go to `take_file` in order.
 
     Raises:
@@ -87,7 +101,7 @@ async def read_form(request: Request, file_field: str, take_file: TakeFile, *, m
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
         raise ClientError("The body is a form: send it as multipart/form-data.", code="invalid_value")
-    reader = _FormReader(file_field)
+    reader = _FormReader(file_field, most_fields_bytes)
     parser = MultipartParser(
         boundary,
         {
@@ -106,7 +120,7 @@ async def read_form(request: Request, file_field: str, take_file: TakeFile, *, m
         async for chunk in request.stream():
             size += len(chunk)
             if size > most_bytes:
-                raise BodyTooLarge(f"The form may hold {most_bytes // (1024 * 1024)} MiB.")
+                raise BodyTooLarge(f"The form may hold {_size(most_bytes)}.")
             parser.write(chunk)
             for data in reader.file_data:
                 await take_file(data)

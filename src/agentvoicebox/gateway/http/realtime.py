@@ -20,6 +20,7 @@ from agentvoicebox.gateway.call.call_assembly import assemble
 from agentvoicebox.gateway.call.session_resume import resume_session
 from agentvoicebox.gateway.call.session_start import SessionStart, open_session
 from agentvoicebox.gateway.http.error_response import error_response
+from agentvoicebox.gateway.http.sideband import serve_sideband
 from agentvoicebox.gateway.http.source import source_of_connection
 from agentvoicebox.gateway.state import GatewayState
 from agentvoicebox.http_server.admit import admit
@@ -48,7 +49,10 @@ def realtime_endpoint(state: GatewayState) -> Callable[[WebSocket], Awaitable[No
                 await _refuse_upgrade(state, websocket, error)
                 return
             try:
-                await _serve(state, websocket, await admission.admit(upgrade), given_id)
+                if state.media is not None and "call_id" in upgrade.query:
+                    await serve_sideband(state, state.media, websocket, upgrade)
+                else:
+                    await _serve(state, websocket, await admission.admit(upgrade), given_id)
             except AgentVoiceBoxError as error:
                 await _refuse(state, websocket, error)
 

@@ -1,6 +1,7 @@
 """The addresses of the Realtime API: the WebSocket, and what else clients send there, which gets an answer that helps.
 
-A plain GET is what arrives when a proxy drops `Upgrade`. A POST is WebRTC, and `calls/…` are the verbs of SIP: neither is served.
+A plain GET is what arrives when a proxy drops `Upgrade`. Some verbs of `calls/…` are SIP's, which is not served; `webrtc` has the
+others.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,13 +14,15 @@ from agentvoicebox.http_server.refusal import error_body
 
 # Clients append `/realtime` to whatever base address they are given; the latter two are Azure's.
 REALTIME_PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
-SIP_VERBS = ("accept", "reject", "hangup", "refer")
+SIP_VERBS = ("accept", "reject", "refer")
 
-USE_WEBSOCKET = "use the WebSocket transport: ws:// or wss:// and the same address, without a body"
 REFUSALS = {
     "upgrade_required": (426, "This address speaks WebSocket; does your proxy pass Upgrade?"),
-    "webrtc_not_served": (404, f"WebRTC is not served here; {USE_WEBSOCKET}."),
-    "sip_not_served": (404, f"SIP calls are not served here; {USE_WEBSOCKET}."),
+    "sip_not_served": (
+        404,
+        "SIP calls are not served here. A call by WebRTC is neither accepted nor referred: it runs as soon as its offer is "
+        "answered, and POST /v1/realtime/calls/{call_id}/hangup ends it.",
+    ),
 }
 
 
@@ -29,14 +32,12 @@ def add_realtime_routes(app: FastAPI, endpoint: Callable[[WebSocket], Awaitable[
         # Not FastAPI's kind of route: that one keeps 4 kB for each open call.
         app.router.routes.append(WebSocketRoute(path, endpoint))
         _refuse(app, "GET", path, "upgrade_required", {"Upgrade": "websocket", "Connection": "Upgrade"})
-        for calls in (path, f"{path}/calls"):
-            _refuse(app, "POST", calls, "webrtc_not_served")
         for verb in SIP_VERBS:
             _refuse(app, "POST", f"{path}/calls/{{call_id}}/{verb}", "sip_not_served")
 
 
 def is_media_path(path: str) -> bool:
-    """Whether a page may send WebRTC's offer there: every page may read the refusal."""
+    """Whether a page may send WebRTC's offer there: like the socket, any page that has a key or a secret."""
     path = path.rstrip("/")
     return any(path == each or path.startswith(f"{each}/calls") for each in REALTIME_PATHS)
 

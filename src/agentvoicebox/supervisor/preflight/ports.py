@@ -28,6 +28,7 @@ ADDRESSES = (
     OwnAddress("webhook", "webhook port", "webhook_host", "webhook_port"),
     OwnAddress("webhook", "webhook's internal port", "internal_host", "internal_port"),
     OwnAddress("telephony", "telephony port", "telephony_host", "telephony_port"),
+    OwnAddress("webrtc", "WebRTC port", "webrtc_host", "webrtc_port"),
 )
 SUPERVISOR = OwnAddress("", "supervisor's internal port", "internal_host", "supervisor_internal_port")
 
