@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 import msgspec
+from benchmarks.endpointing.call_so_far import NUMBER_SAID
 from benchmarks.endpointing.recorded_turn import RecordedTurn, Recording
 from benchmarks.endpointing.replay import Machine, Replay, TurnOutcome
 from benchmarks.figures.kept import ROOT
@@ -17,6 +18,8 @@ KEPT = ROOT / "docs" / "endpointing.json"
 PAUSED_SHARE = 0.2  # turns with a pause inside, in calls; the corpus has more
 WITHOUT_WORDS = ("cough",)
 SURE = ("yes or no", "number")  # kinds whose end can be known without waiting
+KIND_SETTING = "semantic_vad high, delivery"  # whose kinds of turns are listed
+PROMPT_MS = 300
 
 
 # Engines, as a share of the recorded times: the ratio that was measured between processors with and without AVX-512.
@@ -78,12 +81,36 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     turns: int
 
 
+class KindRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of turns under KIND_SETTING. Times in ms after the caller's last sound; shares in per cent.
+
+    Attributes:
+        kind: of the corpus.
+        turns: so many.
+        cut: were ended too early.
+        words_p50: the words for all of the turn were in.
+        decision_p50, decision_p95: its end was decided, where it was not cut; None: all were cut.
+        prompt: turns whose words were in within PROMPT_MS, and that were not cut.
+        prompt_p50: decision of these; None for none.
+    """
+
+    kind: str
+    turns: int
+    cut: float
+    words_p50: float
+    decision_p50: float | None
+    decision_p95: float | None
+    prompt: int
+    prompt_p50: float | None
+
+
 class Frontier(msgspec.Struct, frozen=True):
-    """The rows of one split of the voices on one machine (of MACHINES)."""
+    """One split of the voices on one machine (of MACHINES): a row a setting, and a row a kind of turns."""
 
     split: str
     machine: str
     rows: tuple[Row, ...]
+    kinds: tuple[KindRow, ...] = ()
 
 
 def read_frontiers() -> list[Frontier]:
@@ -96,23 +123,28 @@ def write_frontiers(found: Sequence[Frontier]) -> None:
     KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
 
 
-def frontier(recording: Recording, split: str, engine_share: float, most: int | None = None) -> list[Row]:
-    """A row a setting.
+def frontier(recording: Recording, split: str, machine: str, most: int | None = None) -> Frontier:
+    """Replay turns under each setting.
 
     Args:
         recording: the corpus.
         split: of the voices: `tuning`, `unseen`, or `` for all.
-        engine_share: times of engines, as a share of the recorded ones.
+        machine: one of MACHINES.
         most: so many turns; None for all.
     """
     turns = [each for each in recording.turns if split in ("", each.split) and each.kind not in WITHOUT_WORDS][:most]
-    desk = look_up(sorted({each.tracking_id for each in turns if each.tracking_id}))
-    machine = Machine(engine_share, statistics.median(recording.first_chunk_ms) * engine_share)
-    rows = []
+    desk = look_up(sorted({NUMBER_SAID, *(each.tracking_id for each in turns if each.tracking_id)}))
+    share = MACHINES[machine]
+    engines = Machine(share, statistics.median(recording.first_chunk_ms) * share)
+    rows, kinds = [], []
     for setting in settings():
-        outcomes = [Replay(turn, setting.detection, setting.agent, desk, machine).run() for turn in turns]
-        rows.append(_row(setting.name, list(zip(turns, outcomes, strict=True))))
-    return rows
+        outcomes = [Replay(turn, setting.detection, setting.agent, desk, engines).run() for turn in turns]
+        played = list(zip(turns, outcomes, strict=True))
+        rows.append(_row(setting.name, played))
+        if setting.name == KIND_SETTING:
+            names = dict.fromkeys(turn.kind for turn in turns)
+            kinds = [_kind_row(name, [outcome for turn, outcome in played if turn.kind == name]) for name in names]
+    return Frontier(split, machine, tuple(rows), tuple(sorted(kinds, key=lambda each: (each.cut, each.kind))))
 
 
 def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
@@ -133,6 +165,24 @@ def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
         sure_p50=_quantile(sure, 50),
         probes=round(statistics.fmean(o.probes for _, o in played), 2),
         turns=len(played),
+    )
+
+
+def _kind_row(kind: str, outcomes: Sequence[TurnOutcome]) -> KindRow:
+    whole = [each for each in outcomes if not each.is_cut and each.decision_ms is not None]
+    decisions = [each.decision_ms for each in whole if each.decision_ms is not None]
+    words = [each.words_ms for each in outcomes if each.words_ms is not None]
+    prompt = [each.decision_ms for each in whole if (each.words_ms or PROMPT_MS + 1) <= PROMPT_MS]
+    prompt_ms = [each for each in prompt if each is not None]
+    return KindRow(
+        kind=kind,
+        turns=len(outcomes),
+        cut=_share([each.is_cut for each in outcomes]),
+        words_p50=_quantile(words, 50),
+        decision_p50=_quantile(decisions, 50) if decisions else None,
+        decision_p95=_quantile(decisions, 95) if decisions else None,
+        prompt=len(prompt_ms),
+        prompt_p50=round(statistics.median(prompt_ms)) if prompt_ms else None,
     )
 
 

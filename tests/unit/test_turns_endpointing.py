@@ -43,7 +43,7 @@ def test_less_eagerness_is_more_patience_whatever_was_said(text: str | None) -> 
 
 
 def test_the_less_finished_the_longer() -> None:
-    texts = (FINISHED, "I was at home all day", None, "My number is")
+    texts = (FINISHED, "I am at home all day", None, "My number is")
     waits = [MEDIUM.wait_ms(TurnEndEvidence(text)) for text in texts]
     assert waits == sorted(set(waits))
 
@@ -98,8 +98,8 @@ def test_an_agent_knows_better_than_the_rules_how_unfinished_a_number_is() -> No
 
 
 def test_a_caller_who_pauses_long_is_waited_for_unless_his_sentence_is_finished() -> None:
-    slow = TurnEndEvidence("I was at home all day", longest_pause_ms=900)
-    assert HIGH.wait_ms(slow) > 900 > HIGH.wait_ms(TurnEndEvidence("I was at home all day"))
+    slow = TurnEndEvidence("I am at home all day", longest_pause_ms=900)
+    assert HIGH.wait_ms(slow) > 900 > HIGH.wait_ms(TurnEndEvidence("I am at home all day"))
     assert HIGH.wait_ms(TurnEndEvidence(FINISHED, longest_pause_ms=900)) == HIGH.wait_ms(TurnEndEvidence(FINISHED))
 
 
