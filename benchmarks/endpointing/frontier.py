@@ -1,16 +1,19 @@
 """The frontier: for each setting, how long callers wait against how many are cut off."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from benchmarks.endpointing.call_so_far import NUMBER_SAID
+from benchmarks.endpointing.corpus import AFTER_AN_ANSWER
 from benchmarks.endpointing.recorded_turn import RecordedTurn, Recording
 from benchmarks.endpointing.replay import Machine, Replay, TurnOutcome
 from benchmarks.figures.kept import ROOT
 from benchmarks.spoken_ids import look_up
 
 from agentvoicebox.turns.agent_evidence import AgentEvidence
+from agentvoicebox.turns.endpointing import EAGERNESS
 from agentvoicebox.wire.audio_config import TurnDetection
 from agentvoicebox_delivery.parcel_evidence import ParcelEvidence
 
@@ -20,6 +23,8 @@ WITHOUT_WORDS = ("cough",)
 SURE = ("yes or no", "number")  # kinds whose end can be known without waiting
 KIND_SETTING = "semantic_vad high, delivery"  # whose kinds of turns are listed
 PROMPT_MS = 300
+# Waits of that eagerness that were tried: after a finished sentence that is no question, and after one that may go on, in ms.
+PATIENCE = ((352, 672), (480, 672), (608, 704), (800, 896), (896, 992), (992, 992))
 
 
 # Engines, as a share of the recorded times: the ratio that was measured between processors with and without AVX-512.
@@ -59,8 +64,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         decision_p50, decision_p95: the end of a turn that was not cut was decided.
-        sound_p50, sound_p95: the first sound of its answer could leave.
+        sound_p50, sound_p95, sound_mean: the first sound of its answer could leave.
         cut_paused: of the turns with a pause inside, those that were cut off.
+        cut_answered: likewise, of those that were cut off after a whole answer (AFTER_AN_ANSWER).
         cut_plain: of the others.
         cut_weighted: if one turn in five had a pause inside.
         sure_p50: decision for yes, no and whole numbers in one breath.
@@ -73,7 +79,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     decision_p95: float
     sound_p50: float
     sound_p95: float
+    sound_mean: float
     cut_paused: float
+    cut_answered: float
     cut_plain: float
     cut_weighted: float
     sure_p50: float
@@ -105,12 +113,20 @@ class KindRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Frontier(msgspec.Struct, frozen=True):
-    """One split of the voices on one machine (of MACHINES): a row a setting, and a row a kind of turns."""
+    """One split of the voices on one machine (of MACHINES).
+
+    Attributes:
+        split, machine: which.
+        rows: one a setting.
+        kinds: one a kind of turns.
+        prices: KIND_SETTING with each of PATIENCE.
+    """
 
     split: str
     machine: str
     rows: tuple[Row, ...]
-    kinds: tuple[KindRow, ...] = ()
+    kinds: tuple[KindRow, ...]
+    prices: tuple[Row, ...]
 
 
 def read_frontiers() -> list[Frontier]:
@@ -136,15 +152,33 @@ def frontier(recording: Recording, split: str, machine: str, most: int | None = 
     desk = look_up(sorted({NUMBER_SAID, *(each.tracking_id for each in turns if each.tracking_id)}))
     share = MACHINES[machine]
     engines = Machine(share, statistics.median(recording.first_chunk_ms) * share)
-    rows, kinds = [], []
+
+    def played(setting: Setting) -> list[tuple[RecordedTurn, TurnOutcome]]:
+        return [(turn, Replay(turn, setting.detection, setting.agent, desk, engines).run()) for turn in turns]
+
+    rows, kinds, prices = [], [], []
     for setting in settings():
-        outcomes = [Replay(turn, setting.detection, setting.agent, desk, engines).run() for turn in turns]
-        played = list(zip(turns, outcomes, strict=True))
-        rows.append(_row(setting.name, played))
+        outcomes = played(setting)
+        rows.append(_row(setting.name, outcomes))
         if setting.name == KIND_SETTING:
             names = dict.fromkeys(turn.kind for turn in turns)
-            kinds = [_kind_row(name, [outcome for turn, outcome in played if turn.kind == name]) for name in names]
-    return Frontier(split, machine, tuple(rows), tuple(sorted(kinds, key=lambda each: (each.cut, each.kind))))
+            kinds = [_kind_row(name, [outcome for turn, outcome in outcomes if turn.kind == name]) for name in names]
+            for finished_ms, undecided_ms in PATIENCE:
+                with _patience(finished_ms, undecided_ms):
+                    prices.append(_row(f"{finished_ms} / {undecided_ms}", played(setting)))
+    kinds.sort(key=lambda each: (each.cut, each.kind))
+    return Frontier(split, machine, tuple(rows), tuple(kinds), tuple(prices))
+
+
+@contextmanager
+def _patience(finished_ms: float, undecided_ms: float) -> Iterator[None]:
+    """Other waits for the eagerness of KIND_SETTING."""
+    shipped = EAGERNESS["high"]
+    EAGERNESS["high"] = msgspec.structs.replace(shipped, finished_ms=finished_ms, undecided_ms=undecided_ms)
+    try:
+        yield
+    finally:
+        EAGERNESS["high"] = shipped
 
 
 def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
@@ -159,7 +193,9 @@ def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
         decision_p95=_quantile(decisions, 95),
         sound_p50=_quantile(sounds, 50),
         sound_p95=_quantile(sounds, 95),
+        sound_mean=round(statistics.fmean(sounds)) if sounds else 0.0,
         cut_paused=_share(paused),
+        cut_answered=_share([o.is_cut and t.kind in AFTER_AN_ANSWER for t, o in played if t.pauses_ms]),
         cut_plain=_share(plain),
         cut_weighted=round(PAUSED_SHARE * _share(paused) + (1 - PAUSED_SHARE) * _share(plain), 1),
         sure_p50=_quantile(sure, 50),
@@ -187,7 +223,9 @@ def _kind_row(kind: str, outcomes: Sequence[TurnOutcome]) -> KindRow:
 
 
 def _quantile(values: list[float], percent: int) -> float:
-    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1]) if len(values) > 1 else 0.0
+    if len(values) < 2:
+        return round(values[0]) if values else 0.0
+    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1])
 
 
 def _share(cuts: list[bool]) -> float:

@@ -25,6 +25,10 @@ KIND_COLUMNS = (
     "decision p50 / p95",
     "of those with words within 300 ms: count, decision p50",
 )
+PRICE_COLUMNS = (
+    "finished sentence / may go on", "first sound p50 / p95", "mean", "cut, pause inside", "of these after a whole answer",
+    "cut, one in five",
+)  # fmt: skip
 LABELS = {"any agent": "semantic_vad, any agent", "delivery": "semantic_vad, delivery agent"}
 COLOURS = {"server_vad": "#8a8a8a", "any agent": "#0072B2", "delivery": "#D55E00"}
 
@@ -62,13 +66,14 @@ def text(recording: Recording, found: Sequence[Frontier]) -> str:
     """The page."""
     decodes = [decode.ms for turn in recording.turns for decode in turn.decodes]
     waits = [
-        f"| `{name}` | {each.finished_ms:g} ms | {each.undecided_ms:g} ms | {each.cap_ms / 1000:g} s |"
+        f"| `{name}` | {each.asked_ms:g} ms | {each.finished_ms:g} ms | {each.undecided_ms:g} ms | {each.cap_ms / 1000:g} s |"
         for name, each in EAGERNESS.items()
     ]
     return TEMPLATE.read_text(encoding="utf-8").format(
         waits="\n".join(waits),
         tables="\n\n".join(_table(each) for each in found if each.split == UNSEEN),
         kinds="\n\n".join(_kind_table(each) for each in found if each.split == UNSEEN),
+        prices=_price_table(next(each for each in found if each.split == UNSEEN)),
         share=100 * PAUSED_SHARE,
         turns=len(recording.turns),
         voices=len({turn.voice for turn in recording.turns}),
@@ -87,6 +92,21 @@ def _table(found: Frontier) -> str:
 
 def _kind_table(found: Frontier) -> str:
     return _lines(f"**{_engines(found)}**, `{KIND_SETTING}`:", KIND_COLUMNS, [kind_cells(row) for row in found.kinds])
+
+
+def _price_table(found: Frontier) -> str:
+    rows = [
+        (
+            row.setting,
+            f"{row.sound_p50:.0f} / {row.sound_p95:.0f}",
+            f"{row.sound_mean:.0f}",
+            f"{row.cut_paused:g}",
+            f"{row.cut_answered:g}",
+            f"{row.cut_weighted:g}",
+        )
+        for row in found.prices
+    ]
+    return _lines(f"**{_engines(found)}**, `{KIND_SETTING}` with other waits:", PRICE_COLUMNS, rows)
 
 
 def _engines(found: Frontier) -> str:

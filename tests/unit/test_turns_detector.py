@@ -164,10 +164,11 @@ def test_a_suspected_voice_has_no_pause_before_the_second_silent_window() -> Non
     assert [fact for _, fact in feed(detector, "##.##.##")] == [SpeechSuspected(0)]
 
 
-def test_a_finished_sentence_ends_quickly() -> None:
-    detector = semantic("high")
-    detector.set_transcript("Where is my parcel?")
-    assert 350 <= (stops_at(detector) or 0) <= 416
+def test_a_finished_sentence_ends_quickly_and_a_whole_question_sooner() -> None:
+    for text, silence_ms in (("I need my parcel.", 384), ("Where is my parcel?", 288)):
+        detector = semantic("high")
+        detector.set_transcript(text)
+        assert stops_at(detector) == silence_ms
 
 
 def test_an_unfinished_sentence_is_waited_for_as_long_as_eagerness_says() -> None:

@@ -48,6 +48,15 @@ def test_the_less_finished_the_longer() -> None:
     assert waits == sorted(set(waits))
 
 
+@pytest.mark.parametrize("rule", [HIGH, MEDIUM, LOW])
+def test_a_whole_question_ends_a_turn_before_another_sentence_does(rule: SemanticSilence) -> None:
+    question, sentence, part = (
+        rule.wait_ms(TurnEndEvidence(text)) for text in (FINISHED, "I need my parcel.", "Can you tell me?")
+    )
+    assert SURE_WAIT_MS < question < sentence < part
+    assert rule.wait_ms(TurnEndEvidence(FINISHED, completeness=1.0)) == question
+
+
 def test_words_outweigh_a_model_that_thinks_it_is_over() -> None:
     assert MEDIUM.wait_ms(TurnEndEvidence("My tracking number is", 1.0)) > 2_000
 
@@ -104,7 +113,7 @@ def test_a_caller_who_pauses_long_is_waited_for_unless_his_sentence_is_finished(
 
 
 def test_the_wait_never_exceeds_the_cap() -> None:
-    hasty = SemanticSilence(Waits(224, 500, 500))
+    hasty = SemanticSilence(Waits(224, 224, 500, 500))
     assert hasty.wait_ms(TurnEndEvidence()) == hasty.wait_ms(TurnEndEvidence("um", 0.0)) == 500
     assert hasty.wait_ms(TurnEndEvidence("I was at home", longest_pause_ms=1_400)) == 500
 

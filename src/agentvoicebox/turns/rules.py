@@ -13,6 +13,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 UNKNOWN = 0.5
+ASKED = 0.0  # a whole question: the caller now waits for the answer
 FINISHED = 0.05
 BRIEF = 0.5  # a word or two that are no answer: a greeting, or a beginning
 NO_PUNCTUATION = 0.3  # recognisers punctuate finished sentences; one without may go on
@@ -112,7 +113,7 @@ def incompleteness(text: str) -> float:
         return DANGLING
     asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is" and "what it is for" are complete
     if ending == "?" and (asked or len(words) >= LEAST_QUESTION):
-        return FINISHED
+        return ASKED
     if last in OPEN_WORDS and not _is_letter_of_number(spoken):
         return DANGLING
     number = _number_doubt(_symbols_at_end(spoken)) or (NUMBER_TOO_SHORT if _is_letters_alone(words) else None)
