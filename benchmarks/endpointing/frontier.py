@@ -71,6 +71,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         cut_weighted: if one turn in five had a pause inside.
         sure_p50: decision for yes, no and whole numbers in one breath.
         probes: decodes a turn.
+        probes_weighted: if one turn in five had a pause inside.
         turns: so many.
     """
 
@@ -86,6 +87,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cut_weighted: float
     sure_p50: float
     probes: float
+    probes_weighted: float
     turns: int
 
 
@@ -185,8 +187,8 @@ def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
     decisions = [o.decision_ms for _, o in played if o.decision_ms is not None and not o.is_cut]
     sounds = [o.first_sound_ms for _, o in played if o.first_sound_ms is not None]
     sure = [o.decision_ms for t, o in played if t.kind in SURE and o.decision_ms is not None and not o.is_cut]
-    paused = [o.is_cut for t, o in played if t.pauses_ms]
-    plain = [o.is_cut for t, o in played if not t.pauses_ms]
+    paused, plain = [each for each in played if each[0].pauses_ms], [each for each in played if not each[0].pauses_ms]
+    cut_paused, cut_plain = (_share([o.is_cut for _, o in some]) for some in (paused, plain))
     return Row(
         setting=name,
         decision_p50=_quantile(decisions, 50),
@@ -194,14 +196,19 @@ def _row(name: str, played: Sequence[tuple[RecordedTurn, TurnOutcome]]) -> Row:
         sound_p50=_quantile(sounds, 50),
         sound_p95=_quantile(sounds, 95),
         sound_mean=round(statistics.fmean(sounds)) if sounds else 0.0,
-        cut_paused=_share(paused),
-        cut_answered=_share([o.is_cut and t.kind in AFTER_AN_ANSWER for t, o in played if t.pauses_ms]),
-        cut_plain=_share(plain),
-        cut_weighted=round(PAUSED_SHARE * _share(paused) + (1 - PAUSED_SHARE) * _share(plain), 1),
+        cut_paused=cut_paused,
+        cut_answered=_share([o.is_cut and t.kind in AFTER_AN_ANSWER for t, o in paused]),
+        cut_plain=cut_plain,
+        cut_weighted=round(_weighted(cut_paused, cut_plain), 1),
         sure_p50=_quantile(sure, 50),
         probes=round(statistics.fmean(o.probes for _, o in played), 2),
+        probes_weighted=round(_weighted(*(statistics.fmean(o.probes for _, o in some) for some in (paused, plain))), 2),
         turns=len(played),
     )
+
+
+def _weighted(paused: float, plain: float) -> float:
+    return PAUSED_SHARE * paused + (1 - PAUSED_SHARE) * plain
 
 
 def _kind_row(kind: str, outcomes: Sequence[TurnOutcome]) -> KindRow:

@@ -285,7 +285,7 @@ def test_evidence_about_an_earlier_pause_does_not_count() -> None:
     detector.set_transcript("Where is my parcel?", 4 * WINDOW)
     detector.set_completeness(1.0, 4 * WINDOW)
     detector.answer_is_ready(11 * WINDOW)
-    assert feed(detector, "." * 5, from_window=16) == []  # 320 ms: the stale evidence would have ended it
+    assert feed(detector, "." * 17, from_window=16) == []  # 704 ms: the stale evidence would have ended it
 
 
 def test_a_judgement_is_wanted_once_a_pause_and_only_under_semantic_vad() -> None:
