@@ -20,8 +20,8 @@ MUCH_FASTER = 0.5
 # Kokoro has the better voice. It comes first where no caller waits for it: neither for the first sound, nor while it speaks.
 KOKORO_FIRST_MS = 300.0
 KOKORO_FACTOR = 0.25
-# A call, turn by turn: the caller speaks, the agent speaks. Of nine seconds five are the agent's. A turn is decoded at each pause of
-# its caller, also at short ones inside a sentence.
+# A call, turn by turn: the caller speaks, the agent speaks. Of nine seconds five are the agent's. A turn is decoded at each
+# pause, also at short ones inside a sentence.
 TURN_S = 9.0
 REPLY_S = 5.0
 DECODES = 1.63  # `benchmarks/endpointing`, if one turn in five has a pause inside
