@@ -105,7 +105,7 @@ def _heard(text: str) -> str:
 
 
 def _ends_after_unread_words(text: str) -> bool:
-    """Whether digits end a text that holds words nobody can read, so that nobody knows how much of a number it is."""
+    """Whether digits end a text that also holds unreadable words, so that it may be any part of a number."""
     heard = _heard(text)
     if len(heard) < LEAST_ENDING or not heard[-LEAST_ENDING:].isdigit():
         return False

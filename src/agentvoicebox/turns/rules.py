@@ -64,7 +64,7 @@ ASKED_ABOUT = re.compile(  # what is asked is still to come: "Can you tell me?",
     r".*\b(tell me|let me know|(want|like|need|love) to (know|ask|find out)|wondering)"
     r"( (if|about|where|what|when|who|how|which|whether|why))?"
 )
-TOLD = re.compile(  # "I moved last month.", "It says delivered.", "My mum sent me a parcel."
+PAST_EVENT = re.compile(  # "I moved last month.", "It says delivered.", "My mum sent me a parcel."
     r"((hi|hello|yes|yeah|no|well|so|okay|ok|and|look|listen) )*(?!it was\b)"
     r"(i|we|he|she|it|they|you|someone|somebody|(my|our|the|a|your|his|her|their) (\w+ ){0,2}?\w+)"
     r"( (just|already|also|only))?"
@@ -128,7 +128,7 @@ def incompleteness(text: str) -> float:
         return BROKEN_OFF
     if len(words) <= MOST_BRIEF and not is_short_answer(text) and COURTESY.fullmatch(joined) is None:
         return BRIEF
-    if TOLD.fullmatch(joined) and NEED.search(joined) is None:
+    if PAST_EVENT.fullmatch(joined) and NEED.search(joined) is None:
         return BACKGROUND
     return FINISHED if ending in ".!" else NO_PUNCTUATION
 
