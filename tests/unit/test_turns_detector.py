@@ -288,6 +288,15 @@ def test_evidence_about_an_earlier_pause_does_not_count() -> None:
     assert feed(detector, "." * 17, from_window=16) == []  # 704 ms: the stale evidence would have ended it
 
 
+def test_the_model_is_asked_at_the_second_silent_window_and_not_about_a_dip() -> None:
+    detector = Detector(TurnDetection(type="semantic_vad", prefix_padding_ms=0))
+    wanted = []
+    for number, mark in enumerate("####.####...", start=1):
+        detector.feed(LEVELS[mark], number * WINDOW)
+        wanted.append(detector.wants_completeness)
+    assert wanted == [False] * 10 + [True] * 2
+
+
 def test_a_judgement_is_wanted_once_a_pause_and_only_under_semantic_vad() -> None:
     detector = semantic()
     assert detector.wants_completeness

@@ -63,6 +63,7 @@ class Detector:
         self._judges_interruptions = judges_interruptions
         self._may_interrupt = False
         self.wants_completeness = False
+        self._is_model_due = False
         self.votes_ms: dict[str, float] = {}
         self._floor_sample = floor_sample
         self._turn_start: int | None = None
@@ -127,8 +128,12 @@ class Detector:
                 facts.append(SpeechStarted(start_sample))
             case GateChange.CLOSED:
                 self._rhythm.paused(self._gate.voiced_end_sample)
-                self.wants_completeness = self._is_semantic
+                self._is_model_due = self._is_semantic
                 facts.append(SpeechPaused(self._gate.voiced_end_sample))
+        # The model hears how a voice ends, and needs some silence after it.
+        is_silent = not self._gate.may_open and self._gate.silence_ms(window_end_sample) >= PAUSE_MS
+        if self._is_model_due and is_silent:
+            self._is_model_due, self.wants_completeness = False, True
         return [*facts, *self.judge()]
 
     def judge(self) -> list[Fact]:
@@ -281,4 +286,4 @@ class Detector:
     def _reset_evidence(self) -> None:
         self._evidence = TurnEndEvidence(expected=self._expected, longest_pause_ms=self._rhythm.longest_pause_ms)
         self._answer_ms = None
-        self.wants_completeness = False
+        self.wants_completeness = self._is_model_due = False
