@@ -12,7 +12,7 @@ import sys
 import msgspec
 from benchmarks.endpointing import page
 from benchmarks.endpointing.corpus import TUNING, UNSEEN
-from benchmarks.endpointing.frontier import MACHINES, Frontier, frontier, write_frontiers
+from benchmarks.endpointing.frontier import KIND_SETTING, MACHINES, Frontier, frontier, write_frontiers
 from benchmarks.endpointing.recorded_turn import read_recording
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +27,10 @@ def show(found: Frontier) -> None:
     for row in found.rows:
         table.add_row(*page.cells(row))
     console.print(table)
+    kinds = Table(*page.KIND_COLUMNS, title=f"{KIND_SETTING}, {found.split} voices, engines {found.machine}")
+    for kind in found.kinds:
+        kinds.add_row(*page.kind_cells(kind))
+    console.print(kinds)
 
 
 def main() -> None:
@@ -36,11 +40,7 @@ def main() -> None:
     parser.add_argument("--no-page", action="store_true", help="leave docs/endpointing.md and its picture as they are")
     options = parser.parse_args()
     recording = read_recording()
-    found = [
-        Frontier(split, machine, tuple(frontier(recording, split, share)))
-        for split in options.split or (UNSEEN, TUNING)
-        for machine, share in MACHINES.items()
-    ]
+    found = [frontier(recording, split, machine) for split in options.split or (UNSEEN, TUNING) for machine in MACHINES]
     for each in found:
         show(each)
     if not options.no_page and options.split is None:

@@ -58,6 +58,8 @@ CLAUSES = (
     ("Can you tell me", "where my parcel is?"), ("Hello.", "I'm calling about a parcel."),
     ("I moved last month,", "so the address is wrong."), ("It says delivered.", "But I don't have it."),
 )  # fmt: skip
+# Kinds with a pause after what answers the question completely: "Yes. … It is." To end the turn there loses no word that matters.
+AFTER_AN_ANSWER = ("yes or no, longer", "number, then thanks")
 BACKCHANNELS = ("Mm-hmm.", "Okay.")
 
 

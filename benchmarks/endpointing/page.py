@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.endpointing.corpus import UNSEEN
-from benchmarks.endpointing.frontier import MACHINES, PAUSED_SHARE, Frontier, Row
+from benchmarks.endpointing.frontier import KIND_SETTING, MACHINES, PAUSED_SHARE, Frontier, KindRow, Row
 from benchmarks.endpointing.recorded_turn import Recording
 from benchmarks.figures.kept import ROOT
 
@@ -16,6 +16,18 @@ PICTURE = ROOT / "docs" / "images" / "endpointing.svg"
 COLUMNS = (
     "setting", "decision p50 / p95", "first sound p50 / p95", "cut, pause inside", "cut, one in five", "yes, no, number p50",
     "decodes a turn",
+)  # fmt: skip
+KIND_COLUMNS = (
+    "turns",
+    "count",
+    "cut",
+    "words in p50",
+    "decision p50 / p95",
+    "of those with words within 300 ms: count, decision p50",
+)
+PRICE_COLUMNS = (
+    "finished sentence / may go on", "first sound p50 / p95", "mean", "cut, pause inside", "of these after a whole answer",
+    "cut, one in five",
 )  # fmt: skip
 LABELS = {"any agent": "semantic_vad, any agent", "delivery": "semantic_vad, delivery agent"}
 COLOURS = {"server_vad": "#8a8a8a", "any agent": "#0072B2", "delivery": "#D55E00"}
@@ -36,6 +48,13 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
+def kind_cells(row: KindRow) -> tuple[str, ...]:
+    """A row of the table of kinds, as text."""
+    decision = "" if row.decision_p50 is None else f"{row.decision_p50:.0f} / {row.decision_p95:.0f}"
+    prompt = str(row.prompt) if row.prompt_p50 is None else f"{row.prompt}, {row.prompt_p50:.0f}"
+    return (row.kind, str(row.turns), f"{row.cut:g}", f"{row.words_p50:.0f}", decision, prompt)
+
+
 def write(recording: Recording, found: Sequence[Frontier]) -> None:
     """Write the page and its picture."""
     PAGE.write_text(text(recording, found), encoding="utf-8")
@@ -47,12 +66,14 @@ def text(recording: Recording, found: Sequence[Frontier]) -> str:
     """The page."""
     decodes = [decode.ms for turn in recording.turns for decode in turn.decodes]
     waits = [
-        f"| `{name}` | {each.finished_ms:g} ms | {each.undecided_ms:g} ms | {each.cap_ms / 1000:g} s |"
+        f"| `{name}` | {each.asked_ms:g} ms | {each.finished_ms:g} ms | {each.undecided_ms:g} ms | {each.cap_ms / 1000:g} s |"
         for name, each in EAGERNESS.items()
     ]
     return TEMPLATE.read_text(encoding="utf-8").format(
         waits="\n".join(waits),
         tables="\n\n".join(_table(each) for each in found if each.split == UNSEEN),
+        kinds="\n\n".join(_kind_table(each) for each in found if each.split == UNSEEN),
+        prices=_price_table(next(each for each in found if each.split == UNSEEN)),
         share=100 * PAUSED_SHARE,
         turns=len(recording.turns),
         voices=len({turn.voice for turn in recording.turns}),
@@ -65,15 +86,39 @@ def text(recording: Recording, found: Sequence[Frontier]) -> str:
 
 
 def _table(found: Frontier) -> str:
+    title = f"**{_engines(found)}**, {found.rows[0].turns} turns of unseen voices:"
+    return _lines(title, COLUMNS, [cells(row) for row in found.rows])
+
+
+def _kind_table(found: Frontier) -> str:
+    return _lines(f"**{_engines(found)}**, `{KIND_SETTING}`:", KIND_COLUMNS, [kind_cells(row) for row in found.kinds])
+
+
+def _price_table(found: Frontier) -> str:
+    rows = [
+        (
+            row.setting,
+            f"{row.sound_p50:.0f} / {row.sound_p95:.0f}",
+            f"{row.sound_mean:.0f}",
+            f"{row.cut_paused:g}",
+            f"{row.cut_answered:g}",
+            f"{row.cut_weighted:g}",
+        )
+        for row in found.prices
+    ]
+    return _lines(f"**{_engines(found)}**, `{KIND_SETTING}` with other waits:", PRICE_COLUMNS, rows)
+
+
+def _engines(found: Frontier) -> str:
     share = MACHINES[found.machine]
-    title = (
-        "Engines as recorded"
-        if share == 1
-        else f"Engines that take {share:g} of that time, as a processor with AVX-512 was measured to"
-    )
-    lines = [f"**{title}**, {found.rows[0].turns} turns of unseen voices:", "", f"| {' | '.join(COLUMNS)} |"]
-    lines += ["|---" * len(COLUMNS) + "|", *(f"| {' | '.join(cells(row))} |" for row in found.rows)]
-    return "\n".join(lines)
+    if share == 1:
+        return "Engines as recorded"
+    return f"Engines that take {share:g} of that time, as a processor with AVX-512 was measured to"
+
+
+def _lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [title, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _draw(found: Sequence[Frontier]) -> None:

@@ -7,8 +7,10 @@ a recogniser that decodes one probe after the other, and a voice; their times ar
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
+from benchmarks.endpointing.call_so_far import call_so_far
 from benchmarks.endpointing.recorded_turn import Decode, RecordedTurn
 
 from agentvoicebox.audio.rates import INPUT_RATE_HZ
@@ -18,9 +20,11 @@ from agentvoicebox.turns.detector import Detector
 from agentvoicebox.turns.facts import Fact, SpeechPaused, SpeechResumed, SpeechStopped
 from agentvoicebox.turns.vad import WINDOW_SAMPLES
 from agentvoicebox.wire.audio_config import TurnDetection
+from agentvoicebox.workers.prepared_lines import segments_of
 from agentvoicebox_delivery.dialogue.moves import next_move
 from agentvoicebox_delivery.dialogue.state import Say
 from agentvoicebox_delivery.evals.id_caller import RunLookUp
+from agentvoicebox_delivery.kit import DeliveryKit
 from agentvoicebox_delivery.parcels import tool_schema
 
 TOOL = ToolSpec(tool_schema.NAME, tool_schema.DESCRIPTION, tool_schema.PARAMETERS)
@@ -28,6 +32,7 @@ FRAME_MS = 20.0  # a window is judged when the frame that ends it has come
 HOP_MS = 2.0  # through the store
 DIALOGUE_MS = 6.0
 LOOK_UP_MS = 20.0
+PREPARED_MS = 2.0  # of a line that was rendered before any call
 SAME_PAUSE_SAMPLES = INPUT_RATE_HZ // 8  # a pause that another hangover finds is the recorded one when it is so near
 
 
@@ -51,12 +56,14 @@ class TurnOutcome:
         is_cut: it was ended before its last piece was said.
         decision_ms: its end was decided; None: not in the recording.
         first_sound_ms: the first sound of the answer could leave; None where there is none, or it was cut.
+        words_ms: the recogniser's words for all of it came; None: not in time.
         probes: decodes that began.
     """
 
     is_cut: bool = False
     decision_ms: float | None = None
     first_sound_ms: float | None = None
+    words_ms: float | None = None
     probes: int = 0
 
 
@@ -132,16 +139,18 @@ class Replay:
     def _words(self, sample: int, text: str, now_ms: float) -> None:
         if self._pause != sample:
             return
+        if sample > self._turn.last_piece_sample:
+            self._outcome.words_ms = now_ms - self._end_ms
         if not self._is_over:
             self._detector.set_transcript(text, sample)
             self._take(self._detector.judge(), now_ms)
         if not text:
             self._ready(sample, now_ms, has_sound=False)
             return
-        asked, heard = ChatMessage("assistant", self._turn.asked), ChatMessage("user", text)
-        move = next_move([asked, heard], [TOOL])
+        move = next_move([*call_so_far(self._turn.asked), ChatMessage("user", text)], [TOOL])
         if isinstance(move, Say):
-            self._at(now_ms + DIALOGUE_MS + self._machine.first_chunk_ms, lambda at: self._ready(sample, at))
+            sound_ms = PREPARED_MS if segments_of([move.text])[0] in _prepared() else self._machine.first_chunk_ms
+            self._at(now_ms + DIALOGUE_MS + sound_ms, lambda at: self._ready(sample, at))
             return
         output = self._desk(move.arguments)
         self._at(now_ms + DIALOGUE_MS + LOOK_UP_MS, lambda at: self._looked_up(sample, output, at))
@@ -170,3 +179,9 @@ class Replay:
             self._turn.decodes, key=lambda each: abs(each.speech_end_sample - sample), default=Decode(sample, "", 0.0)
         )
         return near if abs(near.speech_end_sample - sample) <= SAME_PAUSE_SAMPLES else Decode(sample, "", near.ms)
+
+
+@cache
+def _prepared() -> frozenset[str]:
+    """What the delivery agent's voice has rendered before a call."""
+    return frozenset(segments_of(DeliveryKit().prepared_lines()))

@@ -15,7 +15,7 @@ FEW = 48  # turns of unseen voices that are replayed here
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, Row]:
-    return {row.setting: row for row in frontier(read_recording(), UNSEEN, 1.0, FEW)}
+    return {row.setting: row for row in frontier(read_recording(), UNSEEN, "as recorded", FEW).rows}
 
 
 def test_the_corpus_has_six_hundred_turns_of_voices_that_are_either_tuned_on_or_unseen() -> None:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from benchmarks.endpointing.corpus import UNSEEN
+from benchmarks.endpointing.frontier import KIND_SETTING, read_frontiers
 
 from agentvoicebox.providers.engine_speed import EngineSpeed, MachineSpeed
 from agentvoicebox.providers.processor import Processor
 from agentvoicebox.settings import Settings
-from agentvoicebox.supervisor.engine_choice import MOST_CALLS, choose, engines_to_measure
+from agentvoicebox.supervisor.engine_choice import DECODES, MOST_CALLS, choose, engines_to_measure
 from agentvoicebox.supervisor.roles import ROLES
 
 INSTALLED = ("stt/fast", "stt/moonshine", "stt/scripted", "tts/piper", "tts/kokoro", "tts/espeak", "tts/scripted")
@@ -26,9 +28,23 @@ def decided(engines: dict[str, EngineSpeed], cores: int = 2, **given: Any) -> Se
 
 
 def test_calls_at_a_time_follow_from_what_the_engines_take() -> None:
-    assert 6 <= decided(SLOW).most_calls <= 8
-    assert 20 <= decided(FAST).most_calls <= 24
+    assert 5 <= decided(SLOW).most_calls <= 7
+    assert 15 <= decided(FAST).most_calls <= 18
     assert decided(FAST, cores=4).most_calls == pytest.approx(2 * decided(FAST).most_calls, abs=1)
+
+
+def test_what_a_call_takes_outside_the_engines_limits_calls_too() -> None:
+    assert 50 <= decided({"stt/fast": EngineSpeed(0), "tts/piper": EngineSpeed(0, 0.0)}).most_calls <= 55
+
+
+def test_decodes_a_turn_are_those_that_were_measured() -> None:
+    measured = next(
+        row.probes_weighted
+        for each in read_frontiers()
+        for row in each.rows
+        if (each.split, row.setting) == (UNSEEN, KIND_SETTING)
+    )
+    assert measured == pytest.approx(DECODES, abs=0.1), "make frontier has changed it"
 
 
 def test_a_gateway_process_has_a_limit_and_a_slow_machine_still_takes_a_call() -> None:

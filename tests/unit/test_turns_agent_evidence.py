@@ -30,7 +30,7 @@ def test_other_lines_expect_anything(question: str) -> None:
 
 def test_of_any_agent_neither_numbers_nor_results_are_known() -> None:
     assert AgentEvidence().doubt("1 2 3 4", ExpectedAnswer.NUMBER) is None
-    assert AgentEvidence().proves("find", '{"code":"FOUND"}') is Proof.NOTHING
+    assert AgentEvidence().proves("find", '{"code":"FOUND"}', "PKG004") is Proof.NOTHING
 
 
 def test_the_longest_pause_after_which_the_caller_went_on_is_known() -> None:

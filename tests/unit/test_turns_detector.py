@@ -2,7 +2,7 @@
 
 from agentvoicebox.turns.agent_evidence import AgentEvidence, ExpectedAnswer, Proof
 from agentvoicebox.turns.detector import Detector
-from agentvoicebox.turns.facts import Fact, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped
+from agentvoicebox.turns.facts import Fact, SpeechPaused, SpeechResumed, SpeechStarted, SpeechStopped, SpeechSuspected
 from agentvoicebox.wire.audio_config import TurnDetection
 
 WINDOW = 512
@@ -131,7 +131,7 @@ def test_manual_mode_finds_nothing() -> None:
 
 def semantic(eagerness: str = "auto", *, is_answer_ready: bool = True) -> Detector:
     detector = Detector(TurnDetection(type="semantic_vad", eagerness=eagerness, prefix_padding_ms=0))  # type: ignore[arg-type]
-    assert feed(detector, "####.....")[-1] == (6, SpeechPaused(4 * WINDOW))
+    assert feed(detector, "####.....")[-1] == (5, SpeechPaused(4 * WINDOW))
     if is_answer_ready:
         detector.answer_is_ready()
     return detector
@@ -145,10 +145,30 @@ def stops_at(detector: Detector, most_windows: int = 400) -> int | None:
     return None
 
 
-def test_a_finished_sentence_ends_quickly() -> None:
-    detector = semantic("high")
-    detector.set_transcript("Where is my parcel?")
-    assert 350 <= (stops_at(detector) or 0) <= 416
+def test_semantic_vad_has_the_recogniser_asked_at_the_first_silent_window_and_server_vad_at_the_second() -> None:
+    for detector, window in ((Detector(TurnDetection(type="semantic_vad", prefix_padding_ms=0)), 5), (server_vad(), 6)):
+        assert feed(detector, "####..") == [(2, SpeechStarted(0)), (window, SpeechPaused(4 * WINDOW))]
+
+
+def test_a_dip_inside_a_word_only_costs_a_question_to_the_recogniser() -> None:
+    detector = Detector(TurnDetection(type="semantic_vad", prefix_padding_ms=0))
+    assert feed(detector, "####.####") == [(2, SpeechStarted(0)), (5, SpeechPaused(4 * WINDOW)), (7, SpeechResumed())]
+    detector.set_transcript("Yes.", 4 * WINDOW)  # of the dip
+    detector.answer_is_ready()
+    assert detector.judge() == []
+
+
+def test_a_suspected_voice_has_no_pause_before_the_second_silent_window() -> None:
+    detector = Detector(TurnDetection(type="semantic_vad", prefix_padding_ms=0))
+    detector.agent_is_speaking = True
+    assert [fact for _, fact in feed(detector, "##.##.##")] == [SpeechSuspected(0)]
+
+
+def test_a_finished_sentence_ends_quickly_and_a_whole_question_sooner() -> None:
+    for text, silence_ms in (("I need my parcel.", 384), ("Where is my parcel?", 288)):
+        detector = semantic("high")
+        detector.set_transcript(text)
+        assert stops_at(detector) == silence_ms
 
 
 def test_an_unfinished_sentence_is_waited_for_as_long_as_eagerness_says() -> None:
@@ -212,8 +232,8 @@ class Counted(AgentEvidence):
             return None
         return 0.0 if count == 4 else 1.0
 
-    def proves(self, tool: str, output: str) -> Proof:
-        return Proof.COMPLETE if (tool, output) == ("find", "found") else Proof.NOTHING
+    def proves(self, tool: str, output: str, text: str) -> Proof:
+        return Proof.COMPLETE if (tool, output) == ("find", "found") and text else Proof.NOTHING
 
 
 def counted(text: str) -> Detector:
@@ -237,11 +257,11 @@ def test_what_a_tool_found_ends_a_turn_soon() -> None:
     detector.set_tool_outputs((("find", "found"),), 3 * WINDOW)  # of another pause
     assert detector.judge() == []
     detector.set_tool_outputs((("find", "found"), ("note", "done")))
-    assert stops_at(detector) == 224
+    assert detector.judge() == [SpeechStopped(9 * WINDOW, 4 * WINDOW)]  # five windows of silence are enough
 
 
 def test_a_caller_who_paused_long_is_given_as_long_again() -> None:
-    text, waits = "I was at home all day", []
+    text, waits = "I am at home all day", []
     for timeline in ("####.....", "####" + "." * 28 + "####....."):
         detector = Detector(TurnDetection(type="semantic_vad", eagerness="high", prefix_padding_ms=0))
         feed(detector, timeline)
@@ -265,7 +285,16 @@ def test_evidence_about_an_earlier_pause_does_not_count() -> None:
     detector.set_transcript("Where is my parcel?", 4 * WINDOW)
     detector.set_completeness(1.0, 4 * WINDOW)
     detector.answer_is_ready(11 * WINDOW)
-    assert feed(detector, "." * 5, from_window=16) == []  # 320 ms: the stale evidence would have ended it
+    assert feed(detector, "." * 17, from_window=16) == []  # 704 ms: the stale evidence would have ended it
+
+
+def test_the_model_is_asked_at_the_second_silent_window_and_not_about_a_dip() -> None:
+    detector = Detector(TurnDetection(type="semantic_vad", prefix_padding_ms=0))
+    wanted = []
+    for number, mark in enumerate("####.####...", start=1):
+        detector.feed(LEVELS[mark], number * WINDOW)
+        wanted.append(detector.wants_completeness)
+    assert wanted == [False] * 10 + [True] * 2
 
 
 def test_a_judgement_is_wanted_once_a_pause_and_only_under_semantic_vad() -> None:

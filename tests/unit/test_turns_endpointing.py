@@ -43,9 +43,18 @@ def test_less_eagerness_is_more_patience_whatever_was_said(text: str | None) -> 
 
 
 def test_the_less_finished_the_longer() -> None:
-    texts = (FINISHED, "I was at home all day", None, "My number is")
+    texts = (FINISHED, "I am at home all day", None, "My number is")
     waits = [MEDIUM.wait_ms(TurnEndEvidence(text)) for text in texts]
     assert waits == sorted(set(waits))
+
+
+@pytest.mark.parametrize("rule", [HIGH, MEDIUM, LOW])
+def test_a_whole_question_ends_a_turn_before_another_sentence_does(rule: SemanticSilence) -> None:
+    question, sentence, part = (
+        rule.wait_ms(TurnEndEvidence(text)) for text in (FINISHED, "I need my parcel.", "Can you tell me?")
+    )
+    assert SURE_WAIT_MS < question < sentence < part
+    assert rule.wait_ms(TurnEndEvidence(FINISHED, completeness=1.0)) == question
 
 
 def test_words_outweigh_a_model_that_thinks_it_is_over() -> None:
@@ -98,13 +107,13 @@ def test_an_agent_knows_better_than_the_rules_how_unfinished_a_number_is() -> No
 
 
 def test_a_caller_who_pauses_long_is_waited_for_unless_his_sentence_is_finished() -> None:
-    slow = TurnEndEvidence("I was at home all day", longest_pause_ms=900)
-    assert HIGH.wait_ms(slow) > 900 > HIGH.wait_ms(TurnEndEvidence("I was at home all day"))
+    slow = TurnEndEvidence("I am at home all day", longest_pause_ms=900)
+    assert HIGH.wait_ms(slow) > 900 > HIGH.wait_ms(TurnEndEvidence("I am at home all day"))
     assert HIGH.wait_ms(TurnEndEvidence(FINISHED, longest_pause_ms=900)) == HIGH.wait_ms(TurnEndEvidence(FINISHED))
 
 
 def test_the_wait_never_exceeds_the_cap() -> None:
-    hasty = SemanticSilence(Waits(224, 500, 500))
+    hasty = SemanticSilence(Waits(224, 224, 500, 500))
     assert hasty.wait_ms(TurnEndEvidence()) == hasty.wait_ms(TurnEndEvidence("um", 0.0)) == 500
     assert hasty.wait_ms(TurnEndEvidence("I was at home", longest_pause_ms=1_400)) == 500
 

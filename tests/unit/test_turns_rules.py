@@ -59,6 +59,35 @@ def test_unfinished(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "I ordered it last week.",
+        "Hi, my mum sent me a parcel.",
+        "It says delivered.",
+        "I was at home all day",
+        "I got a card saying you were here.",
+    ],
+)
+def test_who_only_tells_what_happened_has_not_said_yet_what_he_wants(text: str) -> None:
+    assert UNKNOWN < incompleteness(text) < 0.8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I ordered it last week and it hasn't arrived.",
+        "The driver left it at the wrong house.",
+        "My parcel is late.",
+        "I lost the number.",
+        "It was sent on Monday.",
+        "Has it arrived?",
+    ],
+)
+def test_trouble_a_request_or_a_question_is_what_he_wants(text: str) -> None:
+    assert incompleteness(text) <= 0.3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "1 Z 9 9 9",
         "It's p kg",
         "My number is pk.",

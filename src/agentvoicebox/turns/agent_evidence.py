@@ -47,6 +47,6 @@ class AgentEvidence:
         """How likely the speaker of `text` goes on, 0 to 1, where the agent knows better than `turns.rules`; else None."""
         return None
 
-    def proves(self, tool: str, output: str) -> Proof:
-        """What a tool's output proves about the words that led to it."""
+    def proves(self, tool: str, output: str, text: str) -> Proof:
+        """What a tool's output proves about the words that led to it; `text` are those of the present turn."""
         return Proof.NOTHING

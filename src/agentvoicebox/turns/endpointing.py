@@ -8,10 +8,10 @@ from typing import Protocol
 import msgspec
 
 from agentvoicebox.turns.agent_evidence import ExpectedAnswer, Proof
-from agentvoicebox.turns.rules import incompleteness, is_short_answer
+from agentvoicebox.turns.rules import ASKED, incompleteness, is_short_answer
 from agentvoicebox.wire.audio_config import TurnDetection
 
-SURE_WAIT_MS = 224.0  # after what is proved to be all, at any eagerness; shorter would cut off "yes … please"
+SURE_WAIT_MS = 160.0  # after what is proved to be all, at any eagerness; shorter would cut off "yes … please"
 # The end-of-turn model takes 2 of 13 finished sentences for unfinished, so it alone adds at most this.
 MODEL_CAP_MS = 1_000.0
 RHYTHM_MARGIN_MS = 64.0  # a pause is measured to a window of 32 ms at either end
@@ -26,11 +26,13 @@ class Waits(msgspec.Struct, frozen=True):
     """How patient an eagerness is, in milliseconds of silence.
 
     Attributes:
-        finished_ms: after a sentence that sounds finished.
+        asked_ms: after a whole question.
+        finished_ms: after another sentence that sounds finished.
         undecided_ms: after a text that may go on.
         cap_ms: the longest wait, also for an answer that has no sound yet.
     """
 
+    asked_ms: float
     finished_ms: float
     undecided_ms: float
     cap_ms: float
@@ -38,10 +40,10 @@ class Waits(msgspec.Struct, frozen=True):
 
 # `high` ends soonest. The caps of the others are OpenAI's documented timers.
 EAGERNESS = {
-    "low": Waits(800.0, 1_200.0, 8_000.0),
-    "medium": Waits(600.0, 900.0, 4_000.0),
-    "high": Waits(352.0, 672.0, 1_200.0),
-    "auto": Waits(600.0, 900.0, 4_000.0),
+    "low": Waits(640.0, 800.0, 1_200.0, 8_000.0),
+    "medium": Waits(480.0, 600.0, 900.0, 4_000.0),
+    "high": Waits(288.0, 352.0, 672.0, 1_200.0),
+    "auto": Waits(480.0, 600.0, 900.0, 4_000.0),
 }
 
 
@@ -122,7 +124,7 @@ class SemanticSilence:
         doubt = _doubt(evidence)
         votes = {"words": self._text_wait_ms(doubt, self._longest_ms(evidence))}
         if evidence.completeness is not None:
-            votes["model"] = _model_wait_ms(self._waits.finished_ms, evidence.completeness)
+            votes["model"] = _model_wait_ms(self._waits.asked_ms, evidence.completeness)
         if evidence.longest_pause_ms > 0 and doubt >= LIKELY_FINISHED:
             votes["rhythm"] = evidence.longest_pause_ms + RHYTHM_MARGIN_MS
         return votes
@@ -133,6 +135,8 @@ class SemanticSilence:
 
     def _text_wait_ms(self, doubt: float, longest_ms: float) -> float:
         waits = self._waits
+        if doubt <= ASKED:
+            return waits.asked_ms
         if doubt < 0.5:
             return _between(waits.finished_ms, waits.undecided_ms, doubt / 0.5)
         return _between(waits.undecided_ms, longest_ms, (doubt - 0.5) / 0.5)
@@ -161,8 +165,8 @@ def _doubt(evidence: TurnEndEvidence) -> float:
     return max(doubt, UNPROVED) if evidence.proof is Proof.INCOMPLETE else doubt
 
 
-def _model_wait_ms(finished_ms: float, completeness: float) -> float:
-    return _between(finished_ms, max(finished_ms, MODEL_CAP_MS), 1.0 - min(1.0, completeness / 0.5))
+def _model_wait_ms(least_ms: float, completeness: float) -> float:
+    return _between(least_ms, max(least_ms, MODEL_CAP_MS), 1.0 - min(1.0, completeness / 0.5))
 
 
 def _between(low: float, high: float, share: float) -> float:

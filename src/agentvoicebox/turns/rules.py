@@ -13,12 +13,14 @@ def _words(text: str) -> frozenset[str]:
 
 
 UNKNOWN = 0.5
+ASKED = 0.0  # a whole question: the caller now waits for the answer
 FINISHED = 0.05
 BRIEF = 0.5  # a word or two that are no answer: a greeting, or a beginning
 NO_PUNCTUATION = 0.3  # recognisers punctuate finished sentences; one without may go on
+BACKGROUND = 0.55  # only what happened: what the caller wants of it is still to come
 BROKEN_OFF = 0.8  # a comma, a dash, dots
-DANGLING = 0.9
-FILLER = 0.95
+DANGLING = 1.0  # a sentence that lacks its end: "My number is"
+FILLER = 1.0
 
 # How unfinished a number is. Callers pause between its groups, so that even a plausible length waits a little.
 NUMBER_TOO_SHORT = 0.75
@@ -62,6 +64,17 @@ ASKED_ABOUT = re.compile(  # what is asked is still to come: "Can you tell me?",
     r".*\b(tell me|let me know|(want|like|need|love) to (know|ask|find out)|wondering)"
     r"( (if|about|where|what|when|who|how|which|whether|why))?"
 )
+PAST_EVENT = re.compile(  # "I moved last month.", "It says delivered.", "My mum sent me a parcel."
+    r"((hi|hello|yes|yeah|no|well|so|okay|ok|and|look|listen) )*(?!it was\b)"
+    r"(i|we|he|she|it|they|you|someone|somebody|(my|our|the|a|your|his|her|their) (\w+ ){0,2}?\w+)"
+    r"( (just|already|also|only))?"
+    r" (was|were|had|got|bought|sent|paid|went|came|made|took|gave|said|says|saw|told|left|\w\w+ed)\b.*"
+)
+# A request, or what is wrong: a text with one of these is no background.
+NEED = re.compile(
+    r"\b(not|never|no|nobody|nothing|none|\w+n't|late|lost|missing|wrong|damaged|broken|stuck|empty|need|want|wanted|like"
+    r"|please|help|number|question|called|problem)\b"
+)
 LEAST_QUESTION = 5  # words; a recogniser also ends the beginning of a question with a question mark
 
 DIGITS = {
@@ -100,7 +113,7 @@ def incompleteness(text: str) -> float:
         return DANGLING
     asked = not QUESTION_WORDS.isdisjoint(words[:-1])  # "where my parcel is" and "what it is for" are complete
     if ending == "?" and (asked or len(words) >= LEAST_QUESTION):
-        return FINISHED
+        return ASKED
     if last in OPEN_WORDS and not _is_letter_of_number(spoken):
         return DANGLING
     number = _number_doubt(_symbols_at_end(spoken)) or (NUMBER_TOO_SHORT if _is_letters_alone(words) else None)
@@ -115,6 +128,8 @@ def incompleteness(text: str) -> float:
         return BROKEN_OFF
     if len(words) <= MOST_BRIEF and not is_short_answer(text) and COURTESY.fullmatch(joined) is None:
         return BRIEF
+    if PAST_EVENT.fullmatch(joined) and NEED.search(joined) is None:
+        return BACKGROUND
     return FINISHED if ending in ".!" else NO_PUNCTUATION
 
 

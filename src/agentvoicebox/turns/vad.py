@@ -28,6 +28,7 @@ class SpeechGate:
         is_open: whether the caller speaks.
         onset_sample: start of the window in which the current (or last) stretch of speech began.
         voiced_end_sample: just after the last voiced window of that stretch.
+        hangover_ms: how long the gate stays open after the last voiced window; may be changed at any time.
     """
 
     def __init__(self, threshold: float, hangover_ms: float) -> None:
@@ -47,7 +48,7 @@ class SpeechGate:
         """Use other values from now on (see `__init__`); an open gate stays open."""
         self._threshold = max(LEAST_THRESHOLD, threshold)
         self._lower = max(LEAST_THRESHOLD, threshold - HYSTERESIS)
-        self._hangover_ms = hangover_ms
+        self.hangover_ms = hangover_ms
 
     @property
     def may_open(self) -> bool:
@@ -69,7 +70,7 @@ class SpeechGate:
         if self.is_open:
             if probability >= self._lower:
                 self.voiced_end_sample = window_end_sample
-            elif self.silence_ms(window_end_sample) >= self._hangover_ms:
+            elif self.silence_ms(window_end_sample) >= self.hangover_ms:
                 self.is_open = False
                 return GateChange.CLOSED
             return None
