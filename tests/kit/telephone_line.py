@@ -119,9 +119,10 @@ class TelephoneLine:
             left = None if left is None else left - len(played)
 
     async def until(self, holds: Callable[["TelephoneLine"], bool]) -> None:
-        """Wait until something is true of the line."""
+        """Wait until something is true of the line. Once it has ended, nothing more becomes true."""
         async with asyncio.timeout(PATIENCE_S), self._changed:
-            await self._changed.wait_for(lambda: holds(self))
+            await self._changed.wait_for(lambda: holds(self) or self.closed is not None)
+        assert holds(self), f"the line has ended: {self.closed}"
 
     def queued_ms(self) -> float:
         """Audio that waits to be played."""

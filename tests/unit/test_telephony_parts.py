@@ -4,6 +4,7 @@ import asyncio
 import base64
 
 import pytest
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.settings import Settings
@@ -11,6 +12,7 @@ from agentvoicebox.supervisor.roles import all_children
 from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.telephony import twiml
 from agentvoicebox.telephony.asterisk import AsteriskChannel
+from agentvoicebox.telephony.call_tools import HANG_UP, call_tools
 from agentvoicebox.telephony.keypad import PAUSE_S, Keypad
 from agentvoicebox.telephony.line import Message
 from agentvoicebox.telephony.line_writer import LineWriter
@@ -108,6 +110,13 @@ def test_a_star_begins_the_number_again_and_forty_keys_are_the_most() -> None:
     keypad = Keypad()
     assert [keypad.press(key, 1.0) for key in "99*12#"][-1] == "12"
     assert [keypad.press("1", 1.0) for _ in range(40)][-1] == "1" * 40
+
+
+# -- hanging up --------------------------------------------------------------------------------------------------------
+
+
+def test_the_agent_with_rules_knows_the_lines_tool_for_hanging_up() -> None:
+    assert HANG_UP in {tool["name"] for tool in call_tools(has_transfer=False)} & DELIVERY.client_tools
 
 
 # -- who may enter -----------------------------------------------------------------------------------------------------

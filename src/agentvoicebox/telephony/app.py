@@ -22,12 +22,13 @@ from agentvoicebox.request_source import source_of
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telephony import twiml
 from agentvoicebox.telephony.asterisk import AsteriskChannel
+from agentvoicebox.telephony.call_plan import CallPlan
 from agentvoicebox.telephony.line import LineEvent, LineProtocol, LineStarted, Message, UnreadableMessage
 from agentvoicebox.telephony.line_writer import LineWriter
 from agentvoicebox.telephony.media_streams import telnyx, twilio
 from agentvoicebox.telephony.metrics import TelephonyMetrics
 from agentvoicebox.telephony.signatures import SIGNATURE_HEADER, is_from_twilio, shows_token
-from agentvoicebox.telephony.telephone_call import CallPlan, Outcome, TelephoneCall
+from agentvoicebox.telephony.telephone_call import Outcome, TelephoneCall
 
 START_S = 10.0  # a line that has not begun its call by then is closed
 MAX_MESSAGE_BYTES = 64 * 1024  # 48 kB of audio in base64 are six seconds; carriers send 20 ms
@@ -101,8 +102,9 @@ class TelephonyServer:
         routes: list[BaseRoute] = []
         if "twilio" in self._access.open:
             routes += [
-                Route(VOICE_PATH, self._voice, methods=["POST"]),
-                Route(AFTER_PATH, self._after, methods=["POST"]),
+                # With a slash at the end, too: a redirect would be signed under another address.
+                *(Route(f"{VOICE_PATH}{end}", self._voice, methods=["POST"]) for end in ("", "/")),
+                *(Route(f"{AFTER_PATH}{end}", self._after, methods=["POST"]) for end in ("", "/")),
                 WebSocketRoute(TWILIO_PATH, self._socket("twilio", twilio)),
             ]
         if "telnyx" in self._access.open:
@@ -145,8 +147,9 @@ class TelephonyServer:
             if len(body) > MAX_FORM_BYTES:
                 return PlainTextResponse("The form is too long.\n", 413)
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        query = f"?{request.url.query}" if request.url.query else ""
-        url = f"{self._access.url}{request.url.path}{query}"
+        # As it was sent: Twilio signs the query with its escapes.
+        sent = request.scope["query_string"].decode("latin-1")
+        url = f"{self._access.url}{request.url.path}{'?' if sent else ''}{sent}"
         given = request.headers.get(SIGNATURE_HEADER, "")
         if not is_from_twilio(self._access.auth_token, [url], given, pairs):
             return self._refusal("twilio", request)
