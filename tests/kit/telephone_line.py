@@ -143,8 +143,8 @@ class TelephoneLine:
 
     async def _take(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            assert len(message) <= 16_000, "Asterisk closes the connection at longer frames"
-            self.queue.append(message)
+            assert len(message) <= 16_000, "Asterisk closes the connection at longer messages"
+            self.queue.append(message[: len(message) - len(message) % FRAME_BYTES])  # it discards the rest
             return
         event = json.loads(message)
         match event.get("event") or event.get("command"):

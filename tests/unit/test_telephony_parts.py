@@ -77,15 +77,19 @@ async def test_nothing_is_sent_and_nothing_lost_while_a_line_takes_no_audio() ->
     async def send(message: Message) -> None:
         sent.append(message)
 
+    def frame(name: bytes) -> bytes:
+        return name * 160
+
     writer = LineWriter(AsteriskChannel(), send)
-    await writer.play(b"a", "m1")
+    await writer.play(frame(b"a"), "m1")
     await writer.set_open(False)
-    await writer.play(b"b", "m2")
+    await writer.play(frame(b"b") + b"c", "m2")
+    await writer.finish()
     assert len(sent) == 2
     await writer.set_open(True)
-    assert [each for each in sent if isinstance(each, bytes)] == [b"a", b"b"]
+    assert [each for each in sent if isinstance(each, bytes)] == [frame(b"a"), frame(b"b"), b"c" + b"\xff" * 159]
     await writer.set_open(False)
-    await writer.play(b"c", "m3")
+    await writer.play(frame(b"d"), "m3")
     await writer.clear()
     await writer.set_open(True)
     assert sent[-1] == '{"command": "FLUSH_MEDIA"}'  # what was held back is thrown away, too

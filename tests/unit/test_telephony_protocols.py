@@ -106,6 +106,34 @@ def test_asterisk_gets_no_frame_that_it_would_close_the_connection_for() -> None
     assert sum(map(len, frames)) == 80_000
 
 
+@pytest.mark.parametrize(("format", "silence"), [("ulaw", b"\xff"), ("alaw", b"\xd5")])
+def test_asterisk_gets_whole_frames_only_and_every_byte(format: str, silence: bytes) -> None:
+    protocol = AsteriskChannel()
+    protocol.read(json.dumps(ASTERISK_START | {"format": format}))
+    pieces = [bytes([n]) * size for n, size in enumerate((100, 830, 1, 4_810, 160, 7_999))]
+    sent = [bytes(message) for piece in pieces for message in protocol.audio(piece) if isinstance(message, bytes)]
+    assert all(len(message) % 160 == 0 for message in sent)
+    (last,) = protocol.finish()
+    said = b"".join(pieces)
+    assert b"".join([*sent, bytes(last, "ascii") if isinstance(last, str) else last]) == said + silence * (
+        -len(said) % 160
+    )
+    assert protocol.finish() == []
+    protocol.audio(b"thrown away")
+    protocol.clear()
+    assert protocol.finish() == []
+
+
+def test_asterisk_names_the_size_of_its_frames() -> None:
+    protocol = AsteriskChannel()
+    protocol.read(json.dumps(ASTERISK_START | {"optimal_frame_size": 240}))
+    assert [len(each) for each in protocol.audio(bytes(1_000))] == [960]
+    for odd in (0, -1, 1_000_000, "x", None, 1.5):
+        other = AsteriskChannel()
+        other.read(json.dumps(ASTERISK_START | {"optimal_frame_size": odd}))
+        assert [len(each) for each in other.audio(bytes(1_000))] == [960]
+
+
 @pytest.mark.parametrize(
     ("protocol", "message"),
     [

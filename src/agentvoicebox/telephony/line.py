@@ -87,6 +87,9 @@ class LineProtocol(Protocol):
     def audio(self, data: bytes) -> Sequence[Message]:
         """Play G.711 audio after everything that was sent before."""
 
+    def finish(self) -> Sequence[Message]:
+        """No more audio comes for now: play what was held back of it, if anything."""
+
     def mark(self, name: str) -> Sequence[Message]:
         """Report when everything before was played."""
 

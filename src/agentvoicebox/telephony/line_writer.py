@@ -19,11 +19,11 @@ class LineWriter:
 
     async def play(self, audio: bytes, mark: str) -> None:
         """Play audio, and report `mark` when it was played."""
-        messages = [*self._dialect.audio(audio), *self._dialect.mark(mark)]
-        if self._is_open and not self._held:
-            await self._all(messages)
-        else:
-            self._held.extend(messages)
+        await self._in_order([*self._dialect.audio(audio), *self._dialect.mark(mark)])
+
+    async def finish(self) -> None:
+        """No more audio comes for now."""
+        await self._in_order(self._dialect.finish())
 
     async def set_open(self, is_open: bool) -> None:
         """The line takes audio again, or no more."""
@@ -39,6 +39,12 @@ class LineWriter:
     async def hang_up(self) -> None:
         """End the call, where the protocol has a message for it."""
         await self._all(self._dialect.hang_up())
+
+    async def _in_order(self, messages: Sequence[Message]) -> None:
+        if self._is_open and not self._held:
+            await self._all(messages)
+        else:
+            self._held.extend(messages)
 
     async def _all(self, messages: Sequence[Message]) -> None:
         for message in messages:

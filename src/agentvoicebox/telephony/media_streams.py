@@ -87,6 +87,10 @@ class MediaStream:
         """See `line.LineProtocol`."""
         return [self._write("media", {"media": {"payload": base64.b64encode(data).decode()}})]
 
+    def finish(self) -> Sequence[Message]:
+        """See `line.LineProtocol`: audio may have any length, so none is held back."""
+        return []
+
     def mark(self, name: str) -> Sequence[Message]:
         """See `line.LineProtocol`."""
         return [self._write("mark", {"mark": {"name": name}})]

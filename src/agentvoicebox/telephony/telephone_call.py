@@ -144,6 +144,7 @@ class TelephoneCall:
             case "response.done":
                 self._is_answering = False
                 self._heard.response_over()
+                await self._line.finish()
                 await self._response_done(event["response"])
             case "session.updated":
                 if NO_VOICE not in event["session"].get("degraded", ()):
