@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.kit.asterisk import Asterisk, asterisk
+from tests.kit.asterisk import DESK, Asterisk, asterisk
 from tests.kit.asterisk_folder import prepare
+from tests.kit.rtp import loudest_hz
 from tests.kit.sip_caller import SipCaller, sip_call, voices
 from tests.kit.speech import share_models
 from tests.kit.telephone_calls import TOKEN, HeardCall, afterwards, transcript
@@ -29,6 +31,7 @@ MOST_WORD_ERRORS = 0.15
 MOST_HEARD_ERROR_MS = 100  # of the position at which the agent was cut: the distance of two marks
 MOST_CUT_ERRORS = 2  # words at the place of the cut, where the agent's are an estimate within its sentence
 FRAMES_MS = 40  # an answer may end with a frame that is not full
+TONE_BYTES = 8_000 * 5  # five seconds: longer than the words that announce the transfer
 TYPED = "986578788855"  # FedEx, out for delivery
 FIGURES = Path("benchmarks/results/telephone.json")
 
@@ -81,6 +84,19 @@ async def types_a_number(server: LocalServer, port: int) -> HeardCall:
         return await afterwards(server, caller.rtp, caller.ended_by)
 
 
+async def asks_for_a_person(server: LocalServer, port: int) -> HeardCall:
+    """The caller is put through to the desk, hears its tone, and hangs up."""
+    (person,) = voices("Can I speak to a person, please?")
+    async with exchange(server, port) as running, sip_call(running) as caller:
+        await caller.listen()
+        said_s = await caller.say(person)
+        await caller.until(lambda: len(caller.rtp.heard(said_s)) > TONE_BYTES, "the desk answers")
+        tone = caller.rtp.heard(said_s)[-TONE_BYTES // 2 :]
+        await caller.hang_up()
+        call = await afterwards(server, caller.rtp, caller.ended_by)
+    return replace(call, tone_hz=loudest_hz(tone))
+
+
 async def shows_a_wrong_token(server: LocalServer, port: int) -> SipCaller:
     async with exchange(server, port, password="guessed") as running, sip_call(running) as caller:
         await caller.until_over()
@@ -99,10 +115,12 @@ def calls() -> Iterator[Calls]:
                 "AVB_TELEPHONY": "asterisk",
                 "AVB_TELEPHONY_PORT": str(port),
                 "AVB_TELEPHONY_TOKEN": TOKEN,
-                "AVB_TELEPHONY_AGENT": "delivery",
+                "AVB_TELEPHONY_AGENT": "assistant",  # which the script overrules
+                "AVB_TELEPHONY_TRANSFER_TO": DESK,
             }
             async with local_server(Path(folder), settings=settings) as server:
                 made = {"asks": await asks_for_a_parcel(server, port), "types": await types_a_number(server, port)}
+                made["person"] = await asks_for_a_person(server, port)
                 refused = await shows_a_wrong_token(server, port)
                 made["refused"] = HeardCall(refused.ended_by, [], [], [], "")
                 made["refused"].notes += [str(len(refused.rtp.packets))]
@@ -125,10 +143,11 @@ def _write_figures(made: Calls) -> None:
     said = [transcript(item) for item in asks.said]
     figures = {
         "silence_after_s": round(asks.sounds[place].to_s - asks.interrupted_s, 3),
-        "cut_at_ms": {"told": asks.said[place]["heard_ms"], "carried": round(asks.sounds[place].ms)},
+        "cut_at_ms": {"told": asks.said[place]["heard_ms"], "carried": asks.sounds[place].ms},
         "cut_words": {"told": said[place], "recognised": asks.heard[place]},
         "cut_words_wrong": word_errors(said[place], asks.heard[place]),
         "word_error": {name: round(word_error_rate(*made[name].whole), 3) for name in ("asks", "types")},
+        "gaps": sum(sound.gaps for sound in asks.sounds),
         "heard": asks.heard + made["types"].heard,
     }
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
@@ -188,6 +207,13 @@ def test_a_number_that_is_typed_silences_the_greeting_and_is_taken_at_its_word(c
 
 def test_a_caller_may_hang_up(calls: Calls) -> None:
     assert (calls["types"].ended_by, calls["types"].outcome) == ("caller", "caller_left")
+
+
+def test_a_caller_who_asks_for_a_person_is_put_through_by_the_exchange(calls: Calls) -> None:
+    call = calls["person"]
+    assert (call.outcome, call.ended_by) == ("transferred", "caller")
+    assert transcript(call.said[-1]) == phrases.TRANSFERRED
+    assert call.tone_hz == pytest.approx(1004, abs=10), "the caller does not hear the desk"
 
 
 def test_an_exchange_with_a_wrong_token_gets_no_session_and_its_own_script_goes_on(calls: Calls) -> None:

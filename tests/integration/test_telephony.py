@@ -9,6 +9,7 @@ from tests.kit.telephone_line import CALL_ID, TelephoneLine, signed, telephone_l
 from tests.kit.telephone_place import (
     PROVIDERS,
     STREAM,
+    TOKEN,
     URL,
     WRONG_CREDENTIALS,
     TelephonePlace,
@@ -21,8 +22,8 @@ from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta, WorkerInput
 from agentvoicebox.engine.jobs import Generate, Synthesise
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.telephony.app import AFTER_PATH, VOICE_PATH
-from agentvoicebox.telephony.telephone_call import LEFT
+from agentvoicebox.telephony.app import AFTER_PATH, ASTERISK_AFTER_PATH, VOICE_PATH
+from agentvoicebox.telephony.call_tools import LEFT
 from agentvoicebox_delivery.dialogue import phrases
 from agentvoicebox_delivery.language_models.dialogue import DialogueLlm
 
@@ -228,6 +229,43 @@ async def test_a_call_goes_on_when_the_response_that_hangs_up_is_interrupted(
         await line.speak()
         jobs = await workers.wait_for(JobKind.LLM, 3)
         assert ("tool", LEFT) in words_of(jobs[-1])
+
+
+async def test_an_agent_with_rules_puts_a_caller_of_asterisk_through_when_its_script_asks_afterwards(
+    place: TelephonePlace, workers: Workers
+) -> None:
+    workers.writes = follows_rules
+    workers.hears = "I want to speak to a person."
+    async with place.line("asterisk") as line:
+        line.plays_at_once = True
+        await line.start(AVB_CALL="17.0")
+        await line.until(has_answer)
+        await line.speak()
+        await line.until(lambda it: it.closed is not None)
+        assert line.hung_up
+    for credential, path, answer in (
+        ("wrong", f"{ASTERISK_AFTER_PATH}?call=17.0", (403, "The credential is invalid.\n")),
+        (TOKEN, f"{ASTERISK_AFTER_PATH}?call=18.0", (200, "hangup")),
+        (TOKEN, f"{ASTERISK_AFTER_PATH}?call=17.0", (200, "dial:+4930123456")),
+        (TOKEN, f"{ASTERISK_AFTER_PATH}?call=17.0", (200, "hangup")),  # the transfer is made once
+        (TOKEN, ASTERISK_AFTER_PATH, (200, "hangup")),
+    ):
+        found = await place.get(path, {"Authorization": f"Bearer {credential}"})
+        assert (found.status_code, found.text) == answer
+
+
+@pytest.mark.parametrize(
+    ("provider", "parameters", "has_transfer"),
+    [("twilio", {}, True), ("telnyx", {}, False), ("asterisk", {}, False), ("asterisk", {"__AVB_CALL": "17.0"}, True)],
+)
+async def test_a_transfer_is_offered_only_where_the_line_can_make_it(
+    place: TelephonePlace, workers: Workers, provider: str, parameters: dict[str, str], has_transfer: bool
+) -> None:
+    async with place.line(provider) as line:
+        await line.start(**parameters)
+        (job,) = await workers.wait_for(JobKind.LLM)
+        assert isinstance(job, Generate)
+        assert ("transfer_call" in {tool.name for tool in job.tools}) == has_transfer
 
 
 async def test_twilio_is_told_where_to_send_the_call_with_what_its_webhooks_address_names(

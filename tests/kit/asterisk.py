@@ -15,14 +15,16 @@ from agentvoicebox.processes.child_command import child_command
 from tests.kit.waiting import PATIENCE_S
 
 EXTENSION = "100"
+DESK = "200"  # to which a transfer goes: a tone of 1,004 Hz
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 STOP_S = 10.0
 MODULES = (
-    "app_dial", "app_stack", "app_verbose", "bridge_native_rtp", "bridge_simple", "chan_pjsip", "chan_websocket", "codec_alaw",
-    "codec_resample", "codec_ulaw", "func_channel", "pbx_config", "res_crypto", "res_http_websocket", "res_pjproject",
-    "res_pjsip", "res_pjsip_caller_id", "res_pjsip_endpoint_identifier_anonymous", "res_pjsip_pubsub", "res_pjsip_sdp_rtp",
-    "res_pjsip_session", "res_rtp_asterisk", "res_sorcery_astdb", "res_sorcery_config", "res_sorcery_memory",
-    "res_timing_timerfd", "res_websocket_client",
+    "app_dial", "app_exec", "app_milliwatt", "app_stack", "app_verbose", "bridge_native_rtp", "bridge_simple",
+    "chan_pjsip", "chan_websocket", "codec_alaw", "codec_resample", "codec_ulaw", "func_channel", "func_curl", "func_logic",
+    "pbx_config", "res_crypto", "res_curl", "res_http_websocket", "res_pjproject", "res_pjsip", "res_pjsip_caller_id",
+    "res_pjsip_endpoint_identifier_anonymous", "res_pjsip_pubsub", "res_pjsip_sdp_rtp", "res_pjsip_session",
+    "res_rtp_asterisk", "res_sorcery_astdb", "res_sorcery_config", "res_sorcery_memory", "res_timing_timerfd",
+    "res_websocket_client",
 )  # fmt: skip
 FOLDERS = ("spool", "run", "log", "db", "keys/keys", "agi")
 
@@ -116,6 +118,7 @@ def _files(inside: Path, sip_port: int, media_url: str, password: str, format: s
             ("astkeydir", "keys"), ("astagidir", "agi"),
         )
     )  # fmt: skip
+    after_url = media_url.replace("ws://", "http://").replace("/media", "/after")
     return {
         "asterisk.conf": f"[directories]\n{folders}\n[options]\nverbose = 3\n",
         "logger.conf": "[logfiles]\nmessages => notice,warning,error,verbose\n",
@@ -132,6 +135,13 @@ def _files(inside: Path, sip_port: int, media_url: str, password: str, format: s
             f"connection_type=per_call_config\n{credential}"
         ),
         "extensions.conf": (
-            f"[from-sip]\nexten => {EXTENSION},1,Answer()\n same => n,Dial(WebSocket/agentvoicebox/c({format}))\n"
+            f"[from-sip]\nexten => {EXTENSION},1,Answer()\n"
+            " same => n,Set(__AVB_CALL=${UNIQUEID})\n"
+            " same => n,Set(__agent=delivery)\n"
+            f" same => n,Dial(WebSocket/agentvoicebox/c({format}),,g)\n"
+            f" same => n,Set(CURLOPT(userpwd)=agentvoicebox:{password})\n"
+            f" same => n,Set(NEXT=${{CURL({after_url}?call=${{AVB_CALL}})}})\n"
+            ' same => n,ExecIf($["${NEXT:0:5}" = "dial:"]?Goto(${NEXT:5},1))\n'
+            f"exten => {DESK},1,Milliwatt()\n"
         ),
     }

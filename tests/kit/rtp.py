@@ -165,3 +165,9 @@ def loudness(ulaw: bytes) -> float:
     """Root mean square of G.711, as 16-bit samples."""
     samples: Int16Array = decode_ulaw(ulaw)
     return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) if samples.size else 0.0
+
+
+def loudest_hz(ulaw: bytes) -> float:
+    """The loudest frequency of G.711."""
+    samples = decode_ulaw(ulaw).astype(np.float64)
+    return float(np.argmax(np.abs(np.fft.rfft(samples))) * RATE_HZ / max(1, samples.size))

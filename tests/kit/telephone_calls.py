@@ -12,23 +12,27 @@ import httpx
 
 from agentvoicebox.audio.g711 import decode_ulaw
 from agentvoicebox.cli.local_server import LocalServer
-from tests.kit.rtp import AUDIO, LONGEST_GAP_S, RATE_HZ, RtpEnd
+from tests.kit.rtp import AUDIO, FRAME_S, LONGEST_GAP_S, RATE_HZ, RtpEnd
 from tests.kit.waiting import PATIENCE_S, until_answered
 
 TOKEN = "line-secret"
+ANSWER_GAP_S = 0.5  # between two answers; a busy machine may pause within one
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Audio that came without a gap. `from_s` and `to_s` are seconds since 1970, of its first and after its last packet."""
+    """An answer of the agent, as RTP carried it.
+
+    Attributes:
+        from_s, to_s: of its first and after its last packet, in seconds since 1970.
+        ms: of audio.
+        gaps: how often its audio came too late to be played in time.
+    """
 
     from_s: float
     to_s: float
-
-    @property
-    def ms(self) -> float:
-        """How long it is."""
-        return (self.to_s - self.from_s) * 1000
+    ms: int
+    gaps: int
 
 
 @dataclass
@@ -40,6 +44,7 @@ class HeardCall:
         sounds: what the agent said, as RTP carried it.
         heard: the same, recognised.
         items: of the session's history, oldest first.
+        tone_hz: of what was heard last, where it was no speech.
         interrupted_s: when the caller's interruption became loud.
         outcome: in the server's log.
     """
@@ -50,6 +55,7 @@ class HeardCall:
     items: list[dict[str, Any]]
     outcome: str
     interrupted_s: float = 0.0
+    tone_hz: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -75,11 +81,19 @@ def transcript(item: dict[str, Any]) -> str:
 
 def sounds_of(rtp: RtpEnd) -> list[Sound]:
     """The agent's answers, as they were heard."""
-    times = [each.at_s for each in rtp.packets if each.kind == AUDIO]
-    if not times:
-        return []
-    ends = [at for at, (one, other) in enumerate(pairwise(times), 1) if other - one > LONGEST_GAP_S]
-    return [Sound(times[a], times[b - 1] + 0.02) for a, b in zip([0, *ends], [*ends, len(times)], strict=True)]
+    packets = [each for each in rtp.packets if each.kind == AUDIO]
+    gaps_s = [other.at_s - one.at_s for one, other in pairwise(packets)]
+    ends = [0, *(at for at, gap_s in enumerate(gaps_s, 1) if gap_s > ANSWER_GAP_S), len(packets)]
+    return [
+        Sound(
+            packets[a].at_s,
+            packets[b - 1].at_s + FRAME_S,
+            sum(len(each.payload) for each in packets[a:b]) * 1000 // RATE_HZ,
+            sum(gap_s > LONGEST_GAP_S for gap_s in gaps_s[a : b - 1]),
+        )
+        for a, b in pairwise(ends)
+        if a < b
+    ]
 
 
 async def afterwards(server: LocalServer, rtp: RtpEnd, ended_by: str, *, interrupted_s: float = 0.0) -> HeardCall:

@@ -43,6 +43,11 @@ class TelephonePlace:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as client:
             return await client.post(path, data=form, headers=headers)
 
+    async def get(self, path: str, headers: dict[str, str]) -> httpx.Response:
+        """What another script asks."""
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as client:
+            return await client.get(path, headers=headers)
+
     @asynccontextmanager
     async def line(self, provider: str) -> AsyncIterator[TelephoneLine]:
         """A line with a valid credential."""

@@ -67,6 +67,20 @@ async def test_a_call_whose_client_can_not_hang_up_is_as_it_was() -> None:
     assert not any(isinstance(d, ToolCallDelta) for d in await written(goodbye(tools=(HANG_UP,), max_output_tokens=2)))
 
 
+async def test_a_caller_who_asks_for_a_person_is_put_through_where_the_line_can() -> None:
+    transfer = ToolSpec("transfer_call")
+    person = ask(ChatMessage("user", "I want to speak to a person."), tools=(HANG_UP, transfer, TOOL))
+    got = await written(person)
+    assert "".join(delta.text for delta in got if isinstance(delta, TextDelta)) == phrases.TRANSFERRED
+    assert [each for each in got if isinstance(each, ToolCallDelta)] == [
+        ToolCallDelta("job_1", 0, "transfer_call", "{}")
+    ]
+    can_not = await written(ask(*person.messages, tools=(HANG_UP, TOOL)))
+    assert "".join(delta.text for delta in can_not if isinstance(delta, TextDelta)).startswith(phrases.NO_HUMAN)
+    own = await written(ask(*person.messages, tools=(transfer, TOOL, ToolSpec("hand_over"))))
+    assert isinstance(own[0], ToolCallDelta) and own[0].name == "hand_over"
+
+
 async def test_who_hangs_up_is_only_the_last_line() -> None:
     for text in ("Hello?", "Where is my parcel?", "Are you a robot?", "What's the weather?"):
         got = await written(ask(ChatMessage("user", text), tools=(HANG_UP, TOOL)))

@@ -56,7 +56,8 @@ ASTERISK_START = {
 
 def test_twilio_says_who_calls_whom_and_its_own_stream_gets_the_answers() -> None:
     protocol = twilio()
-    assert protocol.read(json.dumps(TWILIO_START)) == [LineStarted("CA0", "audio/pcmu", {"agent": "delivery"})]
+    started = LineStarted("CA0", "audio/pcmu", {"agent": "delivery"}, asks_afterwards=True)
+    assert protocol.read(json.dumps(TWILIO_START)) == [started]
     assert json.loads(str(protocol.audio(b"ab")[0])) == {
         "event": "media",
         "streamSid": "MZ0",
@@ -122,6 +123,13 @@ def test_asterisk_gets_whole_frames_only_and_every_byte(format: str, silence: by
     protocol.audio(b"thrown away")
     protocol.clear()
     assert protocol.finish() == []
+
+
+def test_a_script_of_asterisk_that_asks_afterwards_says_by_which_id() -> None:
+    start = ASTERISK_START | {"channel_variables": {"__AVB_CALL": "1761245643.0", "__agent": "clinic"}}
+    (started,) = AsteriskChannel().read(json.dumps(start))
+    assert isinstance(started, LineStarted)
+    assert (started.call_id, started.asks_afterwards, started.parameters["agent"]) == ("1761245643.0", True, "clinic")
 
 
 def test_asterisk_names_the_size_of_its_frames() -> None:

@@ -26,6 +26,7 @@ from agentvoicebox.telephony.line import (
 FORMATS = {"ulaw": "audio/pcmu", "alaw": "audio/pcma"}
 SILENCE = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}
 MAX_MESSAGE_BYTES = 8_000  # one of 80,000 closes the connection (measured with Asterisk 22)
+CALL_VARIABLE = "AVB_CALL"  # set by a script that asks afterwards what to do: the id by which it will
 FRAME_BYTES = 160  # 20 ms, unless the channel says otherwise
 
 
@@ -103,7 +104,12 @@ class AsteriskChannel:
             self._frame_bytes = size
         spoken = FORMATS[str(format)]
         self._silence = SILENCE[spoken]
-        return LineStarted(text_of(event.get("channel_id")), spoken, parameters_of(event.get("channel_variables")))
+        inherited = parameters_of(event.get("channel_variables"))
+        parameters = {name.lstrip("_"): value for name, value in inherited.items()}  # as `Set(__agent=…)` names it
+        call_id = parameters.get(CALL_VARIABLE, "")
+        return LineStarted(
+            call_id or text_of(event.get("channel_id")), spoken, parameters, asks_afterwards=bool(call_id)
+        )
 
 
 def _command(name: str, **fields: str) -> str:

@@ -24,11 +24,13 @@ class LineStarted(msgspec.Struct, frozen=True):
         call_id: the carrier's.
         format: of the audio, both ways.
         parameters: what the carrier passes on, such as the agent to call.
+        asks_afterwards: once the line has ended, the carrier asks what to do with the caller, so a transfer can be made.
     """
 
     call_id: str
     format: str
     parameters: Mapping[str, str] = {}
+    asks_afterwards: bool = False
 
 
 class CallerAudio(msgspec.Struct, frozen=True):

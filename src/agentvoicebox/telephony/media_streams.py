@@ -111,9 +111,9 @@ class MediaStream:
         if encoding not in FORMATS or rate not in (RATE_HZ, str(RATE_HZ)):
             raise UnreadableMessage("the stream's audio is not G.711 at 8 kHz; set the stream's codec to PCMU or PCMA")
         known = {key: text_of(start.get(key)) for key in ("from", "to") if start.get(key)}
-        return LineStarted(
-            text_of(start.get(names.call)), FORMATS[encoding], {**known, **parameters_of(start.get(names.parameters))}
-        )
+        parameters = {**known, **parameters_of(start.get(names.parameters))}
+        call_id = text_of(start.get(names.call))
+        return LineStarted(call_id, FORMATS[encoding], parameters, asks_afterwards=names is TWILIO)
 
     def _media(self, media: dict[str, Any]) -> Sequence[LineEvent]:
         if media.get("track", CALLER) != CALLER:

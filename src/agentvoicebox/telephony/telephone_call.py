@@ -9,7 +9,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from agentvoicebox.realtime_client.dialing import CallFailed
 from agentvoicebox.realtime_client.reconnecting_socket import ReconnectingSocket
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telephony.call_plan import CallPlan
-from agentvoicebox.telephony.call_tools import HANG_UP, TRANSFER, call_tools
+from agentvoicebox.telephony.call_tools import DONE, LEFT, NO_SUCH_TOOL, OUTCOMES, Outcome, call_tools
 from agentvoicebox.telephony.keypad import Keypad
 from agentvoicebox.telephony.line import (
     CallerAudio,
@@ -39,10 +39,6 @@ LAST_WORDS_S = 15.0  # how long a call that hangs up waits until its last words 
 MS_A_BYTE = 1000 / RATE_HZ
 NO_VOICE = "speech_synthesis_unavailable"  # in `degraded` of a session
 
-Outcome = Literal["caller_left", "agent_left", "transferred", "no_session", "session_lost"]
-OUTCOMES: dict[str, Outcome] = {HANG_UP: "agent_left", TRANSFER: "transferred"}
-# What the model reads of its calls.
-DONE, LEFT, NO_SUCH_TOOL = "done", "The caller interrupted, so the call goes on.", "There is no such tool."
 Receive = Callable[[], Awaitable[list[LineEvent]]]
 
 log = get_logger(__name__)
@@ -91,7 +87,7 @@ class TelephoneCall:
         self._session: ReconnectingSocket | None = None
 
     async def run(self) -> Outcome:
-        """Until either side has left; returns how it ended. The line is not closed."""
+        """Until either side has left; returns how it ended. The line stays open."""
         try:
             first, options = await self._plan.connect(self._started.parameters.get("agent", ""))
         except CallFailed as failure:
@@ -165,7 +161,7 @@ class TelephoneCall:
         if self._is_greeting:
             self._turn_detection = detection
             given["turn_detection"] = {**detection, "interrupt_response": False}
-        tools = call_tools(has_transfer=self._plan.has_transfer)
+        tools = call_tools(has_transfer=self._plan.has_transfer and self._started.asks_afterwards)
         update = {"type": "realtime", "audio": {"input": given, "output": {"format": format}}, "tools": tools}
         await self._send("session.update", session=update)
         if self._plan.greets:
@@ -294,13 +290,10 @@ class TelephoneCall:
         await self._send("session.update", session={"type": "realtime", "audio": audio})
 
     async def _last_words(self) -> bool:
-        """Wait until everything was played, and hang up. Returns whether the call has ended: the caller may speak meanwhile."""
+        """Wait until everything was played. Returns whether the call has ended: the caller may speak meanwhile."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 while self._heard.is_playing:
                     self._changed.clear()
                     await self._changed.wait()
-        if self._ending is None:
-            return False
-        await self._line.hang_up()
-        return True
+        return self._ending is not None

@@ -10,7 +10,7 @@ import msgspec
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate, ToolSpec
-from agentvoicebox_delivery.dialogue import hang_up
+from agentvoicebox_delivery.dialogue import line_tools
 from agentvoicebox_delivery.dialogue.moves import Say, ToolRequest, next_move
 
 Delta = TextDelta | ToolCallDelta | Generated
@@ -39,8 +39,8 @@ class DialogueLlm:
                 for word in said:
                     yield TextDelta(job_id, word)
                 is_whole = len(said) == len(words)
-                if is_whole and hang_up.is_due(text, tools):
-                    yield ToolCallDelta(job_id, 0, hang_up.NAME, "{}")
+                if is_whole and (name := line_tools.due_with(text, tools)):
+                    yield ToolCallDelta(job_id, 0, name, "{}")
                     yield Generated(job_id, "tool_calls", read, len(said) + 1)
                 else:
                     yield Generated(job_id, "stop" if is_whole else "length", read, len(said))
