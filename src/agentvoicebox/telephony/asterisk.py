@@ -26,6 +26,7 @@ from agentvoicebox.telephony.line import (
 FORMATS = {"ulaw": "audio/pcmu", "alaw": "audio/pcma"}
 SILENCE = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}
 MAX_MESSAGE_BYTES = 8_000  # one of 80,000 closes the connection (measured with Asterisk 22)
+MOST_UNPLAYED_BYTES = 64_000  # 8 s; it keeps 20 s, says MEDIA_XOFF at 18 s, and discards what is on the way by then
 CALL_VARIABLE = "AVB_CALL"  # set by a script that asks afterwards what to do: the id by which it will
 FRAME_BYTES = 160  # 20 ms, unless the channel says otherwise
 
@@ -35,6 +36,7 @@ class AsteriskChannel:
 
     name = "asterisk"
     answers_cleared_marks = False
+    most_unplayed_bytes = MOST_UNPLAYED_BYTES
 
     def __init__(self) -> None:
         self._frame_bytes = FRAME_BYTES

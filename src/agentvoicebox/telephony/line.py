@@ -74,10 +74,12 @@ class LineProtocol(Protocol):
     Attributes:
         name: of the provider: `twilio`, `telnyx` or `asterisk`.
         answers_cleared_marks: whether marks that a clear threw away are reported as played.
+        most_unplayed_bytes: of audio, that the line can keep until it is played; None: any.
     """
 
     name: str
     answers_cleared_marks: bool
+    most_unplayed_bytes: int | None
 
     def read(self, message: Message) -> Sequence[LineEvent]:
         """The events of a message. Unknown kinds of messages are ignored.

@@ -244,6 +244,7 @@ class TelephoneCall:
                 self._changed.set()
             case MarkPlayed(name=name):
                 self._heard.played(name, self._clock.monotonic_s())
+                await self._line.played(name)
                 self._changed.set()
             case FlowChanged(is_open=is_open):
                 await self._line.set_open(is_open)
