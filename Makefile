@@ -21,7 +21,7 @@ INSTALLED := $(PREFIX)/share/agentvoicebox
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve install uninstall format lint types unit coverage check test requirements reference dashboards observability alert-drill docs console sbom wheel install-matrix \
-  chaos attack fuzz mutations clients conversations bench load figures frontier images lock clean delete-data
+  telephone chaos attack fuzz mutations clients conversations bench load figures frontier images lock clean delete-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s  %s\n", $$1, $$2}'
@@ -137,6 +137,13 @@ check: lint types unit ## format, lint, types, unit tests: under a minute
 
 test: lint types coverage $(SANITY)/node_modules/.package-lock.json $(CLIENTS)/js/node_modules/.package-lock.json $(LINTERS)/node_modules/.package-lock.json $(WEB)/node_modules/.package-lock.json ## everything that must pass: about half an hour
 	$(call step,all other tests,$(BIN)/python -m tests.kit.side_by_side $(ARGS))
+
+# As root, with debootstrap: Asterisk and sipp run in a folder of their own (see docs/telephony.md).
+telephone: $(VENV)/.dev ## calls through a real Asterisk: 2 minutes, 0.6 GB, as root
+	@$(BIN)/python -m tests.kit.asterisk_folder
+	@echo "Calling through it: about two minutes"
+	$(call step,telephone,REAL_TELEPHONE=1 $(BIN)/pytest tests/integration/test_real_asterisk_queue.py tests/e2e/test_real_asterisk.py $(ARGS))
+	@cat benchmarks/results/telephone.json
 
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md
 	@$(BIN)/python -m tests.kit.requirements

@@ -16,6 +16,7 @@ from agentvoicebox.kits.services import KitContext, KitServices
 from agentvoicebox.ports.language_model import Llm
 from agentvoicebox.settings import Settings
 from agentvoicebox.turns.agent_evidence import AgentEvidence
+from agentvoicebox_delivery.dialogue import line_tools
 from agentvoicebox_delivery.hand_over_tool import HAND_OVER, hand_over_to
 from agentvoicebox_delivery.numbers.tracking import is_tracking_id, normalize
 from agentvoicebox_delivery.parcel_evidence import ParcelEvidence
@@ -35,6 +36,7 @@ class DeliveryKit(AgentKit):
     name = "delivery"
     tools = (DEFINITION, HAND_OVER)
     agents = Path(__file__).with_name("agents")
+    client_tools = line_tools.NAMES
     fact_keys = frozenset({"eta", "carrier"})
     settings = DeliverySettings
 

@@ -1,86 +1,39 @@
 """Telephone calls of all providers over a real gateway: greeting, answers, interruptions, keys, transfer, and faults."""
 
-import asyncio
 import xml.etree.ElementTree as ElementTree
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, calls_tool, calm, gateway, says
 from tests.kit.telephone_line import CALL_ID, TelephoneLine, signed, telephone_line
+from tests.kit.telephone_place import (
+    PROVIDERS,
+    STREAM,
+    TOKEN,
+    URL,
+    WRONG_CREDENTIALS,
+    TelephonePlace,
+    opened,
+)
 from tests.kit.waiting import until
 from websockets.exceptions import InvalidStatus
 
 from agentvoicebox.broker.redis_streams import RedisBroker
-from agentvoicebox.clock import SystemClock
-from agentvoicebox.engine.jobs import Generate
-from agentvoicebox.http_server.serving import serving
-from agentvoicebox.limits.wrong_credentials import WrongCredentials
+from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta, WorkerInput
+from agentvoicebox.engine.jobs import Generate, Synthesise
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.telephony.app import AFTER_PATH, TWILIO_PATH, VOICE_PATH, TelephonyAccess, TelephonyServer
-from agentvoicebox.telephony.metrics import TelephonyMetrics
-from agentvoicebox.telephony.telephone_call import CallPlan
+from agentvoicebox.telephony.app import AFTER_PATH, ASTERISK_AFTER_PATH, VOICE_PATH
+from agentvoicebox.telephony.call_tools import LEFT
+from agentvoicebox_delivery.dialogue import phrases
+from agentvoicebox_delivery.language_models.dialogue import DialogueLlm
 
 pytestmark = pytest.mark.requirement("C10")
 
-WRONG_CREDENTIALS = 10  # a minute
-PROVIDERS = ("twilio", "telnyx", "asterisk")
-URL, AUTH_TOKEN, TOKEN = "https://phone.example", "twilio-secret", "line-secret"
-STREAM = f"wss://phone.example{TWILIO_PATH}"
 ANSWER_MS = 2 * CHUNK_SAMPLES / 24
 
 
-class Place:
-    """Open providers.
-
-    Attributes:
-        port: theirs.
-        metrics: of their calls.
-    """
-
-    def __init__(self, port: int, registry: CollectorRegistry) -> None:
-        self.port = port
-        self._registry = registry
-
-    def count(self, name: str, **labels: str) -> float:
-        return self._registry.get_sample_value(name, labels) or 0.0
-
-    async def post(self, path: str, form: dict[str, str], *, headers: dict[str, str] | None = None) -> httpx.Response:
-        headers = signed(AUTH_TOKEN, URL + path, form) if headers is None else headers
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as client:
-            return await client.post(path, data=form, headers=headers)
-
-    @asynccontextmanager
-    async def line(self, provider: str) -> AsyncIterator[TelephoneLine]:
-        headers = signed(AUTH_TOKEN, STREAM) if provider == "twilio" else {"Authorization": f"Bearer {TOKEN}"}
-        async with telephone_line(self.port, provider, headers=headers) as line:
-            yield line
-
-
-@asynccontextmanager
-async def opened(
-    gateways: tuple[str, ...], *, most_calls: int = 24, leaving: asyncio.Event | None = None, **plan: object
-) -> AsyncIterator[Place]:
-    registry = CollectorRegistry()
-    providers = TelephonyAccess(PROVIDERS, URL, AUTH_TOKEN, TOKEN, transfer_to="+4930123456", most_calls=most_calls)
-    room = TelephonyServer(
-        providers,
-        CallPlan(gateways, **plan),  # type: ignore[arg-type]
-        TelephonyMetrics(registry),
-        wrong_credentials=WrongCredentials(WRONG_CREDENTIALS),
-        clock=SystemClock(),
-        leaving=leaving or asyncio.Event(),
-    )
-    async with serving(
-        room.app(), host="127.0.0.1", port=0, drain_s=2, setting="AVB_TELEPHONY_PORT", has_websockets=True
-    ) as port:
-        yield Place(port, registry)
-
-
 @pytest.fixture
-async def place(served: Gateway) -> AsyncIterator[Place]:
+async def place(served: Gateway) -> AsyncIterator[TelephonePlace]:
     async with opened((f"http://127.0.0.1:{served.port}/v1",), agent="delivery", has_transfer=True) as made:
         yield made
 
@@ -96,7 +49,7 @@ def words_of(job: object) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_caller_is_greeted_and_answered_in_the_lines_own_format(
-    place: Place, workers: Workers, provider: str
+    place: TelephonePlace, workers: Workers, provider: str
 ) -> None:
     async with place.line(provider) as line:
         await line.start()
@@ -118,7 +71,7 @@ async def test_a_caller_is_greeted_and_answered_in_the_lines_own_format(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_who_interrupts_gets_silence_and_the_agent_knows_what_was_heard(
-    place: Place, workers: Workers, provider: str
+    place: TelephonePlace, workers: Workers, provider: str
 ) -> None:
     workers.chunks = 40  # four seconds
     workers.writes = says("one two three four five six seven eight nine ten")
@@ -138,7 +91,7 @@ async def test_who_interrupts_gets_silence_and_the_agent_knows_what_was_heard(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_number_that_is_typed_on_the_keys_is_an_item_of_the_caller(
-    place: Place, workers: Workers, provider: str
+    place: TelephonePlace, workers: Workers, provider: str
 ) -> None:
     async with place.line(provider) as line:
         await line.start()
@@ -173,7 +126,7 @@ async def test_a_greeting_may_be_whole(served: Gateway, workers: Workers) -> Non
     ("tool", "then"), [("hang_up", "Hangup"), ("transfer_call", "Dial")], ids=["hang up", "transfer"]
 )
 async def test_the_agent_ends_the_call_after_its_last_words(
-    place: Place, workers: Workers, tool: str, then: str
+    place: TelephonePlace, workers: Workers, tool: str, then: str
 ) -> None:
     async with place.line("twilio") as line:
         await line.start()
@@ -191,7 +144,133 @@ async def test_the_agent_ends_the_call_after_its_last_words(
     assert again[0].tag == "Hangup"  # the transfer is made once
 
 
-async def test_twilio_is_told_where_to_send_the_call_with_what_its_webhooks_address_names(place: Place) -> None:
+def says_goodbye(request: Generate, job_id: str) -> Iterator[WorkerInput]:
+    """A language model that says something, and hangs up."""
+    yield TextDelta(job_id, "Goodbye.")
+    yield ToolCallDelta(job_id, 0, "hang_up", "{}")
+    yield Generated(job_id, "tool_calls")
+
+
+def follows_rules(request: Generate, job_id: str) -> Iterator[WorkerInput]:
+    """The delivery agent's own model, which waits for nothing."""
+    stream = DialogueLlm().generate(request, job_id)
+    while True:
+        try:
+            stream.asend(None).send(None)
+        except StopIteration as found:
+            yield found.value
+        except StopAsyncIteration:
+            return
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_agent_with_rules_hangs_up_when_the_caller_has_said_goodbye_and_its_last_words_were_played(
+    place: TelephonePlace, workers: Workers, provider: str
+) -> None:
+    workers.writes = follows_rules
+    workers.hears = "No, thanks. Goodbye."
+    async with place.line(provider) as line:
+        await line.start()
+        await line.until(has_answer)
+        await line.play()
+        await line.speak()
+        await line.until(lambda it: it.queued_ms() > 0)
+        await workers.wait_for(JobKind.LLM, 2)
+        assert line.closed is None, "the caller has not heard the last words"
+        line.plays_at_once = True
+        await line.play()
+        await line.until(lambda it: it.closed is not None)
+    said = " ".join(each.text for each in await workers.wait_for(JobKind.TTS) if isinstance(each, Synthesise))
+    assert said.endswith(phrases.GOODBYE)
+    ended_by = {"provider": provider, "outcome": "agent_left"}
+    await until(lambda: not place.count("avb_telephone_calls_ended_total", **ended_by), "the agent has not hung up")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_who_says_more_while_the_agent_says_goodbye_stays_on_the_line(
+    place: TelephonePlace, workers: Workers, provider: str
+) -> None:
+    workers.chunks = 20  # two seconds
+    workers.writes = says_goodbye
+    async with place.line(provider) as line:
+        await line.start()
+        await line.until(lambda it: it.queued_ms() >= 1_900)
+        await line.play(1_000)
+        workers.writes = says("It is on its way.")
+        await line.speak()
+        await line.until(lambda it: bool(it.cleared))
+        await line.until(lambda it: it.queued_ms() >= 1_900)
+        await line.play()
+        workers.writes = says_goodbye
+        await line.speak()
+        await line.until(lambda it: it.queued_ms() >= 1_900)
+        assert line.closed is None
+        await line.play()
+        await line.until(lambda it: it.closed is not None)
+
+
+async def test_a_call_goes_on_when_the_response_that_hangs_up_is_interrupted(
+    place: TelephonePlace, workers: Workers
+) -> None:
+    workers.chunks, workers.pace_s = 40, 0.1  # the words come while they are spoken
+    workers.writes = says_goodbye
+    async with place.line("twilio") as line:
+        await line.start()
+        await line.until(lambda it: it.queued_ms() >= 500)
+        workers.writes = says("It is on its way.")
+        await line.play(300)
+        await line.speak()
+        await line.until(lambda it: bool(it.cleared))
+        await line.until(lambda it: it.queued_ms() >= 1_000)
+        line.plays_at_once = True
+        await line.play()
+        heard = len(line.heard)
+        await line.until(lambda it: len(it.heard) >= heard + 4_000)
+        await line.speak()
+        jobs = await workers.wait_for(JobKind.LLM, 3)
+        assert ("tool", LEFT) in words_of(jobs[-1])
+
+
+async def test_an_agent_with_rules_puts_a_caller_of_asterisk_through_when_its_script_asks_afterwards(
+    place: TelephonePlace, workers: Workers
+) -> None:
+    workers.writes = follows_rules
+    workers.hears = "I want to speak to a person."
+    async with place.line("asterisk") as line:
+        line.plays_at_once = True
+        await line.start(AVB_CALL="17.0")
+        await line.until(has_answer)
+        await line.speak()
+        await line.until(lambda it: it.closed is not None)
+        assert line.hung_up
+    for credential, path, answer in (
+        ("wrong", f"{ASTERISK_AFTER_PATH}?call=17.0", (403, "The credential is invalid.\n")),
+        (TOKEN, f"{ASTERISK_AFTER_PATH}?call=18.0", (200, "hangup")),
+        (TOKEN, f"{ASTERISK_AFTER_PATH}?call=17.0", (200, "dial:+4930123456")),
+        (TOKEN, f"{ASTERISK_AFTER_PATH}?call=17.0", (200, "hangup")),  # the transfer is made once
+        (TOKEN, ASTERISK_AFTER_PATH, (200, "hangup")),
+    ):
+        found = await place.get(path, {"Authorization": f"Bearer {credential}"})
+        assert (found.status_code, found.text) == answer
+
+
+@pytest.mark.parametrize(
+    ("provider", "parameters", "has_transfer"),
+    [("twilio", {}, True), ("telnyx", {}, False), ("asterisk", {}, False), ("asterisk", {"__AVB_CALL": "17.0"}, True)],
+)
+async def test_a_transfer_is_offered_only_where_the_line_can_make_it(
+    place: TelephonePlace, workers: Workers, provider: str, parameters: dict[str, str], has_transfer: bool
+) -> None:
+    async with place.line(provider) as line:
+        await line.start(**parameters)
+        (job,) = await workers.wait_for(JobKind.LLM)
+        assert isinstance(job, Generate)
+        assert ("transfer_call" in {tool.name for tool in job.tools}) == has_transfer
+
+
+async def test_twilio_is_told_where_to_send_the_call_with_what_its_webhooks_address_names(
+    place: TelephonePlace,
+) -> None:
     path = f"{VOICE_PATH}?agent=delivery"
     answer = await place.post(path, {"CallSid": CALL_ID, "From": "+4930123"})
     assert answer.headers["content-type"].startswith("application/xml")
@@ -201,7 +280,7 @@ async def test_twilio_is_told_where_to_send_the_call_with_what_its_webhooks_addr
     assert {each.attrib["name"]: each.attrib["value"] for each in connect[0]} == {"agent": "delivery"}
 
 
-async def test_who_shows_no_valid_credential_is_refused(place: Place) -> None:
+async def test_who_shows_no_valid_credential_is_refused(place: TelephonePlace) -> None:
     wrong = signed("guessed", STREAM)
     for provider, headers in (
         ("twilio", {}),
@@ -219,7 +298,7 @@ async def test_who_shows_no_valid_credential_is_refused(place: Place) -> None:
     assert place.count("avb_telephone_refusals_total", provider="twilio", reason="signature") == 3
 
 
-async def test_who_guesses_is_slowed_down_and_good_credentials_are_served_meanwhile(place: Place) -> None:
+async def test_who_guesses_is_slowed_down_and_good_credentials_are_served_meanwhile(place: TelephonePlace) -> None:
     wrong = signed("guessed", URL + VOICE_PATH)
     answers = [await place.post(VOICE_PATH, {"CallSid": "CA1"}, headers=wrong) for _ in range(WRONG_CREDENTIALS + 1)]
     assert [each.status_code for each in answers] == [403] * WRONG_CREDENTIALS + [429]
@@ -229,7 +308,7 @@ async def test_who_guesses_is_slowed_down_and_good_credentials_are_served_meanwh
         await line.until(has_answer)
 
 
-async def test_a_form_without_end_is_refused(place: Place) -> None:
+async def test_a_form_without_end_is_refused(place: TelephonePlace) -> None:
     assert (await place.post(VOICE_PATH, {"CallSid": "x" * 70_000})).status_code == 413
 
 
@@ -272,7 +351,7 @@ async def test_what_could_not_be_spoken_is_spoken_when_a_voice_is_there_again(
         await line.until(has_answer)
 
 
-async def test_a_line_that_can_not_be_read_is_closed_and_its_neighbour_goes_on(place: Place) -> None:
+async def test_a_line_that_can_not_be_read_is_closed_and_its_neighbour_goes_on(place: TelephonePlace) -> None:
     async with place.line("twilio") as neighbour, place.line("twilio") as line:
         await neighbour.start()
         await line.start()

@@ -119,9 +119,10 @@ class TelephoneLine:
             left = None if left is None else left - len(played)
 
     async def until(self, holds: Callable[["TelephoneLine"], bool]) -> None:
-        """Wait until something is true of the line."""
+        """Wait until something is true of the line. Once it has ended, nothing more becomes true."""
         async with asyncio.timeout(PATIENCE_S), self._changed:
-            await self._changed.wait_for(lambda: holds(self))
+            await self._changed.wait_for(lambda: holds(self) or self.closed is not None)
+        assert holds(self), f"the line has ended: {self.closed}"
 
     def queued_ms(self) -> float:
         """Audio that waits to be played."""
@@ -142,8 +143,8 @@ class TelephoneLine:
 
     async def _take(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            assert len(message) <= 16_000, "Asterisk closes the connection at longer frames"
-            self.queue.append(message)
+            assert len(message) <= 16_000, "Asterisk closes the connection at longer messages"
+            self.queue.append(message[: len(message) - len(message) % FRAME_BYTES])  # it discards the rest
             return
         event = json.loads(message)
         match event.get("event") or event.get("command"):

@@ -11,6 +11,7 @@ from agentvoicebox_delivery.dialogue import phrases
 from agentvoicebox_delivery.language_models.dialogue import Delta, DialogueLlm
 from agentvoicebox_delivery.parcels import tool_schema
 
+HANG_UP = ToolSpec("hang_up")
 TOOL = ToolSpec(tool_schema.NAME, "", tool_schema.PARAMETERS)
 
 
@@ -44,6 +45,55 @@ async def test_tools_that_may_not_be_called_are_not() -> None:
 async def test_a_limit_on_the_answer_holds() -> None:
     got = await written(ask(tools=(TOOL,), max_output_tokens=2))
     assert len(got) == 3 and isinstance(got[-1], Generated) and got[-1].finish_reason == "length"
+
+
+def goodbye(**kwargs: object) -> Generate:
+    return ask(ChatMessage("user", "Thanks, goodbye."), **kwargs)
+
+
+async def test_the_last_line_of_a_call_hangs_up_where_the_client_can() -> None:
+    got = await written(goodbye(tools=(HANG_UP, TOOL)))
+    assert "".join(delta.text for delta in got if isinstance(delta, TextDelta)) == phrases.GOODBYE
+    assert [delta for delta in got if isinstance(delta, ToolCallDelta)] == [ToolCallDelta("job_1", 0, "hang_up", "{}")]
+    assert isinstance(got[-1], Generated) and got[-1].finish_reason == "tool_calls"
+
+
+async def test_a_call_whose_client_can_not_hang_up_is_as_it_was() -> None:
+    before = await written(goodbye(tools=(TOOL,)))
+    assert [type(delta) for delta in before] == [TextDelta] * 5 + [Generated]
+    assert before[-1] == Generated("job_1", "stop", before[-1].input_tokens, 5)  # type: ignore[union-attr]
+    for kwargs in ({"tool_choice": "none"}, {"tool_choice": f"function:{tool_schema.NAME}"}):
+        assert await written(goodbye(tools=(HANG_UP, TOOL), **kwargs)) == before
+    assert not any(isinstance(d, ToolCallDelta) for d in await written(goodbye(tools=(HANG_UP,), max_output_tokens=2)))
+
+
+async def test_a_caller_who_asks_for_a_person_is_put_through_where_the_line_can() -> None:
+    transfer = ToolSpec("transfer_call")
+    person = ask(ChatMessage("user", "I want to speak to a person."), tools=(HANG_UP, transfer, TOOL))
+    got = await written(person)
+    assert "".join(delta.text for delta in got if isinstance(delta, TextDelta)) == phrases.TRANSFERRED
+    assert [each for each in got if isinstance(each, ToolCallDelta)] == [
+        ToolCallDelta("job_1", 0, "transfer_call", "{}")
+    ]
+    can_not = await written(ask(*person.messages, tools=(HANG_UP, TOOL)))
+    assert "".join(delta.text for delta in can_not if isinstance(delta, TextDelta)).startswith(phrases.NO_HUMAN)
+    own = await written(ask(*person.messages, tools=(transfer, TOOL, ToolSpec("hand_over"))))
+    assert isinstance(own[0], ToolCallDelta) and own[0].name == "hand_over"
+
+
+async def test_who_hangs_up_is_only_the_last_line() -> None:
+    for text in ("Hello?", "Where is my parcel?", "Are you a robot?", "What's the weather?"):
+        got = await written(ask(ChatMessage("user", text), tools=(HANG_UP, TOOL)))
+        assert not any(isinstance(delta, ToolCallDelta) for delta in got), text
+
+
+async def test_a_caller_who_says_more_than_goodbye_is_answered_as_before() -> None:
+    call = ToolCall("c1", "hang_up", "{}")
+    said = (ChatMessage("user", "Goodbye."), ChatMessage("assistant", phrases.GOODBYE))
+    answered = (*said[:1], ChatMessage("assistant", phrases.GOODBYE, (call,)), ChatMessage("tool", "done", (), "c1"))
+    more = ChatMessage("user", "Wait, where is P K G 0 0 4?")
+    got = await written(ask(*answered, more, tools=(HANG_UP, TOOL)))
+    assert got[:-1] == (await written(ask(*said, more, tools=(TOOL,))))[:-1]  # but for the tokens read
 
 
 async def test_the_same_request_gives_the_same_stream() -> None:

@@ -57,6 +57,24 @@ def test_a_server_that_knows_nothing_of_its_engines_refuses_no_voice_and_no_lang
     assert {note.code for note in notes} <= {"mcp_not_served", "no_effect"}
 
 
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["hang_up"], None),
+        (["hang_up", "get_price"], "of these tools it calls only hang_up."),
+        (["get_price"], "these tools are never called."),
+        ([], None),
+    ],
+)
+def test_a_tool_that_an_agent_with_rules_knows_is_used(names: list[str], says: str | None) -> None:
+    support = SessionSupport(rule_models=("dialogue",), rule_tools=frozenset({"hang_up"}))
+    tools = [{"type": "function", "name": name} for name in names]
+    _, notes = support.adapt(SessionConfig(), {"tools": tools}, (), language_model="dialogue")
+    assert [note.code for note in notes] == (["tools_not_used"] if says else [])
+    assert all(says in note.message for note in notes if says)
+    assert support.adapt(SessionConfig(), {"tools": tools}, (), language_model="openai") == ({"tools": tools}, ())
+
+
 def test_a_log_with_notes_replays_to_the_same_bytes_and_one_without_is_as_it_was() -> None:
     talk = Talk()
     note = SessionNote("tools_not_used", "They are not called.", "session.tools")

@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+import json
 
 import pytest
+from tests.kit.kits import DELIVERY
 
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.roles import all_children
 from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.telephony import twiml
-from agentvoicebox.telephony.asterisk import AsteriskChannel
+from agentvoicebox.telephony.asterisk import MOST_UNPLAYED_BYTES, AsteriskChannel
+from agentvoicebox.telephony.call_tools import HANG_UP, call_tools
 from agentvoicebox.telephony.keypad import PAUSE_S, Keypad
 from agentvoicebox.telephony.line import Message
 from agentvoicebox.telephony.line_writer import LineWriter
@@ -75,18 +78,63 @@ async def test_nothing_is_sent_and_nothing_lost_while_a_line_takes_no_audio() ->
     async def send(message: Message) -> None:
         sent.append(message)
 
+    def frame(name: bytes) -> bytes:
+        return name * 160
+
     writer = LineWriter(AsteriskChannel(), send)
-    await writer.play(b"a", "m1")
+    await writer.play(frame(b"a"), "m1")
     await writer.set_open(False)
-    await writer.play(b"b", "m2")
+    await writer.play(frame(b"b") + b"c", "m2")
+    await writer.finish()
     assert len(sent) == 2
     await writer.set_open(True)
-    assert [each for each in sent if isinstance(each, bytes)] == [b"a", b"b"]
+    assert [each for each in sent if isinstance(each, bytes)] == [frame(b"a"), frame(b"b"), b"c" + b"\xff" * 159]
     await writer.set_open(False)
-    await writer.play(b"c", "m3")
+    await writer.play(frame(b"d"), "m3")
     await writer.clear()
     await writer.set_open(True)
     assert sent[-1] == '{"command": "FLUSH_MEDIA"}'  # what was held back is thrown away, too
+
+
+async def test_a_line_gets_no_more_than_it_can_keep_until_it_has_played_some() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        await asyncio.sleep(0)  # others go on meanwhile
+
+    def audio() -> int:
+        return sum(len(each) for each in sent if isinstance(each, bytes))
+
+    second = bytes(8_000)
+    writer = LineWriter(AsteriskChannel(), send)
+    await asyncio.gather(*(writer.play(second, f"m{number}") for number in range(20)))
+    assert audio() == MOST_UNPLAYED_BYTES
+    await writer.played("of somebody else")
+    assert audio() == MOST_UNPLAYED_BYTES
+    await asyncio.gather(writer.played("m0"), writer.played("m2"))
+    assert audio() == MOST_UNPLAYED_BYTES + 3 * len(second)
+    marks = [json.loads(each)["correlation_id"] for each in sent if isinstance(each, str)]
+    assert marks == [f"m{number}" for number in range(11)]
+    await writer.clear()
+    await writer.played("m3")
+    assert audio() == MOST_UNPLAYED_BYTES + 3 * len(second)  # what was held back is gone
+    await writer.play(second, "m20")
+    assert audio() == MOST_UNPLAYED_BYTES + 4 * len(second)
+
+
+async def test_audio_on_its_way_is_not_played_after_a_clear() -> None:
+    sent: list[Message] = []
+    writer: LineWriter
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == 1:
+            await writer.clear()
+
+    writer = LineWriter(AsteriskChannel(), send)
+    await writer.play(bytes(24_000), "m1")  # three messages and a mark
+    assert sent[1:] == ['{"command": "FLUSH_MEDIA"}']
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
@@ -108,6 +156,13 @@ def test_a_star_begins_the_number_again_and_forty_keys_are_the_most() -> None:
     keypad = Keypad()
     assert [keypad.press(key, 1.0) for key in "99*12#"][-1] == "12"
     assert [keypad.press("1", 1.0) for _ in range(40)][-1] == "1" * 40
+
+
+# -- hanging up --------------------------------------------------------------------------------------------------------
+
+
+def test_the_agent_with_rules_knows_the_lines_tool_for_hanging_up() -> None:
+    assert HANG_UP in {tool["name"] for tool in call_tools(has_transfer=False)} & DELIVERY.client_tools
 
 
 # -- who may enter -----------------------------------------------------------------------------------------------------

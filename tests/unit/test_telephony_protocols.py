@@ -56,7 +56,8 @@ ASTERISK_START = {
 
 def test_twilio_says_who_calls_whom_and_its_own_stream_gets_the_answers() -> None:
     protocol = twilio()
-    assert protocol.read(json.dumps(TWILIO_START)) == [LineStarted("CA0", "audio/pcmu", {"agent": "delivery"})]
+    started = LineStarted("CA0", "audio/pcmu", {"agent": "delivery"}, asks_afterwards=True)
+    assert protocol.read(json.dumps(TWILIO_START)) == [started]
     assert json.loads(str(protocol.audio(b"ab")[0])) == {
         "event": "media",
         "streamSid": "MZ0",
@@ -104,6 +105,41 @@ def test_asterisk_gets_no_frame_that_it_would_close_the_connection_for() -> None
     frames = AsteriskChannel().audio(bytes(80_000))
     assert max(map(len, frames)) <= 16_000
     assert sum(map(len, frames)) == 80_000
+
+
+@pytest.mark.parametrize(("format", "silence"), [("ulaw", b"\xff"), ("alaw", b"\xd5")])
+def test_asterisk_gets_whole_frames_only_and_every_byte(format: str, silence: bytes) -> None:
+    protocol = AsteriskChannel()
+    protocol.read(json.dumps(ASTERISK_START | {"format": format}))
+    pieces = [bytes([n]) * size for n, size in enumerate((100, 830, 1, 4_810, 160, 7_999))]
+    sent = [bytes(message) for piece in pieces for message in protocol.audio(piece) if isinstance(message, bytes)]
+    assert all(len(message) % 160 == 0 for message in sent)
+    (last,) = protocol.finish()
+    said = b"".join(pieces)
+    assert b"".join([*sent, bytes(last, "ascii") if isinstance(last, str) else last]) == said + silence * (
+        -len(said) % 160
+    )
+    assert protocol.finish() == []
+    protocol.audio(b"thrown away")
+    protocol.clear()
+    assert protocol.finish() == []
+
+
+def test_a_script_of_asterisk_that_asks_afterwards_says_by_which_id() -> None:
+    start = ASTERISK_START | {"channel_variables": {"__AVB_CALL": "1761245643.0", "__agent": "clinic"}}
+    (started,) = AsteriskChannel().read(json.dumps(start))
+    assert isinstance(started, LineStarted)
+    assert (started.call_id, started.asks_afterwards, started.parameters["agent"]) == ("1761245643.0", True, "clinic")
+
+
+def test_asterisk_names_the_size_of_its_frames() -> None:
+    protocol = AsteriskChannel()
+    protocol.read(json.dumps(ASTERISK_START | {"optimal_frame_size": 240}))
+    assert [len(each) for each in protocol.audio(bytes(1_000))] == [960]
+    for odd in (0, -1, 1_000_000, "x", None, 1.5):
+        other = AsteriskChannel()
+        other.read(json.dumps(ASTERISK_START | {"optimal_frame_size": odd}))
+        assert [len(each) for each in other.audio(bytes(1_000))] == [960]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,7 @@ async def build_state(
             skills.languages,
             has_spoken_prompts=skills.has_prompts,
             rule_models=tuple(kits_of(settings).language_models()),
+            rule_tools=kits_of(settings).client_tools,
         ),
         end_of_turn=await asyncio.to_thread(_end_of_turn, settings.models_dir),
         recording=recording,

@@ -31,6 +31,7 @@ class AgentKit:
         name: lower-case letters, digits and hyphens; the name in AVB_KITS and of the entry point.
         tools: definitions of the kit's tools. Every process reads them; only tool workers and the webhook server run them.
         agents: folder of the kit's agent files (TOML). The default agent is that of the first kit with an agent of its own name.
+        client_tools: tools that its deterministic language models call when the client of a session offers them.
         fact_keys: fields of tool results that hold facts and no words of people; masked records keep them.
         settings: fields that the kit adds to `Settings` as `AVB_…` variables; None if there are none.
     """
@@ -38,6 +39,7 @@ class AgentKit:
     name: ClassVar[str]
     tools: ClassVar[tuple[Definition, ...]] = ()
     agents: ClassVar[Path | None] = None
+    client_tools: ClassVar[frozenset[str]] = frozenset()
     fact_keys: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[type[BaseModel] | None] = None
 

@@ -96,6 +96,11 @@ class Kits:
         """The deterministic language models of all kits, by name."""
         return {name: llm for kit in self._kits for name, llm in kit.language_models().items()}
 
+    @property
+    def client_tools(self) -> frozenset[str]:
+        """The clients' tools that the deterministic language models call."""
+        return frozenset[str]().union(*(kit.client_tools for kit in self._kits))
+
     def grounded(self, llm: Llm) -> Llm:
         """A language model that every kit restricts to the results of its tools."""
         return functools.reduce(lambda inner, kit: kit.grounded(inner), self._kits, llm)

@@ -27,8 +27,8 @@ class TelephonySettings(BaseModel):
         telephony_agent: who answers when the line names no agent. Empty: the default agent.
         telephony_greets: whether the agent speaks first.
         telephony_greeting_is_whole: whether the caller can't interrupt the greeting.
-        telephony_transfer_to: telephone number to which `transfer_call` passes the caller; Twilio only. Empty: the agent can't
-            transfer calls.
+        telephony_transfer_to: telephone number to which `transfer_call` passes the caller; Twilio and Asterisk. Empty: the
+            agent can't transfer calls.
         telephony_max_calls: maximum number of telephone calls of one process at a time; further ones are refused.
         twilio_auth_token: Twilio's auth token, which verifies its signatures.
     """

@@ -22,19 +22,21 @@ from agentvoicebox.request_source import source_of
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telephony import twiml
 from agentvoicebox.telephony.asterisk import AsteriskChannel
+from agentvoicebox.telephony.call_plan import CallPlan
+from agentvoicebox.telephony.call_tools import Outcome
 from agentvoicebox.telephony.line import LineEvent, LineProtocol, LineStarted, Message, UnreadableMessage
 from agentvoicebox.telephony.line_writer import LineWriter
 from agentvoicebox.telephony.media_streams import telnyx, twilio
 from agentvoicebox.telephony.metrics import TelephonyMetrics
 from agentvoicebox.telephony.signatures import SIGNATURE_HEADER, is_from_twilio, shows_token
-from agentvoicebox.telephony.telephone_call import CallPlan, Outcome, TelephoneCall
+from agentvoicebox.telephony.telephone_call import TelephoneCall
 
 START_S = 10.0  # a line that has not begun its call by then is closed
 MAX_MESSAGE_BYTES = 64 * 1024  # 48 kB of audio in base64 are six seconds; carriers send 20 ms
 MAX_FORM_BYTES = 64 * 1024
 MOST_REMEMBERED = 10_000  # ended calls whose carrier has not asked yet what to do
 VOICE_PATH, AFTER_PATH, TWILIO_PATH = "/twilio/voice", "/twilio/after", "/twilio/media"
-TELNYX_PATH, ASTERISK_PATH = "/telnyx/media", "/asterisk/media"
+TELNYX_PATH, ASTERISK_PATH, ASTERISK_AFTER_PATH = "/telnyx/media", "/asterisk/media", "/asterisk/after"
 BAD_MESSAGE, TRY_LATER = 1007, 1013
 
 log = get_logger(__name__)
@@ -94,21 +96,23 @@ class TelephonyServer:
         self._clock = clock
         self._leaving = leaving
         self._calls = 0
-        self._outcomes: OrderedDict[str, Outcome] = OrderedDict()  # of Twilio's calls, until it asks
+        self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()  # by provider and call, until it asks
 
     def app(self) -> Starlette:
         """The ASGI application."""
         routes: list[BaseRoute] = []
         if "twilio" in self._access.open:
             routes += [
-                Route(VOICE_PATH, self._voice, methods=["POST"]),
-                Route(AFTER_PATH, self._after, methods=["POST"]),
+                # With a slash at the end, too: a redirect would be signed under another address.
+                *(Route(f"{VOICE_PATH}{end}", self._voice, methods=["POST"]) for end in ("", "/")),
+                *(Route(f"{AFTER_PATH}{end}", self._after, methods=["POST"]) for end in ("", "/")),
                 WebSocketRoute(TWILIO_PATH, self._socket("twilio", twilio)),
             ]
         if "telnyx" in self._access.open:
             routes.append(WebSocketRoute(TELNYX_PATH, self._socket("telnyx", telnyx)))
         if "asterisk" in self._access.open:
             routes.append(WebSocketRoute(ASTERISK_PATH, self._socket("asterisk", AsteriskChannel)))
+            routes.append(Route(ASTERISK_AFTER_PATH, self._after_asterisk, methods=["GET"]))
         return Starlette(routes=routes)
 
     # -- Twilio's webhooks ---------------------------------------------------------------------------------------------
@@ -129,13 +133,21 @@ class TelephonyServer:
         form = await self._signed_form(request)
         if isinstance(form, Response):
             return form
-        match self._outcomes.pop(form.get("CallSid", ""), None):
+        match self._outcomes.pop(("twilio", form.get("CallSid", "")), None):
             case "transferred":
                 return _xml(twiml.dial(self._access.transfer_to))
             case "no_session" | "session_lost":
                 return _xml(twiml.apologise())
             case _:
                 return _xml(twiml.hang_up())
+
+    async def _after_asterisk(self, request: Request) -> Response:
+        """The line has ended: `dial:` and whom Asterisk's script shall dial, or `hangup`. A refusal is neither."""
+        if not self._may_enter("asterisk", request):
+            return self._refusal("asterisk", request)
+        admit(request.scope)
+        outcome = self._outcomes.pop(("asterisk", request.query_params.get("call", "")), None)
+        return PlainTextResponse(f"dial:{self._access.transfer_to}" if outcome == "transferred" else "hangup")
 
     async def _signed_form(self, request: Request) -> dict[str, str] | Response:
         """The form of a request that Twilio signed; the refusal of any other request."""
@@ -145,8 +157,9 @@ class TelephonyServer:
             if len(body) > MAX_FORM_BYTES:
                 return PlainTextResponse("The form is too long.\n", 413)
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        query = f"?{request.url.query}" if request.url.query else ""
-        url = f"{self._access.url}{request.url.path}{query}"
+        # As it was sent: Twilio signs the query with its escapes.
+        sent = request.scope["query_string"].decode("latin-1")
+        url = f"{self._access.url}{request.url.path}{'?' if sent else ''}{sent}"
         given = request.headers.get(SIGNATURE_HEADER, "")
         if not is_from_twilio(self._access.auth_token, [url], given, pairs):
             return self._refusal("twilio", request)
@@ -194,14 +207,14 @@ class TelephonyServer:
 
         return media
 
-    def _may_enter(self, provider: str, websocket: WebSocket) -> bool:
+    def _may_enter(self, provider: str, request: HTTPConnection) -> bool:
         if provider != "twilio" and not self._access.token:
-            return find_foreign(websocket.headers) is None
+            return find_foreign(request.headers) is None
         if provider != "twilio":
-            return shows_token(self._access.token, websocket.headers, websocket.query_params)
-        place = self._access.url.partition("://")[2] + websocket.url.path
+            return shows_token(self._access.token, request.headers, request.query_params)
+        place = self._access.url.partition("://")[2] + request.url.path
         urls = [f"wss://{place}", f"https://{place}", f"ws://{place}", f"http://{place}"]
-        return is_from_twilio(self._access.auth_token, urls, websocket.headers.get(SIGNATURE_HEADER, ""))
+        return is_from_twilio(self._access.auth_token, urls, request.headers.get(SIGNATURE_HEADER, ""))
 
     async def _serve(self, websocket: WebSocket, protocol: LineProtocol) -> Outcome | None:
         """Run the call; None when the line never began one."""
@@ -215,14 +228,16 @@ class TelephonyServer:
         if started is None:
             self._metrics.refused(protocol.name, "unreadable")
             return None
-        call = TelephoneCall(started, line.receive, LineWriter(protocol, line.send), self._plan, self._clock)
+        writer = LineWriter(protocol, line.send)
+        call = TelephoneCall(started, line.receive, writer, self._plan, self._clock)
         log.info("telephone call began", provider=protocol.name, line_call_id=started.call_id)
         outcome = await call.run()
         log.info("telephone call ended", provider=protocol.name, line_call_id=started.call_id, outcome=outcome)
-        if protocol.name == "twilio" and started.call_id:
-            self._outcomes[started.call_id] = outcome
+        if started.asks_afterwards and started.call_id:
+            self._outcomes[protocol.name, started.call_id] = outcome
             if len(self._outcomes) > MOST_REMEMBERED:
                 self._outcomes.popitem(last=False)
+        await writer.hang_up()  # the carrier asks from now on
         return outcome
 
 

@@ -3,10 +3,14 @@
 They are tools of the session's client, so a language model sees them beside the agent's own.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 HANG_UP = "hang_up"
 TRANSFER = "transfer_call"
+Outcome = Literal["caller_left", "agent_left", "transferred", "no_session", "session_lost"]
+OUTCOMES: dict[str, Outcome] = {HANG_UP: "agent_left", TRANSFER: "transferred"}
+# What the model reads of its calls.
+DONE, LEFT, NO_SUCH_TOOL = "done", "The caller interrupted, so the call goes on.", "There is no such tool."
 
 
 def call_tools(*, has_transfer: bool) -> list[dict[str, Any]]:

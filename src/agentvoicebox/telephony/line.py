@@ -24,11 +24,13 @@ class LineStarted(msgspec.Struct, frozen=True):
         call_id: the carrier's.
         format: of the audio, both ways.
         parameters: what the carrier passes on, such as the agent to call.
+        asks_afterwards: once the line has ended, the carrier asks what to do with the caller, so a transfer can be made.
     """
 
     call_id: str
     format: str
     parameters: Mapping[str, str] = {}
+    asks_afterwards: bool = False
 
 
 class CallerAudio(msgspec.Struct, frozen=True):
@@ -72,10 +74,12 @@ class LineProtocol(Protocol):
     Attributes:
         name: of the provider: `twilio`, `telnyx` or `asterisk`.
         answers_cleared_marks: whether marks that a clear threw away are reported as played.
+        most_unplayed_bytes: of audio, that the line can keep until it is played; None: any.
     """
 
     name: str
     answers_cleared_marks: bool
+    most_unplayed_bytes: int | None
 
     def read(self, message: Message) -> Sequence[LineEvent]:
         """The events of a message. Unknown kinds of messages are ignored.
@@ -86,6 +90,9 @@ class LineProtocol(Protocol):
 
     def audio(self, data: bytes) -> Sequence[Message]:
         """Play G.711 audio after everything that was sent before."""
+
+    def finish(self) -> Sequence[Message]:
+        """No more audio comes for now: play what was held back of it, if anything."""
 
     def mark(self, name: str) -> Sequence[Message]:
         """Report when everything before was played."""

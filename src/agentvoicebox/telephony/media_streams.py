@@ -54,6 +54,7 @@ class MediaStream:
     """
 
     answers_cleared_marks = True
+    most_unplayed_bytes = None
 
     def __init__(self, name: str, names: Names) -> None:
         self.name = name
@@ -87,6 +88,10 @@ class MediaStream:
         """See `line.LineProtocol`."""
         return [self._write("media", {"media": {"payload": base64.b64encode(data).decode()}})]
 
+    def finish(self) -> Sequence[Message]:
+        """See `line.LineProtocol`: audio may have any length, so none is held back."""
+        return []
+
     def mark(self, name: str) -> Sequence[Message]:
         """See `line.LineProtocol`."""
         return [self._write("mark", {"mark": {"name": name}})]
@@ -107,9 +112,9 @@ class MediaStream:
         if encoding not in FORMATS or rate not in (RATE_HZ, str(RATE_HZ)):
             raise UnreadableMessage("the stream's audio is not G.711 at 8 kHz; set the stream's codec to PCMU or PCMA")
         known = {key: text_of(start.get(key)) for key in ("from", "to") if start.get(key)}
-        return LineStarted(
-            text_of(start.get(names.call)), FORMATS[encoding], {**known, **parameters_of(start.get(names.parameters))}
-        )
+        parameters = {**known, **parameters_of(start.get(names.parameters))}
+        call_id = text_of(start.get(names.call))
+        return LineStarted(call_id, FORMATS[encoding], parameters, asks_afterwards=names is TWILIO)
 
     def _media(self, media: dict[str, Any]) -> Sequence[LineEvent]:
         if media.get("track", CALLER) != CALLER:

@@ -14,8 +14,8 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.telemetry.logs import get_logger
 from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.telephony.app import TelephonyAccess, TelephonyServer
+from agentvoicebox.telephony.call_plan import CallPlan
 from agentvoicebox.telephony.metrics import TelephonyMetrics
-from agentvoicebox.telephony.telephone_call import CallPlan
 
 DRAIN_S = 8.0  # below the ten seconds after which the supervisor kills a process
 

@@ -1,15 +1,18 @@
 """Who may open a telephone line: Twilio's signature, or a token.
 
 Twilio signs the address that it calls, followed by the form's names and values in the order of the names, with HMAC-SHA1 and the
-account's auth token (its page on request validation). A WebSocket's upgrade is signed in the same way, without a form.
+account's auth token (its page on request validation). A WebSocket's upgrade is signed in the same way, without a form. Twilio
+signs some requests with the address's port and some without it, as its own library says, so both are accepted.
 """
 
 import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 SIGNATURE_HEADER = "x-twilio-signature"
+PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
 def twilio_signature(auth_token: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str:
@@ -19,12 +22,21 @@ def twilio_signature(auth_token: str, url: str, form: Iterable[tuple[str, str]] 
     return base64.b64encode(digest).decode()
 
 
+def with_and_without_port(url: str) -> list[str]:
+    """The two forms of an address that may have been signed."""
+    parts = urlsplit(url)
+    bare = parts.netloc if parts.port is None else parts.netloc.removesuffix(f":{parts.port}")
+    place = f"{bare}:{parts.port or PORTS.get(parts.scheme, 80)}"
+    return [url.replace(f"://{parts.netloc}", f"://{netloc}", 1) for netloc in (bare, place)]
+
+
 def is_from_twilio(auth_token: str, urls: Iterable[str], given: str, form: Iterable[tuple[str, str]] = ()) -> bool:
-    """Whether `given` signs the request under one of the forms of its address."""
+    """Whether `given` signs the request under one of its addresses, with or without the port."""
     fields = list(form)
     matches = [
-        hmac.compare_digest(twilio_signature(auth_token, url, fields).encode(), given.encode("utf-8", "replace"))
+        hmac.compare_digest(twilio_signature(auth_token, each, fields).encode(), given.encode("utf-8", "replace"))
         for url in urls
+        for each in with_and_without_port(url)
     ]
     return any(matches)
 

@@ -9,18 +9,16 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidHandshake
 
 from agentvoicebox.clock import Clock
-from agentvoicebox.realtime_client.dialing import DEFAULT_MODEL, CallFailed, CallOptions, connect_to, socket_url
+from agentvoicebox.realtime_client.dialing import CallFailed
 from agentvoicebox.realtime_client.reconnecting_socket import ReconnectingSocket
 from agentvoicebox.telemetry.logs import get_logger
-from agentvoicebox.telephony.call_tools import HANG_UP, TRANSFER, call_tools
+from agentvoicebox.telephony.call_plan import CallPlan
+from agentvoicebox.telephony.call_tools import DONE, LEFT, NO_SUCH_TOOL, OUTCOMES, Outcome, call_tools
 from agentvoicebox.telephony.keypad import Keypad
 from agentvoicebox.telephony.line import (
     CallerAudio,
@@ -37,40 +35,13 @@ from agentvoicebox.telephony.played_audio import PlayedAudio
 RATE_HZ = 8_000  # of G.711, one byte a sample
 FRAME_BYTES = 160  # 20 ms
 KEPT_FRAMES = 1_500  # 30 s: more than a session waits for its client
-OPEN_TIMEOUT_S = 5.0
 LAST_WORDS_S = 15.0  # how long a call that hangs up waits until its last words were played
 MS_A_BYTE = 1000 / RATE_HZ
 NO_VOICE = "speech_synthesis_unavailable"  # in `degraded` of a session
 
-Outcome = Literal["caller_left", "agent_left", "transferred", "no_session", "session_lost"]
 Receive = Callable[[], Awaitable[list[LineEvent]]]
 
 log = get_logger(__name__)
-
-
-class CallPlan(msgspec.Struct, frozen=True):
-    """How telephone calls are answered.
-
-    Attributes:
-        gateways: base URLs of gateways; the first that answers gets the session.
-        api_key: for the gateways.
-        agent: who answers when the line names no agent.
-        greets: whether the agent speaks first.
-        greeting_is_whole: the caller can't interrupt the greeting.
-        has_transfer: whether the line can pass the caller to a person.
-        ca_file: certificate to trust beside the system's; empty: none.
-    """
-
-    gateways: tuple[str, ...]
-    api_key: str = ""
-    agent: str = ""
-    greets: bool = True
-    greeting_is_whole: bool = False
-    has_transfer: bool = False
-    ca_file: str = ""
-
-    def __repr__(self) -> str:
-        return f"CallPlan({', '.join(self.gateways)})"
 
 
 class _Encoded:
@@ -116,9 +87,9 @@ class TelephoneCall:
         self._session: ReconnectingSocket | None = None
 
     async def run(self) -> Outcome:
-        """Until either side has left; returns how it ended. The line is not closed."""
+        """Until either side has left; returns how it ended. The line stays open."""
         try:
-            first, options = await self._connect()
+            first, options = await self._plan.connect(self._started.parameters.get("agent", ""))
         except CallFailed as failure:
             log.warning("a telephone call has no session", reason=failure.message)
             return "no_session"
@@ -150,27 +121,6 @@ class TelephoneCall:
 
     # -- the session -------------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> tuple[ClientConnection, CallOptions]:
-        """A connection to the first gateway that answers. Raises CallFailed."""
-        agent = self._started.parameters.get("agent") or self._plan.agent
-        reason = "no gateway is configured"
-        for index, base_url in enumerate(self._plan.gateways):
-            others = (*self._plan.gateways[index + 1 :], *self._plan.gateways[:index])
-            options = CallOptions(
-                base_url=base_url,
-                api_key=self._plan.api_key or "local",
-                wants_trace=False,
-                other_urls=others,
-                ca_file=self._plan.ca_file,
-                model=agent or DEFAULT_MODEL,
-            )
-            url = socket_url(base_url, options.model, wants_trace=False, resume="1")
-            try:
-                return await connect_to(url, options, OPEN_TIMEOUT_S), options
-            except (OSError, InvalidHandshake, TimeoutError) as error:
-                reason = f"{base_url}: {type(error).__name__}"
-        raise CallFailed(f"No gateway took the call; the last one: {reason}")
-
     async def _send(self, kind: str, **fields: Any) -> None:
         assert self._session is not None
         self._event_count += 1
@@ -190,6 +140,7 @@ class TelephoneCall:
             case "response.done":
                 self._is_answering = False
                 self._heard.response_over()
+                await self._line.finish()
                 await self._response_done(event["response"])
             case "session.updated":
                 if NO_VOICE not in event["session"].get("degraded", ()):
@@ -210,7 +161,7 @@ class TelephoneCall:
         if self._is_greeting:
             self._turn_detection = detection
             given["turn_detection"] = {**detection, "interrupt_response": False}
-        tools = call_tools(has_transfer=self._plan.has_transfer)
+        tools = call_tools(has_transfer=self._plan.has_transfer and self._started.asks_afterwards)
         update = {"type": "realtime", "audio": {"input": given, "output": {"format": format}}, "tools": tools}
         await self._send("session.update", session=update)
         if self._plan.greets:
@@ -230,6 +181,9 @@ class TelephoneCall:
         heard = self._heard.cleared(self._clock.monotonic_s())
         if not heard:
             return
+        if self._ending == "agent_left":  # the caller has more to say than goodbye
+            self._ending = None
+            self._changed.set()
         await self._line.clear()
         for each in heard:
             await self._send(
@@ -242,7 +196,7 @@ class TelephoneCall:
     async def _response_done(self, response: dict[str, Any]) -> None:
         for item in response.get("output", ()):
             if item.get("type") == "function_call":
-                await self._run_tool(item)
+                await self._run_tool(item, is_interrupted=response["status"] == "cancelled")
             elif item["id"] not in self._spoken and response["status"] == "completed":
                 self._unspoken.append(item["id"])
         self._spoken.clear()
@@ -257,12 +211,15 @@ class TelephoneCall:
         if unspoken and not self._is_answering:
             await self._send("response.create")
 
-    async def _run_tool(self, call: dict[str, Any]) -> None:
-        outcomes: dict[str, Outcome] = {HANG_UP: "agent_left", TRANSFER: "transferred"}
-        self._ending = outcomes.get(call.get("name", ""), self._ending)
-        output = "done" if call.get("name") in outcomes else "There is no such tool."
+    async def _run_tool(self, call: dict[str, Any], *, is_interrupted: bool) -> None:
+        """Carry out a call of a tool. One whose response was interrupted is left: the caller's own words are answered next."""
+        outcome = OUTCOMES.get(call.get("name", ""))
+        output = LEFT if is_interrupted else DONE if outcome else NO_SUCH_TOOL
         item = {"type": "function_call_output", "call_id": call.get("call_id"), "output": output}
         await self._send("conversation.item.create", item=item)
+        if is_interrupted:
+            return
+        self._ending = outcome or self._ending
         if self._ending is None:
             await self._send("response.create")
         self._changed.set()
@@ -287,6 +244,7 @@ class TelephoneCall:
                 self._changed.set()
             case MarkPlayed(name=name):
                 self._heard.played(name, self._clock.monotonic_s())
+                await self._line.played(name)
                 self._changed.set()
             case FlowChanged(is_open=is_open):
                 await self._line.set_open(is_open)
@@ -324,8 +282,7 @@ class TelephoneCall:
             await self._type(self._keypad.due(self._clock.monotonic_s()))
             if self._is_greeting and self._is_greeting_sent and not self._heard.waits_for(self._greeting_mark):
                 await self._end_greeting()
-            if self._ending is not None:
-                await self._last_words()
+            if self._ending is not None and await self._last_words():
                 return
 
     async def _end_greeting(self) -> None:
@@ -333,11 +290,11 @@ class TelephoneCall:
         audio = {"input": {"turn_detection": self._turn_detection}}
         await self._send("session.update", session={"type": "realtime", "audio": audio})
 
-    async def _last_words(self) -> None:
-        """Wait until everything was played, and hang up."""
+    async def _last_words(self) -> bool:
+        """Wait until everything was played. Returns whether the call has ended: the caller may speak meanwhile."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 while self._heard.is_playing:
                     self._changed.clear()
                     await self._changed.wait()
-        await self._line.hang_up()
+        return self._ending is not None

@@ -22,7 +22,7 @@ class SessionNote(msgspec.Struct, frozen=True):
 
 NOTES = {
     "instructions_not_followed": "The agent follows rules of its own; the client's instructions have no effect.",
-    "tools_not_used": "The agent calls its own tools only, none of the client's.",
+    "tools_not_used": "The agent calls its own tools, and of the client's only those that it knows, or none.",
     "mcp_not_served": "A tool of an MCP server, or the choice of one, was left out.",
     "language_not_known": "The recogniser does not know the language, and hears another one.",
     "voice_not_installed": "The agent's voice is not there; the default voice speaks.",

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from agentvoicebox_delivery.dialogue import hand_over, phrases, reported, topics
+from agentvoicebox_delivery.dialogue.chat import TRANSFER
 from agentvoicebox_delivery.dialogue.line import CallerLine
 from agentvoicebox_delivery.dialogue.look_ups import confirm, fetch, refuse
 from agentvoicebox_delivery.dialogue.state import DialogueState, Stage, Step, ToolRequest, question, say
@@ -247,8 +248,10 @@ def person(line: CallerLine) -> Step:
 
 
 def call_person(state: DialogueState, line: CallerLine) -> Step:
-    """Hand the caller over, by the tool for it."""
+    """Hand the caller over, by the tool for it. The line's own tool is called with the words that announce it."""
     assert line.tools.hand_over is not None
+    if line.tools.hand_over.name == TRANSFER:
+        return say(state, phrases.TRANSFERRED, stage=Stage.ENDED)
     arguments = {"reason": " ".join(line.text.split())[: hand_over.LONGEST_REASON]}
     if state.about:
         arguments["tracking_id"] = state.about

@@ -13,6 +13,8 @@ from msgspec import UnsetType
 from agentvoicebox_delivery.dialogue import hand_over
 from agentvoicebox_delivery.parcels import tool_schema
 
+TRANSFER = "transfer_call"  # of a telephone line
+
 
 class CallLine(Protocol):
     """A tool call in the conversation."""
@@ -125,8 +127,9 @@ def find_look_up(tools: Sequence[OfferedTool]) -> OfferedTool | None:
 
 
 def find_hand_over(tools: Sequence[OfferedTool]) -> OfferedTool | None:
-    """The tool that hands the caller over to a person."""
-    return next((tool for tool in tools if tool.name == hand_over.NAME), None)
+    """The tool that hands the caller over to a person: ours, or else that of the caller's line."""
+    named = {tool.name: tool for tool in tools}
+    return named.get(hand_over.NAME) or named.get(TRANSFER)
 
 
 def properties(tool: OfferedTool) -> Mapping[str, Any]:

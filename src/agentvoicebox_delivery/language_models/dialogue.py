@@ -10,6 +10,7 @@ import msgspec
 
 from agentvoicebox.engine.inputs import Generated, TextDelta, ToolCallDelta
 from agentvoicebox.engine.jobs import Generate, ToolSpec
+from agentvoicebox_delivery.dialogue import line_tools
 from agentvoicebox_delivery.dialogue.moves import Say, ToolRequest, next_move
 
 Delta = TextDelta | ToolCallDelta | Generated
@@ -22,9 +23,10 @@ class DialogueLlm:
     """Implements ports.providers.Llm. Stateless; the same request always gives the same stream."""
 
     async def generate(self, request: Generate, job_id: str) -> AsyncGenerator[Delta, None]:
-        """See ports.providers.Llm. Text comes word by word, a tool call in one piece. Raises nothing."""
+        """See ports.providers.Llm. Text comes word by word, a tool call in one piece; a last line has both. Raises nothing."""
         read = sum(len(message.text) for message in request.messages) // CHARACTERS_A_TOKEN
-        move = next_move(request.messages, offered_tools(request))
+        tools = offered_tools(request)
+        move = next_move(request.messages, tools)
         match move:
             case ToolRequest(name, arguments):
                 written = msgspec.json.encode(arguments).decode()
@@ -36,7 +38,12 @@ class DialogueLlm:
                 said = words if limit is None else words[: max(0, limit)]
                 for word in said:
                     yield TextDelta(job_id, word)
-                yield Generated(job_id, "stop" if len(said) == len(words) else "length", read, len(said))
+                is_whole = len(said) == len(words)
+                if is_whole and (name := line_tools.due_with(text, tools)):
+                    yield ToolCallDelta(job_id, 0, name, "{}")
+                    yield Generated(job_id, "tool_calls", read, len(said) + 1)
+                else:
+                    yield Generated(job_id, "stop" if is_whole else "length", read, len(said))
 
     async def check(self) -> None:
         """Does nothing: this model can always answer."""

@@ -37,8 +37,7 @@ FIELDS = {
         f"up to {bounds.MAX_TOOLS} functions `{{type, name, description, parameters}}`, "
         f"{bounds.MAX_TOOLS_BYTES // KIB} KiB in all",
         "replaces the list. MCP tools are left out (note `mcp_not_served`); an agent that follows rules calls none "
-        "of them (note "
-        "`tools_not_used`). `strict` is ignored",
+        "of them, but the delivery agent `hang_up` and `transfer_call` (note `tools_not_used`). `strict` is ignored",
     ),
     "tool_choice": ('`auto`, `none`, `required` or `{"type": "function", "name": …}`', "passed to the language model"),
     "max_output_tokens": (f"1 to {checks.MAX_OUTPUT_TOKENS}, or `inf`", "of one response, tool calls included"),

@@ -38,13 +38,15 @@ class SessionSupport(msgspec.Struct, frozen=True):
         voices: names that a session may ask for, the default first.
         languages: ISO-639-1 codes that the recogniser knows.
         has_spoken_prompts: the recogniser reads `transcription.prompt`.
-        rule_models: language models of kits, which take neither instructions nor tools of a client.
+        rule_models: language models of kits, which take no instructions of a client, and of its tools those that they know.
+        rule_tools: names of these tools.
     """
 
     voices: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     has_spoken_prompts: bool = True
     rule_models: tuple[str, ...] = ()
+    rule_tools: frozenset[str] = frozenset()
 
     def begin(
         self, config: SessionConfig, session: Mapping[str, Any] | None, *, language_model: str
@@ -104,8 +106,8 @@ class SessionSupport(msgspec.Struct, frozen=True):
             adapted["tools"] = [tool for tool in tools if not _is_mcp(tool)]
             left_out = [index for index, tool in enumerate(tools) if _is_mcp(tool)][:MOST_NOTED]
             found += [SessionNote("mcp_not_served", _NO_MCP, f"{TOOLS}[{index}]") for index in left_out]
-            if is_rule_based and adapted["tools"]:
-                found.append(SessionNote("tools_not_used", _RULES.format("these tools are never called"), TOOLS))
+            if is_rule_based:
+                found += self._unused(adapted["tools"])
         instructions = patch.get("instructions")
         if instructions == config.instructions:
             touched.discard(INSTRUCTIONS)  # sent back as it was shown
@@ -115,6 +117,15 @@ class SessionSupport(msgspec.Struct, frozen=True):
         found += self._audio_notes(config, legacy.session_to_ga(dict(patch)).get("audio"), touched)
         kept = tuple(note for note in notes if note.param.partition("[")[0] not in touched)
         return adapted, kept + tuple(found)
+
+    def _unused(self, tools: list[object]) -> list[SessionNote]:
+        """The note about tools that an agent with rules never calls."""
+        names = [tool.get("name") if isinstance(tool, dict) else None for tool in tools]
+        used = sorted(name for name in names if isinstance(name, str) and name in self.rule_tools)
+        if len(used) == len(names):
+            return []
+        what = f"of these tools it calls only {' and '.join(used)}" if used else "these tools are never called"
+        return [SessionNote("tools_not_used", _RULES.format(what), TOOLS)]
 
     def _audio_notes(self, config: SessionConfig, audio: object, touched: set[str]) -> list[SessionNote]:
         """Notes about `audio`; adds the paths that it changes to `touched`."""
