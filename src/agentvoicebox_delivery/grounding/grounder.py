@@ -11,14 +11,20 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agentvoicebox_delivery.grounding.clause_checker import PROMISED
 from agentvoicebox_delivery.grounding.clauses import Clauses, cut, normal
 from agentvoicebox_delivery.grounding.facts import Facts
-from agentvoicebox_delivery.grounding.judgement import NOT_CERTAIN, PROMISED, ClauseVerdict, judge
+from agentvoicebox_delivery.grounding.judgement import NOT_CERTAIN, ClauseVerdict, judge
 from agentvoicebox_delivery.grounding.replacement import fallback
 
 SENTENCE_REFUSED = "another part of its sentence was refused"
 
 SENTENCE_END = re.compile(r"(?:[.!?\u2026]+[\"'\u2019\u201d)\]*]*\s*|\n)$")
+
+# A request without a question mark.
+_ASKS = re.compile(
+    r"(?:(?:okay|sure|great|of course|then|so|just|please|if you) )*(?:read|tell|give|say|share|repeat|spell)\b"
+)
 
 
 class Grounder:
@@ -100,7 +106,8 @@ class Grounder:
         """Whether the agent asks for a number that it needs: then what it announces depends on the caller."""
         text = normal("".join(sentence))
         is_needed = self.facts.latest is None or self.facts.latest.shipment is None
-        return is_needed and re.search(r"\b(?:number|code|digits?|id|it)\b", text) is not None and "?" in sentence[-1]
+        is_asked = "?" in sentence[-1] or _ASKS.match(text) is not None
+        return is_needed and re.search(r"\b(?:number|code|digits?|id|it)\b", text) is not None and is_asked
 
     def _keep_announced(self) -> list[str]:
         announced, self._announced = self._announced, []
