@@ -34,21 +34,6 @@ _BETWEEN_SPOKEN = re.compile(r"\W*\b(?:and also|and)\b\W*", re.IGNORECASE)
 _WRITTEN = re.compile(r"\b[A-Za-z0-9-]*\d{3}[A-Za-z0-9-]*\b")
 _CORRECTING = re.compile(r"\b(?:no|sorry|not|i mean|wait|actually)\b")
 _ANOTHER = re.compile(r"^(?:and|also|what about|how about|another|the other)\b")
-# The caller's other numbers; what stands before one may still be the parcel's.
-_OTHER_NUMBER = re.compile(
-    r"\b(?:and )?(?:my )?(?:tele|mobile |cell |house |account |card )?(?:phone|mobile|cell|post ?code|zip(?: code)?"
-    r"|e-?mail)\b|\b(?:house|account|card|customer)"
-    r" number\b|\bmy name is\b",
-    re.IGNORECASE,
-)
-_POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b", re.IGNORECASE)
-
-
-def up_to_other_numbers(text: str) -> str:
-    """The line up to a telephone number, a postcode or the like: what follows is no tracking number."""
-    text = _POSTCODE.sub(" ", text)
-    found = _OTHER_NUMBER.search(text)
-    return text[: found.start()] if found else text
 
 
 def about_a_number(line: CallerLine) -> Step | None:
