@@ -1,4 +1,4 @@
-"""What makes a statement of words that seem free: a deed, a promise, a fate taken for granted. Only tables."""
+"""What makes a statement of words that seem free: a deed, a fate taken for granted. Only tables."""
 
 import re
 
@@ -15,12 +15,6 @@ IT_IS = re.compile(
     r"(?! (?:be |been |have been )?(?:(?:so|very|really|quite|a|an|too|just|such|more|be|not|the|particularly|much"
     rf"|not what) )*(?:{FEELINGS}|you|question|best|probably best|better|worth|good idea"
     r"|up to|between you|something|one for|a matter|help))"
-)
-PROMISE = re.compile(
-    r"\b(?:i|we|somebody|someone|they) (?:will|shall|am going to|are going to|have (?:asked"
-    r"|told|made|opened|flagged|filed|reported|sent|updated"
-    r"|arranged|changed|noted|informed|escalated|started|put|booked|set|passed|notified"
-    r"|requested)|am (?:\w+ing)|are (?:\w+ing)|just \w+ed)\b"
 )
 # Fates that no free words may presume, in a question or a limit either; and deeds of somebody ("the neighbour who took it").
 PRESUMED = re.compile(
@@ -60,10 +54,6 @@ ANSWER = re.compile(
 KEEPING = re.compile(
     r"\bhow long (?:they|CARRIER|it) (?:will|can|could|are going to|is going to)(?: be)? (?:keep"
     r"|hold|store|kept|held|stored|there)\b(?: it| on to it)?(?: for)?"
-)
-KEPT = re.compile(
-    r"\bi will (?:do|try) (?:my (?:very )?best|what i can)(?: to help(?: you)?)?\b|\bi am (?:seeing"
-    r"|having|looking at|not seeing|doing|feeling|listening|wondering|hoping)\b"
 )
 ANY_NOUN = re.compile(r"\b(?:the|an?|my|our|your|their|his|her|its|some|any|another) (\w+)")
 # Deeds in the past, which make a statement of advice ("ask them, the driver forgot it").

@@ -22,10 +22,8 @@ from agentvoicebox_delivery.grounding.assertions import (
     DEED,
     IT_IS,
     KEEPING,
-    KEPT,
     MISSING_DIGIT,
     PRESUMED,
-    PROMISE,
     STATES_SOMETHING,
 )
 from agentvoicebox_delivery.grounding.folding import FoldedToken
@@ -40,6 +38,7 @@ from agentvoicebox_delivery.grounding.limits import (
     UNABLE,
     UNKNOWABLE_FORM,
 )
+from agentvoicebox_delivery.grounding.promises import KEPT, PROMISE
 from agentvoicebox_delivery.grounding.sympathy import (
     ENJOY,
     EXCLAIMED,
