@@ -41,7 +41,11 @@ ASIDE = re.compile(
     r"|have|has)(?: (?:with|responsible for|in charge of|the ones handling|handling|the|delivery|deliveries|that"
     r"|this|those|all"
     r"|access to|preferences|instructions|side of things|details|more|requests|changes|full))+"
-    r"|\bwhether (?:anything|there (?:is|are) (?:anything|any \w+)) (?:is |are )?(?:owed|due|to pay|payable|needed)\b"
+    r"|\bfor an? (?:parcel|package|delivery)(?= [,.]|$)|\b(?:that )?you have (?:been waiting|waited|had to wait"
+    r"|been kept waiting)(?: for)?(?: (?:so|that) long| WAIT)"
+    r"|\bwhether (?:it|that|this) is possible(?: to (?:leave|change|deliver|have|send) it(?: (?:with a neighbour"
+    r"|with a neighbor|somewhere else|to another address|another day))?)?|\bwhether (?:anything|there (?:is"
+    r"|are) (?:anything|any \w+)) (?:is |are )?(?:owed|due|to pay|payable|needed)\b"
     r"|(?: (?:that )?(?:this|it|that|all this) (?:has|may have|might have|must have|is|had) (?:caused"
     r"|causing)(?: (?:for )?you)?)"
 )
@@ -58,6 +62,7 @@ KEEPING = re.compile(
 ANY_NOUN = re.compile(r"\b(?:the|an?|my|our|your|their|his|her|its|some|any|another) (\w+)")
 # Deeds in the past, which make a statement of advice ("ask them, the driver forgot it").
 DEED = re.compile(
+    r"\b(?:which|whose) \w+ (?:has|have|had|took|got|did|broke|brought|brings|delivered|delivers|is|was)\b|"
     r"\b(?:took(?! it in\b)|gave|forgot|broke|stole|ran|fell|threw|hit|ate|burnt|burst|drove|sank|blew|froze|died"
     r"|went|tore|shot|sold(?! it)"
     r"|lied|hid|drank|bit|shut|quit|struck|flew|rang|knocked|lost|leaked|rained|snowed|flooded"

@@ -91,9 +91,8 @@ class ClauseClaim(msgspec.Struct, frozen=True):
     @property
     def is_denied(self) -> bool:
         """Whether a state is said not to hold."""
-        return " not " in f" {self.text} " and not self.text.endswith(
-            ("will not be delivered", "not cleared customs", "not cleared customs yet")
-        )
+        is_whole = self.text.endswith(("will not be delivered", "not cleared customs", "not cleared customs yet"))
+        return " not " in f" {self.text} " and not is_whole and self.state != "bad news"
 
 
 _TABLE: tuple[tuple[ClaimKind, str, Sequence[str]], ...] = (

@@ -9,6 +9,7 @@ from agentvoicebox_delivery.grounding.claims import HARMLESS, ClaimKind, ClauseC
 from agentvoicebox_delivery.grounding.clause_form import (
     BESIDE_A_BARE_ANSWER,
     HEADS,
+    NAMED_AGAIN,
     SAYS,
     WHEN,
     can_hold,
@@ -30,7 +31,7 @@ PROMISED = "a promise"  # the reason of a clause that is true if a tool call fol
 _PAST_WHEN = re.compile(r"\b(?:when|what day|which day|what time) (?:was|did|were)\b")
 _WHERE = re.compile(r"\bwhere\b")
 _STILL = re.compile(r"\b(?:still|now|right now|yet|at(?! least)|before|after|by the|until)\b")
-_HAVE_LOOKED = re.compile(r"(?:i|we) (?:have )?(?:just )?(?:checked|looked|searched)\b")
+_HAVE_LOOKED = re.compile(r"(?:i|we) (?:have )?(?:just )?(?:checked|looked|searched|had a look|taken a look)\b")
 _HAVE_FOUND = re.compile(
     r"(?:i|we) (?:have )?(?:just )?(?:found|located|checked|looked)|here (?:is|are)"
     r"|(?:so )?here (?:is|are)"
@@ -45,8 +46,7 @@ _LOOK_OUT = re.compile(r"(?:so )?keep an (?:eye|ear) out\b")
 _ON_TRACK_IN = frozenset({ShipmentStatus.PICKED_UP, ShipmentStatus.IN_TRANSIT, ShipmentStatus.OUT_FOR_DELIVERY})
 _BARE_YES = re.compile(r"it (?:is|has|will|does|should|was|did|sure|would)\b|you got it\b")
 _SAYS_IT = re.compile(
-    r"\b(?:tracking|system|estimate|information|CARRIER|they|it)\b.*\b(?:say|show|giv)(?:s|es"
-    r"|ing)\b"
+    r"\b(?:tracking|system|estimate|information|CARRIER|they|it)\b.*\b(?:say|show|giv)(?:s|es|ing)\b|\bit is looking like\b"
 )
 _LATE = re.compile(r"\b(?:late|behind)\b")
 _NEW_DAY = re.compile(r"\b(?:new|newer|updated|revised)\b")
@@ -192,7 +192,7 @@ class ClauseChecker:
                 named = [
                     each
                     for each, other in zip(self.subjects, self.claims, strict=True)
-                    if other.kind is ClaimKind.NUMBER
+                    if other.kind is ClaimKind.NUMBER or other.kind in NAMED_AGAIN
                 ]
                 need(code == track.NOT_FOUND, "nothing was missed")
                 need(all(each is None or each.result.code == track.NOT_FOUND for each in named), "nothing was missed")
@@ -217,7 +217,8 @@ class ClauseChecker:
                 is_answered = any(
                     each.kind in (ClaimKind.YES, ClaimKind.NO, ClaimKind.DAY, ClaimKind.PLACE) for each in self.claims
                 )
-                need(is_followed or is_answered or _IT_SEEMS.search(claim.text) is None, "a source without a statement")
+                is_look = _IT_SEEMS.search(claim.text) is None or _HAVE_LOOKED.match(claim.text) is not None
+                need(is_followed or is_answered or is_look, "a source without a statement")
                 need(
                     is_followed
                     or is_answered

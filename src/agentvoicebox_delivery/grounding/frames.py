@@ -245,7 +245,7 @@ OF_COURSE = (
     r"|i (?:certainly |sure )?can)" + _SET_OFF,
 )
 
-_NTH = rf"(?:one|number(?= is not)|{PARCEL_NOUN})"
+_NTH = rf"(?:one|number(?= is not| [,.]|$)|{PARCEL_NOUN})"
 OTHER_PARCEL = rf"(?:(?:your|the) (?:other|previous|earlier) {_NTH})"
 FIRST_PARCEL = rf"(?:(?:your|the) first {_NTH}|the first(?= (?:is|was|has)))"
 SECOND_PARCEL = rf"(?:(?:your|the) (?:second|latest|last) {_NTH}|the second(?= (?:is|was|has)))"

@@ -20,7 +20,8 @@ LEAD = (
     r"|great|fair) question"
     r"|as things (?:stand|are)|as far as i (?:know|can tell|can see)|for (?:the|more|further|any)(?: (?:more|other"
     r"|exact))? (?:details?|information|that)"
-    r"|if (?:not|so)|after that|from there|failing that|to be on the safe side|in the meantime|on that|as for that"
+    r"|if (?:not|so)|after that|from there|failing that|on the day(?: itself)?|to be on the safe side"
+    r"|in the meantime|on that|as for that"
     r"|not to worry|(?:since|as|because)(?= (?:no|there is no|it does not|the (?:tracking|system) does not|i (?:can"
     r"|do) not|i can only|they have not))"
     r"|thank you|thanks|uh oh|though|in that case|otherwise|for that|to be honest|frankly|no(?= worries| problem)"
@@ -119,8 +120,10 @@ NOTHING_FOUND = re.compile(
 )
 # A limit without its topic, which is the caller's question.
 BARE_LIMIT = re.compile(
-    rf"(?:{LEAD})*(?:(?:i am )?not (?:quite |really |entirely )?(?:sure|certain)|no idea|i have no idea"
+    rf"(?:{LEAD})*(?:(?:i am )?not (?:quite |really |entirely )?(?:sure|certain)|no idea|no clue|i have no (?:idea"
+    r"|clue)"
     r"|(?:that , )?i (?:really |honestly |just |still )*do not know|i wish i knew|if only i knew"
+    r"|that is not something (?:the (?:tracking|system)|it) (?:shows|says|tells me)"
     r"|that is the one thing i (?:can not|do not) (?:see|know|have)|i could not say"
     r"|i could not tell you|i can not (?:say|tell(?: you)?|see(?: that)?|tell from here)|hard to say"
     r"|it is hard to say|(?:that|this|it) is not (?:shown|listed|given|included|in|there|available|visible"
@@ -148,9 +151,12 @@ MAY_CHANGE = (
 )
 # Limits that hold for every parcel.
 ALWAYS_TRUE = form(
+    r"(?:the )?(?:tracking|system) only (?:tells|shows)(?: me)? where it is and when it should (?:arrive"
+    r"|come)(?: [,.]|$)|"
     r"(?:i|we) (?:can|could) only (?:see the (?:last scan|status|date|day)|look up (?:where"
     r"|the status)|tell you (?:about its status|where))\b"
-    r"|(?:i|we) only (?:have|see) (?:the|a) (?:day|date)\b|(?:(?:all )?i have is|it is just) (?:the|a) date\b"
+    r"|(?:i|we) (?:have )?only (?:have|see|got) (?:the|a) (?:day|date)\b|i am only able to look things up(?: [,.]|$)"
+    r"|(?:(?:all )?i have is|it is just) (?:the|a) date\b"
     rf"|{NOT_ABLE} (?:(?:tell you|say|see|know) (?:exactly|its exact)|see it on|have a live|tell you exactly) ?"
     r"|(?:i am|this is) (?:an?|the|just an?|only an?)(?: (?:automated|virtual|digital|voice"
     r"|ai))* (?:assistant|system|agent)"

@@ -8,6 +8,7 @@ UNKNOWN_DAY = (
     r"|estimate|eta))(?: yet| so far)?",
     r"(?:CARRIER|the carrier|they) (?:has|have) not (?:yet )?(?:provided|given|shared|set|released"
     r"|announced) a new one(?: yet)?",
+    r"i do not have (?:a|any)(?: new)? (?:date|day|estimate) (?:to give you|for you|to tell you)",
     r"i wish i had (?:a|an)(?: (?:new|better|firm|exact|delivery|arrival))* (?:date|day|estimate)(?: (?:for you"
     r"|to give you))?",
     r"(?:there is |i have |i see |i do not (?:have|see) )(?:no|an?|any)(?: (?:new|updated|revised|current|estimated"
@@ -106,6 +107,9 @@ REQUESTS = (
     r"|track)"
     r"(?: (?:on|up|into|where|for|you|with|out))*(?: (?:a|the|your|that) (?:parcel|package|order|status|one)| it"
     r"| that)?(?: (?:is|for you|up|right away))*",
+    r"i can tell you where (?:your|a|the) (?:parcel|package|order) is|(?:of course , )?i would be (?:happy|glad"
+    r"|delighted) to (?:check|track|look up|look for) (?:another|the other|a second|that) (?:one|parcel|package"
+    r"|number)(?: for you)?|sure can(?= [,.]| *$)",
     r"i can (?:help|assist)(?: you)?(?: (?:to|with))? (?:track|tracking|find|finding|look up|check|checking on"
     r"|locate|locating) (?:a|your|the|that|any) (?:parcel|package|order|delivery)",
     r"so far i (?:have got|have|got|have heard)|no rush(?: at all)?(?= [,.]| *$)",
@@ -124,6 +128,9 @@ REQUESTS = (
     r"what comes (?:after that|next|then)|and then what",
 )
 COURTESIES = (
+    r"(?:okay , |aha , )?here we (?:are|go)(?= [,.]| *$)",
+    r"(?:i have (?:got )?)?(?:good|great) news for you|really(?= \?)|(?:maybe |perhaps |i think )?i (?:may have "
+    r"|might have |must have )?(?:misheard|misunderstood)(?: (?:it|you|that|the number))?(?= [,.]| *$)",
     r"(?:ooh|ugh|aha|yay|wow|aw|phew)(?= [,.]| *$)",
     r"it is (?:very )?(?:good|great) news(?= [,.]| *$)",
     r"(?:numbers|letters|digits) are (?:easily|easy to|often)(?: to)? (?:misheard|mishear|mix up|mixed up|confused"

@@ -24,6 +24,7 @@ UNKNOWABLE = frozenset(
 )
 _KNOWABLE = frozenset({Want.WHEN, Want.WHERE, Want.CARRIER, Want.NUMBER, Want.GUARANTEE})
 _WHY = re.compile(r"\b(?:why|reasons?|cause|explanation)\b.*\b(return|cancel)", re.IGNORECASE)
+_PICK_UP = re.compile(r"\b(?:pick(?:ing)? it up|collect(?:ing)? it)\b", re.IGNORECASE)
 _WHO_GOT_IT = re.compile(r"\bwho (?:has )?(?:accepted|received|took)\b", re.IGNORECASE)
 _HOPES = re.compile(
     r"\b(?:hope|hopefully|fingers crossed|enjoy|have fun)\b.*\b(?:arriv|gets|comes|reach|turns up"
@@ -36,6 +37,8 @@ _PAST_STATE = re.compile(r"(?:was|were|has|have|had)\b")
 def presumes(clause: str, facts: Facts, parcel: Parcel | None) -> bool:
     """Whether a clause takes for granted what isn't so ("I can't see why it was returned")."""
     status = parcel.shipment.status if parcel is not None and parcel.shipment is not None else None
+    if _PICK_UP.search(clause) and status is not ShipmentStatus.READY_FOR_PICKUP:
+        return True
     fate = _WHY.search(clause)
     if fate and status is not (
         ShipmentStatus.RETURNED if fate[1].lower().startswith("return") else ShipmentStatus.CANCELLED

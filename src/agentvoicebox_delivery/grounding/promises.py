@@ -24,20 +24,23 @@ _BY_SAYING_IT = frozenset({
 _LOOKS = frozenset(("look", "check", "find", "see", "search", "try", "pull", "get", "track", "locate"))
 _WILL = r"(?:will|shall|(?:am|are|is) (?:(?:just|now|also) )?(?:going to|gonna))"
 _MESSAGES = (
-    r"(?:call|ring|phone|contact|e ?mail|text|message|notify|update|inform|get back|reach out|be in touch|let you know"
+    r"(?:call|ring|phone|contact|e ?mail|text|message|notify|update|inform|get back|reach out|be in touch"
+    r"|let you know"
     r"|arrange|take care|sort|fix|resolve|investigate|deliver it|bring)"
 )
 _ADVERB = r"(?:(?:just|quickly|gladly|certainly|definitely|also|now|still|happily|personally|be) )*"
 _OWN = re.compile(rf"\b(?:i|we) {_WILL} {_ADVERB}(?P<verb>[a-z]+)")
 _OF_OTHERS = re.compile(
-    rf"\b(?:someone|somebody|they|(?:a|the|our|your|my) (?:colleague|team|driver|courier|carrier|sender|manager|agent)s?)"
+    rf"\b(?:someone|somebody|they|(?:a|the|our|your|my) (?:colleague|team|driver|courier|carrier|sender|manager"
+    r"|agent)s?)"
     rf" {_WILL} {_ADVERB}{_MESSAGES}\b"
 )
 _TO_THE_CALLER = re.compile(
     rf"\byou {_WILL} (?:get|receive|hear|be (?:called|contacted|notified|refunded|compensated))\b"
 )
 _DONE = re.compile(
-    r"\b(?:i|we) have (?:just |already |now )*(?:asked|told|opened|flagged|filed|reported|sent|updated|arranged|changed|noted"
+    r"\b(?:i|we) have (?:just |already |now )*(?:asked|told|opened|flagged|filed|reported|sent|updated|arranged"
+    r"|changed|noted"
     r"|informed|escalated|booked|notified|requested|passed)\b"
 )
 # Whatever the verb: in free words none of it is heard. `KEPT` is what says nothing of a deed.

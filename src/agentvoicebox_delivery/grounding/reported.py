@@ -80,10 +80,13 @@ FOUND = (
 )
 STATES: dict[str, tuple[str, ...]] = {
     "on its way": (
+        r"(?:is )?(?:rolling along|coming along(?: nicely)?|well on its way(?: to you)?)",
         rf"(?:{PARCEL} )?(?:may|might|could)(?: well)? have moved(?: on| further"
         r"| along)?(?: since(?: then| that)?)?",
     ),
     "delivered": (
+        r"is (?:already there|there already|already with you)(?= [,.]| *$)",
+        r"(?:is|has) not (?:there|with you|reached you|been delivered)(?: yet)?",
         rf"(?:{_CARRIER}|{_RECORDS}) {_HOW}(?:recorded|logged|registered|confirmed|completed|made|marked|shows?"
         r"|showing|reports?) (?:a|the|your|its) delivery"
         r"(?: as (?:complete|completed|made|done))?",
@@ -125,7 +128,12 @@ STATES: dict[str, tuple[str, ...]] = {
         r"|location|spot)(?: and (?:is )?ready(?: for you)?)?",
         r"(?:is )?ready for you(?= [,.]| *$)",
     ),
+    "carried": (
+        r"CARRIER is (?:bringing|carrying|transporting|delivering) (?:it|this one|that one|your (?:parcel|package"
+        r"|order))",
+    ),
     "announced": (
+        r"(?:has |is |was )?only (?:been )?announced(?: so far)?",
         r"there is (?:only|just) (?:a|the) (?:shipping )?label(?: (?:so far|at the moment|for now|on file"
         r"|right now))*",
     ),
@@ -166,13 +174,14 @@ ARRIVAL = (
     r"|able to expect)|look out for|see|hold"
     r"|have|get|receive|expect) (?:it|your (?:parcel|package|order)|this one|that one|delivery|them)(?: (?:arrive"
     r"|there|at your door|in hand"
-    r"|delivered))?",
+    r"|delivered|in your hands))?",
     r"(?:that|this|which) (?:would|should|will) (?:make it|be|put it(?: at)?)|(?:i|you) would (?:expect"
     r"|look for) it(?: to (?:arrive|come|be there))?(?: by| on)?",
     r"(?:i )?would not (?:expect|count on|plan on) it(?= DAY)",
 )
 # Where it was last; needs a place or a day.
 SIGHTING = (
+    r"(?:it )?(?:went|came|has gone|has come) through(?= PLACE)",
     r"(?:the |its |their )?(?:(?:last|latest|most recent|newest) )+(?:(?:tracking|recorded|known|available|carrier"
     r"|reported"
     r"|confirmed) )*(?:updates?|scans?|entry|location|place|information|event|activity|stop|checkpoint|sighting"

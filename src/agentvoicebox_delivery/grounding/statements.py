@@ -138,7 +138,8 @@ STATES: dict[str, tuple[str, frozenset[S], frozenset[S]]] = {
         frozenset(),
     ),
     "bad news": (
-        r"(?:(?:i have |there is )?(?:some |a bit of )?(?:bad|not so good|not such good|not great) news)",
+        r"(?:(?:i have |there is )?(?:some |a bit of )?(?:bad|not so good|not such good|not great) news)|not (?:so"
+        r"|too|very) (?:well|good|great)(?= [,.]| *$)",
         frozenset({S.DELAYED, S.EXCEPTION, S.RETURNED, S.CANCELLED}),
         frozenset(),
     ),

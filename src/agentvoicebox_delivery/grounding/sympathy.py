@@ -12,11 +12,12 @@ SYMPATHY = form(
     r" (?:love|feel|be|hate|like|do)|do not want|am (?:so |very |really |truly |just |doing |feeling |here|pretty )*"
     r"(?:sorry|glad|happy|delighted|pleased|well|great|good|fine|here|an?|not a|aware|listening|all ears))\b"
     r"|(?:that|this|it)(?: really| just)? (?:must be|must have been|is|sounds|has to be"
-    r"|must feel|can be)(?: (?:so|very|really|quite|a|an|way|too|just|truly|such))*"
+    r"|must feel|can be|would be|would have been)(?: (?:so|very|really|quite|a|an|way|too|just|truly|such|not))*"
     rf" (?:{FEELINGS}|question)\b|you (?:have every right|are right to be|must be)|your (?:frustration"
     r"|patience|time)"
     r"|(?:please )?accept|thank(?:s| you)|you are (?:so |very |most )?welcome|my pleasure"
-    r"|(?:it|that) was (?:my|a) pleasure|you are doing (?:great|fine|well|really well)|(?:just )?have fun"
+    r"|(?:it|that) (?:was|has been) (?:my|a) pleasure|you are doing (?:great|fine|well|really well)"
+    r"|(?:just )?have fun"
     r"|no (?:worries|problem)|any ?time|happy"
     r"|waiting is (?:never|no|not|hard|always)|stay|enjoy (?:your|the)|have an?|take care|take your time"
     r"|do not (?:worry"
@@ -52,11 +53,14 @@ FEELING_FOR = form(
     r"(?:i|we) (?:do |really |truly |completely |totally |fully |certainly |can |also |just )*(?:understand"
     r"|get (?:why|that|how|it)|hear you|know (?:you|how|this|that"
     r"|it)|wish|appreciate|apologi[sz]e|feel|imagine|would (?:really |also )?(?:love|feel|like))"
-    rf"|(?:that|this|it)(?: really| just)? (?:must be|sounds)(?: \w+)? (?:{FEELINGS})|your frustration"
+    rf"|(?:that|this|it)(?: really| just)? (?:must be|sounds|would be)(?: \w+)? (?:{FEELINGS})|your frustration"
     r"|thank(?:s| you) for|sorry to hear|(?:i|we) am (?:pretty|quite) good at|you (?:have every right"
     r"|are right to be)"
 )
 HOPED = re.compile(
+    r"(?:(?:i am sorry|sorry|,|but|and) )*i (?:know|understand|realise|realize|see) (?:that )?you (?:would (?:like"
+    r"|love|prefer|want)|want|need|wanted)"
+    r" (?:it|to (?:have|get|receive) it)(?: (?:to be|by|on|for))* DAY(?: [.,])*|"
     r"(?:(?:i am sorry|sorry|,|but|and) )*i (?:know|understand|realise|realize|see) (?:that )?you (?:were"
     r"|are|had been|had) (?:hoping|waiting|expecting|hoped|expected|wanted|planned|counted|counting"
     r"|looking forward)(?: (?:it|on|to|for|it to (?:come|arrive|be there)))*(?: DAY)?(?: [.,])*"
@@ -117,6 +121,7 @@ HAD = re.compile(
 )
 # What talk may not say: that something is had or unknown, how it is, that somebody will do something.
 SAID_IN_TALK = re.compile(
+    r"\bnot (?:(?:so|too|very|that|really) )*(?:well|good|great|bad|fine|right|possible)\b|"
     r"\b(?:have|has|had|get|got|see|find|hear|hold|give|take|make|want|know) (?:it|that one|this one|one|them|your|a"
     r"|the)\b(?= (?:here|in|on|at|up|with|for)\b| [,.]|$)"
     r"|\b(?:not|no) (?:\w+ )?(?:know|say|tell|see|sure|find|idea|hear|help|look|check|possible|do)\b"

@@ -182,7 +182,9 @@ NOT_RECORDED = (
     r"|there is no new date"
     r"|no new date(?: is available)?|(?:i )?do not have a new (?:date|estimate)",
 )
-NOT_DAY = (r"(?:,? ?(?:and |but )?(?:not|rather than|instead of)(?: (?:on|for))? DAY)",
+NOT_DAY = (r"it (?:will|would|is|should|does)(?: probably| likely)? not (?:be|arrive|come|be there|be here"
+           r"|be delivered|due|expected)(?: on)? DAY", r"not quite DAY",
+    r"(?:,? ?(?:and |but )?(?:not|rather than|instead of)(?: (?:on|for))? DAY)",
     r"(?:it is )?unlikely to be (?:there|here|with you) DAY",
            r"i would not count on DAY")  # fmt: skip
 
@@ -298,6 +300,7 @@ PLAIN = (
     r"(?:in|on) (?:our|my|the) (?:system|records|database|end|side)|which (?:is|was)(?= DAY)",
 )  # states nothing by itself
 LIMITS = (
+    r"i only have (?:an|the) estimate(?= [,.]| *$)",
     r"(?:if|assuming|provided|as long as|so long as)(?: that)? (?:the|that|this) (?:current )?(?:estimate|date"
     r"|schedule|forecast) (?:holds(?: up)?|is right|is correct|does not change|stays(?: the same)?|sticks)",
     r"(?:if )?(?:everything|all) (?:goes|works out|stays) (?:well|to plan|smoothly|as planned|right"
@@ -367,6 +370,7 @@ NO = (
 # What hints at a deed that the agent then does: never said unless it follows.
 # Words that by themselves state nothing, in a clause that states something else.
 NEUTRAL = _listed(
+    "carefully itself smoothly happily luckily fortunately basically essentially simply apparently officially "
     "nicely a an the is are was were be been it its of for in at with by on as and or but"
     " so well oh hmm uh um okay ok "
     "alright alrighty right then this that which here there your to me have had see look looks looking like seems "
