@@ -32,6 +32,8 @@ CORPORA = (
     "held_out_honest",
     "hotline_adversarial_seen",
     "hotline_honest_seen",
+    "hotline_adversarial_development",
+    "hotline_honest_development",
     "hotline_adversarial_unseen",
     "hotline_honest_unseen",
 )

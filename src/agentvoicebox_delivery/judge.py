@@ -15,9 +15,10 @@ from agentvoicebox.interactions.interaction import Line, ToolUse
 from agentvoicebox.interactions.judge import ClaimReport, UnsupportedClause
 from agentvoicebox_delivery.dialogue import phrases, topics
 from agentvoicebox_delivery.grounding.claims import ClaimKind, ClauseClaim, claims
+from agentvoicebox_delivery.grounding.clause_checker import PROMISED
 from agentvoicebox_delivery.grounding.clauses import cut, normal, words
 from agentvoicebox_delivery.grounding.facts import Facts, gather
-from agentvoicebox_delivery.grounding.judgement import PROMISED, judge
+from agentvoicebox_delivery.grounding.judgement import judge
 from agentvoicebox_delivery.grounding.statements import STATES
 from agentvoicebox_delivery.numbers.lexicon import NATO
 from agentvoicebox_delivery.parcels import track

@@ -42,7 +42,19 @@ def test_a_number_that_the_words_call_something_else_is_never_offered(sentence: 
     assert all(len(each.tracking_id) <= len(alone[0].tracking_id) + 1 for each in found)
 
 
-@pytest.mark.parametrize("text", ["My phone is 07700 900123.", "I paid 24.99 on 11/12/2026", "my postcode is SW1A 1AA"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My phone is 07700 900123.",
+        "I paid 24.99 on 11/12/2026",
+        "my postcode is SW1A 1AA",
+        "Peter Miller, SW1A 1AA",
+        "my card number is 4111 1111 1111 1111",
+        "my account number is 99887766",
+        "my house number is twenty four",
+        "it's bob123456@example.com",
+    ],
+)
 def test_alone_such_a_number_is_no_tracking_number_either(text: str) -> None:
     assert candidates(text) == []
 
@@ -53,6 +65,12 @@ def test_alone_such_a_number_is_no_tracking_number_either(text: str) -> None:
         ("my order number is PKG0044", "PKG0044"),  # many callers call it so
         ("on my phone 9400 1112 0620 6406 2607 87", "9400111206206406260787"),
         ("It's on my phone: PKG0044", "PKG0044"),
+        ("On my phone it says PKG0044.", "PKG0044"),
+        ("It's in my email: PKG0044", "PKG0044"),
+        ("my email is bob one two three at example dot com and the number is PKG0044", "PKG0044"),
+        ("my customer number is 12345678 and the parcel is PKG0044", "PKG0044"),
+        ("My name is Mike Victor, and it's PKG0044.", "PKG0044"),
+        ("AB12 3CD 456 789", "AB123CD456789"),  # a postcode's shape inside a longer number
         ("phone 9400 1112 0620 6406 2607 87", "9400111206206406260787"),  # longer than any telephone number
         ("november one two three four five", "N12345"),  # the alphabet's
         ("november 11 11 11", "N111111"),

@@ -42,6 +42,7 @@ def told(*lines: str, **more: Any) -> AgentAnswer:
         ("PKG006", "No, the last digit is 9, not 6.", "PKG009"),
         ("PKG006", "Not six, nine.", "PKG009"),
         ("PKG006", "it ends in nine", "PKG009"),
+        ("PKG002", "No, eight, the last one's an eight.", "PKG008"),
         ("PKG031", "one three, not three one", "PKG013"),
         ("PKG005", "You said five, but it's nine.", "PKG009"),
         ("PKG006", "that's not mine", ""),
@@ -52,6 +53,25 @@ def told(*lines: str, **more: Any) -> AgentAnswer:
 )
 def test_a_few_characters_are_corrected_where_the_caller_says(read_back: str, line: str, meant: str) -> None:
     assert corrected(read_back, line) == meant
+
+
+def test_a_yes_with_the_same_number_is_a_yes_and_with_another_one_is_none() -> None:
+    line = call()
+    assert line.turn("P K G zero zero four.").text == reply.confirm("PKG004")
+    assert "zero zero four" in line.turn("Yes, P K G zero zero four.").text
+    line = call()
+    line.turn("P K G zero zero four.")
+    assert "out for delivery" not in line.turn("Yes, P K G zero zero five.").text
+
+
+def test_a_caller_who_pauses_between_groups_of_digits_is_asked_for_the_rest() -> None:
+    line = call()
+    line.turn("Where is my parcel?")
+    line.turn("nine eight six five")
+    assert line.turn("seven eight seven eight").text == phrases.so_far("nine eight six five, seven eight seven eight")
+    line = call()
+    line.turn("Where is my parcel?")
+    assert "couldn't find" in line.turn("nine eight six five seven eight seven eight").text
 
 
 def test_a_refused_number_is_not_read_back_again() -> None:

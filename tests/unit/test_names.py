@@ -45,6 +45,10 @@ WORDS_OF_CALLERS = frozenset({
     "agentvoicebox_delivery/grounding/answers.py", "agentvoicebox_delivery/grounding/frames.py",
     "agentvoicebox_delivery/grounding/names.py", "agentvoicebox_delivery/grounding/statements.py",
     "agentvoicebox_delivery/grounding/free_words.py", "agentvoicebox_delivery/grounding/wordings.py",
+    "agentvoicebox_delivery/grounding/vocabulary.py", "agentvoicebox_delivery/grounding/limits.py",
+    "agentvoicebox_delivery/grounding/advice.py", "agentvoicebox_delivery/grounding/sympathy.py",
+    "agentvoicebox_delivery/grounding/assertions.py", "agentvoicebox_delivery/grounding/reported.py",
+    "agentvoicebox_delivery/grounding/misses.py",
     "agentvoicebox_delivery/dialogue/wordings.py", "agentvoicebox_delivery/dialogue/caller_line.py",
     "agentvoicebox_delivery/numbers/lexicon.py",
 })  # fmt: skip

@@ -8,7 +8,7 @@ from agentvoicebox_delivery.dialogue.answers import offered_person, unheard
 from agentvoicebox_delivery.dialogue.chat import ChatTurn
 from agentvoicebox_delivery.dialogue.line import CallerLine
 from agentvoicebox_delivery.dialogue.look_ups import Tools, fetch
-from agentvoicebox_delivery.dialogue.number_line import about_a_number, is_rough_number, up_to_other_numbers
+from agentvoicebox_delivery.dialogue.number_line import about_a_number, is_rough_number
 from agentvoicebox_delivery.dialogue.reported import meant
 from agentvoicebox_delivery.dialogue.state import DialogueState, Stage, Step, say
 from agentvoicebox_delivery.dialogue.table import answer_of
@@ -24,8 +24,7 @@ def read_line(state: DialogueState, turn: ChatTurn, tools: Tools) -> CallerLine:
     state = msgspec.structs.replace(state, has_typed=state.has_typed or bool(turn.typed))
     is_typed = bool(turn.typed) and (turn.typed == turn.text or bool(tracking.candidates(turn.typed)))
     text = turn.typed if is_typed else turn.text
-    numbers = _written(text) if is_typed else ""
-    numbers = numbers or up_to_other_numbers(text)
+    numbers = (_written(text) if is_typed else "") or text
     return CallerLine(
         turn,
         state,

@@ -25,7 +25,7 @@ _CHANGE = re.compile(
 _END = re.compile(
     r"(?:\b(?:ends?|finish(?:es)?) (?:in|with|on)|\bending (?:in|with)?"
     r"|\b(?:last|final) (?:digits?|numbers?|characters?|letters?|ones?|two|three|four)?\b(?: (?:digits|numbers|ones))?)"
-    r"\W*(?:(?:'s|is|are|should be|isn't right|wrong|it's|it is|must be)\b\W*)*" + _A + r"(?P<new>.+)$"
+    r"\W*(?:(?:'?s|is|are|should be|isn't right|wrong|it's|it is|must be)\b\W*)*" + _A + r"(?P<new>.+)$"
 )
 _AT_THE_END = re.compile(r"^" + _A + r"(?P<new>.+?) at the end\W*$")
 

@@ -33,22 +33,8 @@ _BETWEEN_TYPED = re.compile(r"\s*(?:[,;&+/]|\band\b|\bplus\b|\balso\b)\s*", re.I
 _BETWEEN_SPOKEN = re.compile(r"\W*\b(?:and also|and)\b\W*", re.IGNORECASE)
 _WRITTEN = re.compile(r"\b[A-Za-z0-9-]*\d{3}[A-Za-z0-9-]*\b")
 _CORRECTING = re.compile(r"\b(?:no|sorry|not|i mean|wait|actually)\b")
+_YES = re.compile(r"(?:yes|yeah|yep|yup|correct|exactly|right)\b(?! but\b)")
 _ANOTHER = re.compile(r"^(?:and|also|what about|how about|another|the other)\b")
-# The caller's other numbers; what stands before one may still be the parcel's.
-_OTHER_NUMBER = re.compile(
-    r"\b(?:and )?(?:my )?(?:tele|mobile |cell |house |account |card )?(?:phone|mobile|cell|post ?code|zip(?: code)?"
-    r"|e-?mail)\b|\b(?:house|account|card|customer)"
-    r" number\b|\bmy name is\b",
-    re.IGNORECASE,
-)
-_POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b", re.IGNORECASE)
-
-
-def up_to_other_numbers(text: str) -> str:
-    """The line up to a telephone number, a postcode or the like: what follows is no tracking number."""
-    text = _POSTCODE.sub(" ", text)
-    found = _OTHER_NUMBER.search(text)
-    return text[: found.start()] if found else text
 
 
 def about_a_number(line: CallerLine) -> Step | None:
@@ -137,6 +123,9 @@ def _confirming(line: CallerLine) -> Step | None:
         if _is_refused(line):
             state = msgspec.structs.replace(state, refused=tuple(dict.fromkeys((*state.refused, guess))))
         return number(line, state)
+    is_same = bool(line.fresh) and line.fresh[0].tracking_id == guess
+    if is_same and not line.is_typed and _YES.match(bare(line.text)) and not is_question(line.text):
+        return fetch(state, line.tools, guess)  # a yes, and the number once more
     if line.fragment and line.want is Want.OTHER and not is_question(line.text) and _is_short(line):
         whole = tracking.candidates(f"{guess}, no, {line.text}")
         if whole and whole[0].tracking_id != guess:

@@ -69,7 +69,7 @@ def _not_found(state: DialogueState, result: ToolResult, tools: Tools) -> Step:
     """No parcel was found: ask for the number in another way, three times at most."""
     if state.is_typed:
         return _typed_not_found(state, result, tools)
-    is_part = may_continue(state.guess, state.tries) and not state.is_refused and bool(state.pieces)
+    is_part = may_continue(state.guess, state.tries, len(state.pieces)) and not state.is_refused and bool(state.pieces)
     if is_part and not state.failures:
         line = phrases.so_far(readback(state.guess))
         return say(state, line, stage=Stage.COLLECTING, tries=state.tries[:-1])

@@ -69,6 +69,11 @@ PHRASES: tuple[tuple[Want, str], ...] = (
     (Want.WHEN, r"^when (?:was|did|is|will|does)\b.*\bexactly\b"
         r"|\bcoming on (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"),
     (Want.STATE, r"\bwho cancel\w*\b"),
+    (Want.HOURS, r"\b(?:what time|when|how late|until when) (?:does|do|is|are) (?:the|your|a|they|you|it)"
+        r" ?(?:\w+ ){0,2}(?:open|close|shut)s?\b"),
+    (Want.NOT_RECEIVED, r"\b(?:you|they|he|she|driver|courier|carrier)(?:'ve| have|'s| has)? lost (?:it|them|my|the)\b"),
+    (Want.NO_NUMBER, r"\b(?:threw|thrown|deleted|binned) (?:it|the \w+|my \w+)\b|\b(?:lost|mislaid|misplaced) (?:the|my)"
+        r" (?:\w+ )?(?:number|receipt|slip|card|label|note|paper|letter|e.?mail|message|text|confirmation)\b"),
     (Want.LEAVE, r"\bhave (?:it|them) left\b"),
     (Want.HOLD, r"\b(?:hold on|hang on|one (?:moment|second|sec|minute)|just a (?:moment|second|sec|minute|tick)|give me"
         r" (?:a|one) \w+"
@@ -157,6 +162,12 @@ PHRASES: tuple[tuple[Want, str], ...] = (
     (Want.NOT_MINE, r"\b(?:not|isn't|is not) (?:mine|my|the (?:right|one)|what i said)|\bmis(?:heard|understood)|\bwrong"
         r" (?:number|parcel|package|one)\b"
         r"|\bgot (?:it|that) wrong\b|\bdidn't (?:say|buy|order) (?:that|this)"),
+    # what else a question for the day may ask for
+    (Want.CHARGES, r"\bmoney due\b|\bany money\b|\bfor free\b|\bcash\b"),
+    (Want.HOUR, r"\b(?:what|which|roughly what|about what) hour\b|\bafter work\b|\bduring the day\b|\bearly or late\b"
+        r"|\bhow (?:late|early)\b|\bwindow\b"
+        r"|\b(?:lunchtime|midday|noon|am or pm|a\.?m\.?|p\.?m\.?)\b|\bsay (?:five|six|seven|eight)\b"),
+    (Want.KEEP, r"\buntil when\b|\bhow many days\b|\bbefore it goes back\b|\bstill be there\b"),
     (Want.WHEN, r"\b(?:when|what day|which day|how long|eta|due|today|tomorrow)\b|\barriv\w+|\b(?:is|will) (?:it|they)"
         r" (?:be )?(?:com(?:e|ing)|here)\b"),
     (Want.WHERE, r"\b(?:where|location|which (?:town|city|depot)|last seen|how far)\b"),
@@ -170,7 +181,6 @@ PHRASES: tuple[tuple[Want, str], ...] = (
     (Want.HOLD, r"\bhold your\b|\bgive us a\b|\bhalf a (?:sec|minute)\b|\bjust a\b|\bstand by\b"),
     (Want.HUMAN, r"^(?:an? |the )?agent(?: please)?$|\bdeal with a\b|\bsomeone real\b"),
     (Want.COMPLAINT, r"\bdissatisf\w*|\bnot happy\b|\bunhappy\b|\blet down\b|\bescalate\b"),
-    (Want.CHARGES, r"\bmoney due\b|\bany money\b|\bfor free\b|\bcash\b"),
     (Want.DAMAGED, r"\bnot in the (?:box|parcel|package)\b|\bhalf of (?:it|my|the)\b|\bincomplete\b|\bopened\b"),
     (Want.NOT_RECEIVED, r"\bhasn't shown up\b|\bnot shown up\b|\bis empty\b|\bwhere's my .* then\b"),
     (Want.REASON, r"\bfor what reason\b|\bholding it up\b|\bwhat's the delay\b|\bwhat caused\b|\bstuck\b"),
@@ -195,9 +205,6 @@ PHRASES: tuple[tuple[Want, str], ...] = (
         r"|\bseller\b|\bretailer\b"),
     (Want.REASON, r"\b(?:explain|what the (?:issue|problem|reason|matter) is|the cause|what's (?:up with|going on)|what"
         r" (?:is|was) the hold ?up|what exactly)\b"),
-    (Want.HOUR, r"\b(?:what|which|roughly what|about what) hour\b|\bafter work\b|\bduring the day\b|\bearly or late\b"
-        r"|\bhow (?:late|early)\b|\bwindow\b"
-        r"|\b(?:lunchtime|midday|noon|am or pm|a\.?m\.?|p\.?m\.?)\b|\bsay (?:five|six|seven|eight)\b"),
     (Want.REDELIVERY, r"\b(?:nobody|no one|someone) will be (?:in|home|there)\b|\b(?:come|deliver\w*|bring it|have it)"
         r" (?:on )?(?:\w+ )?instead\b|\breschedul\w*"
         r"|\bpostpone\b|\bwon't be (?:in|home|there)\b|\bon holiday\b|\bdeliver\w* later\b|\banother (?:go|attempt|try)\b"
@@ -209,7 +216,6 @@ PHRASES: tuple[tuple[Want, str], ...] = (
         r"|\bforward it\b"),
     (Want.PICKUP, r"\b(?:fetch|get) it (?:from|there|myself)\b|\bcome and get\b|\bfrom (?:the|your) (?:depot|warehouse"
         r"|shop|office)\b|\bparcel (?:shop|locker)\b"),
-    (Want.KEEP, r"\buntil when\b|\bhow many days\b|\bbefore it goes back\b|\bstill be there\b"),
     (Want.CHARGES, r"\b(?:bill(?:ed)?|import|vat|owe|free of charge|extra)\b"),
     (Want.LOUDER, r"\b(?:faint|breaking up|bad line|crackl\w*|muffled|inaudible)\b"),
     (Want.HUMAN, r"\b(?:someone in charge|in charge|a lady|a man|a woman|your boss|head office|real someone|living|an"
@@ -222,7 +228,7 @@ PHRASES: tuple[tuple[Want, str], ...] = (
     (Want.CONTENTS, r"\bwhat did i (?:order|buy)\b|\bwhat(?:'s| is) it\?$|\bwhat (?:parcel|item) is it\b|\bkilos?\b"),
     (Want.TO_DO, r"\b(?:next steps?|how do i (?:proceed|fix|sort)|sort (?:this|it) out|any advice|what do you (?:suggest"
         r"|advise|recommend))\b"),
-    (Want.NO_NUMBER, r"\b(?:threw|thrown|deleted|binned) (?:it|the \w+|my \w+)\b|\bhaven't got (?:it|one|that)\b|\bdon't"
+    (Want.NO_NUMBER, r"\bhaven't got (?:it|one|that)\b|\bdon't"
         r" (?:see|have) (?:it|one|any)\b|\bnot sure where\b"),
     (Want.CARRIER, r"\bwho(?:'s| is| will be)? (?:bring\w*|deliver\w*|carry\w*|ship\w*|transport\w*|handling)\b|\bwhich"
         r" (?:firm|van|service)\b"),

@@ -1,6 +1,6 @@
 """Finds what the agent promised to do and nothing did: the conversation went on, and no tool was called.
 
-Works on finished conversations, on sentences of any wording; `grounding` decides what may be said in the first place. Pure.
+Works on finished conversations. `grounding/promises` reads the sentences, as it does before they are spoken. Pure.
 """
 
 import re
@@ -9,26 +9,10 @@ from collections.abc import Iterator, Sequence
 from agentvoicebox.interactions.interaction import Interaction, Line, ToolUse
 from agentvoicebox.interactions.judge import UnsupportedClause
 from agentvoicebox_delivery.evals.outcomes import HAND_OVER_TOOLS
+from agentvoicebox_delivery.grounding.promises import Promise, promised
 
 REASON = "promise"
 
-_WILL = r"(?:'ll| will| shall|(?:'m|'re| am| are|'s| is) going to)"
-# What is done by saying it, and what the agent asks for.
-_BY_SAYING_IT = frozenset({
-    "need", "be", "have", "not", "never", "wait", "repeat", "read", "say", "spell", "ask", "tell",
-    "start", "stop", "speak", "slow", "go", "keep", "understand", "just", "take",
-})  # fmt: skip
-_LOOKS = frozenset(("look", "check", "find", "see", "search", "try", "pull", "get", "track"))
-_MESSAGES = (
-    r"(?:call|ring|phone|contact|e-?mail|text|message|notify|update|inform|get back|reach out|be in touch|let you know|arrange"
-    r"|take care|sort|fix|resolve|investigate|deliver it|bring)"
-)
-_OWN = re.compile(rf"\b(?:i|we){_WILL} (?:be )?(?P<verb>[a-z-]+)")
-_OF_OTHERS = re.compile(
-    rf"\b(?:someone|somebody|they|(?:a|the|our|your|my) (?:colleague|team|driver|courier|carrier|sender|manager|agent)s?){_WILL}"
-    rf" (?:be )?{_MESSAGES}"
-)
-_TO_THE_CALLER = re.compile(rf"\byou{_WILL} (?:get|receive|hear|be (?:called|contacted|notified|refunded))\b")
 _SENTENCE = re.compile(r"[^.!?;]+[.!?;]?")
 
 
@@ -66,12 +50,11 @@ def _sentences(line: Line) -> list[str]:
 
 
 def _promises(text: str, uses: Sequence[ToolUse], *, is_last: bool) -> bool:
-    plain = text.lower().replace("\u2019", "'")
     if any(use.name in HAND_OVER_TOOLS and use.code not in ("UNAVAILABLE", "ERROR", "FAILED") for use in uses):
         return False
-    own = _OWN.search(plain)
-    if own and own["verb"] in _LOOKS:
-        return is_last or not uses
-    if own and own["verb"] not in _BY_SAYING_IT:
-        return True
-    return bool(_OF_OTHERS.search(plain) or _TO_THE_CALLER.search(plain))
+    match promised(text):
+        case Promise.LOOK_UP:
+            return is_last or not uses
+        case Promise.DEED:
+            return True
+    return False

@@ -31,7 +31,8 @@ _FATE = re.compile(
     r"|late|delay\w*|refund\w*|money|customs|here|yet|safe|soon)\b"
 )
 _ANSWER_LIKE = re.compile(
-    r"\b(?:afraid|unfortunately|sadly|thankfully|great|perfect|wonderful|excellent|lovely|ok|okay|alright|right|good|fine|news"
+    r"\b(?:oh no|afraid"
+    r"|unfortunately|sadly|thankfully|great|perfect|wonderful|excellent|lovely|ok|okay|alright|right|good|fine|news"
     r"|problem|worries|not|understood|got|noted|glad|happy|yes|correct|still|now|actually|again"
     r"|help (?:you )?(?:out )?with (?:that|this|it))\b"
 )

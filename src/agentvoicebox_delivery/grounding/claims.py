@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from agentvoicebox_delivery.grounding import frames, statements, wordings
+from agentvoicebox_delivery.grounding import frames, misses, reported, statements, wordings
 from agentvoicebox_delivery.grounding.clauses import words
 from agentvoicebox_delivery.grounding.days import Mention
 from agentvoicebox_delivery.grounding.folding import COUNTS, DIGITS, FoldedToken, fold
@@ -91,30 +91,30 @@ class ClauseClaim(msgspec.Struct, frozen=True):
     @property
     def is_denied(self) -> bool:
         """Whether a state is said not to hold."""
-        return " not " in f" {self.text} " and not self.text.endswith(
-            ("will not be delivered", "not cleared customs", "not cleared customs yet")
-        )
+        is_whole = self.text.endswith(("will not be delivered", "not cleared customs", "not cleared customs yet"))
+        return " not " in f" {self.text} " and not is_whole and self.state != "bad news"
 
 
 _TABLE: tuple[tuple[ClaimKind, str, Sequence[str]], ...] = (
-    (ClaimKind.OVERDUE, "", wordings.OVERDUE),
+    (ClaimKind.OVERDUE, "", (*wordings.OVERDUE, *reported.OVERDUE)),
     (ClaimKind.NOT_RECORDED, "", wordings.NOT_RECORDED),
     *((ClaimKind.STATE, name, (pattern,)) for name, (pattern, _, _) in statements.STATES.items()),
     *((ClaimKind.STATE, name, patterns) for name, patterns in wordings.STATES.items()),
-    (ClaimKind.ARRIVAL, "", (*statements.ARRIVAL, *wordings.ARRIVAL)),
-    (ClaimKind.SEVERAL, "", wordings.SEVERAL),
+    *((ClaimKind.STATE, name, patterns) for name, patterns in reported.STATES.items()),
+    (ClaimKind.ARRIVAL, "", (*statements.ARRIVAL, *wordings.ARRIVAL, *reported.ARRIVAL)),
+    (ClaimKind.SEVERAL, "", (*wordings.SEVERAL, *misses.SEVERAL)),
     (ClaimKind.LIMIT, "", wordings.LIMITS),
     (ClaimKind.NEUTRAL, "", wordings.PLAIN),
     (ClaimKind.COURTESY, "", wordings.COURTESIES),
     (ClaimKind.NOT_DAY, "", wordings.NOT_DAY),
-    (ClaimKind.SIGHTING, "", (*statements.SIGHTING, *wordings.SIGHTING)),
-    (ClaimKind.AGE, "", statements.AGE),
-    (ClaimKind.NOTHING_NEWER, "", statements.NOTHING_NEWER),
-    (ClaimKind.NOT_FOUND, "", (*statements.NOT_FOUND, *wordings.NOT_FOUND)),
-    (ClaimKind.OUTAGE, "", (*statements.OUTAGE, *wordings.OUTAGE)),
-    (ClaimKind.INVALID, "", (*statements.INVALID, *wordings.INVALID)),
-    (ClaimKind.FOUND, "", (*statements.FOUND, *wordings.FOUND)),
-    (ClaimKind.UNKNOWN_DAY, "", (*statements.UNKNOWN_DAY, *wordings.UNKNOWN_DAY)),
+    (ClaimKind.SIGHTING, "", (*statements.SIGHTING, *wordings.SIGHTING, *reported.SIGHTING)),
+    (ClaimKind.AGE, "", (*statements.AGE, *misses.AGE)),
+    (ClaimKind.NOTHING_NEWER, "", (*statements.NOTHING_NEWER, *misses.NOTHING_NEWER)),
+    (ClaimKind.NOT_FOUND, "", (*statements.NOT_FOUND, *wordings.NOT_FOUND, *misses.NOT_FOUND)),
+    (ClaimKind.OUTAGE, "", (*statements.OUTAGE, *wordings.OUTAGE, *misses.OUTAGE)),
+    (ClaimKind.INVALID, "", (*statements.INVALID, *wordings.INVALID, *misses.INVALID)),
+    (ClaimKind.FOUND, "", (*statements.FOUND, *wordings.FOUND, *reported.FOUND)),
+    (ClaimKind.UNKNOWN_DAY, "", (*statements.UNKNOWN_DAY, *wordings.UNKNOWN_DAY, *misses.UNKNOWN_DAY)),
     (ClaimKind.UNKNOWN_PLACE, "", (*statements.UNKNOWN_PLACE, *wordings.UNKNOWN_PLACE)),
     (ClaimKind.UNKNOWN_CARRIER, "", statements.UNKNOWN_CARRIER),
     (ClaimKind.CARRIER, "", statements.BY_CARRIER),
@@ -125,16 +125,16 @@ _TABLE: tuple[tuple[ClaimKind, str, Sequence[str]], ...] = (
     (ClaimKind.OTHER_PARCEL, "", (frames.OTHER_PARCEL,)),
     (ClaimKind.FIRST_PARCEL, "", (frames.FIRST_PARCEL,)),
     (ClaimKind.SECOND_PARCEL, "", (frames.SECOND_PARCEL,)),
-    (ClaimKind.YES, "", (*frames.YES, *wordings.YES)),
+    (ClaimKind.YES, "", (*frames.YES, *wordings.YES, *reported.YES)),
     (ClaimKind.NO, "", (*frames.NO, *wordings.NO)),
     (ClaimKind.OF_COURSE, "", frames.OF_COURSE),
     (ClaimKind.LIMIT, "", frames.LIMITS),
     (ClaimKind.ANNOUNCEMENT, "", frames.ANNOUNCEMENTS),
     (ClaimKind.REQUEST, "", frames.REQUESTS),
-    (ClaimKind.REQUEST, "", wordings.REQUESTS),
+    (ClaimKind.REQUEST, "", (*wordings.REQUESTS, *misses.REQUESTS)),
     (ClaimKind.REQUEST, "", frames.WAITS),
-    (ClaimKind.COURTESY, "", frames.COURTESIES),
-    (ClaimKind.LINK, "", frames.LINKS),
+    (ClaimKind.COURTESY, "", (*frames.COURTESIES, *misses.COURTESIES)),
+    (ClaimKind.LINK, "", (*frames.LINKS, *misses.LINKS)),
 )
 
 
@@ -178,7 +178,12 @@ def claims(clause: str, names: Mapping[str, str]) -> list[ClauseClaim]:
         clause: as it was written.
         names: normalised names of places and carriers, and which of the two each is.
     """
-    return list(_phrases(fold(words(clause), names)))
+    return claims_of(fold(words(clause), names))
+
+
+def claims_of(tokens: Sequence[FoldedToken]) -> list[ClauseClaim]:
+    """The claims of folded words, in order."""
+    return list(_phrases(tokens))
 
 
 def _phrases(tokens: Sequence[FoldedToken]) -> Iterator[ClauseClaim]:
@@ -220,7 +225,7 @@ def _hides_a_name(tokens: Sequence[FoldedToken], first: int, last: int) -> bool:
     return any(
         tokens[index].is_capital
         and tokens[index].text.islower()
-        and tokens[index].text not in ("i", "eta")
+        and tokens[index].text not in ("i", "eta", "english", "ai")
         and index > 0
         and tokens[index - 1].text not in (".", "?", ",")
         for index in range(first, last)

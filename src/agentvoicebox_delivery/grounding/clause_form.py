@@ -23,11 +23,11 @@ EVENTS = COMPLETED | {"out for delivery", "ready for pickup", "at customs", "goi
 BESIDE_A_BARE_ANSWER = frozenset(
     {
         ClaimKind.LINK, ClaimKind.NEUTRAL, ClaimKind.COURTESY, ClaimKind.DAY, ClaimKind.PLACE, ClaimKind.NOT_DAY, ClaimKind.NO,
-        ClaimKind.YES, ClaimKind.CARRIER, ClaimKind.SECOND_PARCEL, ClaimKind.FOUND,
+        ClaimKind.YES, ClaimKind.CARRIER, ClaimKind.SECOND_PARCEL, ClaimKind.FOUND, ClaimKind.LIMIT,
     }
 )  # fmt: skip
 WHEN = re.compile(
-    r"\b(?:when|what day|which day|how long|what time|today|tomorrow|will it|is it coming|"
+    r"\b(?:when|what day|which day|how long|what time|morning|afternoon|evening|today|tomorrow|will it|is it coming|"
     r"monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
 )
 _KNOWN_FIELDS = frozenset(
@@ -117,7 +117,8 @@ def check_named_again(claims: Sequence[ClauseClaim], facts: Facts) -> None:
 def check_just_now(claims: Sequence[ClauseClaim], subjects: Sequence[Parcel | None]) -> None:
     """A past event isn't a new one: "it was delivered just now"."""
     is_event = any(
-        each.kind is ClaimKind.SIGHTING or (each.kind is ClaimKind.STATE and each.state in _PAST_EVENTS)
+        each.kind is ClaimKind.SIGHTING
+        or (each.kind is ClaimKind.STATE and each.state in _PAST_EVENTS and not each.text.startswith("there is "))
         for each in claims
     )
     links = " ".join(each.text for each in claims if each.kind in (ClaimKind.LINK, ClaimKind.NEUTRAL))

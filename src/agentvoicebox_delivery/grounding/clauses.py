@@ -46,12 +46,19 @@ _CONTRACTIONS = (
     (r"'ve\b", " have"),
     (r"'ll\b", " will"),
     (r"'m\b", " am"),
-    (r"\b(i|you|we|they)'d\b", r"\1 would"),
+    (r"\b(you|we|they|i)'d (hoped|expected|wanted|been|planned|counted)\b", r"\1 had \2"),
+    (r"\b(i|you|we|they|it|that|this|he|she)'d\b", r"\1 would"),
+    (r"\b(something|everything|nothing|bad news|good news|all)'s (come|happened|gone|got)\b", r"\1 has \2"),
     (r"\b(it|that|there|here|what|where|who|how|this|he|she|let|one)'s (been|got|run|already (?:been|arrived))\b", r"\1 has \2"),
     (r"\blet's\b", "let us"),
     (r"\b(it|that|there|here|what|where|who|how|this|when|which)'s\b", r"\1 is"),
     (r"\b(everything|nothing|number|one|estimate|delivery|date)'s\b", r"\1 is"),
     (r"\b(parcel|package|packet|shipment|order|item)'s (been|run)\b", r"\1 has \2"),
+    (r"\b([A-Z]\w*)'s (got|been|already (?:got|picked|collected|delivered)|picked|collected|delivered|scanned"
+     r"|recorded|marked)\b", r"\1 has \2"),
+    (r"\b([A-Z]\w*)'s (handling|carrying|delivering|bringing|expecting|estimating|showing|planning|taking"
+     r"|the carrier|still|currently|now)\b", r"\1 is \2"),
+    (r"\b(monday|tuesday|wednesday|thursday|friday|saturday|sunday|today|tomorrow)'s (what|the|when|your)\b", r"\1 is \2"),
     (r"\b(parcel|package|packet|shipment|order|item)'s\b", r"\1 is"),
 )  # fmt: skip
 _SHORT_FORMS = tuple((re.compile(pattern, re.IGNORECASE), whole) for pattern, whole in _CONTRACTIONS)

@@ -20,6 +20,7 @@ _AGE = re.compile(
     r"(?:(?:about|roughly|around) )?(?P<count>less than a|\d{1,2}|[a-z]+(?: [a-z]+)?)"
     r" (?P<unit>minute|hour|day)s? (?:ago|old)(?= |$)"
 )
+_IT_WAS = re.compile(r" (?:, )?it was\b")
 _BEFORE_AGE = (
     "as of ",
     "this is from ",
@@ -31,6 +32,10 @@ _BEFORE_AGE = (
     "the case ",
     "true ",
     "information is ",
+    "information i have is ",
+    "update is ",
+    "update i have is ",
+    "data is ",
 )
 
 
@@ -77,7 +82,11 @@ def _fold_days(tokens: list[FoldedToken]) -> list[FoldedToken]:
     while at < len(tokens):
         taken = None
         age = _AGE.match(text, start)
-        if age and text[:start].endswith(_BEFORE_AGE) and (span := _age(age)) is not None:
+        if (
+            age
+            and (text[:start].endswith(_BEFORE_AGE) or _IT_WAS.match(text, age.end()))
+            and (span := _age(age)) is not None
+        ):
             taken = FoldedToken("AGE", False, age=span)
             end = age.end()
         elif day := mention_at(text, start):

@@ -214,7 +214,8 @@ LIMITS = (
     r"|everything|what you said)|get that)",
     r"(?:i am|this is) (?:an?|the|your) (?:(?:automated|automatic|virtual|digital|parcel|delivery|tracking"
     r"|voice|ai) )*(?:assistant|system|line)",
-    r"without it|without (?:the|your|a|its)(?: tracking)? number(?: i can not (?:look up|find|track|check)(?: (?:a|your"
+    r"without it|without (?:the|your|a|its)(?: tracking)? number(?: i can not (?:look up|find|track|check)(?: (?:a"
+    r"|your"
     r"|the) parcel| it| anything)?)?",
     r"(?:(?:it|the tracking number|the number|your tracking number) is |you (?:will|can|should) )?(?:usually "
     r"|normally |often |also )*(?:find|see|printed|in|on|shown)"
@@ -240,10 +241,11 @@ NO = (
     r"|it is not|it has not)" + _SET_OFF,
 )
 OF_COURSE = (
-    r"(?:sure(?: thing)?|of course|certainly|absolutely|definitely|naturally|gladly|with pleasure"
+    r"(?:sure(?: thing)?|of course(?: i can)?|certainly|absolutely|definitely|naturally|gladly|with pleasure"
     r"|i (?:certainly |sure )?can)" + _SET_OFF,
 )
 
-OTHER_PARCEL = rf"(?:(?:your|the) (?:other|previous|earlier) (?:one|{PARCEL_NOUN}))"
-FIRST_PARCEL = rf"(?:(?:your|the) first (?:one|{PARCEL_NOUN})|the first(?= (?:is|was|has)))"
-SECOND_PARCEL = rf"(?:(?:your|the) (?:second|latest|last) (?:one|{PARCEL_NOUN})|the second(?= (?:is|was|has)))"
+_NTH = rf"(?:one|number(?= is not| [,.]|$)|{PARCEL_NOUN})"
+OTHER_PARCEL = rf"(?:(?:your|the) (?:other|previous|earlier) {_NTH})"
+FIRST_PARCEL = rf"(?:(?:your|the) first {_NTH}|the first(?= (?:is|was|has)))"
+SECOND_PARCEL = rf"(?:(?:your|the) (?:second|latest|last) {_NTH}|the second(?= (?:is|was|has)))"

@@ -11,14 +11,20 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agentvoicebox_delivery.grounding.clause_checker import PROMISED
 from agentvoicebox_delivery.grounding.clauses import Clauses, cut, normal
 from agentvoicebox_delivery.grounding.facts import Facts
-from agentvoicebox_delivery.grounding.judgement import NOT_CERTAIN, PROMISED, ClauseVerdict, judge
+from agentvoicebox_delivery.grounding.judgement import NOT_CERTAIN, ClauseVerdict, judge
 from agentvoicebox_delivery.grounding.replacement import fallback
 
 SENTENCE_REFUSED = "another part of its sentence was refused"
 
 SENTENCE_END = re.compile(r"(?:[.!?\u2026]+[\"'\u2019\u201d)\]*]*\s*|\n)$")
+
+# A request without a question mark.
+_ASKS = re.compile(
+    r"(?:(?:okay|sure|great|of course|then|so|just|please|if you) )*(?:read|tell|give|say|share|repeat|spell)\b"
+)
 
 
 class Grounder:
@@ -84,7 +90,11 @@ class Grounder:
             verdicts.append(judge(clause, self.facts, subject))
             subject = verdicts[-1].subject
         refused = [verdict for verdict in verdicts if not verdict.allowed]
-        if refused and all(verdict.reason == PROMISED for verdict in refused):
+        is_announced = bool(refused) and all(verdict.reason == PROMISED for verdict in refused)
+        if is_announced and self._asks_number(sentence):
+            verdicts = [msgspec.structs.replace(verdict, allowed=True, reason="") for verdict in verdicts]
+            refused, is_announced = [], False
+        if is_announced:
             self._announced += zip(sentence, verdicts, strict=True)
             return []
         if refused:
@@ -99,8 +109,10 @@ class Grounder:
     def _asks_number(self, sentence: Sequence[str]) -> bool:
         """Whether the agent asks for a number that it needs: then what it announces depends on the caller."""
         text = normal("".join(sentence))
-        is_needed = self.facts.latest is None or self.facts.latest.shipment is None
-        return is_needed and re.search(r"\b(?:number|code|digits?|id|it)\b", text) is not None and "?" in sentence[-1]
+        is_another = re.search(r"\b(?:tracking|other|next|new|second) number\b", text) is not None
+        is_needed = self.facts.latest is None or self.facts.latest.shipment is None or is_another
+        is_asked = "?" in sentence[-1] or _ASKS.match(text) is not None
+        return is_needed and re.search(r"\b(?:number|code|digits?|id|it)\b", text) is not None and is_asked
 
     def _keep_announced(self) -> list[str]:
         announced, self._announced = self._announced, []

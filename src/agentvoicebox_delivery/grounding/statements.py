@@ -13,7 +13,8 @@ _ADVERB = (
     r"(?:now|currently|still|already|also|actually|indeed|finally|right now|at the moment|at present|successfully)"
 )
 _LISTED = (
-    r"(?:(?:(?:is|was|has been|has not been) )?(?:shows|showing|listed|marked|shown|recorded|registered)(?: up)? as )?"
+    r"(?:(?:(?:is|was|has been|has not been) )?(?:shows|showing|listed|marked|shown|recorded"
+    r"|registered)(?: up)? as )?"
 )
 _AUX = rf"{_LISTED}(?:(?:(?:is|was|are|were|has|have|had|been|got|not yet|not|{_ADVERB}) )*)"
 _AUX_BEING = _AUX.replace("|been|", "|been|being|")
@@ -48,6 +49,12 @@ STATES: dict[str, tuple[str, frozenset[S], frozenset[S]]] = {
         r"|vehicle)",
         frozenset({S.OUT_FOR_DELIVERY}),
         frozenset({S.LABEL_CREATED, S.PICKED_UP, S.IN_TRANSIT, S.CUSTOMS}),
+    ),
+    "on its way to you": (
+        rf"{_AUX}(?:on (?:its|the) way to (?:you|your door)|on the road|heading (?:to you|your way|towards you)"
+        r"|coming (?:to you|your way))(?: (?:right )?now)?",
+        frozenset({S.IN_TRANSIT, S.OUT_FOR_DELIVERY}),
+        frozenset({S.LABEL_CREATED}),
     ),
     "on its way": (
         rf"{_AUX}(?:on (?:its|the) way(?: to you)?|in transit|en route|moving(?: (?:through|in"
@@ -101,7 +108,8 @@ STATES: dict[str, tuple[str, frozenset[S], frozenset[S]]] = {
     "in trouble": (
         rf"(?:{CARRIER} )?{_AUX}(?:run into|hit|had|ran into) (?:a|some|an) (?:problem|problems|issue|trouble"
         rf"|difficulty)(?: with (?:{CARRIER}|{PARCEL}))?"
-        rf"|(?:there (?:is|was|has been) )?(?:a|an|some) (?:delivery )?(?:problem|issue)(?: with {PARCEL})?(?: at {CARRIER})?"
+        rf"|(?:there (?:is|was|has been) )?(?:a|an|some) (?:delivery )?(?:problem"
+        rf"|issue)(?: with {PARCEL})?(?: at {CARRIER})?"
         rf"|{CARRIER} (?:reports|reported|has reported|is reporting|has|had) (?:a|an) (?:problem"
         rf"|issue)(?: with {PARCEL})?",
         frozenset({S.EXCEPTION}),
@@ -127,6 +135,12 @@ STATES: dict[str, tuple[str, frozenset[S], frozenset[S]]] = {
         rf"{_AUX_BEING}(?:returned|returning|going back|sent back|heading back|on (?:its|the) way back"
         rf"|on the way back){_BACK}",
         frozenset({S.RETURNED}),
+        frozenset(),
+    ),
+    "bad news": (
+        r"(?:(?:i have |there is )?(?:some |a bit of )?(?:bad|not so good|not such good|not great) news)|not (?:so"
+        r"|too|very) (?:well|good|great)(?= [,.]| *$)",
+        frozenset({S.DELAYED, S.EXCEPTION, S.RETURNED, S.CANCELLED}),
         frozenset(),
     ),
     "cancelled": (
@@ -257,7 +271,7 @@ BY_CARRIER = (
     r"|CARRIER is the carrier|CARRIER (?:has|have|is)|CARRIER|your CARRIER",
 )
 IN_PLACE = (r"(?:in|at) (?:the )?PLACE|PLACE",)
-ON_DAY = (r"(?:(?:on|for|by|is|was) )?DAY",)
+ON_DAY = (r"(?:(?:on|for|by|is|was|since) )?DAY",)
 WITH_ID = (
     r"(?:(?:(?:the|your) (?:tracking )?(?:number|one) )?(?:that )?(?:ending|ends|end)|which ends"
     r"|whose number ends) (?:in|with) ID",

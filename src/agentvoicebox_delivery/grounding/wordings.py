@@ -25,7 +25,8 @@ STATES: dict[str, tuple[str, ...]] = {
         rf"(?:{PARCEL}|it) has not been handed over yet",
         r"the sender has not (?:yet )?(?:handed|given|passed) (?:it|the parcel)(?: over)?(?: to (?:CARRIER"
         r"|the carrier))?(?: yet)?",
-        r"(?:the carrier|CARRIER) is (?:still )?waiting (?:to receive|for) (?:the parcel|it)",
+        r"(?:the carrier|CARRIER) is (?:still )?waiting (?:to (?:receive|get)|for) (?:the parcel|your parcel"
+        r"|it)(?: from the sender)?",
         r"only the label exists(?: so far)?",
     ),
     "delivered": (
@@ -83,7 +84,8 @@ STATES: dict[str, tuple[str, ...]] = {
     "in trouble": (
         r"something (?:s |has )?gone wrong with (?:the|your) delivery|CARRIER had (?:a problem"
         r"|trouble) delivering it",
-        r"(?:(?:there )?(?:is|has|was|seems to be|has been|some kind of|a|an|the)(?: been)? )*(?:(?:delivery )?(?:problem"
+        r"(?:(?:there )?(?:is|has|was|seems to be|has been|some kind of|a|an"
+        r"|the)(?: been)? )*(?:(?:delivery )?(?:problem"
         r"|issue|hiccup|exception|trouble))"
         rf"(?: with (?:(?:the |your )?delivery(?: of {PARCEL})?|{PARCEL}|this one|it))?",
         rf"CARRIER (?:has )?(?:flagged|reported|reports|recorded) (?:a|an) (?:problem|issue)(?: with {_THEM})?",
@@ -144,10 +146,12 @@ ARRIVAL = (
     r"|is estimating|are estimating|points to|is planning|plans|aims|is aiming for)(?: (?:to (?:deliver it"
     r"|deliver|have it with you)|it to arrive|it to be there|for delivery|delivery))?",
     r"CARRIER (?:now|currently|still) (?:expects|plans|estimates|aims|gives|says)(?: to (?:deliver it"
-    r"|deliver|have it with you))?|they are estimating|(?:with )?(?:delivery|arrival) (?:is )?(?:currently )?(?:expected"
+    r"|deliver|have it with you))?|they are estimating|(?:with )?(?:delivery"
+    r"|arrival) (?:is )?(?:currently )?(?:expected"
     r"|estimated|scheduled|planned)(?: for)?",
     r"(?:the (?:day|date) it is|that is the (?:day|date)(?: it is expected)?)|has an estimated arrival of"
-    r"|has a delivery date of|on schedule to arrive|is on track(?: (?:for|to arrive|to be delivered))?"
+    r"|has a delivery date of|on schedule to arrive|(?:is )?(?:still )?on (?:track|course|schedule)(?: (?:for"
+    r"|to arrive|to be delivered|to be there|to reach you))*"
     r"|so keep an (?:eye|ear) out(?: for it)?|keep an (?:eye|ear) out(?: for it)?|more likely to be"
     r"|likely to (?:be|arrive"
     r"|come)|(?:be )?with you by|expects it to arrive|an estimated arrival of|the big day",
@@ -161,7 +165,7 @@ SIGHTING = (
     r"(?: (?:took place|was|is|came|that i can see|from|recorded|happened|i can see|i have|of|in))*",
     rf"(?:it |{PARCEL} )?(?:was |is |has been )?(?:{_NOW})?(?:last |most recently |first )?(?:seen"
     r"|scanned|recorded|spotted|tracked|updated|recorded as)",
-    r"(?:it |that )?was in|most recently|passed through|the last place(?: it was scanned)?"
+    r"(?:it |that )?was in(?= PLACE)|most recently|passed through|the last place(?: it was scanned)?"
     r"|last(?: it)?|when it was last updated|it was(?= in PLACE)",
 )
 
@@ -173,11 +177,14 @@ OVERDUE = (
     r"(?:it is )?overdue|(?:the )?expected (?:day|date)(?: of (?:delivery|arrival))? (?:has passed|was)|has passed",
 )
 NOT_RECORDED = (
-    r"(?:it )?has not (?:yet )?been (?:recorded|marked|reported) as delivered|there is no record of a delivery(?: yet)?"
+    r"(?:it )?has not (?:yet )?been (?:recorded|marked|reported) as delivered"
+    r"|there is no record of a delivery(?: yet)?"
     r"|there is no new date"
     r"|no new date(?: is available)?|(?:i )?do not have a new (?:date|estimate)",
 )
-NOT_DAY = (r"(?:,? ?(?:and |but )?(?:not|rather than|instead of)(?: (?:on|for))? DAY)",
+NOT_DAY = (r"it (?:will|would|is|should|does)(?: probably| likely)? not (?:be|arrive|come|be there|be here"
+           r"|be delivered|due|expected)(?: on)? DAY", r"not quite DAY",
+    r"(?:,? ?(?:and |but )?(?:not|rather than|instead of)(?: (?:on|for))? DAY)",
     r"(?:it is )?unlikely to be (?:there|here|with you) DAY",
            r"i would not count on DAY")  # fmt: skip
 
@@ -275,7 +282,8 @@ UNKNOWN_DAY = (
     r"i do not have a date for you|do not have an? (?:estimated |expected )?date",
 )
 UNKNOWN_PLACE = (
-    r"i can not (?:see|tell you)(?: you)? (?:its exact|exactly where it is|its live)(?: location)?(?: at this moment)?"
+    r"i can not (?:see|tell you)(?: you)? (?:its exact|exactly where it is"
+    r"|its live)(?: location)?(?: at this moment)?"
     r"|i have no live location(?: for it)?|i do not have a live location"
     r"|where it is at this very moment , i can not say|i (?:am not able to|can not) see it on a live map"
     r"|i can only see the last scan",
@@ -288,9 +296,16 @@ SEVERAL = (
     r"|of them|that|could|might|match|fit|like that))+",
     r"it could be one of (?:two|several|three) (?:numbers|parcels)",
 )
-PLAIN = (r"(?:in|on) (?:our|my|the) (?:system|records|database|end|side)",)  # states nothing by itself
+PLAIN = (
+    r"(?:in|on) (?:our|my|the) (?:system|records|database|end|side)|which (?:is|was)(?= DAY)",
+)  # states nothing by itself
 LIMITS = (
-    r"(?:if )?everything goes (?:well|to plan)|i do not have access to (?:that|this)(?: information)?"
+    r"i only have (?:an|the) estimate(?= [,.]| *$)",
+    r"(?:if|assuming|provided|as long as|so long as)(?: that)? (?:the|that|this) (?:current )?(?:estimate|date"
+    r"|schedule|forecast) (?:holds(?: up)?|is right|is correct|does not change|stays(?: the same)?|sticks)",
+    r"(?:if )?(?:everything|all) (?:goes|works out|stays) (?:well|to plan|smoothly|as planned|right"
+    r"|according to plan|on track)"
+    r"|(?:only|just) (?:the|a) (?:date|day)(?= [.]| *$)|i do not have access to (?:that|this)(?: information)?"
     r"|(?:that|this) information is not shown(?: to me)?"
     r"|that is something (?:the|your) (?:seller|shop|sender|carrier) (?:would|will)? ?(?:need"
     r"|have) to decide|i am a (?:computer|machine|voice assistant)"
@@ -301,7 +316,9 @@ LIMITS = (
     r"|see|change))(?: (?:from here|to me|for me|here|on my end))*"
     r"|there is no (?:exact )?(?:time|time window|time slot|signature|reason|name|explanation)(?: (?:listed"
     r"|shown|given|here|available))?"
-    r"|(?:without|but no|not) (?:a|an exact|the) (?:time|hour)(?: slot| window)?|but CARRIER might"
+    r"|(?:without|but no|(?:and |but )?not) (?:a|an|the)(?: (?:specific|exact|precise"
+    r"|particular))?(?: delivery)? (?:time|hour|window|slot)"
+    r"(?: slot| window)?|but CARRIER might"
     r"|i do not have one(?: yet)?"
     r"|i do not have the ability to (?:change|arrange|reschedule|redirect) (?:deliveries|the delivery|that|it)",
     r"i am afraid(?= [.]?$| *$)|let me (?:have a )?(?:look|see|check)(?= [.]?$| *$)|sometimes"
@@ -345,7 +362,7 @@ YES = (
 )
 NO = (
     r"(?:not so far|i do not think so)(?= [,.]| *$|$)",
-    r"(?:no|nope|not yet|not (?:quite|really|exactly)|probably not|i am afraid not|unfortunately not"
+    r"(?:no|nope|not yet|not quite yet|not (?:quite|really|exactly)|probably not|i am afraid not|unfortunately not"
     r"|it does not look like it|i wish i could say yes|not so well|no , sorry)(?= [,.]| *$"
     r"|$| DAY)",
 )
@@ -353,6 +370,7 @@ NO = (
 # What hints at a deed that the agent then does: never said unless it follows.
 # Words that by themselves state nothing, in a clause that states something else.
 NEUTRAL = _listed(
+    "carefully itself smoothly happily luckily fortunately basically essentially simply apparently officially "
     "nicely a an the is are was were be been it its of for in at with by on as and or but"
     " so well oh hmm uh um okay ok "
     "alright alrighty right then this that which here there your to me have had see look looks looking like seems "

@@ -10,6 +10,7 @@ from agentvoicebox_delivery.numbers.carriers import is_unfinished, missing
 from agentvoicebox_delivery.numbers.tracking import SHORTEST
 
 MOST_MISSED = 3  # characters short of a whole number that a recogniser may have lost
+SHORTEST_OF_DIGITS = 10  # characters of a carrier's number without letters
 LONG_ENOUGH = 9  # characters; a whole number of another kind
 
 
@@ -37,6 +38,13 @@ def waits_for_rest(tracking_id: str, tries: Sequence[str]) -> bool:
     return not tries and len(tracking_id) < LONG_ENOUGH and missing(tracking_id) > MOST_MISSED
 
 
-def may_continue(tracking_id: str, tries: Sequence[str]) -> bool:
-    """Whether a number without a parcel may be the beginning of one: incomplete, and said for the first time."""
-    return len(tries) == 1 and (len(tracking_id) < SHORTEST or is_unfinished(tracking_id))
+def may_continue(tracking_id: str, tries: Sequence[str], lines: int) -> bool:
+    """Whether a number without a parcel may be the beginning of one: incomplete, and said for the first time.
+
+    Args:
+        tracking_id: the characters heard so far.
+        tries: as for `waits_for_rest`, with this one.
+        lines: over how many lines of the caller the characters came. A caller who pauses between groups of digits goes on.
+    """
+    is_in_groups = lines > 1 and tracking_id.isdigit() and len(tracking_id) < SHORTEST_OF_DIGITS
+    return len(tries) == 1 and (len(tracking_id) < SHORTEST or is_unfinished(tracking_id) or is_in_groups)

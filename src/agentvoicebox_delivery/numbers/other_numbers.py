@@ -1,4 +1,4 @@
-"""Numbers of a sentence that its words call something else: a telephone number, a date, a price, a postcode, an order number.
+"""Numbers of a sentence that its words call something else: a telephone number, a date, a price, a postcode, a card's number.
 
 Decides which words of a text belong to such a number; `spoken` reads the text without them. A number is set aside only if the
 words next to it say what it is. An order number is set aside only beside another number, because many callers mean the
@@ -17,6 +17,7 @@ LONGEST_TELEPHONE = 15  # digits (E.164)
 WHOLE_TELEPHONE = 9  # digits from which on a full stop ends it
 LONGEST_POSTCODE = 9  # characters: a US postcode with its four further digits
 WHOLE_REFERENCE = 4  # characters from which on a full stop ends an order number
+LONGEST_NAME = 3  # words
 MOST_WORDS_BEFORE = 3  # between "paid" and the price
 SET_ASIDE = "tracking"  # stands for the words that are set aside; it is no character, and separates what is around it
 
@@ -25,6 +26,11 @@ _NUMERIC_DATE = re.compile(
     r"(?<![\w/.\-])(?:(?P<iso>(?:19|20)\d\d-\d{1,2}-\d{1,2})|(?P<a>\d{1,2})(?P<mark>[/.\-])(?P<b>\d{1,2})(?P=mark)(?:19|20)\d\d"
     r"|\d{1,2}/\d{1,2}/\d\d)(?![\w/\-])"
 )
+# A British postcode is known by its shape and its space, an address of e-mail by its sign.
+_WRITTEN_POSTCODE = re.compile(
+    r"(?<![A-Z0-9-])(?<![0-9][ -])[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}(?![A-Z0-9-])(?![ -][0-9])", re.IGNORECASE
+)
+_EMAIL = re.compile(r"\S+@\S+|\be-?mail(?: address)? is \S[^.,;!?]*?(?: dot \w+)+", re.IGNORECASE)
 _PRICE = re.compile(r"[£$€]\s?\d[\d,]*(?:\.\d{1,2})?")
 _ORDINAL = re.compile(r"\d{1,2}(?:st|nd|rd|th)")
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -91,7 +97,8 @@ def _spans(text: str, with_references: bool) -> Iterator[tuple[int, int]]:
     for match in _NUMERIC_DATE.finditer(text):
         if match.group() != whole and _is_day(match):
             yield match.span()
-    yield from (match.span() for match in _PRICE.finditer(text))
+    for pattern in (_PRICE, _EMAIL, _WRITTEN_POSTCODE):
+        yield from (match.span() for match in pattern.finditer(text))
     found = list(_WORD.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)] * bool(found)
     words = [
@@ -104,6 +111,8 @@ def _spans(text: str, with_references: bool) -> Iterator[tuple[int, int]]:
             _date(words, at),
             _price(words, at),
             _postcode(words, at),
+            _personal(words, at),
+            _name(words, at),
             _reference(words, at) if with_references else (0, 0),
         ):
             if last > first:
@@ -271,6 +280,35 @@ def _postcode(words: Sequence[_Word], at: int) -> tuple[int, int]:
     if best == first and len(characters) <= LONGEST_POSTCODE:
         best = last
     return first, best
+
+
+def _personal(words: Sequence[_Word], at: int) -> tuple[int, int]:
+    """The characters after "card number" or "house number", however many."""
+    if words[at].low not in other.PERSONAL or _bare(_low(words, at + 1)) not in other.NUMBER:
+        return 0, 0
+    first = at + 2
+    while _low(words, first) in other.IS:
+        first += 1
+    last = first
+    while last < len(words) and words[last].characters:
+        last += 1
+        if words[last - 1].ends_sentence and last - first > 1:
+            break
+    return first, last
+
+
+def _name(words: Sequence[_Word], at: int) -> tuple[int, int]:
+    """The words after "my name is", up to a pause: a name may be a word of the alphabet ("Mike", "Victor")."""
+    is_named = _bare(words[at].low) in other.NAME and _low(words, at - 1) == "my"
+    first = at + 1 + (_low(words, at + 1) == "is")
+    if not is_named or (first == at + 1 and not words[at].low.endswith("'s")):
+        return 0, 0
+    last = first
+    while last < min(first + LONGEST_NAME, len(words)) and words[last].low not in ("and", "my", "the", "it's", "it"):
+        last += 1
+        if words[last - 1].gap.strip():
+            break
+    return first, last
 
 
 def _reference(words: Sequence[_Word], at: int) -> tuple[int, int]:

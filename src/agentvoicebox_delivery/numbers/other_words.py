@@ -13,10 +13,11 @@ def _words(text: str) -> frozenset[str]:
 TELEPHONE = _words("phone telephone mobile cell cellphone landline tel fax whatsapp contact callback")
 CALL_ME = _words("call ring phone text reach contact")
 POST_CODE = _words("postcode zip zipcode eircode")
-REFERENCE = _words(
-    "order invoice reference ref customer account booking confirmation receipt membership loyalty case ticket claim"
-)
+REFERENCE = _words("order invoice reference ref booking confirmation receipt membership loyalty case ticket claim")
+# No caller means the tracking number by these.
+PERSONAL = _words("card account customer house flat apartment passport insurance licence license pin")
 NUMBER = _words("number no num id code")
+NAME = _words("name surname")
 IS = _words("is was are number's it's")
 ON = _words("on from by via over with using through in")
 DATED = _words(
