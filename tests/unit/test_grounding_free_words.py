@@ -43,6 +43,7 @@ def test_words_without_a_fact_pass(text: str) -> None:
         "I'm sorry, you'll be compensated.",
         "I can't see who stole it.",
         "I can't tell you why it was damaged.",
+        "I can't tell you why it was stolen.",
         "I can't see why it was delivered to the wrong house.",
         "Could you check with the neighbour who took it?",
         "Is it damaged, like the other one?",
