@@ -1,66 +1,25 @@
 """Calls by WebRTC over a real gateway: answers, interruptions, events, bounds and faults."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, says, silence, tone
+from tests.kit.media_server import MediaServer, media_server
 from tests.kit.waiting import until
 from tests.kit.web_caller import WebCaller, web_caller
 
 from agentvoicebox.audio.pcm import samples_of
-from agentvoicebox.clock import SystemClock
-from agentvoicebox.http_server.serving import serving
+from agentvoicebox.engine.jobs import Generate
 from agentvoicebox.ports.broker import JobKind
-from agentvoicebox.webrtc.app import WebCallServer
-from agentvoicebox.webrtc.call_request import WebPlan
-from agentvoicebox.webrtc.calls import WebCalls
-from agentvoicebox.webrtc.metrics import WebCallMetrics
 
 pytestmark = pytest.mark.requirement("C10")
 
 ANSWER_MS = 2 * CHUNK_SAMPLES / 24
 
 
-class Place:
-    """A media server.
-
-    Attributes:
-        port: its own.
-        calls: in it.
-    """
-
-    def __init__(self, port: int, calls: WebCalls, registry: CollectorRegistry) -> None:
-        self.port = port
-        self.calls = calls
-        self._registry = registry
-
-    def count(self, name: str, **labels: str) -> float:
-        return self._registry.get_sample_value(name, labels) or 0.0
-
-    async def request(self, method: str, path: str, **options: object) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as client:
-            return await client.request(method, path, **options)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def opened(gateways: tuple[str, ...], *, most: int = 24, token: str = "") -> AsyncIterator[Place]:
-    registry = CollectorRegistry()
-    calls = WebCalls(WebPlan(gateways), most, WebCallMetrics(registry), SystemClock())
-    app = WebCallServer(calls, token).app()
-    async with serving(
-        app, host="127.0.0.1", port=0, drain_s=2, setting="AVB_WEBRTC_PORT", has_websockets=True
-    ) as port:
-        yield Place(port, calls, registry)
-        await calls.drain(5)
-
-
 @pytest.fixture
-async def place(served: Gateway) -> AsyncIterator[Place]:
-    async with opened((f"http://127.0.0.1:{served.port}/v1",)) as made:
+async def place(served: Gateway) -> AsyncIterator[MediaServer]:
+    async with media_server((f"http://127.0.0.1:{served.port}/v1",)) as made:
         yield made
 
 
@@ -68,7 +27,7 @@ def speak(caller: WebCaller, ms: int = 400, pause_ms: int = 900) -> None:
     caller.microphone.say(samples_of(tone(ms) + silence(pause_ms)))
 
 
-async def test_a_caller_is_heard_and_answered_and_reads_the_events(place: Place, workers: Workers) -> None:
+async def test_a_caller_is_heard_and_answered_and_reads_the_events(place: MediaServer, workers: Workers) -> None:
     async with web_caller(place.port, model="delivery", credential="any") as caller:
         await caller.event("session.created")
         speak(caller)
@@ -86,7 +45,9 @@ async def test_a_caller_is_heard_and_answered_and_reads_the_events(place: Place,
     assert place.count("avb_webrtc_calls_ended_total", outcome="caller_left") == 1
 
 
-async def test_who_interrupts_gets_silence_and_the_agent_knows_what_was_heard(place: Place, workers: Workers) -> None:
+async def test_who_interrupts_gets_silence_and_the_agent_knows_what_was_heard(
+    place: MediaServer, workers: Workers
+) -> None:
     workers.chunks = 40  # four seconds
     workers.writes = says("one two three four five six seven eight nine ten")
     async with web_caller(place.port, model="delivery", credential="any") as caller:
@@ -99,7 +60,59 @@ async def test_who_interrupts_gets_silence_and_the_agent_knows_what_was_heard(pl
         heard_ms = caller.loud_ms()
         assert cleared["response_id"] == caller.of("output_audio_buffer.started")[0]["response_id"]
         assert truncated["audio_end_ms"] == pytest.approx(heard_ms, abs=250)
-        await asyncio.sleep(0)
         jobs = await workers.wait_for(JobKind.LLM, 2)
-        assert jobs
+        assert isinstance(jobs[-1], Generate)
+        (said,) = [message.text for message in jobs[-1].messages if message.role == "assistant"]
+        assert 3 <= len(said.split()) <= 7, said
         assert not caller.of("output_audio_buffer.stopped")
+
+
+async def test_a_session_that_does_not_let_itself_be_interrupted_is_not(place: MediaServer, workers: Workers) -> None:
+    workers.chunks = 20
+    detection = {"type": "server_vad", "interrupt_response": False}
+    session = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+    async with web_caller(place.port, model="delivery", credential="any", session=session) as caller:
+        created = await caller.event("session.created")
+        assert created["session"]["audio"]["input"]["turn_detection"]["interrupt_response"] is False
+        caller.send("response.create")
+        await caller.until(lambda: caller.loud_ms() >= 400, "the answer has begun")
+        speak(caller, 300)
+        await caller.event("input_audio_buffer.speech_started")
+        await caller.event("output_audio_buffer.stopped")
+        assert caller.loud_ms() == pytest.approx(2_000, abs=100)
+        assert not caller.of("output_audio_buffer.cleared")
+
+
+async def test_a_client_may_silence_the_agent_itself(place: MediaServer, workers: Workers) -> None:
+    workers.chunks = 40
+    async with web_caller(place.port, model="delivery", credential="any") as caller:
+        await caller.event("session.created")
+        caller.send("response.create")
+        await caller.until(lambda: caller.loud_ms() >= 1_000, "the answer has begun")
+        caller.send("response.cancel")
+        caller.send("output_audio_buffer.clear")
+        await caller.event("output_audio_buffer.cleared")
+        truncated = await caller.event("conversation.item.truncated")
+        assert truncated["audio_end_ms"] == pytest.approx(caller.loud_ms(), abs=250)
+        before = caller.loud_ms()
+        caller.send("response.create")
+        await caller.event("output_audio_buffer.started", 2)
+        await caller.until(lambda: caller.loud_ms() > before + 300, "the next answer is heard")
+
+
+async def test_on_a_bad_line_the_session_hears_as_much_as_was_said(place: MediaServer, workers: Workers) -> None:
+    async with web_caller(place.port, model="delivery", credential="any") as caller:
+        await caller.event("session.created")
+        call = place.calls.find("rtc_0_test", "")
+        assert call is not None
+        caller.spoil(loss=0.05, jitter_s=0.06)
+        speak(caller, 2_000)
+        await caller.event("response.done")
+        (job_id, *_) = workers.heard
+        said_ms = sum(len(entry.pcm) for entry in workers.heard[job_id]) / 32
+        assert said_ms >= 1_950
+        assert call.voice.packets.lost > 0
+        assert call.voice.recovered > 0
+    await until(lambda: int(place.count("avb_webrtc_calls")), "the call has not ended")
+    assert place.count("avb_webrtc_lost_packets_total") == call.voice.packets.lost
+    assert place.count("avb_webrtc_replaced_audio_seconds_total", by="redundancy") > 0
