@@ -77,6 +77,8 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
             "AVB_LLM_MODEL": "rules",
             "AVB_AGENTS_DIR": str(example_agents(folder / "agents", tool_port)),
             "AVB_TOOL_SECRET": tool_secret,
+            "AVB_WEBRTC": "true",
+            "AVB_WEBRTC_PORT": str(free_port()),
         }
         server = await stack.enter_async_context(local_server(folder, settings=settings))
         shown = certificate(folder / "tls")
