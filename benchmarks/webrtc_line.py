@@ -45,7 +45,7 @@ def stock(line: Iterator[tuple[float, Packet]]) -> Int16Array:
     found: list[Int16Array] = []
     for _, packet in line:
         rtp = RtpPacket(96, sequence_number=packet.number, timestamp=packet.timestamp)
-        rtp._data = packet.data
+        rtp._data = packet.data  # type: ignore[attr-defined]
         _, frame = buffer.add(rtp)
         for each in decoder.decode(frame) if frame is not None else []:
             found.append(each.to_ndarray().reshape(-1)[::2])  # type: ignore[attr-defined]

@@ -159,7 +159,7 @@ def test_every_image_runs_as_an_ordinary_user_with_a_health_check_and_says_what_
     named = {stage.partition("\n")[0].rpartition(" AS ")[2]: stage for stage in stages}
     assert "HEALTHCHECK" in named["base"] and "ENTRYPOINT" in named["base"]
     images = {name: stage for name, stage in named.items() if "\nCMD " in stage}
-    assert set(images) == {"llm", "gateway", "stt", "stt-gpu", "tts", "all"}
+    assert set(images) == {"llm", "gateway", "webrtc", "stt", "stt-gpu", "tts", "all"}
     for name, stage in images.items():
         assert "\nUSER 10001:10001\n" in stage
         assert f'image.title="agentvoicebox-{name}"' in stage and "image.revision=" in stage

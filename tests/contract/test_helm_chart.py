@@ -30,6 +30,7 @@ EVERYTHING: dict[str, Any] = {
             "enabled": True,
             "settings": {"AVB_TELEPHONY": "twilio,asterisk", "AVB_TELEPHONY_URL": "https://phone.example"},
         },
+        "webrtc": {"enabled": True, "settings": {"AVB_WEBRTC_PUBLIC_ADDRESS": "203.0.113.7"}},
     },
     "ingress": {"enabled": True, "className": "nginx", "host": "voice.example", "tlsSecret": "voice-tls"},
     "nodeSelector": {"pool": "voice"},
@@ -221,7 +222,7 @@ def test_what_has_copies_keeps_all_but_one_of_them(chart: helm.Chart) -> None:
 
 def test_only_gateways_are_reached_from_anywhere_and_metrics_only_by_the_monitoring(chart: helm.Chart) -> None:
     policies = of_kind(rendered(chart), "NetworkPolicy")
-    assert set(policies) == set(ROLES) - {"webhook", "telephony"}
+    assert set(policies) == set(ROLES) - {"webhook", "telephony", "webrtc"}
     for role, policy in policies.items():
         is_open = [rule["ports"][0]["port"] for rule in policy["spec"]["ingress"] if "from" not in rule]
         assert is_open == (["calls"] if role == "gateway" else [])
@@ -231,6 +232,18 @@ def test_only_gateways_are_reached_from_anywhere_and_metrics_only_by_the_monitor
         for role, policy in policies.items()
     }
     assert to["stt"] == {53, 6379, 5432} and to["llm"] == {53, 6379, 5432, 443}
+
+
+def test_media_of_browsers_have_ports_of_their_node_and_gateways_know_where_they_are(chart: helm.Chart) -> None:
+    manifests = rendered(chart, EVERYTHING)
+    deployments = of_kind(manifests, "Deployment")
+    assert deployments["webrtc"]["spec"]["template"]["spec"]["hostNetwork"] is True
+    assert "hostNetwork" not in deployments["gateway"]["spec"]["template"]["spec"]
+    (url,) = environment(deployments["gateway"])["AVB_WEBRTC_URLS"].split(",")
+    service = of_kind(manifests, "Service")["webrtc"]
+    assert url == f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+    policy = of_kind(manifests, "NetworkPolicy")["webrtc"]["spec"]
+    assert {"ports": [{"protocol": "UDP"}]} in policy["ingress"]
 
 
 def test_a_gpu_gets_its_image_and_is_asked_for(chart: helm.Chart) -> None:

@@ -140,7 +140,7 @@ class WebCaller:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-        transport._send_rtp = spoiled
+        transport._send_rtp = spoiled  # type: ignore[method-assign]
 
     async def close(self) -> None:
         """Hang up."""

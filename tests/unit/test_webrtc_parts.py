@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 
 import pytest
 
@@ -15,6 +16,7 @@ from agentvoicebox.webrtc.client_events import MAX_EVENT_BYTES, OWN_ID, ClientEv
 from agentvoicebox.webrtc.offer import MAX_CANDIDATES, MAX_SDP_BYTES, OPUS_PARAMETERS, checked_offer, finished_answer
 from agentvoicebox.webrtc.peer import IcePlan
 from agentvoicebox.webrtc.refusal import CallRefused
+from agentvoicebox.webrtc.role import serve_webrtc
 
 pytestmark = pytest.mark.requirement("C10")
 
@@ -148,7 +150,7 @@ def test_formats_are_left_out_of_whatever_a_client_sends(session: dict[str, obje
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"webrtc_host": "0.0.0.0"}, "needs? a token"),
+        ({"webrtc": True, "webrtc_host": "0.0.0.0"}, "need a token"),
         ({"webrtc_urls": "media:8006"}, "http://"),
         ({"webrtc_gateways": "gateway:8000"}, "http://"),
         ({"webrtc_public_address": "voice.example"}, "should be an IP address"),
@@ -171,11 +173,12 @@ def test_no_secret_is_shown() -> None:
     assert "s3cret" not in repr(Settings(webrtc_token="s3cret", webrtc_turn_password="s3cret"))
 
 
+async def test_the_role_without_its_setting_says_which_one_it_needs() -> None:
+    with pytest.raises(SettingsError, match="AVB_WEBRTC is not set"):
+        await serve_webrtc(Settings(), lambda: None, asyncio.Event(), ProcessReport())
+
+
 async def test_without_the_packages_the_error_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    from agentvoicebox.webrtc.role import serve_webrtc
-
     for name in [name for name in sys.modules if name.startswith("agentvoicebox.webrtc.")]:
         if not name.endswith(".role"):
             monkeypatch.delitem(sys.modules, name)

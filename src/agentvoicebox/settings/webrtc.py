@@ -51,7 +51,7 @@ class WebRtcSettings(BaseModel):
     @classmethod
     def _gateways_need_a_token(cls, value: str, info: ValidationInfo) -> str:
         host = info.data.get("webrtc_host", "127.0.0.1")
-        if not value and not is_loopback(host):
+        if info.data.get("webrtc") and not value and not is_loopback(host):
             raise ValueError(f"the WebRTC host {host} can be reached from outside, so gateways need a token")
         return value
 

@@ -33,7 +33,7 @@ class AgentVoice(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, take: Callable[[float], Int16Array | None], clock: Clock) -> None:
+    def __init__(self, take: Callable[[], Int16Array | None], clock: Clock) -> None:
         super().__init__()
         self._take = take
         self._clock = clock
@@ -57,8 +57,7 @@ class AgentVoice(MediaStreamTrack):
             self._ticks += skipped * FRAME_TICKS
         elif behind < 0:
             await asyncio.sleep(-behind)
-            now_s = self._clock.monotonic_s()
-        packet = av.Packet(self._encoded(self._take(now_s)))
+        packet = av.Packet(self._encoded(self._take()))
         packet.pts, packet.time_base = self._ticks, TIME_BASE
         self._due_s += FRAME_S
         self._ticks += FRAME_TICKS

@@ -14,7 +14,6 @@ import msgspec
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
-from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtp import RtpPacket
 
 from agentvoicebox.telemetry.logs import get_logger
@@ -87,7 +86,6 @@ class Peer:
         self._read = read
         self._channel: RTCDataChannel | None = None
         self._early: list[str] = []
-        self._sender: RTCRtpSender | None = None
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self._connection.on("connectionstatechange", self._state_changed)
@@ -103,7 +101,7 @@ class Peer:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-                self._sender = self._connection.addTrack(self._voice)
+                self._connection.addTrack(self._voice)
                 (transceiver,) = self._connection.getTransceivers()
                 tap(transceiver.receiver, self._hear)
                 await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -131,14 +129,6 @@ class Peer:
                 self.closed.set()
                 return
             channel.send(text)
-
-    async def round_trip_s(self) -> float:
-        """To the browser and back, by its reports; 0.0 while it has sent none."""
-        if self._sender is None:
-            return 0.0
-        stats = await self._sender.getStats()
-        found = [getattr(each, "roundTripTime", None) for each in stats.values()]
-        return max((each for each in found if each is not None), default=0.0)
 
     async def flush(self, at_most_s: float) -> None:
         """Wait until the browser has what was sent."""

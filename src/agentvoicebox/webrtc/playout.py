@@ -1,7 +1,7 @@
 """The agent's audio on its way to the caller, and how much of it the caller has heard.
 
-What was sent, and when, is known exactly: frames leave one every 20 ms. What was heard is what was sent before the audio that is
-still on its way: half a round trip, and the jitter buffer of the peer.
+Frames leave one every 20 ms, by the clock, so what was sent is what the caller hears: what is on its way can't be called back, and
+a browser plays it to its end, about 100 ms later.
 """
 
 from collections import deque
@@ -14,8 +14,6 @@ from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.webrtc.opus import FRAME_SAMPLES
 
 SAMPLES_A_MS = OUTPUT_RATE_HZ // 1000
-PEER_BUFFER_S = 0.06  # what a browser's jitter buffer holds on a calm line; browsers don't report it
-MOST_DELAY_S = 1.0  # longer ones are not believed
 MOST_SAMPLES = 600 * OUTPUT_RATE_HZ  # ten minutes: more than a response has
 
 
@@ -44,18 +42,21 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Playout:
-    """One call's. Times are seconds of a monotonic clock."""
+    """One call's.
+
+    Attributes:
+        playing: id of the response that is being sent; "" while none is.
+    """
 
     def __init__(self) -> None:
         self._pieces: deque[Int16Array] = deque()
-        self._parts: deque[Part] = deque()  # not wholly heard
+        self._parts: deque[Part] = deque()  # not sent to their end
         self._position = 0  # sent
         self._end = 0  # given
-        self._sent: deque[tuple[float, int]] = deque()  # when, up to which position
-        self._lengths: dict[tuple[str, int], int] = {}  # samples of each part of the present responses
+        self._lengths: dict[tuple[str, str, int], int] = {}  # samples of each part of responses that are not over
         self._is_open: set[str] = set()  # responses of which more audio may come
         self._cleared: set[str] = set()  # responses of which no more audio is wanted
-        self.playing = ""  # the response that is being sent
+        self.playing = ""
 
     @property
     def waiting(self) -> int:
@@ -67,14 +68,15 @@ class Playout:
         if response_id in self._cleared or not len(samples) or self.waiting + len(samples) > MOST_SAMPLES:
             return
         self._is_open.add(response_id)
-        length = self._lengths.get((item_id, content_index), 0)
+        key = (response_id, item_id, content_index)
+        length = self._lengths.get(key, 0)
         last = self._parts[-1] if self._parts else None
         if last and last.end == self._end and (last.item_id, last.content_index) == (item_id, content_index):
             last.end += len(samples)
         else:
             start = self._end
             self._parts.append(Part(response_id, item_id, content_index, start, start + len(samples), length))
-        self._lengths[item_id, content_index] = length + len(samples)
+        self._lengths[key] = length + len(samples)
         self._pieces.append(samples)
         self._end += len(samples)
 
@@ -82,21 +84,17 @@ class Playout:
         """No more audio of it comes."""
         self._is_open.discard(response_id)
         self._cleared.discard(response_id)
-        going = {(each.item_id, each.content_index) for each in self._parts}
-        self._lengths = {key: length for key, length in self._lengths.items() if key in going}
+        self._lengths = {key: length for key, length in self._lengths.items() if key[0] != response_id}
 
-    def take(self, now_s: float) -> Int16Array | None:
+    def take(self) -> Int16Array | None:
         """The next frame of 20 ms, shape (480,); None: nothing is to be said now."""
         waiting = self.waiting
         if not waiting or (waiting < FRAME_SAMPLES and self._is_open):
             return None
         samples = self._cut(min(FRAME_SAMPLES, waiting))
+        self._forget()
         self.playing = self._response_at(self._position)
         self._position += len(samples)
-        self._sent.append((now_s, self._position))
-        while self._sent[0][0] < now_s - MOST_DELAY_S - 1:
-            self._sent.popleft()
-        self._forget(self._sent[0][1] - FRAME_SAMPLES)
         if len(samples) < FRAME_SAMPLES:
             samples = np.concatenate([samples, np.zeros(FRAME_SAMPLES - len(samples), np.int16)])
         return samples
@@ -107,32 +105,22 @@ class Playout:
             each.response_id != response_id or each.end <= self._position for each in self._parts
         )
 
-    def clear(self, now_s: float, round_trip_s: float) -> list[Heard]:
-        """Throw away what was not sent. Returns how far each part that was not heard to its end was heard, in order."""
-        position = self._heard_position(now_s, round_trip_s)
-        self._forget(position)
+    def clear(self) -> list[Heard]:
+        """Throw away what was not sent. Returns how far each part that was not sent to its end was heard, in order."""
+        self._forget()
         heard: dict[tuple[str, int], int] = {}
         for part in self._parts:
-            played = part.offset + min(max(position - part.start, 0), part.end - part.start)
-            heard.setdefault((part.item_id, part.content_index), played)
-        self._cleared |= {part.response_id for part in self._parts} & self._is_open
+            heard.setdefault((part.item_id, part.content_index), part.offset + max(self._position - part.start, 0))
+        self._cleared |= self._is_open
         self._parts.clear()
         self._pieces.clear()
         self._end = self._position
         self.playing = ""
         return [Heard(item_id, index, samples // SAMPLES_A_MS) for (item_id, index), samples in heard.items()]
 
-    def _heard_position(self, now_s: float, round_trip_s: float) -> int:
-        until_s = now_s - min(round_trip_s / 2 + PEER_BUFFER_S, MOST_DELAY_S)
-        position = self._sent[0][1] - FRAME_SAMPLES if self._sent else self._position
-        for sent_s, end in self._sent:
-            if sent_s > until_s:
-                break
-            position = end
-        return max(position, 0)
-
-    def _forget(self, position: int) -> None:
-        while self._parts and self._parts[0].end <= position:
+    def _forget(self) -> None:
+        """Forget parts that were sent to their end."""
+        while self._parts and self._parts[0].end <= self._position:
             self._parts.popleft()
 
     def _response_at(self, position: int) -> str:

@@ -25,9 +25,11 @@ async def serve_webrtc(
     """The role: takes calls until `stop`.
 
     Raises:
-        SettingsError: the packages are not installed.
+        SettingsError: browsers may not call, or the packages are not installed.
         AddressUnavailable: the address can't be listened on.
     """
+    if not settings.webrtc:
+        raise SettingsError("AVB_WEBRTC is not set: set AVB_WEBRTC=true to let browsers call by WebRTC")
     try:
         from agentvoicebox.webrtc.app import WebCallServer
         from agentvoicebox.webrtc.call_request import WebPlan

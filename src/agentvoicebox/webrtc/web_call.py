@@ -230,8 +230,7 @@ class WebCall:
     async def _cut(self) -> None:
         """Silence at once; the client and the session are told what was heard."""
         playing = self._playout.playing
-        round_trip_s = await self._peer.round_trip_s()
-        heard = self._playout.clear(self._clock.monotonic_s(), round_trip_s)
+        heard = self._playout.clear()
         if playing:
             self._buffer_event("cleared", playing)
         for each in heard:
@@ -246,10 +245,10 @@ class WebCall:
 
     # -- to the caller -------------------------------------------------------------------------------------------------
 
-    def _next_frame(self, now_s: float) -> Int16Array | None:
+    def _next_frame(self) -> Int16Array | None:
         playout = self._playout
         before = playout.playing
-        frame = playout.take(now_s)
+        frame = playout.take()
         if frame is None and before and playout.is_drained(before):
             playout.playing = ""
         if before != playout.playing:

@@ -163,7 +163,7 @@ READERS: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("webrtc_host", "webrtc_port", "webrtc_token"), (GATEWAY, WEBRTC)),
     "webrtc_urls": (GATEWAY,),
-    "webrtc": (GATEWAY, SERVE),
+    "webrtc": (GATEWAY, WEBRTC, SERVE),
     # internal ports
     "worker_internal_port": WORKERS,
     "supervisor_internal_port": (SERVE,),

@@ -27,7 +27,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{/* The image of a role. */}}
 {{- define "avb.image" -}}
-{{- $image := get (dict "gateway" "gateway" "stt" "stt" "tts" "tts") .role | default "llm" -}}
+{{- $image := get (dict "gateway" "gateway" "stt" "stt" "tts" "tts" "webrtc" "webrtc") .role | default "llm" -}}
 {{- if and (eq .role "stt") .root.Values.roles.stt.gpu }}{{ $image = "stt-gpu" }}{{ end -}}
 {{- printf "%s/%s:%s" .root.Values.image.registry $image (.root.Values.image.tag | default .root.Chart.AppVersion) -}}
 {{- end -}}
@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{/* The keys of the Secret that a role reads, by comma; those with ? may be missing. */}}
 {{- define "avb.secretKeys" -}}
 {{- $keys := dict
-  "gateway" "AVB_REDIS_URL,AVB_POSTGRES_URL,AVB_API_KEYS,AVB_LLM_API_KEY?,AVB_LLM_KEYS?,AVB_HISTORY_KEYS?,AVB_OPA_TOKEN?"
+  "gateway" "AVB_REDIS_URL,AVB_POSTGRES_URL,AVB_API_KEYS,AVB_LLM_API_KEY?,AVB_LLM_KEYS?,AVB_HISTORY_KEYS?,AVB_OPA_TOKEN?,AVB_WEBRTC_TOKEN?"
   "stt" "AVB_REDIS_URL"
   "tts" "AVB_REDIS_URL"
   "llm" "AVB_REDIS_URL,AVB_LLM_API_KEY?,AVB_LLM_KEYS?"
@@ -50,6 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   "events" "AVB_POSTGRES_URL,AVB_HISTORY_KEYS?"
   "webhook" "AVB_POSTGRES_URL,AVB_API_KEYS,AVB_OPA_TOKEN?,AVB_SANITY_TOKEN?,AVB_SANITY_WEBHOOK_SECRET?,AVB_VAPI_HMAC_SECRET?,AVB_VAPI_BEARER_TOKENS?,AVB_VAPI_SECRETS?,AVB_RETELL_API_KEY?"
   "telephony" "AVB_TELEPHONY_KEY?,AVB_TELEPHONY_TOKEN?,AVB_TWILIO_AUTH_TOKEN?"
+  "webrtc" "AVB_WEBRTC_TOKEN,AVB_WEBRTC_TURN_PASSWORD?"
 -}}
 {{- get $keys . -}}
 {{- end -}}
@@ -76,6 +77,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $gateways := printf "http://%s-gateway:%v/v1" (include "avb.name" .root) $values.service.port -}}
 {{- $all = merge $all (dict "AVB_TELEPHONY_GATEWAYS" $gateways) -}}
 {{- $all = merge (dict "AVB_TELEPHONY_HOST" "0.0.0.0" "AVB_TELEPHONY_PORT" "8005") $all -}}
+{{- end -}}
+{{- if eq .role "webrtc" -}}
+{{- $gateways := printf "http://%s-gateway:%v/v1" (include "avb.name" .root) $values.service.port -}}
+{{- $all = merge $all (dict "AVB_WEBRTC_GATEWAYS" $gateways) -}}
+{{- $all = merge (dict "AVB_WEBRTC" "true" "AVB_WEBRTC_HOST" "0.0.0.0" "AVB_WEBRTC_PORT" "8006") $all -}}
+{{- else if and (eq .role "gateway") $values.roles.webrtc.enabled -}}
+{{- $all = merge $all (dict "AVB_WEBRTC_URLS" (printf "http://%s-webrtc:%v" (include "avb.name" .root) $values.service.port)) -}}
 {{- end -}}
 {{- toYaml $all -}}
 {{- end -}}
