@@ -16,10 +16,13 @@ from redis import Redis
 from tests.conftest import ServerLoop
 from tests.kit.certificates import certificate
 from tests.kit.client import SERVER_VAD, calling
-from tests.kit.fake_media_role import OFFER
+from tests.kit.fake_media_role import OFFER, media_role
+from tests.kit.fake_media_role import fault as media_fault
 from tests.kit.gateway import Gateway, Workers, calm, gateway, says
 from tests.kit.kits import AGENTS, DELIVERY
+from tests.kit.media_server import media_server
 from tests.kit.waiting import PATIENCE_S, until
+from tests.kit.web_caller import WebCaller, web_caller
 from websockets.asyncio.client import connect
 
 import agentvoicebox
@@ -53,6 +56,7 @@ from agentvoicebox.gateway.state import RecordStores
 from agentvoicebox.http_server import http_connection
 from agentvoicebox.limits.allowance import Allowance
 from agentvoicebox.ports.broker import JobKind
+from agentvoicebox.realtime_client import reconnecting_socket
 from agentvoicebox.storage.history import History
 from agentvoicebox.storage.migrate import migrate
 from agentvoicebox.storage.postgres import Postgres
@@ -417,6 +421,9 @@ async def reach_http(
         async with without_media(redis_url) as served, httpx.AsyncClient(trust_env=False) as web:
             assert_answered(fault, await web.post(f"http://127.0.0.1:{served.port}/v1/realtime/calls", content=OFFER))
         return
+    if fault.code in OF_MEDIA:
+        await offer(fault, redis_url)
+        return
     if fault.code in ASKED or fault.code in STORED:
         await ask_over_rest(fault, redis_url, database())
         return
@@ -441,6 +448,49 @@ async def reach_http(
             answer = await web.get(f"http://127.0.0.1:{served.port}{path}", headers=headers)
     assert_answered(fault, answer)
     assert ("retry-after" in answer.headers) is (fault.code in ("rate_limit_exceeded", GUESSED))
+
+
+OF_MEDIA = ("too_many_calls", "gateway_unavailable", "session_lost", "ice_timeout")
+
+
+async def offer(fault: ErrorDefinition, redis_url: str) -> None:
+    """Offer a call to a media server that takes none; its rarer refusals are those of a scripted one."""
+    caller = WebCaller()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(caller.close)
+        served = await stack.enter_async_context(unserved(redis_url))
+        if fault.code in ("session_lost", "ice_timeout"):
+            refusal = media_fault(str(fault.code), "No.", fault.error_type)
+            url = (await stack.enter_async_context(media_role(answer=(fault.ends, refusal)))).url
+        else:
+            most = 0 if fault.code == "too_many_calls" else 1
+            place = await stack.enter_async_context(media_server((f"{NO_ROLE}/v1",), most=most))
+            url = f"http://127.0.0.1:{place.port}"
+        media = served.state.media = MediaRoles([url])
+        stack.push_async_callback(media.close)
+        web = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S))
+        sdp = await caller.offer()
+        assert_answered(fault, await web.post(f"http://127.0.0.1:{served.port}/v1/realtime/calls", content=sdp))
+
+
+# -- errors on the data channel of a call by WebRTC ------------------------------------------------------------------
+
+
+async def reach_channel(
+    fault: ErrorDefinition, redis_url: str, patch: pytest.MonkeyPatch, database: Callable[[], str]
+) -> None:
+    patch.setattr(reconnecting_socket, "RECONNECT_FOR_S", 0.0)
+    async with (
+        unserved(redis_url) as served,
+        media_server((f"http://127.0.0.1:{served.port}/v1",)) as place,
+        web_caller(place.port, credential="any") as caller,
+    ):
+        await caller.event("session.created")
+        if fault.code == "shutting_down":
+            await place.calls.drain(PATIENCE_S)
+        else:
+            served.stop.set()
+        assert_is(fault, (await caller.event("error"))["error"])
 
 
 async def half_a_request(port: int) -> httpx.Response:
@@ -587,6 +637,7 @@ REACH: dict[str, Callable[[ErrorDefinition, str, pytest.MonkeyPatch, Callable[[]
     "connect": reach_connect,
     "close": reach_close,
     "result": reach_result,
+    "channel": reach_channel,
     "http": reach_http,
 }
 

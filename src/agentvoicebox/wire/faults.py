@@ -22,12 +22,13 @@ from agentvoicebox.errors import (
 from agentvoicebox.wire.server_events import ErrorBody
 from agentvoicebox.wire.session_note import NOTES
 
-Place = Literal["event", "connect", "close", "result", "http"]
+Place = Literal["event", "connect", "close", "result", "channel", "http"]
 PLACES: dict[Place, str] = {
     "event": "an `error` event; nothing else changes, and the session continues",
     "connect": "one `error` event after the upgrade, then the close code; the reason is `type.code`",
     "close": "one `error` event during the session, then the close code",
     "result": "`response.done` (`status_details.error`) or `…input_audio_transcription.failed`; the session continues",
+    "channel": "an `error` event on the data channel of a call by WebRTC, which then ends",
     "http": 'the answer of a REST route, or of an upgrade that is refused, `{"error": {…}}` with the status',
 }
 UNAUTHORIZED, FORBIDDEN, TOO_LARGE, TOO_MANY, UNAVAILABLE, BROKEN = 401, 403, 413, 429, 503, 500
@@ -57,6 +58,10 @@ def _event(code: str, when: str, do: str) -> ErrorDefinition:
 
 def _result(code: str, when: str, do: str) -> ErrorDefinition:
     return ErrorDefinition("result", code, "server_error", when, do)
+
+
+def _channel(code: str, when: str, do: str) -> ErrorDefinition:
+    return ErrorDefinition("channel", code, "server_error", when, do)
 
 
 def _http(code: str, when: str, do: str, status: int) -> ErrorDefinition:
@@ -246,6 +251,8 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
         "speech_recognition_unavailable", "No speech-to-text worker is available.", "Type, until `degraded` is empty."
     ),
     _result("language_model_unavailable", "No language worker is available.", "Wait until `degraded` is empty."),
+    _channel("session_lost", "The session of the call is over, and can't be resumed.", "Call again."),
+    _channel("shutting_down", "The process that carries the call is shutting down.", "Call again."),
     ErrorDefinition(
         "http", None, "invalid_request_error", "There is no key.", "Send `Authorization: Bearer …`.", UNAUTHORIZED
     ),
@@ -326,6 +333,17 @@ CATALOGUE: tuple[ErrorDefinition, ...] = (
     _unavailable("shutting_down", "This gateway is shutting down.", "Try again: another gateway answers."),
     _unavailable("speech_synthesis_unavailable", "No text-to-speech worker is available.", "Wait for `Retry-After`."),
     _unavailable("speech_recognition_unavailable", "No speech-to-text worker is available.", "Wait for `Retry-After`."),
+    ErrorDefinition(
+        "http",
+        "too_many_calls",
+        "rate_limit_error",
+        "Every process that carries WebRTC calls has as many as it may.",
+        "Wait for `Retry-After`.",
+        TOO_MANY,
+    ),
+    _unavailable("gateway_unavailable", "The process that carries WebRTC calls reaches no gateway.", "Try again."),
+    _unavailable("session_lost", "The session of a WebRTC call ended before the call began.", "Try again."),
+    _unavailable("ice_timeout", "The STUN or TURN server of the deployment does not answer.", "Try again."),
     _unavailable(
         "webrtc_unavailable", "The process that carries WebRTC calls can't be reached, or failed.", "Try again."
     ),
