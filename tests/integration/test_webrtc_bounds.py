@@ -13,10 +13,12 @@ from tests.kit.waiting import until
 from tests.kit.web_caller import WebCaller, web_caller
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from agentvoicebox.audio.pcm import samples_of
 from agentvoicebox.broker.redis_streams import RedisBroker
 from agentvoicebox.gateway.admission.admission_control import AdmissionConfig
+from agentvoicebox.webrtc import web_call
 
 pytestmark = pytest.mark.requirement("C10")
 
@@ -182,6 +184,45 @@ async def test_only_who_shows_the_token_reaches_the_calls(served: Gateway) -> No
                 pass
         right = {"Authorization": "Bearer s3cret"}
         assert (await place.request("GET", "/calls/x", headers=right)).status_code == 404
+
+
+async def test_a_page_of_another_site_can_not_call_through_its_visitors_browser(place: MediaServer) -> None:
+    for headers in ({"Origin": "https://evil.example"}, {"Host": "rebound.example"}, {"X-Forwarded-For": "1.2.3.4"}):
+        answer = await place.request("POST", "/calls", json={"call_id": "x", "sdp": "v=0"}, headers=headers)
+        assert answer.status_code == 403
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(
+            f"ws://127.0.0.1:{place.port}/calls/x/events", proxy=None, origin=Origin("https://evil.example")
+        ):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_long_event_from_beside_reaches_the_session(place: MediaServer) -> None:
+    async with web_caller(place.port, tenant="acme", credential="any") as caller, beside(place) as socket:
+        await caller.event("session.created")
+        session = {"type": "realtime", "instructions": "é" * 30_000}  # 180 kB as JSON
+        await socket.send(json.dumps({"type": "session.update", "session": session}))
+        updated = await next_of(socket, "session.updated")
+        assert updated["session"]["instructions"] == session["instructions"]
+        await socket.send("x" * 600_000)
+        assert (await next_of(socket, "error"))["error"]["code"] == "event_too_large"
+        await socket.send(b"no text")
+        await socket.send("{")
+        assert (await next_of(socket, "error"))["error"]["code"] == "invalid_json"
+
+
+async def test_a_browser_that_never_connects_has_no_call(
+    place: MediaServer, served: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_call, "CONNECT_S", 0.2)
+    caller = WebCaller()
+    body = {"call_id": CALL, "sdp": await caller.offer(), "credential": "any"}
+    assert (await place.request("POST", "/calls", json=body)).status_code == 201
+    await until(lambda: int(place.count("avb_webrtc_calls")), "the call has not ended")
+    assert place.count("avb_webrtc_calls_ended_total", outcome="never_connected") == 1
+    await until(lambda: len(served.state.sessions), "the session has not ended")
+    await caller.close()
 
 
 async def test_a_client_that_sends_too_much_is_told_and_its_call_goes_on(place: MediaServer, workers: Workers) -> None:

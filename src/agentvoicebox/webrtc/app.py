@@ -11,10 +11,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from agentvoicebox.errors import UNREADABLE
 from agentvoicebox.http_server.admit import admit
+from agentvoicebox.http_server.local_only import LocalOnly
+from agentvoicebox.http_server.websocket_connection import FRAGMENTS
 from agentvoicebox.webrtc.call_request import CallRequest
 from agentvoicebox.webrtc.calls import WebCalls
 from agentvoicebox.webrtc.refusal import CallRefused
@@ -22,6 +25,7 @@ from agentvoicebox.webrtc.web_call import WebCall
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SIDEBANDS = 4  # of a call
+MAX_SIDEBAND_EVENT_BYTES = 512 * 1024  # what a gateway takes by WebSocket
 MAX_WAITING = 1_000  # events that a sideband has not read; then it is closed
 NOT_FOUND_CLOSE, TRY_LATER_CLOSE, ENDED_CLOSE = 4404, 1013, 1000
 
@@ -40,9 +44,9 @@ class WebCallServer:
         self._calls = calls
         self._token = token
 
-    def app(self) -> Starlette:
-        """The ASGI application."""
-        return Starlette(
+    def app(self) -> ASGIApp:
+        """The ASGI application. Without a token, pages of other sites may not reach it through their visitor's browser."""
+        app = Starlette(
             routes=[
                 Route("/calls", self._begin, methods=["POST"]),
                 Route("/calls/{call_id}", self._show, methods=["GET"]),
@@ -50,6 +54,7 @@ class WebCallServer:
                 WebSocketRoute("/calls/{call_id}/events", self._events),
             ]
         )
+        return app if self._token else LocalOnly(app)
 
     async def _begin(self, request: Request) -> Response:
         try:
@@ -156,9 +161,14 @@ class Sideband:
             self._is_behind = True
 
     async def _read(self) -> None:
-        with suppress(WebSocketDisconnect, KeyError):
-            while True:
-                self._call.read(await self._websocket.receive_text())
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            fragments = message.get(FRAGMENTS)
+            text = message.get("text") if fragments is None else b"".join(fragments).decode("utf-8", "replace")
+            if text is not None:
+                self._call.read(text, MAX_SIDEBAND_EVENT_BYTES)
 
     async def _write(self) -> None:
         with suppress(RuntimeError, WebSocketDisconnect):

@@ -8,7 +8,7 @@ import msgspec
 
 from agentvoicebox.webrtc.call_session import without_formats
 
-MAX_EVENT_BYTES = 256 * 1024  # what the answer's SDP offers
+MAX_EVENT_BYTES = 256 * 1024  # of a message on the data channel, as the answer's SDP says
 OWN_ID = "webrtc_"  # of events to which the client gave no id
 BY_TRACK = "The caller's audio comes by the media track of a WebRTC call, so it can't be appended."
 
@@ -26,10 +26,10 @@ class EventReader:
     def __init__(self) -> None:
         self._count = 0
 
-    def read(self, text: str) -> ClientEvent | dict[str, Any]:
+    def read(self, text: str, max_bytes: int = MAX_EVENT_BYTES) -> ClientEvent | dict[str, Any]:
         """The event in a text, or the body of the error that answers it."""
-        if len(text.encode()) > MAX_EVENT_BYTES:
-            return _error("event_too_large", f"An event has at most {MAX_EVENT_BYTES} bytes.")
+        if len(text.encode("utf-8", "replace")) > max_bytes:
+            return _error("event_too_large", f"An event has at most {max_bytes} bytes.")
         try:
             event = json.loads(text)
         except (ValueError, RecursionError):

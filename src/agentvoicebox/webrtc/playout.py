@@ -1,7 +1,7 @@
 """The agent's audio on its way to the caller, and how much of it the caller has heard.
 
-Frames leave one every 20 ms, by the clock, so what was sent is what the caller hears: what is on its way can't be called back, and
-a browser plays it to its end, about 100 ms later.
+Frames leave one every 20 ms, by the clock, so what was sent is what the caller hears: what is on its way can't be called back,
+and a browser plays it to its end, about 100 ms later.
 """
 
 from collections import deque

@@ -20,7 +20,7 @@ from agentvoicebox.webrtc.agent_voice import AgentVoice
 from agentvoicebox.webrtc.call_request import CallRequest, WebPlan
 from agentvoicebox.webrtc.call_session import CallSession
 from agentvoicebox.webrtc.caller_voice import CallerVoice
-from agentvoicebox.webrtc.client_events import ClientEvent, EventReader, for_client
+from agentvoicebox.webrtc.client_events import MAX_EVENT_BYTES, ClientEvent, EventReader, for_client
 from agentvoicebox.webrtc.jitter_buffer import Packet
 from agentvoicebox.webrtc.peer import Peer
 from agentvoicebox.webrtc.playout import Playout
@@ -145,9 +145,9 @@ class WebCall:
         """The first event for who joins the call later: the session as it is now."""
         return json.dumps({"type": "session.created", "event_id": self._next_id(), "session": self.session})
 
-    def read(self, text: str) -> None:
+    def read(self, text: str, max_bytes: int = MAX_EVENT_BYTES) -> None:
         """A client sent an event, by the data channel or beside it."""
-        found = self._reader.read(text)
+        found = self._reader.read(text, max_bytes)
         if not isinstance(found, ClientEvent):
             self._tell({"type": "error", "event_id": self._next_id(), "error": found})
             return

@@ -8,7 +8,7 @@ from agentvoicebox.settings import Settings
 from agentvoicebox.supervisor.preflight.engines import check_engines
 from agentvoicebox.supervisor.preflight.files import check_files
 from agentvoicebox.supervisor.preflight.finding import Finding, from_error
-from agentvoicebox.supervisor.preflight.packages import check_embedded, check_traces
+from agentvoicebox.supervisor.preflight.packages import check_embedded, check_traces, check_webrtc
 from agentvoicebox.supervisor.preflight.ports import check_ports
 from agentvoicebox.supervisor.roles import ChildSpec, all_children, check_needs, needs
 
@@ -50,6 +50,8 @@ def _examine_here(settings: Settings, specs: Collection[ChildSpec], is_whole: bo
         found.append(check_embedded())
     if settings.traces_url and "gateway" in roles:
         found.append(check_traces(settings))
+    if "webrtc" in roles:
+        found.append(check_webrtc(settings))
     if not is_whole:
         try:
             check_needs(specs, settings)

@@ -1,4 +1,4 @@
-"""Optional packages that the settings ask for: the embedded servers, and what sends traces."""
+"""Optional packages that the settings ask for: the embedded servers, what sends traces, and what carries calls by WebRTC."""
 
 import importlib.util
 
@@ -9,6 +9,7 @@ from agentvoicebox.supervisor.preflight.finding import Finding, assignment
 from agentvoicebox.telemetry.trace_exporter import MODULE
 
 EMBEDDED = "embedded servers"
+WEBRTC_MODULES = ("aiortc", "av", "opuslib_next")
 
 
 def check_embedded() -> Finding:
@@ -27,6 +28,15 @@ def check_traces(settings: Settings) -> Finding:
     return Finding(
         "traces", "error", "the packages that send them are not installed", fix, assignment(settings, "traces_url")
     )
+
+
+def check_webrtc(settings: Settings) -> Finding:
+    """Whether calls by WebRTC, which AVB_WEBRTC asks for, can be carried."""
+    missing = [name for name in WEBRTC_MODULES if not is_installed(name)]
+    if not missing:
+        return Finding("WebRTC", "ok", "its packages are installed")
+    fix = "type `pip install 'agentvoicebox[webrtc]'`, or leave AVB_WEBRTC empty"
+    return Finding("WebRTC", "error", f"{', '.join(missing)} not installed", fix, assignment(settings, "webrtc"))
 
 
 def is_installed(module: str) -> bool:
