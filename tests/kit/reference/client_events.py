@@ -57,7 +57,8 @@ DOES = {
     "response.create": "Answered with `response.created`. One response of the conversation at a time; responses with "
     '`"conversation": "none"` may run beside it.',
     "response.cancel": "Answered with the closing events of the response; its status is `cancelled`.",
-    "output_audio_buffer.clear": "Accepted and ignored: on a WebSocket, playback belongs to the client.",
+    "output_audio_buffer.clear": "On the data channel of a [call by WebRTC](../webrtc.md) it silences the agent. "
+    "On a WebSocket it is accepted and ignored: there, playback belongs to the client.",
 }
 SAID = {
     "session": "a patch; [session fields](session.md)",

@@ -13,9 +13,9 @@ from tests.kit.reference.shapes import Struct, server_fields, shape_sections, ta
 
 EVENTS: tuple[Struct, ...] = get_args(ev.ServerEvent)
 NOT_SENT = {
-    "output_audio_buffer.started": "WebRTC and SIP only, so never sent here.",
-    "output_audio_buffer.stopped": "WebRTC and SIP only, so never sent here.",
-    "output_audio_buffer.cleared": "WebRTC and SIP only, so never sent here.",
+    "output_audio_buffer.started": "Sent on the data channel of a [call by WebRTC](../webrtc.md) alone.",
+    "output_audio_buffer.stopped": "Sent on the data channel of a [call by WebRTC](../webrtc.md) alone.",
+    "output_audio_buffer.cleared": "Sent on the data channel of a [call by WebRTC](../webrtc.md) alone.",
 }
 DOES = {
     "error": "[Errors](errors.md) lists every code.",
