@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agentvoicebox.audio.pcm import Int16Array
-from agentvoicebox.webrtc.playout import Heard, Playout
+from agentvoicebox.webrtc.playout import PlayoutQueue, SentPart
 
 pytestmark = pytest.mark.requirement("C10")
 
@@ -13,13 +13,13 @@ def sound(ms: float, value: int = 1) -> Int16Array:
     return np.full(int(ms * 24), value, np.int16)
 
 
-def play(playout: Playout, frames: int) -> None:
+def play(playout: PlayoutQueue, frames: int) -> None:
     for _ in range(frames):
         playout.take()
 
 
 def test_frames_leave_in_order_and_the_last_is_filled_up() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(30, 1))
     playout.add("r1", "i1", 0, sound(25, 2))
     first, second, third = (playout.take() for _ in range(3))
@@ -34,16 +34,16 @@ def test_frames_leave_in_order_and_the_last_is_filled_up() -> None:
 
 
 def test_heard_is_what_was_sent() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(2_000))
     play(playout, 50)
-    assert playout.clear() == [Heard("i1", 0, 1_000)]
+    assert playout.clear() == [SentPart("i1", 0, 1_000)]
     assert playout.waiting == 0 and playout.take() is None
     assert playout.clear() == []
 
 
 def test_nothing_is_cut_of_an_answer_that_was_sent_to_its_end() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(100))
     playout.response_over("r1")
     play(playout, 5)
@@ -51,33 +51,33 @@ def test_nothing_is_cut_of_an_answer_that_was_sent_to_its_end() -> None:
 
 
 def test_of_a_second_item_the_part_that_was_heard_is_told() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(1_000))
     playout.response_over("r1")
     playout.add("r2", "i2", 1, sound(1_000))
     play(playout, 75)
-    assert playout.clear() == [Heard("i2", 1, 500)]
+    assert playout.clear() == [SentPart("i2", 1, 500)]
 
 
 def test_a_part_that_comes_in_two_runs_is_counted_from_its_own_beginning() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(200))
     playout.add("r2", "i2", 0, sound(200))
     playout.add("r1", "i1", 0, sound(400))
     play(playout, 25)
-    assert playout.clear() == [Heard("i1", 0, 300)]
+    assert playout.clear() == [SentPart("i1", 0, 300)]
 
 
 def test_who_interrupts_before_a_second_answer_did_not_hear_it() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(100))
     playout.add("r2", "i2", 0, sound(100))
     play(playout, 4)
-    assert playout.clear() == [Heard("i1", 0, 80), Heard("i2", 0, 0)]
+    assert playout.clear() == [SentPart("i1", 0, 80), SentPart("i2", 0, 0)]
 
 
 def test_late_audio_of_an_answer_that_was_cut_is_not_played() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(100))
     play(playout, 2)
     playout.clear()
@@ -89,7 +89,7 @@ def test_late_audio_of_an_answer_that_was_cut_is_not_played() -> None:
 
 
 def test_the_response_that_plays_is_known() -> None:
-    playout = Playout()
+    playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(20))
     playout.add("r2", "i2", 0, sound(20))
     playout.take()

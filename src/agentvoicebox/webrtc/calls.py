@@ -50,7 +50,7 @@ class WebCalls:
         return call if call is not None and call.tenant == tenant else None
 
     async def drain(self, drain_s: float) -> None:
-        """End all calls and take no more. Their browsers are told."""
+        """End all calls and take no more. Their browsers get an error that says so."""
         self._is_leaving = True
         for call in self._calls.values():
             call.hang_up("shutdown")

@@ -14,7 +14,7 @@ BY_TRACK = "The caller's audio comes by the media track of a WebRTC call, so it 
 
 
 class ClientEvent(msgspec.Struct, frozen=True):
-    """An event for the session. `is_clear`: it is none: the agent's audio is to be thrown away."""
+    """An event for the session. `is_clear`: it goes no further: the agent's audio is to be thrown away."""
 
     event: dict[str, Any]
     is_clear: bool = False

@@ -33,7 +33,7 @@ class Part(msgspec.Struct):
     offset: int = 0
 
 
-class Heard(msgspec.Struct, frozen=True):
+class SentPart(msgspec.Struct, frozen=True):
     """How far a part of an item was heard."""
 
     item_id: str
@@ -41,7 +41,7 @@ class Heard(msgspec.Struct, frozen=True):
     audio_end_ms: int
 
 
-class Playout:
+class PlayoutQueue:
     """One call's.
 
     Attributes:
@@ -105,7 +105,7 @@ class Playout:
             each.response_id != response_id or each.end <= self._position for each in self._parts
         )
 
-    def clear(self) -> list[Heard]:
+    def clear(self) -> list[SentPart]:
         """Throw away what was not sent. Returns how far each part that was not sent to its end was heard, in order."""
         self._forget()
         heard: dict[tuple[str, int], int] = {}
@@ -116,7 +116,7 @@ class Playout:
         self._pieces.clear()
         self._end = self._position
         self.playing = ""
-        return [Heard(item_id, index, samples // SAMPLES_A_MS) for (item_id, index), samples in heard.items()]
+        return [SentPart(item_id, index, samples // SAMPLES_A_MS) for (item_id, index), samples in heard.items()]
 
     def _forget(self) -> None:
         """Forget parts that were sent to their end."""

@@ -23,7 +23,7 @@ from agentvoicebox.webrtc.caller_voice import CallerVoice
 from agentvoicebox.webrtc.client_events import MAX_EVENT_BYTES, ClientEvent, EventReader, for_client
 from agentvoicebox.webrtc.jitter_buffer import Packet
 from agentvoicebox.webrtc.peer import Peer
-from agentvoicebox.webrtc.playout import Playout
+from agentvoicebox.webrtc.playout import PlayoutQueue
 from agentvoicebox.webrtc.refusal import CallRefused
 
 CONNECT_S = 30.0  # a browser that is not connected by then has gone
@@ -59,7 +59,7 @@ class WebCall:
         self._request = request
         self._clock = clock
         self._session = CallSession(request, plan, self._on_event, clock)
-        self._playout = Playout()
+        self._playout = PlayoutQueue()
         self._peer = Peer(plan.ice, AgentVoice(self._next_frame, clock), hear=self._hear, read=self.read)
         self._reader = EventReader()
         self._frames: asyncio.Queue[Int16Array] = asyncio.Queue(MAX_FRAMES)
@@ -228,7 +228,7 @@ class WebCall:
         return bool(detection.get("interrupt_response", True))
 
     async def _cut(self) -> None:
-        """Silence at once; the client and the session are told what was heard."""
+        """Silence at once. The client learns of it, and the session learns what was heard."""
         playing = self._playout.playing
         heard = self._playout.clear()
         if playing:
