@@ -238,7 +238,7 @@ async def test_a_listener_that_does_not_read_is_dropped(
                 await role.tell(long)
 
         talking = asyncio.create_task(talk())
-        await until(lambda: role.lines, "it is still served")
+        await until(lambda: role.lines, "it is still served", patience_s=15)  # pings would end it after 40 s
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
         line.transport.abort()

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -21,7 +21,7 @@ from agentvoicebox.http_server.websocket_connection import FRAGMENTS
 
 OFFER = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"
 ANSWER = OFFER.replace("o=- 1", "o=- 9")
-MEGABYTE = b"x" * 1024 * 1024
+PIECE, HUGE_BYTES = b"x" * 64 * 1024, 64 * 1024 * 1024
 
 
 @dataclass
@@ -32,7 +32,7 @@ class FakeMediaRole:
         url: its address.
         answer: what it answers to an offer instead of the answer of SDP: (status, body); None: nothing else.
         is_slow: it never answers an offer.
-        is_huge: its answers have no end.
+        is_huge: its answers have 64 MiB.
         token: that a gateway must show.
         most_sidebands: of a call.
         is_deaf: it does not read what a sideband sends.
@@ -40,6 +40,7 @@ class FakeMediaRole:
         shown: the Authorization header of each request.
         calls: tenant by id.
         said: what sidebands sent, in order.
+        sent_bytes: of huge answers.
         lines: the open sidebands.
         over: set at the end.
     """
@@ -56,6 +57,7 @@ class FakeMediaRole:
     calls: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     lines: list[WebSocket] = field(default_factory=list)
+    sent_bytes: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def tell(self, text: str) -> None:
@@ -92,12 +94,17 @@ class FakeMediaRole:
             self.calls[asked["call_id"]] = asked["tenant"]  # begun, and never said
             await self.over.wait()
         if self.is_huge:
-            return Response(MEGABYTE, 201)
+            return StreamingResponse(self._huge(request), 201)
         if self.answer is not None:
             status, body = self.answer
             return Response(body, status) if isinstance(body, bytes) else JSONResponse(body, status)
         self.calls[asked["call_id"]] = asked["tenant"]
         return JSONResponse({"sdp": ANSWER}, 201)
+
+    async def _huge(self, request: Request) -> AsyncIterator[bytes]:
+        while self.sent_bytes < HUGE_BYTES and not await request.is_disconnected():
+            self.sent_bytes += len(PIECE)
+            yield PIECE
 
     async def _hang_up(self, request: Request) -> Response:
         if not self._is_ours(request.headers):
