@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aioice import ice
 from tests.kit.gateway import CHUNK_SAMPLES, Gateway, Workers, gateway, silence, tone
 from tests.kit.media_server import MediaServer, media_server
 from tests.kit.waiting import until
@@ -210,6 +212,49 @@ async def test_a_long_event_from_beside_reaches_the_session(place: MediaServer) 
         await socket.send(b"no text")
         await socket.send("{")
         assert (await next_of(socket, "error"))["error"]["code"] == "invalid_json"
+
+
+async def test_whatever_is_offered_is_answered_or_refused_and_nothing_is_left(
+    place: MediaServer, served: Gateway
+) -> None:
+    offering = WebCaller()
+    lines = (await offering.offer()).splitlines()
+    await offering.close()
+    chance = random.Random(10)
+    answers: set[int] = set()
+    for number in range(60):
+        changed = list(lines)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(changed))
+            match chance.randrange(4):
+                case 0:
+                    del changed[at]
+                case 1:
+                    changed.insert(at, changed[chance.randrange(len(changed))])
+                case 2:
+                    changed[at] = changed[at][: chance.randrange(len(changed[at]) + 1)]
+                case _:
+                    changed[at] += chance.choice([" 99999999999", "\u0000", "=" * 5_000, "é"])
+        body = {"call_id": f"rtc_0_{number}", "sdp": "\r\n".join(changed) + "\r\n", "credential": "any"}
+        answer = await place.request("POST", "/calls", json=body)
+        assert answer.status_code in (201, 400), answer.text
+        answers.add(answer.status_code)
+        if answer.status_code == 201:
+            await place.request("POST", f"/calls/rtc_0_{number}/hangup", json={"tenant": ""})
+    assert answers == {201, 400}
+    await until(lambda: int(place.count("avb_webrtc_calls")) or len(served.state.sessions), "something is left")
+
+
+async def test_a_call_ends_when_its_browser_is_silent_for_long(
+    place: MediaServer, served: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.2)
+    async with web_caller(place.port, credential="any") as caller:
+        await caller.event("session.created")
+        caller.vanish()
+        await until(lambda: int(place.count("avb_webrtc_calls")), "the call has not ended")
+        assert place.count("avb_webrtc_calls_ended_total", outcome="caller_left") == 1
+        await until(lambda: len(served.state.sessions), "the session has not ended")
 
 
 async def test_a_browser_that_never_connects_has_no_call(

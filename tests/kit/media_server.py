@@ -13,6 +13,7 @@ from agentvoicebox.webrtc.app import WebCallServer
 from agentvoicebox.webrtc.call_request import WebPlan
 from agentvoicebox.webrtc.calls import WebCalls
 from agentvoicebox.webrtc.metrics import WebCallMetrics
+from agentvoicebox.webrtc.peer import IcePlan
 from tests.kit.waiting import PATIENCE_S
 
 
@@ -40,16 +41,19 @@ class MediaServer:
 
 
 @asynccontextmanager
-async def media_server(gateways: tuple[str, ...], *, most: int = 24, token: str = "") -> AsyncIterator[MediaServer]:
+async def media_server(
+    gateways: tuple[str, ...], *, most: int = 24, token: str = "", ice: IcePlan | None = None
+) -> AsyncIterator[MediaServer]:
     """Serve for the duration of the block.
 
     Args:
         gateways: their base URLs.
         most: calls at a time.
         token: what a gateway shows.
+        ice: how browsers reach it; by default at its own addresses.
     """
     registry = CollectorRegistry()
-    calls = WebCalls(WebPlan(gateways), most, WebCallMetrics(registry), SystemClock())
+    calls = WebCalls(WebPlan(gateways, ice=ice or IcePlan()), most, WebCallMetrics(registry), SystemClock())
     async with serving(
         WebCallServer(calls, token).app(),
         host="127.0.0.1",

@@ -142,6 +142,11 @@ class WebCaller:
 
         transport._send_rtp = spoiled  # type: ignore[method-assign]
 
+    def vanish(self) -> None:
+        """From now on nothing leaves this end, as when its machine sleeps."""
+        for protocol in self.connection.getSenders()[0].transport.transport._connection._protocols:
+            protocol.transport.sendto = lambda *_: None  # type: ignore[method-assign]
+
     async def close(self) -> None:
         """Hang up."""
         await self.connection.close()

@@ -12,7 +12,7 @@ from agentvoicebox.supervisor.roles import all_children
 from agentvoicebox.telemetry.process_report import ProcessReport
 from agentvoicebox.webrtc.call_request import CallRequest
 from agentvoicebox.webrtc.call_session import FORMAT, first_update, without_formats
-from agentvoicebox.webrtc.client_events import MAX_EVENT_BYTES, OWN_ID, ClientEvent, EventReader, for_client
+from agentvoicebox.webrtc.client_events import CUT_ID, MAX_EVENT_BYTES, OWN_ID, ClientEvent, EventReader, for_client
 from agentvoicebox.webrtc.offer import MAX_CANDIDATES, MAX_SDP_BYTES, OPUS_PARAMETERS, checked_offer, finished_answer
 from agentvoicebox.webrtc.peer import IcePlan
 from agentvoicebox.webrtc.refusal import CallRefused
@@ -66,6 +66,10 @@ def test_only_opus_and_addresses_are_left_of_an_offer() -> None:
         (OFFER + "m=video 9 UDP/TLS/RTP/SAVPF 96\n", "'video'"),
         (OFFER + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\n", "more than one data section"),
         (OFFER.replace("opus/48000/2", "speex/16000"), "does not offer Opus"),
+        (OFFER.replace("a=mid:1\n", ""), "a name each"),
+        (OFFER.replace("a=mid:1", "a=mid:0"), "a name each"),
+        (OFFER.replace("BUNDLE 0 1", "BUNDLE 0 2"), "BUNDLE with all"),
+        (OFFER.replace("a=group:BUNDLE 0 1\n", ""), "BUNDLE with all"),
         ("v=0\n" + "a=x\n" * 2_000, "begin with v=0"),
         ("v=0\n" + "x" * MAX_SDP_BYTES, f"more than {MAX_SDP_BYTES} bytes"),
     ],
@@ -124,9 +128,10 @@ def test_what_is_no_event_of_a_call_is_answered_with_an_error(text: str, code: s
 
 def test_an_error_names_only_ids_that_the_client_gave() -> None:
     ours = {"type": "error", "error": {"code": "invalid_value", "event_id": f"{OWN_ID}3"}}
-    assert for_client(ours)["error"]["event_id"] is None
+    assert for_client(ours) == {"type": "error", "error": {"code": "invalid_value", "event_id": None}}
     theirs = {"type": "error", "error": {"code": "invalid_value", "event_id": "mine"}}
     assert for_client(theirs) == theirs
+    assert for_client({"type": "error", "error": {"event_id": f"{CUT_ID}1"}}) is None
 
 
 def test_a_session_begins_with_what_the_call_asks_for_and_with_its_own_format() -> None:
@@ -155,6 +160,7 @@ def test_formats_are_left_out_of_whatever_a_client_sends(session: dict[str, obje
         ({"webrtc_gateways": "gateway:8000"}, "http://"),
         ({"webrtc_public_address": "voice.example"}, "should be an IP address"),
         ({"webrtc_ice_servers": "https://stun.example"}, "stun:stun.example:3478"),
+        ({"webrtc_relay_only": True, "webrtc_ice_servers": "stun:stun.example"}, "needs a TURN server"),
     ],
 )
 def test_wrong_settings_name_what_is_wrong(given: dict[str, str], says: str) -> None:

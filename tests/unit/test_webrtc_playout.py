@@ -88,6 +88,15 @@ def test_late_audio_of_an_answer_that_was_cut_is_not_played() -> None:
     assert playout.waiting == 100 * 24
 
 
+def test_after_a_loss_of_events_the_rest_of_the_answer_is_played_and_it_is_over() -> None:
+    playout = PlayoutQueue()
+    playout.add("r1", "i1", 0, sound(30))
+    play(playout, 1)
+    assert playout.take() is None  # less than a frame waits for more
+    playout.all_over()
+    assert playout.take() is not None and playout.is_drained("r1")
+
+
 def test_the_response_that_plays_is_known() -> None:
     playout = PlayoutQueue()
     playout.add("r1", "i1", 0, sound(20))

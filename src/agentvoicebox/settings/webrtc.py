@@ -30,6 +30,7 @@ class WebRtcSettings(BaseModel):
             `stun:stun.example:3478`. Empty: none, which a machine with a public address does not need.
         webrtc_turn_username: user name at the TURN server.
         webrtc_turn_password: password at the TURN server.
+        webrtc_relay_only: whether audio goes by the TURN server alone, so that no browser needs to reach the role's machine.
         webrtc_max_calls: maximum number of calls of one process at a time; further ones are refused.
     """
 
@@ -45,6 +46,7 @@ class WebRtcSettings(BaseModel):
     webrtc_ice_servers: str = ""
     webrtc_turn_username: str = ""
     webrtc_turn_password: str = Field(default="", repr=False)
+    webrtc_relay_only: bool = False  # after the servers, which its validator reads
     webrtc_max_calls: int = Field(default=24, ge=1, le=10_000)
 
     @field_validator("webrtc_token")
@@ -80,6 +82,13 @@ class WebRtcSettings(BaseModel):
                 raise ValueError(
                     f"{each!r} should look like stun:stun.example:3478 or turn:turn.example:3478?transport=udp"
                 )
+        return value
+
+    @field_validator("webrtc_relay_only")
+    @classmethod
+    def _a_relay_is_there(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and "turn" not in info.data.get("webrtc_ice_servers", ""):
+            raise ValueError("needs a TURN server in AVB_WEBRTC_ICE_SERVERS, such as turn:turn.example:3478")
         return value
 
     @property

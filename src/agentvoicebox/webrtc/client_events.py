@@ -10,6 +10,7 @@ from agentvoicebox.webrtc.call_session import without_formats
 
 MAX_EVENT_BYTES = 256 * 1024  # of a message on the data channel, as the answer's SDP says
 OWN_ID = "webrtc_"  # of events to which the client gave no id
+CUT_ID = "webrtc-cut_"  # of events that the client did not send
 BY_TRACK = "The caller's audio comes by the media track of a WebRTC call, so it can't be appended."
 
 
@@ -52,14 +53,15 @@ class EventReader:
         return ClientEvent(event)
 
 
-def for_client(event: dict[str, Any]) -> dict[str, Any]:
-    """A server event as the client may see it: without ids that only we gave."""
+def for_client(event: dict[str, Any]) -> dict[str, Any] | None:
+    """A server event as the client may see it: without ids that only we gave. None: it answers an event of ours."""
     error = event.get("error")
     if event.get("type") != "error" or not isinstance(error, Mapping):
         return event
-    if not str(error.get("event_id") or "").startswith(OWN_ID):
-        return event
-    return {**event, "error": {**error, "event_id": None}}
+    event_id = str(error.get("event_id") or "")
+    if event_id.startswith(CUT_ID):
+        return None
+    return {**event, "error": {**error, "event_id": None}} if event_id.startswith(OWN_ID) else event
 
 
 def _error(code: str, message: str, event_id: object = None) -> dict[str, Any]:

@@ -40,6 +40,11 @@ def checked_offer(sdp: str) -> str:
     if strange or kinds.count("application") > 1:
         what = f"a section {strange[0][:20]!r}" if strange else "more than one data section"
         raise invalid_offer(f"The offer has {what}; a call has one audio section and at most one for data.")
+    mids = [line[6:] for section in sections for line in section if line.startswith("a=mid:")]
+    if len(set(mids)) != len(sections) or set(_bundled(head)) != set(mids):
+        raise invalid_offer(
+            "The offer's sections need a name each (a=mid), and one connection (a=group:BUNDLE with all of them)."
+        )
     kept = [
         line
         for kind, section in zip(kinds, sections, strict=True)
@@ -65,6 +70,10 @@ def finished_answer(sdp: str, public_address: str = "") -> str:
         if found and f"a=fmtp:{found[1]} " not in sdp:
             lines.append(f"a=fmtp:{found[1]} {OPUS_PARAMETERS}")
     return "\r\n".join(lines) + "\r\n"
+
+
+def _bundled(head: list[str]) -> list[str]:
+    return next((line.split()[1:] for line in head if line.startswith("a=group:BUNDLE")), [])
 
 
 def _opus_only(section: list[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcdatachannel import RTCDataChannel
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
@@ -26,7 +27,10 @@ EVENTS_LABEL = "oai-events"  # of the data channel, as OpenAI's clients call it
 ANSWER_S = 10.0  # for gathering addresses, with a STUN or TURN server that answers late
 MAX_UNSENT_BYTES = 4 * 1024 * 1024  # for a browser that does not read its events
 MAX_EARLY_EVENTS = 200  # before the data channel is open
-RECEIVER_BUFFER = "_RTCRtpReceiver__jitter_buffer"  # of aiortc 1.16
+CLOSE_S = 5.0
+# of aiortc 1.16
+RECEIVER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+ICE_TRANSPORTS = "_RTCPeerConnection__iceTransports"
 
 log = get_logger(__name__)
 
@@ -38,12 +42,14 @@ class IcePlan(msgspec.Struct, frozen=True):
         public_address: stands in for this machine's own addresses; empty: those are given.
         servers: URLs of STUN and TURN servers.
         username, password: of the TURN server.
+        is_relay_only: audio goes by the TURN server alone.
     """
 
     public_address: str = ""
     servers: tuple[str, ...] = ()
     username: str = ""
     password: str = ""
+    is_relay_only: bool = False
 
     def __repr__(self) -> str:
         return f"IcePlan({self.public_address}, {', '.join(self.servers)})"
@@ -79,13 +85,16 @@ class Peer:
         self, ice: IcePlan, voice: AgentVoice, *, hear: Callable[[Packet], None], read: Callable[[str], None]
     ) -> None:
         servers = [RTCIceServer([url], ice.username or None, ice.password or None) for url in ice.servers]
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))  # none: aiortc would ask Google's
+        policy = RTCIceTransportPolicy.RELAY if ice.is_relay_only else RTCIceTransportPolicy.ALL
+        # An empty list of servers is none; without one, aiortc would ask Google's.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, iceTransportPolicy=policy))
         self._ice = ice
         self._voice = voice
         self._hear = hear
         self._read = read
         self._channel: RTCDataChannel | None = None
         self._early: list[str] = []
+        self._is_closing = False
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self._connection.on("connectionstatechange", self._state_changed)
@@ -146,8 +155,19 @@ class Peer:
         """End the connection."""
         self.closed.set()
         self._voice.stop()
-        with contextlib.suppress(ConnectionError):
-            await self._connection.close()
+        if self._is_closing:
+            return
+        self._is_closing = True
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._connection.close()
+        except (
+            Exception
+        ) as error:  # aiortc can't close what it has only half made; what it holds of the machine is freed
+            log.warning("a connection was not closed in order", error=type(error).__name__)
+            for transport in getattr(self._connection, ICE_TRANSPORTS, ()):
+                with contextlib.suppress(Exception):
+                    await transport.stop()
 
     def _state_changed(self) -> None:
         match self._connection.connectionState:

@@ -86,6 +86,11 @@ class PlayoutQueue:
         self._cleared.discard(response_id)
         self._lengths = {key: length for key, length in self._lengths.items() if key[0] != response_id}
 
+    def all_over(self) -> None:
+        """No more audio comes of any response: what would have said so was lost."""
+        for response_id in self._is_open | self._cleared:
+            self.response_over(response_id)
+
     def take(self) -> Int16Array | None:
         """The next frame of 20 ms, shape (480,); None: nothing is to be said now."""
         waiting = self.waiting

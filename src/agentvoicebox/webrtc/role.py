@@ -47,6 +47,7 @@ async def serve_webrtc(
             settings.webrtc_ice_server_list,
             settings.webrtc_turn_username,
             settings.webrtc_turn_password,
+            settings.webrtc_relay_only,
         ),
     )
     metrics = WebCallMetrics(report.registry)

@@ -20,7 +20,7 @@ from agentvoicebox.webrtc.agent_voice import AgentVoice
 from agentvoicebox.webrtc.call_request import CallRequest, WebPlan
 from agentvoicebox.webrtc.call_session import CallSession
 from agentvoicebox.webrtc.caller_voice import CallerVoice
-from agentvoicebox.webrtc.client_events import MAX_EVENT_BYTES, ClientEvent, EventReader, for_client
+from agentvoicebox.webrtc.client_events import CUT_ID, MAX_EVENT_BYTES, ClientEvent, EventReader, for_client
 from agentvoicebox.webrtc.jitter_buffer import Packet
 from agentvoicebox.webrtc.peer import Peer
 from agentvoicebox.webrtc.playout import PlayoutQueue
@@ -208,9 +208,15 @@ class WebCall:
             samples = samples_of(base64.b64decode(event["delta"]))
             self._playout.add(event["response_id"], event["item_id"], event["content_index"], samples)
             return
-        if kind.startswith(OWN_EVENT):
-            return  # the connection to the gateway is not the client's
-        self._tell(for_client(event))
+        if kind.startswith(OWN_EVENT):  # the connection to the gateway is not the client's
+            if kind == f"{OWN_EVENT}resumed" and not event["is_complete"]:
+                self._playout.all_over()
+            return
+        shown = for_client(event)
+        if shown is None:
+            log.warning("the session refused to truncate an item", code=event["error"].get("code"))
+            return
+        self._tell(shown)
         match kind:
             case "session.updated":
                 self.session = event["session"]
@@ -236,7 +242,7 @@ class WebCall:
         for each in heard:
             event = {
                 "type": "conversation.item.truncate",
-                "event_id": f"{self._request.call_id[-8:]}_{next(self._count)}",
+                "event_id": f"{CUT_ID}{next(self._count)}",
                 "item_id": each.item_id,
                 "content_index": each.content_index,
                 "audio_end_ms": each.audio_end_ms,

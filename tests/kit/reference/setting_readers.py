@@ -157,6 +157,7 @@ READERS: dict[str, tuple[str, ...]] = {
             "webrtc_ice_servers",
             "webrtc_turn_username",
             "webrtc_turn_password",
+            "webrtc_relay_only",
             "webrtc_max_calls",
         ),
         (WEBRTC,),
