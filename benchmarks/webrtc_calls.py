@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from tests.kit.instant_engines import cpu_s
-from tests.kit.processes import pid_of
+from tests.kit.processes import family, pid_of
 from tests.kit.speech import CACHE, share_models
 from tests.kit.web_caller import web_caller
 from websockets.asyncio.client import ClientConnection, connect
@@ -97,7 +97,7 @@ async def socket_caller(url: str) -> AsyncIterator[SocketCaller]:
 
 def percent(before: dict[str, float], after: dict[str, float], seconds: float, calls: int) -> dict[str, float]:
     """Of a core, for each call."""
-    return {name: round(100 * (after[name] - before[name]) / seconds / calls, 2) for name in before}
+    return {f"{name}_percent": round(100 * (after[name] - before[name]) / seconds / calls, 2) for name in before}
 
 
 async def cost(
@@ -127,8 +127,10 @@ async def cost(
                 each.say(words)
                 await asyncio.sleep(TURN_S / calls)
         figures = percent(before, used(), time.monotonic() - began_s, calls)
-        figures["setup_cpu_ms"] = round(setup[kind if kind == "webrtc" else "gateway"] * 10, 1)
+        figures["setup_cpu_ms"] = round(setup["webrtc_percent" if kind == "webrtc" else "gateway_percent"] * 10, 1)
         figures["setup_s"] = round(began_s - idle_s, 1)
+        media = pid_of(server.pid, "webrtc")
+        figures["media_rss_mb"] = next(each.rss_kb for each in family(server.pid) if each.pid == media) // 1024
         return figures
 
 
@@ -191,7 +193,7 @@ async def main() -> None:
             print(json.dumps({"first_audio_ms": latency}), flush=True)
             for kind in ("webrtc", "websocket"):
                 found = await cost(server, kind, port, options.calls, options.seconds, words)
-                print(json.dumps({"calls": options.calls, "by": kind, "percent_of_a_core_a_call": found}), flush=True)
+                print(json.dumps({"calls": options.calls, "by": kind, "figures": found}), flush=True)
 
 
 if __name__ == "__main__":

@@ -257,6 +257,19 @@ async def test_a_call_ends_when_its_browser_is_silent_for_long(
         await until(lambda: len(served.state.sessions), "the session has not ended")
 
 
+@pytest.mark.parametrize("ending", ["", "a=end-of-candidates"])
+async def test_a_browser_that_has_not_gathered_its_addresses_yet_is_connected(place: MediaServer, ending: str) -> None:
+    caller = WebCaller()
+    lines = (await caller.offer()).splitlines()
+    kept = [line for line in lines if not line.startswith("a=candidate") and line != "a=end-of-candidates"]
+    sdp = "\r\n".join([*kept, *([ending] if ending else [])]) + "\r\n"
+    answer = await place.request("POST", "/calls", json={"call_id": CALL, "sdp": sdp, "credential": "any"})
+    assert answer.status_code == 201, answer.text
+    await caller.take_answer(answer.json()["sdp"])
+    await caller.event("session.created")
+    await caller.close()
+
+
 async def test_a_browser_that_never_connects_has_no_call(
     place: MediaServer, served: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

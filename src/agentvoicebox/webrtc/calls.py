@@ -74,6 +74,8 @@ class WebCalls:
             self._taken -= 1
             raise
         self._calls[request.call_id] = call
+        if self._is_leaving:  # since it was begun
+            call.hang_up("shutdown")
         self._metrics.began(self._clock.monotonic_s() - began_s)
         log.info("webrtc call began", call_id=request.call_id, session_id=call.session_id)
         running = asyncio.create_task(self._run(request.call_id, call), name="webrtc call")

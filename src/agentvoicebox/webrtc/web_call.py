@@ -95,13 +95,12 @@ class WebCall:
         """
         try:
             first = await self._session.open()
-            answer = await self._peer.answer(self._request.sdp)
+            self.session = first["session"]
+            self._tell(first)  # before any event that comes while the offer is answered
+            return await self._peer.answer(self._request.sdp)
         except BaseException:
             await self._close()
             raise
-        self.session = first["session"]
-        self._tell(first)
-        return answer
 
     async def run(self) -> Outcome:
         """Until it has ended."""
