@@ -112,6 +112,41 @@ async def test_a_browser_shows_its_key_as_a_subprotocol(redis_broker: RedisBroke
         assert line.subprotocol == "realtime"
 
 
+async def test_any_gateway_finds_the_role_that_has_the_call(redis_broker: RedisBroker) -> None:
+    async with (
+        media_role() as first,
+        media_role() as second,
+        serving(redis_broker, first.url, second.url) as one,
+        serving(redis_broker, second.url, f"{first.url}/") as other,
+    ):
+        calls = [await begin(one, KEY) for _ in range(2)]
+        assert [list(role.calls) for role in (first, second)] == [[call_id] for call_id in calls]
+        for call_id in calls:
+            async with beside(other, call_id, KEY) as line:
+                await line.send(EVENT)
+                await until(lambda: not (first.said or second.said), "nothing has come")
+            assert (await post(other, f"/v1/realtime/calls/{call_id}/hangup", "")).status_code == 200
+        assert not first.calls and not second.calls
+
+
+async def test_a_gateway_that_ends_leaves_the_call_and_says_where_to_come_back(redis_broker: RedisBroker) -> None:
+    async with (
+        media_role() as role,
+        serving(redis_broker, role.url) as one,
+        serving(redis_broker, role.url) as other,
+    ):
+        call_id = await begin(one, KEY)
+        async with beside(one, call_id, KEY) as line:
+            await until(lambda: not role.lines, "it has not joined")
+            one.stop.set()
+            async with asyncio.timeout(PATIENCE_S):
+                await line.wait_closed()
+        assert line.close_code == 1012 and list(role.calls) == [call_id]
+        async with beside(other, call_id, KEY) as again:
+            await again.send(EVENT)
+            await until(lambda: not role.said, "nothing has come")
+
+
 # -- whose call ------------------------------------------------------------------------------------------------------
 
 

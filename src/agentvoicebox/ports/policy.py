@@ -38,8 +38,9 @@ Action = Literal[
     "admin.status.read",
 ]
 """All actions. A connecting caller needs `session.connect` and then, once the agent is known, `session.open` for that
-agent. `session.resume` names the session as its resource, `session.read` a session or nothing, `tool.call`
-the tool, `admin.…` the tenant, the project, the key or the destination of events."""
+agent. `session.resume` names the session as its resource, or the call by WebRTC (`rtc_…`) that the caller joins or hangs up;
+`session.read` a session or nothing, `tool.call` the tool, `admin.…` the tenant, the project, the key or the destination of
+events."""
 
 
 class PolicyRequest(msgspec.Struct, frozen=True):
