@@ -23,7 +23,7 @@ from agentvoicebox_delivery.dialogue import phrases
 
 pytestmark = [
     pytest.mark.requirement("C10"),
-    pytest.mark.skipif(not os.environ.get("REAL_TELEPHONE"), reason="takes two minutes and 0.6 GB: make telephone"),
+    pytest.mark.skipif(not os.environ.get("REAL_TELEPHONE"), reason="takes three minutes and 0.6 GB: make telephone"),
 ]
 
 MOST_SILENCE_S = 1.0  # from the caller's first loud sample to the agent's last packet
