@@ -139,9 +139,9 @@ test: lint types coverage $(SANITY)/node_modules/.package-lock.json $(CLIENTS)/j
 	$(call step,all other tests,$(BIN)/python -m tests.kit.side_by_side $(ARGS))
 
 # As root, with debootstrap: Asterisk and sipp run in a folder of their own (see docs/telephony.md).
-telephone: $(VENV)/.dev ## calls through a real Asterisk: 2 minutes, 0.6 GB, as root
+telephone: $(VENV)/.dev ## calls through a real Asterisk: 4 minutes, 0.6 GB, as root
 	@$(BIN)/python -m tests.kit.asterisk_folder
-	@echo "Calling through it: about two minutes"
+	@echo "Calling through it: three to four minutes"
 	$(call step,telephone,REAL_TELEPHONE=1 $(BIN)/pytest tests/integration/test_real_asterisk_queue.py tests/e2e/test_real_asterisk.py $(ARGS))
 	@cat benchmarks/results/telephone.json
 

@@ -1,5 +1,6 @@
 """Calls through a real Asterisk to a real server, and what was heard of them. `make telephone` makes them."""
 
+import asyncio
 import io
 import json
 import wave
@@ -96,7 +97,9 @@ def sounds_of(rtp: RtpEnd) -> list[Sound]:
     ]
 
 
-async def afterwards(server: LocalServer, rtp: RtpEnd, ended_by: str, *, interrupted_s: float = 0.0) -> HeardCall:
+async def afterwards(
+    server: LocalServer, rtp: RtpEnd, ended_by: str, *, interrupted_s: float = 0.0, has_outcome: bool = True
+) -> HeardCall:
     """Read the call back: its history, and its sound by the server's own recogniser."""
     async with httpx.AsyncClient(base_url=server.root_url, trust_env=False, timeout=PATIENCE_S) as rest:
 
@@ -112,15 +115,20 @@ async def afterwards(server: LocalServer, rtp: RtpEnd, ended_by: str, *, interru
         session = (await get("/v1/realtime/sessions?limit=1"))["data"][0]
         items = (await get(f"/v1/realtime/sessions/{session['id']}/items?limit=100"))["data"]
         sounds = sounds_of(rtp)
-        heard = []
-        for sound in sounds:
-            form = {"file": ("heard.wav", _wav(rtp.heard(sound.from_s, sound.to_s)), "audio/wav")}
-            answer = await rest.post("/v1/audio/transcriptions", files=form, data={"model": "whisper-1"})
-            heard.append(str(answer.raise_for_status().json()["text"]))
-    outcome = next(
-        line["outcome"] for line in reversed(_lines(server.log)) if line["message"] == "telephone call ended"
-    )
+        heard = [await _recognised(rest, rtp.heard(sound.from_s, sound.to_s)) for sound in sounds]
+    outcomes = [line["outcome"] for line in _lines(server.log) if line["message"] == "telephone call ended"]
+    outcome = outcomes[-1] if has_outcome else ""
     return HeardCall(ended_by, sounds, heard, items[::-1], outcome, interrupted_s)
+
+
+async def _recognised(rest: httpx.AsyncClient, ulaw: bytes) -> str:
+    form = {"file": ("heard.wav", _wav(ulaw), "audio/wav")}
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            answer = await rest.post("/v1/audio/transcriptions", files=form, data={"model": "whisper-1"})
+            if answer.status_code != 503:
+                return str(answer.raise_for_status().json()["text"])
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))  # the machine is busy
 
 
 def _lines(log: Path) -> list[dict[str, Any]]:

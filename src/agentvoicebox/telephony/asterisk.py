@@ -36,7 +36,7 @@ class AsteriskChannel:
 
     name = "asterisk"
     answers_cleared_marks = False
-    most_unplayed_bytes = MOST_UNPLAYED_BYTES
+    most_unplayed_bytes: int | None = MOST_UNPLAYED_BYTES
 
     def __init__(self) -> None:
         self._frame_bytes = FRAME_BYTES

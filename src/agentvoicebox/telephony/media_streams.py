@@ -54,7 +54,7 @@ class MediaStream:
     """
 
     answers_cleared_marks = True
-    most_unplayed_bytes = None
+    most_unplayed_bytes: int | None = None
 
     def __init__(self, name: str, names: Names) -> None:
         self.name = name
