@@ -1,4 +1,4 @@
-"""A call by WebRTC on a real server: its gateway, then its media server, are killed with -9."""
+"""A call by WebRTC on a real server, whose gateway, workers and media server are killed with -9."""
 
 import asyncio
 import os
@@ -45,6 +45,21 @@ async def test_a_caller_hears_the_rest_of_the_answer_after_the_death_of_the_gate
         assert done["response"]["status"] == "completed"
         heard_ms = caller.loud_ms()
         assert heard_ms > 500
+        say(caller, "I don't have the number.")
+        await caller.event("output_audio_buffer.stopped", 2)
+        assert caller.loud_ms() > heard_ms + 500
+        assert not caller.is_closed
+
+
+async def test_a_caller_hears_the_answer_when_the_workers_die_in_the_middle_of_it(tmp_path: Path) -> None:
+    async with on_the_line(tmp_path) as (caller, server, _):
+        say(caller, "Where is my parcel?")
+        await caller.event("output_audio_buffer.started")
+        os.kill(pid_of(server.pid, "speech"), signal.SIGKILL)
+        await caller.event("output_audio_buffer.stopped")
+        heard_ms = caller.loud_ms()
+        assert heard_ms > 500
+        os.kill(pid_of(server.pid, "worker"), signal.SIGKILL)
         say(caller, "I don't have the number.")
         await caller.event("output_audio_buffer.stopped", 2)
         assert caller.loud_ms() > heard_ms + 500
