@@ -142,7 +142,7 @@ test: lint types coverage $(SANITY)/node_modules/.package-lock.json $(CLIENTS)/j
 telephone: $(VENV)/.dev ## calls through a real Asterisk: 4 minutes, 0.6 GB, as root
 	@$(BIN)/python -m tests.kit.asterisk_folder
 	@echo "Calling through it: three to four minutes"
-	$(call step,telephone,REAL_TELEPHONE=1 $(BIN)/pytest tests/integration/test_real_asterisk_queue.py tests/e2e/test_real_asterisk.py $(ARGS))
+	$(call step,telephone,REAL_TELEPHONE=1 $(BIN)/pytest tests/integration/test_real_asterisk_queue.py tests/e2e/test_real_asterisk.py tests/e2e/test_real_asterisk_outgoing.py $(ARGS))
 	@cat benchmarks/results/telephone.json
 
 requirements: $(VENV)/.dev ## write docs/reference/requirements.md

@@ -26,6 +26,13 @@ MODULES = (
     "res_rtp_asterisk", "res_sorcery_astdb", "res_sorcery_config", "res_sorcery_memory", "res_timing_timerfd",
     "res_websocket_client",
 )  # fmt: skip
+INTERFACE_MODULES = (
+    "app_record", "app_stasis", "format_wav", "res_stasis", "res_stasis_answer", "res_stasis_playback", "res_stasis_recording",
+    "res_stasis_snoop", "res_ari_model", "res_ari", "res_ari_channels",
+)  # fmt: skip
+INTERFACE_USER, INTERFACE_PASSWORD = "agentvoicebox", "ari-secret"
+HOME = "home"  # context of those who are called: they answer, and record what they hear
+HEARD_S = 6
 FOLDERS = ("spool", "run", "log", "db", "keys/keys", "agi")
 
 
@@ -37,11 +44,13 @@ class Asterisk:
         root: the folder that it runs in.
         sip_port: its UDP port for SIP, on loopback.
         log: what it wrote.
+        heard: the record of who was called.
     """
 
     root: Path
     sip_port: int
     log: Path
+    heard: Path
 
 
 def free_udp_port() -> int:
@@ -53,7 +62,9 @@ def free_udp_port() -> int:
 
 
 @asynccontextmanager
-async def asterisk(root: Path, media_url: str, *, password: str = "", format: str = "ulaw") -> AsyncIterator[Asterisk]:
+async def asterisk(
+    root: Path, media_url: str, *, password: str = "", format: str = "ulaw", interface_port: int = 0
+) -> AsyncIterator[Asterisk]:
     """Start one, and stop it at the end of the block.
 
     Args:
@@ -61,11 +72,15 @@ async def asterisk(root: Path, media_url: str, *, password: str = "", format: st
         media_url: WebSocket address of the telephony server.
         password: that it shows there; "": none.
         format: of the audio on the WebSocket, `ulaw` or `alaw`; callers send and get `ulaw`.
+        interface_port: TCP port of its REST interface, on loopback; 0: none.
     """
     folder = Path(tempfile.mkdtemp(prefix="asterisk-", dir=root / "tmp"))
     inside = "/" / folder.relative_to(root)
     sip_port = free_udp_port()
-    for name, text in _files(inside, sip_port, media_url, password, format).items():
+    files = _files(inside, sip_port, media_url, password, format)
+    if interface_port:
+        files = _with_interface(files, inside, interface_port)
+    for name, text in files.items():
         (folder / name).write_text(text)
     for name in FOLDERS:
         (folder / name).mkdir(parents=True)
@@ -77,7 +92,7 @@ async def asterisk(root: Path, media_url: str, *, password: str = "", format: st
         )
     try:
         await _until_booted(root, inside, process, folder)
-        yield Asterisk(root, sip_port, folder / "log/messages")
+        yield Asterisk(root, sip_port, folder / "log/messages", folder / "heard.wav")
     finally:
         if process.returncode is None:
             process.terminate()
@@ -144,4 +159,16 @@ def _files(inside: Path, sip_port: int, media_url: str, password: str, format: s
             ' same => n,ExecIf($["${NEXT:0:5}" = "dial:"]?Goto(${NEXT:5},1))\n'
             f"exten => {DESK},1,Milliwatt()\n"
         ),
+    }
+
+
+def _with_interface(files: dict[str, str], inside: Path, port: int) -> dict[str, str]:
+    return files | {
+        "modules.conf": files["modules.conf"] + "".join(f"load=>{each}.so\n" for each in INTERFACE_MODULES),
+        "http.conf": f"[general]\nenabled=yes\nbindaddr=127.0.0.1\nbindport={port}\n",
+        "ari.conf": (
+            f"[general]\nenabled=yes\n[{INTERFACE_USER}]\ntype=user\npassword={INTERFACE_PASSWORD}\npassword_format=plain\n"
+        ),
+        "extensions.conf": files["extensions.conf"]
+        + f"[{HOME}]\nexten => _X.,1,Answer()\n same => n,Record({inside}/heard.wav,0,{HEARD_S},q)\n same => n,Hangup()\n",
     }

@@ -13,6 +13,7 @@ from agentvoicebox.limits.wrong_credentials import WrongCredentials
 from agentvoicebox.telephony.app import TWILIO_PATH, TelephonyAccess, TelephonyServer
 from agentvoicebox.telephony.call_plan import CallPlan
 from agentvoicebox.telephony.metrics import TelephonyMetrics
+from agentvoicebox.telephony.outgoing_calls import OutgoingCalls
 from tests.kit.telephone_line import TelephoneLine, signed, telephone_line
 
 WRONG_CREDENTIALS = 10  # a minute
@@ -64,6 +65,7 @@ async def opened(
     most_calls: int = 24,
     leaving: asyncio.Event | None = None,
     wrong_credentials: int = WRONG_CREDENTIALS,
+    outgoing: OutgoingCalls | None = None,
     **plan: object,
 ) -> AsyncIterator[TelephonePlace]:
     """A server for the duration of the block; `plan` are fields of CallPlan."""
@@ -76,6 +78,7 @@ async def opened(
         wrong_credentials=WrongCredentials(wrong_credentials),
         clock=SystemClock(),
         leaving=leaving or asyncio.Event(),
+        outgoing=outgoing,
     )
     async with serving(
         server.app(), host="127.0.0.1", port=0, drain_s=2, setting="AVB_TELEPHONY_PORT", has_websockets=True

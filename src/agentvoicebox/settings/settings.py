@@ -19,6 +19,7 @@ from agentvoicebox.settings.events import EventSettings
 from agentvoicebox.settings.faults import explained, no_such_setting
 from agentvoicebox.settings.gateway import GatewaySettings
 from agentvoicebox.settings.internal_ports import InternalPortSettings
+from agentvoicebox.settings.outgoing_calls import OutgoingCallSettings
 from agentvoicebox.settings.records import RecordSettings
 from agentvoicebox.settings.stores import StoreSettings
 from agentvoicebox.settings.telephony import TelephonySettings
@@ -39,6 +40,7 @@ class Settings(
     TraceSettings,
     EventSettings,
     WebhookSettings,
+    OutgoingCallSettings,
     TelephonySettings,
     WebRtcSettings,
     InternalPortSettings,

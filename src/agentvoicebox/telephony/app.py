@@ -1,4 +1,4 @@
-"""The telephony server: a webhook and a WebSocket for Twilio, WebSockets for Telnyx and Asterisk."""
+"""The telephony server: webhook and WebSocket of Twilio, WebSockets of Telnyx and Asterisk, and a route that makes calls."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -24,10 +24,12 @@ from agentvoicebox.telephony import twiml
 from agentvoicebox.telephony.asterisk import AsteriskChannel
 from agentvoicebox.telephony.call_plan import CallPlan
 from agentvoicebox.telephony.call_tools import Outcome
+from agentvoicebox.telephony.diallers import NotDialled
 from agentvoicebox.telephony.line import LineEvent, LineProtocol, LineStarted, Message, UnreadableMessage
 from agentvoicebox.telephony.line_writer import LineWriter
 from agentvoicebox.telephony.media_streams import telnyx, twilio
 from agentvoicebox.telephony.metrics import TelephonyMetrics
+from agentvoicebox.telephony.outgoing_calls import OutgoingCalls
 from agentvoicebox.telephony.signatures import SIGNATURE_HEADER, is_from_twilio, shows_token
 from agentvoicebox.telephony.telephone_call import TelephoneCall
 
@@ -37,6 +39,8 @@ MAX_FORM_BYTES = 64 * 1024
 MOST_REMEMBERED = 10_000  # ended calls whose carrier has not asked yet what to do
 VOICE_PATH, AFTER_PATH, TWILIO_PATH = "/twilio/voice", "/twilio/after", "/twilio/media"
 TELNYX_PATH, ASTERISK_PATH, ASTERISK_AFTER_PATH = "/telnyx/media", "/asterisk/media", "/asterisk/after"
+CALLS_PATH = "/calls"
+MAX_ORDER_BYTES = 4 * 1024
 BAD_MESSAGE, TRY_LATER = 1007, 1013
 
 log = get_logger(__name__)
@@ -77,6 +81,7 @@ class TelephonyServer:
         wrong_credentials: limit of each address.
         clock: of the calls.
         leaving: once it is set, no call is taken.
+        outgoing: makes calls; None: none are made.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class TelephonyServer:
         wrong_credentials: WrongCredentials,
         clock: Clock,
         leaving: asyncio.Event,
+        outgoing: OutgoingCalls | None = None,
     ) -> None:
         self._access = access
         self._plan = plan
@@ -95,6 +101,7 @@ class TelephonyServer:
         self._wrong_credentials = wrong_credentials
         self._clock = clock
         self._leaving = leaving
+        self._outgoing = outgoing
         self._calls = 0
         self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()  # by provider and call, until it asks
 
@@ -113,6 +120,8 @@ class TelephonyServer:
         if "asterisk" in self._access.open:
             routes.append(WebSocketRoute(ASTERISK_PATH, self._socket("asterisk", AsteriskChannel)))
             routes.append(Route(ASTERISK_AFTER_PATH, self._after_asterisk, methods=["GET"]))
+        if self._outgoing is not None:
+            routes.append(Route(CALLS_PATH, self._make_call, methods=["POST"]))
         return Starlette(routes=routes)
 
     # -- Twilio's webhooks ---------------------------------------------------------------------------------------------
@@ -175,6 +184,32 @@ class TelephonyServer:
         except TooManyWrongCredentials as refused:
             return PlainTextResponse(f"{refused.message}\n", 429, {"Retry-After": str(refused.retry_after_s)})
         return PlainTextResponse("The credential is invalid.\n", 403)
+
+    # -- calls that we make --------------------------------------------------------------------------------------------
+
+    async def _make_call(self, request: Request) -> Response:
+        """Somebody orders a call, `{"to": "+4930123456", "agent": "clinic"}`: 201 once it rings."""
+        if not shows_token(self._access.token, request.headers, {}):
+            refusal = self._refusal("outgoing", request)
+            message = "The token is invalid; show AVB_TELEPHONY_TOKEN as a bearer token."
+            return _fault(refusal.status_code, "invalid_api_key", message, dict(refusal.headers))
+        admit(request.scope)
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_ORDER_BYTES:
+                return _fault(413, "request_too_large", f"An order has at most {MAX_ORDER_BYTES} bytes.")
+        if self._is_full:
+            self._metrics.refused("outgoing", "capacity")
+            return _fault(503, "overloaded", "No line is free; see AVB_TELEPHONY_MAX_CALLS.", {"Retry-After": "5"})
+        assert self._outgoing is not None
+        try:
+            made = await self._outgoing.make(body)
+        except NotDialled as error:
+            log.warning("a telephone call was not begun", code=error.code, reason=error.message)
+            self._metrics.refused("outgoing", error.code or "")
+            return _fault(error.status, error.code or "", error.message)
+        return JSONResponse(msgspec.to_builtins(made), 201)
 
     # -- media ---------------------------------------------------------------------------------------------------------
 
@@ -286,3 +321,9 @@ class _Line:
 
 def _xml(text: str) -> Response:
     return Response(text, media_type="application/xml")
+
+
+def _fault(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
+    kept = {name: value for name, value in (headers or {}).items() if name.lower() == "retry-after"}
+    return JSONResponse({"error": {"type": kind, "code": code, "message": message, "param": None}}, status, kept)

@@ -32,5 +32,5 @@ class TelephonyMetrics:
         self._ended.labels(provider, outcome).inc()
 
     def refused(self, provider: str, reason: str) -> None:
-        """A request was refused: `signature`, `token`, `capacity` or `unreadable`."""
+        """A request was refused: `signature`, `token`, `capacity`, `unreadable`, or the code of a call that was not made."""
         self._refused.labels(provider, reason).inc()
