@@ -14,7 +14,7 @@ from agentvoicebox.clock import ManualClock
 from agentvoicebox.errors import SettingsError
 from agentvoicebox.kits.registry import load_settings
 from agentvoicebox.telephony.app import CALLS_PATH
-from agentvoicebox.telephony.diallers import AsteriskDialler, AsteriskInterface, TwilioAccount, TwilioDialler
+from agentvoicebox.telephony.diallers import AsteriskDialler, AsteriskInterface, Dialler, TwilioAccount, TwilioDialler
 from agentvoicebox.telephony.outgoing_calls import OutgoingCalls
 from agentvoicebox.telephony.role import outgoing_of
 
@@ -31,7 +31,7 @@ async def able(server: FaultProxy, *, a_minute: int = 60) -> AsyncIterator[Telep
     """A telephony server whose providers' APIs are `server`."""
     account = TwilioAccount(SID, AUTH_TOKEN, FROM, f"{URL}/twilio/voice", server.url)
     interface = AsteriskInterface(f"{server.url}/ari", "agent", "ari-secret", "PJSIP/{number}@trunk", "100", "from-sip")
-    diallers = {"twilio": TwilioDialler(account), "asterisk": AsteriskDialler(interface)}
+    diallers: dict[str, Dialler] = {"twilio": TwilioDialler(account), "asterisk": AsteriskDialler(interface)}
     outgoing = OutgoingCalls(diallers, ("+49", "7"), a_minute, ManualClock())
     async with opened((), outgoing=outgoing) as place:
         yield place
