@@ -113,7 +113,7 @@ uninstall: ## undo make install; data is kept
 # $(call step,NAME,COMMAND): run it, then print the time it took and the processor time it used.
 step = @bash -c 'TIMEFORMAT="$(1): %R s, processor %U s"; time { $(2); }'
 # Pure code, so it runs on all cores; so do the contract tests, for which each process starts servers of its own. The other tests
-# run real models or whole clusters, one at a time, in two halves (tests/kit/side_by_side).
+# run real models or whole clusters, one at a time, in three groups (tests/kit/side_by_side).
 PARALLEL := tests/fundamentals tests/unit
 
 format: $(VENV)/.dev ## format the code

@@ -3,28 +3,31 @@
 Tests over real servers wait most of the time. The first group is shown as it runs, the others when they have ended.
 """
 
+import contextlib
 import subprocess
 import sys
 import tempfile
 
-GROUPS = (("tests/property", "tests/integration"), ("tests/e2e", "tests/chaos"))
+# Of about the same length.
+GROUPS = (("tests/integration",), ("tests/e2e",), ("tests/property", "tests/chaos"))
 NOTHING_COLLECTED = 5  # pytest's exit code: the arguments chose no test of a group
 
 
 def main(arguments: list[str]) -> int:
     """The exit code: 0 when every group has passed."""
     running: list[subprocess.Popen[bytes]] = []
-    with tempfile.TemporaryFile() as output:
+    with contextlib.ExitStack() as stack:
+        outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in GROUPS[1:]]
         try:
-            for number, folders in enumerate(GROUPS):
+            for folders, shown in zip(GROUPS, [None, *outputs], strict=True):
                 command = [sys.executable, "-m", "pytest", *folders, *arguments]
-                shown = None if number == 0 else output
                 running.append(subprocess.Popen(command, stdout=shown, stderr=shown))
             codes = [each.wait() for each in running]
         except KeyboardInterrupt:
             codes = [each.wait() for each in running]  # they got it, too, and tidy up
-        output.seek(0)
-        sys.stdout.buffer.write(output.read())
+        for output in outputs:
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
         sys.stdout.flush()
     return next((code for code in codes if code not in (0, NOTHING_COLLECTED)), 0)
 
