@@ -15,6 +15,7 @@ import asyncio
 import base64
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -23,15 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.kit.instant_engines import cpu_s
-from tests.kit.processes import family, pid_of
-from tests.kit.speech import CACHE, share_models
-from tests.kit.web_caller import web_caller
 from websockets.asyncio.client import ClientConnection, connect
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 from agentvoicebox.client.caller_voice import speak_lines
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.kit.instant_engines import cpu_s
+from tests.kit.processes import family, pid_of
+from tests.kit.speech import CACHE, share_models
+from tests.kit.web_caller import web_caller
 
 FRAME_S = 0.02
 FRAME = 480

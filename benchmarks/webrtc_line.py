@@ -9,21 +9,25 @@ Time is that of the line, so the run takes no longer than the recogniser.
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import JitterBuffer as StockBuffer
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
-from tests.kit.speech import catalogue, spoken_by
-from tests.kit.web_line import FRAME_S, arrivals, heard, packets_of
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.providers.registry import build_stt, build_tts
 from agentvoicebox.webrtc.jitter_buffer import Packet
 from agentvoicebox.webrtc.opus import FRAME_SAMPLES
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.kit.speech import catalogue, spoken_by
+from tests.kit.web_line import FRAME_S, arrivals, heard, packets_of
 
 SENTENCES = (
     "Hello, I would like to know where my parcel is.",

@@ -92,7 +92,8 @@ async def test_what_one_gateway_writes_another_reads_and_hears(
             while not hearing.done():  # until its subscription stands
                 await directory.open(CALL, {"gateway": "g1", "model": "delivery"})
                 await asyncio.wait({hearing}, timeout=0.02)
-            assert (hearing.result().kind, hearing.result().session) == ("opened", CALL)
+            # "changed" when the subscription stood only at a later one of these calls
+            assert hearing.result().kind in {"opened", "changed"} and hearing.result().session == CALL
             await directory.change(CALL, {"gateway": "g2"})
             assert await other.get(CALL) == {"tenant_id": "acme", "gateway": "g2", "model": "delivery"}
             assert await directory.close(CALL)

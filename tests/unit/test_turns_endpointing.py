@@ -53,7 +53,7 @@ def test_a_whole_question_ends_a_turn_before_another_sentence_does(rule: Semanti
     question, sentence, part = (
         rule.wait_ms(TurnEndEvidence(text)) for text in (FINISHED, "I need my parcel.", "Can you tell me?")
     )
-    assert SURE_WAIT_MS < question < sentence < part
+    assert SURE_WAIT_MS <= question < sentence < part
     assert rule.wait_ms(TurnEndEvidence(FINISHED, completeness=1.0)) == question
 
 

@@ -7,6 +7,7 @@ block, and also if this process is killed.
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -19,6 +20,8 @@ from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import InfrastructureError
 from agentvoicebox.processes.child_command import child_command
 
+PORTS = range(15_000, 32_000)  # below those that Linux gives to outgoing connections
+PORT_TRIES = 50
 START_TIMEOUT_S = 180.0  # the very first start prepares the voice and the database
 STOP_TIMEOUT_S = 20.0
 TAIL_LINES = 12
@@ -57,11 +60,13 @@ class LocalServer:
 
 
 def free_port() -> int:
-    """A free TCP port on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free TCP port on loopback; if possible one that the system gives to no outgoing connection before it is used."""
+    for tried in (*(PORTS[secrets.randbelow(len(PORTS))] for _ in range(PORT_TRIES)), 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", tried))
+            port: int = probe.getsockname()[1]
+            return port
+    raise ServerFailed("no TCP port is free on 127.0.0.1")
 
 
 @contextlib.asynccontextmanager

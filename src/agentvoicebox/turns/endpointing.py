@@ -11,7 +11,9 @@ from agentvoicebox.turns.agent_evidence import ExpectedAnswer, Proof
 from agentvoicebox.turns.rules import ASKED, incompleteness, is_short_answer
 from agentvoicebox.wire.audio_config import TurnDetection
 
-SURE_WAIT_MS = 160.0  # after what is proved to be all, at any eagerness; shorter would cut off "yes … please"
+SURE_WAIT_MS = (
+    288.0  # after what is proved to be all, at any eagerness; a voice pauses up to 280 ms in "Yes, that's right."
+)
 # The end-of-turn model takes 2 of 13 finished sentences for unfinished, so it alone adds at most this.
 MODEL_CAP_MS = 1_000.0
 RHYTHM_MARGIN_MS = 64.0  # a pause is measured to a window of 32 ms at either end
