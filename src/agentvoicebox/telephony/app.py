@@ -188,7 +188,7 @@ class TelephonyServer:
     # -- calls that we make --------------------------------------------------------------------------------------------
 
     async def _make_call(self, request: Request) -> Response:
-        """Somebody orders a call, `{"to": "+4930123456", "agent": "clinic"}`: 201 once it rings."""
+        """A call is ordered, `{"to": "+4930123456", "agent": "clinic"}`: 201 once it rings."""
         if not shows_token(self._access.token, request.headers, {}):
             refusal = self._refusal("outgoing", request)
             message = "The token is invalid; show AVB_TELEPHONY_TOKEN as a bearer token."

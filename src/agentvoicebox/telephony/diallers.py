@@ -1,4 +1,4 @@
-"""How a provider is asked to call somebody: Twilio by its REST API, Asterisk by its own (ARI).
+"""How a provider is asked to make a call: Twilio by its REST API, Asterisk by its own (ARI).
 
 Who answers is connected as a caller would be: at Twilio by the webhook, at Asterisk by the script of an extension.
 """
@@ -13,7 +13,7 @@ from agentvoicebox.errors import UNREADABLE, AgentVoiceBoxError
 
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 256 * 1024
-RINGS_S = 30  # then nobody is at home
+RINGS_S = 30  # then the call is given up
 SENT_AS_IS = "+"  # in a number that is a part of an address
 
 

@@ -1,4 +1,4 @@
-"""Calls that somebody orders: who may be called, and how often."""
+"""Calls that are ordered: which numbers may be called, and how often."""
 
 import re
 from collections.abc import Mapping

@@ -63,7 +63,7 @@ async def serve_telephony(
 
 
 def outgoing_of(settings: Settings) -> OutgoingCalls | None:
-    """Who makes calls; None: nobody. Raises SettingsError if numbers may be called and no provider can."""
+    """Who makes calls; None: none are made. Raises SettingsError if numbers may be called and no provider can."""
     if not settings.outgoing_prefix_list:
         return None
     diallers = {name: made for name in settings.telephony_providers if (made := _dialler(name, settings)) is not None}
