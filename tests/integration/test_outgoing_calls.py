@@ -149,6 +149,20 @@ async def test_a_provider_that_fails_is_asked_once_and_named(
         assert len(server.requests) == 1, "a call may have begun, so nothing is asked twice"
 
 
+@pytest.mark.parametrize(
+    "fault", [Reply(201, b'{"sid": "CA1"}', drip_s=0.2), Break.SILENCE], ids=["drips", "is silent"]
+)
+async def test_a_provider_that_is_slow_is_waited_for_as_long_as_a_whole_answer_may_take(
+    fault: Reply | Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentvoicebox.telephony.diallers.TIMEOUT_S", 0.5)
+    async with FaultProxy(plan=lambda _: fault) as server, able(server) as place:
+        answer = await order(place, {"to": TO})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (502, "provider_failed")
+        assert "may have begun" in error["message"]
+
+
 async def test_a_provider_that_is_not_there_is_told() -> None:
     async with FaultProxy() as server:
         gone = server.url

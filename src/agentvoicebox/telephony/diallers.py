@@ -3,6 +3,7 @@
 Who answers is connected as a caller would be: at Twilio by the webhook, at Asterisk by the script of an extension.
 """
 
+import asyncio
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -11,7 +12,8 @@ import msgspec
 
 from agentvoicebox.errors import UNREADABLE, AgentVoiceBoxError
 
-TIMEOUT_S = 10.0
+CONNECT_S = 5.0
+TIMEOUT_S = 10.0  # of a whole answer
 MAX_ANSWER_BYTES = 256 * 1024
 RINGS_S = 30  # then the call is given up
 SENT_AS_IS = "+"  # in a number that is a part of an address
@@ -125,7 +127,11 @@ class AsteriskDialler:
 
 def _client(user: str, password: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        auth=httpx.BasicAuth(user, password), timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
+        auth=httpx.BasicAuth(user, password),
+        headers={"accept-encoding": "identity"},
+        timeout=httpx.Timeout(None, connect=CONNECT_S),  # httpx's own count each read separately: see _answer
+        follow_redirects=False,
+        trust_env=False,
     )
 
 
@@ -133,15 +139,15 @@ async def _answer(client: httpx.AsyncClient, provider: str, setting: str, url: s
     """The JSON object that a provider answers a POST with. Nothing is tried twice: it may have begun to call."""
     data = b""
     try:
-        async with client.stream("POST", url, **body) as response:
-            async for piece in response.aiter_bytes():
+        async with asyncio.timeout(TIMEOUT_S), client.stream("POST", url, **body) as response:
+            async for piece in response.aiter_raw():
                 data += piece
                 if len(data) > MAX_ANSWER_BYTES:
                     raise NotDialled(f"{provider}'s answer is too long.", status=502, code="provider_failed")
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         message = f"{provider} can't be reached ({type(error).__name__}); see {setting}."
         raise NotDialled(message, status=503, code="provider_unavailable") from error
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, TimeoutError) as error:
         message = f"{provider} did not answer in full ({type(error).__name__}); it may have begun the call."
         raise NotDialled(message, status=502, code="provider_failed") from error
     try:
