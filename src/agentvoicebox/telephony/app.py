@@ -14,9 +14,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agentvoicebox.clock import Clock
-from agentvoicebox.errors import TooManyWrongCredentials
+from agentvoicebox.errors import BodyTooLarge, TooManyWrongCredentials
 from agentvoicebox.http_server.admit import admit
 from agentvoicebox.http_server.local_only import find_foreign
+from agentvoicebox.http_server.request_body import bounded_body
 from agentvoicebox.limits.wrong_credentials import WrongCredentials
 from agentvoicebox.request_source import source_of
 from agentvoicebox.telemetry.logs import get_logger
@@ -25,7 +26,8 @@ from agentvoicebox.telephony.asterisk import AsteriskChannel
 from agentvoicebox.telephony.call_plan import CallPlan
 from agentvoicebox.telephony.call_tools import Outcome
 from agentvoicebox.telephony.diallers import NotDialled
-from agentvoicebox.telephony.line import LineEvent, LineProtocol, LineStarted, Message, UnreadableMessage
+from agentvoicebox.telephony.line import LineProtocol
+from agentvoicebox.telephony.line_connection import LineConnection
 from agentvoicebox.telephony.line_writer import LineWriter
 from agentvoicebox.telephony.media_streams import telnyx, twilio
 from agentvoicebox.telephony.metrics import TelephonyMetrics
@@ -34,14 +36,12 @@ from agentvoicebox.telephony.signatures import SIGNATURE_HEADER, is_from_twilio,
 from agentvoicebox.telephony.telephone_call import TelephoneCall
 
 START_S = 10.0  # a line that has not begun its call by then is closed
-MAX_MESSAGE_BYTES = 64 * 1024  # 48 kB of audio in base64 are six seconds; carriers send 20 ms
 MAX_FORM_BYTES = 64 * 1024
 MOST_REMEMBERED = 10_000  # ended calls whose carrier has not asked yet what to do
 VOICE_PATH, AFTER_PATH, TWILIO_PATH = "/twilio/voice", "/twilio/after", "/twilio/media"
 TELNYX_PATH, ASTERISK_PATH, ASTERISK_AFTER_PATH = "/telnyx/media", "/asterisk/media", "/asterisk/after"
 CALLS_PATH = "/calls"
 MAX_ORDER_BYTES = 4 * 1024
-BAD_MESSAGE, TRY_LATER = 1007, 1013
 
 log = get_logger(__name__)
 
@@ -160,11 +160,10 @@ class TelephonyServer:
 
     async def _signed_form(self, request: Request) -> dict[str, str] | Response:
         """The form of a request that Twilio signed; the refusal of any other request."""
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_FORM_BYTES:
-                return PlainTextResponse("The form is too long.\n", 413)
+        try:
+            body = await bounded_body(request, MAX_FORM_BYTES)
+        except BodyTooLarge as error:
+            return PlainTextResponse(f"{error.message}\n", 413)
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
         # As it was sent: Twilio signs the query with its escapes.
         sent = request.scope["query_string"].decode("latin-1")
@@ -194,17 +193,14 @@ class TelephonyServer:
             message = "The token is invalid; show AVB_TELEPHONY_TOKEN as a bearer token."
             return _fault(refusal.status_code, "invalid_api_key", message, dict(refusal.headers))
         admit(request.scope)
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_ORDER_BYTES:
-                return _fault(413, "request_too_large", f"An order has at most {MAX_ORDER_BYTES} bytes.")
         if self._is_full:
             self._metrics.refused("outgoing", "capacity")
             return _fault(503, "overloaded", "No line is free; see AVB_TELEPHONY_MAX_CALLS.", {"Retry-After": "5"})
         assert self._outgoing is not None
         try:
-            made = await self._outgoing.make(body)
+            made = await self._outgoing.make(await bounded_body(request, MAX_ORDER_BYTES))
+        except BodyTooLarge as error:
+            return _fault(413, "request_too_large", error.message)
         except NotDialled as error:
             log.warning("a telephone call was not begun", code=error.code, reason=error.message)
             self._metrics.refused("outgoing", error.code or "")
@@ -253,7 +249,7 @@ class TelephonyServer:
 
     async def _serve(self, websocket: WebSocket, protocol: LineProtocol) -> Outcome | None:
         """Run the call; None when the line never began one."""
-        line = _Line(websocket, protocol)
+        line = LineConnection(websocket, protocol)
         try:
             async with asyncio.timeout(START_S):
                 started = await line.started()
@@ -274,49 +270,6 @@ class TelephonyServer:
                 self._outcomes.popitem(last=False)
         await writer.hang_up()  # the carrier asks from now on
         return outcome
-
-
-class _Line:
-    """One connection: messages to events."""
-
-    def __init__(self, websocket: WebSocket, protocol: LineProtocol) -> None:
-        self._websocket = websocket
-        self._protocol = protocol
-
-    async def started(self) -> LineStarted | None:
-        """The start of the call; None when the connection ends first."""
-        while events := await self.receive():
-            found = next((event for event in events if isinstance(event, LineStarted)), None)
-            if found is not None:
-                return found
-        return None
-
-    async def receive(self) -> list[LineEvent]:
-        """The next events, at least one; empty when the connection has ended, or what came can't be read."""
-        while True:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return []
-            given: Message = message.get("text") or message.get("bytes") or ""
-            try:
-                if len(given) > MAX_MESSAGE_BYTES:
-                    raise UnreadableMessage(f"a message has more than {MAX_MESSAGE_BYTES} bytes")
-                events = list(self._protocol.read(given))
-            except UnreadableMessage as error:
-                log.warning("a line can't be read", provider=self._protocol.name, reason=str(error))
-                with suppress(RuntimeError, WebSocketDisconnect):
-                    await self._websocket.close(BAD_MESSAGE, str(error)[:120])
-                return []
-            if events:
-                return events
-
-    async def send(self, message: Message) -> None:
-        """Send; ignored when the line has gone, which `receive` tells."""
-        with suppress(RuntimeError, WebSocketDisconnect):
-            if isinstance(message, str):
-                await self._websocket.send_text(message)
-            else:
-                await self._websocket.send_bytes(message)
 
 
 def _xml(text: str) -> Response:

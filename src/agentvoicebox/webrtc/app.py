@@ -14,9 +14,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from agentvoicebox.errors import UNREADABLE
+from agentvoicebox.errors import UNREADABLE, BodyTooLarge
 from agentvoicebox.http_server.admit import admit
 from agentvoicebox.http_server.local_only import LocalOnly
+from agentvoicebox.http_server.request_body import bounded_body
 from agentvoicebox.http_server.websocket_connection import FRAGMENTS
 from agentvoicebox.webrtc.call_request import CallRequest
 from agentvoicebox.webrtc.calls import WebCalls
@@ -113,13 +114,10 @@ class WebCallServer:
     async def _body(self, request: Request, kind: type[Body]) -> Body:
         self._check(request.headers)
         admit(request.scope)
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BODY_BYTES:
-                raise CallRefused("The request is too long.", status=413, code="request_too_large")
         try:
-            return msgspec.json.decode(body, type=kind)
+            return msgspec.json.decode(await bounded_body(request, MAX_BODY_BYTES), type=kind)
+        except BodyTooLarge as error:
+            raise CallRefused(error.message, status=413, code="request_too_large") from error
         except UNREADABLE as error:
             raise CallRefused(f"The request can't be read: {error}", status=400, code="invalid_json") from error
 
