@@ -1,7 +1,7 @@
 """The options of a call, the socket's URL, and one attempt to connect. The call itself is in `caller`."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -64,6 +64,12 @@ class CallOptions:
     sends_audio: bool = True
     ca_file: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def in_turn(urls: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each URL, with the others in the order in which they follow it."""
+    for index, url in enumerate(urls):
+        yield url, (*urls[index + 1 :], *urls[:index])
 
 
 def socket_url(base_url: str, model: str, *, wants_trace: bool, **more: str) -> str:

@@ -4,7 +4,14 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidHandshake
 
-from agentvoicebox.realtime_client.dialing import DEFAULT_MODEL, CallFailed, CallOptions, connect_to, socket_url
+from agentvoicebox.realtime_client.dialing import (
+    DEFAULT_MODEL,
+    CallFailed,
+    CallOptions,
+    connect_to,
+    in_turn,
+    socket_url,
+)
 
 OPEN_TIMEOUT_S = 5.0
 
@@ -43,8 +50,7 @@ class CallPlan(msgspec.Struct, frozen=True):
             CallFailed: no gateway took the call.
         """
         reason = "no gateway is configured"
-        for index, base_url in enumerate(self.gateways):
-            others = (*self.gateways[index + 1 :], *self.gateways[:index])
+        for base_url, others in in_turn(self.gateways):
             options = CallOptions(
                 base_url=base_url,
                 api_key=self.api_key or "local",

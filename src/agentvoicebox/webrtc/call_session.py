@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from agentvoicebox.audio.pcm import Int16Array
 from agentvoicebox.clock import Clock
-from agentvoicebox.realtime_client.dialing import DEFAULT_MODEL, CallOptions, connect_to, socket_url
+from agentvoicebox.realtime_client.dialing import DEFAULT_MODEL, CallOptions, connect_to, in_turn, socket_url
 from agentvoicebox.realtime_client.reconnecting_socket import ReconnectingSocket
 from agentvoicebox.realtime_client.wire_audio import WireAudio
 from agentvoicebox.webrtc.call_request import CallRequest, WebPlan
@@ -56,8 +56,7 @@ class CallSession:
             CallRefused: no gateway opened it.
         """
         refused = CallRefused("No gateway is configured: set AVB_WEBRTC_GATEWAYS.", status=503, code="no_gateway")
-        for index, base_url in enumerate(self._plan.gateways):
-            others = (*self._plan.gateways[index + 1 :], *self._plan.gateways[:index])
+        for base_url, others in in_turn(self._plan.gateways):
             try:
                 async with asyncio.timeout(OPEN_TIMEOUT_S):
                     return await self._open_at(base_url, others)
