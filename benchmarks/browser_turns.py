@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from rich.console import Console
 from rich.table import Table
 from tests.kit.browser import browser_page
-from tests.kit.speech import CACHE
+from tests.kit.speech import CACHE, share_test_models
 
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.cli.local_server import local_server
@@ -167,7 +167,7 @@ async def run(url: str, turns: int) -> tuple[list[dict[str, float]], float]:
         return await measure(url, turns)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avb-browser-server-")))
-        (folder / "models").symlink_to(CACHE)
+        share_test_models(folder)
         server = await stack.enter_async_context(local_server(folder))
         return await measure(server.root_url, turns)
 

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentvoicebox.cli.local_server import local_server
+from agentvoicebox.cli.places import share_models
 from agentvoicebox.client.call_record import LINE, PARTS, CallTurn
 from agentvoicebox.client.call_report import hidden_ms
 from agentvoicebox.client.caller import open_call
@@ -194,7 +195,7 @@ async def measure(url: str, *, callers: int, calls: int) -> Measured:
     async with contextlib.AsyncExitStack() as stack:
         if not url:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avb-bench-")))
-            (folder / "models").symlink_to(MODELS)
+            share_models(MODELS, folder)
             url = (await stack.enter_async_context(local_server(folder))).url
         return await all_calls(url, lines, callers=callers, calls=calls)
 

@@ -33,7 +33,7 @@ from agentvoicebox.client.caller_voice import speak_lines
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.kit.instant_engines import cpu_s
 from tests.kit.processes import family, pid_of
-from tests.kit.speech import CACHE, share_models
+from tests.kit.speech import CACHE, share_test_models
 from tests.kit.web_caller import web_caller
 
 FRAME_S = 0.02
@@ -182,7 +182,7 @@ async def main() -> None:
     words = words[: loud[-1] + 1]  # its end is its last sound
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
-        share_models(folder)
+        share_test_models(folder)
         settings = {
             "AVB_WEBRTC": "true",
             "AVB_WEBRTC_PORT": str(port),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentvoicebox.cli.database import database_url
 from agentvoicebox.cli.local_server import local_server
+from agentvoicebox.cli.places import share_models
 from agentvoicebox.settings import Settings
 from agentvoicebox.settings.gateway import UNMEASURED_CALLS
 from agentvoicebox.storage.postgres import Postgres
@@ -42,7 +43,7 @@ async def own_server(
 
     Args:
         calls: at once; the server has places for so many, its tenant `small` for a twentieth.
-        models: folder of prepared voices; it exists.
+        models: folder of prepared voices.
         is_scripted: engines that answer at once, so that the platform alone is measured.
         progress: called with each step.
 
@@ -56,7 +57,7 @@ async def own_server(
     }
     with tempfile.TemporaryDirectory(prefix="avb-load-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / "models").symlink_to(models)
+        share_models(models, folder)
         async with local_server(folder, settings=settings, progress=progress) as server:
             database = database_url(Settings(data_dir=str(folder)))
             postgres = await Postgres.open(database, most_connections=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.kit.processes import pid_of
-from tests.kit.speech import CACHE, share_models
+from tests.kit.speech import CACHE, share_test_models
 from tests.kit.telephone_line import TelephoneLine, telephone_line, ulaw_of
 from tests.kit.waiting import until
 
@@ -51,7 +51,7 @@ class Caller:
 @asynccontextmanager
 async def on_the_telephone(folder: Path) -> AsyncIterator[tuple[Caller, LocalServer]]:
     port = free_port()
-    share_models(folder)
+    share_test_models(folder)
     providers = {"AVB_TELEPHONY": "asterisk", "AVB_TELEPHONY_PORT": str(port)}
     async with local_server(folder, settings=providers) as server, telephone_line(port, "asterisk") as line:
         await line.start()

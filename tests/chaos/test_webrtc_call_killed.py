@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.kit.processes import pid_of
-from tests.kit.speech import CACHE, share_models
+from tests.kit.speech import CACHE, share_test_models
 from tests.kit.waiting import until
 from tests.kit.web_caller import WebCaller, web_caller
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.requirement("C10")
 @asynccontextmanager
 async def on_the_line(folder: Path) -> AsyncIterator[tuple[WebCaller, LocalServer, int]]:
     port = free_port()
-    share_models(folder)
+    share_test_models(folder)
     settings = {"AVB_WEBRTC": "true", "AVB_WEBRTC_PORT": str(port)}
     async with local_server(folder, settings=settings) as server, web_caller(port, credential="local") as caller:
         await caller.event("session.created")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from tests.conftest import ServerLoop
-from tests.kit.speech import CACHE, share_models
+from tests.kit.speech import CACHE, share_test_models
 
 from agentvoicebox.cli.local_server import LocalServer, local_server
 from agentvoicebox.client.caller_voice import speak_lines
@@ -26,7 +26,7 @@ def server(server_loop: ServerLoop) -> Iterator[LocalServer]:
         started.append(await stack.enter_async_context(local_server(Path(folder))))
 
     with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as folder:
-        share_models(Path(folder))
+        share_test_models(Path(folder))
         server_loop.run(start())
         yield started[0]
         server_loop.run(stack.aclose())

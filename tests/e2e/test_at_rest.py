@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 from tests.kit.client import Client, calling
 from tests.kit.client import until as reached
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 
 from agentvoicebox.audio.pcm import bytes_of
 from agentvoicebox.broker.connection import Connection
@@ -139,7 +139,7 @@ async def test_no_byte_of_a_callers_words_is_left_when_its_time_is_over(
     line = say("Where is my parcel? It's P, K, G, zero, zero, two.")
     with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
-        share_models(folder)
+        share_test_models(folder)
         async with local_server(folder, settings=settings) as server:
             async with calling(server.url.replace("http", "ws") + "/realtime?model=delivery") as client:
                 needles = await talk(client, line)

@@ -17,7 +17,7 @@ from tests.kit.asterisk_folder import prepare
 from tests.kit.processes import pid_of
 from tests.kit.rtp import loudest_hz
 from tests.kit.sip_caller import SipCaller, sip_call, voices
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 from tests.kit.telephone_calls import TOKEN, HeardCall, afterwards, transcript
 from tests.kit.word_errors import word_error_rate, word_errors
 
@@ -131,7 +131,7 @@ def calls() -> Iterator[Calls]:
     async def make() -> Calls:
         port = free_port()
         with tempfile.TemporaryDirectory(prefix="avb-telephone-", ignore_cleanup_errors=True) as folder:
-            share_models(Path(folder))
+            share_test_models(Path(folder))
             settings = {
                 "AVB_TELEPHONY": "asterisk",
                 "AVB_TELEPHONY_PORT": str(port),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.kit.asterisk import EXTENSION, HOME, INTERFACE_PASSWORD, INTERFACE_USER, Asterisk, asterisk
 from tests.kit.asterisk_folder import prepare
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 from tests.kit.telephone_calls import TOKEN
 from tests.kit.waiting import PATIENCE_S, until
 from tests.kit.word_errors import word_errors
@@ -26,7 +26,7 @@ pytestmark = [
 async def test_who_is_called_answers_and_hears_the_agent() -> None:
     port, interface_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="avb-telephone-", ignore_cleanup_errors=True) as folder:
-        share_models(Path(folder))
+        share_test_models(Path(folder))
         settings = {
             "AVB_TELEPHONY": "asterisk",
             "AVB_TELEPHONY_PORT": str(port),

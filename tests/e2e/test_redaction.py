@@ -21,7 +21,7 @@ from redis import Redis
 from tests.conftest import ServerLoop
 from tests.kit.chat_server import ChatServer, chat_server
 from tests.kit.client import Client, calling
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 from tests.kit.trace_receiver import TraceReceiver, trace_receiver
 from tests.kit.waiting import PATIENCE_S, until
 from websockets.asyncio.client import connect
@@ -155,7 +155,7 @@ def place(server_loop: ServerLoop) -> Iterator[Place]:
 
     with tempfile.TemporaryDirectory(prefix="avb-e2e-", ignore_cleanup_errors=True) as folder:
         (Path(folder) / "data").mkdir()
-        share_models(Path(folder) / "data")
+        share_test_models(Path(folder) / "data")
         server_loop.run(start(Path(folder)))
         yield made[0]
         server_loop.run(stack.aclose())

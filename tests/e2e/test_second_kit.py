@@ -24,7 +24,7 @@ from openai import AsyncOpenAI
 from tests.conftest import ServerLoop
 from tests.kit.chat_server import chat_server
 from tests.kit.pages import PAGE, after, commands
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 from agentvoicebox.supervisor.embedded.postgres import EmbeddedPostgres
@@ -106,7 +106,7 @@ async def serving(kits: str, variables: dict[str, str], **settings: str) -> Asyn
         **settings,
     }
     with tempfile.TemporaryDirectory(prefix="avb-kit-", ignore_cleanup_errors=True) as folder:
-        share_models(Path(folder))
+        share_test_models(Path(folder))
         printed: list[str] = []
         async with local_server(Path(folder), settings=settings, progress=printed.append) as server:
             yield Place(server, webhook_port, printed)

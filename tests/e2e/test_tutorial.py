@@ -18,7 +18,7 @@ import pytest
 from tests.kit.client import until
 from tests.kit.pages import Block, blocks
 from tests.kit.rule_model import Rule, RuleModel, rule_model
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
 
@@ -71,7 +71,7 @@ class Reader:
         settings["AVB_AGENTS_DIR"] = str(self.folder / settings["AVB_AGENTS_DIR"])
         settings["AVB_LLM_BASE_URL"] = self.model.url
         data = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="avb-tutorial-")))
-        share_models(data)
+        share_test_models(data)
         self.server = await self.stack.enter_async_context(local_server(data, settings=settings))
         for page, url in (("8000", self.server.root_url), ("8003", self.server.internal_url)):
             self.ports[page] = url.rpartition(":")[2]

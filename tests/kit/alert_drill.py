@@ -14,7 +14,7 @@ from agentvoicebox.cli.local_server import LocalServer, local_server
 from tests.kit.client import until as until_holds
 from tests.kit.monitoring import Monitoring, monitoring
 from tests.kit.rules import alerts
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 from tests.kit.waiting import until
 
 # Before its first scrape Prometheus misses everything, and alerts say so.
@@ -79,7 +79,7 @@ async def alert_drill(
         has_short_windows: rates are taken over less than a minute, so that an alert also ends soon.
     """
     with tempfile.TemporaryDirectory(prefix="avb-drill-", ignore_cleanup_errors=True) as data:
-        share_models(Path(data))
+        share_test_models(Path(data))
         async with (
             local_server(Path(data), settings=settings) as server,
             monitoring(folder, server.data_dir, hurried_alerts=alerts(), has_short_windows=has_short_windows) as watch,

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from agentvoicebox.cli.local_server import free_port
+from agentvoicebox.cli.places import share_models
 from agentvoicebox.cli.serve import EVERYTHING_READY
 from agentvoicebox.errors import AgentVoiceBoxError
 from agentvoicebox.ids import DEFAULT_TENANT
@@ -248,7 +249,7 @@ async def cluster(
     """
     data = DataFolder(folder / "data")
     if models_cache is not None:
-        (data.path / "models").symlink_to(models_cache)
+        share_models(models_cache, data.path)
     logs = folder / "log"
     logs.mkdir(parents=True)
     valkey = Server(EmbeddedValkey(data.path / "valkey", data.sockets))

@@ -12,6 +12,7 @@ import numpy as np
 
 from agentvoicebox.audio.pcm import Int16Array, bytes_of, samples_of
 from agentvoicebox.audio.resample import resample
+from agentvoicebox.cli.places import share_models
 from agentvoicebox.engine.inputs import AudioSynthesised, WorkerInput
 from agentvoicebox.engine.jobs import JobRequest, Synthesise, Transcribe
 from agentvoicebox.ports.broker import (
@@ -36,10 +37,9 @@ CACHE = Path(__file__).parents[2] / "var" / "test-models"  # ignored by git; spl
 FRAME_SAMPLES = 320
 
 
-def share_models(data_dir: Path) -> None:
+def share_test_models(data_dir: Path) -> None:
     """Let a server with this data folder use the models that tests have prepared, and keep what it prepares."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    (data_dir / "models").symlink_to(CACHE)
+    share_models(CACHE, data_dir)
 
 
 @cache

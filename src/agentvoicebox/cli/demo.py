@@ -19,7 +19,7 @@ from agentvoicebox.audio.rates import INPUT_RATE_HZ
 from agentvoicebox.audio.resample import resample
 from agentvoicebox.cli.console import Steps, console
 from agentvoicebox.cli.local_server import LocalServer, local_server
-from agentvoicebox.cli.places import catalogue, model_cache
+from agentvoicebox.cli.places import catalogue, model_cache, share_models
 from agentvoicebox.cli.transcript import live_transcript
 from agentvoicebox.client.call_record import CallRecord
 from agentvoicebox.client.call_report import (
@@ -102,7 +102,7 @@ async def _demo(url: str, key: str, script: KitDemo, settings: Settings) -> Call
             steps.stop()
             return await _call(CallOptions(base_url=url, api_key=key, model=script.agent), script, lines)
         with tempfile.TemporaryDirectory(prefix="agentvoicebox-demo-", ignore_cleanup_errors=True) as folder:
-            _share(model_cache(settings), Path(folder))
+            share_models(model_cache(settings), Path(folder))
             async with _server(Path(folder), steps) as server:
                 console.print(f"the server is ready on {server.url}; the call begins\n")
                 return await _call(CallOptions(base_url=server.url, model=script.agent), script, lines)
@@ -124,12 +124,6 @@ async def _server(folder: Path, steps: Steps) -> AsyncIterator[LocalServer]:
             yield server
             console.print()
             shown = ending.enter_context(Steps("the call is over; stopping the server"))
-
-
-def _share(cache: Path, folder: Path) -> None:
-    """Let a temporary server use the model cache, and keep what it adds to it."""
-    cache.mkdir(parents=True, exist_ok=True)
-    (folder / cache.name).symlink_to(cache, target_is_directory=True)
 
 
 async def _call(options: CallOptions, script: KitDemo, lines: dict[str, SpokenLine]) -> CallRecord:

@@ -15,7 +15,7 @@ from tests.kit.certificates import Certificate, certificate
 from tests.kit.client_program import ROOT
 from tests.kit.cluster import Node
 from tests.kit.rule_model import RuleModel, rule_model
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 
 from agentvoicebox.audio.rates import OUTPUT_RATE_HZ
 from agentvoicebox.cli.local_server import LocalServer, free_port, local_server
@@ -96,7 +96,7 @@ def open_shop(server_loop: ServerLoop) -> Iterator[FlowerShop]:
         started.append(FlowerShop(server, model, gateway.port, shown, tool_port, tool_secret))
 
     with tempfile.TemporaryDirectory(prefix="avb-clients-", ignore_cleanup_errors=True) as folder:
-        share_models(Path(folder))
+        share_test_models(Path(folder))
         server_loop.run(start(Path(folder)))
         yield started[0]
         server_loop.run(stack.aclose())

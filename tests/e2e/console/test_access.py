@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 from tests.kit.browser import browser_page, needs_browser
-from tests.kit.speech import share_models
+from tests.kit.speech import share_test_models
 
 from agentvoicebox.cli.local_server import LocalServer, local_server
 
@@ -23,7 +23,7 @@ KEY = "the-key-of-the-operator"
 @contextlib.asynccontextmanager
 async def guarded_server(folder: Path) -> AsyncIterator[LocalServer]:
     (folder / "data").mkdir()
-    share_models(folder / "data")
+    share_test_models(folder / "data")
     async with local_server(folder / "data", settings={"AVB_API_KEYS": KEY}) as server:
         yield server
 
