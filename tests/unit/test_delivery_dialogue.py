@@ -218,6 +218,14 @@ def test_another_parcel_can_follow() -> None:
     )
 
 
+def test_who_says_yes_in_two_parts_hears_the_report_that_the_second_part_cut_off() -> None:
+    call = Call()
+    report = call.turn("PKG004")
+    call.cut(3)
+    assert call.turn("That's right.") == report
+    assert call.turn("Yes, please.") == phrases.ASK_OTHER, "the question was heard this time"
+
+
 def test_a_report_cut_by_the_caller_changes_nothing_but_what_was_heard() -> None:
     call = Call()
     report = call.turn("PKG004")

@@ -182,6 +182,11 @@ def about_reported(line: CallerLine) -> Step:
     return say(state, said, stage=Stage.REPORTED)
 
 
+def to_anything_else(line: CallerLine) -> Step:
+    """A yes after a report: the caller wants another parcel. If it cut the report off, it is the rest of "Yes, that's right."."""
+    return about_reported(line) if line.state.was_cut else ask_number(line)
+
+
 def _answer(line: CallerLine, want: Want, result: ToolResult, *, is_one: bool) -> str:
     sentence = reported.answer(want, result, line.text)
     is_here = result.shipment is not None and result.shipment.status is ShipmentStatus.READY_FOR_PICKUP

@@ -51,7 +51,7 @@ _ANYWHERE = _row(a.for_others)
 TABLE: dict[Want, dict[str, Answer]] = {
     Want.NOTHING: _row(a.missed),
     Want.YES: _row(
-        a.ask_number, collecting=a.open_question, confirming=a.accept, reported=a.ask_number, failed=a.retry
+        a.ask_number, collecting=a.open_question, confirming=a.accept, reported=a.to_anything_else, failed=a.retry
     ),
     Want.THATS_IT: _row(a.goodbye, collecting=a.complete, confirming=a.accept),
     Want.BACKCHANNEL: _row(a.open_question, confirming=a.accept),
