@@ -11,6 +11,7 @@ import msgspec
 
 from agentvoicebox.engine.jobs import ChatMessage
 from agentvoicebox_delivery.grounding.facts import Facts, gather
+from agentvoicebox_delivery.grounding.grounder import check_whole
 from agentvoicebox_delivery.numbers.tracking import Candidate
 from agentvoicebox_delivery.parcels import track
 from agentvoicebox_delivery.parcels.shipment import Shipment
@@ -125,3 +126,8 @@ def _turns(turns: list[Any], today: date) -> Iterator[ChatMessage]:
             output = result_json(turn["result"], today)
             told = json.loads(output)["speech"]
             yield ChatMessage("tool", output, call_id=f"call_{number}")
+
+
+def passes(scene: str, text: str) -> bool:
+    """Whether a reply passes whole in a scene."""
+    return all(verdict.allowed for verdict in check_whole(text, facts_of(scene)))

@@ -1,17 +1,13 @@
 """What the check lets through in free words, and the falsehood that tries to use the same door."""
 
 import pytest
-from tests.kit.grounding_corpus import corpus, facts_of
+from tests.kit.grounding_corpus import corpus, facts_of, passes
 
 from agentvoicebox_delivery.grounding.grounder import check_whole
 
 pytestmark = pytest.mark.requirement("C3")
 
 CLAUSES_REFUSED_AT_MOST = 0.05
-
-
-def passes(scene: str, text: str) -> bool:
-    return all(verdict.allowed for verdict in check_whole(text, facts_of(scene)))
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,11 @@
 """Combinations of known words that once passed although they were false; and promises."""
 
 import pytest
-from tests.kit.grounding_corpus import corpus, facts_of
+from tests.kit.grounding_corpus import corpus, facts_of, passes
 
 from agentvoicebox_delivery.grounding.grounder import check_whole
 
 pytestmark = pytest.mark.requirement("C3")
-
-
-def passes(scene: str, text: str) -> bool:
-    return all(verdict.allowed for verdict in check_whole(text, facts_of(scene)))
 
 
 @pytest.mark.parametrize(
